@@ -1,0 +1,142 @@
+"""What every block has, and the small parts blocks are made of."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from archdsl import ops
+from archdsl.errors import SpecError
+from archdsl.graph import UNKNOWN, Builder
+from archdsl.written import Count, Real, Written
+
+Rounding = Literal["floor", "nearest", "ceil"]
+
+
+class IsWidth:
+    """Marks a field that counts channels, so that a pathway's width_ratio scales it."""
+
+
+Width = Annotated[int, Field(strict=True, ge=1), IsWidth()]
+"""A number of channels. A pathway's `width_ratio` scales every field of this type."""
+
+
+def widened(channels: int, ratio: Fraction, rounding: Rounding) -> int:
+    """`channels` times `ratio`, rounded, at least 1."""
+    exact = channels * ratio
+    whole = exact.__floor__() if rounding == "floor" else exact.__ceil__() if rounding == "ceil" else (exact + Fraction(1, 2)).__floor__()
+    return max(whole, 1)
+
+
+class Block(Written):
+    """A small named graph of ops. Subclass it with fields and `build`, and use it at once in a spec."""
+
+    first_only: ClassVar[tuple[str, ...]] = ("stride", "stride_t")
+    """Fields that only the first of several repeated blocks keeps."""
+
+    def build(self, g: Builder, x: str) -> str:
+        """Add ops to `g`, reading the value `x`; give the address of the result."""
+        raise NotImplementedError(f"{type(self).__name__} has no build")
+
+    def again(self) -> Self:
+        """This block as the second, third... of a repeat: without the fields in `first_only`."""
+        changes = {name: type(self).model_fields[name].default for name in self.first_only if name in type(self).model_fields}
+        return self.but(**changes) if any(getattr(self, name) != value for name, value in changes.items()) else self
+
+    def scaled(self, ratio: Fraction, rounding: Rounding) -> Self:
+        """This block with every width multiplied."""
+        if ratio == 1:
+            return self
+        widths = {name: getattr(self, name) for name in width_fields(type(self))}
+        return self.but(**{name: widened(n, ratio, rounding) for name, n in widths.items() if isinstance(n, int)})
+
+
+@lru_cache
+def width_fields(kind: type[Block]) -> tuple[str, ...]:
+    """The fields of a block that count channels."""
+
+    def marked(field: Any) -> bool:
+        parts = [*field.metadata, *(m for part in getattr(field.annotation, "__args__", ()) for m in getattr(part, "__metadata__", ()))]
+        return any(isinstance(part, IsWidth) for part in parts)
+
+    return tuple(name for name, field in kind.model_fields.items() if marked(field))
+
+
+def add_block(g: Builder, name: str, block: Block, x: str) -> str:
+    """One block under a name; UNKNOWN where it could not be built."""
+    y = UNKNOWN
+    with g.inside(name, type(block).__name__, written=block.written):
+        y = block.build(g, x)
+    return y
+
+
+class Norm(Written):
+    """Which normalisation follows a convolution. In YAML the kind alone may stand for it: `norm: none`."""
+
+    kind: Literal["batch", "group", "layer", "none"] = Field("batch", description="batch, group, layer or none")
+    eps: Annotated[Real, Field(gt=0)] = Field(1e-5, description="added to the variance")
+    momentum: Annotated[Real, Field(gt=0, le=1)] = Field(0.1, description="share of the new batch in the running statistics")
+    groups: Count = Field(32, description="groups of a group norm")
+
+    def add(self, g: Builder, name: str, x: str, *, zero_init: bool = False) -> str:
+        """The normalisation of x, or x itself."""
+        match self.kind:
+            case "batch":
+                return g.add(name, ops.BatchNorm(eps=self.eps, momentum=self.momentum, zero_init=zero_init), x)
+            case "group":
+                return g.add(name, ops.GroupNorm(groups=self.groups, eps=self.eps, zero_init=zero_init), x)
+            case "layer":
+                return g.add(name, ops.LayerNorm(eps=self.eps), x)
+            case _:
+                return x
+
+
+NormField = Annotated[
+    Norm,
+    BeforeValidator(lambda value: {"kind": value} if isinstance(value, str) else value),
+]
+
+ACTS: dict[str, ops.Op | None] = {
+    "relu": ops.Relu(),
+    "leaky_relu": ops.LeakyRelu(),
+    "silu": ops.Silu(),
+    "sigmoid": ops.Sigmoid(),
+    "tanh": ops.Tanh(),
+    "hardswish": ops.Hardswish(),
+    "gelu": ops.Gelu(),
+    "none": None,
+}
+Act = Literal["relu", "leaky_relu", "silu", "sigmoid", "tanh", "hardswish", "gelu", "none"]
+
+
+def add_act(g: Builder, name: str, act: Act, x: str) -> str:
+    """The activation of x, or x itself for `none`."""
+    op = ACTS[act]
+    return g.add(name, op, x) if op else x
+
+
+def pad_rule(value: Any) -> Any:
+    """Padding as tuples, from lists."""
+    if isinstance(value, list | tuple):
+        if len(value) != 3:
+            raise SpecError("padding for another number of axes", got=str(value), want="three: t, h, w")
+        return tuple(tuple(p) if isinstance(p, list | tuple) else p for p in value)
+    return value
+
+
+Side = Annotated[int, Field(strict=True, ge=0)]
+Pad = Annotated[
+    Literal["same", "valid", "tf_same"] | tuple[Side, Side, Side] | tuple[tuple[Side, Side], tuple[Side, Side], tuple[Side, Side]],
+    BeforeValidator(pad_rule),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["same", "valid", "tf_same"]},
+                {"type": "array", "minItems": 3, "maxItems": 3, "items": {"anyOf": [{"type": "integer"}, {"type": "array"}]}},
+            ]
+        }
+    ),
+]

@@ -1,0 +1,100 @@
+"""Blocks of one idea: a convolution with its norm and activation, pools, choices of input."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
+
+from pydantic import Field
+
+from archdsl import ops
+from archdsl.blocks.base import Act, Block, NormField, Norm, Pad, Width, add_act
+from archdsl.graph import Builder
+from archdsl.written import Count, Ratio, Sizes, Whole
+
+
+class Conv(Block):
+    """Convolution, norm, activation.  (c, t, h, w) -> (channels, t', h', w')"""
+
+    channels: Width = Field(description="output channels")
+    kernel: Sizes = Field((1, 1, 1), description="window (t, h, w)")
+    stride: Sizes = Field((1, 1, 1), description="stride (t, h, w)")
+    dilation: Sizes = Field((1, 1, 1), description="dilation (t, h, w)")
+    pad: Pad = Field("same", description="same (floor-symmetric), valid, tf_same, or numbers per axis")
+    groups: Count | Literal["depthwise"] = Field(1, description="channel groups, or depthwise: one per channel")
+    bias: bool | None = Field(None, description="a bias; by default only where no norm follows")
+    norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
+    act: Act = Field("relu", description="activation, or none")
+
+    def build(self, g: Builder, x: str) -> str:
+        groups = g.shape(x).c if self.groups == "depthwise" else self.groups
+        bias = self.norm.kind == "none" if self.bias is None else self.bias
+        conv = ops.Conv(
+            out_channels=self.channels,
+            kernel=self.kernel,
+            stride=self.stride,
+            dilation=self.dilation,
+            pad=self.pad,
+            groups=groups,
+            bias=bias,
+        )
+        y = self.norm.add(g, "norm", g.add("conv", conv, x))
+        return add_act(g, "act", self.act, y)
+
+
+class Pool(Block):
+    """Fields of a pool."""
+
+    kernel: tuple[Whole, Whole, Whole] = Field(description="window (t, h, w); 0 for the whole axis")
+    stride: Sizes = Field((1, 1, 1), description="stride (t, h, w)")
+    pad: Pad = Field("same", description="same (floor-symmetric), valid, tf_same, or numbers per axis")
+    ceil: bool = Field(False, description="round the output size up, as Caffe does")
+
+
+class MaxPool(Pool):
+    """The largest element of each window.  (c, t, h, w) -> (c, t', h', w')"""
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("pool", ops.MaxPool(kernel=self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil), x)
+
+
+class AvgPool(Pool):
+    """The mean of each window.  (c, t, h, w) -> (c, t', h', w')"""
+
+    count_pad: bool = Field(True, description="whether padding counts in the mean")
+
+    def build(self, g: Builder, x: str) -> str:
+        pool = ops.AvgPool(kernel=self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil, count_pad=self.count_pad)
+        return g.add("pool", pool, x)
+
+
+class GlobalPool(Block):
+    """The mean over time and space.  (c, t, h, w) -> (c, 1, 1, 1)"""
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("pool", ops.AdaptiveAvgPool(), x)
+
+
+class Gray(Block):
+    """Luma of an rgb map.  (3, t, h, w) -> (1, t, h, w)"""
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("gray", ops.Gray(), x)
+
+
+class FrameDifference(Block):
+    """Each frame minus the one before it.  (c, t, h, w) -> (c, t, h, w)"""
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("difference", ops.FrameDifference(), x)
+
+
+class Resize(Block):
+    """Interpolation by a scale per axis.  (c, t, h, w) -> (c, t st, h sh, w sw)"""
+
+    scale: tuple[Ratio, Ratio, Ratio] = Field(description="scale (t, h, w), such as [1, 1/2, 1/2]")
+    mode: Literal["nearest", "trilinear"] = Field("trilinear", description="nearest or trilinear")
+
+    def build(self, g: Builder, x: str) -> str:
+        t, h, w = map(Fraction, self.scale)
+        return g.add("resize", ops.Resize(scale=(t, h, w), mode=self.mode), x)

@@ -1,0 +1,72 @@
+"""Residual blocks (arXiv:1512.03385) with a place for every stride and every temporal kernel."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from archdsl import ops
+from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
+from archdsl.graph import Builder
+from archdsl.written import Count, Sizes
+
+
+class Residual(Block):
+    """Fields and shortcut of a residual block: act(branch(x) + x), x projected where its shape changes."""
+
+    channels: Width = Field(description="output channels")
+    kernel_t: Count = Field(1, description="temporal kernel")
+    stride: Count = Field(1, description="spatial stride; only the first of repeated blocks keeps it")
+    stride_t: Count = Field(1, description="temporal stride; only the first of repeated blocks keeps it")
+    dilation: Count = Field(1, description="spatial dilation of the 3x3 kernels")
+    groups: Count = Field(1, description="channel groups of the middle kernel")
+    norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
+    act: Act = Field("relu", description="activation")
+    zero_init: bool = Field(True, description="start the last norm's scale at 0, so that the block begins as its shortcut")
+
+    def joined(self, g: Builder, branch: str, x: str) -> str:
+        """The branch added to x or to its projection (a strided 1x1x1 convolution with norm), then the activation."""
+        stride = (self.stride_t, self.stride, self.stride)
+        if g.shape(x).c != self.channels or stride != (1, 1, 1):
+            x = g.add("shortcut", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), stride=stride, bias=self.norm.kind == "none"), x)
+            x = self.norm.add(g, "shortcut_norm", x)
+        return add_act(g, "act", self.act, g.add("sum", ops.Add(), branch, x))
+
+
+class Bottleneck(Residual):
+    """kernel_t x 1 x 1 to `inner` channels, `kernel` among them, 1x1x1 to `channels`.  (c, t, h, w) -> (channels, t', h', w')
+
+    The spatial stride sits on the middle kernel (ResNet v1.5) or, with `stride_on: a`, on the first (v1).
+    """
+
+    inner: Width | None = Field(None, description="channels of the middle kernel; a quarter of `channels` by default")
+    kernel: Sizes = Field((1, 3, 3), description="middle window (t, h, w)")
+    stride_on: Literal["a", "b"] = Field("b", description="which kernel strides in space: a, the first, or b, the middle one")
+
+    def build(self, g: Builder, x: str) -> str:
+        inner = self.inner or max(self.channels // 4, 1)
+        bias = self.norm.kind == "none"
+        s, d = self.stride, self.dilation
+        first, middle = ((self.stride_t, s, s), (1, 1, 1)) if self.stride_on == "a" else ((1, 1, 1), (self.stride_t, s, s))
+        y = g.add("conv_a", ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=first, bias=bias), x)
+        y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", y))
+        conv_b = ops.Conv(out_channels=inner, kernel=self.kernel, stride=middle, dilation=(1, d, d), groups=self.groups, bias=bias)
+        y = g.add("conv_b", conv_b, y)
+        y = add_act(g, "act_b", self.act, self.norm.add(g, "norm_b", y))
+        y = g.add("conv_c", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=bias), y)
+        return self.joined(g, self.norm.add(g, "norm_c", y, zero_init=self.zero_init), x)
+
+
+class Basic(Residual):
+    """Two kernel_t x 3 x 3 convolutions.  (c, t, h, w) -> (channels, t', h', w')"""
+
+    def build(self, g: Builder, x: str) -> str:
+        bias = self.norm.kind == "none"
+        kernel, d = (self.kernel_t, 3, 3), (1, self.dilation, self.dilation)
+        stride = (self.stride_t, self.stride, self.stride)
+        conv_a = ops.Conv(out_channels=self.channels, kernel=kernel, stride=stride, dilation=d, groups=self.groups, bias=bias)
+        y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", g.add("conv_a", conv_a, x)))
+        conv_b = ops.Conv(out_channels=self.channels, kernel=kernel, dilation=d, groups=self.groups, bias=bias)
+        y = g.add("conv_b", conv_b, y)
+        return self.joined(g, self.norm.add(g, "norm_b", y, zero_init=self.zero_init), x)

@@ -1,0 +1,5 @@
+"""Arch -> Plan."""
+
+from archdsl.compiler.plan import CONVENTIONS, Plan, compile
+
+__all__ = ["CONVENTIONS", "Plan", "compile"]

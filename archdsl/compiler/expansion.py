@@ -1,0 +1,222 @@
+"""Arch -> Graph: stages, edges and head in an order in which they can run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import networkx as nx
+
+from archdsl import ops
+from archdsl.blocks import Block, add_block
+from archdsl.errors import Fault, SpecError
+from archdsl.graph import UNKNOWN, Builder, Graph
+from archdsl.language.arch import Arch
+from archdsl.language.edge import MERGES, Edge
+from archdsl.language.pathway import Pathway
+
+Place = tuple[str, str]
+"""(pathway, stage)"""
+
+
+def expand(arch: Arch) -> Graph:
+    """The graph of ops with a shape and a grid for every value, or every fault of the arch as SpecError."""
+    return Expansion(arch).run()
+
+
+@dataclass
+class Expansion:
+    """What is known while an arch is written out."""
+
+    arch: Arch
+    g: Builder = field(default_factory=Builder)
+    ends: dict[Place, str] = field(default_factory=dict)
+    """The output of each stage, before anything is merged into it."""
+    merged: dict[Place, str] = field(default_factory=dict)
+    """The output of each stage with all fusions: what the next stage reads."""
+
+    def run(self) -> Graph:
+        for name, clip in self.arch.clips.items():
+            with self.g.inside("", written=clip.written):
+                self.g.source(name, clip.shape, clip.grid)
+        for name, stage, task in ordered(self.arch):
+            if task == "run":
+                self.stage((name, stage))
+            else:
+                self.fusions((name, stage))
+        self.head()
+        return self.g.finish()
+
+    def stage(self, place: Place) -> None:
+        """One stage, and before the first one the choice of frames."""
+        name, stage_name = place
+        pathway = self.arch.pathways[name]
+        stage = pathway.stages[stage_name]
+        owner = pathway.tied_to
+        self.g.tied = (name, owner) if owner else None
+        x = self.entry(name, pathway, stage_name)
+        with self.g.inside(name, "Pathway", written=pathway.written, container=True):
+            with self.g.inside(stage_name, "Stage", written=stage.written):
+                for i, block in enumerate(stage.blocks):
+                    x = add_block(self.g, str(i), self.scaled(pathway, block, str(i)), x)
+        self.g.tied = None
+        self.ends[place] = x
+
+    def scaled(self, pathway: Pathway, block: Block, name: str) -> Block:
+        """The block at the pathway's width."""
+        try:
+            return block.scaled(pathway.width_ratio, pathway.width_rounding)
+        except SpecError as error:
+            raise error.placed(f"{self.g.path}.{name}", block.written) from None
+
+    def entry(self, name: str, pathway: Pathway, stage: str) -> str:
+        """What a stage reads: the stage before it, or the pathway's own choice of frames."""
+        stages = list(pathway.stages)
+        if stage != stages[0]:
+            return self.merged[name, stages[stages.index(stage) - 1]]
+        if pathway.after:
+            source, _, of = pathway.after.partition(".")
+            x = self.merged[source, of or list(self.arch.pathways[source].stages)[-1]]
+        else:
+            x = pathway.clip or next(iter(self.arch.clips))
+        op = frame_choice(pathway)
+        if op is None:
+            return x
+        faults = len(self.g.faults)
+        with self.g.inside(name, "Pathway", written=pathway.written, container=True):
+            x = self.g.add("frames", op, x)
+        self.g.faults[faults:] = [self.frames_fault(name, pathway, fault) for fault in self.g.faults[faults:]]
+        return x
+
+    def frames_fault(self, name: str, pathway: Pathway, fault: Fault) -> Fault:
+        """A wrong number of frames, told of the pathway and its clip."""
+        key = next(key for key in ("every", "linspace", "segments") if getattr(pathway, key))
+        return Fault(
+            what=f"pathway {name} sees {fault.what}",
+            at=f"pathways.{name}.{key}",
+            written=pathway.written,
+            got=fault.got,
+            want=fault.want,
+            fix=fault.fix,
+        )
+
+    def fusions(self, place: Place) -> None:
+        """Every edge that ends here, in the order written."""
+        x = self.ends[place]
+        for edge in self.arch.edges:
+            for source, target in edge.places:
+                if (edge.target, target) == place:
+                    x = self.fusion(edge, self.ends[edge.source, source], x, target)
+        self.merged[place] = x
+
+    def fusion(self, edge: Edge, x: str, target: str, stage: str) -> str:
+        """One edge: the source transformed, then merged into the target."""
+        y = UNKNOWN
+        with (
+            self.g.inside("edges", "Edges", written=edge.written, container=True),
+            self.g.inside(stage, "Edges", container=True),
+            self.g.inside(edge.label, "Lateral"),
+        ):
+            for transform in edge.transform:
+                x = transform.build(self.g, x, target)
+            faults = len(self.g.faults)
+            y = self.g.add("merge", MERGES[edge.merge], target, x)
+            self.g.faults[faults:] = [self.merge_fault(edge, fault, x, target) for fault in self.g.faults[faults:]]
+        return y
+
+    def merge_fault(self, edge: Edge, fault: Fault, x: str, target: str) -> Fault:
+        """Maps that do not fit, told as the two pathways they come from."""
+        a, b = self.g.shape(target), self.g.shape(x)
+        axes = [axis for axis in "cthw" if getattr(a, axis) != getattr(b, axis) and (axis != "c" or edge.merge != "concat")]
+        got = "; ".join(f"{edge.target} {n}={getattr(a, n)}, {edge.source} {n}={getattr(b, n)} after the transform" for n in axes)
+        return Fault(
+            what=fault.what,
+            at=self.g.path,
+            written=edge.written,
+            got=got or fault.got,
+            want=fault.want,
+            fix=self.mend(edge, axes, x, target),
+        )
+
+    def mend(self, edge: Edge, axes: list[str], x: str, target: str) -> str | None:
+        """What would make the two maps meet, where that can be known."""
+        a, b = self.g.shape(target), self.g.shape(x)
+        if "c" in axes:
+            return f"a transform that writes {a.c} channels, or merge: concat"
+        if axes == ["t"]:
+            steps = self.g.grid(target).t.step / self.g.grid(x).t.step
+            wrong = [t for t in edge.transform if getattr(t, "alpha", None)]
+            if wrong and (right := steps * wrong[0].alpha).denominator == 1:  # type: ignore[attr-defined]
+                return f"alpha: {right}, or leave alpha out: it is worked out"
+            if not edge.transform:
+                return "a transform that changes the frame rate: time_conv, time_sample or time_to_channels"
+        if axes in (["h", "w"], ["h"], ["w"]):
+            return "a resize_to transform, or equal spatial strides in both pathways"
+        return f"equal sizes: {a} and {b}" if axes else None
+
+    def head(self) -> None:
+        """The head reads the pathways that end."""
+        read_on = {p.after.partition(".")[0] for p in self.arch.pathways.values() if p.after and "." not in p.after}
+        names = self.arch.head.reads or [name for name in self.arch.pathways if name not in read_on]
+        ends = {name: self.merged[name, list(self.arch.pathways[name].stages)[-1]] for name in names}
+        with self.g.inside("head", type(self.arch.head).__name__, written=self.arch.head.written):
+            self.g.outputs.update(self.arch.head.build(self.g, ends))
+
+
+def frame_choice(pathway: Pathway) -> ops.Op | None:
+    """Which frames a pathway takes, as an op; None for all."""
+    if pathway.linspace:
+        return ops.TakeLinspace(count=pathway.linspace)
+    if pathway.segments:
+        return ops.TakeSegments(count=pathway.segments)
+    if pathway.every and pathway.every > 1:
+        return ops.TakeEvery(step=pathway.every)
+    return None
+
+
+def ordered(arch: Arch) -> list[tuple[str, str, str]]:
+    """(pathway, stage, run | merge) in an order in which they can be done. Raises SpecError for edges that go back."""
+    order = nx.DiGraph()
+    for name, pathway in arch.pathways.items():
+        stages = [(name, stage) for stage in pathway.stages]
+        nx.add_path(order, [(*place, end) for place in stages for end in ("run", "merge")])
+        if pathway.after:
+            source, _, stage = pathway.after.partition(".")
+            order.add_edge((source, stage or list(arch.pathways[source].stages)[-1], "merge"), (*stages[0], "run"))
+    for edge in arch.edges:
+        for a, b in edge.places:
+            stages_of = list(arch.pathways[edge.target].stages)
+            if edge.source == edge.target and stages_of.index(a) > stages_of.index(b):
+                raise finished(edge, a, b)
+            order.add_edge((edge.source, a, "run"), (edge.target, b, "merge"))
+    try:
+        written = [(name, stage) for name, pathway in arch.pathways.items() for stage in pathway.stages]
+        return list(nx.lexicographical_topological_sort(order, key=lambda task: written.index(task[:2])))
+    except nx.NetworkXUnfeasible:
+        raise cycle(arch, [node for node, _ in nx.find_cycle(order)]) from None
+
+
+def finished(edge: Edge, after: str, into: str) -> SpecError:
+    """The error of an edge that goes back within one pathway."""
+    return SpecError(
+        "an edge into an already finished stage",
+        at=f"edges.{into}.{edge.label}",
+        written=edge.written,
+        got=f"{edge.source}.{after} into {edge.target}.{into}, which comes before it",
+        want="a stage that has not run yet",
+        fix=f"into: {after}, or a later stage",
+    )
+
+
+def cycle(arch: Arch, nodes: list[tuple[str, str, str]]) -> SpecError:
+    """The error of edges that wait for each other."""
+    places = list(dict.fromkeys((name, stage) for name, stage, _ in nodes))
+    on = {(p, s) for p, s in places}
+    edges = [e for e in arch.edges for a, b in e.places if (e.source, a) in on and (e.target, b) in on and e.source != e.target]
+    return SpecError(
+        "a cycle of edges",
+        at=", ".join(dict.fromkeys(f"edges.{edge.label}" for edge in edges)) or "pathways",
+        written=edges[0].written if edges else arch.written,
+        got=" -> ".join(".".join(place) for place in [*places, places[0]]),
+        want="an order in which the stages can run",
+        fix="move one edge to a later stage of its target",
+    )

@@ -1,0 +1,131 @@
+"""The compiled thing: graph, shapes, places, costs. Frozen. Every reader takes a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from archdsl.compiler.expansion import expand
+from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.graph import Graph, Node, Scope
+from archdsl.language.arch import Arch
+from archdsl.ops import BatchNorm, Cost, Grid, Shape, Vector
+
+CONVENTIONS = ("macs", "fvcore", "flops", "ptv-zoo")
+"""How cost is counted; DESIGN's table says what each counts."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network that can exist, with everything known about it. Made by `compile`."""
+
+    arch: Arch
+    graph: Graph = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The arch's name."""
+        return self.arch.name
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every op, in an order in which they can run."""
+        return tuple(self.graph.nodes.values())
+
+    @cached_property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Clip name -> (c, t, h, w)."""
+        return {name: tuple(clip.shape) for name, clip in self.arch.clips.items()}
+
+    @cached_property
+    def outputs(self) -> dict[str, tuple[int, ...]]:
+        """Output name -> shape without the batch axis; (classes,) for scores."""
+        return {name: self.tensor_shape(address) for name, address in self.graph.outputs.items()}
+
+    def tensor_shape(self, address: str) -> tuple[int, ...]:
+        """The shape of a value as torch has it, without the batch axis."""
+        shape = self.graph.shapes[address]
+        return (shape.c,) if isinstance(self.graph.nodes[address].op, Vector) else tuple(shape)
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Address -> (c, t, h, w), of every op and of every stage and block (its last op's)."""
+        shapes = dict(self.graph.shapes)
+        for address, shape in self.graph.shapes.items():
+            while address := address.rpartition(".")[0]:
+                shapes[address] = shape
+        return shapes
+
+    @property
+    def grids(self) -> Mapping[str, Grid]:
+        """Address -> where its elements lie in time and space."""
+        return self.graph.grids
+
+    @property
+    def scopes(self) -> Mapping[str, Scope]:
+        """Address -> kind of every stage, block and container."""
+        return self.graph.scopes
+
+    @property
+    def warnings(self) -> tuple[Fault, ...]:
+        """What is allowed and probably not meant."""
+        return self.graph.warnings
+
+    @cached_property
+    def costs(self) -> dict[str, Cost]:
+        """Address -> cost of one clip. Shared weights are counted at their owner only."""
+        costs = {}
+        for node in self.nodes:
+            cost = node.op.cost(*[self.graph.shapes[x] for x in node.reads])
+            costs[node.address] = cost._replace(params=0) if node.tied else cost
+        return costs
+
+    @cached_property
+    def total(self) -> Cost:
+        """The sum of all costs."""
+        return Cost(*map(sum, zip(*self.costs.values())))
+
+    def cost_of(self, address: str) -> Cost:
+        """The cost of an op, or of everything within a stage, a block or a pathway."""
+        return Cost(*map(sum, zip(Cost(), *(self.costs[inner] for inner in self.within(address)))))
+
+    def within(self, address: str) -> Iterator[str]:
+        """Addresses of the ops at or below an address."""
+        return (inner for inner in self.costs if inner == address or inner.startswith(f"{address}."))
+
+    @property
+    def params(self) -> int:
+        """Parameters; shared ones once."""
+        return self.total.params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of convolutions, linear layers and matrix products for one clip."""
+        return self.total.macs
+
+    def count(self, convention: str = "macs", batch: int = 1) -> int:
+        """Cost of a batch under a convention: macs, fvcore, flops or ptv-zoo."""
+        total = self.total
+        match convention:
+            case "macs":
+                one = total.macs
+            case "flops":
+                one = 2 * total.macs
+            case "fvcore":
+                one = total.macs + total.fvcore_extra
+            case "ptv-zoo":
+                one = total.conv_macs + total.linear_macs + 5 * self.batch_norm_elements
+            case _:
+                raise SpecError(f"no convention {convention!r}", got=convention, want=", ".join(CONVENTIONS), fix=did_you_mean(convention, CONVENTIONS))
+        return one * batch
+
+    @cached_property
+    def batch_norm_elements(self) -> int:
+        """Elements that pass a batch norm."""
+        return sum(self.costs[node.address].norm_elements for node in self.nodes if isinstance(node.op, BatchNorm))
+
+
+def compile(arch: Arch) -> Plan:
+    """The plan of an arch, without torch. Raises SpecError with every fault found."""
+    return Plan(arch, expand(arch))

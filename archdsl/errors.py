@@ -1,0 +1,62 @@
+"""What is said when a spec cannot be: one fault, or all faults of a spec at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing that is wrong: what, where in the spec, which line wrote it, what was met, what was needed, a mend."""
+
+    what: str
+    at: str | None = None
+    written: str | None = None
+    got: str | None = None
+    want: str | None = None
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        rows = (("at", self.at), ("written", self.written), ("got", self.got), ("want", self.want), ("fix", self.fix))
+        return "\n".join([self.what, *(f"  {name:<7} {value}" for name, value in rows if value)])
+
+    def placed(self, at: str | None, written: str | None) -> Fault:
+        """The same fault with an address and a line, where it had none."""
+        return replace(self, at=self.at or at, written=self.written or written)
+
+
+class SpecError(ValueError):
+    """A person wrote something that cannot be. Carries every fault found, in the order of the spec.
+
+    It is a ValueError so that pydantic collects it beside its own findings.
+    """
+
+    faults: tuple[Fault, ...]
+
+    def __init__(
+        self,
+        what: str | Iterable[Fault],
+        *,
+        at: str | None = None,
+        written: str | None = None,
+        got: str | None = None,
+        want: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        if isinstance(what, str):
+            what = (Fault(what=what, at=at, written=written, got=got, want=want, fix=fix),)
+        self.faults = tuple(what)
+        super().__init__("\n\n".join(map(str, self.faults)))
+
+    def placed(self, at: str | None = None, written: str | None = None) -> SpecError:
+        """The same error, its faults given an address and a line where they had none."""
+        return SpecError(fault.placed(at, written) for fault in self.faults)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """A mend for a misspelt name, or None when nothing is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return near[0] if near else None

@@ -1,0 +1,159 @@
+"""The compiled form: ops under dotted addresses. And the builder, which blocks use to write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from archdsl.errors import Fault, SpecError
+from archdsl.ops import UNIT, Grid, Op, Shape, Source
+
+UNKNOWN = "?"
+"""The address of a value that could not be made: what reads it is passed over in silence, the fault is told once."""
+
+
+class Node(NamedTuple):
+    """One op at its place: a dotted address, which is also the prefix of its weights' names."""
+
+    address: str
+    op: Op
+    reads: tuple[str, ...]
+    written: str | None = None
+    tied: str | None = None
+    """The address of the node whose weights this one shares, or None."""
+
+
+class Scope(NamedTuple):
+    """A named group of nodes: a stage, a block, or a container such as a pathway, which is never called as a whole."""
+
+    kind: str
+    container: bool = False
+
+
+class Unknown(Exception):
+    """Raised when a block asks for the shape of a value that could not be made. Never leaves the builder."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in an order in which they can run, with the shape and the grid of every value."""
+
+    nodes: dict[str, Node]
+    shapes: dict[str, Shape]
+    grids: dict[str, Grid]
+    scopes: dict[str, Scope]
+    outputs: dict[str, str]
+    """Output name -> address of the value that leaves."""
+    warnings: tuple[Fault, ...] = ()
+
+
+@dataclass
+class Builder:
+    """Writes a graph. `add` checks one op against what it reads; faults are kept and told together."""
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    grids: dict[str, Grid] = field(default_factory=dict)
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    warnings: list[Fault] = field(default_factory=list)
+    path: str = ""
+    line: str | None = None
+    tied: tuple[str, str] | None = None
+    """(prefix here, prefix of the owner) while nodes share the weights of a part already written."""
+
+    def add(self, name: str, op: Op, *reads: str) -> str:
+        """One op under a short name; gives the address of its result."""
+        address = f"{self.path}.{name}" if self.path else name
+        if UNKNOWN in reads:
+            return UNKNOWN
+        try:
+            if op.reads is not None and len(reads) != op.reads or op.reads is None and len(reads) < 2:
+                want = op.reads if op.reads is not None else "two or more"
+                raise SpecError(f"{type(op).__name__} reads another number of maps", got=str(len(reads)), want=str(want))
+            if address in self.nodes:
+                raise SpecError(f"two ops named {name!r} in one place", fix="another name")
+            xs = tuple([self.shapes[x] for x in reads])
+            grids = tuple([self.grids[x] for x in reads])
+            if op.merges:
+                self.aligned(address, xs, grids)
+            shape = op.out(*xs)
+            grid = op.place(xs, grids) if reads else Grid(UNIT, UNIT, UNIT)
+        except SpecError as error:
+            self.faults.extend(error.placed(address, self.line).faults)
+            return UNKNOWN
+        tied = None if self.tied is None else self.tied[1] + address.removeprefix(self.tied[0])
+        self.nodes[address] = Node(address, op, reads, self.line, tied)
+        self.shapes[address] = shape
+        self.grids[address] = grid
+        return address
+
+    def source(self, name: str, shape: Shape, grid: Grid) -> str:
+        """A clip enters under its name."""
+        address = self.add(name, Source(shape=shape))
+        self.grids[address] = grid
+        return address
+
+    def shape(self, x: str) -> Shape:
+        """The shape of a value."""
+        if x == UNKNOWN:
+            raise Unknown
+        return self.shapes[x]
+
+    def grid(self, x: str) -> Grid:
+        """Where a value lies in time and space."""
+        if x == UNKNOWN:
+            raise Unknown
+        return self.grids[x]
+
+    @contextmanager
+    def inside(self, name: str, kind: str = "Part", *, written: str | None = None, container: bool = False) -> Iterator[None]:
+        """Within it, names are put behind `name`. What fails is recorded; the rest of the spec is still read."""
+        before = self.path, self.line
+        self.path = f"{self.path}.{name}" if self.path else name
+        self.line = written or self.line
+        self.scopes.setdefault(self.path, Scope(kind, container))
+        try:
+            yield
+        except Unknown:
+            pass
+        except SpecError as error:
+            self.faults.extend(error.placed(self.path, self.line).faults)
+        finally:
+            self.path, self.line = before
+
+    def aligned(self, address: str, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> None:
+        """Maps that are merged must have equal steps, and should start at about the same place."""
+        if all(grid is grids[0] for grid in grids):
+            return
+        for axis, unit in (("t", "frames"), ("h", "pixels"), ("w", "pixels")):
+            first, tick = getattr(grids[0], axis), grids[0].tick
+            for x, grid in zip(xs[1:], grids[1:]):
+                other = getattr(grid, axis)
+                if other == first or getattr(x, axis) != getattr(xs[0], axis) or getattr(x, axis) == 1:
+                    continue
+                ratio = grid.tick / tick if axis == "t" and tick and grid.tick else 1
+                if other.step * ratio != first.step:
+                    raise SpecError(
+                        f"maps whose steps along {axis} differ",
+                        got=f"one element every {first.step} {unit} and every {other.step * ratio} {unit}",
+                        want="equal steps",
+                    )
+                if abs(other.start * ratio - first.start) > first.step / 2:
+                    self.warnings.append(
+                        Fault(
+                            what=f"maps that start more than half a step apart along {axis}",
+                            at=address,
+                            written=self.line,
+                            got=f"{float(first.start):g} and {float(other.start * ratio):g} {unit}, step {first.step}",
+                        )
+                    )
+
+    def finish(self) -> Graph:
+        """The graph, or every fault found as one SpecError."""
+        if self.faults:
+            raise SpecError(dict.fromkeys(self.faults))
+        return Graph(self.nodes, self.shapes, self.grids, self.scopes, self.outputs, tuple(dict.fromkeys(self.warnings)))

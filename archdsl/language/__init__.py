@@ -1,0 +1,44 @@
+"""What a person writes: clips, pathways, stages, edges, a head."""
+
+from archdsl.language.arch import Arch
+from archdsl.language.clip import Clip
+from archdsl.language.edge import (
+    TRANSFORMS,
+    Edge,
+    ResizeTo,
+    TimeConv,
+    TimeDeconv,
+    TimeRepeat,
+    TimeSample,
+    TimeToChannels,
+    Transform,
+)
+from archdsl.language.head import HEADS, Classifier, Head
+from archdsl.language.model import Claim, Model, Reference, overridden
+from archdsl.language.paths import change
+from archdsl.language.pathway import Pathway, Stage, repeat
+
+__all__ = [
+    "HEADS",
+    "TRANSFORMS",
+    "Arch",
+    "Claim",
+    "Classifier",
+    "Clip",
+    "Edge",
+    "Head",
+    "Model",
+    "Pathway",
+    "Reference",
+    "ResizeTo",
+    "Stage",
+    "TimeConv",
+    "TimeDeconv",
+    "TimeRepeat",
+    "TimeSample",
+    "TimeToChannels",
+    "Transform",
+    "change",
+    "overridden",
+    "repeat",
+]

@@ -1,0 +1,143 @@
+"""The whole network as a person writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from archdsl.blocks import Drawing, Drawn
+from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.language.clip import Clip
+from archdsl.language.edge import Edge
+from archdsl.language.head import Classifier, Head, HeadField
+from archdsl.language.names import ArchName, Name
+from archdsl.language.pathway import Pathway
+from archdsl.written import Lines, Written
+
+
+class Arch(Written):
+    """A video architecture: clips, pathways, edges that fuse them, a head.
+
+    One clip may be written as `clip=`; it is then named `clip`.
+    """
+
+    name: ArchName = Field(description="name of the network")
+    clips: dict[Name, Clip] = Field(min_length=1, description="inputs by name")
+    blocks: dict[Name, Drawing] = Field({}, description="blocks drawn here, by name")
+    pathways: dict[Name, Pathway] = Field(min_length=1, description="pathways by name")
+    edges: tuple[Edge, ...] = Field((), description="lateral fusions")
+    head: HeadField = Field(description="what reads the pathways' ends")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_clip(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or "clip" not in data:
+            return data
+        if "clips" in data:
+            raise SpecError("clips written twice", got="clip and clips", want="one of them")
+        rest = {("clips" if key == "clip" else key): ({"clip": value} if key == "clip" else value) for key, value in data.items()}
+        return Lines(rest, data.written, data.keys_written) if isinstance(data, Lines) else rest
+
+    @model_validator(mode="after")
+    def _names_meet(self) -> Arch:
+        faults = [*self._faults_of_drawn(), *self._faults_of_pathways(), *self._faults_of_edges(), *self._faults_of_head()]
+        if faults:
+            raise SpecError(faults)
+        return self
+
+    def _faults_of_drawn(self) -> list[Fault]:
+        """Give every drawn block its drawing; tell of names that are no block."""
+        from archdsl.language.pathway import BLOCKS_BY_KEY
+
+        faults = []
+        for at, block in ((f"pathways.{p}.stages.{s}.{i}", b) for p, s, i, b in self.all_blocks() if isinstance(b, Drawn)):
+            drawing = self.blocks.get(block.name) or block.drawing
+            if drawing is None:
+                known = [*BLOCKS_BY_KEY, *self.blocks]
+                fault = Fault(
+                    what=f"no block {block.name!r}", at=at, written=block.written, got=block.name, want=", ".join(known)
+                )
+                near = did_you_mean(block.name, known)
+                faults.append(Fault(**{**vars(fault), "fix": near}))
+            else:
+                block.__dict__["drawing"] = drawing
+        return faults
+
+    def _faults_of_pathways(self) -> list[Fault]:
+        faults = []
+        for name, pathway in self.pathways.items():
+            at = f"pathways.{name}"
+            for field, known in (("clip", self.clips), ("tied_to", self.pathways)):
+                value = getattr(pathway, field)
+                if value is not None and value not in known:
+                    faults.append(unknown(field, value, known, at, pathway.written))
+            if pathway.after is not None:
+                source, _, stage = pathway.after.partition(".")
+                if source not in self.pathways:
+                    faults.append(unknown("after", source, self.pathways, at, pathway.written))
+                elif stage and stage not in self.pathways[source].stages:
+                    faults.append(unknown("after", stage, self.pathways[source].stages, at, pathway.written))
+            elif pathway.clip is None and len(self.clips) > 1:
+                faults.append(
+                    Fault(
+                        what=f"pathway {name} could read any of several clips",
+                        at=f"{at}.clip",
+                        written=pathway.written,
+                        got="no clip",
+                        want=f"one of {', '.join(self.clips)}",
+                    )
+                )
+        for name in set(self.clips) & set(self.pathways):
+            faults.append(Fault(what=f"a clip and a pathway of one name {name!r}", at=f"clips.{name}", written=self.written, fix="another name"))
+        return faults
+
+    def _faults_of_edges(self) -> list[Fault]:
+        faults, seen = [], set()
+        for i, edge in enumerate(self.edges):
+            at = f"edges.{edge.label}"
+            ends = [("source", edge.source, [a for a, _ in edge.places]), ("target", edge.target, [b for _, b in edge.places])]
+            for field, name, stages in ends:
+                if name not in self.pathways:
+                    faults.append(unknown(field, name, self.pathways, at, edge.written))
+                    continue
+                known = self.pathways[name].stages
+                faults += [unknown("after" if field == "source" else "into", s, known, at, edge.written, of=f" in pathway {name}") for s in stages if s not in known]
+            for place in edge.places:
+                if (edge.label, place[1]) in seen:
+                    faults.append(Fault(what=f"two edges of one name into {edge.target}.{place[1]}", at=at, written=edge.written, fix="give one of them a `name`"))
+                seen.add((edge.label, place[1]))
+        return faults
+
+    def _faults_of_head(self) -> list[Fault]:
+        reads = self.head.reads or ()
+        return [unknown("reads", name, self.pathways, "head", self.head.written) for name in reads if name not in self.pathways]
+
+    def all_blocks(self) -> Any:
+        """(pathway, stage, index, block) of every block."""
+        for p, pathway in self.pathways.items():
+            for s, stage in pathway.stages.items():
+                for i, block in enumerate(stage.blocks):
+                    yield p, s, i, block
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the head tells apart, where it does."""
+        return self.head.classes if isinstance(self.head, Classifier) else None
+
+
+def unknown(field: str, name: str, known: Any, at: str, written: str | None, of: str = "") -> Fault:
+    """The fault of a name that nothing has."""
+    noun = {"clip": "clip", "after": "stage" if of else "pathway", "into": "stage"}.get(field, "pathway")
+    return Fault(
+        what=f"no {noun} {name!r}{of}",
+        at=f"{at}.{field}",
+        written=written,
+        got=name,
+        want=", ".join(known),
+        fix=did_you_mean(name, known),
+    )
+
+
+__all__ = ["Arch", "Head"]

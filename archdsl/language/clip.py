@@ -1,0 +1,49 @@
+"""One input of a network."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from archdsl.ops import UNIT, Grid, Shape
+from archdsl.written import Count, Ratio, Written
+
+CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4}
+Modality = Literal["rgb", "gray", "flow", "rgb_diff", "audio", "boxes"]
+
+
+class Clip(Written):
+    """A clip as the user hands it over: (n, channels, frames, height, width).
+
+    `frames` counts raw frames, before a pathway chooses among them.
+    """
+
+    modality: Modality = Field("rgb", description="rgb, gray, flow (x, y), rgb_diff, audio (time, 1, bands) or boxes")
+    frames: Count = Field(description="raw frames")
+    size: Count | None = Field(None, description="height and width in pixels, where they are equal")
+    height: Count | None = Field(None, description="height in pixels")
+    width: Count | None = Field(None, description="width in pixels")
+    channels: Count | None = Field(None, description="channels; by default those of the modality")
+    fps: Annotated[Ratio, Field(gt=0)] | None = Field(None, description="frames per second, so that tables can speak of seconds")
+
+    def model_post_init(self, context: object, /) -> None:
+        if (self.size is None) == (self.height is None) or (self.height is None) != (self.width is None):
+            got = ", ".join(f"{k}={v}" for k in ("size", "height", "width") if (v := getattr(self, k)) is not None)
+            raise ValueError(f"size, or height and width together (got {got or 'neither'})")
+
+    @property
+    def shape(self) -> Shape:
+        """(c, t, h, w)"""
+        return Shape(
+            self.channels or CHANNELS[self.modality],
+            self.frames,
+            self.height or self.size or 0,
+            self.width or self.size or 0,
+        )
+
+    @property
+    def grid(self) -> Grid:
+        """Every frame and pixel, at its own place."""
+        return Grid(UNIT, UNIT, UNIT, 1 / self.fps if self.fps else Fraction(0))

@@ -1,0 +1,179 @@
+"""A lateral fusion: from a stage of one pathway into a stage of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, WithJsonSchema, model_validator
+
+from archdsl import ops
+from archdsl.blocks.base import Act, Norm, NormField, add_act, widened
+from archdsl.errors import SpecError
+from archdsl.graph import Builder
+from archdsl.language.keyed import keyed, kinds_by_key, unkeyed
+from archdsl.language.names import Name
+from archdsl.written import Count, Ratio, Written
+
+
+class Transform(Written):
+    """What brings a source's map into the target's time and width. `build` sees both."""
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        """Add ops that read `x`; give the address of the result."""
+        raise NotImplementedError(f"{type(self).__name__} has no build")
+
+
+def ratio_of_steps(g: Builder, fine: str, coarse: str) -> int:
+    """alpha: how many elements of `fine` fall on one of `coarse`, from their places in time."""
+    a, b = g.grid(fine), g.grid(coarse)
+    ratio = b.t.step / a.t.step * (b.tick / a.tick if a.tick and b.tick else 1)
+    if ratio.denominator != 1 or ratio < 1:
+        raise SpecError(
+            "pathways whose time steps are not a whole ratio",
+            got=f"one element every {a.t.step} and every {b.t.step} frames",
+            want="the slower step a multiple of the faster",
+        )
+    return ratio.numerator
+
+
+class Convolved(Transform):
+    """Fields of a transform that convolves in time."""
+
+    kernel: Count = Field(5, description="temporal kernel")
+    width: Ratio = Field(Fraction(2), description="output channels as a multiple of the source's, rounded down")
+    alpha: Count | None = Field(None, description="temporal stride; by default the ratio of the pathways' time steps")
+    norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
+    act: Act = Field("relu", description="activation, or none")
+
+    def finished(self, g: Builder, conv: str) -> str:
+        """Norm and activation after the convolution."""
+        return add_act(g, "act", self.act, self.norm.add(g, "norm", conv))
+
+
+class TimeConv(Convolved):
+    """T-conv of SlowFast: kernel x 1 x 1 at temporal stride alpha.  (c, alpha t, h, w) -> (width c, t, h, w)"""
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        alpha = self.alpha or ratio_of_steps(g, x, target)
+        channels = widened(g.shape(x).c, self.width, "floor")
+        bias = self.norm.kind == "none"
+        conv = ops.Conv(out_channels=channels, kernel=(self.kernel, 1, 1), stride=(alpha, 1, 1), bias=bias)
+        return self.finished(g, g.add("conv", conv, x))
+
+
+class TimeDeconv(Convolved):
+    """The way back: a transposed kernel x 1 x 1 at stride alpha.  (c, t, h, w) -> (width c, alpha t, h, w)"""
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        alpha = self.alpha or ratio_of_steps(g, target, x)
+        channels = widened(g.shape(x).c, self.width, "floor")
+        pad = max(self.kernel - 1, 0) // 2
+        extra = alpha - self.kernel + 2 * pad
+        if not 0 <= extra < max(alpha, 1):
+            raise SpecError("a kernel that leaves gaps or overlaps the end", got=f"kernel {self.kernel}, alpha {alpha}", want=f"kernel {alpha} or less, odd")
+        conv = ops.TransposedConv(
+            out_channels=channels,
+            kernel=(self.kernel, 1, 1),
+            stride=(alpha, 1, 1),
+            pad=(pad, 0, 0),
+            extra=(extra, 0, 0),
+            bias=self.norm.kind == "none",
+        )
+        return self.finished(g, g.add("conv", conv, x))
+
+
+class TimeToChannels(Transform):
+    """TtoC of SlowFast: alpha frames packed into channels.  (c, alpha t, h, w) -> (alpha c, t, h, w)"""
+
+    alpha: Count | None = Field(None, description="frames in a pack; by default the ratio of the pathways' time steps")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return g.add("pack", ops.TimeToChannels(factor=self.alpha or ratio_of_steps(g, x, target)), x)
+
+
+class TimeSample(Transform):
+    """T-sample of SlowFast: one of every alpha frames.  (c, alpha t, h, w) -> (c, t, h, w)"""
+
+    alpha: Count | None = Field(None, description="take every n-th; by default the ratio of the pathways' time steps")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return g.add("take", ops.TakeEvery(step=self.alpha or ratio_of_steps(g, x, target)), x)
+
+
+class TimeRepeat(Transform):
+    """Each frame alpha times.  (c, t, h, w) -> (c, alpha t, h, w)"""
+
+    alpha: Count | None = Field(None, description="how often; by default the ratio of the pathways' time steps")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return g.add("repeat", ops.RepeatFrames(times=self.alpha or ratio_of_steps(g, target, x)), x)
+
+
+class ResizeTo(Transform):
+    """Interpolation to the target's height and width.  (c, t, h, w) -> (c, t', h', w')"""
+
+    mode: Literal["nearest", "trilinear"] = Field("nearest", description="nearest or trilinear")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return g.add("resize", ops.ResizeTo(mode=self.mode), x, target)
+
+
+TRANSFORMS: tuple[type[Transform], ...] = (TimeConv, TimeDeconv, TimeToChannels, TimeSample, TimeRepeat, ResizeTo)
+TRANSFORMS_BY_KEY = kinds_by_key(TRANSFORMS)
+
+
+def unfolded(data: Any) -> Any:
+    """One transform or a list of them, by name or made."""
+    items = data if isinstance(data, list | tuple) else [data]
+    return tuple(unkeyed(item, TRANSFORMS_BY_KEY, "transform") for item in items)
+
+
+def folded(transforms: tuple[Transform, ...]) -> Any:
+    """The inverse: one transform stands alone."""
+    items = [keyed(transform) for transform in transforms]
+    return items[0] if len(items) == 1 else items
+
+
+Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)]
+
+
+class Edge(Written):
+    """After each stage named in `after`, the source's output, transformed, is merged into the target.
+
+    It is merged into the output of the target's stage of the same name, or of the stage that `into` names in the same
+    place of its list. It reads the source stage's own output, before anything is merged into that.
+    """
+
+    source: Name = Field(description="pathway it comes from")
+    target: Name = Field(description="pathway it goes to")
+    after: Names = Field(description="stages of the source")
+    into: Names | None = Field(None, description="stages of the target, one for each of `after`; by default the same")
+    transform: Annotated[
+        tuple[SerializeAsAny[Transform], ...],
+        BeforeValidator(unfolded),
+        PlainSerializer(folded),
+        WithJsonSchema({"$ref": "#/$defs/Transforms"}),
+    ] = Field((), description="one transform or a list")
+    merge: Literal["concat", "sum", "stretched_sum"] = Field("concat", description="concat, sum, or stretched_sum (axes of size 1 stretch)")
+    name: Name | None = Field(None, description="by default source_to_target")
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Edge:
+        if self.into is not None and len(self.into) != len(self.after):
+            raise SpecError("`into` of another length than `after`", got=f"{len(self.into)} and {len(self.after)}", want="equal")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The edge's name in addresses."""
+        return self.name or f"{self.source}_to_{self.target}"
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """(stage of the source, stage of the target) for each fusion."""
+        return tuple(zip(self.after, self.into or self.after))
+
+
+MERGES: Mapping[str, ops.Op] = {"concat": ops.Concat(), "sum": ops.Add(), "stretched_sum": ops.StretchedAdd()}

@@ -1,0 +1,103 @@
+"""A network of the literature: an arch from a family, with what was published about it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from archdsl.errors import SpecError, did_you_mean
+from archdsl.language.arch import Arch
+from archdsl.language.names import ArchName
+from archdsl.language.paths import change
+from archdsl.written import Count, Written
+
+SCALES = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12}
+PRINTED = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+
+
+class Claim(Written):
+    """One published figure. `value` is as printed, such as "36.1G", so that its rounding is known."""
+
+    figure: Literal["params", "macs", "fvcore", "flops", "ptv-zoo", "top1", "top5"] = Field(description="what is claimed; costs name their convention")
+    value: Annotated[str, Field(pattern=PRINTED.pattern)] = Field(description="as printed, with K, M, G or T")
+    source: str = Field(description="paper and table, or repository and file")
+    input: dict[str, Count] = Field({}, description="overrides for the input it was counted at, such as size=256")
+    why: str | None = Field(None, description="where ours differs: the explanation")
+
+    @property
+    def number(self) -> Decimal:
+        """The printed value as a number."""
+        digits, unit = self._parts()
+        return Decimal(digits).scaleb(SCALES[unit])
+
+    @property
+    def half_unit(self) -> Decimal:
+        """Half of the last printed digit: how far a figure may be from what it rounds."""
+        digits, unit = self._parts()
+        return Decimal(5).scaleb(SCALES[unit] - 1 - len(digits.partition(".")[2]))
+
+    def _parts(self) -> tuple[str, str]:
+        match = PRINTED.fullmatch(self.value)
+        if not match:
+            raise SpecError("a figure that cannot be read", written=self.written, got=self.value, want="digits and K, M, G or T")
+        return match[1], match[2]
+
+
+class Reference(Written):
+    """Where a model comes from, and what was said of it."""
+
+    paper: str = Field(description="arXiv number or venue")
+    title: str = Field(description="the paper's title")
+    where: str = Field("", description="table, figure or configuration that defines the model")
+    notes: tuple[str, ...] = Field((), description="where implementations differ, and which one this is")
+    claims: tuple[Claim, ...] = Field((), description="published figures")
+
+
+class Model(Written):
+    """An arch with its reference. The arch is made when it is asked for, with the family's parameters or yours."""
+
+    name: ArchName = Field(description="name in the zoo")
+    family: Callable[..., Arch] = Field(description="makes the arch from a name and parameters")
+    parameters: dict[str, Any] = Field({}, description="arguments of the family")
+    reference: Reference | None = Field(None, description="where it comes from")
+
+    def arch(self, **overrides: Any) -> Arch:
+        """The arch. `frames`, `size`, `fps` and `classes` change any model; the rest are the family's parameters."""
+        known = list(inspect.signature(self.family).parameters)[1:]
+        own = {name: value for name, value in overrides.items() if name in known}
+        rest = {name: value for name, value in overrides.items() if name not in known}
+        for name in rest:
+            if name not in COMMON:
+                raise SpecError(
+                    f"{self.name} has no parameter {name!r}",
+                    got=f"{name}={overrides[name]!r}",
+                    want=", ".join([*COMMON, *(k for k in known if k not in COMMON)]),
+                    fix=did_you_mean(name, [*COMMON, *known]),
+                )
+        return overridden(self.family(self.name, **{**self.parameters, **own}), **rest)
+
+
+COMMON = ("frames", "size", "fps", "classes")
+"""What can be overridden in any arch."""
+
+
+def overridden(arch: Arch, **common: Any) -> Arch:
+    """The arch with another input or number of classes."""
+    for name, value in common.items():
+        if name == "classes":
+            arch = change(arch, "head.classes", value)
+            continue
+        for clip, made in arch.clips.items():
+            if made.modality in ("audio", "boxes"):
+                continue
+            if name == "size":
+                made = made.but(size=value, height=None, width=None)
+                arch = arch.but(clips={**arch.clips, clip: made})
+            else:
+                arch = change(arch, f"clips.{clip}.{name}", value)
+    return arch

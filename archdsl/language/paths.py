@@ -1,0 +1,91 @@
+"""Changing one field deep inside an arch: `pathways.fast.width_ratio`, `pathways.slow.stages.res4.kernel_t`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from archdsl.blocks import Block, Drawn
+from archdsl.errors import SpecError, did_you_mean
+from archdsl.language.arch import Arch
+from archdsl.language.edge import Edge
+from archdsl.language.pathway import Stage
+from archdsl.written import Written
+
+
+def change(arch: Arch, path: str, value: Any) -> Arch:
+    """The arch with the field at `path` set to `value`, checked again.
+
+    A part of the path is a field, a name (`*` and `?` match several), an index into a list, or, at a stage or a list
+    of transforms, a field of every block or transform that has it. A stride goes to the first block only, as in a
+    repeat.
+
+    Raises SpecError for a path that leads nowhere.
+    """
+    try:
+        return changed(arch, path.split("."), value)
+    except SpecError as error:
+        raise error.placed(path, getattr(value, "written", None)) from None
+
+
+def changed(thing: Any, path: list[str], value: Any) -> Any:
+    """`thing` with the value at the end of `path` replaced."""
+    if not path:
+        return value
+    head, *rest = path
+    if isinstance(thing, Stage):
+        return Stage(*in_list(list(thing.blocks), path, value))
+    if isinstance(thing, Drawn) and head != "values":
+        return thing.but(values={**thing.values, head: value})
+    if isinstance(thing, Written):
+        if head not in type(thing).model_fields:
+            raise nothing(type(thing).__name__, head, type(thing).model_fields)
+        return thing.but(**{head: changed(getattr(thing, head), rest, value)})
+    if isinstance(thing, Mapping):
+        names = [name for name in thing if fnmatchcase(name, head)]
+        if not names and (rest or set("*?") & set(head)):
+            raise nothing("it", head, thing)
+        return dict(thing) | {name: changed(thing.get(name), rest, value) for name in names or [head]}
+    if isinstance(thing, tuple | list):
+        return tuple(in_list(list(thing), path, value))
+    raise nothing(type(thing).__name__, head, ())
+
+
+def in_list(things: list[Any], path: list[str], value: Any) -> list[Any]:
+    """A list with one element changed (by index, or an edge by its name), or the field of all that have it."""
+    head, *rest = path
+    if head.isdigit():
+        if int(head) >= len(things):
+            raise nothing("a list", head, [str(i) for i in range(len(things))])
+        return [changed(thing, rest, value) if i == int(head) else thing for i, thing in enumerate(things)]
+    if any(isinstance(thing, Edge) for thing in things):
+        names = [edge.label for edge in things]
+        if not any(fnmatchcase(name, head) for name in names):
+            raise nothing("edges", head, names)
+        return [changed(edge, rest, value) if fnmatchcase(edge.label, head) else edge for edge in things]
+    having = [thing for thing in things if has(thing, head)]
+    if not having:
+        known = dict.fromkeys(name for thing in things for name in fields(thing))
+        raise nothing("no block here", head, known)
+    first = having[0]
+    only_first = isinstance(first, Block) and head in first.first_only
+    return [
+        changed(thing, path, value) if has(thing, head) and (thing is first or not only_first) else thing for thing in things
+    ]
+
+
+def fields(thing: Any) -> list[str]:
+    """The fields a path may name."""
+    if isinstance(thing, Drawn):
+        return list(thing.drawing.fields) if thing.drawing else list(thing.values)
+    return list(type(thing).model_fields)
+
+
+def has(thing: Any, name: str) -> bool:
+    return name in fields(thing)
+
+
+def nothing(owner: str, name: str, known: Any) -> SpecError:
+    """The error of a path that leads nowhere."""
+    return SpecError(f"{owner} has no {name!r}", got=name, want=", ".join(known) or "nothing below this", fix=did_you_mean(name, known))

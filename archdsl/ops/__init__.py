@@ -1,0 +1,78 @@
+"""What one op means: its fields, shape, cost and place. No torch, no pydantic."""
+
+from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
+from archdsl.ops.conv import Conv, TransposedConv
+from archdsl.ops.frames import (
+    FrameDifference,
+    Gray,
+    RepeatFrames,
+    TakeChosen,
+    TakeEvery,
+    TakeLinspace,
+    TakeSegments,
+    TimeToChannels,
+)
+from archdsl.ops.linear import Linear
+from archdsl.ops.merge import Add, Average, Concat, Mul, StretchedAdd
+from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm
+from archdsl.ops.pointwise import Dropout, Gelu, Hardswish, LeakyRelu, Relu, Sigmoid, Silu, Softmax, Tanh
+from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from archdsl.ops.reshape import Flatten, Resize, ResizeTo, Vector
+from archdsl.ops.source import Source
+from archdsl.ops.window import Pads, Triple, Window
+
+OPS: tuple[type[Op], ...] = (
+    Source,
+    Conv,
+    TransposedConv,
+    MaxPool,
+    AvgPool,
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
+    Mean,
+    BatchNorm,
+    GroupNorm,
+    LayerNorm,
+    Relu,
+    LeakyRelu,
+    Silu,
+    Sigmoid,
+    Tanh,
+    Hardswish,
+    Gelu,
+    Softmax,
+    Dropout,
+    Linear,
+    Concat,
+    Add,
+    Average,
+    Mul,
+    StretchedAdd,
+    TakeEvery,
+    TakeLinspace,
+    TakeSegments,
+    RepeatFrames,
+    TimeToChannels,
+    FrameDifference,
+    Gray,
+    Flatten,
+    Vector,
+    Resize,
+    ResizeTo,
+)
+"""Every op there is."""
+
+__all__ = [op.__name__ for op in OPS] + [
+    "OPS",
+    "UNIT",
+    "Axis",
+    "Cost",
+    "Grid",
+    "Op",
+    "Pads",
+    "Shape",
+    "TakeChosen",
+    "Triple",
+    "Window",
+    "key_of",
+]

@@ -1,0 +1,91 @@
+"""Several maps into one. They must agree in size and in grid; the builder checks the grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archdsl.errors import SpecError
+from archdsl.ops.base import Op, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concat(Op):
+    """Channels side by side.  (c1, t, h, w), (c2, t, h, w) -> (c1 + c2, t, h, w)"""
+
+    reads: ClassVar[int | None] = None
+    merges: ClassVar[bool] = True
+
+    def out(self, *xs: Shape) -> Shape:
+        first = xs[0]
+        for x in xs[1:]:
+            if x[1:] != first[1:]:
+                raise apart("concat", first, x, axes="thw")
+        return Shape(sum(x.c for x in xs), *first[1:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(Op):
+    """The sum of maps of one shape.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
+
+    reads: ClassVar[int | None] = None
+    merges: ClassVar[bool] = True
+
+    def out(self, *xs: Shape) -> Shape:
+        return of_one_shape("sum", xs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Average(Op):
+    """The mean of maps of one shape.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
+
+    reads: ClassVar[int | None] = None
+    merges: ClassVar[bool] = True
+
+    def out(self, *xs: Shape) -> Shape:
+        return of_one_shape("average", xs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mul(Op):
+    """The product, an axis of size 1 stretched to the other.  (c, t, h, w), (c, 1, 1, 1) -> (c, t, h, w)"""
+
+    reads: ClassVar[int | None] = 2
+    merges: ClassVar[bool] = True
+
+    def out(self, *xs: Shape) -> Shape:
+        return stretched("product", *xs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StretchedAdd(Op):
+    """The sum, an axis of size 1 stretched to the other.  (c, t, h, w), (c, t, 1, 1) -> (c, t, h, w)"""
+
+    reads: ClassVar[int | None] = 2
+    merges: ClassVar[bool] = True
+
+    def out(self, *xs: Shape) -> Shape:
+        return stretched("sum", *xs)
+
+
+def of_one_shape(verb: str, xs: tuple[Shape, ...]) -> Shape:
+    for x in xs[1:]:
+        if x != xs[0]:
+            raise apart(verb, xs[0], x, axes="cthw")
+    return xs[0]
+
+
+def stretched(verb: str, x: Shape, y: Shape) -> Shape:
+    if any(a != b and 1 not in (a, b) for a, b in zip(x, y)):
+        raise apart(verb, x, y, axes="cthw")
+    return Shape(*map(max, x, y))
+
+
+def apart(verb: str, x: Shape, y: Shape, *, axes: str) -> SpecError:
+    """The error for two maps that cannot be merged, naming the axes in which they differ."""
+    named = [(axis, a, b) for axis, a, b in zip("cthw", x, y) if a != b and axis in axes]
+    return SpecError(
+        f"{verb} of maps that differ in {', '.join(axis for axis, *_ in named)}",
+        got=f"{', '.join(f'{axis}={a}' for axis, a, _ in named)} and {', '.join(f'{axis}={b}' for axis, _, b in named)}",
+        want=f"equal {', '.join(axis for axis, *_ in named)}",
+    )

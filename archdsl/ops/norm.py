@@ -1,0 +1,74 @@
+"""Normalisations. Scale and shift are parameters; running statistics are buffers and never counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archdsl.ops.base import Cost, Op, Shape, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm(Op):
+    """Each channel to mean 0, variance 1 over batch, time and space.  (c, t, h, w) -> (c, t, h, w)
+
+    fvcore counts 2 per element in eval mode (1 without scale and shift).
+    """
+
+    eps: float = 1e-5
+    momentum: float = 0.1
+    affine: bool = True
+    zero_init: bool = False
+    """Start with scale 0, so that a residual block begins as the identity (arXiv:1706.02677)."""
+
+    def cost(self, *xs: Shape) -> Cost:
+        (x,) = xs
+        return Cost(
+            params=2 * x.c * self.affine,
+            norm_elements=x.elements,
+            fvcore_extra=x.elements * (2 if self.affine else 1),
+            activations=x.elements,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupNorm(Op):
+    """Each group of channels of a clip to mean 0, variance 1 over time and space.  (c, t, h, w) -> (c, t, h, w)
+
+    fvcore counts 5 per element (4 without scale and shift).
+    """
+
+    groups: int
+    eps: float = 1e-5
+    affine: bool = True
+    zero_init: bool = False
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(x.c % self.groups == 0, "channels that do not fall into groups", got=f"{x.c}, groups={self.groups}", want="no rest")
+        return x
+
+    def cost(self, *xs: Shape) -> Cost:
+        (x,) = xs
+        return Cost(
+            params=2 * x.c * self.affine,
+            norm_elements=x.elements,
+            fvcore_extra=x.elements * (5 if self.affine else 4),
+            activations=x.elements,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm(Op):
+    """The channels of each position to mean 0, variance 1.  (c, t, h, w) -> (c, t, h, w); fvcore as for group norm."""
+
+    eps: float = 1e-6
+    affine: bool = True
+
+    def cost(self, *xs: Shape) -> Cost:
+        (x,) = xs
+        return Cost(
+            params=2 * x.c * self.affine,
+            norm_elements=x.elements,
+            fvcore_extra=x.elements * (5 if self.affine else 4),
+            activations=x.elements,
+        )

@@ -1,0 +1,81 @@
+"""Other sizes for the same content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar, Literal
+
+from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.pool import pooled_to
+
+Interpolation = Literal["nearest", "trilinear"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten(Op):
+    """All elements as channels, ordered c, t, h, w.  (c, t, h, w) -> (c t h w, 1, 1, 1)"""
+
+    def out(self, *xs: Shape) -> Shape:
+        return Shape(xs[0].elements, 1, 1, 1)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        return pooled_to(self.out(*xs), xs[0], grids[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vector(Op):
+    """One position becomes none: what leaves the network is (n, c).  (c, 1, 1, 1) -> (c,)"""
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(x.positions == 1, "more than one position left", got=x, want="t = h = w = 1")
+        return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resize(Op):
+    """Interpolation by a scale per axis.  (c, t, h, w) -> (c, t st, h sh, w sw), rounded down"""
+
+    scale: tuple[Fraction, Fraction, Fraction]
+    mode: Interpolation = "nearest"
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(min(self.scale) > 0, "a scale that is not positive", got=self.scale, want="above 0")
+        t, h, w = (int(n * s) for n, s in zip(x[1:], self.scale))
+        require(min(t, h, w) >= 1, "nothing left after the resize", got=(t, h, w), want="at least 1 along each axis")
+        return Shape(x.c, t, h, w)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        return resized(self.out(*xs), xs[0], grids[0], self.mode)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResizeTo(Op):
+    """Interpolation to the size of a second map.  (c, t, h, w), (c', t', h', w') -> (c, t', h', w')"""
+
+    reads: ClassVar[int | None] = 2
+    mode: Interpolation = "nearest"
+
+    def out(self, *xs: Shape) -> Shape:
+        x, like = xs
+        return Shape(x.c, *like[1:])
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        return resized(self.out(*xs), xs[0], grids[0], self.mode)
+
+
+def resized(y: Shape, x: Shape, grid: Grid, mode: Interpolation) -> Grid:
+    """Elements keep the outer borders: the first of m over n begins where the first of n began."""
+    t, h, w = (
+        a
+        if m == n
+        else Axis(
+            a.step * n / m,
+            a.start + a.step * (Fraction(n, m) - 1) / 2,
+            a.span + (a.step if mode == "trilinear" else 0),
+        )
+        for a, n, m in zip(grid[:3], x[1:], y[1:])
+    )
+    return Grid(t, h, w, grid.tick)

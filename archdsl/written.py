@@ -1,0 +1,200 @@
+"""The pydantic base of everything a person writes: frozen, forbids unknown fields, knows the line that wrote it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainSerializer,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from archdsl.errors import Fault, SpecError, did_you_mean
+
+OURS = (str(Path(__file__).parent), str(Path(pydantic.__file__).parent))
+SHELF = str(Path(__file__).parent / "_shelf")
+
+
+class Lines(dict[str, Any]):
+    """A mapping read from a file, which remembers the line of itself and of each key."""
+
+    def __init__(self, data: Mapping[str, Any], written: str, keys: Mapping[str, str]) -> None:
+        super().__init__(data)
+        self.written = written
+        self.keys_written = dict(keys)
+
+
+class Written(BaseModel):
+    """Base of the language's models. Equal when all fields are equal, wherever they were written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    _written: str | None = PrivateAttr(default=None)
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise spec_error(error, type(self), data).placed(written=line_outside()) from None
+        self._written = line_outside()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_line(cls, data: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        made = handler(data)
+        if isinstance(data, Lines):
+            made._written = data.written
+        return made
+
+    @property
+    def written(self) -> str | None:
+        """`file:line` where this was written, or None."""
+        return self._written
+
+    def but(self, **changes: Any) -> Any:
+        """A copy with some fields changed, checked again."""
+        known = type(self).model_fields
+        for name in changes:
+            if name not in known:
+                near = did_you_mean(name, known)
+                raise SpecError(
+                    f"{type(self).__name__} has no field {name!r}",
+                    written=self._written,
+                    got=name,
+                    want=", ".join(known),
+                    fix=near,
+                )
+        fields = {name: getattr(self, name) for name in self.model_fields_set} | changes
+        try:
+            made = type(self)(**fields)
+        except SpecError as error:
+            raise SpecError(Fault(**{**vars(f), "written": self._written or f.written}) for f in error.faults) from None
+        made._written = self._written
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(str(value) for value in self.__dict__.values())))
+
+
+W = TypeVar("W", bound=Written)
+
+
+def read(kind: type[W], data: Any) -> W:
+    """Data (a mapping from a file) as a model, or every fault of it as SpecError."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise spec_error(error, kind, data) from None
+
+
+def spec_error(error: ValidationError, kind: type[BaseModel], data: Any) -> SpecError:
+    """Pydantic's findings in our words, with the line of the value when the data remembers it."""
+    return SpecError(fault for found in error.errors() for fault in faults_of(found, kind, data))
+
+
+def faults_of(found: Any, kind: type[BaseModel], data: Any) -> Iterator[Fault]:
+    """One pydantic finding as faults: ours are unpacked, pydantic's are reworded."""
+    loc = [str(part) for part in found["loc"] if not str(part).startswith(("function-", "tuple["))]
+    at = ".".join(loc) or None
+    line = line_of(data, loc)
+    inner = found.get("ctx", {}).get("error")
+    if isinstance(inner, SpecError):
+        for fault in inner.faults:
+            yield Fault(**{**vars(fault), "at": ".".join(filter(None, (at, fault.at))) or None}).placed(None, line)
+        return
+    got = f"{found['input']!r}"
+    got = got if len(got) <= 80 else got[:77] + "..."
+    match found["type"]:
+        case "extra_forbidden":
+            near = did_you_mean(loc[-1], fields_at(kind, loc[:-1]))
+            yield Fault(what=f"unknown field {loc[-1]!r}", at=at, written=line, got=f"{loc[-1]}: {got}", want="a field of the language", fix=near)
+        case "missing":
+            yield Fault(what=f"missing field {loc[-1]!r}", at=at, written=line, want=f"{loc[-1]}: a value")
+        case _:
+            want = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            yield Fault(what=f"wrong value for {loc[-1]}" if loc else "wrong value", at=at, written=line, got=got, want=want)
+
+
+def fields_at(kind: type[BaseModel], loc: list[str]) -> list[str]:
+    """Field names of the model at a place below `kind`, as far as annotations tell."""
+    for part in loc:
+        field = kind.model_fields.get(part)
+        kinds = [k for k in models_in(field.annotation)] if field else [kind]
+        if not kinds:
+            return []
+        kind = kinds[0]
+    return list(kind.model_fields)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models an annotation speaks of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from models_in(part)
+
+
+def line_of(data: Any, loc: list[str]) -> str | None:
+    """The line of the value at `loc`, or of the nearest mapping around it."""
+    line = getattr(data, "written", None)
+    for part in loc:
+        if isinstance(data, Lines):
+            line = data.keys_written.get(part, data.written)
+            data = data.get(part)
+        elif isinstance(data, list | tuple) and part.isdigit() and int(part) < len(data):
+            data = data[int(part)]
+        else:
+            break
+        line = getattr(data, "written", line)
+    return line
+
+
+def line_outside() -> str | None:
+    """`file:line` of the nearest caller that is neither this package nor pydantic."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame:
+        name = frame.f_code.co_filename
+        if not name.startswith("<") and (not name.startswith(OURS) or name.startswith(SHELF)):
+            return f"{name.rpartition('/')[2]}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None
+
+
+def as_fraction(value: Any) -> Any:
+    """1/8, "1/8" and 0.125 as the exact fraction a person meant."""
+    if isinstance(value, str | float | int) and not isinstance(value, bool):
+        try:
+            return Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            raise ValueError("a fraction such as 1/8") from None
+    return value
+
+
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Sizes = tuple[Count, Count, Count]
+Ratio = Annotated[
+    Fraction,
+    BeforeValidator(as_fraction),
+    Field(gt=0),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\d+(/\d+)?$"}, {"type": "number", "exclusiveMinimum": 0}]}),
+]
