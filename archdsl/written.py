@@ -195,6 +195,6 @@ Ratio = Annotated[
     Fraction,
     BeforeValidator(as_fraction),
     Field(gt=0),
-    PlainSerializer(str, return_type=str),
+    PlainSerializer(lambda value: value.numerator if value.denominator == 1 else str(value)),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\d+(/\d+)?$"}, {"type": "number", "exclusiveMinimum": 0}]}),
 ]

@@ -13,8 +13,9 @@ from archdsl.language.clip import Clip
 from archdsl.language.edge import Edge
 from archdsl.language.head import Classifier, Head, HeadField
 from archdsl.language.names import ArchName, Name
-from archdsl.language.pathway import Pathway
-from archdsl.written import Lines, Written
+from archdsl.language.paths import change
+from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
+from archdsl.written import Lines, Written, read
 
 
 class Arch(Written):
@@ -32,12 +33,17 @@ class Arch(Written):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_clip(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or "clip" not in data:
+    def _unfold(cls, data: Any) -> Any:
+        """`clip` becomes the one of `clips`, and a pathway written `like` another is made."""
+        if not isinstance(data, Mapping):
             return data
-        if "clips" in data:
-            raise SpecError("clips written twice", got="clip and clips", want="one of them")
-        rest = {("clips" if key == "clip" else key): ({"clip": value} if key == "clip" else value) for key, value in data.items()}
+        rest = dict(data)
+        if "clip" in data:
+            if "clips" in data:
+                raise SpecError("clips written twice", got="clip and clips", want="one of them")
+            rest["clips"] = {"clip": rest.pop("clip")}
+        if isinstance(data.get("pathways"), Mapping):
+            rest["pathways"] = with_likes(data["pathways"])
         return Lines(rest, data.written, data.keys_written) if isinstance(data, Lines) else rest
 
     @model_validator(mode="after")
@@ -49,8 +55,6 @@ class Arch(Written):
 
     def _faults_of_drawn(self) -> list[Fault]:
         """Give every drawn block its drawing; tell of names that are no block."""
-        from archdsl.language.pathway import BLOCKS_BY_KEY
-
         faults = []
         for at, block in ((f"pathways.{p}.stages.{s}.{i}", b) for p, s, i, b in self.all_blocks() if isinstance(b, Drawn)):
             drawing = self.blocks.get(block.name) or block.drawing
@@ -125,6 +129,29 @@ class Arch(Written):
     def classes(self) -> int | None:
         """How many classes the head tells apart, where it does."""
         return self.head.classes if isinstance(self.head, Classifier) else None
+
+
+def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`{like: slow, every: 2, set: {stages.res2.kernel_t: 3}}` as the pathway it means."""
+    made = dict(pathways)
+    for name, data in pathways.items():
+        if not isinstance(data, Mapping) or "like" not in data:
+            continue
+        at, line = f"pathways.{name}", getattr(data, "written", None)
+        other = data["like"]
+        if other not in made or other == name:
+            known = [known for known in made if known != name]
+            raise SpecError(f"no pathway {other!r} before this one", at=f"{at}.like", written=line, got=str(other), want=", ".join(known))
+        try:
+            pathway = made[other] if isinstance(made[other], Pathway) else read(Pathway, made[other])
+            pathway = pathway.but(**{key: value for key, value in data.items() if key not in ("like", "set")})
+            for path, value in (data.get("set") or {}).items():
+                pathway = change(pathway, path, value)
+        except SpecError as error:
+            raise SpecError(Fault(**{**vars(f), "at": ".".join(filter(None, (at, f.at))), "written": line or f.written}) for f in error.faults) from None
+        pathway._written = line
+        made[name] = pathway
+    return Lines(made, pathways.written, pathways.keys_written) if isinstance(pathways, Lines) else made
 
 
 def unknown(field: str, name: str, known: Any, at: str, written: str | None, of: str = "") -> Fault:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeVar
 
 from archdsl.blocks import Block, Drawn
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.language.arch import Arch
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import Stage
 from archdsl.written import Written
 
+W = TypeVar("W", bound=Written)
 
-def change(arch: Arch, path: str, value: Any) -> Arch:
-    """The arch with the field at `path` set to `value`, checked again.
+
+def change(thing: W, path: str, value: Any) -> W:
+    """The arch (or pathway) with the field at `path` set to `value`, checked again.
 
     A part of the path is a field, a name (`*` and `?` match several), an index into a list, or, at a stage or a list
     of transforms, a field of every block or transform that has it. A stride goes to the first block only, as in a
@@ -24,9 +25,10 @@ def change(arch: Arch, path: str, value: Any) -> Arch:
     Raises SpecError for a path that leads nowhere.
     """
     try:
-        return changed(arch, path.split("."), value)
+        made: W = changed(thing, path.split("."), value)
     except SpecError as error:
         raise error.placed(path, getattr(value, "written", None)) from None
+    return made
 
 
 def changed(thing: Any, path: list[str], value: Any) -> Any:

@@ -1,0 +1,180 @@
+"""One door for spec files: a path (.py, .yaml, .json) or the name of a zoo model."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from archdsl.errors import SpecError, did_you_mean
+from archdsl.language import Arch, Model, Reference, change
+from archdsl.language.keyed import fields_of
+from archdsl.written import Lines, read
+
+PACKAGE = Path(__file__).parent
+SHELF = PACKAGE / "_shelf" if (PACKAGE / "_shelf").is_dir() else PACKAGE.parent
+"""Where zoo/ and specs/ lie: in the wheel within the package, in a checkout beside it."""
+SUFFIXES = (".py", ".yaml", ".yml", ".json")
+
+
+def load(name_or_path: str | Path | Arch, **overrides: Any) -> Arch:
+    """The arch of a zoo model or a spec file.
+
+    Overrides: `frames`, `size`, `fps`, `classes`, and any parameter of the model's family. A Python file is executed:
+    load only files you trust. YAML and JSON are data.
+
+    Raises SpecError with every fault found.
+    """
+    if isinstance(name_or_path, Arch):
+        return Model(name=name_or_path.name, family=lambda name: name_or_path).arch(**overrides)
+    return model(name_or_path).arch(**overrides)
+
+
+def model(name_or_path: str | Path) -> Model:
+    """The model of that name or in that file. `file.py:name` chooses among several in a file."""
+    text = str(name_or_path)
+    path, _, name = text.partition(":") if ":" in text and not Path(text).exists() else (text, "", "")
+    if not path.endswith(SUFFIXES):
+        return zoo_model(text)
+    if path.endswith(".py"):
+        return chosen(models_in(Path(path)), name, path)
+    return model_of_data(Path(path), ())
+
+
+def chosen(models: tuple[Model, ...], name: str, where: str) -> Model:
+    """The one of several models, by name; the only one without."""
+    by_name = {model.name: model for model in models}
+    if name in by_name:
+        return by_name[name]
+    if not name and len(models) == 1:
+        return models[0]
+    what = f"no model {name!r} in {where}" if name else f"several models in {where}"
+    raise SpecError(what, got=name or f"{len(models)} models", want=", ".join(by_name), fix=f"{where}:{did_you_mean(name, by_name) or next(iter(by_name))}")
+
+
+def zoo_files() -> list[Path]:
+    """The files of the zoo."""
+    return sorted(path for path in (SHELF / "zoo").glob("*.py") if not path.name.startswith("_"))
+
+
+def zoo_model(name: str) -> Model:
+    """The zoo model of that name. Files that spell the name are read first, so that one model costs one file."""
+    files = zoo_files()
+    spelling = [path for path in files if f'"{name}"' in path.read_text(encoding="utf-8")]
+    for path in [*spelling, *(path for path in files if path not in spelling)]:
+        for model in models_in(path):
+            if model.name == name:
+                return model
+    known = [model.name for model in zoo()]
+    near = did_you_mean(name, known)
+    raise SpecError(f"no model {name!r}", got=name, want="a name from `archdsl list`, or a path ending in .py, .yaml or .json", fix=near)
+
+
+def zoo() -> Iterator[Model]:
+    """Every model of the zoo, file by file."""
+    for path in zoo_files():
+        yield from models_in(path)
+
+
+def models_in(path: Path) -> tuple[Model, ...]:
+    """The models of a Python spec file: its `models = (...)`, or its `arch = ...`."""
+    module = module_of(path.resolve())
+    found = getattr(module, "models", None) or ((module.arch,) if hasattr(module, "arch") else ())
+    models = []
+    for thing in found if isinstance(found, tuple | list) else (found,):
+        if isinstance(thing, Arch):
+            models.append(model_of(thing))
+        elif isinstance(thing, Model):
+            models.append(thing)
+        else:
+            raise SpecError("not a model", written=path.name, got=repr(thing)[:80], want="Arch or Model")
+    if not models:
+        raise SpecError("no model in the file", written=path.name, want="arch = Arch(...), or models = (...)")
+    return tuple(models)
+
+
+def model_of(arch: Arch, reference: Reference | None = None) -> Model:
+    """An arch that is already made, as a model."""
+    return Model(name=arch.name, family=lambda name: arch, reference=reference)
+
+
+@lru_cache(maxsize=None)
+def module_of(path: Path) -> ModuleType:
+    """A Python spec file, executed once."""
+    spec = importlib.util.spec_from_file_location(f"archdsl_spec_{path.stem}_{abs(hash(path))}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise SpecError(f"cannot read {path.name}", got="no such file" if not path.exists() else "not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SpecError:
+        del sys.modules[spec.name]
+        raise
+    except Exception as error:  # whatever a person's file raises is theirs to read, as one fault
+        del sys.modules[spec.name]
+        raise broken_file(path, error) from None
+    return module
+
+
+def broken_file(path: Path, error: Exception) -> SpecError:
+    """What went wrong in a person's Python file, with its line."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 1
+    return SpecError(f"{type(error).__name__} in a spec file", written=f"{path.name}:{line}", got=str(error))
+
+
+def model_of_data(path: Path, above: tuple[Path, ...]) -> Model:
+    """The model in a YAML or JSON file; `extends` is followed, `reference` set apart."""
+    from archdsl.reading import read_data
+
+    data = read_data(path)
+    rest = Lines({k: v for k, v in data.items() if k != "reference"}, data.written, data.keys_written)
+    arch = extended(rest, path, (*above, path.resolve())) if "extends" in rest else read(Arch, rest)
+    return model_of(arch, read(Reference, data["reference"]) if "reference" in data else None)
+
+
+def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
+    """The arch that `extends:` names, with a new name, further drawn blocks, and fields changed by `set:`."""
+    unknown = [key for key in data if key not in ("extends", "name", "blocks", "set")]
+    if unknown:
+        raise SpecError(
+            f"{unknown[0]} beside extends", at=unknown[0], written=data.keys_written[unknown[0]], got=unknown[0], want="extends, name, blocks, set", fix=f"set: {{{unknown[0]}: ...}}"
+        )
+    arch = base_of(str(data["extends"]), path, above, data.keys_written["extends"])
+    changes: Any = data.get("set") or {}
+    if not isinstance(changes, Mapping):
+        raise SpecError("set without paths", at="set", written=data.keys_written["set"], got=repr(changes), want="set: {path: value}")
+    if "name" in data:
+        arch = change(arch, "name", data["name"])
+    if "blocks" in data:
+        arch = arch.but(blocks={**arch.blocks, **data["blocks"]})
+    for key, value in changes.items():
+        try:
+            arch = change(arch, key, value)
+        except SpecError as error:
+            line = changes.keys_written.get(key) if isinstance(changes, Lines) else None
+            raise SpecError(fault.__class__(**{**vars(fault), "written": line or fault.written}) for fault in error.faults) from None
+    return arch
+
+
+def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Arch:
+    """What a YAML file extends: a zoo name, or another YAML or JSON file."""
+    if base.partition(":")[0].endswith(".py"):
+        raise SpecError("a data file that extends Python", at="extends", written=line, got=base, want="a zoo name, or a .yaml or .json file", fix="write this spec in Python too")
+    if not base.endswith(SUFFIXES):
+        try:
+            return load(base)
+        except SpecError as error:
+            raise error.placed("extends", line) from None
+    other = path.parent / base
+    if other.resolve() in above:
+        raise SpecError("files that extend each other", at="extends", written=line, got=" -> ".join(p.name for p in (*above, other)))
+    return model_of_data(other, above).arch()
+
+
