@@ -1,0 +1,8 @@
+"""Plan -> torch: readable source, and the network that executes it."""
+
+from archdsl.backend.build import build, build_graph
+from archdsl.backend.emission import emit
+from archdsl.backend.lowered import Lowered
+from archdsl.backend.lowerings import LOWERINGS, lowered
+
+__all__ = ["LOWERINGS", "Lowered", "build", "build_graph", "emit", "lowered"]

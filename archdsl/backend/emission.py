@@ -1,0 +1,276 @@
+"""Plan -> standalone Python source. Parts of one structure share a class; what differs becomes its parameters."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+from archdsl.backend.forward import Forward
+from archdsl.backend.lowered import Argument
+from archdsl.backend.lowerings import lowered
+from archdsl.backend.parts import Part, network_of
+from archdsl.compiler import Plan
+from archdsl.graph import Graph
+
+WIDTH = 120
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a part is constructed: its class and the arguments that vary, or a whole expression."""
+
+    name: str
+    args: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass
+class Line:
+    """One line of a constructor: a target, what is called, and its arguments, any of which may become a parameter."""
+
+    target: str
+    called: str
+    args: list[Argument]
+    hint: str
+
+
+@dataclass
+class Template:
+    """A part as a class: constructor lines, plain lines, and the text of forward."""
+
+    part: Part
+    base: str = "nn.Module"
+    lines: list[Line | str] = field(default_factory=list)
+    forward: Forward | None = None
+
+    @property
+    def structure(self) -> tuple[Any, ...]:
+        """Equal for parts that can share a class."""
+        lines = tuple(line if isinstance(line, str) else (line.target, line.called, tuple(a.name for a in line.args)) for line in self.lines)
+        return (self.part.kind, self.base, lines, self.forward.structure if self.forward else ())
+
+    @property
+    def values(self) -> list[Any]:
+        """Every argument's value, in order."""
+        return [arg.value for line in self.lines if isinstance(line, Line) for arg in line.args]
+
+
+def emit(plan: Plan) -> str:
+    """The network as Python source that imports only torch. `archdsl.build` executes exactly this text."""
+    (c, t, h, w), *_ = plan.inputs.values()
+    title = [
+        f'"""{plan.name}: {plan.params:,} parameters, {plan.macs:,} multiply-adds for one clip of {c}x{t}x{h}x{w}."""',
+        "",
+    ]
+    return "\n".join(title) + Emission(plan.graph, class_name(plan.name)).text()
+
+
+def class_name(name: str) -> str:
+    """The network's class: slowfast_4x16_r50 -> Slowfast4x16R50."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part) or "Network"
+
+
+@dataclass
+class Emission:
+    """The source of one graph."""
+
+    graph: Graph
+    name: str
+    made: dict[str, Made] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=lambda: {"Tensor", "F"})
+
+    def text(self) -> str:
+        """Imports, classes from the innermost outwards, the network last."""
+        root = network_of(self.graph)
+        self.taken.add(self.name)
+        helpers = self.helpers()
+        for height in range(root.height):
+            self.level([part for part in parts_of(root) if part.height == height])
+        self.level([root])
+        body = "\n\n\n".join([*helpers, *self.classes])
+        imports = ["import math", ""] if "math." in body else []
+        imports += ["import torch"] if "torch." in body else []
+        imports += ["import torch.nn.functional as F"] if "F." in body else []
+        return "\n".join(["", *imports, "from torch import Tensor, nn", "", "", body, ""])
+
+    def helpers(self) -> list[str]:
+        """The source of what torch lacks and this graph uses, each once."""
+        nodes = [node for node in self.graph.nodes.values() if node.reads]
+        used = [need for node in nodes for need in lowered(node.op, *[self.graph.shapes[x] for x in node.reads]).needs]
+        self.taken |= {need.__name__ for need in used}
+        return [inspect.getsource(need).rstrip() for need in dict.fromkeys(used)]
+
+    def level(self, parts: list[Part]) -> None:
+        """The classes of all parts of one height."""
+        groups: dict[Any, list[Template]] = {}
+        for part in parts:
+            if self.chain(part):
+                self.made[part.address] = Made(self.sequential(part))
+            else:
+                template = self.template(part)
+                groups.setdefault(template.structure, []).append(template)
+        for templates in groups.values():
+            self.define(templates)
+
+    def chain(self, part: Part) -> bool:
+        """Whether a part is parts one after the other, numbered from 0: an nn.Sequential."""
+        names = [step.address.rpartition(".")[2] for step in part.steps if isinstance(step, Part)]
+        if len(names) != len(part.steps) or names != [str(i) for i in range(len(names))]:
+            return False
+        values = [part.inputs, *(step.outputs for step in part.steps if isinstance(step, Part))]
+        return all(isinstance(s, Part) and s.inputs == before and len(before) == 1 for s, before in zip(part.steps, values))
+
+    def sequential(self, part: Part) -> str:
+        """The expression of a chain."""
+        inner = [call(self.made[step.address].name, shown(self.made[step.address].args)) for step in part.steps if isinstance(step, Part)]
+        return "nn.Sequential(\n" + "".join(f"{indented(text)},\n" for text in inner) + ")"
+
+    def template(self, part: Part) -> Template:
+        """A part's constructor and forward."""
+        template = Template(part)
+        prefix = f"{part.address}." if part.address else ""
+        for held in part.holds:
+            template.lines.append(f"self.{held.removeprefix(prefix)} = nn.Module()")
+        for step in part.steps:
+            if isinstance(step, Part):
+                self.construct_part(template, step, prefix)
+            else:
+                self.construct_op(template, step, prefix)
+        template.forward = Forward(self.graph, part)
+        return template
+
+    def construct_part(self, template: Template, step: Part, prefix: str) -> None:
+        """The lines that construct an inner part, unless it shares another's weights."""
+        if shared_with(self.graph, step):
+            return
+        made = self.made[step.address]
+        target = f"self.{step.address.removeprefix(prefix)}"
+        args = [Argument(name, value) for name, value in made.args]
+        hint = step.address.removeprefix(prefix).replace(".", "_")
+        template.lines.append(Line(target, made.name, args, hint) if args else f"{target} = {made.name if '(' in made.name else made.name + '()'}")
+
+    def construct_op(self, template: Template, address: str, prefix: str) -> None:
+        """The lines that construct an op's module, where it has one."""
+        node = self.graph.nodes[address]
+        low = lowered(node.op, *[self.graph.shapes[x] for x in node.reads])
+        if low.module is None or node.tied:
+            return
+        target = f"self.{address.removeprefix(prefix)}"
+        template.lines.append(Line(target, low.module, list(low.args), address.removeprefix(prefix).replace(".", "_")))
+        template.lines += [init.format(m=target) for init in low.inits]
+
+    def define(self, templates: list[Template]) -> None:
+        """One class for parts of one structure."""
+        first = templates[0]
+        name = self.name if not first.part.address else self.free(first.part.kind)
+        columns = list(zip(*(template.values for template in templates)))
+        parameters: dict[tuple[Any, ...], str] = {}
+        arguments = [(line.hint, arg) for line in first.lines if isinstance(line, Line) for arg in line.args]
+        for (hint, arg), column in zip(arguments, columns):
+            if any(value != column[0] for value in column) and column not in parameters:
+                parameters[column] = unique(parameter_name(hint, arg.name), parameters.values())
+        for i, template in enumerate(templates):
+            self.made[template.part.address] = Made(name, tuple((p, column[i]) for column, p in parameters.items()))
+        names = [parameters.get(column) for column in columns]
+        self.classes.append(class_text(name, first, parameters, names, shared=len(templates)))
+
+    def free(self, kind: str) -> str:
+        """The kind's name, or it with a number."""
+        name, i = kind, 2
+        while name in self.taken:
+            name, i = f"{kind}{i}", i + 1
+        self.taken.add(name)
+        return name
+
+
+def parts_of(part: Part) -> list[Part]:
+    """All parts below a part."""
+    inner = [step for step in part.steps if isinstance(step, Part)]
+    return [p for step in inner for p in (*parts_of(step), step)]
+
+
+def shared_with(graph: Graph, part: Part) -> str | None:
+    """The address of the part whose weights this one shares, or None."""
+    nodes = [node for address, node in graph.nodes.items() if address.startswith(f"{part.address}.")]
+    if not nodes or not nodes[0].tied:
+        return None
+    rest = nodes[0].address.removeprefix(part.address)
+    return nodes[0].tied.removesuffix(rest)
+
+
+def class_text(name: str, template: Template, parameters: dict[tuple[Any, ...], str], names: list[str | None], shared: int) -> str:
+    """The text of one class."""
+    part = template.part
+    where = f" Shapes as in {part.address}." if shared > 1 else ""
+    title = f"{part.kind}, used {shared} times.{where}" if shared > 1 else (part.address and f"{part.kind} {part.address}.") or "The network."
+    lines = [f"class {name}({template.base}):", f'    """{title}"""', ""]
+    typed = [f"{parameter}: {annotation(column[0])}" for column, parameter in parameters.items()]
+    if template.lines:
+        lines += indented(call("def __init__", ["self", *typed]) + " -> None:").splitlines()
+        lines.append("        super().__init__()")
+        queue = iter(names)
+        for line in template.lines:
+            text = line if isinstance(line, str) else f"{line.target} = {call(line.called, [*arguments_of(line, queue)], room=len(line.target) + 11)}"
+            lines += indented(text, 8).splitlines()
+        lines.append("")
+    assert template.forward
+    lines += [indented(line) if line else "" for line in template.forward.text()]
+    return "\n".join(lines)
+
+
+def arguments_of(line: Line, names: Any) -> list[str]:
+    """The arguments of a call: parameters by name, defaults left out; those without a default first, in place."""
+    shown_args = []
+    for arg in line.args:
+        parameter = next(names)
+        if parameter is None and arg.default is not None and arg.value == arg.default:
+            continue
+        value = parameter or literal(arg.value)
+        shown_args.append(value if arg.default is None and line.called.startswith("nn.") else f"{arg.name}={value}")
+    return shown_args
+
+
+def shown(args: tuple[tuple[str, Any], ...]) -> list[str]:
+    """Keyword arguments."""
+    return [f"{name}={literal(value)}" for name, value in args]
+
+
+def literal(value: Any) -> str:
+    """A value as Python writes it. Only numbers, truths and tuples of them come here: never a name from a spec."""
+    assert isinstance(value, int | float | bool) or (isinstance(value, tuple) and all(isinstance(v, int | float) for v in value)), value
+    return repr(value)
+
+
+def annotation(value: Any) -> str:
+    """The type of a parameter."""
+    return f"tuple[{', '.join(['int'] * len(value))}]" if isinstance(value, tuple) else type(value).__name__
+
+
+def call(name: str, args: list[str], room: int = 14) -> str:
+    """A call on one line where it fits, else one argument a line."""
+    line = f"{name}({', '.join(args)})"
+    if len(line) + room <= WIDTH:
+        return line
+    return f"{name}(\n" + "".join(f"    {arg},\n" for arg in args) + ")"
+
+
+def indented(text: str, by: int = 4) -> str:
+    """Every line moved right."""
+    return "\n".join(" " * by + line if line else "" for line in text.split("\n"))
+
+
+def parameter_name(hint: str, name: str) -> str:
+    """conv_a and out_channels -> conv_a_out; a nested part's parameter keeps its own name behind the part's."""
+    short = {"in_channels": "in", "out_channels": "out", "kernel_size": "kernel", "in_features": "in", "out_features": "out"}
+    return f"{hint}_{short.get(name, name)}"
+
+
+def unique(name: str, taken: Any) -> str:
+    """A name not yet taken."""
+    known, i, made = set(taken), 2, name
+    while made in known:
+        made, i = f"{name}_{i}", i + 1
+    return made
+
+

@@ -1,0 +1,142 @@
+"""The text of a part's forward: one line a step, short variable names, shapes in comments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from archdsl.backend.lowerings import lowered
+from archdsl.backend.parts import Part
+from archdsl.graph import Graph
+from archdsl.ops import Shape, Source, Vector
+
+FRESH = ("y", "z", "u", "v")
+
+
+@dataclass
+class Forward:
+    """Writes forward for one part."""
+
+    graph: Graph
+    part: Part
+    names: dict[str, str] = field(default_factory=dict)
+    """Value -> the variable that holds it."""
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    """(code, shape in the comment)"""
+
+    def __post_init__(self) -> None:
+        self.prefix = f"{self.part.address}." if self.part.address else ""
+        self.last_read = {value: i for i, step in enumerate(self.part.steps) for value in self.reads(step)}
+        self.last_read |= {value: len(self.part.steps) for value in self.part.outputs}
+        self.head = self.enter()
+        for i, step in enumerate(self.part.steps):
+            self.step(i, step)
+        self.lines.append((f"return {self.leaving()}", ""))
+
+    @property
+    def structure(self) -> tuple[str, ...]:
+        """The code without comments."""
+        return (self.head, *(code for code, _ in self.lines))
+
+    def text(self) -> list[str]:
+        """The method, with comments where a shape is new."""
+        lines, before = [self.head], ""
+        for code, shape in self.lines:
+            lines.append(f"    {code}" + (f"  # {shape}" if shape and shape != before else ""))
+            before = shape or before
+        return lines
+
+    def enter(self) -> str:
+        """The signature; names for what comes in."""
+        if self.part.address:
+            names = ["x"] if len(self.part.inputs) == 1 else [f"x{i}" for i in range(1, len(self.part.inputs) + 1)]
+            self.names.update(zip(self.part.inputs, names))
+            result = "Tensor" if len(self.part.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(self.part.outputs))}]"
+            return f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}) -> {result}:"
+        clips = [address for address, node in self.graph.nodes.items() if isinstance(node.op, Source)]
+        self.names.update({clip: clip for clip in clips})
+        outputs = "Tensor" if len(self.graph.outputs) == 1 else "dict[str, Tensor]"
+        if len(clips) == 1:
+            self.check(clips[0], clips[0])
+            return f"def forward(self, {clips[0]}: Tensor) -> {outputs}:"
+        for clip in clips:
+            self.lines.append((f'{clip} = clips["{clip}"]', ""))
+            self.check(clip, clip)
+        return f"def forward(self, clips: dict[str, Tensor]) -> {outputs}:"
+
+    def check(self, clip: str, name: str) -> None:
+        """The lines that refuse a clip of the wrong kind, before any layer is puzzled by it."""
+        shape = self.graph.shapes[clip]
+        wanted = f"{name}: (n, {shape.c}, {shape.t}, height, width)"
+        self.lines.append((f"if {name}.ndim != 5 or {name}.shape[1:3] != ({shape.c}, {shape.t}):", ""))
+        self.lines.append((f'    raise ValueError(f"{wanted} is wanted, {{tuple({name}.shape)}} was given")', ""))
+
+    def leaving(self) -> str:
+        """What is returned."""
+        if self.part.address:
+            return ", ".join(self.names[value] for value in self.part.outputs)
+        if len(self.graph.outputs) == 1:
+            return self.names[next(iter(self.graph.outputs.values()))]
+        return "{" + ", ".join(f'"{name}": {self.names[value]}' for name, value in self.graph.outputs.items()) + "}"
+
+    def reads(self, step: str | Part) -> list[str]:
+        """The values a step reads."""
+        return step.inputs if isinstance(step, Part) else list(self.graph.nodes[step].reads)
+
+    def step(self, i: int, step: str | Part) -> None:
+        """One line: an op or a call."""
+        reads = self.reads(step)
+        read = [self.names[value] for value in reads]
+        if isinstance(step, Part):
+            made, code = step.outputs, f"self.{self.module(step)}({', '.join(read)})"
+            address = step.address
+        else:
+            node = self.graph.nodes[step]
+            low = lowered(node.op, *[self.graph.shapes[x] for x in reads])
+            made, code = [step], low.call.format(*read, m=f"self.{(node.tied or step).removeprefix(self.prefix)}")
+            address = step
+        dead = [value for value in self.names if self.last_read.get(value, -1) <= i]
+        free = {self.names.pop(value) for value in dead if value in self.names}
+        targets = []
+        for value in made:
+            target = self.variable(address if len(made) == 1 else value, read, free)
+            free.discard(target)
+            self.names[value] = target
+            targets.append(target)
+        shapes = ", ".join(self.shape_text(value) for value in made)
+        self.lines.append((f"{', '.join(targets)} = {code}", shapes))
+
+    def module(self, step: Part) -> str:
+        """The path of the module a step calls; that of the owner where weights are shared."""
+        tied = next((n.tied for a, n in self.graph.nodes.items() if a.startswith(f"{step.address}.")), None)
+        if tied is None:
+            return dotted(step.address.removeprefix(self.prefix))
+        first = next(a for a in self.graph.nodes if a.startswith(f"{step.address}."))
+        return dotted(tied.removesuffix(first.removeprefix(step.address)).removeprefix(self.prefix))
+
+    def variable(self, address: str, read: list[str], free: set[str]) -> str:
+        """A pathway's name for its values, else the variable just read for the last time, else a fresh one."""
+        used = set(self.names.values())
+        local = address.removeprefix(self.prefix)
+        if not self.part.address and "." in local and not local.startswith("edges."):
+            pathway = local.partition(".")[0]
+            if pathway not in used:
+                return pathway
+        for name in read:
+            if name in free:
+                return name
+        choices = [*FRESH] if self.part.address else []
+        for name in [*choices, local.rpartition(".")[2], local.replace(".", "_")]:
+            if name not in used and name.isidentifier() and name not in ("x", "head"):
+                return name
+        return f"value_{len(self.lines)}"
+
+    def shape_text(self, value: str) -> str:
+        """A shape as the comment shows it."""
+        shape: Shape = self.graph.shapes[value]
+        return f"({shape.c})" if isinstance(self.graph.nodes[value].op, Vector) else str(shape)
+
+
+def dotted(path: str) -> str:
+    """A path whose numbers are indices: slow.res2.0 -> slow.res2[0]."""
+    first, *rest = path.split(".")
+    return first + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in rest)

@@ -1,0 +1,182 @@
+"""The table of lowerings: every op in torch. Ops of one idea may have a file `lower_<idea>.py` of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from archdsl import ops
+from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
+from archdsl.ops import Op, Shape
+
+
+def conv(op: ops.Conv, x: Shape) -> Lowered:
+    pads = op.pads(x)
+    args = (
+        Argument("in_channels", x.c),
+        Argument("out_channels", op.out_channels),
+        Argument("kernel_size", op.window(x)),
+        Argument("stride", op.stride, (1, 1, 1)),
+        Argument("padding", even(pads) or (0, 0, 0), (0, 0, 0)),
+        Argument("dilation", op.dilation, (1, 1, 1)),
+        Argument("groups", op.groups, 1),
+        Argument("bias", op.bias, True),
+    )
+    call = "{m}({0})" if even(pads) else f"{{m}}({padded('{0}', pads)})"
+    return Lowered(call, "nn.Conv3d", args, weights_drawn(op.init, op.bias))
+
+
+def transposed_conv(op: ops.TransposedConv, x: Shape) -> Lowered:
+    args = (
+        Argument("in_channels", x.c),
+        Argument("out_channels", op.out_channels),
+        Argument("kernel_size", op.kernel),
+        Argument("stride", op.stride, (1, 1, 1)),
+        Argument("padding", op.pad, (0, 0, 0)),
+        Argument("output_padding", op.extra, (0, 0, 0)),
+        Argument("groups", op.groups, 1),
+        Argument("bias", op.bias, True),
+        Argument("dilation", op.dilation, (1, 1, 1)),
+    )
+    return Lowered("{m}({0})", "nn.ConvTranspose3d", args, weights_drawn(op.init, op.bias))
+
+
+def max_pool(op: ops.MaxPool, x: Shape) -> Lowered:
+    pads = op.pads(x)
+    source, pad = ("{0}", even(pads)) if even(pads) else (padded("{0}", pads, ', value=float("-inf")'), (0, 0, 0))
+    return Lowered(f"F.max_pool3d({source}, {windowed(op, x, pad)}{written(dilation=(op.dilation, (1, 1, 1)))})")
+
+
+def avg_pool(op: ops.AvgPool, x: Shape) -> Lowered:
+    pads = op.pads(x)
+    if even(pads):
+        counted = written(count_include_pad=(op.count_pad, True))
+        return Lowered(f"F.avg_pool3d({{0}}, {windowed(op, x, even(pads))}{counted})")
+    window = windowed(op, x, (0, 0, 0))
+    mean = f"F.avg_pool3d({padded('{0}', pads)}, {window})"
+    if op.count_pad:
+        return Lowered(mean)
+    # torch cannot leave uneven padding out of a mean: divide by the share of the window that is map
+    return Lowered(f"{mean} / F.avg_pool3d({padded('torch.ones_like({0})', pads)}, {window})")
+
+
+def windowed(op: ops.Window, x: Shape, pad: tuple[int, int, int] | None) -> str:
+    """Kernel, stride, padding and rounding of a pool."""
+    return f"{op.window(x)}" + written(stride=(op.stride, None), padding=(pad, (0, 0, 0)), ceil_mode=(op.ceil, False))
+
+
+def batch_norm(op: ops.BatchNorm, x: Shape) -> Lowered:
+    args = (
+        Argument("num_features", x.c),
+        Argument("eps", op.eps, 1e-5),
+        Argument("momentum", op.momentum, 0.1),
+        Argument("affine", op.affine, True),
+    )
+    return Lowered("{m}({0})", "nn.BatchNorm3d", args, zeroed(op.zero_init))
+
+
+def group_norm(op: ops.GroupNorm, x: Shape) -> Lowered:
+    args = (
+        Argument("num_groups", op.groups),
+        Argument("num_channels", x.c),
+        Argument("eps", op.eps, 1e-5),
+        Argument("affine", op.affine, True),
+    )
+    return Lowered("{m}({0})", "nn.GroupNorm", args, zeroed(op.zero_init))
+
+
+def layer_norm(op: ops.LayerNorm, x: Shape) -> Lowered:
+    args = (Argument("normalized_shape", x.c), Argument("eps", op.eps, 1e-5), Argument("elementwise_affine", op.affine, True))
+    return Lowered("{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.LayerNorm", args)
+
+
+def linear(op: ops.Linear, x: Shape) -> Lowered:
+    args = (Argument("in_features", x.c), Argument("out_features", op.out_features), Argument("bias", op.bias, True))
+    return Lowered("{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.Linear", args, weights_drawn(op.init, op.bias))
+
+
+def dropout(op: ops.Dropout, x: Shape) -> Lowered:
+    return Lowered("{m}({0})", "nn.Dropout", (Argument("p", op.p, 0.5),))
+
+
+def chosen(op: ops.TakeChosen, x: Shape) -> Lowered:
+    return Lowered(f"{{0}}[:, :, {list(op.frames(x.t))}]")
+
+
+def take_every(op: ops.TakeEvery, x: Shape) -> Lowered:
+    return Lowered(f"{{0}}[:, :, {op.start or ''}::{op.step}]")
+
+
+def adaptive(name: str) -> Callable[[Any, Shape], Lowered]:
+    return lambda op, x: Lowered(f"F.{name}({{0}}, {tuple(size or None for size in op.size)})")
+
+
+def mean(op: ops.Mean, x: Shape) -> Lowered:
+    return Lowered(f"{{0}}.mean(dim={tuple(1 + 'cthw'.index(axis) for axis in 'cthw' if axis in op.over)}, keepdim=True)")
+
+
+def resize(op: ops.Resize, x: Shape) -> Lowered:
+    return Lowered(f"F.interpolate({{0}}, size={tuple(op.out(x)[1:])}, {interpolation(op.mode)})")
+
+
+def resize_to(op: ops.ResizeTo, x: Shape, like: Shape) -> Lowered:
+    return Lowered(f"F.interpolate({{0}}, size={{1}}.shape[2:], {interpolation(op.mode)})")
+
+
+def interpolation(mode: str) -> str:
+    """How torch is told of an interpolation."""
+    return 'mode="nearest"' if mode == "nearest" else f'mode="{mode}", align_corners=False'
+
+
+def average(op: ops.Average, *xs: Shape) -> Lowered:
+    return Lowered(f"({joined(' + ')(op, *xs).call}) / {len(xs)}")
+
+
+def concat(op: ops.Concat, *xs: Shape) -> Lowered:
+    return Lowered(f"torch.cat([{', '.join(f'{{{i}}}' for i in range(len(xs)))}], dim=1)")
+
+
+LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
+    ops.Conv: conv,
+    ops.TransposedConv: transposed_conv,
+    ops.MaxPool: max_pool,
+    ops.AvgPool: avg_pool,
+    ops.AdaptiveAvgPool: adaptive("adaptive_avg_pool3d"),
+    ops.AdaptiveMaxPool: adaptive("adaptive_max_pool3d"),
+    ops.Mean: mean,
+    ops.BatchNorm: batch_norm,
+    ops.GroupNorm: group_norm,
+    ops.LayerNorm: layer_norm,
+    ops.Relu: text("F.relu({0})"),
+    ops.LeakyRelu: lambda op, x: Lowered(f"F.leaky_relu({{0}}, {op.slope})"),
+    ops.Silu: text("F.silu({0})"),
+    ops.Sigmoid: text("torch.sigmoid({0})"),
+    ops.Tanh: text("torch.tanh({0})"),
+    ops.Hardswish: text("F.hardswish({0})"),
+    ops.Gelu: text("F.gelu({0})"),
+    ops.Softmax: lambda op, x: Lowered(f"F.softmax({{0}}, dim={1 + 'cthw'.index(op.axis)})"),
+    ops.Dropout: dropout,
+    ops.Linear: linear,
+    ops.Concat: concat,
+    ops.Add: joined(" + "),
+    ops.Average: average,
+    ops.Mul: joined(" * "),
+    ops.StretchedAdd: joined(" + "),
+    ops.TakeEvery: take_every,
+    ops.TakeLinspace: chosen,
+    ops.TakeSegments: chosen,
+    ops.RepeatFrames: lambda op, x: Lowered(f"{{0}}.repeat_interleave({op.times}, dim=2)"),
+    ops.TimeToChannels: lambda op, x: Lowered(f"{{0}}.unflatten(2, (-1, {op.factor})).movedim(3, 2).flatten(1, 2)"),
+    ops.FrameDifference: text("{0} - torch.cat([{0}[:, :, :1], {0}[:, :, :-1]], dim=2)"),
+    ops.Gray: text("0.299 * {0}[:, 0:1] + 0.587 * {0}[:, 1:2] + 0.114 * {0}[:, 2:3]"),
+    ops.Flatten: text("{0}.flatten(1)[:, :, None, None, None]"),
+    ops.Vector: text("{0}.flatten(1)"),
+    ops.Resize: resize,
+    ops.ResizeTo: resize_to,
+}
+"""Every op but Source. A test says that none is missing."""
+
+
+def lowered(op: Op, *xs: Shape) -> Lowered:
+    """The op in torch, for maps of these shapes."""
+    return LOWERINGS[type(op)](op, *xs)

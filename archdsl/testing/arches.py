@@ -1,0 +1,150 @@
+"""Random small archs: pathways at several frame rates, edges both ways, a classifier."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+from archdsl.blocks import AvgPool, Basic, Block, Bottleneck, Conv, MaxPool, Norm
+from archdsl.language import (
+    Arch,
+    Classifier,
+    Clip,
+    Edge,
+    Pathway,
+    ResizeTo,
+    Stage,
+    TimeConv,
+    TimeDeconv,
+    TimeRepeat,
+    TimeSample,
+    TimeToChannels,
+    Transform,
+    repeat,
+)
+
+NAMES = ("slow", "fast", "third")
+STAGES = ("stem", "res2", "res3", "res4")
+FRAMES, SIZE = 8, 16
+
+
+@st.composite
+def arches(draw: Any) -> Arch:
+    """An arch that compiles: 1 to 3 pathways of 1 to 4 stages, frame choices, edges of every transform, a head."""
+    strides = draw(st.lists(st.sampled_from([1, 2]), min_size=1, max_size=4))
+    names = NAMES[: draw(st.integers(1, 3))]
+    rates = {name: draw(st.sampled_from([1, 2, 4])) for name in names}
+    clips = draw(clips_of(names))
+    pathways = {name: draw(pathways_of(strides, rates[name], clip_of(name, clips))) for name in names}
+    return Arch(
+        name=draw(st.sampled_from(["net", "a_net", "Net2"])),
+        clips=clips,
+        pathways=pathways,
+        edges=draw(edges_of(pathways, rates)) if len(names) > 1 else (),
+        head=Classifier(
+            classes=draw(st.integers(1, 10)),
+            pool=draw(st.sampled_from(["average", "max"])),
+            dropout=draw(st.sampled_from([0.0, 0.5])),
+            window=draw(st.sampled_from([None, 1])),
+        ),
+    )
+
+
+@st.composite
+def clips_of(draw: Any, names: tuple[str, ...]) -> dict[str, Clip]:
+    """One clip for all pathways, or one each."""
+    fps = draw(st.sampled_from([None, Fraction(30), Fraction(25, 2)]))
+    if len(names) == 1 or draw(st.booleans()):
+        return {"clip": Clip(frames=FRAMES, size=SIZE, fps=fps)}
+    kinds = st.sampled_from(["rgb", "gray", "flow", "rgb_diff"])
+    return {f"{name}_clip": Clip(modality=draw(kinds), frames=FRAMES, height=SIZE, width=SIZE, fps=fps) for name in names}
+
+
+def clip_of(name: str, clips: dict[str, Clip]) -> str | None:
+    """Which clip a pathway names: its own, or none where there is but one."""
+    return f"{name}_clip" if f"{name}_clip" in clips else None
+
+
+@st.composite
+def pathways_of(draw: Any, strides: list[int], rate: int, clip: str | None) -> Pathway:
+    """A pathway that keeps one of `rate` frames, by any of the choices, with given spatial strides."""
+    key = draw(st.sampled_from(["every", "linspace", "segments"]))
+    choice = {key: rate if key == "every" else FRAMES // rate}
+    stages = {name: draw(stages_of(stride)) for name, stride in zip(STAGES, strides)}
+    return Pathway(clip=clip, width_ratio=draw(st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(1, 4)])), stages=stages, **choice)
+
+
+@st.composite
+def stages_of(draw: Any, stride: int) -> Stage:
+    """One or two kinds of block; the first strides."""
+    first = draw(strided(stride))
+    more = draw(st.lists(st.one_of(strided(1), pools()), max_size=1))
+    return Stage(*repeat(first, draw(st.integers(1, 2))), *more)
+
+
+@st.composite
+def strided(draw: Any, stride: int) -> Block:
+    """A convolving block of small width at a spatial stride."""
+    norm = draw(st.sampled_from([Norm(), Norm(eps=1e-3), Norm(kind="layer"), Norm(kind="none")]))
+    act = draw(st.sampled_from(["relu", "silu", "none"]))
+    channels, kernel_t = draw(st.sampled_from([8, 16])), draw(st.sampled_from([1, 3]))
+    kind = draw(st.sampled_from([Conv, Basic, Bottleneck]))
+    if kind is Conv:
+        return Conv(channels=channels, kernel=(kernel_t, 3, 3), stride=(1, stride, stride), norm=norm, act=act)
+    return kind(channels=channels, kernel_t=kernel_t, stride=stride, norm=norm, act=act)  # type: ignore[no-any-return]
+
+
+def pools() -> st.SearchStrategy[Block]:
+    """A pool that keeps the size."""
+    return st.sampled_from([MaxPool(kernel=(1, 3, 3)), AvgPool(kernel=(3, 1, 1), count_pad=False)])
+
+
+@st.composite
+def edges_of(draw: Any, pathways: dict[str, Pathway], rates: dict[str, int]) -> tuple[Edge, ...]:
+    """Edges between pathways in any direction, sum only where it is the first into its place."""
+    pairs = [(a, b) for a in pathways for b in pathways if a != b]
+    taken: set[tuple[str, str]] = set()
+    edges = []
+    for source, target in draw(st.lists(st.sampled_from(pairs), unique=True, max_size=3)):
+        stages = list(pathways[source].stages)
+        after = draw(st.sampled_from(stages))
+        into = draw(st.sampled_from(stages[stages.index(after) :]))
+        fresh = (target, into) not in taken
+        taken.add((target, into))
+        ratio = Fraction(width(pathways[target], into), width(pathways[source], after)) if fresh else None
+        merge, transform = draw(transforms(Fraction(rates[target], rates[source]), ratio))
+        resize = () if after == into else (ResizeTo(mode=draw(st.sampled_from(["nearest", "trilinear"]))),)
+        edges.append(
+            Edge(
+                source=source,
+                target=target,
+                after=after,
+                into=None if after == into else into,
+                transform=(*transform, *resize),
+                merge=merge,
+            )
+        )
+    return tuple(edges)
+
+
+def width(pathway: Pathway, stage: str) -> int:
+    """Channels that leave a stage."""
+    widths = [block.channels for block in pathway.stages[stage].blocks if isinstance(block, Conv | Basic | Bottleneck)]
+    return int(widths[-1] * pathway.width_ratio)
+
+
+@st.composite
+def transforms(draw: Any, alpha: Fraction, ratio: Fraction | None) -> tuple[str, tuple[Transform, ...]]:
+    """(merge, transforms) that carry a map over the ratio of frame steps, and of widths where a sum may follow."""
+    act = draw(st.sampled_from(["relu", "none"]))
+    if ratio is not None and draw(st.booleans()):
+        conv: Transform = TimeConv(width=ratio, act=act, kernel=3) if alpha >= 1 else TimeDeconv(width=ratio, act=act, kernel=3)
+        return draw(st.sampled_from(["sum", "concat"])), (conv,)
+    kept: list[tuple[Transform, ...]] = [(TimeRepeat(),), (TimeDeconv(width=Fraction(1, 2), kernel=1),)]
+    if alpha >= 1:
+        kept = [(TimeSample(),), (TimeToChannels(),), (TimeConv(),), (TimeConv(norm=Norm(kind="none"), act=act),)]
+    if alpha == 1:
+        kept.append(())
+    return "concat", draw(st.sampled_from(kept))

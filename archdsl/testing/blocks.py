@@ -1,0 +1,94 @@
+"""Random blocks, their fields drawn from the field's own types, so that a new block needs nothing here."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from hypothesis import strategies as st
+from pydantic.fields import FieldInfo
+
+from archdsl.blocks import BLOCKS, Block, Norm
+from archdsl.blocks.base import IsWidth, add_block
+from archdsl.graph import UNKNOWN, Builder
+from archdsl.ops import UNIT, Grid, Shape
+
+WIDTHS = st.sampled_from([8, 16])
+NORMS = st.sampled_from([Norm(), Norm(kind="group", groups=2), Norm(kind="layer"), Norm(kind="none"), Norm(eps=1e-3)])
+PADS = st.sampled_from(["same", "same", "tf_same", "valid", (1, 0, 0), ((0, 0), (1, 0), (0, 1))])
+RATIOS = st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(2)])
+
+
+@st.composite
+def blocks(draw: Any, shape: Shape = Shape(8, 4, 16, 16), kinds: tuple[type[Block], ...] = BLOCKS) -> Block:
+    """A built-in block (or one of your `kinds`) with small widths that takes a map of `shape`."""
+    fitting = [kind for kind in kinds if not (kind.__name__ == "Gray" and shape.c != 3)]
+    return draw(st.sampled_from(fitting).flatmap(fielded).filter(lambda block: builds(block, shape)))
+
+
+@st.composite
+def fielded(draw: Any, kind: type[Block]) -> Block:
+    """A block of a kind: fields that must be given, and some of the others, at random."""
+    made = {}
+    for name, field in kind.model_fields.items():
+        if field.is_required() or draw(st.booleans()):
+            value = drawn_field(name, field)
+            if value is not None:
+                made[name] = draw(value)
+    return kind(**made)
+
+
+def builds(block: Block, shape: Shape) -> bool:
+    """Whether the block takes a map of that shape."""
+    g = Builder()
+    x = g.source("x", shape, Grid(UNIT, UNIT, UNIT))
+    return add_block(g, "block", block, x) != UNKNOWN and not g.faults
+
+
+def drawn_field(name: str, field: FieldInfo) -> st.SearchStrategy[Any] | None:
+    """Values for a field; None where its type says too little and its default must do."""
+    if name == "pad":
+        return PADS
+    value = of_type(field.annotation, tuple(field.metadata))
+    assert value is not None or not field.is_required(), f"no strategy for the field {name}: {field.annotation}"
+    return value
+
+
+def of_type(kind: Any, marks: tuple[Any, ...] = ()) -> st.SearchStrategy[Any] | None:
+    """Small values of an annotated type."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return of_type(args[0], (*args[1:], *(m for mark in args[1:] for m in getattr(mark, "metadata", ()))))
+    if origin is Literal:
+        return st.sampled_from(args)
+    if origin in (Union, UnionType):
+        options = [value for arg in args if (value := of_type(arg)) is not None]
+        return st.one_of(options) if options else None
+    if origin is tuple and args and Ellipsis not in args:
+        parts = [of_type(arg) for arg in args]
+        return None if None in parts else st.tuples(*[part for part in parts if part is not None])
+    match kind:
+        case _ if kind is NoneType:
+            return st.none()
+        case _ if kind is bool:
+            return st.booleans()
+        case _ if kind is int and any(isinstance(mark, IsWidth) for mark in marks):
+            return WIDTHS
+        case _ if kind is int:
+            return st.integers(max([0, *(m.ge for m in marks if isinstance(m, Ge) and isinstance(m.ge, int))]), 3)
+        case _ if kind is float:
+            return reals(marks)
+        case _ if kind is Fraction:
+            return RATIOS
+        case _ if kind is Norm:
+            return NORMS
+    return None
+
+
+def reals(marks: tuple[Any, ...]) -> st.SearchStrategy[float]:
+    """Three numbers within the bounds of a type."""
+    low = max([0.0, *(float(m.ge) for m in marks if isinstance(m, Ge)), *(float(m.gt) for m in marks if isinstance(m, Gt))])  # type: ignore[arg-type]
+    high = min([1.0, *(float(m.le) for m in marks if isinstance(m, Le)), *(float(m.lt) for m in marks if isinstance(m, Lt))])  # type: ignore[arg-type]
+    return st.sampled_from([low + (high - low) * part for part in (0.25, 0.5, 0.75)])

@@ -1,0 +1,57 @@
+"""What every arch must pass: it compiles, its YAML means the same, and torch agrees with its plan."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from archdsl.catalog import load
+from archdsl.compiler import Plan, compile
+from archdsl.errors import SpecError
+from archdsl.graph import Builder, Graph
+from archdsl.language import Arch
+from archdsl.ops import UNIT, Grid, Op, Shape
+from archdsl.writing import to_yaml
+
+
+def check(arch: Arch) -> Plan:
+    """The plan of an arch that compiles, reads back equal from YAML, and agrees with torch (where it is installed).
+
+    Raises AssertionError that says what differs.
+    """
+    try:
+        plan = compile(arch)
+    except SpecError as error:
+        raise AssertionError(f"{arch.name} does not compile\n\n{error}") from None
+    same_from_yaml(arch)
+    if find_spec("torch"):
+        from archdsl.testing.agreement import agrees
+
+        agrees(plan)
+    return plan
+
+
+def same_from_yaml(arch: Arch) -> None:
+    """The arch as YAML loads back equal. An arch with blocks of Python has no YAML form and passes."""
+    try:
+        text = to_yaml(arch)
+    except SpecError:
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "arch.yaml"
+        path.write_text(text, encoding="utf-8")
+        try:
+            back = load(path)
+        except SpecError as error:
+            raise AssertionError(f"the YAML of {arch.name} does not load\n\n{error}\n\n{text}") from None
+    changed = [name for name in Arch.model_fields if getattr(back, name) != getattr(arch, name)]
+    assert not changed, f"{arch.name} changes on its way through YAML: {', '.join(changed)}\n\n{text}"
+
+
+def graph_of(op: Op, shapes: tuple[Shape, ...], grid: Grid = Grid(UNIT, UNIT, UNIT)) -> Graph:
+    """One op as a graph: sources x0, x1, ... of the shapes, the op at address `op`, output `y`."""
+    g = Builder()
+    reads = [g.source(f"x{i}", shape, grid) for i, shape in enumerate(shapes)]
+    g.outputs["y"] = g.add("op", op, *reads)
+    return g.finish()

@@ -1,0 +1,194 @@
+"""Random ops, each with shapes that it accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+from archdsl import ops as o
+from archdsl.errors import SpecError
+from archdsl.ops import Op, Shape
+
+Case = tuple[Op, tuple[Shape, ...]]
+"""An op and the shapes of what it reads."""
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+TRIPLES = st.tuples(*[st.integers(1, 3)] * 3)
+NEAR = st.sampled_from([1, 1, 1, 2, 3])
+INITS = st.sampled_from(["msra", "normal", "default"])
+MODES = st.sampled_from(["nearest", "trilinear"])
+SCALES = st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2)])
+
+
+def maps(c: int = 6, t: int = 7, s: int = 9, least: int = 1) -> st.SearchStrategy[Shape]:
+    """Shapes of small maps, at most (c, t, s, s) and at least `least` along time and space."""
+    return st.builds(Shape, st.integers(1, c), st.integers(least, t), st.integers(least, s), st.integers(least, s))
+
+
+def accepts(case: Case) -> bool:
+    """Whether the op takes these shapes."""
+    op, shapes = case
+    try:
+        op.out(*shapes)
+    except SpecError:
+        return False
+    return True
+
+
+def windowed(kind: type[o.Window], dilated: bool = True, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """A window of any padding rule over a map at least as large as the window."""
+
+    @st.composite
+    def case(draw: Draw) -> Case:
+        kernel = draw(st.tuples(*[st.integers(0, 4)] * 3))
+        dilation = draw(st.tuples(NEAR, NEAR, NEAR)) if dilated else (1, 1, 1)
+        half = st.tuples(*[st.integers(0, max(k // 2, 0)) for k in kernel])
+        pad = draw(st.one_of(st.sampled_from(["same", "valid", "tf_same"]), half, st.tuples(*[half.map(lambda p: p[:2])] * 3)))
+        least = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+        c, *sizes = draw(maps())
+        x = Shape(c, *(max(n, k) for n, k in zip(sizes, least)))
+        made = {name: draw(value) for name, value in fields.items()}
+        return kind(kernel=kernel, stride=draw(TRIPLES), dilation=dilation, pad=pad, **made), (x,)
+
+    return case().filter(accepts)
+
+
+@st.composite
+def convs(draw: Draw) -> Case:
+    """A convolution whose channels fall into its groups."""
+    op, (x,) = draw(windowed(o.Conv, out_channels=st.integers(1, 4), bias=st.booleans(), init=INITS))
+    assert isinstance(op, o.Conv)
+    groups = draw(st.sampled_from([1, 1, 2, 3, x.c]))
+    fields = {**vars(op), "groups": groups, "out_channels": op.out_channels * groups}
+    return o.Conv(**fields), (x._replace(c=x.c if groups == x.c else x.c * groups),)
+
+
+@st.composite
+def transposed_convs(draw: Draw) -> Case:
+    """A transposed convolution, padded within its kernel."""
+    kernel, stride, dilation = draw(TRIPLES), draw(TRIPLES), draw(TRIPLES)
+    groups = draw(st.sampled_from([1, 2]))
+    op = o.TransposedConv(
+        out_channels=groups * draw(st.integers(1, 3)),
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        pad=draw(st.tuples(*[st.integers(0, d * (k - 1)) for k, d in zip(kernel, dilation)])),
+        extra=draw(st.tuples(*[st.integers(0, max(s, d) - 1) for s, d in zip(stride, dilation)])),
+        groups=groups,
+        bias=draw(st.booleans()),
+        init=draw(INITS),
+    )
+    x = draw(maps(c=3, t=5, s=5))
+    return op, (x._replace(c=x.c * groups),)
+
+
+@st.composite
+def group_norms(draw: Draw) -> Case:
+    """A group norm over more than one element per group, as torch wants in training."""
+    groups = draw(st.integers(1, 4))
+    x = draw(maps(c=3, least=2))
+    return o.GroupNorm(groups=groups, affine=draw(st.booleans()), zero_init=draw(st.booleans())), (x._replace(c=x.c * groups),)
+
+
+@st.composite
+def concats(draw: Draw) -> Case:
+    """Two to four maps that differ in channels only."""
+    x = draw(maps())
+    return o.Concat(), tuple(x._replace(c=c) for c in draw(st.lists(st.integers(1, 6), min_size=2, max_size=4)))
+
+
+@st.composite
+def stretched(draw: Draw, kind: type[Op]) -> Case:
+    """Two maps, some axes of the second being 1."""
+    x = draw(maps())
+    return kind(), (x, Shape(*(draw(st.sampled_from([1, n])) for n in x)))
+
+
+@st.composite
+def every(draw: Draw) -> Case:
+    """A frame step that divides the frames."""
+    step, x = draw(st.integers(1, 4)), draw(maps())
+    return o.TakeEvery(step=step, start=draw(st.integers(0, step - 1))), (x._replace(t=x.t * step),)
+
+
+@st.composite
+def chosen(draw: Draw, kind: type[o.TakeChosen]) -> Case:
+    """At most as many frames as there are."""
+    x = draw(maps(t=40))
+    return kind(count=draw(st.integers(1, x.t))), (x,)
+
+
+@st.composite
+def packs(draw: Draw) -> Case:
+    """Frames that fall into packs."""
+    factor, x = draw(st.integers(1, 4)), draw(maps())
+    return o.TimeToChannels(factor=factor), (x._replace(t=x.t * factor),)
+
+
+def alike(kind: type[Op]) -> st.SearchStrategy[Case]:
+    """Two to four maps of one shape."""
+    return st.tuples(st.just(kind()), st.builds(lambda x, n: (x,) * n, maps(), st.integers(2, 4)))
+
+
+def on(op: st.SearchStrategy[Any], x: st.SearchStrategy[Shape] | None = None) -> st.SearchStrategy[Case]:
+    """An op of one map that takes any map (or those of `x`)."""
+    return st.tuples(op, st.tuples(maps() if x is None else x)).filter(accepts)
+
+
+def plain(kind: type[Op], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """An op of one map with independent fields."""
+    return on(st.builds(kind, **fields))
+
+
+TO_SIZE = st.tuples(*[st.integers(0, 9)] * 3)
+POINT = maps(t=1, s=1)
+
+OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
+    o.Source: maps().map(lambda x: (o.Source(shape=x), ())),
+    o.Conv: convs(),
+    o.TransposedConv: transposed_convs(),
+    o.MaxPool: windowed(o.MaxPool, ceil=st.booleans()),
+    o.AvgPool: windowed(o.AvgPool, dilated=False, ceil=st.booleans(), count_pad=st.booleans()),
+    o.AdaptiveAvgPool: plain(o.AdaptiveAvgPool, size=TO_SIZE),
+    o.AdaptiveMaxPool: plain(o.AdaptiveMaxPool, size=TO_SIZE),
+    o.Mean: plain(o.Mean, over=st.sampled_from(["t", "hw", "thw", "c", "cthw", "w"])),
+    o.BatchNorm: plain(o.BatchNorm, affine=st.booleans(), zero_init=st.booleans()),
+    o.GroupNorm: group_norms(),
+    o.LayerNorm: plain(o.LayerNorm, affine=st.booleans()),
+    o.Relu: plain(o.Relu),
+    o.LeakyRelu: plain(o.LeakyRelu, slope=st.sampled_from([0.01, 0.1])),
+    o.Silu: plain(o.Silu),
+    o.Sigmoid: plain(o.Sigmoid),
+    o.Tanh: plain(o.Tanh),
+    o.Hardswish: plain(o.Hardswish),
+    o.Gelu: plain(o.Gelu),
+    o.Softmax: plain(o.Softmax, axis=st.sampled_from("cthw")),
+    o.Dropout: plain(o.Dropout, p=st.sampled_from([0.0, 0.2, 0.5])),
+    o.Linear: plain(o.Linear, out_features=st.integers(1, 8), bias=st.booleans(), init=st.sampled_from(["normal", "default"])),
+    o.Concat: concats(),
+    o.Add: alike(o.Add),
+    o.Average: alike(o.Average),
+    o.Mul: stretched(o.Mul),
+    o.StretchedAdd: stretched(o.StretchedAdd),
+    o.TakeEvery: every(),
+    o.TakeLinspace: chosen(o.TakeLinspace),
+    o.TakeSegments: chosen(o.TakeSegments),
+    o.RepeatFrames: plain(o.RepeatFrames, times=st.integers(1, 4)),
+    o.TimeToChannels: packs(),
+    o.FrameDifference: plain(o.FrameDifference),
+    o.Gray: on(st.just(o.Gray()), maps().map(lambda x: x._replace(c=3))),
+    o.Flatten: plain(o.Flatten),
+    o.Vector: on(st.just(o.Vector()), POINT),
+    o.Resize: plain(o.Resize, scale=st.tuples(SCALES, SCALES, SCALES), mode=MODES),
+    o.ResizeTo: st.tuples(st.builds(o.ResizeTo, mode=MODES), st.tuples(maps(), maps())),
+}
+"""Every op there is, with shapes it accepts. A new op has a line here; a test says the table is whole."""
+
+
+def ops(*kinds: type[Op]) -> st.SearchStrategy[Case]:
+    """(op, shapes of what it reads): one of every op there is, or of the kinds given."""
+    return st.sampled_from(kinds or tuple(OP_STRATEGIES)).flatmap(OP_STRATEGIES.__getitem__)
