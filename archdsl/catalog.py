@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.language import Arch, Model, Reference, change
+from archdsl.language import Arch, Card, Model, Reference, change
 from archdsl.language.keyed import fields_of
 from archdsl.written import Lines, read
 
@@ -93,9 +93,27 @@ def models_in(path: Path) -> tuple[Model, ...]:
             models.append(thing)
         else:
             raise SpecError("not a model", written=path.name, got=repr(thing)[:80], want="Arch or Model")
+    for model in models:
+        model._file = path
     if not models:
         raise SpecError("no model in the file", written=path.name, want="arch = Arch(...), or models = (...)")
     return tuple(models)
+
+
+def reference_of(model: Model) -> Reference | None:
+    """What was published about a model: its own reference, or its entry in `cards/FAMILY.yaml` beside its file."""
+    if model.reference or model._file is None:
+        return model.reference
+    path = model._file.parent / "cards" / f"{model._file.stem}.yaml"
+    return card_of(path.resolve()).reference(model.name) if path.is_file() else None
+
+
+@lru_cache(maxsize=None)
+def card_of(path: Path) -> Card:
+    """The card of a family."""
+    from archdsl.reading import read_data
+
+    return read(Card, read_data(path))
 
 
 def model_of(arch: Arch, reference: Reference | None = None) -> Model:

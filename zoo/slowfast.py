@@ -1,39 +1,150 @@
-"""SlowFast networks (arXiv:1812.03982): a Slow pathway sees few frames with many channels, a Fast one the reverse."""
+"""SlowFast (arXiv:1812.03982): a Slow pathway sees few frames with many channels, a Fast one many frames with few.
+
+This is PySlowFast's network: batch norm and ReLU on the lateral convolutions, the 7x7 head window of the 224 crop at
+every size, widths rounded down. Slow takes every tau-th frame, as the paper writes; PySlowFast's loader takes a
+truncated linspace instead, which includes the last frame: `linspace` says that.
+"""
 
 from fractions import Fraction
 
-from archdsl.blocks import Bottleneck, Conv, MaxPool
-from archdsl.language import Arch, Classifier, Clip, Edge, Pathway, Stage, TimeConv, repeat
+from archdsl.blocks import Basic, Block, Bottleneck, Conv, FrameDifference, Gray, MaxPool, Resize
+from archdsl.language import (
+    Arch,
+    Classifier,
+    Clip,
+    Edge,
+    Model,
+    Pathway,
+    ResizeTo,
+    Stage,
+    TimeConv,
+    TimeDeconv,
+    TimeSample,
+    TimeToChannels,
+    Transform,
+    repeat,
+)
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+STAGES = ("stem", "res2", "res3", "res4")
+SLOW, FAST = (1, 1, 1, 3, 3), (5, 3, 3, 3, 3)
 
 
-def pathway(depth: int, *, every: int, kernel_t: tuple[int, int, int, int, int], res4_3d: int = 99, **fields) -> Pathway:
-    def stage(channels: int, times: int, kernel: int, stride: int = 2, first: int = 99) -> Stage:
-        block = Bottleneck(channels=channels, kernel_t=kernel, stride=stride)
-        blocks = repeat(block, times)
-        return Stage(*blocks[:first], *(b.but(kernel_t=1) for b in blocks[first:]))
-
-    stem, *kernels = kernel_t
-    n2, n3, n4, n5 = DEPTHS[depth]
-    stages = dict(
-        stem=Stage(Conv(channels=64, kernel=(stem, 7, 7), stride=(1, 2, 2)), MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2))),
-        res2=stage(256, n2, kernels[0], stride=1),
-        res3=stage(512, n3, kernels[1]),
-        res4=stage(1024, n4, kernels[2], first=res4_3d),
-        res5=stage(2048, n5, kernels[3]),
-    )
+def pathway(
+    depth: int, kernel_t: tuple[int, ...], every: int, res4_3d: int = 23, data: tuple[Block, ...] = (), **fields: object
+) -> Pathway:
+    """A ResNet. `kernel_t` lists the temporal kernels of stem and stages; only the first `res4_3d` of res4 have theirs."""
+    stem = Conv(channels=64, kernel=(kernel_t[0], 7, 7), stride=(1, 2, 2))
+    stages = {"stem": Stage(*data, stem, MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))}
+    for i, times in enumerate(DEPTHS[depth]):
+        blocks = repeat(Bottleneck(channels=256 << i, kernel_t=kernel_t[1 + i], stride=1 if i == 0 else 2), times)
+        flat = (block.but(kernel_t=1) for block in blocks[res4_3d:]) if i == 2 else ()
+        stages[f"res{2 + i}"] = Stage(*(blocks[:res4_3d] if i == 2 else blocks), *flat)
     return Pathway(every=every, stages=stages, **fields)
 
 
-def slowfast(name: str, *, tau: int, alpha: int, lateral: int = 5, depth: int = 50, frames=64) -> Arch:
-    slow = pathway(depth, every=tau, kernel_t=(1, 1, 1, 3, 3))
-    fast = pathway(depth, every=tau // alpha, kernel_t=(5, 3, 3, 3, 3), width_ratio=Fraction(1, 8))
-    edge = Edge(source="fast", target="slow", after=("stem", "res2", "res3", "res4"), transform=TimeConv(kernel=lateral))
+def single(
+    name: str, frames: int, every: int, depth: int = 50, kernel_t: tuple[int, ...] = SLOW, **fields: object
+) -> Arch:
+    """One pathway alone; `fields` are the pathway's."""
+    own = {"fast" if kernel_t == FAST else "slow": pathway(depth, kernel_t, every, **fields)}
+    return network(name, frames, own)
+
+
+def slowfast(
+    name: str,
+    frames: int = 64,
+    tau: int = 16,
+    alpha: int = 8,
+    beta_inv: int = 8,
+    depth: int = 50,
+    res4_3d: int = 6,
+    lateral: Transform | tuple[Transform, ...] | None = TimeConv(kernel=5),
+    merge: str = "concat",
+    back: bool = False,
+    data: tuple[Block, ...] = (),
+    flow: bool = False,
+    window: int | None = 7,
+) -> Arch:
+    """Fast takes a frame every tau/alpha and has 1/beta_inv of the channels. `back` adds edges from Slow to Fast."""
+    fast = dict(every=tau // alpha, width_ratio=Fraction(1, beta_inv), data=data, clip="flow" if flow else None)
+    slow = dict(every=tau, clip="rgb" if flow else None)
+    there = [Edge(source="fast", target="slow", after=STAGES, transform=lateral, merge=merge)] if lateral else []
+    again = TimeDeconv(kernel=5, width=Fraction(1, beta_inv))
+    return_ = [Edge(source="slow", target="fast", after=STAGES, transform=again)] if back else []
+    pathways = dict(
+        slow=pathway(depth, SLOW, res4_3d=res4_3d, **slow), fast=pathway(depth, FAST, res4_3d=res4_3d, **fast)
+    )
+    return network(name, frames, pathways, (*there, *return_), flow, window)
+
+
+def network(
+    name: str,
+    frames: int,
+    pathways: dict[str, Pathway],
+    edges: tuple[Edge, ...] = (),
+    flow: bool = False,
+    window: int | None = 7,
+) -> Arch:
+    """Pathways with the head of the paper: pools joined, half dropped, 400 classes."""
+    rgb = Clip(frames=frames, size=224, fps=30)
+    clips = dict(rgb=rgb, flow=rgb.but(modality="flow")) if flow else dict(clip=rgb)
+    head = Classifier(classes=400, window=window, dropout=0.5)
+    return Arch(name=name, clips=clips, pathways=pathways, edges=edges, head=head)
+
+
+def tiny(name: str, frames: int = 16, alpha: int = 4, beta_inv: int = 4, classes: int = 8) -> Arch:
+    """The idea at a size that trains on a CPU in a minute."""
+
+    def small(kernels: tuple[int, ...], **fields: object) -> Pathway:
+        stages = {"stem": Stage(Conv(channels=32, kernel=(kernels[0], 5, 5), stride=(1, 2, 2)))}
+        for i, kernel_t in enumerate(kernels[1:]):
+            stages[f"res{2 + i}"] = Stage(Basic(channels=32 << i, kernel_t=kernel_t, stride=2))
+        return Pathway(stages=stages, **fields)
+
+    slow, fast = small((1, 1, 1, 3), every=alpha), small((3, 3, 3, 3), width_ratio=Fraction(1, beta_inv))
+    edge = Edge(source="fast", target="slow", after=STAGES[:3], transform=TimeConv(kernel=5))
+    head = Classifier(classes=classes)
     return Arch(
         name=name,
-        clip=Clip(frames=frames, size=224, fps=30),
+        clip=Clip(frames=frames, size=64, fps=30),
         pathways=dict(slow=slow, fast=fast),
         edges=(edge,),
-        head=Classifier(classes=400, window=7, dropout=0.5),
+        head=head,
     )
+
+
+HALF = (Resize(scale=(1, "1/2", "1/2")),)
+W8 = dict(tau=8, alpha=4)
+
+
+def ablation(name: str, **parameters: object) -> Model:
+    """A row of Table 5: SlowFast 4x16 R50 with one thing changed."""
+    return Model(name=name, family=slowfast, parameters=parameters)
+
+
+models = (
+    Model(name="slow_4x16_r50", family=single, parameters=dict(frames=64, every=16)),
+    Model(name="slow_8x8_r50", family=single, parameters=dict(frames=64, every=8)),
+    Model(name="fast_32x2_r50", family=single, parameters=dict(frames=64, every=2, kernel_t=FAST, width_ratio="1/8")),
+    Model(name="slowfast_4x16_r50", family=slowfast),
+    Model(name="slowfast_8x8_r50", family=slowfast, parameters=dict(lateral=TimeConv(kernel=7), **W8)),
+    Model(name="slowfast_8x8_r101", family=slowfast, parameters=dict(depth=101, **W8)),
+    Model(name="slowfast_16x8_r101", family=slowfast, parameters=dict(depth=101, frames=128, **W8)),
+    Model(name="slowfast_8x8_r101_101_101", family=slowfast, parameters=dict(depth=101, res4_3d=23, **W8)),
+    ablation("slowfast_4x16_r50_no_lateral", lateral=None),
+    ablation("slowfast_4x16_r50_ttoc_sum", lateral=TimeToChannels(), merge="sum"),
+    ablation("slowfast_4x16_r50_ttoc_concat", lateral=TimeToChannels()),
+    ablation("slowfast_4x16_r50_t_sample", lateral=TimeSample()),
+    ablation("slowfast_4x16_r50_bidirectional", back=True),
+    ablation("slowfast_4x16_r50_beta4", beta_inv=4),
+    ablation("slowfast_4x16_r50_beta6", beta_inv=6),
+    ablation("slowfast_4x16_r50_beta12", beta_inv=12),
+    ablation("slowfast_4x16_r50_beta16", beta_inv=16),
+    ablation("slowfast_4x16_r50_beta32", beta_inv=32),
+    ablation("slowfast_4x16_r50_gray", data=(Gray(),)),
+    ablation("slowfast_4x16_r50_time_diff", data=(FrameDifference(),)),
+    ablation("slowfast_4x16_r50_flow", flow=True),
+    ablation("slowfast_4x16_r50_half", beta_inv=4, data=HALF, lateral=(TimeConv(), ResizeTo()), window=None),
+    Model(name="slowfast_tiny", family=tiny),
+)

@@ -14,7 +14,7 @@ from archdsl.language.edge import (
     Transform,
 )
 from archdsl.language.head import HEADS, Classifier, Head
-from archdsl.language.model import Claim, Model, Reference, overridden
+from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.paths import change
 from archdsl.language.pathway import Pathway, Stage, repeat
 
@@ -22,6 +22,7 @@ __all__ = [
     "HEADS",
     "TRANSFORMS",
     "Arch",
+    "Card",
     "Claim",
     "Classifier",
     "Clip",

@@ -6,9 +6,10 @@ import inspect
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language.arch import Arch
@@ -58,12 +59,45 @@ class Reference(Written):
     claims: tuple[Claim, ...] = Field((), description="published figures")
 
 
+class Entry(Written):
+    """One model on a card. Paper and title are the card's where they are not its own."""
+
+    paper: str | None = Field(None, description="arXiv number or venue")
+    title: str | None = Field(None, description="the paper's title")
+    where: str = Field("", description="table, figure or configuration that defines the model")
+    notes: tuple[str, ...] = Field((), description="what is particular to this model")
+    claims: tuple[Claim, ...] = Field((), description="published figures")
+
+
+class Card(Written):
+    """What was published about a family: `zoo/cards/FAMILY.yaml`, beside the specs of `zoo/FAMILY.py`."""
+
+    paper: str = Field(description="arXiv number or venue")
+    title: str = Field(description="the paper's title")
+    notes: tuple[str, ...] = Field((), description="where implementations differ, and which one this is")
+    models: dict[ArchName, Entry] = Field(description="models by name")
+
+    def reference(self, name: str) -> Reference | None:
+        """What the card says of one model."""
+        if name not in self.models:
+            return None
+        entry = self.models[name]
+        return Reference(
+            paper=entry.paper or self.paper,
+            title=entry.title or self.title,
+            where=entry.where,
+            notes=(*self.notes, *entry.notes),
+            claims=entry.claims,
+        )
+
+
 class Model(Written):
     """An arch with its reference. The arch is made when it is asked for, with the family's parameters or yours."""
 
     name: ArchName = Field(description="name in the zoo")
     family: Callable[..., Arch] = Field(description="makes the arch from a name and parameters")
     parameters: dict[str, Any] = Field({}, description="arguments of the family")
+    _file: Path | None = PrivateAttr(default=None)
     reference: Reference | None = Field(None, description="where it comes from")
 
     def arch(self, **overrides: Any) -> Arch:
