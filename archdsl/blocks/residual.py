@@ -52,10 +52,13 @@ class Bottleneck(Residual):
         y = g.add("conv_a", ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=first, bias=bias), x)
         y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", y))
         conv_b = ops.Conv(out_channels=inner, kernel=self.kernel, stride=middle, dilation=(1, d, d), groups=self.groups, bias=bias)
-        y = g.add("conv_b", conv_b, y)
-        y = add_act(g, "act_b", self.act, self.norm.add(g, "norm_b", y))
+        y = self.middle(g, conv_b, y)
         y = g.add("conv_c", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=bias), y)
         return self.joined(g, self.norm.add(g, "norm_c", y, zero_init=self.zero_init), x)
+
+    def middle(self, g: Builder, conv_b: ops.Conv, y: str) -> str:
+        """From the first kernel to the last: the middle kernel, its norm and activation."""
+        return add_act(g, "act_b", self.act, self.norm.add(g, "norm_b", g.add("conv_b", conv_b, y)))
 
 
 class Basic(Residual):
