@@ -34,6 +34,8 @@ class Lowered:
 
 INITS = {
     "msra": ('nn.init.kaiming_normal_({m}.weight, mode="fan_out", nonlinearity="relu")',),
+    "msra_in": ('nn.init.kaiming_normal_({m}.weight, nonlinearity="relu")',),
+    "xavier": ("nn.init.xavier_uniform_({m}.weight)",),
     "normal": ("nn.init.normal_({m}.weight, std=0.01)",),
     "default": (),
 }

@@ -43,7 +43,9 @@ def transposed_conv(op: ops.TransposedConv, x: Shape) -> Lowered:
 
 def max_pool(op: ops.MaxPool, x: Shape) -> Lowered:
     pads = op.pads(x)
-    source, pad = ("{0}", even(pads)) if even(pads) else (padded("{0}", pads, ', value=float("-inf")'), (0, 0, 0))
+    # torch refuses padding beyond half a window, which a dilated window may need
+    simple = even(pads) and all(p <= k // 2 for (p, _), k in zip(pads, op.window(x)))
+    source, pad = ("{0}", even(pads)) if simple else (padded("{0}", pads, ', value=float("-inf")'), (0, 0, 0))
     return Lowered(f"F.max_pool3d({source}, {windowed(op, x, pad)}{written(dilation=(op.dilation, (1, 1, 1)))})")
 
 
@@ -89,6 +91,12 @@ def group_norm(op: ops.GroupNorm, x: Shape) -> Lowered:
 def layer_norm(op: ops.LayerNorm, x: Shape) -> Lowered:
     args = (Argument("normalized_shape", x.c), Argument("eps", op.eps, 1e-5), Argument("elementwise_affine", op.affine, True))
     return Lowered("{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.LayerNorm", args)
+
+
+def local_response_norm(op: ops.LocalResponseNorm, x: Shape) -> Lowered:
+    # torch's alpha multiplies the mean of the squares, ours their sum
+    fields = written(alpha=(op.alpha * op.size, 1e-4), beta=(op.beta, 0.75), k=(op.k, 1.0))
+    return Lowered(f"F.local_response_norm({{0}}, {op.size}{fields})")
 
 
 def linear(op: ops.Linear, x: Shape) -> Lowered:
@@ -148,11 +156,15 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.BatchNorm: batch_norm,
     ops.GroupNorm: group_norm,
     ops.LayerNorm: layer_norm,
+    ops.LocalResponseNorm: local_response_norm,
     ops.Relu: text("F.relu({0})"),
+    ops.Relu6: text("F.relu6({0})"),
     ops.LeakyRelu: lambda op, x: Lowered(f"F.leaky_relu({{0}}, {op.slope})"),
     ops.Silu: text("F.silu({0})"),
     ops.Sigmoid: text("torch.sigmoid({0})"),
+    ops.Hardsigmoid: text("F.hardsigmoid({0})"),
     ops.Tanh: text("torch.tanh({0})"),
+    ops.ScaledTanh: text("1.7159 * torch.tanh({0} * (2 / 3))"),
     ops.Hardswish: text("F.hardswish({0})"),
     ops.Gelu: text("F.gelu({0})"),
     ops.Softmax: lambda op, x: Lowered(f"F.softmax({{0}}, dim={1 + 'cthw'.index(op.axis)})"),
@@ -171,6 +183,7 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.FrameDifference: text("{0} - torch.cat([{0}[:, :, :1], {0}[:, :, :-1]], dim=2)"),
     ops.Gray: text("0.299 * {0}[:, 0:1] + 0.587 * {0}[:, 1:2] + 0.114 * {0}[:, 2:3]"),
     ops.Flatten: text("{0}.flatten(1)[:, :, None, None, None]"),
+    ops.FlattenSpace: text("{0}.movedim(2, -1).flatten(1, 3)[..., None, None]"),
     ops.Vector: text("{0}.flatten(1)"),
     ops.Resize: resize,
     ops.ResizeTo: resize_to,

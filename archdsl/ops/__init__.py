@@ -14,10 +14,23 @@ from archdsl.ops.frames import (
 )
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Average, Concat, Mul, StretchedAdd
-from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm
-from archdsl.ops.pointwise import Dropout, Gelu, Hardswish, LeakyRelu, Relu, Sigmoid, Silu, Softmax, Tanh
+from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from archdsl.ops.pointwise import (
+    Dropout,
+    Gelu,
+    Hardsigmoid,
+    Hardswish,
+    LeakyRelu,
+    Relu,
+    Relu6,
+    ScaledTanh,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Tanh,
+)
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
-from archdsl.ops.reshape import Flatten, Resize, ResizeTo, Vector
+from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Vector
 from archdsl.ops.source import Source
 from archdsl.ops.window import Pads, Triple, Window
 
@@ -33,11 +46,15 @@ OPS: tuple[type[Op], ...] = (
     BatchNorm,
     GroupNorm,
     LayerNorm,
+    LocalResponseNorm,
     Relu,
+    Relu6,
     LeakyRelu,
     Silu,
     Sigmoid,
+    Hardsigmoid,
     Tanh,
+    ScaledTanh,
     Hardswish,
     Gelu,
     Softmax,
@@ -56,6 +73,7 @@ OPS: tuple[type[Op], ...] = (
     FrameDifference,
     Gray,
     Flatten,
+    FlattenSpace,
     Vector,
     Resize,
     ResizeTo,

@@ -8,6 +8,24 @@ from archdsl.ops.base import Cost, Op, Shape, require
 
 
 @dataclass(frozen=True, kw_only=True)
+class LocalResponseNorm(Op):
+    """x / (k + alpha * sum of the squares of `size` neighbouring channels)^beta.  (c, t, h, w) -> (c, t, h, w)
+
+    As the AlexNet paper writes it (section 3.3). Caffe and torch multiply alpha by the mean instead: theirs is `size`
+    times this one. No parameters; fvcore counts nothing.
+    """
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 2.0
+
+    def out(self, *xs: Shape) -> Shape:
+        require(self.size >= 1, "no channels to sum over", got=f"size={self.size}", want="at least 1")
+        return xs[0]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchNorm(Op):
     """Each channel to mean 0, variance 1 over batch, time and space.  (c, t, h, w) -> (c, t, h, w)
 
@@ -19,6 +37,9 @@ class BatchNorm(Op):
     affine: bool = True
     zero_init: bool = False
     """Start with scale 0, so that a residual block begins as the identity (arXiv:1706.02677)."""
+
+    def __post_init__(self) -> None:
+        scale_exists(self)
 
     def cost(self, *xs: Shape) -> Cost:
         (x,) = xs
@@ -41,6 +62,9 @@ class GroupNorm(Op):
     eps: float = 1e-5
     affine: bool = True
     zero_init: bool = False
+
+    def __post_init__(self) -> None:
+        scale_exists(self)
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -72,3 +96,8 @@ class LayerNorm(Op):
             fvcore_extra=x.elements * (5 if self.affine else 4),
             activations=x.elements,
         )
+
+
+def scale_exists(op: BatchNorm | GroupNorm) -> None:
+    """A scale that starts at 0 must exist."""
+    require(op.affine or not op.zero_init, "a scale that starts at 0 in a norm without scale", got="affine=False", want="affine=True")

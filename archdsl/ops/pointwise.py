@@ -14,6 +14,11 @@ class Relu(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Relu6(Op):
+    """min(max(x, 0), 6).  (c, t, h, w) -> (c, t, h, w)"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LeakyRelu(Op):
     """max(x, slope x).  (c, t, h, w) -> (c, t, h, w)"""
 
@@ -31,8 +36,18 @@ class Sigmoid(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hardsigmoid(Op):
+    """min(max(x + 3, 0), 6) / 6.  (c, t, h, w) -> (c, t, h, w)"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tanh(Op):
     """tanh(x).  (c, t, h, w) -> (c, t, h, w)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaledTanh(Op):
+    """1.7159 tanh(2 x / 3), which is 1 at 1 (LeCun et al. 1998, appendix A).  (c, t, h, w) -> (c, t, h, w)"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,18 @@ class Flatten(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FlattenSpace(Op):
+    """The elements of each frame as channels, ordered c, h, w.  (c, t, h, w) -> (c h w, t, 1, 1)"""
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        return Shape(x.c * x.h * x.w, x.t, 1, 1)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        return pooled_to(self.out(*xs), xs[0], grids[0])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Vector(Op):
     """One position becomes none: what leaves the network is (n, c).  (c, 1, 1, 1) -> (c,)"""
 
