@@ -1,8 +1,23 @@
 """Small named graphs of ops. A new one is a subclass of Block in your own file, or a drawing in YAML."""
 
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act, add_block
+from archdsl.blocks.connected import Dropout, Flatten, FlattenSpace, Linear
+from archdsl.blocks.dense import DenseLayer, NormAct
 from archdsl.blocks.drawn import Drawing, Drawn, Step
-from archdsl.blocks.plain import AvgPool, Conv, FrameDifference, GlobalPool, Gray, MaxPool, Resize
+from archdsl.blocks.fire import Fire
+from archdsl.blocks.gate import Gate
+from archdsl.blocks.inverted import InvertedResidual
+from archdsl.blocks.plain import (
+    AdaptiveAvgPool,
+    AvgPool,
+    Conv,
+    FrameDifference,
+    GlobalPool,
+    Gray,
+    LocalResponseNorm,
+    MaxPool,
+    Resize,
+)
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 
 BLOCKS: tuple[type[Block], ...] = (
@@ -10,8 +25,18 @@ BLOCKS: tuple[type[Block], ...] = (
     MaxPool,
     AvgPool,
     GlobalPool,
+    AdaptiveAvgPool,
+    LocalResponseNorm,
+    NormAct,
+    Flatten,
+    FlattenSpace,
+    Linear,
+    Dropout,
     Basic,
     Bottleneck,
+    DenseLayer,
+    Fire,
+    InvertedResidual,
     Gray,
     FrameDifference,
     Resize,
@@ -24,6 +49,7 @@ __all__ = [block.__name__ for block in BLOCKS] + [
     "Block",
     "Drawing",
     "Drawn",
+    "Gate",
     "Norm",
     "NormField",
     "Pad",

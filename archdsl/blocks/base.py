@@ -101,15 +101,20 @@ NormField = Annotated[
 
 ACTS: dict[str, ops.Op | None] = {
     "relu": ops.Relu(),
+    "relu6": ops.Relu6(),
     "leaky_relu": ops.LeakyRelu(),
     "silu": ops.Silu(),
     "sigmoid": ops.Sigmoid(),
+    "hardsigmoid": ops.Hardsigmoid(),
     "tanh": ops.Tanh(),
+    "scaled_tanh": ops.ScaledTanh(),
     "hardswish": ops.Hardswish(),
     "gelu": ops.Gelu(),
     "none": None,
 }
-Act = Literal["relu", "leaky_relu", "silu", "sigmoid", "tanh", "hardswish", "gelu", "none"]
+Act = Literal[
+    "relu", "relu6", "leaky_relu", "silu", "sigmoid", "hardsigmoid", "tanh", "scaled_tanh", "hardswish", "gelu", "none"
+]
 
 
 def add_act(g: Builder, name: str, act: Act, x: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, NormField, Norm, Pad, Width, add_act
 from archdsl.graph import Builder
-from archdsl.written import Count, Ratio, Sizes, Whole
+from archdsl.ops.conv import Init
+from archdsl.written import Count, Ratio, Real, Sizes, Whole
 
 
 class Conv(Block):
@@ -25,6 +26,7 @@ class Conv(Block):
     bias: bool | None = Field(None, description="a bias; by default only where no norm follows")
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
     act: Act = Field("relu", description="activation, or none")
+    init: Init = Field("msra", description="how weights are drawn: msra, msra_in, xavier, normal or torch's default")
 
     def build(self, g: Builder, x: str) -> str:
         groups = g.shape(x).c if self.groups == "depthwise" else self.groups
@@ -37,6 +39,7 @@ class Conv(Block):
             pad=self.pad,
             groups=groups,
             bias=bias,
+            init=self.init,
         )
         y = self.norm.add(g, "norm", g.add("conv", conv, x))
         return add_act(g, "act", self.act, y)
@@ -73,6 +76,27 @@ class GlobalPool(Block):
 
     def build(self, g: Builder, x: str) -> str:
         return g.add("pool", ops.AdaptiveAvgPool(), x)
+
+
+class AdaptiveAvgPool(Block):
+    """Means over windows chosen so that the result has a given size.  (c, t, h, w) -> (c, *size)"""
+
+    size: tuple[Whole, Whole, Whole] = Field(description="size (t, h, w); 0 keeps an axis")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("pool", ops.AdaptiveAvgPool(size=self.size), x)
+
+
+class LocalResponseNorm(Block):
+    """Each element divided by a power of what its neighbouring channels hold.  (c, t, h, w) -> (c, t, h, w)"""
+
+    size: Count = Field(5, description="channels summed over")
+    alpha: Annotated[Real, Field(ge=0)] = Field(1e-4, description="weight of the sum of squares")
+    beta: Annotated[Real, Field(ge=0)] = Field(0.75, description="the power")
+    k: Annotated[Real, Field(gt=0)] = Field(2.0, description="added to the weighted sum")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("lrn", ops.LocalResponseNorm(size=self.size, alpha=self.alpha, beta=self.beta, k=self.k), x)
 
 
 class Gray(Block):

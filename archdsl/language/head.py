@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, WithJsonSchema
 
 from archdsl import ops
+from archdsl.blocks.base import Act, add_act
 from archdsl.graph import Builder
 from archdsl.language.keyed import keyed, kinds_by_key, unkeyed
 from archdsl.language.names import Name
@@ -30,17 +31,18 @@ class Classifier(Head):
     """
 
     classes: Count = Field(description="classes")
-    pool: Literal["average", "max"] = Field("average", description="average or max")
+    pool: Literal["average", "max", "none"] = Field("average", description="average, max, or none: first classify")
     window: Count | None = Field(None, description="side of the pooled window; by default the whole map")
     merge: Literal["concat", "sum"] = Field("concat", description="how pathways are joined: concat or sum")
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
+    act: Act = Field("none", description="activation of the scores of each position, before their mean")
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        pooled = [self.pooled(g, name, x) for name, x in ends.items()]
+        pooled = [x if self.pool == "none" else self.pooled(g, name, x) for name, x in ends.items()]
         join = ops.Concat() if self.merge == "concat" else ops.Add()
         x = pooled[0] if len(pooled) == 1 else g.add("join", join, *pooled)
         x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x
-        x = g.add("classifier", ops.Linear(out_features=self.classes), x)
+        x = add_act(g, "act", self.act, g.add("classifier", ops.Linear(out_features=self.classes), x))
         if g.shape(x).positions > 1:
             x = g.add("mean", ops.Mean(over="thw"), x)
         return {"scores": g.add("scores", ops.Vector(), x)}
@@ -61,7 +63,7 @@ HeadField = Annotated[
     SerializeAsAny[Head],
     BeforeValidator(lambda value: unkeyed(value, HEADS_BY_KEY, "head")),
     PlainSerializer(keyed),
-    WithJsonSchema({"$ref": "#/$defs/Head"}),
+    WithJsonSchema({"x-archdsl": "Head"}),
 ]
 
 
