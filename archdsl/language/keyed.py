@@ -1,51 +1,5 @@
-"""One rule for choices in YAML: a mapping's single key names the thing, its value gives the fields."""
+"""The rule for choices in YAML lies with the blocks, which nest; here under the name the language knows it by."""
 
-from __future__ import annotations
+from archdsl.blocks.keyed import fields_of, keyed, kinds_by_key, unkeyed
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-from archdsl.errors import SpecError, did_you_mean
-from archdsl.ops import key_of
-from archdsl.written import Lines, Written, read
-
-
-def unkeyed(data: Any, kinds: Mapping[str, type[Written]], noun: str) -> Any:
-    """`{bottleneck: {channels: 256}}` as a Bottleneck; what is already made is left alone."""
-    if not isinstance(data, Mapping):
-        if isinstance(data, str) and data in kinds:
-            return read(kinds[data], {})
-        return data
-    if len(data) != 1:
-        raise SpecError(f"not one {noun}", got=", ".join(map(str, data)) or "nothing", want=f"one of {', '.join(kinds)}")
-    ((key, fields),) = data.items()
-    if key not in kinds:
-        raise SpecError(
-            f"no {noun} {key!r}",
-            written=data.keys_written.get(key) if isinstance(data, Lines) else None,
-            got=str(key),
-            want=", ".join(kinds),
-            fix=did_you_mean(str(key), kinds),
-        )
-    fields = {} if fields is None else fields
-    if not isinstance(fields, Mapping):
-        raise SpecError(f"{key} without field names", got=f"{fields!r}", want=f"{{{key}: {{field: value}}}}")
-    made = read(kinds[key], fields)
-    if isinstance(data, Lines) and not made.written:
-        made._written = data.written
-    return made
-
-
-def keyed(thing: Written) -> dict[str, Any]:
-    """The inverse of `unkeyed`: only fields that differ from their defaults."""
-    return {key_of(type(thing)): fields_of(thing)}
-
-
-def fields_of(thing: Written) -> dict[str, Any]:
-    """Fields that differ from their defaults, as plain data."""
-    return thing.model_dump(mode="json", exclude_defaults=True)
-
-
-def kinds_by_key(kinds: Iterable[type[Written]]) -> dict[str, type[Written]]:
-    """Kinds under their names in YAML."""
-    return {key_of(kind): kind for kind in kinds}
+__all__ = ["fields_of", "keyed", "kinds_by_key", "unkeyed"]

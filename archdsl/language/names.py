@@ -1,34 +1,5 @@
-"""Names that people choose. They become identifiers in emitted code, DOT and HTML, so they are kept plain."""
+"""Names lie with the blocks, which have branches to name; here under the name the language knows them by."""
 
-from __future__ import annotations
+from archdsl.blocks.names import TAKEN, ArchName, Name, plain
 
-import keyword
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
-
-TAKEN = frozenset(
-    """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval
-    extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules mtia
-    named_buffers named_children named_modules named_parameters parameters register_backward_hook register_buffer
-    register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
-    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory
-    state_dict to to_empty train training type xpu zero_grad self torch nn functional math edges head input network"""
-    .split()
-)
-"""Names of torch's Module (a test compares them) and of emitted code."""
-
-
-def plain(name: str) -> str:
-    """The name itself, or ValueError."""
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in TAKEN:
-        raise ValueError(f"another name: {name!r} has a meaning in the emitted code")
-    return name
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(plain)]
-"""A clip, pathway, stage or block: small letters, digits and underscores, a letter first."""
-
-ArchName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)]
-"""A network: letters, digits and underscores, a letter first."""
+__all__ = ["TAKEN", "ArchName", "Name", "plain"]

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, WithJsonSchema, model_validator
 
-from archdsl.blocks import BLOCKS, Block, Drawn
+from archdsl.blocks import BLOCKS, Block
 from archdsl.blocks.base import Rounding
+from archdsl.blocks.chain import block_data, blocks_of, chain_data, repeat
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.language.keyed import fields_of, keyed, kinds_by_key, unkeyed
+from archdsl.language.keyed import fields_of, kinds_by_key
 from archdsl.language.names import Name
 from archdsl.ops import key_of
 from archdsl.written import Count, Lines, Ratio, Written
 
 BLOCKS_BY_KEY = kinds_by_key(BLOCKS)
-
-
-def repeat(block: Block, times: int) -> tuple[Block, ...]:
-    """The block `times` times; strides stay with the first."""
-    return (block, *[block.again()] * (times - 1))
 
 
 class Stage(Written):
@@ -46,61 +42,16 @@ class Stage(Written):
         return Lines({"blocks": blocks}, data.written, {}) if isinstance(data, Lines) else {"blocks": blocks}
 
 
-def blocks_of(item: Any) -> Iterator[Block]:
-    """One item of a stage: a block, or a mapping of a block's name to its fields, and maybe `repeat`."""
-    if isinstance(item, Block):
-        yield item
-        return
-    if not isinstance(item, Mapping):
-        raise SpecError("not a block", got=repr(item), want="{conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ...")
-    times = item.get("repeat", 1)
-    if not isinstance(times, int) or isinstance(times, bool) or times < 1:
-        raise SpecError("a repeat that is not a whole number", got=repr(times), want="repeat: 1 or more")
-    rest = {key: value for key, value in item.items() if key != "repeat"}
-    if isinstance(item, Lines):
-        rest = Lines(rest, item.written, item.keys_written)
-    if len(rest) == 1 and next(iter(rest)) not in BLOCKS_BY_KEY:
-        ((key, values),) = rest.items()
-        block: Any = Drawn(name=str(key), values=values or {})
-        block._written = getattr(item, "written", None)
-    else:
-        block = unkeyed(rest, BLOCKS_BY_KEY, "block")
-    yield from repeat(block, times)
-
-
 def dumped(stage: Stage) -> Any:
     """A stage as plain data: repeats folded, defaults left out."""
-    items: list[dict[str, Any]] = []
-    blocks = list(stage.blocks)
-    while blocks:
-        first, *blocks = blocks
-        times = 1
-        while blocks and blocks[0] == first.again():
-            blocks.pop(0)
-            times += 1
-        items.append(block_data(first) | ({"repeat": times} if times > 1 else {}))
+    items = chain_data(stage.blocks)
     return items[0] if len(items) == 1 else items
-
-
-def block_data(block: Block) -> dict[str, Any]:
-    """A block as `{name: fields}`."""
-    if isinstance(block, Drawn):
-        return {block.name: dict(block.values)}
-    if type(block) not in BLOCKS:
-        raise SpecError(
-            f"{type(block).__name__} is a block of Python and has no YAML form",
-            written=block.written,
-            got=type(block).__name__,
-            want=f"one of {', '.join(BLOCKS_BY_KEY)}, or a block drawn in YAML",
-            fix="keep this spec in Python, or draw the block under `blocks:`",
-        )
-    return keyed(block)
 
 
 StageField = Annotated[
     Stage,
     PlainSerializer(dumped),
-    WithJsonSchema({"$ref": "#/$defs/Stage"}),
+    WithJsonSchema({"x-archdsl": "Stage"}),
 ]
 
 

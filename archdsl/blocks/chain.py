@@ -1,0 +1,105 @@
+"""Blocks one after the other, as data: what a stage is made of, and a branch within a block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, SerializeAsAny, WithJsonSchema
+
+import archdsl.blocks as known  # the tuple BLOCKS is read when a spec is, after every block is defined
+from archdsl.blocks.base import Block
+from archdsl.blocks.drawn import Drawn
+from archdsl.blocks.keyed import keyed, kinds_by_key, unkeyed
+from archdsl.errors import SpecError
+from archdsl.graph import UNKNOWN, Builder
+from archdsl.written import Lines
+
+
+def repeat(block: Block, times: int) -> tuple[Block, ...]:
+    """The block `times` times; strides stay with the first."""
+    return (block, *[block.again()] * (times - 1))
+
+
+def blocks_of(item: Any) -> Iterator[Block]:
+    """One item of a chain: a block, or a mapping of a block's name to its fields, and maybe `repeat`."""
+    if isinstance(item, Block):
+        yield item
+        return
+    by_key = kinds_by_key(known.BLOCKS)
+    if isinstance(item, str) and item in by_key:
+        item = {item: None}
+    if not isinstance(item, Mapping):
+        raise SpecError("not a block", got=repr(item), want="{conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ...")
+    times = item.get("repeat", 1)
+    if not isinstance(times, int) or isinstance(times, bool) or times < 1:
+        raise SpecError("a repeat that is not a whole number", got=repr(times), want="repeat: 1 or more")
+    rest: Any = {key: value for key, value in item.items() if key != "repeat"}
+    if isinstance(item, Lines):
+        rest = Lines(rest, item.written, item.keys_written)
+    if len(rest) == 1 and next(iter(rest)) not in by_key:
+        ((key, values),) = rest.items()
+        block: Any = Drawn(name=str(key), values=values or {})
+        block._written = getattr(item, "written", None)
+    else:
+        block = unkeyed(rest, by_key, "block")
+    yield from repeat(block, times)
+
+
+def chain_data(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """Blocks as plain data: repeats folded, defaults left out."""
+    items: list[dict[str, Any]] = []
+    rest = list(blocks)
+    while rest:
+        first, *rest = rest
+        times = 1
+        while rest and rest[0] == first.again():
+            rest.pop(0)
+            times += 1
+        items.append(block_data(first) | ({"repeat": times} if times > 1 else {}))
+    return items
+
+
+def block_data(block: Block) -> dict[str, Any]:
+    """A block as `{name: fields}`."""
+    if isinstance(block, Drawn):
+        return {block.name: dict(block.values)}
+    if type(block) not in known.BLOCKS:
+        raise SpecError(
+            f"{type(block).__name__} is a block of Python and has no YAML form",
+            written=block.written,
+            got=type(block).__name__,
+            want=f"one of {', '.join(kinds_by_key(known.BLOCKS))}, or a block drawn in YAML",
+            fix="keep this spec in Python, or draw the block under `blocks:`",
+        )
+    return keyed(block)
+
+
+def chained(data: Any) -> Any:
+    """One block or a list of them, made or as data."""
+    items = data if isinstance(data, list | tuple) else [data]
+    return tuple(block for item in items for block in blocks_of(item))
+
+
+Chain = Annotated[
+    tuple[SerializeAsAny[Block], ...],
+    BeforeValidator(chained),
+    PlainSerializer(chain_data),
+    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}),
+]
+"""Blocks one after the other within a block; none of them leaves the map as it is."""
+
+
+def add_chain(g: Builder, name: str, blocks: Sequence[Block], x: str) -> str:
+    """Blocks under a name, numbered from 0; the map itself where there are none."""
+    if not blocks:
+        return x
+    y = UNKNOWN
+    with g.inside(name, "Branch"):
+        y = x
+        for i, block in enumerate(blocks):
+            inner = UNKNOWN
+            with g.inside(str(i), type(block).__name__, written=block.written):
+                inner = block.build(g, y)
+            y = inner
+    return y
