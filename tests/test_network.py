@@ -1,0 +1,156 @@
+"""What a built network must do beside running: every way in which torch takes a module apart or wraps it."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import archdsl
+
+
+@pytest.fixture(scope="module")
+def tiny() -> nn.Module:
+    torch.manual_seed(0)
+    return archdsl.build(archdsl.load("slowfast_tiny")).eval()
+
+
+@pytest.fixture(scope="module")
+def clip() -> torch.Tensor:
+    return torch.randn(2, 3, 16, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def test_it_takes_the_raw_clip(tiny: nn.Module, clip: torch.Tensor) -> None:
+    assert tiny(clip).shape == (2, 8)
+
+
+def test_state_dict_keys_are_the_addresses(tiny: nn.Module) -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    owners = {key.rpartition(".")[0] for key in tiny.state_dict()}
+    assert owners == {node.address for node in plan.nodes if plan.costs[node.address].params}
+    assert sum(p.numel() for p in tiny.parameters()) == plan.params
+
+
+def test_every_stage_and_block_is_really_called(tiny: nn.Module, clip: torch.Tensor) -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    called = set()
+    for address, scope in plan.scopes.items():
+        if not scope.container:
+            tiny.get_submodule(address).register_forward_hook(lambda *_, address=address: called.add(address))
+    tiny(clip)
+    assert called == {address for address, scope in plan.scopes.items() if not scope.container}
+
+
+def test_deepcopy_and_state_dict_round_trip(tiny: nn.Module, clip: torch.Tensor, tmp_path: Path) -> None:
+    twin = archdsl.build(archdsl.load("slowfast_tiny")).eval()
+    assert not torch.equal(twin(clip), tiny(clip))
+    torch.save(tiny.state_dict(), tmp_path / "weights.pt")
+    twin.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    assert torch.equal(twin(clip), tiny(clip))
+    assert torch.equal(copy.deepcopy(tiny)(clip), tiny(clip))
+
+
+def test_it_is_built_on_the_meta_device() -> None:
+    with torch.device("meta"):
+        network = archdsl.build(archdsl.load("slowfast_8x8_r50"))
+    assert network(torch.empty(1, 3, 64, 224, 224, device="meta")).shape == (1, 400)
+
+
+def test_autocast_stays_near(tiny: nn.Module, clip: torch.Tensor) -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+        half = tiny(clip)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), tiny(clip), rtol=0.1, atol=0.05)
+
+
+def test_export_gives_the_same(tiny: nn.Module, clip: torch.Tensor) -> None:
+    exported = torch.export.export(tiny, (clip,))
+    torch.testing.assert_close(exported.module()(clip), tiny(clip))
+
+
+def test_dynamo_traces_it_whole(tiny: nn.Module, clip: torch.Tensor) -> None:
+    # the eager backend shows that the graph is one piece, without the minutes of code generation
+    traced = torch.compile(tiny, backend="eager", fullgraph=True)
+    torch.testing.assert_close(traced(clip), tiny(clip))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # inductor 2.13 imports torch's own old code
+def test_inductor_gives_the_same(tiny: nn.Module, clip: torch.Tensor) -> None:
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.compile(tiny)(clip), tiny(clip), rtol=1e-4, atol=1e-5)
+
+
+def test_ddp_wraps_it(clip: torch.Tensor, tmp_path: Path) -> None:
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rendezvous", rank=0, world_size=1)
+    try:
+        network = archdsl.build(archdsl.load("slowfast_tiny"))
+        wrapped = nn.parallel.DistributedDataParallel(network)
+        wrapped(clip).square().mean().backward()
+        assert all(p.grad is not None for p in network.parameters())
+    finally:
+        dist.destroy_process_group()
+
+
+def test_the_wrong_clip_is_refused_in_words(tiny: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"clip: \(n, 3, 16, height, width\) is wanted, \(2, 3, 8, 64, 64\) was given"):
+        tiny(torch.zeros(2, 3, 8, 64, 64))
+
+
+def test_several_clips_come_as_a_dict() -> None:
+    arch = archdsl.load("slowfast_4x16_r50_flow", size=224)
+    with torch.device("meta"):
+        network = archdsl.build(arch)
+        clips = {"rgb": torch.empty(1, 3, 64, 224, 224), "flow": torch.empty(1, 2, 64, 224, 224)}
+    assert network(clips).shape == (1, 400)
+
+
+def test_zero_gamma_and_msra_are_in_the_source(tiny: nn.Module) -> None:
+    last = [m for name, m in tiny.named_modules() if name.endswith("norm_b")]
+    assert last and all(bool((m.weight == 0).all()) for m in last)
+    stem = tiny.get_submodule("slow.stem.0.conv").weight
+    fan_out = stem.shape[0] * stem[0, 0].numel()
+    assert stem.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.1)
+
+
+NAMES = ["slowfast_tiny", "slowfast_4x16_r50", "slowfast_4x16_r50_bidirectional", "slowfast_4x16_r50_half"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_emitted_file_stands_alone_and_is_what_runs(name: str, tmp_path: Path) -> None:
+    plan = archdsl.compile(archdsl.load(name, classes=5))
+    source = archdsl.emit(plan)
+    (tmp_path / "net.py").write_text(source)
+    assert {line for line in source.splitlines() if line.startswith(("import", "from"))} <= {
+        "import torch",
+        "import torch.nn.functional as F",
+        "from torch import Tensor, nn",
+    }
+    spec = importlib.util.spec_from_file_location("net", tmp_path / "net.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with torch.device("meta"):
+        built = archdsl.build(plan)
+        alone = getattr(module, type(built).__name__)()
+    assert [(k, v.shape) for k, v in alone.state_dict().items()] == [(k, v.shape) for k, v in built.state_dict().items()]
+    assert archdsl.emit(plan) == source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_emitted_source_is_formatted(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(archdsl.emit(archdsl.compile(archdsl.load(name))))
+    ruff = [sys.executable, "-m", "ruff"]
+    done = subprocess.run([*ruff, "format", "--isolated", "--diff", "--line-length", "120", str(file)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    done = subprocess.run([*ruff, "check", "--isolated", "--line-length", "120", str(file)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
