@@ -46,7 +46,10 @@ class Template:
     @property
     def structure(self) -> tuple[Any, ...]:
         """Equal for parts that can share a class."""
-        lines = tuple(line if isinstance(line, str) else (line.target, line.called, tuple(a.name for a in line.args)) for line in self.lines)
+        lines = tuple(
+            line if isinstance(line, str) else (line.target, line.called, tuple(a.name for a in line.args))
+            for line in self.lines
+        )
         return (self.part.kind, self.base, lines, self.forward.structure if self.forward else ())
 
     @property
@@ -119,11 +122,17 @@ class Emission:
         if len(names) != len(part.steps) or names != [str(i) for i in range(len(names))]:
             return False
         values = [part.inputs, *(step.outputs for step in part.steps if isinstance(step, Part))]
-        return all(isinstance(s, Part) and s.inputs == before and len(before) == 1 for s, before in zip(part.steps, values))
+        return all(
+            isinstance(s, Part) and s.inputs == before and len(before) == 1 for s, before in zip(part.steps, values)
+        )
 
     def sequential(self, part: Part) -> str:
         """The expression of a chain."""
-        inner = [call(self.made[step.address].name, shown(self.made[step.address].args)) for step in part.steps if isinstance(step, Part)]
+        inner = [
+            call(self.made[step.address].name, shown(self.made[step.address].args))
+            for step in part.steps
+            if isinstance(step, Part)
+        ]
         return "nn.Sequential(\n" + "".join(f"{indented(text)},\n" for text in inner) + ")"
 
     def template(self, part: Part) -> Template:
@@ -148,7 +157,11 @@ class Emission:
         target = f"self.{step.address.removeprefix(prefix)}"
         args = [Argument(name, value) for name, value in made.args]
         hint = step.address.removeprefix(prefix).replace(".", "_")
-        template.lines.append(Line(target, made.name, args, hint) if args else f"{target} = {made.name if '(' in made.name else made.name + '()'}")
+        template.lines.append(
+            Line(target, made.name, args, hint)
+            if args
+            else f"{target} = {made.name if '(' in made.name else made.name + '()'}"
+        )
 
     def construct_op(self, template: Template, address: str, prefix: str) -> None:
         """The lines that construct an op's module, where it has one."""
@@ -199,11 +212,17 @@ def shared_with(graph: Graph, part: Part) -> str | None:
     return nodes[0].tied.removesuffix(rest)
 
 
-def class_text(name: str, template: Template, parameters: dict[tuple[Any, ...], str], names: list[str | None], shared: int) -> str:
+def class_text(
+    name: str, template: Template, parameters: dict[tuple[Any, ...], str], names: list[str | None], shared: int
+) -> str:
     """The text of one class."""
     part = template.part
     where = f" Shapes as in {part.address}." if shared > 1 else ""
-    title = f"{part.kind}, used {shared} times.{where}" if shared > 1 else (part.address and f"{part.kind} {part.address}.") or "The network."
+    title = (
+        f"{part.kind}, used {shared} times.{where}"
+        if shared > 1
+        else (part.address and f"{part.kind} {part.address}.") or "The network."
+    )
     lines = [f"class {name}({template.base}):", f'    """{title}"""', ""]
     typed = [f"{parameter}: {annotation(column[0])}" for column, parameter in parameters.items()]
     if template.lines:
@@ -211,7 +230,11 @@ def class_text(name: str, template: Template, parameters: dict[tuple[Any, ...], 
         lines.append("        super().__init__()")
         queue = iter(names)
         for line in template.lines:
-            text = line if isinstance(line, str) else f"{line.target} = {call(line.called, [*arguments_of(line, queue)], room=len(line.target) + 11)}"
+            text = (
+                line
+                if isinstance(line, str)
+                else f"{line.target} = {call(line.called, [*arguments_of(line, queue)], room=len(line.target) + 11)}"
+            )
             lines += indented(text, 8).splitlines()
         lines.append("")
     assert template.forward
@@ -238,7 +261,9 @@ def shown(args: tuple[tuple[str, Any], ...]) -> list[str]:
 
 def literal(value: Any) -> str:
     """A value as Python writes it. Only numbers, truths and tuples of them come here: never a name from a spec."""
-    assert isinstance(value, int | float | bool) or (isinstance(value, tuple) and all(isinstance(v, int | float) for v in value)), value
+    assert isinstance(value, int | float | bool) or (
+        isinstance(value, tuple) and all(isinstance(v, int | float) for v in value)
+    ), value
     return repr(value)
 
 
@@ -262,7 +287,13 @@ def indented(text: str, by: int = 4) -> str:
 
 def parameter_name(hint: str, name: str) -> str:
     """conv_a and out_channels -> conv_a_out; a nested part's parameter keeps its own name behind the part's."""
-    short = {"in_channels": "in", "out_channels": "out", "kernel_size": "kernel", "in_features": "in", "out_features": "out"}
+    short = {
+        "in_channels": "in",
+        "out_channels": "out",
+        "kernel_size": "kernel",
+        "in_features": "in",
+        "out_features": "out",
+    }
     return f"{hint}_{short.get(name, name)}"
 
 
@@ -272,5 +303,3 @@ def unique(name: str, taken: Any) -> str:
     while made in known:
         made, i = f"{name}_{i}", i + 1
     return made
-
-

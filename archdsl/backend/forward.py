@@ -50,7 +50,9 @@ class Forward:
         if self.part.address:
             names = ["x"] if len(self.part.inputs) == 1 else [f"x{i}" for i in range(1, len(self.part.inputs) + 1)]
             self.names.update(zip(self.part.inputs, names))
-            result = "Tensor" if len(self.part.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(self.part.outputs))}]"
+            result = (
+                "Tensor" if len(self.part.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(self.part.outputs))}]"
+            )
             return f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}) -> {result}:"
         clips = [address for address, node in self.graph.nodes.items() if isinstance(node.op, Source)]
         self.names.update({clip: clip for clip in clips})

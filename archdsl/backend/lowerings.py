@@ -7,6 +7,7 @@ from typing import Any
 
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
+from archdsl.backend.runtime_norm import ShiftNorm
 from archdsl.ops import Op, Shape
 
 
@@ -51,7 +52,7 @@ def max_pool(op: ops.MaxPool, x: Shape) -> Lowered:
 
 def avg_pool(op: ops.AvgPool, x: Shape) -> Lowered:
     pads = op.pads(x)
-    # torch 2.13 refuses a map smaller than the window even where padding makes up for it: then the padding is written out
+    # torch 2.13 refuses a map smaller than the window even where padding makes up for it: then it is written out
     if even(pads) and all(n >= k for n, k in zip(x[1:], op.window(x))):
         counted = written(count_include_pad=(op.count_pad, True))
         return Lowered(f"F.avg_pool3d({{0}}, {windowed(op, x, even(pads))}{counted})")
@@ -75,6 +76,8 @@ def batch_norm(op: ops.BatchNorm, x: Shape) -> Lowered:
         Argument("momentum", op.momentum, 0.1),
         Argument("affine", op.affine, True),
     )
+    if op.affine and not op.scale:
+        return Lowered("{m}({0})", "ShiftNorm", args[:3], needs=(ShiftNorm,))
     return Lowered("{m}({0})", "nn.BatchNorm3d", args, zeroed(op.zero_init))
 
 
@@ -89,7 +92,11 @@ def group_norm(op: ops.GroupNorm, x: Shape) -> Lowered:
 
 
 def layer_norm(op: ops.LayerNorm, x: Shape) -> Lowered:
-    args = (Argument("normalized_shape", x.c), Argument("eps", op.eps, 1e-5), Argument("elementwise_affine", op.affine, True))
+    args = (
+        Argument("normalized_shape", x.c),
+        Argument("eps", op.eps, 1e-5),
+        Argument("elementwise_affine", op.affine, True),
+    )
     return Lowered("{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.LayerNorm", args)
 
 
@@ -121,7 +128,9 @@ def adaptive(name: str) -> Callable[[Any, Shape], Lowered]:
 
 
 def mean(op: ops.Mean, x: Shape) -> Lowered:
-    return Lowered(f"{{0}}.mean(dim={tuple(1 + 'cthw'.index(axis) for axis in 'cthw' if axis in op.over)}, keepdim=True)")
+    return Lowered(
+        f"{{0}}.mean(dim={tuple(1 + 'cthw'.index(axis) for axis in 'cthw' if axis in op.over)}, keepdim=True)"
+    )
 
 
 def resize(op: ops.Resize, x: Shape) -> Lowered:
@@ -180,6 +189,8 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.TakeSegments: chosen,
     ops.RepeatFrames: lambda op, x: Lowered(f"{{0}}.repeat_interleave({op.times}, dim=2)"),
     ops.TimeToChannels: lambda op, x: Lowered(f"{{0}}.unflatten(2, (-1, {op.factor})).movedim(3, 2).flatten(1, 2)"),
+    ops.TakeChannels: lambda op, x: Lowered(f"{{0}}[:, {op.start}:{op.start + op.count}]"),
+    ops.ChannelShuffle: lambda op, x: Lowered(f"{{0}}.unflatten(1, ({op.groups}, -1)).transpose(1, 2).flatten(1, 2)"),
     ops.FrameDifference: text("{0} - torch.cat([{0}[:, :, :1], {0}[:, :, :-1]], dim=2)"),
     ops.Gray: text("0.299 * {0}[:, 0:1] + 0.587 * {0}[:, 1:2] + 0.114 * {0}[:, 2:3]"),
     ops.Flatten: text("{0}.flatten(1)[:, :, None, None, None]"),

@@ -66,7 +66,11 @@ class Tree:
         reads = [read for node in self.graph.nodes if node in inside for read in self.graph.nodes[node].reads]
         part.inputs = list(dict.fromkeys(read for read in reads if read not in inside))
         leaving = set(self.graph.outputs.values())
-        part.outputs = [n for n in self.graph.nodes if n in inside and (n in leaving or any(r not in inside for r in self.readers.get(n, [])))]
+        part.outputs = [
+            n
+            for n in self.graph.nodes
+            if n in inside and (n in leaving or any(r not in inside for r in self.readers.get(n, [])))
+        ]
         return part
 
     def flat(self, address: str, part: Part) -> list[str]:
@@ -91,7 +95,8 @@ class Tree:
         order = {node: i for i, node in enumerate(self.graph.nodes)}
         waiting = sorted(items, key=lambda item: min(order[node] for node in members[item]))
         needs = {
-            item: {owner[r] for n in members[item] for r in self.graph.nodes[n].reads if r in owner} - {item} for item in items
+            item: {owner[r] for n in members[item] for r in self.graph.nodes[n].reads if r in owner} - {item}
+            for item in items
         }
         done: list[str] = []
         while waiting:
