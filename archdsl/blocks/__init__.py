@@ -1,11 +1,11 @@
 """Small named graphs of ops. A new one is a subclass of Block in your own file, or a drawing in YAML."""
 
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act, add_block
+from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, FeatureGate
 from archdsl.blocks.connected import Dropout, Flatten, FlattenSpace, Linear
 from archdsl.blocks.dense import DenseLayer, NormAct
 from archdsl.blocks.drawn import Drawing, Drawn, Step
 from archdsl.blocks.fire import Fire
-from archdsl.blocks.gate import Gate
 from archdsl.blocks.inverted import InvertedResidual
 from archdsl.blocks.plain import (
     AdaptiveAvgPool,
@@ -19,6 +19,7 @@ from archdsl.blocks.plain import (
     Resize,
 )
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
+from archdsl.blocks.squeeze import SqueezeExcite
 
 BLOCKS: tuple[type[Block], ...] = (
     Conv,
@@ -37,6 +38,10 @@ BLOCKS: tuple[type[Block], ...] = (
     DenseLayer,
     Fire,
     InvertedResidual,
+    Branches,
+    ChannelPart,
+    ChannelShuffle,
+    FeatureGate,
     Gray,
     FrameDifference,
     Resize,
@@ -49,11 +54,11 @@ __all__ = [block.__name__ for block in BLOCKS] + [
     "Block",
     "Drawing",
     "Drawn",
-    "Gate",
     "Norm",
     "NormField",
     "Pad",
     "Residual",
+    "SqueezeExcite",
     "Step",
     "Width",
     "add_act",

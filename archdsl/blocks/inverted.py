@@ -8,7 +8,7 @@ from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
-from archdsl.blocks.gate import Gate
+from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Builder
 from archdsl.written import Count, Ratio, Sizes
 
@@ -25,7 +25,7 @@ class InvertedResidual(Block):
     inner: Width | None = Field(None, description="inner channels in numbers, instead of `expand`")
     kernel: Sizes = Field((1, 3, 3), description="depthwise window (t, h, w)")
     stride: Count = Field(1, description="spatial stride; only the first of repeated blocks keeps it")
-    gate: Gate | None = Field(None, description="squeeze and excitation after the depthwise convolution")
+    se: SqueezeExcite | None = Field(None, description="squeeze and excitation after the depthwise convolution")
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
     act: Act = Field("relu6", description="activation")
 
@@ -37,7 +37,7 @@ class InvertedResidual(Block):
             y = add_act(g, "expand_act", self.act, self.norm.add(g, "expand_norm", y))
         middle = ops.Conv(out_channels=inner, kernel=self.kernel, stride=(1, s, s), groups=inner, bias=bias)
         y = add_act(g, "act", self.act, self.norm.add(g, "norm", g.add("depthwise", middle, y)))
-        y = self.gate.add(g, "se", y) if self.gate else y
+        y = self.se.add(g, "se", y) if self.se else y
         y = g.add("project", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=bias), y)
         y = self.norm.add(g, "project_norm", y)
         return g.add("sum", ops.Add(), x, y) if g.shape(y) == g.shape(x) else y

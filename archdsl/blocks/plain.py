@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from archdsl import ops
-from archdsl.blocks.base import Act, Block, NormField, Norm, Pad, Width, add_act
+from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act
 from archdsl.graph import Builder
 from archdsl.ops.conv import Init
 from archdsl.written import Count, Ratio, Real, Sizes, Whole

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
-from archdsl.blocks.gate import Gate
+from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Builder
 from archdsl.written import Count, Sizes
 
@@ -25,11 +25,11 @@ class Residual(Block):
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
     act: Act = Field("relu", description="activation")
     zero_init: bool = Field(True, description="start the last norm's scale at 0, so that the block begins as its shortcut")
-    gate: Gate | None = Field(None, description="squeeze and excitation at the end of the branch")
+    se: SqueezeExcite | None = Field(None, description="squeeze and excitation at the end of the branch")
 
     def joined(self, g: Builder, branch: str, x: str) -> str:
         """The branch added to x or to its projection (a strided 1x1x1 convolution with norm), then the activation."""
-        branch = self.gate.add(g, "se", branch) if self.gate else branch
+        branch = self.se.add(g, "se", branch) if self.se else branch
         stride = (self.stride_t, self.stride, self.stride)
         if g.shape(x).c != self.channels or stride != (1, 1, 1):
             x = g.add("shortcut", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), stride=stride, bias=self.norm.kind == "none"), x)

@@ -13,7 +13,7 @@ from archdsl.graph import Builder
 from archdsl.written import Count, Ratio, Written
 
 
-class Gate(Written):
+class SqueezeExcite(Written):
     """x gate(W2 act(W1 mean(x))), one number per channel.  (c, t, h, w) -> (c, t, h, w)"""
 
     ratio: Ratio = Field(Fraction(1, 16), description="channels between the two layers, as a share of c")
@@ -25,7 +25,7 @@ class Gate(Written):
     def add(self, g: Builder, name: str, x: str) -> str:
         """x, its channels weighted."""
         c = g.shape(x).c
-        with g.inside(name, "Gate", written=self.written):
+        with g.inside(name, "SqueezeExcite", written=self.written):
             y = g.add("mean", ops.Mean(over=self.over), x)
             inner = divisible(c * self.ratio, self.multiple)
             y = g.add("squeeze", ops.Conv(out_channels=inner, kernel=(1, 1, 1), bias=True), y)
