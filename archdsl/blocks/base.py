@@ -80,12 +80,13 @@ class Norm(Written):
     eps: Annotated[Real, Field(gt=0)] = Field(1e-5, description="added to the variance")
     momentum: Annotated[Real, Field(gt=0, le=1)] = Field(0.1, description="share of the new batch in the running statistics")
     groups: Count = Field(32, description="groups of a group norm")
+    scale: bool = Field(True, description="whether a batch norm learns a scale beside its shift")
 
     def add(self, g: Builder, name: str, x: str, *, zero_init: bool = False) -> str:
         """The normalisation of x, or x itself."""
         match self.kind:
             case "batch":
-                return g.add(name, ops.BatchNorm(eps=self.eps, momentum=self.momentum, zero_init=zero_init), x)
+                return g.add(name, ops.BatchNorm(eps=self.eps, momentum=self.momentum, scale=self.scale, zero_init=zero_init and self.scale), x)
             case "group":
                 return g.add(name, ops.GroupNorm(groups=self.groups, eps=self.eps, zero_init=zero_init), x)
             case "layer":

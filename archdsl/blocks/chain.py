@@ -75,6 +75,12 @@ def block_data(block: Block) -> dict[str, Any]:
     return keyed(block)
 
 
+def chain_shown(blocks: Sequence[Block]) -> Any:
+    """Blocks as plain data; one block stands alone."""
+    items = chain_data(blocks)
+    return items[0] if len(items) == 1 else items
+
+
 def chained(data: Any) -> Any:
     """One block or a list of them, made or as data."""
     items = data if isinstance(data, list | tuple) else [data]
@@ -84,7 +90,7 @@ def chained(data: Any) -> Any:
 Chain = Annotated[
     tuple[SerializeAsAny[Block], ...],
     BeforeValidator(chained),
-    PlainSerializer(chain_data),
+    PlainSerializer(chain_shown),
     WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}),
 ]
 """Blocks one after the other within a block; none of them leaves the map as it is."""

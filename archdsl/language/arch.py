@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from archdsl.blocks import Drawing, Drawn
+from archdsl.blocks.branches import nested
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.language.clip import Clip
 from archdsl.language.edge import Edge
@@ -56,7 +57,8 @@ class Arch(Written):
     def _faults_of_drawn(self) -> list[Fault]:
         """Give every drawn block its drawing; tell of names that are no block."""
         faults = []
-        for at, block in ((f"pathways.{p}.stages.{s}.{i}", b) for p, s, i, b in self.all_blocks() if isinstance(b, Drawn)):
+        inner = [(f"pathways.{p}.stages.{s}.{i}", b) for p, s, i, block in self.all_blocks() for b in nested(block)]
+        for at, block in ((at, block) for at, block in inner if isinstance(block, Drawn)):
             drawing = self.blocks.get(block.name) or block.drawing
             if drawing is None:
                 known = [*BLOCKS_BY_KEY, *self.blocks]

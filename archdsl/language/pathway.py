@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, Wi
 
 from archdsl.blocks import BLOCKS, Block
 from archdsl.blocks.base import Rounding
-from archdsl.blocks.chain import block_data, blocks_of, chain_data, repeat
+from archdsl.blocks.chain import block_data, blocks_of, chain_shown, repeat
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language.keyed import fields_of, kinds_by_key
 from archdsl.language.names import Name
@@ -44,8 +44,7 @@ class Stage(Written):
 
 def dumped(stage: Stage) -> Any:
     """A stage as plain data: repeats folded, defaults left out."""
-    items = chain_data(stage.blocks)
-    return items[0] if len(items) == 1 else items
+    return chain_shown(stage.blocks)
 
 
 StageField = Annotated[

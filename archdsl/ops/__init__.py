@@ -1,6 +1,7 @@
 """What one op means: its fields, shape, cost and place. No torch, no pydantic."""
 
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
+from archdsl.ops.channels import ChannelShuffle, TakeChannels
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.frames import (
     FrameDifference,
@@ -70,6 +71,8 @@ OPS: tuple[type[Op], ...] = (
     TakeSegments,
     RepeatFrames,
     TimeToChannels,
+    TakeChannels,
+    ChannelShuffle,
     FrameDifference,
     Gray,
     Flatten,

@@ -29,24 +29,27 @@ class LocalResponseNorm(Op):
 class BatchNorm(Op):
     """Each channel to mean 0, variance 1 over batch, time and space.  (c, t, h, w) -> (c, t, h, w)
 
-    fvcore counts 2 per element in eval mode (1 without scale and shift).
+    fvcore counts 2 per element in eval mode (1 without scale).
     """
 
     eps: float = 1e-5
     momentum: float = 0.1
     affine: bool = True
+    scale: bool = True
+    """Without it only a shift is learnt, as TensorFlow's Inception nets do it."""
     zero_init: bool = False
     """Start with scale 0, so that a residual block begins as the identity (arXiv:1706.02677)."""
 
     def __post_init__(self) -> None:
         scale_exists(self)
+        require(self.scale or not self.zero_init, "a scale that starts at 0 in a norm without scale", got="scale=False", want="scale=True")
 
     def cost(self, *xs: Shape) -> Cost:
         (x,) = xs
         return Cost(
-            params=2 * x.c * self.affine,
+            params=(1 + self.scale) * x.c * self.affine,
             norm_elements=x.elements,
-            fvcore_extra=x.elements * (2 if self.affine else 1),
+            fvcore_extra=x.elements * (1 + (self.affine and self.scale)),
             activations=x.elements,
         )
 

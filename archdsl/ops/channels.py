@@ -1,0 +1,38 @@
+"""Channels chosen and put into another order. Nothing is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archdsl.ops.base import Op, Shape, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeChannels(Op):
+    """A run of channels.  (c, t, h, w) -> (count, t, h, w)"""
+
+    start: int
+    count: int
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(
+            self.start >= 0 and self.count >= 1 and self.start + self.count <= x.c,
+            "channels that are not there",
+            got=f"{self.count} from {self.start} on",
+            want=f"some of {x.c}",
+        )
+        return Shape(self.count, *x[1:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelShuffle(Op):
+    """The channels of several groups dealt out in turn: g0, g1, ..., g0, g1, ...  (c, t, h, w) -> (c, t, h, w)"""
+
+    groups: int
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(self.groups >= 1, "no groups", got=self.groups, want="at least 1")
+        require(x.c % self.groups == 0, "channels that do not fall into groups", got=f"{x.c}, groups={self.groups}", want="no rest")
+        return x
