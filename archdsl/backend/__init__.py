@@ -1,6 +1,6 @@
 """Plan -> torch: readable source, and the network that executes it."""
 
-from archdsl.backend.build import build, build_graph
+from archdsl.backend.building import build, build_graph
 from archdsl.backend.emission import emit
 from archdsl.backend.lowered import Lowered
 from archdsl.backend.lowerings import LOWERINGS, lowered
