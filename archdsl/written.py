@@ -41,7 +41,8 @@ class Lines(dict[str, Any]):
 class Written(BaseModel):
     """Base of the language's models. Equal when all fields are equal, wherever they were written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # defer_build: a spec pays for the blocks it uses, not for all there are
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     _written: str | None = PrivateAttr(default=None)
 
