@@ -13,7 +13,7 @@ from archdsl.language.edge import (
     TimeToChannels,
     Transform,
 )
-from archdsl.language.head import HEADS, Classifier, Head
+from archdsl.language.head import HEADS, Classifier, Head, Several
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.paths import change
 from archdsl.language.pathway import Pathway, Stage, repeat
@@ -32,6 +32,7 @@ __all__ = [
     "Pathway",
     "Reference",
     "ResizeTo",
+    "Several",
     "Stage",
     "TimeConv",
     "TimeDeconv",

@@ -12,7 +12,7 @@ from archdsl.blocks.branches import nested
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.language.clip import Clip
 from archdsl.language.edge import Edge
-from archdsl.language.head import Classifier, Head, HeadField
+from archdsl.language.head import Classifier, Head, HeadField, Several
 from archdsl.language.names import ArchName, Name
 from archdsl.language.paths import change
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
@@ -130,7 +130,7 @@ class Arch(Written):
     @property
     def classes(self) -> int | None:
         """How many classes the head tells apart, where it does."""
-        return self.head.classes if isinstance(self.head, Classifier) else None
+        return self.head.classes if isinstance(self.head, Classifier | Several) else None
 
 
 def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, WithJsonSchema, model_validator
 
 from archdsl import ops
 from archdsl.blocks.base import Act, add_act
-from archdsl.graph import Builder
+from archdsl.errors import SpecError
+from archdsl.graph import UNKNOWN, Builder
 from archdsl.language.keyed import keyed, kinds_by_key, unkeyed
 from archdsl.language.names import Name
 from archdsl.written import Count, Real, Written
@@ -24,6 +25,14 @@ class Head(Written):
         raise NotImplementedError(f"{type(self).__name__} has no build")
 
 
+HeadField = Annotated[
+    SerializeAsAny[Head],
+    BeforeValidator(lambda value: unkeyed(value, HEADS_BY_KEY, "head")),
+    PlainSerializer(keyed),
+    WithJsonSchema({"x-archdsl": "Head"}),
+]
+
+
 class Classifier(Head):
     """Pool each pathway, join them, drop, classify every position left, take the mean.  ends -> (classes,)
 
@@ -33,6 +42,7 @@ class Classifier(Head):
     classes: Count = Field(description="classes")
     pool: Literal["average", "max", "none"] = Field("average", description="average, max, or none: first classify")
     window: Count | None = Field(None, description="side of the pooled window; by default the whole map")
+    window_t: Count | None = Field(None, description="frames of the pooled window; by default all")
     merge: Literal["concat", "sum"] = Field("concat", description="how pathways are joined: concat or sum")
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
     act: Act = Field("none", description="activation of the scores of each position, before their mean")
@@ -48,22 +58,59 @@ class Classifier(Head):
         return {"scores": g.add("scores", ops.Vector(), x)}
 
     def pooled(self, g: Builder, name: str, x: str) -> str:
-        """One pathway's end, pooled over all time and over a window or the whole map in space."""
-        if self.window is None:
+        """One pathway's end, pooled over a window or the whole map."""
+        if self.window is None and self.window_t is None:
             return g.add(f"pool_{name}", ops.AdaptiveAvgPool() if self.pool == "average" else ops.AdaptiveMaxPool(), x)
-        kernel = (0, self.window, self.window)
+        kernel = (self.window_t or 0, self.window or 0, self.window or 0)
         pool = ops.AvgPool if self.pool == "average" else ops.MaxPool
         return g.add(f"pool_{name}", pool(kernel=kernel, pad="valid"), x)
 
 
-HEADS: tuple[type[Head], ...] = (Classifier,)
-HEADS_BY_KEY = kinds_by_key(HEADS)
+class Several(Head):
+    """Heads side by side, each with its own `reads`: auxiliary classifiers, or two streams whose scores are joined.
 
-HeadField = Annotated[
-    SerializeAsAny[Head],
-    BeforeValidator(lambda value: unkeyed(value, HEADS_BY_KEY, "head")),
-    PlainSerializer(keyed),
-    WithJsonSchema({"x-archdsl": "Head"}),
-]
+    Outputs bear the heads' names (`aux1`), or where heads are joined the outputs' own (`scores`).
+    """
+
+    heads: dict[Name, HeadField] = Field(min_length=1, description="heads by name")
+    merge: Literal["none", "sum", "average"] = Field("none", description="none, or how outputs of one name are joined")
+
+    @model_validator(mode="after")
+    def _reads_known(self) -> Self:
+        for name, head in self.heads.items():
+            if head.reads is None:
+                want = "reads: [pathways]"
+                raise SpecError(f"head {name} does not say what it reads", at=f"heads.{name}", written=head.written, want=want)
+        if self.reads is None:
+            every = [name for head in self.heads.values() for name in head.reads or ()]
+            self.__dict__["reads"] = tuple(dict.fromkeys(every))
+        return self
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the first head tells apart, where it does."""
+        classes: int | None = getattr(next(iter(self.heads.values())), "classes", None)
+        return classes
+
+    def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
+        made: dict[str, list[str]] = {}
+        for name, head in self.heads.items():
+            with g.inside(name, type(head).__name__, written=head.written):
+                outputs = head.build(g, {read: ends[read] for read in head.reads or ()})
+                for output, value in outputs.items():
+                    own = name if len(outputs) == 1 else f"{name}_{output}"
+                    made.setdefault(output if self.merge != "none" else own, []).append(value)
+        join = ops.Add() if self.merge == "sum" else ops.Average()
+        return {name: values[0] if len(values) == 1 else self.joined(g, name, join, values) for name, values in made.items()}
+
+    def joined(self, g: Builder, name: str, join: ops.Op, values: list[str]) -> str:
+        """Outputs of one name as one."""
+        vectors = all(value != UNKNOWN and isinstance(g.nodes[value].op, ops.Vector) for value in values)
+        y = g.add(f"join_{name}" if vectors else name, join, *values)
+        return g.add(name, ops.Vector(), y) if vectors else y
+
+
+HEADS: tuple[type[Head], ...] = (Classifier, Several)
+HEADS_BY_KEY = kinds_by_key(HEADS)
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr
 
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language.arch import Arch
+from archdsl.language.head import Several
 from archdsl.language.names import ArchName
 from archdsl.language.paths import change
 from archdsl.written import Count, Written
@@ -124,7 +125,7 @@ def overridden(arch: Arch, **common: Any) -> Arch:
     """The arch with another input or number of classes."""
     for name, value in common.items():
         if name == "classes":
-            arch = change(arch, "head.classes", value)
+            arch = change(arch, "head.heads.*.classes" if isinstance(arch.head, Several) else "head.classes", value)
             continue
         for clip, made in arch.clips.items():
             if made.modality in ("audio", "boxes"):

@@ -1,0 +1,197 @@
+"""Inception: several kernels look at the same map side by side, and their results are put together.
+
+GoogLeNet (arXiv:1409.4842, Table 1), the batch-normalised BN-Inception (arXiv:1502.03167) in the form that Temporal
+Segment Networks use, and Inception v3 (arXiv:1512.00567, Table 1), which factorises kernels into rows and columns.
+`googlenet_bvlc` is the paper's net; torchvision's `googlenet` and TensorFlow's `inception_v1` have batch norm and a
+3x3 kernel where the paper has 5x5. With `aux` the auxiliary classifiers are further outputs, in training and after.
+"""
+
+from archdsl.blocks import AdaptiveAvgPool, AvgPool, Block, Branches, Conv, FlattenSpace, Linear, LocalResponseNorm, MaxPool, Norm
+from archdsl.language import Arch, Classifier, Clip, Head, Model, Pathway, Several, Stage
+
+V1 = {
+    "mixed_3b": (64, 96, 128, 16, 32, 32),
+    "mixed_3c": (128, 128, 192, 32, 96, 64),
+    "mixed_4b": (192, 96, 208, 16, 48, 64),
+    "mixed_4c": (160, 112, 224, 24, 64, 64),
+    "mixed_4d": (128, 128, 256, 24, 64, 64),
+    "mixed_4e": (112, 144, 288, 32, 64, 64),
+    "mixed_4f": (256, 160, 320, 32, 128, 128),
+    "mixed_5b": (256, 160, 320, 32, 128, 128),
+    "mixed_5c": (384, 192, 384, 48, 128, 128),
+}
+"""1x1; 1x1 -> 3x3; 1x1 -> 5x5; pool -> 1x1. Named as TensorFlow names them; the paper's 3a is mixed_3b."""
+TV = dict(norm=Norm(eps=1e-3), init="normal")
+SLIM = dict(norm=Norm(eps=1e-3, momentum=3e-4, scale=False), init="normal", pad="tf_same")
+CAFFE = dict(norm=Norm(kind="none"), init="xavier")
+FLOOR, CEIL = dict(pad="valid"), dict(pad="valid", ceil=True)
+LRN = LocalResponseNorm(size=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
+"""Caffe's alpha stands for the mean of five squares, ours for their sum."""
+
+
+def conv(channels: int, kernel: int | tuple[int, int] = 1, stride: int = 1, **style: object) -> Conv:
+    """A convolution of height x width."""
+    h, w = (kernel, kernel) if isinstance(kernel, int) else kernel
+    return Conv(channels=channels, kernel=(1, h, w), stride=(1, stride, stride), **style)
+
+
+def square(kind: type[Block], side: int, stride: int = 1, **fields: object) -> Block:
+    """A pool of side x side."""
+    return kind(kernel=(1, side, side), stride=(1, stride, stride), **fields)
+
+
+def v1_stages(five: int, style: dict, pool: dict, last_pool: int, lrn: tuple[Block, ...] = ()) -> dict[str, Stage]:
+    """GoogLeNet's stages; `five` is the side of the kernel called 5x5, `style` and `pool` are those of all layers."""
+    same = dict(pad=style.get("pad", "same"))
+
+    def mixed(one: int, three_in: int, three: int, five_in: int, five_out: int, after_pool: int) -> Stage:
+        branches = dict(
+            b0=conv(one, **style),
+            b1=(conv(three_in, **style), conv(three, 3, **style)),
+            b2=(conv(five_in, **style), conv(five_out, five, **style)),
+            b3=(square(MaxPool, 3, **same), conv(after_pool, **style)),
+        )
+        return Stage(Branches(branches=branches))
+
+    stages = dict(
+        conv_1a=Stage(conv(64, 7, 2, **style)),
+        pool_2a=Stage(square(MaxPool, 3, 2, **pool), *lrn),
+        conv_2b=Stage(conv(64, **style)),
+        conv_2c=Stage(conv(192, 3, **style), *lrn),
+        pool_3a=Stage(square(MaxPool, 3, 2, **pool)),
+    )
+    for name, widths in V1.items():
+        if name == "mixed_4b":
+            stages["pool_4a"] = Stage(square(MaxPool, 3, 2, **pool))
+        if name == "mixed_5b":
+            stages["pool_5a"] = Stage(square(MaxPool, last_pool, 2, **pool))
+        stages[name] = mixed(*widths)
+    return stages
+
+
+def googlenet(name: str, aux: bool = False, original: bool = False) -> Arch:
+    """torchvision's net, or with `original` the paper's as BVLC's Caffe model: 5x5 kernels, biases, no batch norm."""
+    style = CAFFE if original else TV
+    stages = v1_stages(5, style, CEIL, 3, (LRN,)) if original else v1_stages(3, style, CEIL, 2)
+    pools = square(AvgPool, 5, 3, **CEIL) if original else AdaptiveAvgPool(size=(0, 4, 4))
+    hidden = (pools, conv(128, **style), FlattenSpace(), Linear(channels=1024))
+    sides = dict(aux1="mixed_4b", aux2="mixed_4e") if aux else {}
+    head = Classifier(classes=1000, dropout=0.4 if original else 0.2)
+    return network(name, 224, stages, head, {side: (after, 0.7, hidden) for side, after in sides.items()})
+
+
+def inception_v1(name: str) -> Arch:
+    """TensorFlow's net (slim), the parent of I3D and S3D: SAME padding, batch norm without scale."""
+    return network(name, 224, v1_stages(3, SLIM, dict(pad="tf_same"), 2), Classifier(classes=1000, dropout=0.2))
+
+
+V2 = {
+    "mixed_3a": (64, 64, 64, 64, 96, 32),
+    "mixed_3b": (64, 64, 96, 64, 96, 64),
+    "mixed_3c": (0, 128, 160, 64, 96, 0),
+    "mixed_4a": (224, 64, 96, 96, 128, 128),
+    "mixed_4b": (192, 96, 128, 96, 128, 128),
+    "mixed_4c": (160, 128, 160, 128, 160, 128),
+    "mixed_4d": (96, 128, 192, 160, 192, 128),
+    "mixed_4e": (0, 128, 192, 192, 256, 0),
+    "mixed_5a": (352, 192, 320, 160, 224, 128),
+    "mixed_5b": (352, 192, 320, 192, 224, 128),
+}
+"""1x1; 1x1 -> 3x3; 1x1 -> 3x3 -> 3x3; pool -> 1x1. Those without a 1x1 halve the map."""
+
+
+def bn_inception_stages() -> dict[str, Stage]:
+    """BN-Inception's stages, for whoever reads other clips with it."""
+    style = dict(bias=True)
+
+    def mixed(one: int, three_in: int, three: int, double_in: int, double: int, after_pool: int, pool: type[Block]) -> Stage:
+        s = 1 if one else 2
+        pooled = square(pool, 3, **(CEIL if s == 2 else {}), stride=s)
+        branches = dict(
+            b0=conv(one, **style) if one else (),
+            b1=(conv(three_in, **style), conv(three, 3, s, **style)),
+            b2=(conv(double_in, **style), conv(double, 3, **style), conv(double, 3, s, **style)),
+            b3=(pooled, conv(after_pool, **style)) if after_pool else pooled,
+        )
+        return Stage(Branches(branches={branch: blocks for branch, blocks in branches.items() if blocks}))
+
+    stem = Stage(conv(64, 7, 2, **style), square(MaxPool, 3, 2, **CEIL))
+    stages = dict(stem=stem, conv2=Stage(conv(64, **style), conv(192, 3, **style), square(MaxPool, 3, 2, **CEIL)))
+    for name, widths in V2.items():
+        stages[name] = mixed(*widths, pool=MaxPool if widths[0] == 0 or name == "mixed_5b" else AvgPool)
+    return stages
+
+
+def bn_inception(name: str) -> Arch:
+    """The Caffe net of Temporal Segment Networks: biases before batch norm, pools rounded up."""
+    return network(name, 224, bn_inception_stages(), Classifier(classes=1000))
+
+
+def v3_stages() -> dict[str, Stage]:
+    """Inception v3 as torchvision builds it."""
+
+    def c(*args: object, **fields: object) -> Conv:
+        return conv(*args, **TV, **fields)
+
+    row, column, seven, high = (1, 3), (3, 1), (1, 7), (7, 1)
+    mean, halving = square(AvgPool, 3), square(MaxPool, 3, 2, **FLOOR)
+
+    def a(pool: int) -> Stage:
+        return Stage(Branches(branches=dict(b0=c(64), b1=(c(48), c(64, 5)), b2=(c(64), c(96, 3), c(96, 3)), b3=(mean, c(pool)))))
+
+    def sevens(n: int) -> Stage:
+        double = (c(n), c(n, high), c(n, seven), c(n, high), c(192, seven))
+        return Stage(Branches(branches=dict(b0=c(192), b1=(c(n), c(n, seven), c(192, high)), b2=double, b3=(mean, c(192)))))
+
+    def wide() -> Stage:
+        parted = Branches(branches=dict(row=c(384, row), column=c(384, column)))
+        b2 = (c(448), c(384, 3), parted)
+        return Stage(Branches(branches=dict(b0=c(320), b1=(c(384), parted), b2=b2, b3=(mean, c(192)))))
+
+    down_6 = dict(b0=c(384, 3, 2, **FLOOR), b1=(c(64), c(96, 3), c(96, 3, 2, **FLOOR)), b2=halving)
+    b1 = (c(192), c(192, seven), c(192, high), c(192, 3, 2, **FLOOR))
+    down_7 = dict(b0=(c(192), c(320, 3, 2, **FLOOR)), b1=b1, b2=halving)
+    return dict(
+        stem=Stage(c(32, 3, 2, **FLOOR), c(32, 3, **FLOOR), c(64, 3), halving),
+        conv4=Stage(c(80), c(192, 3, **FLOOR), halving),
+        mixed_5b=a(32),
+        mixed_5c=a(64),
+        mixed_5d=a(64),
+        mixed_6a=Stage(Branches(branches=down_6)),
+        mixed_6b=sevens(128),
+        mixed_6c=sevens(160),
+        mixed_6d=sevens(160),
+        mixed_6e=sevens(192),
+        mixed_7a=Stage(Branches(branches=down_7)),
+        mixed_7b=wide(),
+        mixed_7c=wide(),
+    )
+
+
+def inception_v3(name: str, aux: bool = False) -> Arch:
+    """299 pixels in, 8x8 positions out."""
+    hidden = (square(AvgPool, 5, 3, **FLOOR), conv(128, **TV), conv(768, 5, **TV, **FLOOR))
+    sides = dict(aux=("mixed_6e", 0.0, hidden)) if aux else {}
+    return network(name, 299, v3_stages(), Classifier(classes=1000, dropout=0.5), sides)
+
+
+def network(name: str, size: int, stages: dict[str, Stage], head: Head, sides: dict[str, tuple] | None = None) -> Arch:
+    """One frame, one pathway, and for each side (stage, dropout, blocks) an auxiliary classifier."""
+    pathways, heads = dict(main=Pathway(stages=stages)), dict(scores=head.but(reads=("main",)))
+    for side, (after, dropout, blocks) in (sides or {}).items():
+        pathways[side] = Pathway(after=f"main.{after}", stages=dict(hidden=Stage(*blocks)))
+        heads[side] = Classifier(classes=1000, dropout=dropout, reads=(side,))
+    clip = Clip(frames=1, size=size)
+    return Arch(name=name, clip=clip, pathways=pathways, head=Several(heads=heads) if sides else head)
+
+
+models = (
+    Model(name="googlenet", family=googlenet),
+    Model(name="googlenet_aux", family=googlenet, parameters=dict(aux=True)),
+    Model(name="googlenet_bvlc", family=googlenet, parameters=dict(original=True)),
+    Model(name="googlenet_bvlc_aux", family=googlenet, parameters=dict(original=True, aux=True)),
+    Model(name="inception_v1", family=inception_v1),
+    Model(name="bn_inception", family=bn_inception),
+    Model(name="inception_v3", family=inception_v3),
+    Model(name="inception_v3_aux", family=inception_v3, parameters=dict(aux=True)),
+)
