@@ -154,7 +154,7 @@ class Edge(Written):
         tuple[SerializeAsAny[Transform], ...],
         BeforeValidator(unfolded),
         PlainSerializer(folded),
-        WithJsonSchema({"$ref": "#/$defs/Transforms"}),
+        WithJsonSchema({"x-archdsl": "Transforms"}),
     ] = Field((), description="one transform or a list")
     merge: Literal["concat", "sum", "stretched_sum"] = Field("concat", description="concat, sum, or stretched_sum (axes of size 1 stretch)")
     name: Name | None = Field(None, description="by default source_to_target")

@@ -6,15 +6,29 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.errors import SpecError
-from archdsl.ops.base import Op, Shape
+from archdsl.ops.base import Grid, Op, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Concat(Op):
-    """Channels side by side.  (c1, t, h, w), (c2, t, h, w) -> (c1 + c2, t, h, w)"""
+class Merge(Op):
+    """Several maps on one grid. The result lies where the first one does and sees as far as the one that sees most."""
 
     reads: ClassVar[int | None] = None
     merges: ClassVar[bool] = True
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        first = grids[0]
+        if all(grid is first for grid in grids):
+            return first
+        scales = [grid.tick / first.tick if grid.tick and first.tick else 1 for grid in grids]
+        t = first.t._replace(span=max(grid.t.span * scale for grid, scale in zip(grids, scales)))
+        h, w = (getattr(first, axis)._replace(span=max(getattr(grid, axis).span for grid in grids)) for axis in "hw")
+        return Grid(t, h, w, first.tick)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concat(Merge):
+    """Channels side by side.  (c1, t, h, w), (c2, t, h, w) -> (c1 + c2, t, h, w)"""
 
     def out(self, *xs: Shape) -> Shape:
         first = xs[0]
@@ -25,44 +39,36 @@ class Concat(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Add(Op):
+class Add(Merge):
     """The sum of maps of one shape.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
-
-    reads: ClassVar[int | None] = None
-    merges: ClassVar[bool] = True
 
     def out(self, *xs: Shape) -> Shape:
         return of_one_shape("sum", xs)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Average(Op):
+class Average(Merge):
     """The mean of maps of one shape.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
-
-    reads: ClassVar[int | None] = None
-    merges: ClassVar[bool] = True
 
     def out(self, *xs: Shape) -> Shape:
         return of_one_shape("average", xs)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mul(Op):
+class Mul(Merge):
     """The product, an axis of size 1 stretched to the other.  (c, t, h, w), (c, 1, 1, 1) -> (c, t, h, w)"""
 
     reads: ClassVar[int | None] = 2
-    merges: ClassVar[bool] = True
 
     def out(self, *xs: Shape) -> Shape:
         return stretched("product", *xs)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StretchedAdd(Op):
+class StretchedAdd(Merge):
     """The sum, an axis of size 1 stretched to the other.  (c, t, h, w), (c, t, 1, 1) -> (c, t, h, w)"""
 
     reads: ClassVar[int | None] = 2
-    merges: ClassVar[bool] = True
 
     def out(self, *xs: Shape) -> Shape:
         return stretched("sum", *xs)

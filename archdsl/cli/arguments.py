@@ -1,0 +1,172 @@
+"""The words of the command line, and what each teaches with --help."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAction
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from archdsl.cli import commands, drawings, reports
+from archdsl.cli import options as o
+from archdsl.errors import SpecError, did_you_mean
+
+EXAMPLES = """\
+examples:
+  archdsl list                                            what there is
+  archdsl check my_net.yaml                               can it exist? every fault at once
+  archdsl table slowfast_4x16_r50                         Table 1 of the paper
+  archdsl count slowfast_4x16_r50 my_net.yaml --size 256  params and costs, exact
+  archdsl draw slowfast_4x16_r50 -o slowfast.svg          one lane for each pathway
+  archdsl emit slowfast_4x16_r50 -o net.py                readable torch code
+  archdsl diff slowfast_4x16_r50 --set pathways.fast.width_ratio=1/16
+
+A network is a name from `archdsl list` or a path ending in .py, .yaml or .json (file.py:name for one of several).
+Python files are executed: use only files you trust. `archdsl COMMAND --help` tells more of each.
+"""
+
+
+class Parser(ArgumentParser):
+    """Argparse, its errors told like every other."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise SpecError instead of leaving."""
+        unknown = re.match(r"argument COMMAND: invalid choice: '(.*?)'", message)
+        if not unknown:
+            raise SpecError(message, fix=f"{self.prog} --help")
+        known = [command.name for command in COMMANDS]
+        near = did_you_mean(unknown[1], known)
+        raise SpecError(
+            f"no command {unknown[1]!r}", got=unknown[1], want=", ".join(known), fix=f"{self.prog} {near or '--help'}"
+        )
+
+
+class Command(NamedTuple):
+    """One word of the command line."""
+
+    name: str
+    run: Callable[[Any], int]
+    says: str
+    options: tuple[Callable[[ArgumentParser], None], ...]
+    examples: tuple[str, ...]
+
+
+COMMANDS = (
+    Command(
+        "list",
+        commands.list_models,
+        "the models of the zoo",
+        (o.pattern, o.as_json),
+        ("archdsl list", "archdsl list slowfast --json"),
+    ),
+    Command(
+        "show",
+        commands.show,
+        "a spec as YAML or JSON, after overrides",
+        (o.one_name, o.overrides, o.as_json),
+        ("archdsl show slowfast_4x16_r50", "archdsl show my_net.py --classes 174 > my_net.yaml"),
+    ),
+    Command(
+        "check",
+        commands.check,
+        "can it exist? one line for each that can, every fault of each that cannot",
+        (o.maybe_names, o.overrides, o.as_json),
+        ("archdsl check my_net.yaml", "archdsl check --all", "archdsl check slowfast_8x8_r50 --frames 60"),
+    ),
+    Command(
+        "count",
+        reports.count,
+        "params and costs, exact, beside what was published",
+        (o.maybe_names, o.overrides, o.costs, o.formats),
+        (
+            "archdsl count slowfast_4x16_r50 slow_4x16_r50 --size 256 --json",
+            "archdsl count slowfast_8x8_r50 --size 256 --views 10x3 --convention flops",
+            "archdsl count slowfast_8x8_r50 --claims",
+        ),
+    ),
+    Command(
+        "table",
+        reports.table,
+        "the paper's Table 1: layers, shapes, costs, spans",
+        (o.names, o.overrides, o.table_level, o.formats),
+        (
+            "archdsl table slowfast_4x16_r50",
+            "archdsl table my_net.yaml --level block",
+            "archdsl table slowfast_4x16_r50 --format latex > table.tex",
+        ),
+    ),
+    Command(
+        "draw",
+        drawings.draw,
+        "a picture: one lane for each pathway, lateral edges between them",
+        (o.one_name, o.overrides, o.picture_level, o.output),
+        (
+            "archdsl draw slowfast_4x16_r50 -o slowfast.svg",
+            "archdsl draw my_net.yaml --level block -o my_net.svg",
+            "archdsl draw my_net.yaml --level op -o my_net.dot",
+        ),
+    ),
+    Command(
+        "emit",
+        drawings.emit,
+        "readable torch code that needs torch only",
+        (o.one_name, o.overrides, o.output),
+        ("archdsl emit slowfast_4x16_r50 -o net.py",),
+    ),
+    Command(
+        "diff",
+        reports.diff,
+        "what differs between two networks, by address, and what it costs",
+        (o.two_names, o.overrides, o.as_json),
+        (
+            "archdsl diff slowfast_4x16_r50 slowfast_8x8_r50",
+            "archdsl diff slowfast_4x16_r50 --set pathways.fast.width_ratio=1/16",
+        ),
+    ),
+    Command(
+        "admits",
+        reports.admits,
+        "which frames and sizes it accepts, exactly",
+        (o.names, o.overrides, o.as_json),
+        ("archdsl admits slowfast_4x16_r50",),
+    ),
+    Command(
+        "schema",
+        commands.schema,
+        "JSON Schema of spec files, for editors",
+        (o.output,),
+        (
+            "archdsl schema -o archdsl.schema.json",
+            "and as the first line of a spec: # yaml-language-server: $schema=archdsl.schema.json",
+        ),
+    ),
+)
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    from archdsl import __version__
+
+    top = Parser(
+        prog="archdsl", description="A language for video architectures and a compiler for it.", epilog=EXAMPLES
+    )
+    top.add_argument("--version", action="version", version=f"archdsl {__version__}")
+    words: _SubParsersAction[Parser] = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    for command in COMMANDS:
+        epilog = "\n".join(["examples:", *(f"  {example}" for example in command.examples)])
+        word = words.add_parser(command.name, help=command.says, description=command.says, epilog=epilog)
+        for option in command.options:
+            option(word)
+        word.set_defaults(run=command.run)
+    top.set_defaults(run=lambda given: help_of(top))
+    return top
+
+
+def help_of(top: Parser) -> int:
+    """What a person sees who wrote only `archdsl`."""
+    top.print_help(sys.stdout)
+    return 0

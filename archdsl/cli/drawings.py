@@ -1,0 +1,35 @@
+"""draw, emit."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from archdsl.cli import given as g
+from archdsl.cli.saying import cannot_write, harmless, put
+from archdsl.compiler import compile
+
+
+def draw(given: Namespace) -> int:
+    """SVG to the terminal, or a file whose name says its format."""
+    from archdsl.report import draw as svg_of
+    from archdsl.report import write_drawing
+
+    plan = compile(g.arch(given.name, given))
+    if given.output in (None, "-"):
+        put(svg_of(plan, level=given.level), None)
+        return 0
+    try:
+        write_drawing(plan, given.output, level=given.level)
+    except OSError as error:
+        raise cannot_write(given.output, error) from None
+    sys.stderr.write(f"wrote {harmless(given.output)}\n")
+    return 0
+
+
+def emit(given: Namespace) -> int:
+    """Python source."""
+    from archdsl.backend import emit as source_of
+
+    put(source_of(compile(g.arch(given.name, given))), given.output)
+    return 0

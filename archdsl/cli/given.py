@@ -1,0 +1,79 @@
+"""What a person gave: names, paths, overrides."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from archdsl import catalog
+from archdsl.errors import SpecError
+from archdsl.language import Arch, Model, change
+
+COMMON = ("frames", "size", "classes", "fps")
+
+
+def models(given: Namespace) -> list[Model]:
+    """The models named on the command line, or with --all every model of the zoo. A Python file gives all it has."""
+    if getattr(given, "all", False):
+        return list(catalog.zoo())
+    if not given.names:
+        raise SpecError(
+            "no model named",
+            want="names from `archdsl list`, or paths to spec files",
+            fix=f"archdsl {given.command} slowfast_4x16_r50",
+        )
+    return [model for name in given.names for model in models_of(name)]
+
+
+def models_of(name: str) -> tuple[Model, ...]:
+    """A zoo name or a path as models."""
+    if name.endswith(".py"):
+        return catalog.models_in(Path(name))
+    return (catalog.model(name),)
+
+
+def arch_of(model: Model, given: Namespace) -> Arch:
+    """The model's arch with the overrides of the command line."""
+    overrides = {name: value for name in COMMON if (value := getattr(given, name)) is not None}
+    arch = model.arch(**overrides, **dict(map(pair, given.param)))
+    for text in given.set:
+        arch = change(arch, *pair(text))
+    return arch
+
+
+def arch(name: str, given: Namespace) -> Arch:
+    """One model by name or path (`file.py:name` for one of several in a file), overridden."""
+    return arch_of(catalog.model(name), given)
+
+
+def overridden(given: Namespace) -> bool:
+    """Whether anything is overridden."""
+    return bool(given.set or given.param or any(getattr(given, name) is not None for name in COMMON))
+
+
+def pair(text: str) -> tuple[str, Any]:
+    """`path=value` as its parts."""
+    path, found, value = text.partition("=")
+    if not found or not path:
+        raise SpecError("not a setting", got=text, want="path=value, such as pathways.slow.stages.res4.kernel_t=1")
+    return path.strip(), value_of(value.strip())
+
+
+def value_of(text: str) -> Any:
+    """A value as YAML reads it. Numbers, words and JSON are read without YAML, which takes a while to import."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass  # not JSON
+    if not set(text) & set("{}[]\"'#&*!|>%@`:,~"):
+        return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SpecError(
+            "a value that cannot be read", got=text, want="a number, a word, [1, 3, 3], {key: value}"
+        ) from None

@@ -1,0 +1,129 @@
+"""Groups of options that commands share."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from fractions import Fraction
+
+MOST = 1_000_000
+"""Frames, pixels, classes or clips beyond this are a slip of the finger."""
+
+
+def names(parser: ArgumentParser) -> None:
+    """Networks."""
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="a name from `archdsl list`, or a path to a .py, .yaml or .json file"
+    )
+
+
+def maybe_names(parser: ArgumentParser) -> None:
+    """Networks, or all."""
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="a name from `archdsl list`, or a path to a .py, .yaml or .json file"
+    )
+    parser.add_argument("--all", action="store_true", help="the whole zoo")
+
+
+def one_name(parser: ArgumentParser) -> None:
+    """One network."""
+    parser.add_argument(
+        "name", metavar="NAME", help="a name from `archdsl list`, or a path to a .py, .yaml or .json file"
+    )
+
+
+def two_names(parser: ArgumentParser) -> None:
+    """Two networks, or one and a change."""
+    parser.add_argument("a", metavar="A", help="a name or a path")
+    parser.add_argument(
+        "b", metavar="B", nargs="?", help="another; without it A is compared with A as the options change it"
+    )
+
+
+def pattern(parser: ArgumentParser) -> None:
+    """A word to look for."""
+    parser.add_argument(
+        "pattern", metavar="WORD", nargs="?", default="", help="only models whose name, paper or title has it"
+    )
+
+
+def overrides(parser: ArgumentParser) -> None:
+    """Changes to the arch."""
+    group = parser.add_argument_group("overrides")
+    group.add_argument("--frames", type=count, metavar="N", help="raw frames of the clips")
+    group.add_argument("--size", type=count, metavar="N", help="height and width of the clips")
+    group.add_argument("--classes", type=count, metavar="N", help="classes of the head")
+    group.add_argument("--fps", type=rate, metavar="N", help="frames per second, for spans in seconds")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="any field, such as edges.fast_to_slow.transform.kernel=7; repeatable",
+    )
+    group.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the model's family; repeatable",
+    )
+
+
+def as_json(parser: ArgumentParser) -> None:
+    """Data instead of text."""
+    parser.add_argument("--json", action="store_true", help="print data instead of text")
+
+
+def formats(parser: ArgumentParser) -> None:
+    """How a table is written."""
+    parser.add_argument(
+        "--format", default="text", metavar="FORMAT", help="text (default), md, csv, html, latex or json"
+    )
+    parser.add_argument(
+        "--json", action="store_const", dest="format", const="json", default=SUPPRESS, help="the same as --format json"
+    )
+
+
+def costs(parser: ArgumentParser) -> None:
+    """How cost is counted."""
+    parser.add_argument(
+        "--convention", metavar="NAME", help="macs, fvcore, flops or ptv-zoo; by default macs and fvcore"
+    )
+    parser.add_argument("--batch", type=count, default=1, metavar="N", help="clips in a batch")
+    parser.add_argument(
+        "--views", default="1", metavar="CxS", help="views of a video, such as 10x3: 10 clips of 3 crops"
+    )
+    parser.add_argument("--claims", action="store_true", help="each published figure beside ours at the same input")
+
+
+def table_level(parser: ArgumentParser) -> None:
+    """How fine a table is."""
+    parser.add_argument("--level", default="stage", metavar="LEVEL", help="stage (default), block or op")
+
+
+def picture_level(parser: ArgumentParser) -> None:
+    """How fine a picture is."""
+    parser.add_argument("--level", default="stage", metavar="LEVEL", help="pathway, stage (default), block or op")
+
+
+def output(parser: ArgumentParser) -> None:
+    """Where the result goes."""
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a file; a drawing's suffix says its format")
+
+
+def count(text: str) -> int:
+    """A whole number from 1 to MOST."""
+    if not text.isdecimal() or len(text) > len(str(MOST)) or not 1 <= int(text) <= MOST:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST}")
+    return int(text)
+
+
+def rate(text: str) -> Fraction:
+    """Frames per second: 30, 29.97 or 30000/1001."""
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if value <= 0:
+        raise ArgumentTypeError(f"{text!r} is not a frame rate, such as 30 or 30000/1001")
+    return value

@@ -1,0 +1,78 @@
+"""count, table, diff, admits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+
+from archdsl import catalog
+from archdsl.cli import given as g
+from archdsl.cli.saying import GREEN, RED, YELLOW, painted, say, say_json, say_table
+from archdsl.compiler import compile
+from archdsl.errors import SpecError
+
+
+def count(given: Namespace) -> int:
+    """Params and costs of every model named."""
+    from archdsl import report
+
+    views = report.views_of(given.views)
+    counts = [
+        report.Count(compile(g.arch_of(model, given)), report.reported(model), given.batch, views)
+        for model in g.models(given)
+    ]
+    say_table(
+        report.claims_table(counts) if given.claims else report.count_table(counts, given.convention), given.format
+    )
+    return 0
+
+
+def table(given: Namespace) -> int:
+    """The table of every model named; as JSON one object for each."""
+    from archdsl import report
+
+    plans = [compile(g.arch_of(model, given)) for model in g.models(given)]
+    tables = [(plan.name, report.table_of(plan, given.level)) for plan in plans]
+    if given.format == "json":
+        data = [{"name": name, "rows": list(made.records)} for name, made in tables]
+        say(json.dumps(data, indent=2, ensure_ascii=False))
+        return 0
+    for _, made in tables:
+        say_table(made, given.format)
+    return 0
+
+
+def diff(given: Namespace) -> int:
+    """A and B, or A and what the options make of it."""
+    from archdsl import report
+
+    if given.b is None and not g.overridden(given):
+        raise SpecError(
+            "nothing to compare with",
+            got=given.a,
+            want="a second network, or a change",
+            fix=f"archdsl diff {given.a} --set head.classes=174",
+        )
+    before = catalog.model(given.a).arch() if given.b is None else g.arch(given.a, given)
+    found = report.diff(before, g.arch(given.b or given.a, given))
+    if given.json:
+        say_json(found.record())
+        return 0
+    colours = {"-": RED, "+": GREEN, "~": YELLOW}
+    for line in str(found).split("\n"):
+        say(painted(line, colours[line[2]], sys.stdout) if line[2:3] in colours else line)
+    return 0
+
+
+def admits(given: Namespace) -> int:
+    """Frames and sizes that every model named accepts."""
+    from archdsl import report
+
+    found = [report.admits(g.arch_of(model, given)) for model in g.models(given)]
+    if given.json:
+        say_json([one.record() for one in found])
+        return 0
+    for one in found:
+        say(f"{one.name}\n{one}" if len(found) > 1 else str(one))
+    return 0

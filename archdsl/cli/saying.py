@@ -1,0 +1,88 @@
+"""What the command says: errors to stderr, tables and text to stdout, files where -o points."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from archdsl.errors import Fault, SpecError
+
+if TYPE_CHECKING:
+    from archdsl.report.sheet import Table
+
+RED, YELLOW, GREEN, BOLD, DIM, PLAIN = "\033[1;31m", "\033[1;33m", "\033[32m", "\033[1m", "\033[2m", "\033[0m"
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether to use colours: a terminal, and nobody asked for none (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def painted(text: str, colour: str, stream: TextIO) -> str:
+    """The text in a colour, where the stream shows colours."""
+    return f"{colour}{text}{PLAIN}" if coloured(stream) else text
+
+
+def harmless(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def say_fault(fault: Fault, stream: TextIO, colour: str = RED) -> None:
+    """One fault: what is wrong in colour, then its rows."""
+    what, *rows = harmless(str(fault)).split("\n")
+    stream.write("\n".join([painted(what, colour, stream), *rows, ""]))
+
+
+def say_error(error: SpecError) -> None:
+    """Every fault, to stderr."""
+    for i, fault in enumerate(error.faults):
+        if i:
+            sys.stderr.write("\n")
+        say_fault(fault, sys.stderr)
+
+
+def say_os_error(error: OSError) -> None:
+    """What the system refused, to stderr."""
+    where = f"{error.filename}: " if error.filename else ""
+    say_fault(Fault(what=f"{where}{error.strerror or error}"), sys.stderr)
+
+
+def say(text: str) -> None:
+    """Text to stdout, ended by one newline."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def say_json(data: Any) -> None:
+    """Data to stdout as JSON."""
+    say(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def say_table(table: Table, form: str) -> None:
+    """A table to stdout: coloured and as wide as the terminal where there is one."""
+    from archdsl.report.formats import to_text, written
+
+    if form == "text" and coloured(sys.stdout):
+        say(to_text(table, colour=True, width=os.get_terminal_size(sys.stdout.fileno()).columns or None))
+    else:
+        say(written(table, form))
+
+
+def put(text: str, out: str | None) -> None:
+    """Text to a file, or to stdout. Raises SpecError where the file cannot be written."""
+    if out is None or out == "-":
+        say(text)
+        return
+    try:
+        Path(out).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(out, error) from None
+    sys.stderr.write(f"wrote {harmless(out)}\n")
+
+
+def cannot_write(out: str, error: OSError) -> SpecError:
+    """The error of a file that cannot be written."""
+    return SpecError(f"cannot write {out}", got=error.strerror or str(error))

@@ -1,0 +1,33 @@
+"""What a plan says: tables, costs, differences, drawings. Nothing here imports torch."""
+
+from archdsl.report.admission import Admits, admits
+from archdsl.report.cost import Count, claims_table, count_table, reported, views_of
+from archdsl.report.differences import Diff, diff
+from archdsl.report.drawing import draw, to_dot
+from archdsl.report.drawing import write as write_drawing
+from archdsl.report.formats import FORMATS
+from archdsl.report.parts import LEVELS
+from archdsl.report.sheet import Table
+from archdsl.report.spec_schema import schema
+from archdsl.report.tables import table, table_of
+
+__all__ = [
+    "FORMATS",
+    "LEVELS",
+    "Admits",
+    "Count",
+    "Diff",
+    "Table",
+    "admits",
+    "claims_table",
+    "count_table",
+    "diff",
+    "draw",
+    "reported",
+    "schema",
+    "table",
+    "table_of",
+    "to_dot",
+    "views_of",
+    "write_drawing",
+]

@@ -1,0 +1,206 @@
+"""What networks cost, under every convention, and what was published about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from archdsl.compiler import CONVENTIONS, Plan, compile
+from archdsl.errors import SpecError, did_you_mean
+from archdsl.language import Claim, Model
+from archdsl.report.figures import shapes_text, short, whole
+from archdsl.report.sheet import Column, Row, Table
+
+DEFAULT = ("macs", "fvcore")
+"""Conventions that `count` shows when none is asked for."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A published figure beside ours under the same convention and input; ours is None where it takes training."""
+
+    claim: Claim
+    inputs: dict[str, tuple[int, ...]]
+    ours: int | None
+
+    @property
+    def difference(self) -> Decimal | None:
+        """Ours over the published one, minus 1."""
+        return None if self.ours is None else Decimal(self.ours) / self.claim.number - 1
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether ours rounds to what was printed."""
+        return None if self.ours is None else abs(self.ours - self.claim.number) <= self.claim.half_unit
+
+    def record(self) -> dict[str, Any]:
+        """By name."""
+        return {
+            "figure": self.claim.figure,
+            "published": self.claim.value,
+            "ours": self.ours,
+            "difference": None if self.difference is None else float(self.difference),
+            "agrees": self.agrees,
+            "input": {name: list(shape) for name, shape in self.inputs.items()},
+            "source": self.claim.source,
+            "why": self.claim.why,
+        }
+
+
+def reported(model: Model) -> tuple[Reported, ...]:
+    """Every claim about a model, recounted at the input it was made for."""
+    claims = model.reference.claims if model.reference else ()
+    plans: dict[str, Plan] = {}
+    found = []
+    for claim in claims:
+        key = str(sorted(claim.input.items()))
+        if key not in plans:
+            plans[key] = compile(model.arch(**claim.input))
+        plan = plans[key]
+        ours = (
+            plan.params
+            if claim.figure == "params"
+            else plan.count(claim.figure)
+            if claim.figure in CONVENTIONS
+            else None
+        )
+        found.append(Reported(claim, plan.inputs, ours))
+    return tuple(found)
+
+
+def views_of(text: str) -> int:
+    """How many clips of a video are averaged: 30 for `10x3` or `30`. Raises SpecError for anything else."""
+    if not re.fullmatch(r"[1-9]\d{0,3}(x[1-9]\d{0,3})?", text):
+        raise SpecError("views that cannot be read", got=text, want="clips x crops, such as 10x3")
+    clips, _, crops = text.partition("x")
+    return int(clips) * int(crops or 1)
+
+
+@dataclass(frozen=True)
+class Count:
+    """The cost of a plan for a batch of clips, each seen in several views."""
+
+    plan: Plan
+    reported: tuple[Reported, ...] = ()
+    batch: int = 1
+    views: int = 1
+
+    def cost(self, convention: str) -> int:
+        """All views of all clips under a convention."""
+        return self.plan.count(convention, self.batch) * self.views
+
+    def record(self) -> dict[str, Any]:
+        """Exact integers by name. Costs are of all views of all clips of the batch; `per_clip` is of one."""
+        return {
+            "name": self.plan.name,
+            "input": {name: list(shape) for name, shape in self.plan.inputs.items()},
+            "outputs": {name: list(shape) for name, shape in self.plan.outputs.items()},
+            "batch": self.batch,
+            "views": self.views,
+            "params": self.plan.params,
+            **{convention: self.cost(convention) for convention in CONVENTIONS},
+            "activations": self.plan.total.activations * self.batch * self.views,
+            "per_clip": {convention: self.plan.count(convention) for convention in CONVENTIONS},
+            "reported": [found.record() for found in self.reported],
+        }
+
+
+def count_table(counts: Iterable[Count], convention: str | None = None) -> Table:
+    """One row for each network. Raises SpecError for an unknown convention."""
+    if convention is not None and convention not in CONVENTIONS:
+        raise SpecError(
+            f"no convention {convention!r}",
+            got=convention,
+            want=", ".join(CONVENTIONS),
+            fix=did_you_mean(convention, CONVENTIONS),
+        )
+    counts = tuple(counts)
+    shown = (convention,) if convention else DEFAULT
+    times = "" if all(count.batch == count.views == 1 for count in counts) else times_text(counts[0])
+    columns = (
+        Column("name"),
+        Column("input"),
+        Column("output"),
+        Column("params", right=True),
+        *(Column(name + times, right=True) for name in shown),
+        Column("published", right=False),
+    )
+    rows = tuple(Row(count_cells(count, shown)) for count in counts)
+    return Table("", columns, rows, tuple(count.record() for count in counts), explained(shown))
+
+
+def times_text(count: Count) -> str:
+    """What a cost is multiplied by: ` × 8 clips × 30 views`."""
+    return (f" × {count.batch} clips" if count.batch > 1 else "") + (
+        f" × {count.views} views" if count.views > 1 else ""
+    )
+
+
+def count_cells(count: Count, shown: tuple[str, ...]) -> tuple[str, ...]:
+    """The cells of one network. With views, costs stand as papers print them: 36.10G × 30."""
+    factor = "".join(f" × {n}" for n in (count.batch, count.views) if n > 1)
+    costs = [f"{short(count.plan.count(name))}{factor}" if factor else whole(count.plan.count(name)) for name in shown]
+    claims = {
+        found.claim.figure: found.claim.value
+        for found in count.reported
+        if found.claim.figure in ("params", "macs", "flops", "fvcore", "ptv-zoo")
+    }
+    published = ", ".join(f"{figure} {value}" for figure, value in claims.items())
+    return (
+        count.plan.name,
+        shapes_text(count.plan.inputs),
+        shapes_text(count.plan.outputs),
+        whole(count.plan.params),
+        *costs,
+        published,
+    )
+
+
+MEANING = {
+    "macs": "macs: 1 per multiply-add of conv, linear, matmul",
+    "fvcore": "fvcore: as fvcore 0.1.5 counts in eval mode",
+    "flops": "flops: 2 per multiply-add",
+    "ptv-zoo": "ptv-zoo: conv + linear + 5 per batch norm element",
+}
+
+
+def explained(shown: Iterable[str]) -> str:
+    """What the conventions count."""
+    return "; ".join(MEANING[name] for name in shown)
+
+
+def claims_table(counts: Iterable[Count]) -> Table:
+    """Every published figure beside ours."""
+    found = [(count.plan.name, claim) for count in counts for claim in count.reported]
+    columns = (
+        Column("name"),
+        Column("figure"),
+        Column("input"),
+        Column("published", right=True),
+        Column("ours", right=True),
+        Column("difference", right=True),
+        Column("why"),
+        Column("source"),
+    )
+    rows = tuple(Row(claim_cells(name, claim), "differs" if claim.agrees is False else "") for name, claim in found)
+    note = "A figure agrees when ours rounds to what was printed; top1 and top5 take training."
+    return Table("", columns, rows, tuple({"name": name, **claim.record()} for name, claim in found), note)
+
+
+def claim_cells(name: str, found: Reported) -> tuple[str, ...]:
+    """The cells of one claim."""
+    difference = "agrees" if found.agrees else "" if found.difference is None else f"{100 * found.difference:+.2f}%"
+    ours = "" if found.ours is None else short(found.ours)
+    return (
+        name,
+        found.claim.figure,
+        shapes_text(found.inputs),
+        found.claim.value,
+        ours,
+        difference,
+        found.claim.why or "",
+        found.claim.source,
+    )

@@ -1,0 +1,203 @@
+"""What differs between two networks: ops by address, and what it does to the cost of each stage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from archdsl.compiler import Plan, compile
+from archdsl.language import Arch
+from archdsl.ops import Cost
+from archdsl.report.figures import number, runs, shapes_text, short, signed
+from archdsl.report.layers import op_in_full
+
+NUMBERED = re.compile(r"(\w+\.\w+\.)(\d+)(\..+)")
+"""An op within a block of a stage."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One address in both networks, whose op or reading differs."""
+
+    address: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class StageChange:
+    """One stage, lateral or head whose cost or span differs; 0 where it does not exist."""
+
+    address: str
+    params: tuple[int, int]
+    macs: tuple[int, int]
+    span: tuple[Fraction, Fraction]
+    """Source frames seen by one element, before and after."""
+
+
+@dataclass(frozen=True)
+class Diff:
+    """The way from one network to another. `str()` tells it."""
+
+    before: str
+    after: str
+    inputs: tuple[str, str]
+    added: tuple[str, ...]
+    """Addresses of ops; whole stages and blocks as one address."""
+    removed: tuple[str, ...]
+    changed: tuple[Change, ...]
+    resized: tuple[str, ...]
+    """Ops that are alike and write another shape."""
+    stages: tuple[StageChange, ...]
+    params: tuple[int, int]
+    macs: tuple[int, int]
+
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return bool(
+            self.added
+            or self.removed
+            or self.changed
+            or self.resized
+            or self.stages
+            or self.inputs[0] != self.inputs[1]
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{self.before} -> {self.after}"]
+        if not self:
+            return "\n".join([*lines, "  no difference"])
+        if self.inputs[0] != self.inputs[1]:
+            lines.append(f"  input    {self.inputs[0]} -> {self.inputs[1]}")
+        for name in ("params", "macs"):
+            a, b = getattr(self, name)
+            lines.append(f"  {name:<8} {short(a)} -> {short(b)} ({signed(b - a)})")
+        lines += [f"  - {address}" for address in self.removed]
+        lines += [f"  + {address}" for address in self.added]
+        lines += [f"  ~ {line}" for line in changes_told(self.changed)]
+        if self.resized:
+            first, last = self.resized[0], self.resized[-1]
+            lines.append(
+                f"  {len(self.resized)} write another shape: {first}" + (f" to {last}" if last != first else "")
+            )
+        lines += [stage_line(stage) for stage in self.stages]
+        return "\n".join(lines)
+
+    def record(self) -> dict[str, Any]:
+        """By name, for JSON."""
+        return {
+            "before": self.before,
+            "after": self.after,
+            "input": list(self.inputs),
+            "params": list(self.params),
+            "macs": list(self.macs),
+            "added": list(self.added),
+            "removed": list(self.removed),
+            "changed": [vars(change) for change in self.changed],
+            "resized": list(self.resized),
+            "stages": [
+                {
+                    "address": s.address,
+                    "params": list(s.params),
+                    "macs": list(s.macs),
+                    "span_frames": [float(x) for x in s.span],
+                }
+                for s in self.stages
+            ],
+        }
+
+
+def changes_told(changes: Iterable[Change]) -> list[str]:
+    """Changes as lines; equal ones in the blocks of one stage stand on one line: `slow.res4.0-5.conv_a: ...`."""
+    groups: dict[tuple[str, str, str, str], list[int]] = {}
+    for change in changes:
+        match = NUMBERED.fullmatch(change.address)
+        head, tail = (match[1], match[3]) if match else (change.address, "")
+        groups.setdefault((head, tail, change.before, change.after), []).extend([int(match[2])] if match else [])
+    return [
+        f"{head}{runs(blocks)}{tail}: {before} -> {after}" for (head, tail, before, after), blocks in groups.items()
+    ]
+
+
+def stage_line(stage: StageChange) -> str:
+    """One stage's change in figures."""
+    parts = [f"{name} {signed(b - a)}" for name, (a, b) in (("params", stage.params), ("macs", stage.macs)) if a != b]
+    if stage.span[0] != stage.span[1] and all(stage.span):
+        parts.append(f"span {number(stage.span[0])} -> {number(stage.span[1])} frames")
+    return f"  {stage.address:<24} {', '.join(parts)}"
+
+
+def diff(a: Arch | Plan, b: Arch | Plan) -> Diff:
+    """What was added, removed and changed from a to b, by address, and the costs of stages that moved."""
+    before, after = (thing if isinstance(thing, Plan) else compile(thing) for thing in (a, b))
+    old, new = before.graph.nodes, after.graph.nodes
+    both = [address for address in new if address in old]
+    changes = [change_of(before, after, address) for address in both]
+    changed = [change for change in changes if change]
+    moved = {change.address for change in changed}
+    resized = [x for x in both if x not in moved and before.graph.shapes[x] != after.graph.shapes[x]]
+    return Diff(
+        before=before.name,
+        after=after.name,
+        inputs=(shapes_text(before.inputs), shapes_text(after.inputs)),
+        added=folded(after, before),
+        removed=folded(before, after),
+        changed=tuple(changed),
+        resized=tuple(resized),
+        stages=tuple(stages_of(before, after)),
+        params=(before.params, after.params),
+        macs=(before.macs, after.macs),
+    )
+
+
+def folded(ours: Plan, theirs: Plan) -> tuple[str, ...]:
+    """Addresses only we have; a scope that they lack stands for all within."""
+    found: dict[str, None] = {}
+    for address in ours.graph.nodes:
+        if address in theirs.graph.nodes:
+            continue
+        parts = address.split(".")
+        prefixes = (".".join(parts[:i]) for i in range(3 if parts[0] == "edges" else 1, len(parts)))
+        found[next((prefix for prefix in prefixes if prefix not in theirs.scopes), address)] = None
+    return tuple(found)
+
+
+def change_of(before: Plan, after: Plan, address: str) -> Change | None:
+    """How the op at an address differs, or None."""
+    a, b = before.graph.nodes[address], after.graph.nodes[address]
+    if a.op != b.op and a.reads:
+        was, now = (op_in_full(node.op, plan.graph.shapes[node.reads[0]]) for plan, node in ((before, a), (after, b)))
+        if was == now:
+            was, now = repr(a.op), repr(b.op)
+        return Change(address, was, now)
+    if a.reads != b.reads:
+        return Change(address, f"reads {', '.join(a.reads)}", f"reads {', '.join(b.reads)}")
+    if a.tied != b.tied:
+        return Change(address, f"weights of {a.tied or 'its own'}", f"weights of {b.tied or 'its own'}")
+    return None
+
+
+def parts_costs(plan: Plan) -> dict[str, tuple[Cost, Fraction]]:
+    """Stage, lateral or head -> cost and temporal span."""
+    found: dict[str, tuple[Cost, Fraction]] = {}
+    for node in plan.nodes:
+        parts = node.address.split(".")
+        address = ".".join(parts[: 3 if parts[0] == "edges" else 1 if parts[0] == "head" else 2])
+        cost, span = found.get(address, (Cost(), Fraction(0)))
+        merged = parts[0] == "edges" and parts[-1] == "merge" and address in found
+        span = span if merged else plan.grids[node.address].t.span
+        found[address] = Cost(*map(sum, zip(cost, plan.costs[node.address]))), span
+    return found
+
+
+def stages_of(before: Plan, after: Plan) -> Iterable[StageChange]:
+    """Stages whose params, macs or span differ."""
+    old, new = parts_costs(before), parts_costs(after)
+    nothing = Cost(), Fraction(0)
+    for address in dict.fromkeys([*old, *new]):
+        (a, seen_a), (b, seen_b) = old.get(address, nothing), new.get(address, nothing)
+        if (a.params, a.macs) != (b.params, b.macs) or (seen_a != seen_b and all((seen_a, seen_b))):
+            yield StageChange(address, (a.params, b.params), (a.macs, b.macs), (seen_a, seen_b))

@@ -1,0 +1,78 @@
+"""How numbers, shapes and places are written for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
+
+
+def short(n: int) -> str:
+    """A count as papers print it: 36101963776 -> 36.10G."""
+    if abs(n) >= 10**18:  # beyond what a float holds exactly
+        return f"{n // 10**12}T"
+    for size, unit in UNITS:
+        if abs(n) >= size:
+            return f"{n / size:.1f}{unit}" if abs(n) >= 100 * size else f"{n / size:.2f}{unit}"
+    return str(n)
+
+
+def whole(n: int) -> str:
+    """A count in full: 36101963776 -> 36,101,963,776."""
+    return f"{n:,}"
+
+
+def signed(n: int) -> str:
+    """A change: +1.23M, -4.50G, 0."""
+    return f"+{short(n)}" if n > 0 else short(n)
+
+
+def area(t: int, h: int, w: int) -> str:
+    """Time and space as the paper writes them: 4×56², or 4×56×112 where the map is not square."""
+    return f"{t}×{h}²" if h == w else f"{t}×{h}×{w}"
+
+
+def triple(t: object, h: object, w: object) -> str:
+    """A stride as the paper writes it: 1, 2²."""
+    return f"{t}, {h}²" if h == w else f"{t}, {h}, {w}"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape without its batch axis: 3×64×256², or 400 for a vector."""
+    if len(shape) == 4:
+        return f"{shape[0]}×{area(*shape[1:])}"
+    return "×".join(map(str, shape))
+
+
+def shapes_text(shapes: Mapping[str, Sequence[int]]) -> str:
+    """Named shapes; the name is left out where there is one."""
+    if len(shapes) == 1:
+        return shape_text(next(iter(shapes.values())))
+    return ", ".join(f"{name} {shape_text(shape)}" for name, shape in shapes.items())
+
+
+def number(value: Fraction | float, digits: int = 4) -> str:
+    """A fraction as a short decimal: 17, 0.5667."""
+    return f"{float(value):.{digits}g}"
+
+
+def span_text(frames: Fraction, tick: Fraction) -> str:
+    """Frames seen, and seconds where the frame rate is known: 17 (0.57 s)."""
+    return f"{number(frames)} ({float(frames * tick):.2f} s)" if tick else number(frames)
+
+
+def percent(part: int, total: int) -> str:
+    """A share: 12.3%."""
+    return f"{100 * part / total:.1f}%" if total else "-"
+
+
+def runs(numbers: Sequence[int]) -> str:
+    """Sorted whole numbers with neighbours joined: 1-3, 5, 8-9."""
+    joined: list[list[int]] = []
+    for n in numbers:
+        if joined and n == joined[-1][1] + 1:
+            joined[-1][1] = n
+        else:
+            joined.append([n, n])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in joined)

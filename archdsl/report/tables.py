@@ -1,0 +1,90 @@
+"""The paper's Table 1: what every stage of every pathway is made of, writes, costs and sees."""
+
+from __future__ import annotations
+
+from archdsl.compiler import Plan
+from archdsl.report.figures import area, number, percent, shapes_text, short, span_text, whole
+from archdsl.report.formats import written
+from archdsl.report.parts import Part, parts_of
+from archdsl.report.sheet import Cell, Column, Row, Table
+
+FIGURES = (
+    Column("output T×S²"),
+    Column("params", right=True),
+    Column("macs", right=True),
+    Column("share", right=True),
+    Column("span in frames", right=True),
+)
+
+
+def figures_of(part: Part, total: int) -> tuple[str, ...]:
+    """Output, params, macs, share and span of a part."""
+    costs = (
+        (short(part.cost.params), short(part.cost.macs), percent(part.cost.macs, total))
+        if part.cost.params or part.cost.macs
+        else ("", "", "")
+    )
+    span = span_text(part.span, part.tick) if part.kind in ("stage", "lateral") else ""
+    output = str(part.shape.c) if part.kind == "head" else area(*part.shape[1:])
+    return (output, *costs, span)
+
+
+def side_by_side(plan: Plan, parts: tuple[Part, ...]) -> Table:
+    """Stages as rows, pathways as columns, as the paper has it; figures of several pathways stand under each other."""
+    pathways = list(plan.arch.pathways)
+    rows: dict[object, list[Part]] = {}
+    for part in parts:
+        rows.setdefault(part.address if part.kind in ("clip", "lateral") else part.stage, []).append(part)
+    made = [Row(row_cells(group, pathways, plan.macs), group[0].kind) for group in rows.values()]
+    total = Row(
+        ("total", *("" for _ in pathways), "", short(plan.params), short(plan.macs), "100.0%" if plan.macs else "", ""),
+        "total",
+    )
+    columns = (Column("stage"), *(Column(name) for name in pathways), *FIGURES)
+    return titled(plan, columns, (*made, total), parts)
+
+
+def row_cells(group: list[Part], pathways: list[str], total: int) -> tuple[Cell, ...]:
+    """The cells of one stage, or of one lateral."""
+    by_pathway = {part.pathway or pathways[0]: part for part in group}
+    layers: list[Cell] = [by_pathway[name].layers if name in by_pathway else "" for name in pathways]
+    figures = [figures_of(part, total) for part in group]
+    if len(group) > 1:
+        figures = [(f"{part.pathway} {first}", *rest) for part, (first, *rest) in zip(group, figures)]
+    return (group[0].stage, *layers, *(stacked(column) for column in zip(*figures)))
+
+
+def stacked(column: tuple[str, ...]) -> Cell:
+    """Several figures under each other; nothing where all are empty."""
+    return column if any(column) else ""
+
+
+def listed(plan: Plan, parts: tuple[Part, ...]) -> Table:
+    """One row for each part, by address."""
+    rows = [
+        Row((part.address, part.layers, *figures_of(part, plan.macs)[:4], number(part.span)), part.kind)
+        for part in parts
+    ]
+    total = Row(("total", "", "", short(plan.params), short(plan.macs), "100.0%" if plan.macs else "", ""), "total")
+    return titled(plan, (Column("address"), Column("layers"), *FIGURES), (*rows, total), parts)
+
+
+def titled(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], parts: tuple[Part, ...]) -> Table:
+    """The table with its input and totals above it."""
+    rates = {clip.fps for clip in plan.arch.clips.values() if clip.fps}
+    fps = f" at {', '.join(number(rate) for rate in rates)} fps" if rates else ""
+    title = f"{plan.name}: {shapes_text(plan.inputs)}{fps} → {shapes_text(plan.outputs)}"
+    costs = f"{whole(plan.params)} params, {whole(plan.macs)} macs (1 per multiply-add)"
+    note = f"{costs} for one clip of {shapes_text(plan.inputs)}"
+    return Table(title, columns, rows, tuple(part.record(plan.macs) for part in parts), note)
+
+
+def table_of(plan: Plan, level: str = "stage") -> Table:
+    """The table of a plan. Raises SpecError for an unknown level."""
+    parts = parts_of(plan, level)
+    return side_by_side(plan, parts) if level == "stage" else listed(plan, parts)
+
+
+def table(plan: Plan, level: str = "stage", format: str = "text") -> str:  # noqa: A002 - the word people look for
+    """The table of a plan as text, md, csv, html, latex or json, for each stage, block or op."""
+    return written(table_of(plan, level), format)
