@@ -63,9 +63,9 @@ def shapes_met(network: nn.Module, plan: Plan) -> dict[str, tuple[int, ...]]:
 
 def fvcore_count(network: nn.Module, clips: Any) -> int:
     """fvcore's count in eval mode, without its warnings."""
-    from fvcore.nn import FlopCountAnalysis
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        from fvcore.nn import FlopCountAnalysis
+
         analysis = FlopCountAnalysis(network.eval(), (clips,)).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         return int(analysis.total())

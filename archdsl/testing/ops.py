@@ -19,7 +19,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 TRIPLES = st.tuples(*[st.integers(1, 3)] * 3)
 NEAR = st.sampled_from([1, 1, 1, 2, 3])
-INITS = st.sampled_from(["msra", "msra_in", "xavier", "normal", "default"])
+INITS = st.sampled_from(["msra", "msra_in", "xavier", "normal", "identity", "default"])
 MODES = st.sampled_from(["nearest", "trilinear"])
 SCALED = st.sampled_from([{}, {"affine": False}, {"zero_init": True}])
 SCALES = st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2)])

@@ -1,0 +1,102 @@
+"""The treaty between ops and torch: shapes, parameters and fvcore's count of every op, random fields."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from archdsl import ops
+from archdsl.backend import LOWERINGS, build_graph
+from archdsl.ops import OPS, Op, Shape
+from archdsl.testing import OP_STRATEGIES, graph_of
+from archdsl.testing.agreement import fvcore_count
+
+LOWERED = [kind for kind in OPS if kind is not ops.Source]
+
+
+def built(op: Op, shapes: tuple[Shape, ...]) -> nn.Module:
+    """One op as a torch module."""
+    return build_graph(graph_of(op, shapes)).eval()
+
+
+def fed(shapes: tuple[Shape, ...], batch: int = 2, device: str = "cpu") -> Any:
+    """What that module takes."""
+    xs = {f"x{i}": torch.randn(batch, *shape, device=device) for i, shape in enumerate(shapes)}
+    return xs if len(xs) > 1 else xs["x0"]
+
+
+def test_every_op_has_a_strategy_and_a_lowering() -> None:
+    assert set(OP_STRATEGIES) == set(OPS)
+    assert set(LOWERINGS) == set(LOWERED)
+
+
+@pytest.mark.parametrize("kind", LOWERED, ids=lambda kind: kind.__name__)
+@settings(max_examples=25)
+@given(st.data())
+def test_an_op_tells_the_truth_about_torch(kind: type[Op], data: st.DataObject) -> None:
+    op, shapes = data.draw(OP_STRATEGIES[kind])
+    with torch.device("meta"):
+        module = built(op, shapes)
+    y = module(fed(shapes, device="meta"))
+    want = op.out(*shapes)
+    assert tuple(y.shape) == ((2, want.c) if kind is ops.Vector else (2, *want))
+    cost = op.cost(*shapes)
+    assert sum(p.numel() for p in module.parameters()) == cost.params
+    assert cost.activations == want.elements
+
+
+@pytest.mark.parametrize("kind", LOWERED, ids=lambda kind: kind.__name__)
+@settings(max_examples=8)
+@given(st.data())
+def test_fvcore_counts_what_the_op_says(kind: type[Op], data: st.DataObject) -> None:
+    op, shapes = data.draw(OP_STRATEGIES[kind])
+    cost = op.cost(*shapes)
+    assert fvcore_count(built(op, shapes), fed(shapes, batch=1)) == cost.macs + cost.fvcore_extra
+
+
+@pytest.mark.parametrize("kind", LOWERED, ids=lambda kind: kind.__name__)
+@settings(max_examples=5)
+@given(st.data())
+def test_real_numbers_pass(kind: type[Op], data: st.DataObject) -> None:
+    """What the meta device lets through, a CPU computes: finite numbers of the same shape."""
+    op, shapes = data.draw(OP_STRATEGIES[kind])
+    y = built(op, shapes)(fed(shapes))
+    assert y.numel() == 2 * op.out(*shapes).elements
+    assert bool(torch.isfinite(y).all())
+
+
+@pytest.mark.parametrize("kind", LOWERED, ids=lambda kind: kind.__name__)
+def test_strategies_reach_every_field(kind: type[Op]) -> None:
+    """No op has a field that its strategy leaves alone."""
+    met: dict[str, set[Any]] = {name: set() for name in names_of(kind) if name not in FIXED.get(kind, ())}
+
+    @settings(max_examples=60, database=None)
+    @given(OP_STRATEGIES[kind])
+    def look(case: Any) -> None:
+        for name, values in met.items():
+            values.add(getattr(case[0], name))
+
+    look()
+    assert [name for name, values in met.items() if len(values) < 2] == []
+
+
+FIXED: dict[type[Op], tuple[str, ...]] = {
+    ops.BatchNorm: ("eps", "momentum"),
+    ops.GroupNorm: ("eps",),
+    ops.LayerNorm: ("eps",),
+    ops.LocalResponseNorm: ("beta", "k"),
+    ops.AvgPool: ("dilation",),
+    ops.Conv: ("ceil",),
+}
+"""Fields that touch neither shape nor cost, that must be 1, or (a convolution's `ceil`) that torch has no word for."""
+
+
+def names_of(kind: type[Op]) -> list[str]:
+    """The fields of an op."""
+    return [field.name for field in fields(kind)]
