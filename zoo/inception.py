@@ -22,7 +22,7 @@ V1 = {
 }
 """1x1; 1x1 -> 3x3; 1x1 -> 5x5; pool -> 1x1. Named as TensorFlow names them; the paper's 3a is mixed_3b."""
 TV = dict(norm=Norm(eps=1e-3), init="normal")
-SLIM = dict(norm=Norm(eps=1e-3, momentum=3e-4, scale=False), init="normal", pad="tf_same")
+SLIM = Norm(eps=1e-3, momentum=3e-4, scale=False)
 CAFFE = dict(norm=Norm(kind="none"), init="xavier")
 FLOOR, CEIL = dict(pad="valid"), dict(pad="valid", ceil=True)
 LRN = LocalResponseNorm(size=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
@@ -80,9 +80,10 @@ def googlenet(name: str, aux: bool = False, original: bool = False) -> Arch:
     return network(name, 224, stages, head, {side: (after, 0.7, hidden) for side, after in sides.items()})
 
 
-def inception_v1(name: str) -> Arch:
+def inception_v1(name: str, norm: Norm = SLIM, pad: str = "tf_same") -> Arch:
     """TensorFlow's net (slim), the parent of I3D and S3D: SAME padding, batch norm without scale."""
-    return network(name, 224, v1_stages(3, SLIM, dict(pad="tf_same"), 2), Classifier(classes=1000, dropout=0.2))
+    stages = v1_stages(3, dict(norm=norm, init="normal", pad=pad), dict(pad=pad), 2)
+    return network(name, 224, stages, Classifier(classes=1000, dropout=0.2))
 
 
 V2 = {

@@ -37,6 +37,7 @@ INITS = {
     "msra_in": ('nn.init.kaiming_normal_({m}.weight, nonlinearity="relu")',),
     "xavier": ("nn.init.xavier_uniform_({m}.weight)",),
     "normal": ("nn.init.normal_({m}.weight, std=0.01)",),
+    "identity": ("nn.init.dirac_({m}.weight, {m}.groups)",),
     "default": (),
 }
 

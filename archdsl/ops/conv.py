@@ -10,7 +10,7 @@ from typing import Literal
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
 from archdsl.ops.window import AXES, Triple, Window
 
-Init = Literal["msra", "msra_in", "xavier", "normal", "default"]
+Init = Literal["msra", "msra_in", "xavier", "normal", "identity", "default"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,8 @@ class Conv(Window):
     """A window of weights over all channels of a group.  (c, t, h, w) -> (out_channels, t', h', w')
 
     `init`: `msra` draws from N(0, 2 / fan_out) (arXiv:1502.01852), `msra_in` from N(0, 2 / fan_in), `xavier` from
-    U(+-sqrt(6 / (fan_in + fan_out))), `normal` from N(0, 0.01^2), `default` is torch's.
+    U(+-sqrt(6 / (fan_in + fan_out))), `normal` from N(0, 0.01^2), `identity` starts as the map
+    itself, `default` is torch's.
     """
 
     out_channels: int
