@@ -92,6 +92,15 @@ class Grid:
         before = self.slots_of(self.rows[edge.target])
         return any(other.target == edge.source for other in before[: before.index(edge)])
 
+    def turn(self, edge: Lateral) -> int:
+        """Which of the bent laterals that leave a lane on one side this is: they keep beside each other."""
+        lane, side = self.parts.lane_of[edge.source], self.parts.lane_of[edge.target] >= self.parts.lane_of[edge.source]
+        same = [e for e in self.parts.laterals if self.bent(e) and self.parts.lane_of[e.source] == lane]
+        same = [e for e in same if (self.parts.lane_of[e.target] >= lane) == side]
+        mine = range(self.rows[edge.source], self.rows[edge.target] + 1)
+        near = [e for e in same if self.rows[e.source] <= mine[-1] and self.rows[e.target] >= mine[0]]
+        return near.index(edge) % 6
+
     @cached_property
     def zones(self) -> list[tuple[list[Slot], float]]:
         """For each row, its slots (y from the boxes' lower edge) and the height of the zone below the boxes."""
@@ -139,7 +148,7 @@ class Grid:
             words = max(text_width(line, SMALL) for line in (*edge.lines, *label_below(self.parts, edge)))
             widths[k] = max(widths[k], words + 18)
         bends = sum(self.bent(edge) for edge in self.parts.laterals) if self.parts.level != "pathway" else 0
-        return [w + (6.0 * min(bends, 6) if w > BETWEEN else 0.0) for w in widths]
+        return [w + (4.5 * min(bends, 6) if w > BETWEEN else 0.0) for w in widths]
 
     @property
     def lane_width(self) -> float:

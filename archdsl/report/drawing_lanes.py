@@ -17,7 +17,7 @@ from archdsl.report.drawing_grid import (
 from archdsl.report.drawing_legend import legend
 from archdsl.report.drawing_links import Links
 from archdsl.report.drawing_parts import Group, Item, Parts
-from archdsl.report.drawing_svg import Canvas, fitted, heat, number, text_width
+from archdsl.report.drawing_svg import Canvas, fitted, heat, number, shortened, text_width
 from archdsl.report.drawing_words import percent, size
 
 SCALE = 1.5
@@ -113,7 +113,7 @@ class Lanes:
         self.canvas.rect(left, top, width, tall, f"d-box d-h{0 if entry else heat(item.share)}")
         right = f"{percent(item.share)} of macs" if entry else figures(item)
         room = width - 16 - text_width(right, SMALL)
-        name = fitted(item.name, NAME, room, bold=True)
+        name = shortened(item.name, NAME, room)
         self.canvas.text(left + 6, top + 11.5, name, NAME, "d-name")
         note_at = text_width(name, NAME, bold=True) + 4
         if item.note and note_at + text_width(item.note, SMALL) <= room + 4:

@@ -119,7 +119,8 @@ class Links:
         band = grid.band_of[row]
         points = [(grid.middle(edge.source), y)]
         if grid.bent(edge):
-            side = grid.lane_left(source, band) + (grid.lane_width + 5 if target >= source else -5)
+            away = 5.0 + 4.0 * grid.turn(edge)
+            side = grid.lane_left(source, band) + (grid.lane_width + away if target >= source else -away)
             top = grid.bottom(edge.source) + 6
             points = [(grid.middle(edge.source), top), (side, top), (side, y)]
         tip = x + 6 if source == target else x - 6 * toward

@@ -68,6 +68,16 @@ def fitted(text: str, font: float, room: float, *, bold: bool = False) -> str:
     return text.rstrip(" .,_") + "…"
 
 
+def shortened(name: str, font: float, room: float) -> str:
+    """A bold name, its middle left out where it is wider than the room: the ends tell names apart."""
+    if text_width(name, font, bold=True) <= room:
+        return name
+    kept = len(name) - 1
+    while kept > 2 and text_width(made := f"{name[: kept - kept // 2]}…{name[-(kept // 2) :]}", font, bold=True) > room:
+        kept -= 1
+    return made if kept > 2 else fitted(name, font, room, bold=True)
+
+
 def wrapped(words: Sequence[str], joint: str, font: float, room: float) -> list[str]:
     """Words joined into lines that fit the room."""
     lines: list[str] = []
