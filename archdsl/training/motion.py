@@ -69,9 +69,8 @@ class MovingDigits:
         return film(scenes, self.shifts(labels)), labels
 
     def draw(self, index: int) -> tuple[int, Scene]:
-        """Label and scene of one clip. The label is drawn apart from the scene."""
+        """Label and scene of one clip. Labels take turns, so that every class is equally often there."""
         dice = torch.Generator().manual_seed((self.seed << 32) + index)
-        label = int(torch.randint(len(self.classes), (), generator=dice))
         ink = torch.zeros(self.size, self.size)
         for digit in torch.randint(10, (2,), generator=dice).tolist():
             glyph = DIGITS[digit].repeat_interleave(PIXEL, 0).repeat_interleave(PIXEL, 1)
@@ -80,7 +79,7 @@ class MovingDigits:
             ink[rows[:, None], columns] += glyph
         colour = 0.4 + 0.6 * torch.rand(3, generator=dice)
         ground = interpolate(torch.rand(1, 3, 8, 8, generator=dice), size=(self.size, self.size))[0]
-        return label, Scene(ink.clamp(max=1), colour, -1 + 0.8 * ground)
+        return index % len(self.classes), Scene(ink.clamp(max=1), colour, -1 + 0.8 * ground)
 
     def shifts(self, labels: Tensor) -> Tensor:
         """How far things have moved at each frame, in rows and columns.  (n,) -> (n, frames, 2)"""

