@@ -133,9 +133,9 @@ class Builder:
             first, tick = getattr(grids[0], axis), grids[0].tick
             for x, grid in zip(xs[1:], grids[1:]):
                 other = getattr(grid, axis)
-                if other == first or getattr(x, axis) != getattr(xs[0], axis) or getattr(x, axis) == 1:
-                    continue
                 ratio = grid.tick / tick if axis == "t" and tick and grid.tick else 1
+                if (other == first and ratio == 1) or getattr(x, axis) != getattr(xs[0], axis) or getattr(x, axis) == 1:
+                    continue
                 if other.step * ratio != first.step:
                     raise SpecError(
                         f"maps whose steps along {axis} differ",

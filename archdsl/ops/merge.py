@@ -82,8 +82,9 @@ def of_one_shape(verb: str, xs: tuple[Shape, ...]) -> Shape:
 
 
 def stretched(verb: str, x: Shape, y: Shape) -> Shape:
-    if any(a != b and 1 not in (a, b) for a, b in zip(x, y)):
-        raise apart(verb, x, y, axes="cthw")
+    axes = "".join(axis for axis, a, b in zip("cthw", x, y) if a != b and 1 not in (a, b))
+    if axes:
+        raise apart(verb, x, y, axes=axes)
     return Shape(*map(max, x, y))
 
 
