@@ -5,7 +5,10 @@ from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, Featu
 from archdsl.blocks.connected import Dropout, Flatten, FlattenSpace, Linear
 from archdsl.blocks.dense import DenseLayer, NormAct
 from archdsl.blocks.drawn import Drawing, Drawn, Step
+from archdsl.blocks.expanded import ExpandedBottleneck
+from archdsl.blocks.factorized import FactorizedBasic, FactorizedBottleneck, TwoPlusOne
 from archdsl.blocks.fire import Fire
+from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted import InvertedResidual
 from archdsl.blocks.plain import (
     AdaptiveAvgPool,
@@ -20,6 +23,7 @@ from archdsl.blocks.plain import (
 )
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
+from archdsl.blocks.table import TableConv
 
 BLOCKS: tuple[type[Block], ...] = (
     Conv,
@@ -35,9 +39,15 @@ BLOCKS: tuple[type[Block], ...] = (
     Dropout,
     Basic,
     Bottleneck,
+    TwoPlusOne,
+    FactorizedBasic,
+    FactorizedBottleneck,
+    ExpandedBottleneck,
+    Res2Bottleneck,
     DenseLayer,
     Fire,
     InvertedResidual,
+    TableConv,
     Branches,
     ChannelPart,
     ChannelShuffle,

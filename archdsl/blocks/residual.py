@@ -21,7 +21,7 @@ class Residual(Block):
     stride: Count = Field(1, description="spatial stride; only the first of repeated blocks keeps it")
     stride_t: Count = Field(1, description="temporal stride; only the first of repeated blocks keeps it")
     dilation: Count = Field(1, description="spatial dilation of the 3x3 kernels")
-    groups: Count = Field(1, description="channel groups of the middle kernel")
+    groups: Count | Literal["depthwise"] = Field(1, description="channel groups of the 3x3 kernels, or depthwise: one per channel")
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
     act: Act = Field("relu", description="activation")
     zero_init: bool = Field(True, description="start the last norm's scale at 0, so that the block begins as its shortcut")
@@ -32,9 +32,17 @@ class Residual(Block):
         branch = self.se.add(g, "se", branch) if self.se else branch
         stride = (self.stride_t, self.stride, self.stride)
         if g.shape(x).c != self.channels or stride != (1, 1, 1):
-            x = g.add("shortcut", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), stride=stride, bias=self.norm.kind == "none"), x)
-            x = self.norm.add(g, "shortcut_norm", x)
+            x = self.projected(g, x, stride)
         return add_act(g, "act", self.act, g.add("sum", ops.Add(), branch, x))
+
+    def projected(self, g: Builder, x: str, stride: ops.Triple) -> str:
+        """What enters the block in the shape of what leaves it."""
+        conv = ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), stride=stride, bias=self.norm.kind == "none")
+        return self.norm.add(g, "shortcut_norm", g.add("shortcut", conv, x))
+
+    def grouped(self, channels: int) -> int:
+        """The groups of a kernel that reads so many channels."""
+        return channels if self.groups == "depthwise" else self.groups
 
 
 class Bottleneck(Residual):
@@ -46,6 +54,7 @@ class Bottleneck(Residual):
     inner: Width | None = Field(None, description="channels of the middle kernel; a quarter of `channels` by default")
     kernel: Sizes = Field((1, 3, 3), description="middle window (t, h, w)")
     stride_on: Literal["a", "b"] = Field("b", description="which kernel strides in space: a, the first, or b, the middle one")
+    mix: bool = Field(False, description="a full 1x1x1 with norm before a grouped middle kernel (ip-CSN)")
 
     def build(self, g: Builder, x: str) -> str:
         inner = self.inner or max(self.channels // 4, 1)
@@ -54,7 +63,9 @@ class Bottleneck(Residual):
         first, middle = ((self.stride_t, s, s), (1, 1, 1)) if self.stride_on == "a" else ((1, 1, 1), (self.stride_t, s, s))
         y = g.add("conv_a", ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=first, bias=bias), x)
         y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", y))
-        conv_b = ops.Conv(out_channels=inner, kernel=self.kernel, stride=middle, dilation=(1, d, d), groups=self.groups, bias=bias)
+        if self.mix:
+            y = self.norm.add(g, "mix_norm", g.add("mix", ops.Conv(out_channels=inner, kernel=(1, 1, 1), bias=bias), y))
+        conv_b = ops.Conv(out_channels=inner, kernel=self.kernel, stride=middle, dilation=(1, d, d), groups=self.grouped(inner), bias=bias)
         y = self.middle(g, conv_b, y)
         y = g.add("conv_c", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=bias), y)
         return self.joined(g, self.norm.add(g, "norm_c", y, zero_init=self.zero_init), x)
@@ -71,8 +82,8 @@ class Basic(Residual):
         bias = self.norm.kind == "none"
         kernel, d = (self.kernel_t, 3, 3), (1, self.dilation, self.dilation)
         stride = (self.stride_t, self.stride, self.stride)
-        conv_a = ops.Conv(out_channels=self.channels, kernel=kernel, stride=stride, dilation=d, groups=self.groups, bias=bias)
+        conv_a = ops.Conv(out_channels=self.channels, kernel=kernel, stride=stride, dilation=d, groups=self.grouped(g.shape(x).c), bias=bias)
         y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", g.add("conv_a", conv_a, x)))
-        conv_b = ops.Conv(out_channels=self.channels, kernel=kernel, dilation=d, groups=self.groups, bias=bias)
+        conv_b = ops.Conv(out_channels=self.channels, kernel=kernel, dilation=d, groups=self.grouped(self.channels), bias=bias)
         y = g.add("conv_b", conv_b, y)
         return self.joined(g, self.norm.add(g, "norm_b", y, zero_init=self.zero_init), x)

@@ -70,10 +70,11 @@ def in_list(things: list[Any], path: list[str], value: Any) -> list[Any]:
     if not having:
         known = dict.fromkeys(name for thing in things for name in fields(thing))
         raise nothing("no block here", head, known)
-    first = having[0]
-    only_first = isinstance(first, Block) and head in first.first_only
+    first = next(i for i, thing in enumerate(things) if has(thing, head))
+    only_first = isinstance(having[0], Block) and head in having[0].first_only
     return [
-        changed(thing, path, value) if has(thing, head) and (thing is first or not only_first) else thing for thing in things
+        changed(thing, path, value) if has(thing, head) and (i == first or not only_first) else thing
+        for i, thing in enumerate(things)
     ]
 
 
