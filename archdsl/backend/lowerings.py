@@ -7,7 +7,9 @@ from typing import Any
 
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
+from archdsl.backend.lower_pairwise import affinity, gather, pair_sum
 from archdsl.backend.runtime_norm import ShiftNorm
+from archdsl.backend.runtime_roi import roi_align, sampled
 from archdsl.ops import Op, Shape
 
 
@@ -141,6 +143,10 @@ def resize_to(op: ops.ResizeTo, x: Shape, like: Shape) -> Lowered:
     return Lowered(f"F.interpolate({{0}}, size={{1}}.shape[2:], {interpolation(op.mode)})")
 
 
+def region(op: ops.RoiAlign, x: Shape, boxes: Shape) -> Lowered:
+    return Lowered(f"roi_align({{0}}, {{1}}, {op.size}, {float(op.step)}, {op.aligned})", needs=(sampled, roi_align))
+
+
 def interpolation(mode: str) -> str:
     """How torch is told of an interpolation."""
     return 'mode="nearest"' if mode == "nearest" else f'mode="{mode}", align_corners=False'
@@ -189,6 +195,7 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.TakeSegments: chosen,
     ops.RepeatFrames: lambda op, x: Lowered(f"{{0}}.repeat_interleave({op.times}, dim=2)"),
     ops.TimeToChannels: lambda op, x: Lowered(f"{{0}}.unflatten(2, (-1, {op.factor})).movedim(3, 2).flatten(1, 2)"),
+    ops.PickChannels: lambda op, x: Lowered(f"{{0}}[:, {list(op.channels)}]"),
     ops.TakeChannels: lambda op, x: Lowered(f"{{0}}[:, {op.start}:{op.start + op.count}]"),
     ops.ChannelShuffle: lambda op, x: Lowered(f"{{0}}.unflatten(1, ({op.groups}, -1)).transpose(1, 2).flatten(1, 2)"),
     ops.FrameDifference: text("{0} - torch.cat([{0}[:, :, :1], {0}[:, :, :-1]], dim=2)"),
@@ -196,8 +203,13 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.Flatten: text("{0}.flatten(1)[:, :, None, None, None]"),
     ops.FlattenSpace: text("{0}.movedim(2, -1).flatten(1, 3)[..., None, None]"),
     ops.Vector: text("{0}.flatten(1)"),
+    ops.Series: text("{0}.flatten(2)"),
     ops.Resize: resize,
     ops.ResizeTo: resize_to,
+    ops.Affinity: affinity,
+    ops.PairSum: pair_sum,
+    ops.Gather: gather,
+    ops.RoiAlign: region,
 }
 """Every op but Source. A test says that none is missing."""
 

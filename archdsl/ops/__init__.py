@@ -1,7 +1,7 @@
 """What one op means: its fields, shape, cost and place. No torch, no pydantic."""
 
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
-from archdsl.ops.channels import ChannelShuffle, TakeChannels
+from archdsl.ops.channels import ChannelShuffle, PickChannels, TakeChannels
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.frames import (
     FrameDifference,
@@ -16,6 +16,7 @@ from archdsl.ops.frames import (
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Average, Concat, Mul, StretchedAdd
 from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from archdsl.ops.pairwise import Affinity, Gather, PairSum
 from archdsl.ops.pointwise import (
     Dropout,
     Gelu,
@@ -31,7 +32,8 @@ from archdsl.ops.pointwise import (
     Tanh,
 )
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
-from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Vector
+from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
+from archdsl.ops.roi import RoiAlign
 from archdsl.ops.source import Source
 from archdsl.ops.window import Pads, Triple, Window
 
@@ -72,14 +74,20 @@ OPS: tuple[type[Op], ...] = (
     RepeatFrames,
     TimeToChannels,
     TakeChannels,
+    PickChannels,
     ChannelShuffle,
     FrameDifference,
     Gray,
     Flatten,
     FlattenSpace,
     Vector,
+    Series,
     Resize,
     ResizeTo,
+    Affinity,
+    PairSum,
+    Gather,
+    RoiAlign,
 )
 """Every op there is."""
 

@@ -26,6 +26,19 @@ class TakeChannels(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PickChannels(Op):
+    """Single channels, in the order given.  (c, t, h, w) -> (number of channels, t, h, w)"""
+
+    channels: tuple[int, ...]
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        there = self.channels and all(0 <= channel < x.c for channel in self.channels)
+        require(bool(there), "channels that are not there", got=list(self.channels), want=f"0 to {x.c - 1}")
+        return Shape(len(self.channels), *x[1:])
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelShuffle(Op):
     """The channels of several groups dealt out in turn: g0, g1, ..., g0, g1, ...  (c, t, h, w) -> (c, t, h, w)"""
 

@@ -133,6 +133,27 @@ def packs(draw: Draw) -> Case:
     return o.TimeToChannels(factor=factor), (x._replace(t=x.t * factor),)
 
 
+@st.composite
+def pairs(draw: Draw, op: st.SearchStrategy[Op], c: int | None = None) -> Case:
+    """Two maps of one width and any sizes."""
+    x, y = draw(maps(t=3, s=4)), draw(maps(t=3, s=4))
+    return draw(op), (x._replace(c=c or x.c), y._replace(c=c or x.c))
+
+
+@st.composite
+def weighted(draw: Draw) -> Case:
+    """Values, and a weight for each at every position."""
+    x, values = draw(maps(t=3, s=4)), draw(maps(t=3, s=4))
+    return o.Gather(mean=draw(st.booleans())), (x._replace(c=values.positions), values)
+
+
+@st.composite
+def regions(draw: Draw) -> Case:
+    """A map without time, and boxes."""
+    op = o.RoiAlign(size=draw(st.integers(1, 7)), step=draw(SCALES), aligned=draw(st.booleans()))
+    return op, (draw(maps(t=1)), Shape(4, draw(st.integers(1, 5)), 1, 1))
+
+
 def alike(kind: type[Op]) -> st.SearchStrategy[Case]:
     """Two to four maps of one shape."""
     return st.tuples(st.just(kind()), st.builds(lambda x, n: (x,) * n, maps(), st.integers(2, 4)))
@@ -189,13 +210,19 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.TimeToChannels: packs(),
     o.FrameDifference: plain(o.FrameDifference),
     o.Gray: on(st.just(o.Gray()), maps().map(lambda x: x._replace(c=3))),
+    o.PickChannels: plain(o.PickChannels, channels=st.lists(st.integers(0, 2), min_size=1, max_size=4).map(tuple)),
     o.TakeChannels: plain(o.TakeChannels, start=st.integers(0, 3), count=st.integers(1, 4)),
     o.ChannelShuffle: plain(o.ChannelShuffle, groups=st.integers(1, 4)),
     o.Flatten: plain(o.Flatten),
     o.FlattenSpace: plain(o.FlattenSpace),
     o.Vector: on(st.just(o.Vector()), POINT),
+    o.Series: on(st.just(o.Series()), maps(s=1)),
     o.Resize: plain(o.Resize, scale=st.tuples(SCALES, SCALES, SCALES), mode=MODES),
     o.ResizeTo: st.tuples(st.builds(o.ResizeTo, mode=MODES), st.tuples(maps(), maps())),
+    o.Affinity: pairs(st.builds(o.Affinity, scale=st.booleans())),
+    o.PairSum: pairs(st.just(o.PairSum()), c=1),
+    o.Gather: weighted(),
+    o.RoiAlign: regions(),
 }
 """Every op there is, with shapes it accepts. A new op has a line here; a test says the table is whole."""
 
