@@ -76,6 +76,8 @@ class Drawn(Block):
         return made[last]
 
     def scaled(self, ratio: Any, rounding: Any) -> Any:
+        if ratio == 1:
+            return self
         raise SpecError(f"{self.name} is drawn and cannot be scaled by width_ratio", written=self.written, fix="give its widths in numbers")
 
 
