@@ -156,9 +156,27 @@ class Grid:
         return self.box_width + 2 * PANEL
 
     @cached_property
-    def band_width(self) -> float:
-        """All lanes beside each other."""
-        return len(self.parts.lanes) * self.lane_width + sum(self.corridors)
+    def lanes_of(self) -> list[list[int]]:
+        """For each column the lanes that have a box in it or pass through it."""
+        found = []
+        for rows in self.bands:
+            last = rows[-1] == self.count - 1
+            lanes = []
+            for k, lane in enumerate(self.parts.lanes):
+                first, end = self.rows[lane.items[0].key], self.rows[lane.items[-1].key]
+                if (first <= rows[-1] and (end >= rows[0] or lane.items[-1].key in self.parts.head_reads)) or last:
+                    lanes.append(k)
+            found.append(lanes)
+        return found
+
+    def band_width(self, band: int) -> float:
+        """The lanes of a column beside each other, and the words right of the last."""
+        lanes = self.lanes_of[band]
+        return sum(self.lane_width + self.corridors[k] for k in lanes[:-1]) + self.lane_width + self.outer(lanes[-1])
+
+    def outer(self, lane: int) -> float:
+        """Room right of a column's last lane: for words of laterals there."""
+        return self.corridors[lane] if self.corridors[lane] > BETWEEN or lane == len(self.parts.lanes) - 1 else 0.0
 
     @property
     def band_gap(self) -> float:
@@ -166,22 +184,19 @@ class Grid:
         return 22.0 + 7.0 * len(self.parts.lanes)
 
     @cached_property
-    def width(self) -> float:
-        """The whole drawing."""
-        across = len(self.bands) * self.band_width + (len(self.bands) - 1) * self.band_gap
-        return max(across, 262.0) + 2 * EDGE
+    def across(self) -> float:
+        """All columns."""
+        return sum(map(self.band_width, range(len(self.bands)))) + (len(self.bands) - 1) * self.band_gap
 
     @cached_property
-    def left(self) -> float:
-        """Where the first column begins: a narrow drawing stands in the middle."""
-        across = len(self.bands) * self.band_width + (len(self.bands) - 1) * self.band_gap
-        return (self.width - across) / 2
+    def width(self) -> float:
+        """The whole drawing."""
+        return max(self.across, 262.0) + 2 * EDGE
 
     def lane_left(self, lane: int, band: int) -> float:
-        """The left edge of a lane's panel."""
-        return (
-            self.left + band * (self.band_width + self.band_gap) + lane * self.lane_width + sum(self.corridors[:lane])
-        )
+        """The left edge of a lane's panel. A narrow drawing stands in the middle."""
+        x = (self.width - self.across) / 2 + sum(self.band_width(b) + self.band_gap for b in range(band))
+        return x + sum(self.lane_width + self.corridors[k] for k in self.lanes_of[band] if k < lane)
 
     def middle(self, key: str) -> float:
         """The x of an item's flow."""
@@ -229,7 +244,8 @@ class Grid:
     def head_lines(self) -> list[str]:
         """The head's ops in lines of its width."""
         words = [line for group in self.parts.head.groups for line in group.lines]
-        return wrapped(words, " → ", TEXT, self.band_width - 14)
+        lines = wrapped(words, " → ", TEXT, self.band_width(len(self.bands) - 1) - 26)
+        return [lines[0], *(f"→ {line}" for line in lines[1:])]
 
     @property
     def head_height(self) -> float:
@@ -250,8 +266,8 @@ def figures(item: Item) -> str:
 def needed(item: Item) -> float:
     """The width a box would like to have."""
     top = text_width(item.name, NAME, bold=True) + text_width(item.note, SMALL) + text_width(figures(item), SMALL) + 16
-    lines = [text_width(line, TEXT) + (24 if group.times > 1 else 0) for group in item.groups for line in group.lines]
-    return max([top, *lines]) + 12
+    lines = [text_width(line, TEXT) + (30 if group.times > 1 else 0) for group in item.groups for line in group.lines]
+    return max([top, *lines]) + 15
 
 
 def height(item: Item) -> float:

@@ -155,7 +155,7 @@ class Lanes:
         """The head under all lanes, and what leaves it."""
         grid, item, last = self.grid, self.parts.head, len(self.grid.bands) - 1
         left, top = grid.lane_left(0, last), grid.head_top
-        width = grid.band_width - grid.corridors[-1]
+        width = grid.band_width(last) - grid.corridors[-1]
         self.canvas.open("d-item", item.address, self.hint(item))
         self.canvas.rect(left, top, width, grid.head_height, f"d-box d-h{heat(item.share)}")
         self.canvas.text(left + 6, top + 11.5, item.name, NAME, "d-name")

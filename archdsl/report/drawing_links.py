@@ -67,7 +67,7 @@ class Links:
         for band in range(first, last):
             end = grid.bands[band][-1]
             down = grid.tops[end] + grid.heights[end] + 5 + 7.0 * (lanes - 1 - lane)
-            aside = grid.lane_left(0, band) + grid.band_width + 14 + 7.0 * (lanes - 1 - lane)
+            aside = grid.lane_left(0, band) + grid.band_width(band) + 14 + 7.0 * (lanes - 1 - lane)
             up = grid.lanes_top - 7 - 7.0 * lane
             corners += [
                 (grid.lane_middle(lane, band), down),

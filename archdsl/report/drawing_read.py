@@ -9,17 +9,16 @@ from functools import cached_property
 from itertools import groupby
 
 from archdsl import ops
-from archdsl.blocks import Block, Drawn
+from archdsl.blocks import Block
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Edge
-from archdsl.ops import Cost, Shape, key_of
+from archdsl.ops import Cost, Shape
+from archdsl.report.drawing_blocks import MOST_LINES, BlockWords
 from archdsl.report.drawing_parts import Group, Item, Lane, Lateral, Parts
 from archdsl.report.drawing_words import FRAME_CHOICES, in_brief, in_full, size, strides
 
 LEVELS = ("pathway", "stage", "block", "op")
-MOST_LINES = 8
-"""Lines in one box; a stage of more is told block by block."""
 
 
 def parts(plan: Plan, level: str) -> Parts:
@@ -37,14 +36,14 @@ class Reader:
     level: str
 
     @cached_property
+    def words(self) -> BlockWords:
+        """What is said of blocks."""
+        return BlockWords(self.plan)
+
+    @property
     def inner(self) -> dict[str, list[str]]:
         """Stage, block, edge or head -> addresses of its ops, in order."""
-        found: dict[str, list[str]] = {}
-        for address in self.plan.graph.nodes:
-            scope = address
-            while scope := scope.rpartition(".")[0]:
-                found.setdefault(scope, []).append(address)
-        return found
+        return self.words.inner
 
     def read(self) -> Parts:
         lanes = tuple(self.lane(name) for name in self.lane_order())
@@ -146,14 +145,18 @@ class Reader:
         for n, (_, run) in enumerate(
             groupby(
                 blocks,
-                key=lambda pair: (self.kind(pair[1]), self.lines(pair[0], stride=True), self.plan.shapes[pair[0]]),
+                key=lambda pair: (
+                    self.words.kind(pair[1]),
+                    self.words.lines(pair[0], stride=True),
+                    self.plan.shapes[pair[0]],
+                ),
             )
         ):
             members = [pair[0] for pair in run]
             label = f"{stage}.{start}" if len(members) == 1 else f"{stage}.{start}–{start + len(members) - 1}"
             key = members[-1]
-            group = Group(self.lines(members[0], stride=True), len(members))
-            yield self.run_of_blocks(key, f"{stage} {n}", label, members, group, self.kind(blocks[start][1]))
+            group = Group(self.words.lines(members[0], stride=True), len(members))
+            yield self.run_of_blocks(key, f"{stage} {n}", label, members, group, self.words.kind(blocks[start][1]))
             start += len(members)
 
     def run_of_blocks(self, key: str, row: str, label: str, members: list[str], group: Group, kind: str) -> Item:
@@ -163,20 +166,20 @@ class Reader:
         share = cost.macs / self.plan.macs if self.plan.macs else 0.0
         return replace(made, cost=cost, share=share)
 
-    def kind(self, block: Block) -> str:
-        """A block's name in YAML."""
-        return block.name if isinstance(block, Drawn) else key_of(type(block))
-
     def folded(self, blocks: list[tuple[str, Block]]) -> tuple[tuple[Group, ...], str]:
         """A stage's blocks, equal ones as one group; and the strides that the groups leave out."""
         groups, hidden, start = [], "", 0
-        for _, run in groupby(blocks, key=lambda pair: (self.kind(pair[1]), self.lines(pair[0], stride=False))):
+        for _, run in groupby(
+            blocks, key=lambda pair: (self.words.kind(pair[1]), self.words.lines(pair[0], stride=False))
+        ):
             times = len(list(run))
             address = blocks[start][0]
-            groups.append(Group(self.lines(address, stride=times == 1), times))
+            groups.append(Group(self.words.lines(address, stride=times == 1), times))
             if times > 1:
                 hidden = hidden or " ".join(
-                    dict.fromkeys(filter(None, (strides(self.plan.graph.nodes[a].op) for a in self.main(address))))
+                    dict.fromkeys(
+                        filter(None, (strides(self.plan.graph.nodes[a].op) for a in self.words.main(address)))
+                    )
                 )
             start += times
         if sum(len(group.lines) for group in groups) > MOST_LINES:
@@ -185,38 +188,11 @@ class Reader:
 
     def by_kind(self, blocks: list[tuple[str, Block]]) -> Iterator[Group]:
         """A stage of many unlike blocks, in a line for each kind."""
-        kinds = [self.kind(block) for _, block in blocks]
+        kinds = [self.words.kind(block) for _, block in blocks]
         for kind, run in groupby(zip(kinds, blocks), key=lambda pair: pair[0]):
             widths = [self.plan.shapes[address].c for _, (address, _) in run]
             ends = str(widths[0]) if min(widths) == max(widths) else f"{widths[0]}…{widths[-1]}"
             yield Group((f"{kind.replace('_', ' ')}, {ends}",), len(widths))
-
-    def main(self, address: str) -> list[str]:
-        """The ops of a block along its main branch, first to last; a fork that is joined by concat ends it."""
-        inside = set(self.inner[address])
-        found, at = [], self.inner[address][-1]
-        while at in inside:
-            found.append(at)
-            node = self.plan.graph.nodes[at]
-            if isinstance(node.op, ops.Concat) or not node.reads:
-                break
-            at = node.reads[0]
-        return found[::-1]
-
-    def lines(self, address: str, *, stride: bool) -> tuple[str, ...]:
-        """A block in lines: its kernels with their channels; branches as their number."""
-        found = []
-        for at in self.main(address):
-            node, y = self.plan.graph.nodes[at], self.plan.graph.shapes[at]
-            x = self.plan.graph.shapes[node.reads[0]]
-            if isinstance(node.op, ops.Concat):
-                found.append(f"{len(node.reads)} branches, {y.c}")
-            elif self.plan.costs[at].macs or x != y:
-                found.append(in_brief(node.op, x, y, stride=stride))
-        kind = self.plan.scopes[address].kind
-        if len(found) > MOST_LINES - 2 or not found:
-            return (f"{kind}, {self.plan.shapes[address].c}",)
-        return tuple(found)
 
     def end_key(self, pathway: str, stage: str) -> str:
         """The key of the item whose output is the stage's."""
