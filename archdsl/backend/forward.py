@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from archdsl.backend.lowerings import lowered
 from archdsl.backend.parts import Part
 from archdsl.graph import Graph
-from archdsl.ops import Shape, Source, Vector
+from archdsl.ops import Source
 
 FRESH = ("y", "z", "u", "v")
 
@@ -134,8 +134,8 @@ class Forward:
 
     def shape_text(self, value: str) -> str:
         """A shape as the comment shows it."""
-        shape: Shape = self.graph.shapes[value]
-        return f"({shape.c})" if isinstance(self.graph.nodes[value].op, Vector) else str(shape)
+        shape = self.graph.nodes[value].op.tensor(self.graph.shapes[value])
+        return f"({', '.join(map(str, shape))})"
 
 
 def dotted(path: str) -> str:

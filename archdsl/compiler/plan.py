@@ -10,7 +10,7 @@ from archdsl.compiler.expansion import expand
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.graph import Graph, Node, Scope
 from archdsl.language.arch import Arch
-from archdsl.ops import BatchNorm, Cost, Grid, Shape, Vector
+from archdsl.ops import BatchNorm, Cost, Grid, Shape
 
 CONVENTIONS = ("macs", "fvcore", "flops", "ptv-zoo")
 """How cost is counted; DESIGN's table says what each counts."""
@@ -46,7 +46,7 @@ class Plan:
     def tensor_shape(self, address: str) -> tuple[int, ...]:
         """The shape of a value as torch has it, without the batch axis."""
         shape = self.graph.shapes[address]
-        return (shape.c,) if isinstance(self.graph.nodes[address].op, Vector) else tuple(shape)
+        return self.graph.nodes[address].op.tensor(shape)
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:

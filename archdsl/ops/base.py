@@ -105,6 +105,10 @@ class Op:
         """The grid of the result; by default that of the first map."""
         return grids[0]
 
+    def tensor(self, y: Shape) -> tuple[int, ...]:
+        """The result `y` as torch has it, without the batch axis; by default with all its axes."""
+        return tuple(y)
+
 
 def key_of(kind: type) -> str:
     """The name of an op, block or transform in YAML: its class name in snake_case."""

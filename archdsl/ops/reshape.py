@@ -44,6 +44,22 @@ class Vector(Op):
         require(x.positions == 1, "more than one position left", got=x, want="t = h = w = 1")
         return x
 
+    def tensor(self, y: Shape) -> tuple[int, ...]:
+        return (y.c,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series(Op):
+    """Places in space become none: what leaves the network is (n, c, t).  (c, t, 1, 1) -> (c, t)"""
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(x.h == x.w == 1, "more than one place left", got=x, want="h = w = 1")
+        return x
+
+    def tensor(self, y: Shape) -> tuple[int, ...]:
+        return (y.c, y.t)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resize(Op):

@@ -1,0 +1,40 @@
+"""Regions of interest: a fixed number of cells from each of several boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
+
+from archdsl.ops.base import Axis, Grid, Op, Shape, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoiAlign(Op):
+    """RoIAlign (arXiv:1703.06870): the mean of bilinear samples in size x size cells of each box.
+
+    (c, 1, h, w), boxes (4, r, 1, 1) -> (c, r, size, size). Boxes are (x1, y1, x2, y2) in pixels of the clip and lie
+    along time. A cell has ceil(height / size) x ceil(width / size) samples. Interpolation counts no multiply-adds.
+    """
+
+    reads: ClassVar[int | None] = 2
+    size: int
+    step: Fraction
+    """Pixels of the clip between neighbours of the map."""
+    aligned: bool = True
+    """Shift boxes by half an element, so that element 0 covers 0 to 1; the first implementations did not."""
+
+    def out(self, *xs: Shape) -> Shape:
+        x, boxes = xs
+        require(x.t == 1, "regions of a map that has time", got=f"t={x.t}", want="t=1: pool over time first")
+        require((boxes.c, boxes.h, boxes.w) == (4, 1, 1), "boxes of another form", got=boxes, want="(4, boxes, 1, 1)")
+        require(self.size >= 1 and self.step > 0, "regions without cells", got=f"size {self.size}, step {self.step}", want="both above 0")
+        return Shape(x.c, boxes.t, self.size, self.size)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        """Time is the boxes'. A cell may lie anywhere, so in space it may see all there is."""
+        (x, _), (grid, boxes) = xs, grids
+        h, w = (
+            Axis(a.step * n / self.size, a.start, a.span + a.step * (n - 1)) for a, n in zip((grid.h, grid.w), x[2:])
+        )
+        return Grid(boxes.t, h, w, boxes.tick)
