@@ -8,6 +8,7 @@ from typing import Any
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
 from archdsl.backend.lower_pairwise import affinity, gather, pair_sum
+from archdsl.backend.runtime_join import MeanJoin
 from archdsl.backend.runtime_norm import ShiftNorm
 from archdsl.backend.runtime_roi import roi_align, sampled
 from archdsl.ops import Op, Shape
@@ -156,6 +157,11 @@ def average(op: ops.Average, *xs: Shape) -> Lowered:
     return Lowered(f"({joined(' + ')(op, *xs).call}) / {len(xs)}")
 
 
+def mean_join(op: ops.MeanJoin, *xs: Shape) -> Lowered:
+    call = f"{{m}}({', '.join(f'{{{i}}}' for i in range(len(xs)))})"
+    return Lowered(call, "MeanJoin", (Argument("drop", op.drop),), needs=(MeanJoin,))
+
+
 def concat(op: ops.Concat, *xs: Shape) -> Lowered:
     return Lowered(f"torch.cat([{', '.join(f'{{{i}}}' for i in range(len(xs)))}], dim=1)")
 
@@ -188,6 +194,7 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.Concat: concat,
     ops.Add: joined(" + "),
     ops.Average: average,
+    ops.MeanJoin: mean_join,
     ops.Mul: joined(" * "),
     ops.StretchedAdd: joined(" + "),
     ops.TakeEvery: take_every,

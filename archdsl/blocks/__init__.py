@@ -8,6 +8,7 @@ from archdsl.blocks.drawn import Drawing, Drawn, Step
 from archdsl.blocks.expanded import ExpandedBottleneck
 from archdsl.blocks.factorized import FactorizedBasic, FactorizedBottleneck, TwoPlusOne
 from archdsl.blocks.fire import Fire
+from archdsl.blocks.fractal import Fractal
 from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted import InvertedResidual
 from archdsl.blocks.plain import (
@@ -52,6 +53,7 @@ BLOCKS: tuple[type[Block], ...] = (
     ChannelPart,
     ChannelShuffle,
     FeatureGate,
+    Fractal,
     Gray,
     FrameDifference,
     Resize,

@@ -81,18 +81,24 @@ class Norm(Written):
     momentum: Annotated[Real, Field(gt=0, le=1)] = Field(0.1, description="share of the new batch in the running statistics")
     groups: Count = Field(32, description="groups of a group norm")
     scale: bool = Field(True, description="whether a batch norm learns a scale beside its shift")
+    shift: bool = Field(True, description="whether a batch norm learns anything; without it not even a scale")
 
     def add(self, g: Builder, name: str, x: str, *, zero_init: bool = False) -> str:
         """The normalisation of x, or x itself."""
         match self.kind:
             case "batch":
-                return g.add(name, ops.BatchNorm(eps=self.eps, momentum=self.momentum, scale=self.scale, zero_init=zero_init and self.scale), x)
+                return g.add(name, self.batch(zero_init), x)
             case "group":
                 return g.add(name, ops.GroupNorm(groups=self.groups, eps=self.eps, zero_init=zero_init), x)
             case "layer":
                 return g.add(name, ops.LayerNorm(eps=self.eps), x)
             case _:
                 return x
+
+    def batch(self, zero_init: bool) -> ops.BatchNorm:
+        """The batch norm; a scale that is not learnt cannot start at 0."""
+        learnt = self.scale and self.shift
+        return ops.BatchNorm(eps=self.eps, momentum=self.momentum, affine=self.shift, scale=learnt, zero_init=zero_init and learnt)
 
 
 NormField = Annotated[

@@ -14,7 +14,7 @@ from archdsl.ops.frames import (
     TimeToChannels,
 )
 from archdsl.ops.linear import Linear
-from archdsl.ops.merge import Add, Average, Concat, Mul, StretchedAdd
+from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mul, StretchedAdd
 from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
 from archdsl.ops.pointwise import (
@@ -66,6 +66,7 @@ OPS: tuple[type[Op], ...] = (
     Concat,
     Add,
     Average,
+    MeanJoin,
     Mul,
     StretchedAdd,
     TakeEvery,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archdsl.errors import SpecError
-from archdsl.ops.base import Grid, Op, Shape
+from archdsl.ops.base import Grid, Op, Shape, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,20 @@ class Average(Merge):
 
     def out(self, *xs: Shape) -> Shape:
         return of_one_shape("average", xs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanJoin(Merge):
+    """The mean of maps of one shape. In training each is left out with probability `drop`, never all (drop-path).
+
+    (c, t, h, w), (c, t, h, w) -> (c, t, h, w)
+    """
+
+    drop: float = 0.15
+
+    def out(self, *xs: Shape) -> Shape:
+        require(0 <= self.drop < 1, "a drop-path that leaves nothing", got=self.drop, want="0 <= drop < 1")
+        return of_one_shape("mean", xs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -159,6 +159,13 @@ def alike(kind: type[Op]) -> st.SearchStrategy[Case]:
     return st.tuples(st.just(kind()), st.builds(lambda x, n: (x,) * n, maps(), st.integers(2, 4)))
 
 
+@st.composite
+def mean_joins(draw: Draw) -> Case:
+    """Maps of one shape, and how often one is left out."""
+    _, shapes = draw(alike(o.Add))
+    return o.MeanJoin(drop=draw(st.sampled_from([0.0, 0.15, 0.5]))), shapes
+
+
 def on(op: st.SearchStrategy[Any], x: st.SearchStrategy[Shape] | None = None) -> st.SearchStrategy[Case]:
     """An op of one map that takes any map (or those of `x`)."""
     return st.tuples(op, st.tuples(maps() if x is None else x)).filter(accepts)
@@ -201,6 +208,7 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.Concat: concats(),
     o.Add: alike(o.Add),
     o.Average: alike(o.Average),
+    o.MeanJoin: mean_joins(),
     o.Mul: stretched(o.Mul),
     o.StretchedAdd: stretched(o.StretchedAdd),
     o.TakeEvery: every(),

@@ -1,0 +1,22 @@
+"""Joins that torch lacks. The source of each is put into the emitted file, so it uses nothing but torch and nn."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class MeanJoin(nn.Module):
+    """The mean of several maps; in training each is left out with probability `drop`, but never all."""
+
+    def __init__(self, drop: float) -> None:
+        super().__init__()
+        self.drop = drop
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        if not self.training or not self.drop:
+            return torch.stack(maps).mean(0)
+        luck = torch.rand(len(maps), device=maps[0].device)
+        kept = ((luck >= self.drop) | (luck == luck.max())).to(maps[0].dtype)
+        share = kept / kept.sum()
+        return (torch.stack(maps) * share.view(-1, *[1] * maps[0].ndim)).sum(0)
