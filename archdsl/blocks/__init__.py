@@ -1,5 +1,6 @@
 """Small named graphs of ops. A new one is a subclass of Block in your own file, or a drawing in YAML."""
 
+from archdsl.blocks.acoustic import AcousticBottleneck, CrossConv
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act, add_block
 from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, FeatureGate
 from archdsl.blocks.connected import Dropout, Flatten, FlattenSpace, Linear
@@ -11,6 +12,7 @@ from archdsl.blocks.fire import Fire
 from archdsl.blocks.fractal import Fractal
 from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted import InvertedResidual
+from archdsl.blocks.nonlocal_block import NonLocal
 from archdsl.blocks.plain import (
     AdaptiveAvgPool,
     AvgPool,
@@ -20,6 +22,7 @@ from archdsl.blocks.plain import (
     Gray,
     LocalResponseNorm,
     MaxPool,
+    Mean,
     Resize,
 )
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
@@ -31,6 +34,7 @@ BLOCKS: tuple[type[Block], ...] = (
     MaxPool,
     AvgPool,
     GlobalPool,
+    Mean,
     AdaptiveAvgPool,
     LocalResponseNorm,
     NormAct,
@@ -49,6 +53,9 @@ BLOCKS: tuple[type[Block], ...] = (
     Fire,
     InvertedResidual,
     TableConv,
+    CrossConv,
+    AcousticBottleneck,
+    NonLocal,
     Branches,
     ChannelPart,
     ChannelShuffle,

@@ -78,6 +78,15 @@ class GlobalPool(Block):
         return g.add("pool", ops.AdaptiveAvgPool(), x)
 
 
+class Mean(Block):
+    """The mean over whole axes, kept as size 1.  (c, t, h, w) -> (c, t, h, 1) for over: w"""
+
+    over: Literal["t", "h", "w", "hw", "thw"] = Field("thw", description="axes: t, h, w, hw or thw")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("mean", ops.Mean(over=self.over), x)
+
+
 class AdaptiveAvgPool(Block):
     """Means over windows chosen so that the result has a given size.  (c, t, h, w) -> (c, *size)"""
 
