@@ -5,7 +5,9 @@ from archdsl.language.clip import Clip
 from archdsl.language.edge import (
     TRANSFORMS,
     Edge,
+    Fit,
     ResizeTo,
+    Through,
     TimeConv,
     TimeDeconv,
     TimeRepeat,
@@ -13,7 +15,7 @@ from archdsl.language.edge import (
     TimeToChannels,
     Transform,
 )
-from archdsl.language.head import HEADS, Classifier, Head, Several
+from archdsl.language.head import HEADS, Classifier, Head, Roi, Several
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.paths import change
 from archdsl.language.pathway import Pathway, Stage, repeat
@@ -27,13 +29,16 @@ __all__ = [
     "Classifier",
     "Clip",
     "Edge",
+    "Fit",
     "Head",
     "Model",
     "Pathway",
     "Reference",
     "ResizeTo",
+    "Roi",
     "Several",
     "Stage",
+    "Through",
     "TimeConv",
     "TimeDeconv",
     "TimeRepeat",

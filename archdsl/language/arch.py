@@ -11,8 +11,8 @@ from archdsl.blocks import Drawing, Drawn
 from archdsl.blocks.branches import nested
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.language.clip import Clip
-from archdsl.language.edge import Edge
-from archdsl.language.head import Classifier, Head, HeadField, Several
+from archdsl.language.edge import Edge, Through
+from archdsl.language.head import Classifier, Head, HeadField, Roi, Several
 from archdsl.language.names import ArchName, Name
 from archdsl.language.paths import change
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
@@ -58,6 +58,8 @@ class Arch(Written):
         """Give every drawn block its drawing; tell of names that are no block."""
         faults = []
         inner = [(f"pathways.{p}.stages.{s}.{i}", b) for p, s, i, block in self.all_blocks() for b in nested(block)]
+        through = [(f"edges.{e.label}", t) for e in self.edges for t in e.transform if isinstance(t, Through)]
+        inner += [(at, b) for at, transform in through for block in transform.blocks for b in nested(block)]
         for at, block in ((at, block) for at, block in inner if isinstance(block, Drawn)):
             drawing = self.blocks.get(block.name) or block.drawing
             if drawing is None:
@@ -130,7 +132,7 @@ class Arch(Written):
     @property
     def classes(self) -> int | None:
         """How many classes the head tells apart, where it does."""
-        return self.head.classes if isinstance(self.head, Classifier | Several) else None
+        return self.head.classes if isinstance(self.head, Classifier | Several | Roi) else None
 
 
 def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -141,13 +143,23 @@ def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
             continue
         at, line = f"pathways.{name}", getattr(data, "written", None)
         other = data["like"]
-        if other not in made or other == name:
-            known = [known for known in made if known != name]
+        if not isinstance(other, str) or other not in pathways or other == name:
+            known = [known for known in pathways if known != name]
             raise SpecError(f"no pathway {other!r} before this one", at=f"{at}.like", written=line, got=str(other), want=", ".join(known))
+        if other not in made:
+            del made[name]  # what it is like was left out below, with its own faults told
+            continue
+        changes = {} if data.get("set") is None else data["set"]
+        if not isinstance(changes, Mapping):
+            raise SpecError("set without paths", at=f"{at}.set", written=line, got=repr(changes), want="set: {path: value}")
         try:
             pathway = made[other] if isinstance(made[other], Pathway) else read(Pathway, made[other])
+        except SpecError:
+            del made[name]  # the other one's faults are told where it stands, once
+            continue
+        try:
             pathway = pathway.but(**{key: value for key, value in data.items() if key not in ("like", "set")})
-            for path, value in (data.get("set") or {}).items():
+            for path, value in changes.items():
                 pathway = change(pathway, path, value)
         except SpecError as error:
             raise SpecError(Fault(**{**vars(f), "at": ".".join(filter(None, (at, f.at))), "written": line or f.written}) for f in error.faults) from None

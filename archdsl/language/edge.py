@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, Wi
 
 from archdsl import ops
 from archdsl.blocks.base import Act, Norm, NormField, add_act, widened
+from archdsl.blocks.chain import Chain, add_chain
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language.keyed import keyed, kinds_by_key, unkeyed
@@ -120,7 +122,49 @@ class ResizeTo(Transform):
         return g.add("resize", ops.ResizeTo(mode=self.mode), x, target)
 
 
-TRANSFORMS: tuple[type[Transform], ...] = (TimeConv, TimeDeconv, TimeToChannels, TimeSample, TimeRepeat, ResizeTo)
+class Through(Transform):
+    """Blocks that the source passes through, one after the other.  (c, t, h, w) -> whatever they write"""
+
+    blocks: Chain = Field(min_length=1, description="blocks in order")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return add_chain(g, "through", self.blocks, x)
+
+
+class Fit(Transform):
+    """What brings a cell's output to another's size and width (NASNet, arXiv:1707.07012, Appendix A.4).
+
+    ReLU, a 1x1x1 convolution and a norm; nothing where the width is right. Where the target is half as large, two
+    convolutions at stride 2, one of them a pixel on, give half of the channels each.
+    """
+
+    channels: Count = Field(description="output channels")
+    norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        halves = g.shape(target)[2:] != g.shape(x)[2:]
+        if not halves and g.shape(x).c == self.channels:
+            return x
+        x = g.add("relu", ops.Relu(), x)
+        conv = ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=self.norm.kind == "none")
+        if not halves:
+            return self.norm.add(g, "norm", g.add("conv", conv, x))
+        here = replace(conv, out_channels=self.channels // 2, stride=(1, 2, 2))
+        on = replace(here, out_channels=self.channels - self.channels // 2, pad=((0, 0), (-1, 1), (-1, 1)))
+        y = g.add("join", ops.Concat(), g.add("conv_here", here, x), g.add("conv_on", on, x))
+        return self.norm.add(g, "norm", y)
+
+
+TRANSFORMS: tuple[type[Transform], ...] = (
+    TimeConv,
+    TimeDeconv,
+    TimeToChannels,
+    TimeSample,
+    TimeRepeat,
+    ResizeTo,
+    Through,
+    Fit,
+)
 TRANSFORMS_BY_KEY = kinds_by_key(TRANSFORMS)
 
 

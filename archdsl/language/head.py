@@ -10,19 +10,11 @@ from archdsl import ops
 from archdsl.blocks.base import Act, add_act
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
+from archdsl.language.heads_base import Head
+from archdsl.language.heads_roi import Roi
 from archdsl.language.keyed import keyed, kinds_by_key, unkeyed
 from archdsl.language.names import Name
 from archdsl.written import Count, Real, Written
-
-
-class Head(Written):
-    """Reads the ends of the pathways, in order, and gives named outputs."""
-
-    reads: tuple[Name, ...] | None = Field(None, description="pathways it reads; by default all that end")
-
-    def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        """Add ops that read `ends` (pathway -> value); give output name -> value."""
-        raise NotImplementedError(f"{type(self).__name__} has no build")
 
 
 HeadField = Annotated[
@@ -110,7 +102,7 @@ class Several(Head):
         return g.add(name, ops.Vector(), y) if vectors else y
 
 
-HEADS: tuple[type[Head], ...] = (Classifier, Several)
+HEADS: tuple[type[Head], ...] = (Classifier, Several, Roi)
 HEADS_BY_KEY = kinds_by_key(HEADS)
 
 

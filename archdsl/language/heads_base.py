@@ -1,0 +1,19 @@
+"""What every head has."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from archdsl.graph import Builder
+from archdsl.language.names import Name
+from archdsl.written import Written
+
+
+class Head(Written):
+    """Reads the ends of the pathways, in order, and gives named outputs."""
+
+    reads: tuple[Name, ...] | None = Field(None, description="pathways it reads; by default all that end")
+
+    def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
+        """Add ops that read `ends` (pathway -> value); give output name -> value."""
+        raise NotImplementedError(f"{type(self).__name__} has no build")

@@ -1,0 +1,41 @@
+"""Non-local networks (arXiv:1711.07971): blocks in which every position reads every other, put between others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from archdsl.blocks import Block, NonLocal
+from archdsl.errors import SpecError
+from archdsl.language import Arch, Stage
+from archdsl.rewrites.chosen import chosen_pathway
+
+
+def insert_nonlocal(
+    arch: Arch,
+    after: Mapping[str, Iterable[int]],
+    *,
+    block: NonLocal | None = None,
+    pathway: str | None = None,
+    name: str | None = None,
+) -> Arch:
+    """The arch with a non-local block after the blocks of each stage that `after` numbers from 0.
+
+    `pathway` may be left out where there is one only. Raises SpecError for a stage or a block that is not there.
+    """
+    key, own = chosen_pathway(arch, pathway)
+    stages = dict(own.stages)
+    for stage, indices in after.items():
+        stages[stage] = with_after(own.stage_named(stage), sorted(indices), block or NonLocal(), stage)
+    made: Arch = arch.but(name=name or arch.name, pathways={**arch.pathways, key: own.but(stages=stages)})
+    return made
+
+
+def with_after(stage: Stage, indices: list[int], block: Block, name: str) -> Stage:
+    """A stage with the block after each of those numbered."""
+    last = len(stage.blocks) - 1
+    if indices and not 0 <= indices[0] <= indices[-1] <= last:
+        raise SpecError(f"no such block in stage {name}", written=stage.written, got=str(indices), want=f"0 to {last}")
+    blocks: list[Block] = []
+    for i, one in enumerate(stage.blocks):
+        blocks += [one, block] if i in indices else [one]
+    return Stage(*blocks)
