@@ -3,6 +3,7 @@
 from archdsl.blocks.acoustic import AcousticBottleneck, CrossConv
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act, add_block
 from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, FeatureGate
+from archdsl.blocks.cell import Cell
 from archdsl.blocks.connected import Dropout, Flatten, FlattenSpace, Linear
 from archdsl.blocks.dense import DenseLayer, NormAct
 from archdsl.blocks.drawn import Drawing, Drawn, Step
@@ -61,6 +62,7 @@ BLOCKS: tuple[type[Block], ...] = (
     ChannelShuffle,
     FeatureGate,
     Fractal,
+    Cell,
     Gray,
     FrameDifference,
     Resize,

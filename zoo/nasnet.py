@@ -1,0 +1,62 @@
+"""NASNet-A (arXiv:1707.07012): cells found by search, each reading the outputs of the two cells before it.
+
+A normal cell keeps the map, a reduction cell halves it and doubles the width; the net is N normal cells, a reduction,
+three times over, behind two reductions as a stem. An edge brings the output of the cell before the one before. As
+TensorFlow's slim builds it (`N @ penultimate filters`), without auxiliary classifier and scheduled drop-path.
+"""
+
+from archdsl.blocks import Cell, Conv, Norm, NormAct
+from archdsl.language import Arch, Classifier, Clip, Edge, Fit, Model, Pathway, Stage
+
+NORM = Norm(eps=1e-3, momentum=3e-4)
+NORMAL = (
+    ("separable_5", "now", "separable_3", "before"),
+    ("separable_5", "before", "separable_3", "before"),
+    ("average_3", "now", "same", "before"),
+    ("average_3", "before", "average_3", "before"),
+    ("separable_3", "now", "same", "now"),
+)
+REDUCTION = (
+    ("separable_5", "now", "separable_7", "before"),
+    ("max_3", "now", "separable_7", "before"),
+    ("average_3", "now", "separable_5", "before"),
+    ("same", "1", "average_3", "0"),
+    ("separable_3", "0", "max_3", "now"),
+)
+"""Figure 4 of the paper, in the order of the code."""
+
+
+def normal(channels: int) -> Cell:
+    """A cell that keeps the map."""
+    return Cell(channels=channels, pairs=NORMAL, leave=("before", "0", "1", "2", "3", "4"), norm=NORM)
+
+
+def reduction(channels: int, carried: bool = True) -> Cell:
+    """A cell that halves the map."""
+    return Cell(channels=channels, pairs=REDUCTION, leave=("1", "2", "3", "4"), stride=2, carried=carried, norm=NORM)
+
+
+def nasnet_a(name: str, repeats: int = 4, penultimate: int = 1056, stem: int = 32, dropout: float = 0.5, pixels: int = 224) -> Arch:
+    """`repeats` normal cells at each of three widths; the last width is a sixth of the `penultimate` filters."""
+    width = penultimate // 24
+    cells = dict(stem_0=reduction(width // 4, carried=False), stem_1=reduction(width // 2))
+    for i in range(3):
+        if i:
+            cells[f"reduction_{i}"] = reduction(width << i)
+        cells |= {f"cell_{i * repeats + j}": normal(width << i) for j in range(repeats)}
+    conv = Conv(channels=stem, kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", norm=NORM, act="none")
+    stages = dict(stem=Stage(conv)) | {cell: Stage(block) for cell, block in cells.items()}
+    last = list(stages)[-1]
+    stages[last] = Stage(cells[last], NormAct(norm=Norm(kind="none"), act="relu"))
+    edges = [
+        Edge(source="main", target="main", after=two, into=one, transform=Fit(channels=cells[cell].channels, norm=NORM), name="skip")
+        for two, one, cell in zip(["stem", *cells], cells, list(cells)[1:])
+    ]
+    head = Classifier(classes=1000, dropout=dropout)
+    return Arch(name=name, clip=Clip(frames=1, size=pixels), pathways=dict(main=Pathway(stages=stages)), edges=edges, head=head)
+
+
+models = (
+    Model(name="nasnet_a_mobile", family=nasnet_a),
+    Model(name="nasnet_a_large", family=nasnet_a, parameters=dict(repeats=6, penultimate=4032, stem=96, pixels=331)),
+)
