@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from fractions import Fraction
+from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
@@ -294,3 +296,42 @@ def test_a_drawing_at_stage_level_loads_neither_torch_nor_wasmtime():
     ).replace("import archdsl;", "import archdsl, archdsl.report.drawing;")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class Markup(HTMLParser):
+    """Reads a page and remembers what it would load and what does not close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.loads += [found[key] for key in ("src", "href", "xlink:href") if key in found]
+        self.addresses += [found["data-address"]] if tag == "details" else []
+        if tag not in ("meta", "rect", "path", "circle"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("make", ARCHES)
+def test_the_page_is_whole_and_loads_nothing(make, tmp_path):
+    plan = plan_of(make())
+    write(plan, tmp_path / "x.html")
+    text = (tmp_path / "x.html").read_text(encoding="utf-8")
+    read = Markup()
+    read.feed(text)
+    assert (read.open, read.loads) == ([], [])
+    assert len(read.addresses) == len(set(read.addresses))
+    stages = {f"{name}.{stage}" for name, pathway in plan.arch.pathways.items() for stage in pathway.stages}
+    assert stages <= set(read.addresses)
+    facts = json.loads(text.partition('id="facts">')[2].partition("</script>")[0])
+    assert set(facts) >= {node.address for node in plan.nodes} | stages
+    assert "sees 1 frames" in facts[next(iter(plan.arch.clips))]

@@ -12,6 +12,7 @@ from archdsl.errors import SpecError
 from archdsl.report.drawing_dot import OpsDot, dot_of_parts, rendered
 from archdsl.report.drawing_lanes import svg
 from archdsl.report.drawing_read import LEVELS, parts
+from archdsl.report.page import page
 
 SUFFIXES = (".svg", ".dot", ".html", ".pdf", ".png")
 
@@ -38,6 +39,8 @@ def write(plan: Plan, path: str | Path, level: str = "stage") -> None:
             path.write_text(draw(plan, level), encoding="utf-8")
         case ".dot":
             path.write_text(to_dot(plan, level), encoding="utf-8")
+        case ".html":
+            path.write_text(page(plan, level), encoding="utf-8")
         case ".pdf" | ".png" as suffix:
             convert(draw(plan, level), path, suffix[1:])
         case suffix:
