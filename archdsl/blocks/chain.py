@@ -15,6 +15,9 @@ from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.written import Lines
 
+MOST = 10_000
+"""Repeats of one block; more is a slip of the finger."""
+
 
 def repeat(block: Block, times: int) -> tuple[Block, ...]:
     """The block `times` times; strides stay with the first."""
@@ -32,8 +35,8 @@ def blocks_of(item: Any) -> Iterator[Block]:
     if not isinstance(item, Mapping):
         raise SpecError("not a block", got=repr(item), want="{conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ...")
     times = item.get("repeat", 1)
-    if not isinstance(times, int) or isinstance(times, bool) or times < 1:
-        raise SpecError("a repeat that is not a whole number", got=repr(times), want="repeat: 1 or more")
+    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MOST:
+        raise SpecError("a repeat that is not a whole number", got=repr(times), want=f"repeat: 1 to {MOST}")
     rest: Any = {key: value for key, value in item.items() if key != "repeat"}
     if isinstance(item, Lines):
         rest = Lines(rest, item.written, item.keys_written)
@@ -91,7 +94,7 @@ Chain = Annotated[
     tuple[SerializeAsAny[Block], ...],
     BeforeValidator(chained),
     PlainSerializer(chain_shown),
-    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}),
+    WithJsonSchema({"x-archdsl": "Chain"}),
 ]
 """Blocks one after the other within a block; none of them leaves the map as it is."""
 

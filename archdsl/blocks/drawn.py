@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from archdsl.blocks.base import Block
-from archdsl.errors import SpecError, did_you_mean
+from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.graph import Builder
 from archdsl.ops import OPS, Op, key_of
 from archdsl.written import Lines, Written, spec_error
@@ -35,9 +35,12 @@ class Step(Written):
             raise SpecError("a step is one op and what it reads", got=", ".join(map(str, data)), want="{conv: {...}, reads: [input]}")
         (op,) = keys
         if op not in OPS_BY_KEY:
-            raise SpecError(f"no op {op!r}", got=str(op), want=", ".join(OPS_BY_KEY), fix=did_you_mean(str(op), OPS_BY_KEY))
+            raise SpecError(f"no op {op!r}", got=str(op), want=listed(OPS_BY_KEY), fix=did_you_mean(str(op), OPS_BY_KEY))
+        fields = {} if data[op] is None else data[op]
+        if not isinstance(fields, dict):
+            raise SpecError(f"{op} without field names", got=f"{fields!r}", want=f"{{{op}: {{field: value}}}}")
         reads = data.get("reads", ())
-        unfolded = {"op": op, "fields": dict(data[op] or {}), "reads": (reads,) if isinstance(reads, str) else reads}
+        unfolded = {"op": op, "fields": dict(fields), "reads": (reads,) if isinstance(reads, str) else reads}
         return Lines(unfolded, data.written, {}) if isinstance(data, Lines) else unfolded
 
 
@@ -59,7 +62,12 @@ class Drawn(Block):
         assert self.drawing, "the arch gives every drawn block its drawing"
         unknown = [name for name in self.values if name not in self.drawing.fields]
         if unknown:
-            raise SpecError(f"{self.name} has no field {unknown[0]!r}", got=unknown[0], want=", ".join(self.drawing.fields) or "no fields")
+            raise SpecError(
+                f"{self.name} has no field {unknown[0]!r}",
+                got=unknown[0],
+                want=listed(self.drawing.fields) or "no fields",
+                fix=did_you_mean(unknown[0], self.drawing.fields),
+            )
         values = {**self.drawing.fields, **self.values}
         for name, value in values.items():
             if value is None:
@@ -70,7 +78,10 @@ class Drawn(Block):
             for read in step.reads:
                 if read not in made:
                     raise SpecError(f"step {name} reads {read!r}, which is not before it", written=step.written, got=read, want=", ".join(made))
-            op = op_from(step, scope)
+            try:
+                op = op_from(step, scope)
+            except SpecError as error:
+                raise error.under(f"{g.path}.{name}").placed(written=step.written) from None
             made[name] = g.add(name, op, *(made[read] for read in step.reads or (last,)))
             last = name
         return made[last]
@@ -87,7 +98,7 @@ def op_from(step: Step, scope: dict[str, Any]) -> Op:
     try:
         return adapter(OPS_BY_KEY[step.op]).validate_python(fields)
     except ValidationError as error:
-        raise spec_error(error, Written, fields).placed(written=step.written) from None
+        raise spec_error(error, OPS_BY_KEY[step.op], fields) from None
 
 
 @lru_cache
@@ -119,7 +130,7 @@ def filled(value: Any, scope: dict[str, Any]) -> Any:
 
 def named(name: str, scope: dict[str, Any]) -> Any:
     if name not in scope:
-        raise SpecError(f"no parameter ${name}", got=f"${name}", want=", ".join(f"${known}" for known in scope), fix=did_you_mean(name, scope))
+        raise SpecError(f"no parameter ${name}", got=f"${name}", want=", ".join(f"${known}" for known in scope), fix=f"${near}" if (near := did_you_mean(name, scope)) else None)
     return scope[name]
 
 

@@ -52,7 +52,7 @@ def families() -> Iterator[tuple[str, Model]]:
 def record_of(found: tuple[str, Model]) -> dict[str, Any]:
     """A model of the zoo by name."""
     family, model = found
-    reference = model.reference
+    reference = catalog.reference_of(model)
     return {
         "name": model.name,
         "family": family,
@@ -71,8 +71,8 @@ def show(given: Namespace) -> int:
     if given.json:
         say(to_json(arch))
         return 0
-    if model.reference:
-        about = [f"{model.reference.title} ({model.reference.paper})", model.reference.where, *model.reference.notes]
+    if reference := catalog.reference_of(model):
+        about = [f"{reference.title} ({reference.paper})", reference.where, *reference.notes]
         say("\n".join(f"# {harmless(line)}" for text in about if text for line in text.splitlines()))
     say(to_yaml(arch))
     return 0

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from archdsl.blocks import Drawing, Drawn
 from archdsl.blocks.branches import nested
-from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.language.clip import Clip
 from archdsl.language.edge import Edge, Through
 from archdsl.language.head import Classifier, Head, HeadField, Roi, Several
@@ -86,7 +86,8 @@ class Arch(Written):
                 if source not in self.pathways:
                     faults.append(unknown("after", source, self.pathways, at, pathway.written))
                 elif stage and stage not in self.pathways[source].stages:
-                    faults.append(unknown("after", stage, self.pathways[source].stages, at, pathway.written))
+                    known = self.pathways[source].stages
+                    faults.append(unknown("after", stage, known, at, pathway.written, of=f" in pathway {source}"))
             elif pathway.clip is None and len(self.clips) > 1:
                 faults.append(
                     Fault(
@@ -176,7 +177,7 @@ def unknown(field: str, name: str, known: Any, at: str, written: str | None, of:
         at=f"{at}.{field}",
         written=written,
         got=name,
-        want=", ".join(known),
+        want=listed(known),
         fix=did_you_mean(name, known),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from archdsl.catalog import reference_of
 from archdsl.compiler import CONVENTIONS, Plan, compile
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Claim, Model
@@ -52,7 +53,8 @@ class Reported:
 
 def reported(model: Model) -> tuple[Reported, ...]:
     """Every claim about a model, recounted at the input it was made for."""
-    claims = model.reference.claims if model.reference else ()
+    reference = reference_of(model)
+    claims = reference.claims if reference else ()
     plans: dict[str, Plan] = {}
     found = []
     for claim in claims:
@@ -143,12 +145,7 @@ def count_cells(count: Count, shown: tuple[str, ...]) -> tuple[str, ...]:
     """The cells of one network. With views, costs stand as papers print them: 36.10G × 30."""
     factor = "".join(f" × {n}" for n in (count.batch, count.views) if n > 1)
     costs = [f"{short(count.plan.count(name))}{factor}" if factor else whole(count.plan.count(name)) for name in shown]
-    claims = {
-        found.claim.figure: found.claim.value
-        for found in count.reported
-        if found.claim.figure in ("params", "macs", "flops", "fvcore", "ptv-zoo")
-    }
-    published = ", ".join(f"{figure} {value}" for figure, value in claims.items())
+    published = ", ".join(published_here(count))
     return (
         count.plan.name,
         shapes_text(count.plan.inputs),
@@ -157,6 +154,16 @@ def count_cells(count: Count, shown: tuple[str, ...]) -> tuple[str, ...]:
         *costs,
         published,
     )
+
+
+def published_here(count: Count) -> dict[str, None]:
+    """Published costs at just this input, and published params, as printed."""
+    found = [
+        f"{one.claim.figure} {one.claim.value}"
+        for one in count.reported
+        if one.claim.figure == "params" or (one.claim.figure in CONVENTIONS and one.inputs == count.plan.inputs)
+    ]
+    return dict.fromkeys(found)
 
 
 MEANING = {

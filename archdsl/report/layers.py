@@ -14,23 +14,9 @@ from archdsl.ops import Op, Shape, key_of
 from archdsl.report.figures import area, number, triple
 from archdsl.report.sheet import Bracket
 
-QUIET = (
-    ops.BatchNorm,
-    ops.GroupNorm,
-    ops.LayerNorm,
-    ops.Relu,
-    ops.LeakyRelu,
-    ops.Silu,
-    ops.Sigmoid,
-    ops.Tanh,
-    ops.Hardswish,
-    ops.Gelu,
-    ops.Add,
-    ops.Mul,
-    ops.Vector,
-    ops.Source,
-)
-"""Ops that a paper's table leaves unsaid."""
+QUIET = ("archdsl.ops.norm", "archdsl.ops.pointwise")
+"""Ops of these modules are left unsaid in a paper's table, but for dropout."""
+UNSAID = (ops.Add, ops.Mul, ops.Vector, ops.Source)
 
 
 def op_text(op: Op, x: Shape | None = None) -> str:
@@ -46,8 +32,10 @@ def op_text(op: Op, x: Shape | None = None) -> str:
         case ops.MaxPool() | ops.AvgPool():
             kernel = op.window(x) if x else op.kernel
             return f"{area(*kernel)} {'max' if isinstance(op, ops.MaxPool) else 'average'} pool"
-        case ops.AdaptiveAvgPool(size=(1, 1, 1)):
-            return f"global {'max' if isinstance(op, ops.AdaptiveMaxPool) else 'average'} pool"
+        case ops.AdaptiveAvgPool():
+            kind = "max" if isinstance(op, ops.AdaptiveMaxPool) else "average"
+            t, h, w = (m or axis for m, axis in zip(op.size, "thw"))
+            return f"global {kind} pool" if op.size == (1, 1, 1) else f"{kind} pool to {t}×{h}×{w}"
         case ops.Linear():
             return f"fc, {op.out_features}"
         case ops.Dropout():
@@ -90,14 +78,14 @@ def op_in_full(op: Op, x: Shape | None) -> str:
 
 def said(node: Node) -> bool:
     """Whether a table of stages tells of the op: not a norm, an activation, or the projection of a shortcut."""
-    return not isinstance(node.op, QUIET) and not node.address.rpartition(".")[2].startswith("shortcut")
+    quiet = type(node.op).__module__ in QUIET and not isinstance(node.op, ops.Dropout)
+    shortcut = node.address.rpartition(".")[2].startswith("shortcut")
+    return not (quiet or shortcut or isinstance(node.op, UNSAID))
 
 
 def block_lines(plan: Plan, nodes: list[Node]) -> tuple[tuple[str, ...], str]:
     """The lines of a block's ops, and its stride as text or nothing."""
     lines = [op_text(node.op, plan.graph.shapes[node.reads[0]] if node.reads else None) for node in nodes if said(node)]
-    if not lines:
-        lines = [key_of(type(node.op)).replace("_", " ") for node in nodes]
     strided = any(prod(getattr(node.op, "stride", (1,))) > 1 for node in nodes)
     if not strided:
         return tuple(lines), ""
@@ -107,15 +95,21 @@ def block_lines(plan: Plan, nodes: list[Node]) -> tuple[tuple[str, ...], str]:
 
 
 def stage_lines(plan: Plan, blocks: Iterable[list[Node]]) -> tuple[str | Bracket, ...]:
-    """Blocks in order: equal neighbours are folded, a stride is told on a line of its own."""
+    """Blocks in order: equal neighbours are folded, a stride is told on a line of its own.
+
+    Norms and activations are told only where there is nothing else.
+    """
+    blocks = list(blocks)
     folded: list[tuple[Bracket, str]] = []
     for nodes in blocks:
         lines, stride = block_lines(plan, nodes)
         if folded and folded[-1][0].lines == lines and not stride:
             (_, times), first_stride = folded.pop()
             folded.append((Bracket(lines, times + 1), first_stride))
-        else:
+        elif lines:
             folded.append((Bracket(lines), stride))
+    if not folded:
+        return tuple(key_of(type(node.op)).replace("_", " ") for nodes in blocks for node in nodes)
     cell: list[str | Bracket] = []
     for bracket, stride in folded:
         cell += [bracket, stride] if stride else [bracket]

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from archdsl.blocks import BLOCKS
+from archdsl.blocks.chain import MOST
 from archdsl.blocks.drawn import OPS_BY_KEY
 from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
 from archdsl.ops import Op, key_of
@@ -24,7 +25,9 @@ def schema() -> Schema:
     arch = model_schema(Arch, defs)
     reference = model_schema(Reference, defs)
     defs |= {
-        "Stage": stage_schema(defs),
+        "Block": block_schema(defs),
+        "Stage": {"description": "blocks in order", **one_or_list("Block", least=1)},
+        "Chain": one_or_list("Block"),
         "Transforms": one_or_list("Transform"),
         "Transform": keyed_schema({key_of(kind): model_schema(kind, defs) for kind in TRANSFORMS}),
         "Head": keyed_schema({key_of(kind): model_schema(kind, defs) for kind in HEADS}),
@@ -90,19 +93,25 @@ def or_nothing(fields_schema: Schema) -> Schema:
     return fields_schema if fields_schema.get("required") else fields_schema | {"type": ["object", "null"]}
 
 
-def one_or_list(name: str) -> Schema:
+def one_or_list(name: str, least: int = 0) -> Schema:
     """One thing, or a list of them."""
     ref = {"$ref": f"#/$defs/{name}"}
-    return {"if": {"type": "array"}, "then": {"type": "array", "items": ref}, "else": ref}
+    return {"if": {"type": "array"}, "then": {"type": "array", "items": ref, "minItems": least}, "else": ref}
 
 
-def stage_schema(defs: Schema) -> Schema:
-    """A block with maybe `repeat`, or a list of such. Names that are not built in are blocks drawn under `blocks`."""
-    block = {
+def block_schema(defs: Schema) -> Schema:
+    """A block with maybe `repeat`. Names that are not built in are blocks drawn under `blocks`."""
+    kinds = {key_of(kind): model_schema(kind, defs) for kind in BLOCKS}
+    mapping = {
         "type": "object",
         "properties": {
-            **{key_of(kind): or_nothing(model_schema(kind, defs)) for kind in BLOCKS},
-            "repeat": {"type": "integer", "minimum": 1, "description": "how many times; strides stay with the first"},
+            **{key: or_nothing(inner) for key, inner in kinds.items()},
+            "repeat": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MOST,
+                "description": "how many times; strides stay with the first",
+            },
         },
         "additionalProperties": {
             "type": ["object", "null"],
@@ -115,10 +124,8 @@ def stage_schema(defs: Schema) -> Schema:
         "then": {"minProperties": 2},
         "else": {"maxProperties": 1},
     }
-    defs["Block"] = block
-    stage = one_or_list("Block")
-    stage["then"]["minItems"] = 1
-    return {"description": "blocks in order", **stage}
+    free = [key for key, inner in kinds.items() if not inner.get("required")]
+    return {"if": {"type": "string"}, "then": {"enum": free}, "else": mapping}
 
 
 def step_schema() -> Schema:

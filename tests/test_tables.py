@@ -1,0 +1,207 @@
+"""Tables: what they say of a network, and that every format escapes what it prints."""
+
+from __future__ import annotations
+
+import csv
+import html.parser
+import io
+import json
+import re
+from fractions import Fraction
+
+import pytest
+
+import archdsl
+from archdsl.errors import SpecError
+from archdsl.report.figures import percent, runs, shape_text, short, signed, span_text
+from archdsl.report.formats import FORMATS, cell_text, written
+from archdsl.report.parts import LEVELS, parts_of
+from archdsl.report.sheet import Bracket, Column, Row, Table
+from archdsl.report.tables import table_of
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    r"\input{/etc/passwd}",
+    "a|b",
+    '"];',
+    "=1+1\x1b[2J",
+    "100% & $x_1^2 #~",
+    "[a](b)*_c_*",
+)
+
+
+@pytest.fixture(scope="module")
+def plan() -> archdsl.Plan:
+    return archdsl.compile(archdsl.load("slowfast_4x16_r50"))
+
+
+def test_a_stage_reads_as_in_the_paper(plan: archdsl.Plan) -> None:
+    """arXiv:1812.03982, Table 1."""
+    by_address = {part.address: part for part in parts_of(plan)}
+    assert by_address["slow.res4"].layers == (Bracket(("3×1², 256", "1×3², 256", "1×1², 1024"), 6), "stride 1, 2²")
+    assert by_address["fast.res2"].layers == (Bracket(("3×1², 8", "1×3², 8", "1×1², 32"), 3),)
+    assert by_address["slow.stem"].layers == (
+        Bracket(("1×7², 64",)),
+        "stride 1, 2²",
+        Bracket(("1×3² max pool",)),
+        "stride 1, 2²",
+    )
+    assert by_address["fast.frames"].layers == ("stride 2, 1²",)
+    assert by_address["edges.res3.fast_to_slow"].layers == ("5×1², 128", "stride 8, 1²", "concat into slow")
+    assert by_address["head"].layers == ("4×7² average pool", "32×7² average pool", "concat", "dropout 0.5", "fc, 400")
+
+
+def test_blocks_that_differ_are_not_folded() -> None:
+    """SlowFast R101 keeps temporal kernels in the first 6 of 23 blocks."""
+    plan = archdsl.compile(archdsl.load("slowfast_8x8_r101"))
+    (res4,) = (part for part in parts_of(plan) if part.address == "slow.res4")
+    assert [(b.lines[0], b.times) for b in res4.layers if isinstance(b, Bracket)] == [
+        ("3×1², 256", 6),
+        ("1×1², 256", 17),
+    ]
+
+
+def test_a_stage_of_norms_and_activations_alone_still_says_something() -> None:
+    """DenseNet's transitions leave out norm and activation; its last stage has nothing else."""
+    by_address = {part.address: part for part in parts_of(archdsl.compile(archdsl.load("densenet121")))}
+    transition = by_address["rgb.transition1"].layers
+    assert transition == (Bracket(("1×1², 128",)), Bracket(("1×2² average pool",)), "stride 1, 2²")
+    assert by_address["rgb.norm5"].layers == ("batch norm", "relu")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_costs_of_all_parts_sum_to_the_plans(plan: archdsl.Plan, level: str) -> None:
+    found = parts_of(plan, level)
+    assert sum(part.cost.params for part in found) == plan.params
+    assert sum(part.cost.macs for part in found) == plan.macs
+    assert len({part.address for part in found}) == len(found)
+
+
+def test_span_in_frames_and_seconds(plan: archdsl.Plan) -> None:
+    """Fast: stem 5 at step 2 sees 9 frames, each of 3 blocks with kernel 3 adds 4: 21 frames, 0.7 s at 30 fps."""
+    records = {record["address"]: record for record in table_of(plan).records}
+    assert records["fast.stem"]["span_frames"] == 9
+    assert records["fast.res2"]["span_frames"] == 21
+    assert records["fast.res2"]["span_seconds"] == pytest.approx(0.7)
+    assert records["slow.res2"]["span_frames"] == 17  # through the lateral: 9 frames and 4 more steps of 2
+
+
+def test_seconds_need_a_frame_rate() -> None:
+    arch = archdsl.load("slowfast_tiny")
+    clip = archdsl.Clip(frames=16, size=64)
+    records = table_of(archdsl.compile(arch.but(clips={"clip": clip}))).records
+    assert {record["span_seconds"] for record in records} == {None}
+
+
+def test_text_has_a_column_for_each_pathway_and_a_row_for_each_lateral(plan: archdsl.Plan) -> None:
+    text = archdsl.table(plan)
+    heading = next(line for line in text.splitlines() if "stage" in line)
+    assert heading.split()[:3] == ["stage", "slow", "fast"]
+    assert text.count("fast → slow") == 4
+    assert "27,638,665,216 macs" in text
+    assert "\x1b" not in text
+
+
+def test_json_is_exact(plan: archdsl.Plan) -> None:
+    records = json.loads(archdsl.table(plan, format="json"))
+    assert sum(record["macs"] for record in records) == 27_638_665_216
+    assert sum(record["share"] for record in records) == pytest.approx(1)
+    assert next(r for r in records if r["address"] == "slow.res5")["output"] == [2048, 4, 7, 7]
+
+
+def test_csv_reads_back(plan: archdsl.Plan) -> None:
+    rows = list(csv.DictReader(io.StringIO(archdsl.table(plan, "block", "csv"))))
+    assert sum(int(row["params"]) for row in rows) == 34_480_216
+    assert next(r for r in rows if r["address"] == "fast.res2.0")["output"] == "32x32x56x56"
+
+
+def test_unknown_levels_and_formats_are_told(plan: archdsl.Plan) -> None:
+    with pytest.raises(SpecError, match="no level 'blok'") as found:
+        archdsl.table(plan, level="blok")
+    assert found.value.faults[0].fix == "block"
+    with pytest.raises(SpecError, match="no format 'markdown'"):
+        archdsl.table(plan, format="markdown")
+
+
+@pytest.mark.parametrize("name", ["slowfast_4x16_r50_bidirectional", "slowfast_4x16_r50_flow", "slowfast_tiny"])
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_level_has_every_format(name: str, level: str, form: str) -> None:
+    plan = archdsl.compile(archdsl.load(name))
+    assert archdsl.table(plan, level, form).strip()
+
+
+def hostile_table() -> Table:
+    rows = tuple(Row((text, (Bracket((text, "b"), 2), text))) for text in HOSTILE)
+    return Table(
+        HOSTILE[0], (Column(HOSTILE[0]), Column("x")), rows, tuple({"cell": text} for text in HOSTILE), HOSTILE[1]
+    )
+
+
+class Tags(html.parser.HTMLParser):
+    """Collects tag names and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_html_escapes() -> None:
+    reader = Tags()
+    reader.feed(written(hostile_table(), "html"))
+    assert "script" not in reader.tags
+    assert "<script>alert(1)</script>" in reader.text
+
+
+def test_latex_escapes() -> None:
+    text = written(hostile_table(), "latex")
+    assert r"\input" not in text
+    assert r"\textbackslash{}input\{/etc/passwd\}" in text
+    assert r"100\% \& \$x\_1\textasciicircum{}2 \#\textasciitilde{}" in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}")
+
+
+def test_latex_is_ascii(plan: archdsl.Plan) -> None:
+    """A plain article has no glyphs for arrows, multiplication signs and superscripts."""
+    assert archdsl.table(plan, format="latex").isascii()
+
+
+def test_markdown_escapes() -> None:
+    text = written(hostile_table(), "md")
+    row = next(line for line in text.splitlines() if "a\\|b" in line)
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3  # the table's own
+    assert "<script>" not in text
+    assert r"\[a\](b)\*\_c\_\*" in text
+
+
+@pytest.mark.parametrize("form", ["text", "md", "html", "latex"])
+def test_a_terminal_is_not_obeyed(form: str) -> None:
+    assert "\x1b" not in written(hostile_table(), form)
+
+
+def test_brackets_over_lines() -> None:
+    assert cell_text((Bracket(("a", "bb", "c"), 3), "stride 1, 2²")) == "⎡a ⎤\n⎢bb⎥ ×3\n⎣c ⎦\nstride 1, 2²"
+    assert cell_text((Bracket(("a",), 2),)) == "a ×2"
+
+
+def test_figures_by_hand() -> None:
+    assert [short(n) for n in (0, 999, 1000, 34_480_216, 213_000_000_000, 10**20)] == [
+        "0",
+        "999",
+        "1.00K",
+        "34.48M",
+        "213.0G",
+        "100000000T",
+    ]
+    assert (signed(-1500), signed(0), signed(2)) == ("-1.50K", "0", "+2")
+    assert (percent(1, 8), percent(0, 0)) == ("12.5%", "-")
+    assert runs((1, 2, 3, 5, 8, 9)) == "1-3, 5, 8-9"
+    assert (shape_text((3, 4, 8, 8)), shape_text((3, 4, 8, 9)), shape_text((400,))) == ("3×4×8²", "3×4×8×9", "400")
+    assert (span_text(Fraction(17), Fraction(1, 30)), span_text(Fraction(17), Fraction(0))) == ("17 (0.57 s)", "17")
