@@ -6,7 +6,7 @@ the paper and VMZ choose it for each convolution (`_vmz`), torchvision once for 
 a stage narrower. PyTorchVideo's R(2+1)D-50 is another net: bottlenecks, time before space, no widening between.
 """
 
-from archdsl.blocks import Basic, Bottleneck, Conv
+from archdsl.blocks import Bottleneck, Conv
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, change
 from archdsl.rewrites import factorize
 from archdsl.zoo import resnet
@@ -27,7 +27,7 @@ def r3d(name: str, depth: int = 18, frames: int = 16, kernel_t: tuple[int, ...] 
 
 
 def r2plus1d(name: str, depth: int = 18, frames: int = 16, middle_from: str = "block") -> Arch:
-    """R3D factorised. 45 channels lie between the stem's factors, where the rule for the other kernels would give 83."""
+    """R3D factorised. 45 channels lie between the stem's factors, where the rule of other kernels gives 83."""
     arch = factorize(r3d(name, depth, frames), middle_from=middle_from)
     return change(arch, "pathways.rgb.stages.stem.middle", 45)
 

@@ -15,14 +15,16 @@ from archdsl.written import Count, Sizes
 
 
 class ExpandedBottleneck(Bottleneck):
-    """1x1x1 to `inner`, a depthwise kernel, norm, gate, swish, 1x1x1 to `channels`.  (c, t, h, w) -> (channels, t', h', w')
+    """1x1x1 to `inner`, a depthwise kernel, gate, swish, 1x1x1 to `channels`.  (c, t, h, w) -> (channels, t', h', w')
 
     PyTorchVideo leaves a shortcut that only strides without a norm (`bare_stride`); PySlowFast does not.
     """
 
     kernel: Sizes = Field((3, 3, 3), description="middle window (t, h, w)")
     groups: Count | Literal["depthwise"] = Field("depthwise", description="channel groups of the middle kernel")
-    middle_se: SqueezeExcite | None = Field(None, description="squeeze and excitation between the middle norm and its activation")
+    middle_se: SqueezeExcite | None = Field(
+        None, description="squeeze and excitation between the middle norm and its activation"
+    )
     middle_act: Act = Field("silu", description="activation after the middle kernel")
     bare_stride: bool = Field(False, description="no norm on a shortcut that strides and keeps its channels")
 

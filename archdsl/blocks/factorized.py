@@ -40,7 +40,9 @@ class TwoPlusOne(Block):
     """1 x k x k, norm, activation, k x 1 x 1, norm, activation.  (c, t, h, w) -> (channels, t', h', w')"""
 
     channels: Width = Field(description="output channels")
-    middle: Width | None = Field(None, description="channels between the factors; by default as many weights as the full kernel")
+    middle: Width | None = Field(
+        None, description="channels between the factors; by default as many weights as the full kernel"
+    )
     kernel: Sizes = Field((3, 3, 3), description="window (t, h, w) of the full kernel")
     stride: Sizes = Field((1, 1, 1), description="stride (t, h, w); each factor strides along its own axes")
     order: Order = Field("space_first", description="space_first or time_first")
@@ -48,7 +50,9 @@ class TwoPlusOne(Block):
     act: Act = Field("relu", description="activation")
 
     def build(self, g: Builder, x: str) -> str:
-        conv = ops.Conv(out_channels=self.channels, kernel=self.kernel, stride=self.stride, bias=self.norm.kind == "none")
+        conv = ops.Conv(
+            out_channels=self.channels, kernel=self.kernel, stride=self.stride, bias=self.norm.kind == "none"
+        )
         middle = self.middle or equal_width(self.kernel, g.shape(x).c, self.channels)
         y = add_factored(g, "conv", conv, x, middle, self.order, self.norm, self.act)
         return add_act(g, "act", self.act, self.norm.add(g, "norm", y))
@@ -65,7 +69,9 @@ class FactorizedBasic(Basic):
 
     def build(self, g: Builder, x: str) -> str:
         if self.groups != 1:
-            raise SpecError("factors of unequal widths cannot be grouped", got=f"groups: {self.groups}", want="groups: 1")
+            raise SpecError(
+                "factors of unequal widths cannot be grouped", got=f"groups: {self.groups}", want="groups: 1"
+            )
         kernel, d = (self.kernel_t, 3, 3), (1, self.dilation, self.dilation)
         stride = (self.stride_t, self.stride, self.stride)
         first = equal_width(kernel, g.shape(x).c, self.channels)
@@ -82,7 +88,8 @@ class FactorizedBottleneck(Bottleneck):
 
     kernel: Sizes = Field((3, 3, 3), description="middle window (t, h, w) of the full kernel")
     middle_from: Literal["conv", "output"] = Field(
-        "conv", description="width between the factors: conv, as many weights as the full kernel, or output, what they write"
+        "conv",
+        description="width between the factors: conv, as many weights as the full kernel, or output, what they write",
     )
     order: Order = Field("space_first", description="space_first or time_first")
 

@@ -43,7 +43,9 @@ def factorized(block: Block, middle_from: str, order: Order) -> Block:
 def ungrouped(block: Basic | Conv) -> None:
     """Factors of unequal widths have no groups to keep."""
     if block.groups != 1:
-        raise SpecError("groups in a block to be factorised", written=block.written, got=f"groups: {block.groups}", want="groups: 1")
+        raise SpecError(
+            "groups in a block to be factorised", written=block.written, got=f"groups: {block.groups}", want="groups: 1"
+        )
 
 
 def made(kind: type[Block], block: Block, **fields: Any) -> Block:

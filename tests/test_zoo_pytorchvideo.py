@@ -1,0 +1,111 @@
+"""With equal weights, the same numbers as PyTorchVideo's nets. Needs `pip install --no-deps pytorchvideo==0.1.5`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archdsl
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # pytorchvideo is older than this torch
+STUBS = ("torchvision", "torchvision.ops", "torchvision.transforms")
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Modules of pytorchvideo.models. torchvision, which they import and do not call here, is an empty stand-in."""
+    pytest.importorskip("pytorchvideo", reason="pip install --no-deps pytorchvideo==0.1.5")
+    for name in STUBS:
+        module = ModuleType(name)
+        module.__dict__.update(__spec__=ModuleSpec(name, None), __path__=[], RoIAlign=object)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(sys.modules["torchvision"], "ops", sys.modules["torchvision.ops"], raising=False)
+    monkeypatch.setattr(sys.modules["torchvision"], "transforms", sys.modules["torchvision.transforms"], raising=False)
+    return lambda name: __import__(f"pytorchvideo.models.{name}", fromlist=["models"])
+
+
+def weighted(network: nn.Module, clip: Tensor) -> list[nn.Module]:
+    """Modules that have weights, in the order in which they run; a shortcut after the rest of its block."""
+    ran: list[tuple[str, nn.Module]] = []
+    inner = [(k, m) for k, m in network.named_modules() if not list(m.children()) and list(m.parameters())]
+    hooks = [m.register_forward_hook(lambda m, i, o, k=k: ran.append((k, m))) for k, m in inner]  # type: ignore[misc]
+    with torch.no_grad():
+        network(clip)
+    for hook in hooks:
+        hook.remove()
+    done: list[nn.Module] = []
+    held: list[tuple[str, nn.Module]] = []
+    for name, module in ran:
+        block, is_shortcut, _ = name.partition(".branch1")
+        if is_shortcut:
+            held.append((f"{block}.", module))
+            continue
+        while held and not name.startswith(held[0][0]):
+            done.append(held.pop(0)[1])
+        done.append(module)
+    return done + [module for _, module in held]
+
+
+def scatter(network: nn.Module) -> None:
+    """Norms that do something, so that a missing one shows."""
+    for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm3d)):
+        for value in (norm.weight, norm.running_var):
+            nn.init.uniform_(value, 0.5, 1.5)
+        for value in (norm.bias, norm.running_mean):
+            nn.init.normal_(value, std=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "make", "options", "frames", "every", "size"),
+    [
+        (
+            "x3d_xs_ptv",
+            "x3d",
+            "create_x3d",
+            dict(input_clip_length=4, input_crop_size=160, head_activation=None),
+            4,
+            12,
+            182,
+        ),
+        ("ircsn_r101", "csn", "create_csn", dict(model_depth=101, stem_pool=nn.MaxPool3d), 8, 2, 224),
+        (
+            "r2plus1d_16x4_r50",
+            "r2plus1d",
+            "create_r2plus1d",
+            dict(head_pool_kernel_size=(2, 7, 7), head_activation=None),
+            8,
+            4,
+            256,
+        ),
+    ],
+)
+def test_outputs_equal(
+    models: Callable[[str], Any],
+    name: str,
+    module: str,
+    make: str,
+    options: dict[str, Any],
+    frames: int,
+    every: int,
+    size: int,
+) -> None:
+    torch.manual_seed(0)
+    theirs = getattr(models(module), make)(**options).eval()
+    ours = archdsl.build(archdsl.load(name, frames=frames * every, size=size)).eval()
+    scatter(theirs)
+    clip = torch.randn(1, 3, frames * every, size, size)
+    taken = clip[:, :, ::every].contiguous()
+    pairs = list(zip(weighted(theirs, taken), weighted(ours, clip), strict=True))
+    for theirs_part, ours_part in pairs:
+        values = zip(ours_part.state_dict().items(), theirs_part.state_dict().values(), strict=True)
+        ours_part.load_state_dict({key: value.reshape(mine.shape) for (key, mine), value in values})
+    with torch.no_grad():
+        want, got = theirs(taken), ours(clip)
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5 * float(want.abs().max()))
