@@ -6,12 +6,13 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from archdsl.errors import SpecError, did_you_mean
+from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.language import Arch, Card, Model, Reference, change
 from archdsl.language.keyed import fields_of
 from archdsl.written import Lines, read
@@ -144,7 +145,8 @@ def broken_file(path: Path, error: Exception) -> SpecError:
     """What went wrong in a person's Python file, with its line."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 1
-    return SpecError(f"{type(error).__name__} in a spec file", written=f"{path.name}:{line}", got=str(error))
+    got = error.msg if isinstance(error, SyntaxError) else str(error)
+    return SpecError(f"{type(error).__name__} in a spec file", written=f"{path.name}:{line}", got=got)
 
 
 def model_of_data(path: Path, above: tuple[Path, ...]) -> Model:
@@ -172,12 +174,15 @@ def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
         arch = change(arch, "name", data["name"])
     if "blocks" in data:
         arch = arch.but(blocks={**arch.blocks, **data["blocks"]})
+    faults: list[Fault] = []
     for key, value in changes.items():
         try:
             arch = change(arch, key, value)
         except SpecError as error:
             line = changes.keys_written.get(key) if isinstance(changes, Lines) else None
-            raise SpecError(fault.__class__(**{**vars(fault), "written": line or fault.written}) for fault in error.faults) from None
+            faults += [replace(fault, written=line or fault.written) for fault in error.faults]
+    if faults:
+        raise SpecError(faults)
     return arch
 
 
@@ -192,7 +197,10 @@ def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Arch:
             raise error.placed("extends", line) from None
     other = path.parent / base
     if other.resolve() in above:
-        raise SpecError("files that extend each other", at="extends", written=line, got=" -> ".join(p.name for p in (*above, other)))
+        ring = " -> ".join(p.name for p in (*above, other))
+        raise SpecError("files that extend each other", at="extends", written=line, got=ring, want="a last file that extends nothing")
+    if not other.is_file():
+        raise SpecError(f"cannot read {base}", at="extends", written=line, got="no such file")
     return model_of_data(other, above).arch()
 
 

@@ -25,6 +25,10 @@ class Fault:
         """The same fault with an address and a line, where it had none."""
         return replace(self, at=self.at or at, written=self.written or written)
 
+    def under(self, at: str | None) -> Fault:
+        """The same fault, its address continued upwards."""
+        return replace(self, at=".".join(filter(None, (at, self.at))) or None)
+
 
 class SpecError(ValueError):
     """A person wrote something that cannot be. Carries every fault found, in the order of the spec.
@@ -52,6 +56,20 @@ class SpecError(ValueError):
     def placed(self, at: str | None = None, written: str | None = None) -> SpecError:
         """The same error, its faults given an address and a line where they had none."""
         return SpecError(fault.placed(at, written) for fault in self.faults)
+
+    def under(self, at: str | None) -> SpecError:
+        """The same error, its faults' addresses continued upwards."""
+        return SpecError(fault.under(at) for fault in self.faults)
+
+
+SHOWN = 20
+"""Names listed in an error; a longer list helps nobody."""
+
+
+def listed(known: Iterable[str]) -> str:
+    """Names for the `want` of an error, or where many are listed."""
+    names = list(known)
+    return ", ".join(names) if len(names) <= SHOWN else "a name in `archdsl schema`"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -38,9 +38,9 @@ class Reader:
             raise SpecError("a file that unfolds without end", written=self.line(node), want=f"at most {MOST_VALUES} values, {DEEPEST} deep")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, depth)
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
             return [self.value(item, depth + 1) for item in node.value]
-        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.startswith("tag:yaml.org,2002:python"):
+        if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith("tag:yaml.org,2002:") or node.tag.startswith("tag:yaml.org,2002:python"):
             raise SpecError("a value with a tag", written=self.line(node), got=node.tag, want="plain text, numbers, true, false, null")
         try:
             return self.loader.construct_object(node)
@@ -49,7 +49,8 @@ class Reader:
 
     def mapping(self, node: yaml.MappingNode, depth: int) -> Lines:
         """A mapping; a key twice is an error."""
-        data, keys = {}, {}
+        data: dict[str, Any] = {}
+        keys: dict[str, str] = {}
         if not node.tag.endswith(":map"):
             raise SpecError("a value with a tag", written=self.line(node), got=node.tag, want="plain mappings")
         for key_node, value_node in node.value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -23,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.errors import Fault, SpecError, did_you_mean, listed
 
 OURS = (str(Path(__file__).parent), str(Path(pydantic.__file__).parent))
 SHELF = str(Path(__file__).parent / "_shelf")
@@ -52,6 +53,9 @@ class Written(BaseModel):
         except ValidationError as error:
             raise spec_error(error, type(self), data).placed(written=line_outside()) from None
         self._written = line_outside()
+
+    # pydantic then fills nested models without calling __init__, so that their faults keep the lines of the file
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @model_validator(mode="wrap")
     @classmethod
@@ -105,36 +109,81 @@ def read(kind: type[W], data: Any) -> W:
         raise spec_error(error, kind, data) from None
 
 
-def spec_error(error: ValidationError, kind: type[BaseModel], data: Any) -> SpecError:
+def spec_error(error: ValidationError, kind: type[Any], data: Any) -> SpecError:
     """Pydantic's findings in our words, with the line of the value when the data remembers it."""
-    return SpecError(fault for found in error.errors() for fault in faults_of(found, kind, data))
+    faults: dict[Any, Fault] = {}
+    for fault in (fault for found in error.errors() for fault in faults_of(found, kind, data)):
+        # pydantic tells each choice of a union apart
+        same = (fault.what, fault.at, fault.got) if fault.what.startswith("wrong value") else fault
+        wants = dict.fromkeys(filter(None, (faults.get(same, fault).want, fault.want)))
+        faults[same] = dataclasses.replace(fault, want=" or ".join(wants) or None)
+    mended = {(fault.at or "").removesuffix(fault.got.partition(":")[0]) + fault.fix for fault in faults.values() if fault.fix and fault.got}
+    return SpecError(fault for fault in faults.values() if not (fault.what.startswith("missing field") and fault.at in mended))
 
 
-def faults_of(found: Any, kind: type[BaseModel], data: Any) -> Iterator[Fault]:
+def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
     """One pydantic finding as faults: ours are unpacked, pydantic's are reworded."""
-    loc = [str(part) for part in found["loc"] if not str(part).startswith(("function-", "tuple["))]
+    loc = [str(part) for part in found["loc"] if not str(part).startswith(("function-", "tuple[", "literal[", "constrained-"))]
     at = ".".join(loc) or None
     line = line_of(data, loc)
     inner = found.get("ctx", {}).get("error")
     if isinstance(inner, SpecError):
         for fault in inner.faults:
-            yield Fault(**{**vars(fault), "at": ".".join(filter(None, (at, fault.at))) or None}).placed(None, line)
+            yield fault.under(at).placed(None, line)
         return
     got = f"{found['input']!r}"
     got = got if len(got) <= 80 else got[:77] + "..."
     match found["type"]:
-        case "extra_forbidden":
-            near = did_you_mean(loc[-1], fields_at(kind, loc[:-1]))
-            yield Fault(what=f"unknown field {loc[-1]!r}", at=at, written=line, got=f"{loc[-1]}: {got}", want="a field of the language", fix=near)
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            known = fields_at(kind, loc[:-1])
+            near = did_you_mean(loc[-1], known)
+            yield Fault(what=f"unknown field {loc[-1]!r}", at=at, written=line, got=f"{loc[-1]}: {got}", want=listed(known), fix=near)
         case "missing":
+            if loc[-1].isdigit():
+                yield Fault(what=f"wrong value for {loc[-2]}", at=".".join(loc[:-1]), written=line, got=got, want="a value for every axis")
+                return
             yield Fault(what=f"missing field {loc[-1]!r}", at=at, written=line, want=f"{loc[-1]}: a value")
         case _:
-            want = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            want = wanted(found)
+            if loc and loc[-1] == "[key]":
+                yield Fault(what=f"a name that cannot be: {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want)
+                return
             yield Fault(what=f"wrong value for {loc[-1]}" if loc else "wrong value", at=at, written=line, got=got, want=want)
 
 
-def fields_at(kind: type[BaseModel], loc: list[str]) -> list[str]:
-    """Field names of the model at a place below `kind`, as far as annotations tell."""
+def wanted(found: Any) -> str:
+    """What a finding asks for."""
+    match found["type"]:
+        case "too_short":
+            return f"at least {found['ctx']['min_length']}"
+        case "too_long":
+            return f"at most {found['ctx']['max_length']}"
+        case kind:
+            return WANTS.get(kind) or str(found["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+
+
+WANTS = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+"""Pydantic's kinds of finding whose own words are not for people."""
+
+
+def fields_at(kind: type[Any], loc: list[str]) -> list[str]:
+    """Field names of the model (or of the op) at a place below `kind`, as far as annotations tell."""
+    if not issubclass(kind, BaseModel):
+        return [field.name for field in dataclasses.fields(kind)]
     for part in loc:
         field = kind.model_fields.get(part)
         kinds = [k for k in models_in(field.annotation)] if field else [kind]
@@ -153,16 +202,14 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def line_of(data: Any, loc: list[str]) -> str | None:
-    """The line of the value at `loc`, or of the nearest mapping around it."""
+    """The line of the value at `loc`, or of the nearest mapping around it. Parts that the file leaves out are passed over."""
     line = getattr(data, "written", None)
     for part in loc:
-        if isinstance(data, Lines):
+        if isinstance(data, Lines) and part in data:
             line = data.keys_written.get(part, data.written)
-            data = data.get(part)
+            data = data[part]
         elif isinstance(data, list | tuple) and part.isdigit() and int(part) < len(data):
             data = data[int(part)]
-        else:
-            break
         line = getattr(data, "written", line)
     return line
 

@@ -39,7 +39,7 @@ class Block(Written):
 
     def build(self, g: Builder, x: str) -> str:
         """Add ops to `g`, reading the value `x`; give the address of the result."""
-        raise NotImplementedError(f"{type(self).__name__} has no build")
+        raise SpecError(f"{type(self).__name__} has no build", written=self.written, fix="def build(self, g, ...)")
 
     def again(self) -> Self:
         """This block as the second, third... of a repeat: without the fields in `first_only`."""
@@ -132,6 +132,8 @@ def add_act(g: Builder, name: str, act: Act, x: str) -> str:
 
 def pad_rule(value: Any) -> Any:
     """Padding as tuples, from lists."""
+    if isinstance(value, str) and value not in ("same", "valid", "tf_same"):
+        raise ValueError("same, valid, tf_same, or numbers for t, h, w")
     if isinstance(value, list | tuple):
         if len(value) != 3:
             raise SpecError("padding for another number of axes", got=str(value), want="three: t, h, w")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from archdsl.errors import SpecError, did_you_mean
+from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.ops import key_of
 from archdsl.written import Lines, Written, read
 
@@ -15,18 +15,14 @@ def unkeyed(data: Any, kinds: Mapping[str, type[Written]], noun: str) -> Any:
     if not isinstance(data, Mapping):
         if isinstance(data, str) and data in kinds:
             return read(kinds[data], {})
+        if isinstance(data, str):
+            raise no_such(data, kinds, noun)
         return data
     if len(data) != 1:
-        raise SpecError(f"not one {noun}", got=", ".join(map(str, data)) or "nothing", want=f"one of {', '.join(kinds)}")
+        raise SpecError(f"not one {noun}", got=", ".join(map(str, data)) or "nothing", want=f"one {noun}: {listed(kinds)}")
     ((key, fields),) = data.items()
     if key not in kinds:
-        raise SpecError(
-            f"no {noun} {key!r}",
-            written=data.keys_written.get(key) if isinstance(data, Lines) else None,
-            got=str(key),
-            want=", ".join(kinds),
-            fix=did_you_mean(str(key), kinds),
-        )
+        raise no_such(str(key), kinds, noun).placed(written=data.keys_written.get(key) if isinstance(data, Lines) else None)
     fields = {} if fields is None else fields
     if not isinstance(fields, Mapping):
         raise SpecError(f"{key} without field names", got=f"{fields!r}", want=f"{{{key}: {{field: value}}}}")
@@ -34,6 +30,11 @@ def unkeyed(data: Any, kinds: Mapping[str, type[Written]], noun: str) -> Any:
     if isinstance(data, Lines) and not made.written:
         made._written = data.written
     return made
+
+
+def no_such(key: str, kinds: Iterable[str], noun: str) -> SpecError:
+    """The error of a name that none of the kinds has."""
+    return SpecError(f"no {noun} {key!r}", got=key, want=listed(kinds), fix=did_you_mean(key, kinds))
 
 
 def keyed(thing: Written) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import keyword
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 TAKEN = frozenset(
     """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval
@@ -20,6 +21,24 @@ TAKEN = frozenset(
 """Names of torch's Module (a test compares them) and of emitted code."""
 
 
+NAME = r"^[a-z][a-z0-9_]*$"
+ARCH_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
+
+
+def spelt(name: Any) -> Any:
+    """A name of plain letters, or ValueError that says so in words."""
+    if isinstance(name, str) and not re.fullmatch(NAME, name):
+        raise ValueError("small letters, digits and underscores, a letter first")
+    return name
+
+
+def arch_spelt(name: Any) -> Any:
+    """A network's name of plain letters, or ValueError that says so in words."""
+    if isinstance(name, str) and not re.fullmatch(ARCH_NAME, name):
+        raise ValueError("letters, digits and underscores, a letter first")
+    return name
+
+
 def plain(name: str) -> str:
     """The name itself, or ValueError."""
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in TAKEN:
@@ -27,8 +46,8 @@ def plain(name: str) -> str:
     return name
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(plain)]
+Name = Annotated[str, Field(pattern=NAME, max_length=64), BeforeValidator(spelt), AfterValidator(plain)]
 """A clip, pathway, stage or block: small letters, digits and underscores, a letter first."""
 
-ArchName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)]
+ArchName = Annotated[str, Field(pattern=ARCH_NAME, max_length=100), BeforeValidator(arch_spelt)]
 """A network: letters, digits and underscores, a letter first."""

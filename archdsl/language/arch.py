@@ -64,11 +64,9 @@ class Arch(Written):
             drawing = self.blocks.get(block.name) or block.drawing
             if drawing is None:
                 known = [*BLOCKS_BY_KEY, *self.blocks]
-                fault = Fault(
-                    what=f"no block {block.name!r}", at=at, written=block.written, got=block.name, want=", ".join(known)
-                )
                 near = did_you_mean(block.name, known)
-                faults.append(Fault(**{**vars(fault), "fix": near}))
+                what = f"no block {block.name!r}"
+                faults.append(Fault(what=what, at=at, written=block.written, got=block.name, want=listed(known), fix=near))
             else:
                 block.__dict__["drawing"] = drawing
         return faults
@@ -86,8 +84,8 @@ class Arch(Written):
                 if source not in self.pathways:
                     faults.append(unknown("after", source, self.pathways, at, pathway.written))
                 elif stage and stage not in self.pathways[source].stages:
-                    known = self.pathways[source].stages
-                    faults.append(unknown("after", stage, known, at, pathway.written, of=f" in pathway {source}"))
+                    stages = self.pathways[source].stages
+                    faults.append(unknown("after", stage, stages, at, pathway.written, of=f" in pathway {source}"))
             elif pathway.clip is None and len(self.clips) > 1:
                 faults.append(
                     Fault(

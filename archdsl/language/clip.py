@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from archdsl.errors import SpecError
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.written import Count, Ratio, Written
 
@@ -31,7 +32,7 @@ class Clip(Written):
     def model_post_init(self, context: object, /) -> None:
         if (self.size is None) == (self.height is None) or (self.height is None) != (self.width is None):
             got = ", ".join(f"{k}={v}" for k in ("size", "height", "width") if (v := getattr(self, k)) is not None)
-            raise ValueError(f"size, or height and width together (got {got or 'neither'})")
+            raise SpecError("a clip without one size", got=got or "neither", want="size, or height and width together")
 
     @property
     def shape(self) -> Shape:

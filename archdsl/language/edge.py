@@ -24,7 +24,7 @@ class Transform(Written):
 
     def build(self, g: Builder, x: str, target: str) -> str:
         """Add ops that read `x`; give the address of the result."""
-        raise NotImplementedError(f"{type(self).__name__} has no build")
+        raise SpecError(f"{type(self).__name__} has no build", written=self.written, fix="def build(self, g, ...)")
 
 
 def ratio_of_steps(g: Builder, fine: str, coarse: str) -> int:
@@ -74,7 +74,7 @@ class TimeDeconv(Convolved):
         pad = max(self.kernel - 1, 0) // 2
         extra = alpha - self.kernel + 2 * pad
         if not 0 <= extra < max(alpha, 1):
-            raise SpecError("a kernel that leaves gaps or overlaps the end", got=f"kernel {self.kernel}, alpha {alpha}", want=f"kernel {alpha} or less, odd")
+            raise SpecError("an even kernel where the frame rate stays", got=f"kernel {self.kernel}, alpha {alpha}", want="an odd kernel")
         conv = ops.TransposedConv(
             out_channels=channels,
             kernel=(self.kernel, 1, 1),

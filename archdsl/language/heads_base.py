@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language.names import Name
 from archdsl.written import Written
@@ -16,4 +17,4 @@ class Head(Written):
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         """Add ops that read `ends` (pathway -> value); give output name -> value."""
-        raise NotImplementedError(f"{type(self).__name__} has no build")
+        raise SpecError(f"{type(self).__name__} has no build", written=self.written, fix="def build(self, g, ...)")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from archdsl.blocks import Block, Drawn
-from archdsl.errors import SpecError, did_you_mean
+from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import Stage
 from archdsl.written import Written
@@ -27,8 +28,16 @@ def change(thing: W, path: str, value: Any) -> W:
     try:
         made: W = changed(thing, path.split("."), value)
     except SpecError as error:
-        raise error.placed(path, getattr(value, "written", None)) from None
+        faults = [fault.placed(path, getattr(value, "written", None)) for fault in error.faults]
+        raise SpecError(replace(fault, at=whole(path, fault.at or path)) for fault in faults) from None
     return made
+
+
+def whole(path: str, at: str) -> str:
+    """The address of a fault that is told from some part of the path on: `classes` of `head.classes`."""
+    parts = path.split(".")
+    starts = (i for i in range(len(parts)) if f"{at}.".startswith(".".join(parts[i:]) + "."))
+    return ".".join([*parts[: next(starts, 0)], at])
 
 
 def changed(thing: Any, path: list[str], value: Any) -> Any:
@@ -42,16 +51,16 @@ def changed(thing: Any, path: list[str], value: Any) -> Any:
         return thing.but(values={**thing.values, head: value})
     if isinstance(thing, Written):
         if head not in type(thing).model_fields:
-            raise nothing(type(thing).__name__, head, type(thing).model_fields)
+            raise nothing(f"{type(thing).__name__} has no field {head!r}", head, type(thing).model_fields)
         return thing.but(**{head: changed(getattr(thing, head), rest, value)})
     if isinstance(thing, Mapping):
         names = [name for name in thing if fnmatchcase(name, head)]
         if not names and (rest or set("*?") & set(head)):
-            raise nothing("it", head, thing)
+            raise nothing(f"nothing here is named {head!r}", head, thing)
         return dict(thing) | {name: changed(thing.get(name), rest, value) for name in names or [head]}
     if isinstance(thing, tuple | list):
         return tuple(in_list(list(thing), path, value))
-    raise nothing(type(thing).__name__, head, ())
+    raise nothing(f"nothing below a {type(thing).__name__} is named {head!r}", head, ())
 
 
 def in_list(things: list[Any], path: list[str], value: Any) -> list[Any]:
@@ -59,17 +68,17 @@ def in_list(things: list[Any], path: list[str], value: Any) -> list[Any]:
     head, *rest = path
     if head.isdigit():
         if int(head) >= len(things):
-            raise nothing("a list", head, [str(i) for i in range(len(things))])
+            raise nothing(f"no element {head} in a list", head, [str(i) for i in range(len(things))])
         return [changed(thing, rest, value) if i == int(head) else thing for i, thing in enumerate(things)]
     if any(isinstance(thing, Edge) for thing in things):
         names = [edge.label for edge in things]
         if not any(fnmatchcase(name, head) for name in names):
-            raise nothing("edges", head, names)
+            raise nothing(f"no edge {head!r}", head, names)
         return [changed(edge, rest, value) if fnmatchcase(edge.label, head) else edge for edge in things]
     having = [thing for thing in things if has(thing, head)]
     if not having:
         known = dict.fromkeys(name for thing in things for name in fields(thing))
-        raise nothing("no block here", head, known)
+        raise nothing(f"nothing here has a field {head!r}", head, known)
     first = next(i for i, thing in enumerate(things) if has(thing, head))
     only_first = isinstance(having[0], Block) and head in having[0].first_only
     return [
@@ -89,6 +98,6 @@ def has(thing: Any, name: str) -> bool:
     return name in fields(thing)
 
 
-def nothing(owner: str, name: str, known: Any) -> SpecError:
+def nothing(what: str, name: str, known: Any) -> SpecError:
     """The error of a path that leads nowhere."""
-    return SpecError(f"{owner} has no {name!r}", got=name, want=", ".join(known) or "nothing below this", fix=did_you_mean(name, known))
+    return SpecError(what, got=name, want=listed(known) or "a shorter path", fix=did_you_mean(name, known))

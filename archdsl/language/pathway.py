@@ -32,11 +32,13 @@ class Stage(Written):
     def __init__(self, /, *blocks: Block, **data: Any) -> None:
         super().__init__(**({"blocks": blocks} if blocks else data))
 
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # as in Written
+
     @model_validator(mode="before")
     @classmethod
     def _unfold(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and "blocks" in data and all(isinstance(b, Block) for b in data["blocks"]):
-            return data
+        if isinstance(data, Mapping) and isinstance(data.get("blocks"), list | tuple):
+            data = data["blocks"]
         items = data if isinstance(data, list | tuple) else [data]
         blocks = [block for item in items for block in blocks_of(item)]
         return Lines({"blocks": blocks}, data.written, {}) if isinstance(data, Lines) else {"blocks": blocks}
