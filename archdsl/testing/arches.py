@@ -90,10 +90,11 @@ def strided(draw: Any, stride: int) -> Block:
     norm = draw(st.sampled_from([Norm(), Norm(eps=1e-3), Norm(kind="layer"), Norm(kind="none")]))
     act = draw(st.sampled_from(["relu", "silu", "none"]))
     channels, kernel_t = draw(st.sampled_from([8, 16])), draw(st.sampled_from([1, 3]))
-    kind = draw(st.sampled_from([Conv, Basic, Bottleneck]))
+    kinds: list[type[Block]] = [Conv, Basic, Bottleneck]
+    kind = draw(st.sampled_from(kinds))
     if kind is Conv:
         return Conv(channels=channels, kernel=(kernel_t, 3, 3), stride=(1, stride, stride), norm=norm, act=act)
-    return kind(channels=channels, kernel_t=kernel_t, stride=stride, norm=norm, act=act)  # type: ignore[no-any-return]
+    return kind(channels=channels, kernel_t=kernel_t, stride=stride, norm=norm, act=act)
 
 
 def pools() -> st.SearchStrategy[Block]:

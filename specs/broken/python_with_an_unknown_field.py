@@ -1,0 +1,12 @@
+# unknown field 'sise'
+#   at      sise
+#   written python_with_an_unknown_field.py:12
+#   got     sise: 16
+#   want    modality, frames, size, height, width, channels, fps
+#   fix     size
+
+from archdsl import Arch, Clip, Edge, Pathway, Stage
+from archdsl.blocks import Bottleneck, Conv
+from archdsl.language import Classifier, TimeConv
+
+clip = Clip(frames=8, sise=16)
