@@ -8,6 +8,14 @@ from typing import Any
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
 from archdsl.backend.lower_pairwise import affinity, gather, pair_sum
+from archdsl.backend.lower_segments import (
+    bilinear,
+    max_over_time,
+    maximum,
+    take_snippets,
+    top_over_time,
+    weighted_over_time,
+)
 from archdsl.backend.runtime_join import MeanJoin
 from archdsl.backend.runtime_norm import ShiftNorm
 from archdsl.backend.runtime_roi import roi_align, sampled
@@ -200,6 +208,12 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.TakeEvery: take_every,
     ops.TakeLinspace: chosen,
     ops.TakeSegments: chosen,
+    ops.TakeSnippets: take_snippets,
+    ops.MaxOverTime: max_over_time,
+    ops.TopOverTime: top_over_time,
+    ops.WeightedOverTime: weighted_over_time,
+    ops.Maximum: maximum,
+    ops.Bilinear: bilinear,
     ops.RepeatFrames: lambda op, x: Lowered(f"{{0}}.repeat_interleave({op.times}, dim=2)"),
     ops.TimeToChannels: lambda op, x: Lowered(f"{{0}}.unflatten(2, (-1, {op.factor})).movedim(3, 2).flatten(1, 2)"),
     ops.PickChannels: lambda op, x: Lowered(f"{{0}}[:, {list(op.channels)}]"),

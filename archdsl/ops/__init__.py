@@ -13,6 +13,7 @@ from archdsl.ops.frames import (
     TakeSegments,
     TimeToChannels,
 )
+from archdsl.ops.fusion import Bilinear, Maximum
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mul, StretchedAdd
 from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
@@ -34,6 +35,7 @@ from archdsl.ops.pointwise import (
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
 from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
+from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.source import Source
 from archdsl.ops.window import Pads, Triple, Window
 
@@ -69,9 +71,15 @@ OPS: tuple[type[Op], ...] = (
     MeanJoin,
     Mul,
     StretchedAdd,
+    Maximum,
+    Bilinear,
     TakeEvery,
     TakeLinspace,
     TakeSegments,
+    TakeSnippets,
+    MaxOverTime,
+    TopOverTime,
+    WeightedOverTime,
     RepeatFrames,
     TimeToChannels,
     TakeChannels,

@@ -1,0 +1,40 @@
+"""Ways of two-stream fusion (arXiv:1604.06573) beside sum and concat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archdsl.ops.base import Cost, Grid, Shape
+from archdsl.ops.merge import Merge, apart, of_one_shape
+from archdsl.ops.pool import pooled_to
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maximum(Merge):
+    """The larger of each pair of elements.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
+
+    reads: ClassVar[int | None] = 2
+
+    def out(self, *xs: Shape) -> Shape:
+        return of_one_shape("maximum", xs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bilinear(Merge):
+    """Products of all pairs of channels, summed over each frame.  (c, t, h, w), (d, t, h, w) -> (c d, t, 1, 1)"""
+
+    reads: ClassVar[int | None] = 2
+
+    def out(self, *xs: Shape) -> Shape:
+        x, y = xs
+        if x[1:] != y[1:]:
+            raise apart("bilinear product", x, y, axes="thw")
+        return Shape(x.c * y.c, x.t, 1, 1)
+
+    def cost(self, *xs: Shape) -> Cost:
+        x, y = xs
+        return Cost(matmul_macs=x.elements * y.c, activations=self.out(x, y).elements)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        return pooled_to(self.out(*xs), xs[0], super().place(xs, grids))
