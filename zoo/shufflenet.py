@@ -3,7 +3,8 @@
 v1 (arXiv:1707.01083, Table 1) convolves in groups and shuffles channels between; v2 (arXiv:1807.11164, Table 5) splits
 the channels in two, convolves one half and shuffles after the halves are put together again. The first unit of a
 stage halves the map and joins a pooled or convolved shortcut by concatenation. v1's first pointwise convolution
-reads too few channels for groups and has none.
+reads too few channels for groups and has none. v2 exists twice: torchvision's halving unit writes equal halves; the
+authors' (here `_authors`) keeps the shortcut's width. No classifier of the authors has a bias.
 """
 
 from archdsl.blocks import AvgPool, Block, Branches, ChannelPart, ChannelShuffle, Conv, MaxPool
@@ -44,12 +45,13 @@ def unit_v1(before: int, channels: int, groups: int, stride: int, first: bool) -
     return Branches(branches=branches, merge="concat" if stride == 2 else "sum", act="relu")
 
 
-def unit_v2(before: int, channels: int, stride: int) -> tuple[Block, ...]:
-    """Figure 3 c and d of v2."""
+def unit_v2(before: int, channels: int, stride: int, keeps: bool = False) -> tuple[Block, ...]:
+    """Figure 3 c and d of v2; with `keeps` the halving unit's shortcut keeps its width, and the rest is the branch's."""
     half = channels // 2
+    left = before if keeps and stride == 2 else half
     split = ((), ()) if stride == 2 else ((ChannelPart(index=0),), (ChannelPart(index=1),))
-    shortcut = (depthwise(before, 2), Conv(channels=half)) if stride == 2 else ()
-    main = (Conv(channels=half), depthwise(half, stride), Conv(channels=half))
+    shortcut = (depthwise(before, 2), Conv(channels=left)) if stride == 2 else ()
+    main = (Conv(channels=half), depthwise(half, stride), Conv(channels=channels - left))
     return Branches(branches=dict(left=(*split[0], *shortcut), right=(*split[1], *main))), ChannelShuffle(groups=2)
 
 
@@ -61,24 +63,24 @@ def shufflenet_v1(name: str, size_factor: str = "1.0x", groups: int = 3) -> Arch
         first = unit_v1(before, width, groups, 2, first=i == 0)
         stages[f"stage{2 + i}"] = Stage(first, *[unit_v1(width, width, groups, 1, first=False)] * (times - 1))
         before = width
-    return network(name, stem, stages)
+    return network(name, stem, stages, bias=False)
 
 
-def shufflenet_v2(name: str, size_factor: str = "1.0x") -> Arch:
+def shufflenet_v2(name: str, size_factor: str = "1.0x", keeps: bool = False) -> Arch:
     """One more pointwise convolution before the classifier."""
     stem, *widths, last = WIDTHS_V2[size_factor]
     stages, before = {}, stem
     for i, (width, times) in enumerate(zip(widths, REPEATS)):
-        stages[f"stage{2 + i}"] = Stage(*unit_v2(before, width, 2), *unit_v2(width, width, 1) * (times - 1))
+        stages[f"stage{2 + i}"] = Stage(*unit_v2(before, width, 2, keeps), *unit_v2(width, width, 1) * (times - 1))
         before = width
-    return network(name, stem, stages | dict(conv5=Stage(Conv(channels=last))))
+    return network(name, stem, stages | dict(conv5=Stage(Conv(channels=last))), bias=not keeps)
 
 
-def network(name: str, stem: int, stages: dict[str, Stage]) -> Arch:
+def network(name: str, stem: int, stages: dict[str, Stage], bias: bool) -> Arch:
     """One frame, a stem that halves twice, 1000 classes."""
     begin = Stage(Conv(channels=stem, kernel=(1, 3, 3), stride=(1, 2, 2)), MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))
-    pathway = Pathway(stages=dict(stem=begin, **stages))
-    return Arch(name=name, clip=Clip(frames=1, size=224), pathways=dict(main=pathway), head=Classifier(classes=1000))
+    pathway, head = Pathway(stages=dict(stem=begin, **stages)), Classifier(classes=1000, bias=bias)
+    return Arch(name=name, clip=Clip(frames=1, size=224), pathways=dict(main=pathway), head=head)
 
 
 models = (
@@ -94,4 +96,8 @@ models = (
     Model(name="shufflenet_v2_x1_0", family=shufflenet_v2),
     Model(name="shufflenet_v2_x1_5", family=shufflenet_v2, parameters=dict(size_factor="1.5x")),
     Model(name="shufflenet_v2_x2_0", family=shufflenet_v2, parameters=dict(size_factor="2.0x")),
+    Model(name="shufflenet_v2_x0_5_authors", family=shufflenet_v2, parameters=dict(size_factor="0.5x", keeps=True)),
+    Model(name="shufflenet_v2_x1_0_authors", family=shufflenet_v2, parameters=dict(keeps=True)),
+    Model(name="shufflenet_v2_x1_5_authors", family=shufflenet_v2, parameters=dict(size_factor="1.5x", keeps=True)),
+    Model(name="shufflenet_v2_x2_0_authors", family=shufflenet_v2, parameters=dict(size_factor="2.0x", keeps=True)),
 )
