@@ -80,7 +80,8 @@ class Emission:
     graph: Graph
     name: str
     made: dict[str, Made] = field(default_factory=dict)
-    classes: list[str] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    """Class -> its text."""
     taken: set[str] = field(default_factory=lambda: {"Tensor", "F"})
 
     def text(self) -> str:
@@ -88,10 +89,11 @@ class Emission:
         root = network_of(self.graph)
         self.taken.add(self.name)
         helpers = self.helpers()
+        parts = self.owned(root)
         for height in range(root.height):
-            self.level([part for part in parts_of(root) if part.height == height])
+            self.level([part for part in parts if part.height == height])
         self.level([root])
-        body = "\n\n\n".join([*helpers, *self.classes])
+        body = "\n\n\n".join([*helpers, *self.texts.values()])
         imports = ["import math", ""] if "math." in body else []
         imports += ["import torch"] if "torch." in body else []
         imports += ["import torch.nn.functional as F"] if "F." in body else []
@@ -103,6 +105,11 @@ class Emission:
         used = [need for node in nodes for need in lowered(node.op, *[self.graph.shapes[x] for x in node.reads]).needs]
         self.taken |= {need.__name__ for need in used}
         return [inspect.getsource(need).rstrip() for need in dict.fromkeys(used)]
+
+    def owned(self, part: Part) -> list[Part]:
+        """All parts below a part but those that share another's weights: these are called where they lie."""
+        inner = [step for step in part.steps if isinstance(step, Part) and not shared_with(self.graph, step)]
+        return [p for step in inner for p in (*self.owned(step), step)]
 
     def level(self, parts: list[Part]) -> None:
         """The classes of all parts of one height."""
@@ -186,7 +193,7 @@ class Emission:
         for i, template in enumerate(templates):
             self.made[template.part.address] = Made(name, tuple((p, column[i]) for column, p in parameters.items()))
         names = [parameters.get(column) for column in columns]
-        self.classes.append(class_text(name, first, parameters, names, shared=len(templates)))
+        self.texts[name] = class_text(name, first, parameters, names, shared=len(templates))
 
     def free(self, kind: str) -> str:
         """The kind's name, or it with a number."""
@@ -195,12 +202,6 @@ class Emission:
             name, i = f"{kind}{i}", i + 1
         self.taken.add(name)
         return name
-
-
-def parts_of(part: Part) -> list[Part]:
-    """All parts below a part."""
-    inner = [step for step in part.steps if isinstance(step, Part)]
-    return [p for step in inner for p in (*parts_of(step), step)]
 
 
 def shared_with(graph: Graph, part: Part) -> str | None:

@@ -117,10 +117,11 @@ ACTS: dict[str, ops.Op | None] = {
     "scaled_tanh": ops.ScaledTanh(),
     "hardswish": ops.Hardswish(),
     "gelu": ops.Gelu(),
+    "softmax": ops.Softmax(),
     "none": None,
 }
 Act = Literal[
-    "relu", "relu6", "leaky_relu", "silu", "sigmoid", "hardsigmoid", "tanh", "scaled_tanh", "hardswish", "gelu", "none"
+    "relu", "relu6", "leaky_relu", "silu", "sigmoid", "hardsigmoid", "tanh", "scaled_tanh", "hardswish", "gelu", "softmax", "none"
 ]
 
 

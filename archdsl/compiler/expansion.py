@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import networkx as nx
@@ -9,7 +10,7 @@ import networkx as nx
 from archdsl import ops
 from archdsl.blocks import Block, add_block
 from archdsl.errors import Fault, SpecError
-from archdsl.graph import UNKNOWN, Builder, Graph
+from archdsl.graph import UNKNOWN, Builder, Graph, Node
 from archdsl.language.arch import Arch
 from archdsl.language.edge import MERGES, Edge
 from archdsl.language.pathway import Pathway
@@ -44,6 +45,7 @@ class Expansion:
             else:
                 self.fusions((name, stage))
         self.head()
+        self.g.faults += untied(self.g)
         return self.g.finish()
 
     def stage(self, place: Place) -> None:
@@ -51,9 +53,8 @@ class Expansion:
         name, stage_name = place
         pathway = self.arch.pathways[name]
         stage = pathway.stages[stage_name]
-        owner = pathway.tied_to
-        self.g.tied = (name, owner) if owner else None
         x = self.entry(name, pathway, stage_name)
+        self.g.tied = (name, pathway.tied_to) if pathway.tied_to else None
         with self.g.inside(name, "Pathway", written=pathway.written, container=True):
             with self.g.inside(stage_name, "Stage", written=stage.written):
                 for i, block in enumerate(stage.blocks):
@@ -162,14 +163,44 @@ class Expansion:
             self.g.outputs.update(self.arch.head.build(self.g, ends))
 
 
+def untied(g: Builder) -> Iterator[Fault]:
+    """Nodes that cannot share the weights of what they are tied to; one fault for a stage."""
+    stages = set()
+    for node in g.nodes.values():
+        stage = ".".join(node.address.split(".")[:2])
+        if node.tied is None or stage in stages:
+            continue
+        owner = g.nodes.get(node.tied)
+        got = "no such part" if owner is None else "tied itself" if owner.tied else weights(g, owner)
+        if (want := weights(g, node)) and (owner is None or owner.op != node.op or got != want):
+            stages.add(stage)
+            yield Fault(
+                what=f"weights that cannot be shared with {node.tied}",
+                at=node.address,
+                written=node.written,
+                got=f"{owner.op}" if owner and got == want else got,
+                want=f"{node.op}" if got == want else want,
+                fix="stages equal to those of the pathway that tied_to names",
+            )
+
+
+def weights(g: Builder, node: Node) -> str:
+    """What two ops that share weights must agree on beside their fields; nothing where there are no weights."""
+    xs = [g.shapes[x] for x in node.reads]
+    params = node.op.cost(*xs).params
+    return f"{params} parameters for {xs[0].c} channels" if params else ""
+
+
 def frame_choice(pathway: Pathway) -> ops.Op | None:
     """Which frames a pathway takes, as an op; None for all."""
     if pathway.linspace:
         return ops.TakeLinspace(count=pathway.linspace)
     if pathway.segments:
+        if pathway.snippet > 1:
+            return ops.TakeSnippets(count=pathway.segments, length=pathway.snippet)
         return ops.TakeSegments(count=pathway.segments)
     if pathway.every and pathway.every > 1:
-        return ops.TakeEvery(step=pathway.every)
+        return ops.TakeEvery(step=pathway.every, start=pathway.start)
     return None
 
 

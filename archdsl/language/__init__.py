@@ -15,7 +15,7 @@ from archdsl.language.edge import (
     TimeToChannels,
     Transform,
 )
-from archdsl.language.head import HEADS, Classifier, Head, Roi, Several
+from archdsl.language.head import HEADS, Classifier, Consensus, Head, Roi, Several
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.paths import change
 from archdsl.language.pathway import Pathway, Stage, repeat
@@ -28,6 +28,7 @@ __all__ = [
     "Claim",
     "Classifier",
     "Clip",
+    "Consensus",
     "Edge",
     "Fit",
     "Head",

@@ -176,7 +176,7 @@ def unfolded(data: Any) -> Any:
 
 def folded(transforms: tuple[Transform, ...]) -> Any:
     """The inverse: one transform stands alone."""
-    items = [keyed(transform) for transform in transforms]
+    items = [keyed(transform, TRANSFORMS_BY_KEY, "transform") for transform in transforms]
     return items[0] if len(items) == 1 else items
 
 
@@ -200,7 +200,9 @@ class Edge(Written):
         PlainSerializer(folded),
         WithJsonSchema({"x-archdsl": "Transforms"}),
     ] = Field((), description="one transform or a list")
-    merge: Literal["concat", "sum", "stretched_sum"] = Field("concat", description="concat, sum, or stretched_sum (axes of size 1 stretch)")
+    merge: Literal["concat", "sum", "stretched_sum", "max", "bilinear"] = Field(
+        "concat", description="concat, sum, stretched_sum (axes of size 1 stretch), max, or bilinear (all pairs of channels)"
+    )
     name: Name | None = Field(None, description="by default source_to_target")
 
     @model_validator(mode="after")
@@ -220,4 +222,10 @@ class Edge(Written):
         return tuple(zip(self.after, self.into or self.after))
 
 
-MERGES: Mapping[str, ops.Op] = {"concat": ops.Concat(), "sum": ops.Add(), "stretched_sum": ops.StretchedAdd()}
+MERGES: Mapping[str, ops.Op] = {
+    "concat": ops.Concat(),
+    "sum": ops.Add(),
+    "stretched_sum": ops.StretchedAdd(),
+    "max": ops.Maximum(),
+    "bilinear": ops.Bilinear(),
+}

@@ -11,6 +11,7 @@ from archdsl.blocks.base import Act, add_act
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language.heads_base import Head
+from archdsl.language.heads_consensus import Consensus
 from archdsl.language.heads_roi import Roi
 from archdsl.language.keyed import keyed, kinds_by_key, unkeyed
 from archdsl.language.names import Name
@@ -20,7 +21,7 @@ from archdsl.written import Count, Real, Written
 HeadField = Annotated[
     SerializeAsAny[Head],
     BeforeValidator(lambda value: unkeyed(value, HEADS_BY_KEY, "head")),
-    PlainSerializer(keyed),
+    PlainSerializer(lambda head: keyed(head, HEADS_BY_KEY, "head")),
     WithJsonSchema({"x-archdsl": "Head"}),
 ]
 
@@ -37,6 +38,7 @@ class Classifier(Head):
     window_t: Count | None = Field(None, description="frames of the pooled window; by default all")
     merge: Literal["concat", "sum"] = Field("concat", description="how pathways are joined: concat or sum")
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
+    bias: bool = Field(True, description="whether the classifier has a bias")
     act: Act = Field("none", description="activation of the scores of each position, before their mean")
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
@@ -44,7 +46,7 @@ class Classifier(Head):
         join = ops.Concat() if self.merge == "concat" else ops.Add()
         x = pooled[0] if len(pooled) == 1 else g.add("join", join, *pooled)
         x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x
-        x = add_act(g, "act", self.act, g.add("classifier", ops.Linear(out_features=self.classes), x))
+        x = add_act(g, "act", self.act, g.add("classifier", ops.Linear(out_features=self.classes, bias=self.bias), x))
         if g.shape(x).positions > 1:
             x = g.add("mean", ops.Mean(over="thw"), x)
         return {"scores": g.add("scores", ops.Vector(), x)}
@@ -102,7 +104,7 @@ class Several(Head):
         return g.add(name, ops.Vector(), y) if vectors else y
 
 
-HEADS: tuple[type[Head], ...] = (Classifier, Several, Roi)
+HEADS: tuple[type[Head], ...] = (Classifier, Several, Consensus, Roi)
 HEADS_BY_KEY = kinds_by_key(HEADS)
 
 

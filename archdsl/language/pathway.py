@@ -15,7 +15,7 @@ from archdsl.errors import SpecError, did_you_mean
 from archdsl.language.keyed import fields_of, kinds_by_key
 from archdsl.language.names import Name
 from archdsl.ops import key_of
-from archdsl.written import Count, Lines, Ratio, Written
+from archdsl.written import Count, Lines, Ratio, Whole, Written
 
 BLOCKS_BY_KEY = kinds_by_key(BLOCKS)
 
@@ -62,8 +62,10 @@ class Pathway(Written):
     clip: Name | None = Field(None, description="which clip it reads; by default the only one")
     after: str | None = Field(None, description="instead of a clip: another pathway, or its stage as `slow.res3`")
     every: Count | None = Field(None, description="frames 0, n, 2n, ...; by default every frame")
+    start: Whole = Field(0, description="with `every`: the first frame taken")
     linspace: Count | None = Field(None, description="instead: n frames from first to last, truncated (PySlowFast)")
     segments: Count | None = Field(None, description="instead: the middle frame of each of n equal parts (TSN)")
+    snippet: Count = Field(1, description="with `segments`: frames in a row taken from the middle of each part")
     width_ratio: Ratio = Field(Fraction(1), description="multiplies every width of the stages")
     width_rounding: Rounding = Field("floor", description="how a multiplied width becomes whole: floor, nearest or ceil")
     tied_to: Name | None = Field(None, description="another pathway of equal stages whose weights this one shares")
@@ -77,6 +79,9 @@ class Pathway(Written):
             raise SpecError("frames chosen twice", got=" and ".join(chosen), want="one of every, linspace, segments")
         if isinstance(data, Mapping) and data.get("clip") is not None and data.get("after") is not None:
             raise SpecError("a pathway that reads two things", got="clip and after", want="one of clip, after")
+        for key, of in (("start", "every"), ("snippet", "segments")):
+            if isinstance(data, Mapping) and data.get(key) is not None and data.get(of) is None:
+                raise SpecError(f"{key} without {of}", got=f"{key}: {data[key]}", want=f"{of} beside it")
         return data
 
     def stage_named(self, name: str) -> Stage:
