@@ -67,15 +67,7 @@ def block_data(block: Block) -> dict[str, Any]:
     """A block as `{name: fields}`."""
     if isinstance(block, Drawn):
         return {block.name: dict(block.values)}
-    if type(block) not in known.BLOCKS:
-        raise SpecError(
-            f"{type(block).__name__} is a block of Python and has no YAML form",
-            written=block.written,
-            got=type(block).__name__,
-            want=f"one of {', '.join(kinds_by_key(known.BLOCKS))}, or a block drawn in YAML",
-            fix="keep this spec in Python, or draw the block under `blocks:`",
-        )
-    return keyed(block)
+    return keyed(block, kinds_by_key(known.BLOCKS), "block")
 
 
 def chain_shown(blocks: Sequence[Block]) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
+
 from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.ops import key_of
 from archdsl.written import Lines, Written, read
@@ -37,14 +39,28 @@ def no_such(key: str, kinds: Iterable[str], noun: str) -> SpecError:
     return SpecError(f"no {noun} {key!r}", got=key, want=listed(kinds), fix=did_you_mean(key, kinds))
 
 
-def keyed(thing: Written) -> dict[str, Any]:
-    """The inverse of `unkeyed`: only fields that differ from their defaults."""
+def keyed(thing: Written, kinds: Mapping[str, type[Written]], noun: str) -> dict[str, Any]:
+    """The inverse of `unkeyed`: only fields that differ from their defaults. Raises SpecError for a kind of Python."""
+    if type(thing) not in kinds.values():
+        kind = type(thing).__name__
+        raise SpecError(
+            f"{kind} is a {noun} of Python and has no YAML form",
+            written=thing.written,
+            got=kind,
+            want=f"one {noun}: {listed(kinds)}",
+            fix="keep this spec in Python, or draw the block under `blocks:`" if noun == "block" else "keep this spec in Python",
+        )
     return {key_of(type(thing)): fields_of(thing)}
 
 
 def fields_of(thing: Written) -> dict[str, Any]:
-    """Fields that differ from their defaults, as plain data."""
-    return thing.model_dump(mode="json", exclude_defaults=True)
+    """Fields that differ from their defaults, as plain data. Raises SpecError for what has no form as data."""
+    try:
+        return thing.model_dump(mode="json", exclude_defaults=True)
+    except PydanticSerializationError as error:
+        if isinstance(error.__cause__, SpecError):
+            raise error.__cause__ from None
+        raise
 
 
 def kinds_by_key(kinds: Iterable[type[Written]]) -> dict[str, type[Written]]:
