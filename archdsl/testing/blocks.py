@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from archdsl.blocks import BLOCKS, Block, Norm
+from archdsl.blocks import BLOCKS, Block, Branches, Conv, MaxPool, Norm
 from archdsl.blocks.base import IsWidth, add_block
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import UNIT, Grid, Shape
@@ -18,6 +18,26 @@ from archdsl.ops import UNIT, Grid, Shape
 WIDTHS = st.sampled_from([8, 16])
 NORMS = st.sampled_from([Norm(), Norm(kind="group", groups=2), Norm(kind="layer"), Norm(kind="none"), Norm(eps=1e-3)])
 PADS = st.sampled_from(["same", "same", "tf_same", "valid", (1, 0, 0), ((0, 0), (1, 0), (0, 1))])
+BRANCHES = st.sampled_from(
+    [
+        {"one": (Conv(channels=8),)},
+        {"one": (Conv(channels=8), Conv(channels=8, kernel=(3, 3, 3))), "two": Conv(channels=8), "same": ()},
+        {"one": Branches(branches={"in_one": Conv(channels=4), "in_two": Conv(channels=4)}), "two": MaxPool(kernel=(1, 3, 3))},
+    ]
+)
+PAIRS = st.sampled_from(
+    [
+        (("separable_3", "now", "max_3", "now"), ("average_3", "0", "same", "0")),
+        (("separable_5", "before", "separable_7", "now"), ("same", "0", "separable_3", "0")),
+    ]
+)
+BY_NAME: dict[str, st.SearchStrategy[Any]] = {
+    "pad": PADS,
+    "branches": BRANCHES,
+    "pairs": PAIRS,
+    "leave": st.sampled_from([("1",), ("0", "1"), ("1", "0")]),
+}
+"""Values for fields whose types say too little."""
 RATIOS = st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(2)])
 
 
@@ -49,8 +69,8 @@ def builds(block: Block, shape: Shape) -> bool:
 
 def drawn_field(name: str, field: FieldInfo) -> st.SearchStrategy[Any] | None:
     """Values for a field; None where its type says too little and its default must do."""
-    if name == "pad":
-        return PADS
+    if name in BY_NAME:
+        return BY_NAME[name]
     value = of_type(field.annotation, tuple(field.metadata))
     assert value is not None or not field.is_required(), f"no strategy for the field {name}: {field.annotation}"
     return value
