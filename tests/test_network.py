@@ -113,6 +113,13 @@ def test_several_clips_come_as_a_dict() -> None:
     assert network(clips).shape == (1, 400)
 
 
+@pytest.mark.parametrize("name", ["tensor", "f", "basic", "torch", "nn", "Tensor"])
+def test_a_network_may_have_any_name(name: str) -> None:
+    arch = archdsl.load("slowfast_tiny").but(name=name)
+    with torch.device("meta"):
+        assert archdsl.build(arch)(torch.empty(1, 3, 16, 64, 64, device="meta")).shape == (1, 8)
+
+
 def test_zero_gamma_and_msra_are_in_the_source(tiny: nn.Module) -> None:
     last = [m for name, m in tiny.named_modules() if name.endswith("norm_b")]
     assert last and all(bool((m.weight == 0).all()) for m in last)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import builtins
 import linecache
+import re
 from itertools import count
 from typing import Any
 
 from torch import nn
 
-from archdsl.backend.emission import Emission, class_name, emit
+from archdsl.backend.emission import Emission, emit
 from archdsl.compiler import Plan, compile
 from archdsl.graph import Graph
 from archdsl.language import Arch
@@ -24,19 +25,20 @@ def build(arch_or_plan: Arch | Plan) -> nn.Module:
     itself. `state_dict` keys are the addresses of the plan. Raises SpecError where the arch cannot be.
     """
     plan = arch_or_plan if isinstance(arch_or_plan, Plan) else compile(arch_or_plan)
-    return executed(emit(plan), class_name(plan.name), plan.name)
+    return executed(emit(plan), plan.name)
 
 
 def build_graph(graph: Graph, name: str = "Network") -> nn.Module:
     """A bare graph as a torch module, for tests of single ops."""
-    return executed(Emission(graph, name).text(), name, "graph")
+    return executed(Emission(graph, name).text(), "graph")
 
 
-def executed(source: str, name: str, title: str) -> nn.Module:
-    """The network's class from its source, constructed. The text is kept for tracebacks and `inspect.getsource`."""
+def executed(source: str, title: str) -> nn.Module:
+    """The network, the last class of its source, constructed. The text is kept for tracebacks and `inspect.getsource`."""
     file = f"<archdsl {title} {next(NUMBERS)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     namespace: dict[str, Any] = {"__name__": f"archdsl_emitted_{title}"}
     exec(builtins.compile(source, file, "exec"), namespace)
+    name = re.findall(r"^class (\w+)", source, flags=re.MULTILINE)[-1]
     network: nn.Module = namespace[name]()
     return network

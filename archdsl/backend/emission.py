@@ -83,12 +83,13 @@ class Emission:
     texts: dict[str, str] = field(default_factory=dict)
     """Class -> its text."""
     taken: set[str] = field(default_factory=lambda: {"Tensor", "F"})
+    """Names of classes and functions in the file; imports first."""
 
     def text(self) -> str:
         """Imports, classes from the innermost outwards, the network last."""
         root = network_of(self.graph)
-        self.taken.add(self.name)
         helpers = self.helpers()
+        self.name = self.free(self.name)
         parts = self.owned(root)
         for height in range(root.height):
             self.level([part for part in parts if part.height == height])

@@ -15,7 +15,8 @@ TAKEN = frozenset(
     register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
     register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory
-    state_dict to to_empty train training type xpu zero_grad self torch nn functional math edges head input network"""
+    state_dict to to_empty train training type xpu zero_grad self torch nn functional math edges head input network
+    clips super tuple dict int bool"""
     .split()
 )
 """Names of torch's Module (a test compares them) and of emitted code."""
