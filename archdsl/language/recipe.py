@@ -11,7 +11,7 @@ from archdsl.written import Count, Real, Whole, Written
 
 
 class Recipe(Written):
-    """Stochastic gradient descent with momentum, a linear warm-up, then half a cosine (arXiv:1812.03982, section 4.1)."""
+    """Gradient descent with momentum, a linear warm-up, then half a cosine (arXiv:1812.03982, section 4.1)."""
 
     steps: Count = Field(description="optimiser steps")
     batch: Count = Field(description="clips per step")

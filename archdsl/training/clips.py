@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from random import Random
 from typing import Protocol
 
 import torch
@@ -32,6 +33,6 @@ def indices_at(step: int, batch: int, count: int, seed: int) -> list[int]:
 @lru_cache(maxsize=2)
 def epoch_order(epoch: int, count: int, seed: int) -> list[int]:
     """The order of one epoch."""
-    dice = torch.Generator().manual_seed((seed << 32) + epoch)
+    dice = torch.Generator().manual_seed(Random(f"{seed} {epoch}").getrandbits(32))
     order: list[int] = torch.randperm(count, generator=dice).tolist()
     return order

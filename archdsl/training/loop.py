@@ -26,7 +26,7 @@ def train(network: nn.Module, recipe: Recipe, clips: Clips, log: Log = lambda st
         set_rate(optimizer, recipe.rate_at(step))
         views, labels = clips.batch(indices_at(step, recipe.batch, len(clips), recipe.seed))
         loss = cross_entropy(network(views.to(device)), labels.to(device))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if (step + 1) % recipe.log_every == 0 or step + 1 == recipe.steps:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import NamedTuple
 
 import torch
@@ -70,15 +71,17 @@ class MovingDigits:
 
     def draw(self, index: int) -> tuple[int, Scene]:
         """Label and scene of one clip. Labels take turns, so that every class is equally often there."""
-        dice = torch.Generator().manual_seed((self.seed << 32) + index)
+        # Not torch's generator: its Mersenne Twister keeps 32 bits of a seed (torch 2.13), so that seeds would meet.
+        dice = Random(f"{self.seed} {index}")
         ink = torch.zeros(self.size, self.size)
-        for digit in torch.randint(10, (2,), generator=dice).tolist():
-            glyph = DIGITS[digit].repeat_interleave(PIXEL, 0).repeat_interleave(PIXEL, 1)
-            rows = (torch.arange(glyph.shape[0]) + torch.randint(self.size, (), generator=dice)) % self.size
-            columns = (torch.arange(glyph.shape[1]) + torch.randint(self.size, (), generator=dice)) % self.size
+        for _ in range(2):
+            glyph = DIGITS[below(10, dice)].repeat_interleave(PIXEL, 0).repeat_interleave(PIXEL, 1)
+            rows = (torch.arange(glyph.shape[0]) + below(self.size, dice)) % self.size
+            columns = (torch.arange(glyph.shape[1]) + below(self.size, dice)) % self.size
             ink[rows[:, None], columns] += glyph
-        colour = 0.4 + 0.6 * torch.rand(3, generator=dice)
-        ground = interpolate(torch.rand(1, 3, 8, 8, generator=dice), size=(self.size, self.size))[0]
+        colour = 0.4 + 0.6 * torch.tensor([dice.random() for _ in range(3)])
+        patches = torch.tensor([dice.random() for _ in range(3 * 8 * 8)]).view(1, 3, 8, 8)
+        ground = interpolate(patches, size=(self.size, self.size))[0]
         return index % len(self.classes), Scene(ink.clamp(max=1), colour, -1 + 0.8 * ground)
 
     def shifts(self, labels: Tensor) -> Tensor:
@@ -86,6 +89,11 @@ class MovingDigits:
         steps = torch.tensor([(r * speed, c * speed) for r, c in DIRECTIONS.values() for speed in self.speeds])
         time = torch.zeros(self.frames, dtype=torch.long) if self.frozen else torch.arange(self.frames)
         return time[:, None] * steps[labels][:, None]
+
+
+def below(n: int, dice: Random) -> int:
+    """A whole number from 0 to n - 1."""
+    return int(dice.random() * n)
 
 
 def film(scenes: Scene, shifts: Tensor) -> Tensor:
