@@ -1,4 +1,4 @@
-"""VGG (arXiv:1409.1556): stacks of 3x3 kernels, halved by pools; and VGG-M-2048 (arXiv:1405.3531), the two-stream tower.
+"""VGG (arXiv:1409.1556): stacks of 3x3 kernels, halved by pools; and VGG-M-2048 (arXiv:1405.3531), a two-stream tower.
 
 Each frame is flattened by itself, so that the fully connected layers read images. The pool to 7x7 before them, which
 torchvision added, does nothing at 224 and lets any size in. VGG-M rounds its pools up, as Caffe does: floor would give
