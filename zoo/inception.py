@@ -6,7 +6,18 @@ Segment Networks use, and Inception v3 (arXiv:1512.00567, Table 1), which factor
 3x3 kernel where the paper has 5x5. With `aux` the auxiliary classifiers are further outputs, in training and after.
 """
 
-from archdsl.blocks import AdaptiveAvgPool, AvgPool, Block, Branches, Conv, FlattenSpace, Linear, LocalResponseNorm, MaxPool, Norm
+from archdsl.blocks import (
+    AdaptiveAvgPool,
+    AvgPool,
+    Block,
+    Branches,
+    Conv,
+    FlattenSpace,
+    Linear,
+    LocalResponseNorm,
+    MaxPool,
+    Norm,
+)
 from archdsl.language import Arch, Classifier, Clip, Head, Model, Pathway, Several, Stage
 
 V1 = {
@@ -40,18 +51,19 @@ def square(kind: type[Block], side: int, stride: int = 1, **fields: object) -> B
     return kind(kernel=(1, side, side), stride=(1, stride, stride), **fields)
 
 
+def mixed(*branches: object) -> Stage:
+    """Branches side by side, named as TensorFlow names them."""
+    return Stage(Branches(branches={f"b{i}": blocks for i, blocks in enumerate(branches)}))
+
+
 def v1_stages(five: int, style: dict, pool: dict, last_pool: int, lrn: tuple[Block, ...] = ()) -> dict[str, Stage]:
     """GoogLeNet's stages; `five` is the side of the kernel called 5x5, `style` and `pool` are those of all layers."""
     same = dict(pad=style.get("pad", "same"))
 
-    def mixed(one: int, three_in: int, three: int, five_in: int, five_out: int, after_pool: int) -> Stage:
-        branches = dict(
-            b0=conv(one, **style),
-            b1=(conv(three_in, **style), conv(three, 3, **style)),
-            b2=(conv(five_in, **style), conv(five_out, five, **style)),
-            b3=(square(MaxPool, 3, **same), conv(after_pool, **style)),
-        )
-        return Stage(Branches(branches=branches))
+    def module(one: int, three_in: int, three: int, five_in: int, five_out: int, after_pool: int) -> Stage:
+        threes = (conv(three_in, **style), conv(three, 3, **style))
+        fives = (conv(five_in, **style), conv(five_out, five, **style))
+        return mixed(conv(one, **style), threes, fives, (square(MaxPool, 3, **same), conv(after_pool, **style)))
 
     stages = dict(
         conv_1a=Stage(conv(64, 7, 2, **style)),
@@ -65,7 +77,7 @@ def v1_stages(five: int, style: dict, pool: dict, last_pool: int, lrn: tuple[Blo
             stages["pool_4a"] = Stage(square(MaxPool, 3, 2, **pool))
         if name == "mixed_5b":
             stages["pool_5a"] = Stage(square(MaxPool, last_pool, 2, **pool))
-        stages[name] = mixed(*widths)
+        stages[name] = module(*widths)
     return stages
 
 
@@ -105,21 +117,20 @@ def bn_inception_stages() -> dict[str, Stage]:
     """BN-Inception's stages, for whoever reads other clips with it."""
     style = dict(bias=True)
 
-    def mixed(one: int, three_in: int, three: int, double_in: int, double: int, after_pool: int, pool: type[Block]) -> Stage:
+    def module(
+        pool: type[Block], one: int, three_in: int, three: int, double_in: int, double: int, after: int
+    ) -> Stage:
         s = 1 if one else 2
-        pooled = square(pool, 3, **(CEIL if s == 2 else {}), stride=s)
-        branches = dict(
-            b0=conv(one, **style) if one else (),
-            b1=(conv(three_in, **style), conv(three, 3, s, **style)),
-            b2=(conv(double_in, **style), conv(double, 3, **style), conv(double, 3, s, **style)),
-            b3=(pooled, conv(after_pool, **style)) if after_pool else pooled,
-        )
-        return Stage(Branches(branches={branch: blocks for branch, blocks in branches.items() if blocks}))
+        threes = (conv(three_in, **style), conv(three, 3, s, **style))
+        doubles = (conv(double_in, **style), conv(double, 3, **style), conv(double, 3, s, **style))
+        if s == 2:
+            return mixed(threes, doubles, square(pool, 3, 2, **CEIL))
+        return mixed(conv(one, **style), threes, doubles, (square(pool, 3), conv(after, **style)))
 
     stem = Stage(conv(64, 7, 2, **style), square(MaxPool, 3, 2, **CEIL))
     stages = dict(stem=stem, conv2=Stage(conv(64, **style), conv(192, 3, **style), square(MaxPool, 3, 2, **CEIL)))
     for name, widths in V2.items():
-        stages[name] = mixed(*widths, pool=MaxPool if widths[0] == 0 or name == "mixed_5b" else AvgPool)
+        stages[name] = module(MaxPool if widths[0] == 0 or name == "mixed_5b" else AvgPool, *widths)
     return stages
 
 
@@ -138,32 +149,30 @@ def v3_stages() -> dict[str, Stage]:
     mean, halving = square(AvgPool, 3), square(MaxPool, 3, 2, **FLOOR)
 
     def a(pool: int) -> Stage:
-        return Stage(Branches(branches=dict(b0=c(64), b1=(c(48), c(64, 5)), b2=(c(64), c(96, 3), c(96, 3)), b3=(mean, c(pool)))))
+        double = (c(64), c(96, 3), c(96, 3))
+        return mixed(c(64), (c(48), c(64, 5)), double, (mean, c(pool)))
 
     def sevens(n: int) -> Stage:
         double = (c(n), c(n, high), c(n, seven), c(n, high), c(192, seven))
-        return Stage(Branches(branches=dict(b0=c(192), b1=(c(n), c(n, seven), c(192, high)), b2=double, b3=(mean, c(192)))))
+        return mixed(c(192), (c(n), c(n, seven), c(192, high)), double, (mean, c(192)))
 
     def wide() -> Stage:
         parted = Branches(branches=dict(row=c(384, row), column=c(384, column)))
-        b2 = (c(448), c(384, 3), parted)
-        return Stage(Branches(branches=dict(b0=c(320), b1=(c(384), parted), b2=b2, b3=(mean, c(192)))))
+        return mixed(c(320), (c(384), parted), (c(448), c(384, 3), parted), (mean, c(192)))
 
-    down_6 = dict(b0=c(384, 3, 2, **FLOOR), b1=(c(64), c(96, 3), c(96, 3, 2, **FLOOR)), b2=halving)
-    b1 = (c(192), c(192, seven), c(192, high), c(192, 3, 2, **FLOOR))
-    down_7 = dict(b0=(c(192), c(320, 3, 2, **FLOOR)), b1=b1, b2=halving)
+    down_7 = (c(192), c(192, seven), c(192, high), c(192, 3, 2, **FLOOR))
     return dict(
         stem=Stage(c(32, 3, 2, **FLOOR), c(32, 3, **FLOOR), c(64, 3), halving),
         conv4=Stage(c(80), c(192, 3, **FLOOR), halving),
         mixed_5b=a(32),
         mixed_5c=a(64),
         mixed_5d=a(64),
-        mixed_6a=Stage(Branches(branches=down_6)),
+        mixed_6a=mixed(c(384, 3, 2, **FLOOR), (c(64), c(96, 3), c(96, 3, 2, **FLOOR)), halving),
         mixed_6b=sevens(128),
         mixed_6c=sevens(160),
         mixed_6d=sevens(160),
         mixed_6e=sevens(192),
-        mixed_7a=Stage(Branches(branches=down_7)),
+        mixed_7a=mixed((c(192), c(320, 3, 2, **FLOOR)), down_7, halving),
         mixed_7b=wide(),
         mixed_7c=wide(),
     )

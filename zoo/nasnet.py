@@ -36,7 +36,14 @@ def reduction(channels: int, carried: bool = True) -> Cell:
     return Cell(channels=channels, pairs=REDUCTION, leave=("1", "2", "3", "4"), stride=2, carried=carried, norm=NORM)
 
 
-def nasnet_a(name: str, repeats: int = 4, penultimate: int = 1056, stem: int = 32, pixels: int = 224, past_reduction: bool = False) -> Arch:
+def nasnet_a(
+    name: str,
+    repeats: int = 4,
+    penultimate: int = 1056,
+    stem: int = 32,
+    pixels: int = 224,
+    past_reduction: bool = False,
+) -> Arch:
     """`repeats` normal cells at each of three widths; the last width is a sixth of the `penultimate` filters.
 
     With `past_reduction` the first cell after a reduction reads, as the output before, that of three cells before.
@@ -55,12 +62,20 @@ def nasnet_a(name: str, repeats: int = 4, penultimate: int = 1056, stem: int = 3
     for i, cell in enumerate(order[2:]):
         far = past_reduction and order[i + 1].startswith("reduction")
         fit = Fit(channels=cells[cell].channels, norm=NORM)
-        edges.append(Edge(source="main", target="main", after=order[i - far], into=order[i + 1], transform=fit, name="skip"))
+        edges.append(
+            Edge(source="main", target="main", after=order[i - far], into=order[i + 1], transform=fit, name="skip")
+        )
     head = Classifier(classes=1000, dropout=0.5)
-    return Arch(name=name, clip=Clip(frames=1, size=pixels), pathways=dict(main=Pathway(stages=stages)), edges=edges, head=head)
+    return Arch(
+        name=name, clip=Clip(frames=1, size=pixels), pathways=dict(main=Pathway(stages=stages)), edges=edges, head=head
+    )
 
 
 models = (
     Model(name="nasnet_a_mobile", family=nasnet_a),
-    Model(name="nasnet_a_large", family=nasnet_a, parameters=dict(repeats=6, penultimate=4032, stem=96, pixels=331, past_reduction=True)),
+    Model(
+        name="nasnet_a_large",
+        family=nasnet_a,
+        parameters=dict(repeats=6, penultimate=4032, stem=96, pixels=331, past_reduction=True),
+    ),
 )

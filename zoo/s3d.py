@@ -18,7 +18,9 @@ FLAT = ("pool_2a", "pool_3a")
 def s3d(name: str, frames: int = 16, gates: bool = False) -> Arch:
     """torchvision's net; `gates` adds feature gates to it."""
     image = inception.inception_v1(name, norm=Norm(eps=1e-3, momentum=1e-3), pad="same")
-    arch = separate(inflate(image, frames=frames, flat=FLAT)).but(head=Classifier(classes=400, window=7, window_t=2, dropout=0.2))
+    arch = separate(inflate(image, frames=frames, flat=FLAT)).but(
+        head=Classifier(classes=400, window=7, window_t=2, dropout=0.2)
+    )
     return gated(arch) if gates else arch
 
 

@@ -41,12 +41,14 @@ def unit_v1(before: int, channels: int, groups: int, stride: int, first: bool) -
     reduce = Conv(channels=channels // 4, groups=1 if first else groups)
     expand = Conv(channels=channels - before if stride == 2 else channels, groups=groups, act="none")
     shortcut = AvgPool(kernel=(1, 3, 3), stride=(1, 2, 2)) if stride == 2 else ()
-    branches = dict(shortcut=shortcut, main=(reduce, ChannelShuffle(groups=groups), depthwise(channels // 4, stride), expand))
+    branches = dict(
+        shortcut=shortcut, main=(reduce, ChannelShuffle(groups=groups), depthwise(channels // 4, stride), expand)
+    )
     return Branches(branches=branches, merge="concat" if stride == 2 else "sum", act="relu")
 
 
 def unit_v2(before: int, channels: int, stride: int, keeps: bool = False) -> tuple[Block, ...]:
-    """Figure 3 c and d of v2; with `keeps` the halving unit's shortcut keeps its width, and the rest is the branch's."""
+    """Figure 3 c and d of v2; with `keeps` the halving unit's shortcut keeps its width, the rest is the branch's."""
     half = channels // 2
     left = before if keeps and stride == 2 else half
     split = ((), ()) if stride == 2 else ((ChannelPart(index=0),), (ChannelPart(index=1),))

@@ -64,7 +64,8 @@ class ChannelPart(Block):
     def build(self, g: Builder, x: str) -> str:
         c = g.shape(x).c
         if c % self.of or self.index >= self.of:
-            raise SpecError("no such part of the channels", got=f"part {self.index} of {self.of}, {c} channels", want="equal parts, counted from 0")
+            got = f"part {self.index} of {self.of}, {c} channels"
+            raise SpecError("no such part of the channels", got=got, want="equal parts, counted from 0")
         return g.add("part", ops.TakeChannels(start=self.index * (c // self.of), count=c // self.of), x)
 
 

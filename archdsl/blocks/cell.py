@@ -1,4 +1,4 @@
-"""A cell of a searched network: a small graph over the outputs of the two cells before it (NASNet, arXiv:1707.07012)."""
+"""A cell of a searched network: a small graph over the outputs of the two cells before (NASNet, arXiv:1707.07012)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class Cell(Block):
             a = self.step(g, f"left_{i}", left, made[reads], self.stride_of(reads))
             b = self.step(g, f"right_{i}", right, made[also], self.stride_of(also))
             made[str(i)] = g.add(f"sum_{i}", ops.Add(), a, b)
-        return g.add("join", ops.Concat(), *(made[name] for name in self.leave)) if len(self.leave) > 1 else made[self.leave[0]]
+        ends = [made[name] for name in self.leave]
+        return ends[0] if len(ends) == 1 else g.add("join", ops.Concat(), *ends)
 
     def stride_of(self, name: str) -> int:
         """The stride of a step, by what it reads."""

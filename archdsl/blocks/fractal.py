@@ -37,7 +37,8 @@ class Fractal(Block):
             for c in meeting:
                 ends[c] = self.convolved(g, f"c{c}_{step * (1 << c) // depth - 1}", ends[c])
             if step == depth and self.pool:
-                ends = [g.add(f"pool_{c}", ops.MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2)), end) for c, end in enumerate(ends)]
+                pool = ops.MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2))
+                ends = [g.add(f"pool_{c}", pool, end) for c, end in enumerate(ends)]
             if len(meeting) > 1:
                 mean = g.add(f"mean_{step}", ops.MeanJoin(drop=self.drop_path), *(ends[c] for c in meeting))
                 ends = [mean if c in meeting else end for c, end in enumerate(ends)]

@@ -18,13 +18,14 @@ from archdsl.written import Count
 class Res2Bottleneck(Bottleneck):
     """A bottleneck whose middle kernel is several small ones: each part of the channels is added to the result before.
 
-    y1 = K1(x1), yi = Ki(xi + y(i-1)), the last part passes as it is (Figure 2b).  (c, t, h, w) -> (channels, t', h', w')
+    y1 = K1(x1), yi = Ki(xi + y(i-1)), the last part passes as it is (Figure 2b).
+    (c, t, h, w) -> (channels, t', h', w')
     """
 
     first_only: ClassVar[tuple[str, ...]] = ("stride", "stride_t", "apart")
 
     parts: Count = Field(4, description="parts of the channels (the paper's scale s)")
-    apart: bool = Field(False, description="no part hears of another and the last is pooled: the first block of a stage")
+    apart: bool = Field(False, description="no part hears of another, the last is pooled: the first block of a stage")
 
     def middle(self, g: Builder, conv_b: ops.Conv, y: str) -> str:
         width = conv_b.out_channels // self.parts

@@ -47,5 +47,6 @@ class ChannelShuffle(Op):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(self.groups >= 1, "no groups", got=self.groups, want="at least 1")
-        require(x.c % self.groups == 0, "channels that do not fall into groups", got=f"{x.c}, groups={self.groups}", want="no rest")
+        got = f"{x.c}, groups={self.groups}"
+        require(x.c % self.groups == 0, "channels that do not fall into groups", got=got, want="no rest")
         return x

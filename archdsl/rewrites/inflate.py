@@ -10,7 +10,9 @@ from archdsl.language import Arch
 from archdsl.rewrites.stages import with_stages
 
 
-def inflate(arch: Arch, *, frames: int, flat: Iterable[str] = (), strides: bool = True, name: str | None = None) -> Arch:
+def inflate(
+    arch: Arch, *, frames: int, flat: Iterable[str] = (), strides: bool = True, name: str | None = None
+) -> Arch:
     """Every 1 x k x k window as k x k x k, over clips of `frames` frames.
 
     Stages named in `flat` keep their windows in space. Without `strides` time is never strided. Windows that are not

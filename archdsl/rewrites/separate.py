@@ -30,11 +30,9 @@ def separated(block: Block, second: dict[str, Any]) -> tuple[Block, ...]:
         return (block,)
     (t, *space), (st, *stride), (dt, *dilation) = block.kernel, block.stride, block.dilation
     pads = block.pad if isinstance(block.pad, tuple) else None
-    first = dict(kernel=(1, *space), stride=(1, *stride), dilation=(1, *dilation), pad=(none(pads), *pads[1:]) if pads else block.pad)
-    after = dict(kernel=(t, 1, 1), stride=(st, 1, 1), dilation=(dt, 1, 1), pad=(pads[0], none(pads), none(pads)) if pads else block.pad)
-    return block.but(**first), block.but(**(after | {"groups": 1} | second))
-
-
-def none(pads: tuple[Any, ...]) -> Any:
-    """No padding, written as the other sides are: one number or a pair."""
-    return (0, 0) if isinstance(pads[0], tuple) else 0
+    first = dict(kernel=(1, *space), stride=(1, *stride), dilation=(1, *dilation))
+    after = dict(kernel=(t, 1, 1), stride=(st, 1, 1), dilation=(dt, 1, 1), groups=1)
+    if pads:
+        none = (0, 0) if isinstance(pads[0], tuple) else 0
+        first, after = first | {"pad": (none, *pads[1:])}, after | {"pad": (pads[0], none, none)}
+    return block.but(**first), block.but(**(after | second))

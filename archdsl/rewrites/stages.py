@@ -18,7 +18,8 @@ def with_stages(arch: Arch, remake: Callable[[Block], tuple[Block, ...]], *, kee
     kept = set(keep)
     known = {stage for pathway in arch.pathways.values() for stage in pathway.stages}
     for stage in sorted(kept - known):
-        raise SpecError(f"no stage {stage!r} to keep", got=stage, want=", ".join(sorted(known)), fix=did_you_mean(stage, known))
+        want = ", ".join(sorted(known))
+        raise SpecError(f"no stage {stage!r} to keep", got=stage, want=want, fix=did_you_mean(stage, known))
     pathways = {}
     for name, pathway in arch.pathways.items():
         stages = {s: stage if s in kept else with_blocks(stage, remake) for s, stage in pathway.stages.items()}

@@ -22,7 +22,7 @@ BRANCHES = st.sampled_from(
     [
         {"one": (Conv(channels=8),)},
         {"one": (Conv(channels=8), Conv(channels=8, kernel=(3, 3, 3))), "two": Conv(channels=8), "same": ()},
-        {"one": Branches(branches={"in_one": Conv(channels=4), "in_two": Conv(channels=4)}), "two": MaxPool(kernel=(1, 3, 3))},
+        {"one": Branches(branches={"a": Conv(channels=4), "b": Conv(channels=4)}), "two": MaxPool(kernel=(1, 3, 3))},
     ]
 )
 PAIRS = st.sampled_from(
