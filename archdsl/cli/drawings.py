@@ -7,7 +7,7 @@ from argparse import Namespace
 
 from archdsl.cli import given as g
 from archdsl.cli.saying import cannot_write, harmless, put
-from archdsl.compiler import compile
+from archdsl.compiler import Plan, compile
 
 
 def draw(given: Namespace) -> int:
@@ -20,11 +20,20 @@ def draw(given: Namespace) -> int:
         put(svg_of(plan, level=given.level), None)
         return 0
     try:
-        write_drawing(plan, given.output, level=given.level)
+        write_drawing(plan, given.output, level=given.level, sources=sources_of(plan, given.output))
     except OSError as error:
         raise cannot_write(given.output, error) from None
     sys.stderr.write(f"wrote {harmless(given.output)}\n")
     return 0
+
+
+def sources_of(plan: Plan, path: str) -> dict[str, tuple[str, str]]:
+    """The emitted code of every part, for the one format that shows it."""
+    if not path.lower().endswith(".html"):
+        return {}
+    from archdsl.backend import sources
+
+    return sources(plan)
 
 
 def emit(given: Namespace) -> int:

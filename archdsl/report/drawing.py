@@ -12,7 +12,7 @@ from archdsl.errors import SpecError
 from archdsl.report.drawing_dot import OpsDot, dot_of_parts, rendered
 from archdsl.report.drawing_lanes import svg
 from archdsl.report.drawing_read import LEVELS, parts
-from archdsl.report.page import page
+from archdsl.report.page import Sources, page
 
 SUFFIXES = (".svg", ".dot", ".html", ".pdf", ".png")
 
@@ -31,8 +31,11 @@ def to_dot(plan: Plan, level: str = "stage") -> str:
     return dot_of_parts(parts(plan, level))
 
 
-def write(plan: Plan, path: str | Path, level: str = "stage") -> None:
-    """The drawing as a file, its format by the suffix: .svg, .dot, .html; .pdf, .png where a converter is at hand."""
+def write(plan: Plan, path: str | Path, level: str = "stage", sources: Sources | None = None) -> None:
+    """The drawing as a file, its format by the suffix: .svg, .dot, .html; .pdf, .png where a converter is at hand.
+
+    A page shows `sources`, the emitted code of its parts, where they are given.
+    """
     path = Path(path)
     match path.suffix.lower():
         case ".svg":
@@ -40,7 +43,7 @@ def write(plan: Plan, path: str | Path, level: str = "stage") -> None:
         case ".dot":
             path.write_text(to_dot(plan, level), encoding="utf-8")
         case ".html":
-            path.write_text(page(plan, level), encoding="utf-8")
+            path.write_text(page(plan, level, sources), encoding="utf-8")
         case ".pdf" | ".png" as suffix:
             convert(draw(plan, level), path, suffix[1:])
         case suffix:

@@ -38,6 +38,10 @@ class Grid:
     """The places of a drawing."""
 
     parts: Parts
+    columns: bool = True
+    """Whether a long drawing is cut into columns."""
+    wholes: tuple[Item, ...] = ()
+    """Further boxes that must fit: stages in one box, where the drawing folds."""
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -58,7 +62,7 @@ class Grid:
     def box_width(self) -> float:
         """One width for every box: what the widest needs, within reason."""
         least = 132.0 if len(self.parts.lanes) == 1 else 104.0
-        return min(max([least, *(needed(item) for item in self.items.values())]), 168.0)
+        return min(max([least, *map(needed, [*self.items.values(), *self.wholes])]), 168.0)
 
     @cached_property
     def boxes(self) -> list[float]:
@@ -123,6 +127,8 @@ class Grid:
     @cached_property
     def bands(self) -> list[range]:
         """Rows of each column of the drawing."""
+        if not self.columns:
+            return [range(self.count)]
         limit = TALL if len(self.parts.lanes) > 1 else TALL * 0.6
         return cut(self.heights, limit, spans(self.parts, self.rows))
 

@@ -105,11 +105,11 @@ class Lanes:
         data = "".join(f"M{number(x + place * w)} {number(y)}v-{number(tall)}" for place in places)
         self.canvas.path(data, "d-frames", width=min(2.2, pitch * 0.5))
 
-    def box(self, item: Item, left: float, top: float, tall: float) -> None:
+    def box(self, item: Item, left: float, top: float, tall: float, style: str = "d-item") -> None:
         """One stage or block: name, cost, kernels, frames."""
         width = self.grid.box_width
         entry = item.key.endswith(".frames")
-        self.canvas.open("d-item", item.address, self.hint(item))
+        self.canvas.open(style, item.address, self.hint(item))
         self.canvas.rect(left, top, width, tall, f"d-box d-h{0 if entry else heat(item.share)}")
         right = f"{percent(item.share)} of macs" if entry else figures(item)
         room = width - 16 - text_width(right, SMALL)

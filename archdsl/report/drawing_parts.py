@@ -24,7 +24,7 @@ class Item:
 
     key: str
     row: str
-    """Items of equal `row` in different lanes stand side by side."""
+    """Its stage's name. Equal ones of different lanes stand side by side, of one lane below each other."""
     name: str
     address: str
     groups: tuple[Group, ...]

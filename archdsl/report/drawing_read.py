@@ -142,21 +142,19 @@ class Reader:
             yield self.item(address, stage, stage, address, groups, self.inner[address][-1], note)
             return
         start = 0
-        for n, (_, run) in enumerate(
-            groupby(
-                blocks,
-                key=lambda pair: (
-                    self.words.kind(pair[1]),
-                    self.words.lines(pair[0], stride=True),
-                    self.plan.shapes[pair[0]],
-                ),
-            )
+        for _, run in groupby(
+            blocks,
+            key=lambda pair: (
+                self.words.kind(pair[1]),
+                self.words.lines(pair[0], stride=True),
+                self.plan.shapes[pair[0]],
+            ),
         ):
             members = [pair[0] for pair in run]
             label = f"{stage}.{start}" if len(members) == 1 else f"{stage}.{start}–{start + len(members) - 1}"
             key = members[-1]
             group = Group(self.words.lines(members[0], stride=True), len(members))
-            yield self.run_of_blocks(key, f"{stage} {n}", label, members, group, self.words.kind(blocks[start][1]))
+            yield self.run_of_blocks(key, stage, label, members, group, self.words.kind(blocks[start][1]))
             start += len(members)
 
     def run_of_blocks(self, key: str, row: str, label: str, members: list[str], group: Group, kind: str) -> Item:

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate, groupby
 
 from archdsl.report.drawing_parts import Parts
 
 
 def rows_of(parts: Parts) -> dict[str, int]:
-    """Item key -> row. Items of one row name stand side by side, and what is read stands above what reads it."""
+    """Item key -> row. A stage's boxes take rows of their own, its last box the last of them."""
+    stages, ranges = stage_rows(parts), ranges_of(parts)
+    rows: dict[str, int] = {}
+    for lane in parts.lanes:
+        for row, mine in groupby(lane.items, key=lambda item: stages[item.key]):
+            keys = [item.key for item in mine]
+            rows |= {key: ranges[row].start + i for i, key in enumerate(keys)}
+            rows[keys[-1]] = ranges[row].stop - 1
+    return rows
+
+
+def ranges_of(parts: Parts) -> list[range]:
+    """For each row of stages its rows of boxes: as many as its largest stage has."""
+    stages = stage_rows(parts)
+    many = Counter((k, stages[item.key]) for k, lane in enumerate(parts.lanes) for item in lane.items)
+    sizes = [max(n for (_, row), n in many.items() if row == r) for r in range(max(stages.values()) + 1)]
+    ends = list(accumulate(sizes))
+    return [range(end - size, end) for end, size in zip(ends, sizes)]
+
+
+def stage_rows(parts: Parts) -> dict[str, int]:
+    """Item key -> row of its stage. Stages of one name stand side by side; what is read, above what reads it."""
     shared = {item.key: item.row for lane in parts.lanes for item in lane.items}
-    return placed(parts, shared) or placed(parts, {key: key for key in shared}) or {}
+    apart = {item.key: f"{k} {item.row}" for k, lane in enumerate(parts.lanes) for item in lane.items}
+    return placed(parts, shared) or placed(parts, apart) or {}
 
 
 def placed(parts: Parts, group: dict[str, str]) -> dict[str, int] | None:
     """The least rows that keep every order, or None where the groups contradict each other."""
     rows = dict.fromkeys(group.values(), 0)
-    orders = [(group[a.key], group[b.key], 1) for lane in parts.lanes for a, b in zip(lane.items, lane.items[1:])]
+    orders = [
+        (group[a.key], group[b.key], 1)
+        for lane in parts.lanes
+        for a, b in zip(lane.items, lane.items[1:])
+        if a.row != b.row
+    ]
     orders += [(group[edge.source], group[edge.target], 0) for edge in parts.laterals]
     orders += [(group[lane.after], group[lane.items[0].key], 1) for lane in parts.lanes if lane.after]
     for _ in range(len(rows) + 1):
@@ -25,14 +54,16 @@ def placed(parts: Parts, group: dict[str, str]) -> dict[str, int] | None:
             if rows[below] < rows[above] + gap:
                 rows[below], moved = rows[above] + gap, True
         if not moved:
-            return {key: rows[name] for key, name in group.items()}
+            used = sorted(set(rows.values()))
+            return {key: used.index(rows[name]) for key, name in group.items()}
     return None
 
 
 def spans(parts: Parts, rows: dict[str, int]) -> list[tuple[int, int]]:
-    """(row above, row below) of the links that are drawn beside the lanes and so cannot be cut."""
+    """(row above, row below) of what cannot be cut: links that are drawn beside the lanes, and stages."""
     last = max(rows.values())
-    links = [(rows[edge.source], rows[edge.target]) for edge in parts.laterals]
+    links = [(stage.start, stage.stop - 1) for stage in ranges_of(parts)]
+    links += [(rows[edge.source], rows[edge.target]) for edge in parts.laterals]
     links += [(rows[lane.after], rows[lane.items[0].key]) for lane in parts.lanes if lane.after]
     ends = {lane.items[-1].key for lane in parts.lanes}
     return links + [(rows[key], last + 1) for key in parts.head_reads if key not in ends]
