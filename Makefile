@@ -9,7 +9,7 @@ PYTEST_FLAGS ?= -n 2
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_FLAGS)
 
-.PHONY: help demo test test-all lint format clean
+.PHONY: help demo test test-all lint format clean zoo/README.md
 
 help:
 	@echo "make demo      install, then the tour: check, count, draw, build, a real video, a small training (4 minutes)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  every test that needs no GPU"
 	@echo "make lint      ruff, format check, types"
 	@echo "make format    let ruff format"
+	@echo "make zoo/README.md  the zoo's list, counted anew"
 	@echo "make clean     remove $(VENV) and out"
 
 demo: $(VENV)/demo.installed
@@ -36,6 +37,10 @@ lint: $(VENV)/test.installed
 format: $(VENV)/test.installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+zoo/README.md: $(VENV)/test.installed
+	$(BIN)/python -m archdsl count --all --format md > $@.new
+	mv $@.new $@
 
 clean:
 	rm -rf $(VENV) out

@@ -108,6 +108,37 @@ def test_a_claim_that_ours_does_not_round_to_is_told(tmp_path: Path, run: Any) -
     assert "-13.80%" in run("count", str(tmp_path / "claims.yaml"), "--claims")[1]
 
 
+def test_accuracies_stand_apart_and_are_not_recounted(run: Any) -> None:
+    rows = json.loads(run("count", "--all", "--claims", "--json")[1])
+    trained = [row["figure"] in ("top1", "top5") for row in rows]
+    assert trained == sorted(trained), "costs first, then accuracies"
+    for row, accuracy in zip(rows, trained):
+        assert (row["ours"] is None) == accuracy
+        assert accuracy or row["agrees"] or row["why"], (
+            f"{row['name']} {row['figure']} {row['published']} differs unexplained"
+        )
+    heading = "Accuracies: they take training, nothing is recounted"
+    text = run("count", "slowfast_4x16_r50", "--claims", "--format", "md")[1]
+    costs, accuracies = text.split(heading)
+    assert "36.1G" in costs
+    assert "top1" in accuracies
+    assert "top1" not in costs
+    assert "macs: 1 per multiply-add" in text
+
+
+@pytest.mark.parametrize("form", ["md", "csv", "html", "latex", "json", "text"])
+def test_claims_have_every_format(run: Any, form: str) -> None:
+    code, out, _ = run("count", "slowfast_4x16_r50", "resnet50", "--claims", "--format", form)
+    assert code == 0
+    assert "36.1G" in out
+    assert "1812.03982" in out
+
+
+def test_the_list_of_the_zoo_is_not_stale(run: Any) -> None:
+    written = (ROOT / "zoo" / "README.md").read_text(encoding="utf-8")
+    assert run("count", "--all", "--format", "md")[1] == written, "zoo/README.md is stale: make zoo/README.md"
+
+
 # check, show, list, table, draw, emit, diff, admits, schema
 
 

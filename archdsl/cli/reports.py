@@ -22,9 +22,9 @@ def count(given: Namespace) -> int:
         report.Count(compile(g.arch_of(model, given)), report.reported(model), given.batch, views)
         for model in g.models(given)
     ]
-    say_table(
-        report.claims_table(counts) if given.claims else report.count_table(counts, given.convention), given.format
-    )
+    title = f"The zoo: {len(counts)} models" if given.all else ""
+    made = report.claims_table(counts) if given.claims else report.count_table(counts, given.convention, title)
+    say_table(made, given.format)
     return 0
 
 

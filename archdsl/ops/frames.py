@@ -22,7 +22,7 @@ class TakeEvery(Op):
         require(
             x.t % self.step == 0,
             "no whole number of frames",
-            got=f"{x.t} frames taken every {self.step}",
+            got=f"{x.t} frame{'s' * (x.t > 1)} taken every {self.step}",
             want=f"a multiple of {self.step}",
             fix=f"{max(x.t // self.step, 1) * self.step} or {(x.t // self.step + 1) * self.step} frames",
         )
@@ -107,7 +107,7 @@ class TimeToChannels(Op):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(self.factor >= 1, "frames packed by less than 1", got=self.factor, want="at least 1")
-        require(x.t % self.factor == 0, "frames that do not fall into packs", got=f"{x.t} frames in packs of {self.factor}", want="no rest")
+        require(x.t % self.factor == 0, "frames that do not fall into packs", got=f"{x.t} frame{'s' * (x.t > 1)} in packs of {self.factor}", want="no rest")
         return Shape(x.c * self.factor, x.t // self.factor, x.h, x.w)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:

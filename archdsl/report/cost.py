@@ -12,7 +12,7 @@ from archdsl.catalog import reference_of
 from archdsl.compiler import CONVENTIONS, Plan, compile
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Claim, Model
-from archdsl.report.figures import shapes_text, short, whole
+from archdsl.report.figures import plural, shapes_text, short, whole
 from archdsl.report.sheet import Column, Row, Table
 
 DEFAULT = ("macs", "fvcore")
@@ -110,7 +110,7 @@ class Count:
         }
 
 
-def count_table(counts: Iterable[Count], convention: str | None = None) -> Table:
+def count_table(counts: Iterable[Count], convention: str | None = None, title: str = "") -> Table:
     """One row for each network. Raises SpecError for an unknown convention."""
     if convention is not None and convention not in CONVENTIONS:
         raise SpecError(
@@ -131,7 +131,7 @@ def count_table(counts: Iterable[Count], convention: str | None = None) -> Table
         Column("published", right=False),
     )
     rows = tuple(Row(count_cells(count, shown)) for count in counts)
-    return Table("", columns, rows, tuple(count.record() for count in counts), explained(shown))
+    return Table(title, columns, rows, tuple(count.record() for count in counts), explained(shown))
 
 
 def times_text(count: Count) -> str:
@@ -179,9 +179,16 @@ def explained(shown: Iterable[str]) -> str:
     return "; ".join(MEANING[name] for name in shown)
 
 
+ACCURACIES = ("top1", "top5")
+"""Figures that take training: told apart, never recounted."""
+
+
 def claims_table(counts: Iterable[Count]) -> Table:
-    """Every published figure beside ours."""
+    """Every published cost beside ours, then the published accuracies."""
+    counts = tuple(counts)
     found = [(count.plan.name, claim) for count in counts for claim in count.reported]
+    costs = [(name, claim) for name, claim in found if claim.ours is not None]
+    trained = [(name, claim) for name, claim in found if claim.ours is None]
     columns = (
         Column("name"),
         Column("figure"),
@@ -192,9 +199,23 @@ def claims_table(counts: Iterable[Count]) -> Table:
         Column("why"),
         Column("source"),
     )
-    rows = tuple(Row(claim_cells(name, claim), "differs" if claim.agrees is False else "") for name, claim in found)
-    note = "A figure agrees when ours rounds to what was printed; top1 and top5 take training."
-    return Table("", columns, rows, tuple({"name": name, **claim.record()} for name, claim in found), note)
+    rows = [Row(claim_cells(name, claim), "" if claim.agrees else "differs") for name, claim in costs]
+    if trained:
+        rows.append(Row(("Accuracies: they take training, nothing is recounted", *[""] * 7), "heading"))
+        rows += [Row(claim_cells(name, claim), "apart") for name, claim in trained]
+    records = tuple({"name": name, **claim.record()} for name, claim in (*costs, *trained))
+    return Table("", columns, tuple(rows), records, summed([claim for _, claim in costs]))
+
+
+def summed(costs: list[Reported]) -> str:
+    """How many figures agree, and what the conventions among them count."""
+    differing = [claim for claim in costs if not claim.agrees]
+    silent = sum(not claim.claim.why for claim in differing)
+    conventions = [name for name in CONVENTIONS if any(claim.claim.figure == name for claim in costs)]
+    told = f"{plural(len(costs), 'figure')} recounted at the published input: {len(costs) - len(differing)} agree (ours rounds to what was printed)"
+    told += f", {len(differing)} differ" if differing else ""
+    told += f", {silent} of them unexplained" if silent else ""
+    return ". ".join(filter(None, (told, explained(conventions))))
 
 
 def claim_cells(name: str, found: Reported) -> tuple[str, ...]:

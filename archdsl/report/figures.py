@@ -62,6 +62,11 @@ def span_text(frames: Fraction, tick: Fraction) -> str:
     return f"{number(frames)} ({float(frames * tick):.2f} s)" if tick else number(frames)
 
 
+def plural(n: int, noun: str) -> str:
+    """A number of things: 1 frame, 2 frames."""
+    return f"{whole(n)} {noun}" + ("" if n == 1 else "s")
+
+
 def percent(part: int, total: int) -> str:
     """A share: 12.3%."""
     return f"{100 * part / total:.1f}%" if total else "-"

@@ -46,7 +46,7 @@ def to_text(table: Table, *, colour: bool = False, width: int | None = None) -> 
     for column in table.columns:
         grid.add_column(Text(printable(column.title)), justify="right" if column.right else "left", vertical="middle")
     for row in table.rows:
-        style = {"lateral": "cyan", "total": "bold", "differs": "yellow"}.get(row.kind)
+        style = {"lateral": "cyan", "total": "bold", "heading": "bold", "differs": "yellow"}.get(row.kind)
         grid.add_row(
             *(Text(cell_text(cell)) for cell in row.cells), style=style, end_section=tall and row.kind != "total"
         )

@@ -28,7 +28,7 @@ table.archdsl { border-collapse: collapse; font: 14px/1.4 system-ui, sans-serif;
 .archdsl tbody tr:last-child td { border-bottom: 2px solid }
 .archdsl .right { text-align: right }
 .archdsl .lateral { color: #0b7285 }
-.archdsl .total { font-weight: 600 }
+.archdsl .total, .archdsl .heading { font-weight: 600 }
 .archdsl .differs { color: #b35900 }
 .archdsl .bracket { display: inline-block; vertical-align: middle; padding: 0 .4em; border: solid; border-width: 0 1px }
 """
@@ -109,7 +109,7 @@ def to_latex(table: Table) -> str:
     head = " & ".join(tex_escaped(column.title) for column in table.columns)
     body = []
     for row in table.rows:
-        body.append(r"\midrule" if row.kind == "total" else "")
+        body.append(r"\midrule" if row.kind in ("total", "heading") else "")
         body.append(" & ".join(map(tex_cell, row.cells, sides)) + r" \\")
     caption = tex_escaped(". ".join(filter(None, (table.title, table.note))))
     lines = [
