@@ -26,7 +26,7 @@ class Claim(Written):
     """One published figure. `value` is as printed, such as "36.1G", so that its rounding is known."""
 
     figure: Literal["params", "macs", "fvcore", "flops", "ptv-zoo", "top1", "top5"] = Field(description="what is claimed; costs name their convention")
-    value: Annotated[str, Field(pattern=PRINTED.pattern)] = Field(description="as printed, with K, M, G or T")
+    value: Annotated[str, Field(pattern=f"^{PRINTED.pattern}$")] = Field(description="as printed, with K, M, G or T")
     source: str = Field(description="paper and table, or repository and file")
     input: dict[str, Count] = Field({}, description="overrides for the input it was counted at, such as size=256")
     why: str | None = Field(None, description="where ours differs: the explanation")

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from archdsl.blocks import BLOCKS, Block, Branches, Conv, MaxPool, Norm
 from archdsl.blocks.base import IsWidth, add_block
+from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import UNIT, Grid, Shape
 
@@ -57,7 +58,10 @@ def fielded(draw: Any, kind: type[Block]) -> Block:
             value = drawn_field(name, field)
             if value is not None:
                 made[name] = draw(value)
-    return kind(**made)
+    try:
+        return kind(**made)
+    except SpecError:  # fields that do not go together
+        return draw(st.nothing())
 
 
 def builds(block: Block, shape: Shape) -> bool:

@@ -1,0 +1,122 @@
+"""What archdsl.testing gives to users: strategies that only make what can be, and a check that finds what cannot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archdsl import Arch, Clip, Pathway, Stage, compile, ops
+from archdsl.blocks import BLOCKS, Block, Conv, Gray
+from archdsl.graph import UNKNOWN, Builder
+from archdsl.language import TRANSFORMS, Classifier
+from archdsl.ops import UNIT, Grid, Shape
+from archdsl.testing import arches, blocks, check
+from archdsl.testing import ops as random_ops
+
+
+def arch(block: Block, **fields: Any) -> Arch:
+    given = {"clip": Clip(frames=4, size=8), "pathways": {"main": Pathway(stages={"stem": Stage(block)})}, "head": Classifier(classes=2)}
+    return Arch(**{"name": "net", **given, **fields})
+
+
+@settings(max_examples=10)
+@given(arches())
+def test_a_random_arch_passes_the_check(made: Arch) -> None:
+    check(made)
+
+
+def test_random_archs_are_of_every_kind() -> None:
+    """Pathways one to three, edges both ways, several clips, every frame choice and most transforms."""
+    met: Counter[str] = Counter()
+
+    @settings(max_examples=200, database=None)
+    @given(arches())
+    def look(made: Arch) -> None:
+        met[f"{len(made.pathways)} pathways"] += 1
+        met[f"{len(made.clips)} clips"] += 1
+        met.update(key for p in made.pathways.values() for key in ("every", "linspace", "segments") if getattr(p, key))
+        met.update(f"{edge.source} to {edge.target}" for edge in made.edges)
+        met.update(edge.merge for edge in made.edges)
+        met.update(type(transform).__name__ for edge in made.edges for transform in edge.transform)
+
+    look()
+    transforms = {kind.__name__ for kind in TRANSFORMS} - {"Through", "Fit"}
+    choices = {"every", "linspace", "segments"}
+    assert {*choices, *transforms, "3 pathways", "2 clips", "slow to fast", "fast to slow", "concat", "sum"} <= set(met)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in BLOCKS if kind is not Gray], ids=lambda kind: kind.__name__)
+@settings(max_examples=8)
+@given(st.data())
+def test_a_random_block_of_every_kind_builds(kind: type[Block], data: st.DataObject) -> None:
+    shape = Shape(8, 4, 16, 16)
+    block = data.draw(blocks(shape, kinds=(kind,)))
+    g = Builder()
+    x = g.source("x", shape, Grid(UNIT, UNIT, UNIT))
+    assert block.build(g, x) != UNKNOWN
+    g.finish()
+
+
+@given(blocks(Shape(3, 4, 16, 16), kinds=(Gray, Conv)))
+def test_blocks_take_the_shape_asked_for(block: Block) -> None:
+    compile(arch(block, clip=Clip(frames=4, size=16)))
+
+
+@given(random_ops(ops.Conv, ops.MaxPool))
+def test_ops_of_chosen_kinds(case: Any) -> None:
+    op, shapes = case
+    assert isinstance(op, ops.Conv | ops.MaxPool)
+    op.out(*shapes)
+
+
+def test_the_check_tells_of_a_spec_that_does_not_compile() -> None:
+    with pytest.raises(AssertionError, match="net does not compile\n\na window larger than the map along h"):
+        check(arch(Conv(channels=4), head=Classifier(classes=2, window=9)))
+
+
+class Forgetful(Block):
+    """A block that is not the one its cost speaks of."""
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("conv", Lying(out_channels=4, kernel=(1, 1, 1)), x)
+
+
+class Lying(ops.Conv):
+    def cost(self, *xs: Shape) -> ops.Cost:
+        return super().cost(*xs)._replace(params=1)
+
+
+def test_the_check_tells_of_costs_that_torch_does_not_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    from archdsl.backend import lowerings
+
+    monkeypatch.setitem(lowerings.LOWERINGS, Lying, lowerings.LOWERINGS[ops.Conv])
+    with pytest.raises(AssertionError, match=r"net: torch has 22 parameters, the plan says 11"):
+        check(arch(Forgetful()))
+
+
+def test_the_check_tells_of_yaml_that_means_another_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from archdsl.testing import conformance
+
+    text = conformance.to_yaml(arch(Conv(channels=5)))
+    monkeypatch.setattr(conformance, "to_yaml", lambda _: text)
+    with pytest.raises(AssertionError, match="net changes on its way through YAML: pathways"):
+        check(arch(Conv(channels=4)))
+
+
+def test_a_block_of_python_has_no_yaml_and_passes() -> None:
+    class Own(Block):
+        def build(self, g: Builder, x: str) -> str:
+            return g.add("act", ops.Relu(), x)
+
+    assert check(arch(Own())).params == 3 * 2 + 2
+
+
+def test_ops_are_values() -> None:
+    op = ops.Conv(out_channels=4, kernel=(1, 1, 1))
+    assert replace(op) == op
+    assert len({op, replace(op)}) == 1
