@@ -227,7 +227,9 @@ def line_outside() -> str | None:
 
 def as_fraction(value: Any) -> Any:
     """1/8, "1/8" and 0.125 as the exact fraction a person meant."""
-    if isinstance(value, str | float | int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        raise ValueError("a fraction such as 1/8")
+    if isinstance(value, str | float | int):
         try:
             return Fraction(str(value))
         except (ValueError, ZeroDivisionError):
