@@ -66,9 +66,14 @@ COMMANDS = (
     Command(
         "show",
         commands.show,
-        "a spec as YAML or JSON, after overrides",
-        (o.one_name, o.overrides, o.as_json),
-        ("archdsl show slowfast_4x16_r50", "archdsl show my_net.py --classes 174 > my_net.yaml"),
+        "a spec as YAML, JSON or Python after overrides; or what it sees in time",
+        (o.one_name, o.overrides, o.shown),
+        (
+            "archdsl show slowfast_4x16_r50",
+            "archdsl show my_net.py --classes 174 > my_net.yaml",
+            "archdsl show slowfast_4x16_r50 --python",
+            "archdsl show slowfast_4x16_r50 --span",
+        ),
     ),
     Command(
         "check",

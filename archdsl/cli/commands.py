@@ -63,17 +63,27 @@ def record_of(found: tuple[str, Model]) -> dict[str, Any]:
 
 
 def show(given: Namespace) -> int:
-    """The spec, its reference above it."""
+    """The spec, its reference above it; or what it sees in time."""
     from archdsl.writing import to_json, to_yaml
 
     model = catalog.model(given.name)
     arch = g.arch_of(model, given)
+    if given.span:
+        from archdsl.report import span_table
+
+        say_table(span_table(compile(arch)), "json" if given.json else "text")
+        return 0
     if given.json:
         say(to_json(arch))
         return 0
     if reference := catalog.reference_of(model):
         about = [f"{reference.title} ({reference.paper})", reference.where, *reference.notes]
         say("\n".join(f"# {harmless(line)}" for text in about if text for line in text.splitlines()))
+    if given.python:
+        from archdsl.writing_python import to_python
+
+        say(to_python(arch))
+        return 0
     say(to_yaml(arch))
     return 0
 

@@ -74,6 +74,15 @@ def as_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print data instead of text")
 
 
+def shown(parser: ArgumentParser) -> None:
+    """How a spec is shown."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--yaml", action="store_true", help="as YAML (default)")
+    form.add_argument("--python", action="store_true", help="as Python source in the language")
+    form.add_argument("--span", action="store_true", help="what stages and laterals see in time, and their gaps")
+    parser.add_argument("--json", action="store_true", help="the spec as JSON; with --span its figures as data")
+
+
 def formats(parser: ArgumentParser) -> None:
     """How a table is written."""
     parser.add_argument(

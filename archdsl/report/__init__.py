@@ -8,6 +8,7 @@ from archdsl.report.drawing import write as write_drawing
 from archdsl.report.formats import FORMATS
 from archdsl.report.parts import LEVELS
 from archdsl.report.sheet import Table
+from archdsl.report.span import span_table
 from archdsl.report.spec_schema import schema
 from archdsl.report.tables import table, table_of
 
@@ -25,6 +26,7 @@ __all__ = [
     "draw",
     "reported",
     "schema",
+    "span_table",
     "table",
     "table_of",
     "to_dot",

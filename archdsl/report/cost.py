@@ -212,7 +212,8 @@ def summed(costs: list[Reported]) -> str:
     differing = [claim for claim in costs if not claim.agrees]
     silent = sum(not claim.claim.why for claim in differing)
     conventions = [name for name in CONVENTIONS if any(claim.claim.figure == name for claim in costs)]
-    told = f"{plural(len(costs), 'figure')} recounted at the published input: {len(costs) - len(differing)} agree (ours rounds to what was printed)"
+    told = f"{plural(len(costs), 'figure')} recounted at the published input"
+    told += f": {len(costs) - len(differing)} agree (ours rounds to what was printed)"
     told += f", {len(differing)} differ" if differing else ""
     told += f", {silent} of them unexplained" if silent else ""
     return ". ".join(filter(None, (told, explained(conventions))))
