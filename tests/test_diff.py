@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import archdsl
 from archdsl.language import change
+from archdsl.ops import Op
 from archdsl.report.differences import diff
+from archdsl.report.weights import tensors_of, weights_of
+from archdsl.testing import OP_STRATEGIES
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +89,31 @@ def test_stage_changes_sum_to_the_whole(field: str, pathway: str, stage: str, fa
 def test_plans_and_arches_are_taken_alike(arch: archdsl.Arch) -> None:
     other = archdsl.load("slow_4x16_r50")
     assert diff(arch, other) == diff(archdsl.compile(arch), archdsl.compile(other))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["slowfast_4x16_r50", "slowfast_4x16_r50_bidirectional", "late_fusion", "googlenet_aux", "x3d_s", "inception_v3"],
+)
+def test_weights_have_torchs_names_and_shapes(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    plan = archdsl.compile(archdsl.load(name))
+    with torch.device("meta"):
+        network = archdsl.build(plan)
+    assert weights_of(plan) == {name: tuple(p.shape) for name, p in network.named_parameters()}
+
+
+@given(st.data(), st.sampled_from(sorted(OP_STRATEGIES, key=lambda kind: kind.__name__)))
+def test_tensors_of_ops_sum_to_their_params(data: st.DataObject, kind: type[Op]) -> None:
+    op, xs = data.draw(OP_STRATEGIES[kind])
+    assert sum(prod(shape) for shape in tensors_of(op, *xs).values()) == op.cost(*xs).params
+
+
+def test_weights_that_carry_over(arch: archdsl.Arch) -> None:
+    """With another number of classes all but the classifier carries over; with deeper kernels those do not."""
+    found = diff(arch, change(arch, "head.classes", 174))
+    assert found.params[1] - found.carried == 174 * 2304 + 174
+    assert "  weights  33.56M of 33.96M carry over by name and shape (98.8%)" in str(found).splitlines()
+    deeper = diff(arch, change(arch, "pathways.slow.stages.res2.kernel_t", 3))
+    assert deeper.params[1] - deeper.carried == 3 * 64 * (80 + 256 + 256)
+    assert diff(arch, arch).record()["params_carried"] == 34_480_216

@@ -11,8 +11,9 @@ from typing import Any
 from archdsl.compiler import Plan, compile
 from archdsl.language import Arch
 from archdsl.ops import Cost
-from archdsl.report.figures import number, runs, shapes_text, short, signed
+from archdsl.report.figures import number, percent, runs, shapes_text, short, signed
 from archdsl.report.layers import op_in_full
+from archdsl.report.weights import carried
 
 NUMBERED = re.compile(r"(\w+\.\w+\.)(\d+)(\..+)")
 """An op within a block of a stage."""
@@ -54,6 +55,8 @@ class Diff:
     stages: tuple[StageChange, ...]
     params: tuple[int, int]
     macs: tuple[int, int]
+    carried: int
+    """Parameters of the second that a checkpoint of the first has, by name and shape."""
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
@@ -75,6 +78,8 @@ class Diff:
         for name in ("params", "macs"):
             a, b = getattr(self, name)
             lines.append(f"  {name:<8} {short(a)} -> {short(b)} ({signed(b - a)})")
+        share = f" ({percent(self.carried, self.params[1])})" if self.params[1] else ""
+        lines.append(f"  weights  {short(self.carried)} of {short(self.params[1])} carry over by name and shape{share}")
         lines += [f"  - {address}" for address in self.removed]
         lines += [f"  + {address}" for address in self.added]
         lines += [f"  ~ {line}" for line in changes_told(self.changed)]
@@ -94,6 +99,7 @@ class Diff:
             "input": list(self.inputs),
             "params": list(self.params),
             "macs": list(self.macs),
+            "params_carried": self.carried,
             "added": list(self.added),
             "removed": list(self.removed),
             "changed": [vars(change) for change in self.changed],
@@ -126,7 +132,8 @@ def stage_line(stage: StageChange) -> str:
     """One stage's change in figures."""
     parts = [f"{name} {signed(b - a)}" for name, (a, b) in (("params", stage.params), ("macs", stage.macs)) if a != b]
     if stage.span[0] != stage.span[1] and all(stage.span):
-        parts.append(f"span {number(stage.span[0])} -> {number(stage.span[1])} frames")
+        frames = "frame" if stage.span[1] == 1 else "frames"
+        parts.append(f"span {number(stage.span[0])} -> {number(stage.span[1])} {frames}")
     return f"  {stage.address:<24} {', '.join(parts)}"
 
 
@@ -150,6 +157,7 @@ def diff(a: Arch | Plan, b: Arch | Plan) -> Diff:
         stages=tuple(stages_of(before, after)),
         params=(before.params, after.params),
         macs=(before.macs, after.macs),
+        carried=carried(before, after),
     )
 
 
