@@ -27,7 +27,7 @@ def tensors_of(op: Op, *xs: Shape) -> Shapes:
         case ops.GroupNorm() | ops.LayerNorm():
             found, bias = {"weight": (xs[0].c,)} if op.affine else {}, op.affine and xs[0].c
         case ops.WeightedOverTime():
-            found, bias = {"weight": (1, xs[0].t)}, 0
+            found, bias = {"weight": (xs[0].t, 1, 1)}, 0
         case _:
             return {}
     return found | ({"bias": (bias,)} if bias else {})
