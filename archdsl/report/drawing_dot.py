@@ -10,9 +10,9 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.graph import Node
 from archdsl.ops import Source
-from archdsl.report.drawing_grid import figures, label_below
 from archdsl.report.drawing_parts import Item, Lateral, Parts
 from archdsl.report.drawing_rows import rows_of
+from archdsl.report.drawing_sizes import figures, label_below
 from archdsl.report.drawing_svg import LIGHT, heat, sheet
 from archdsl.report.drawing_words import amount, in_full, percent, size
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from archdsl.compiler import Plan
-from archdsl.report.drawing_grid import EDGE, PANEL, Grid, height
+from archdsl.report.drawing_grid import Grid
 from archdsl.report.drawing_lanes import SCALE, Lanes
 from archdsl.report.drawing_legend import legend
 from archdsl.report.drawing_parts import Item
 from archdsl.report.drawing_read import parts
 from archdsl.report.drawing_rows import ranges_of, stage_rows
+from archdsl.report.drawing_sizes import EDGE, PANEL, height
 from archdsl.report.drawing_svg import Canvas, number
 
 Fold = tuple[float, float, float]

@@ -1,7 +1,4 @@
-"""Where everything of a drawing lies: lanes beside each other, rows below each other, long drawings in columns.
-
-Units are those of the SVG's viewBox; the fonts are chosen so that two lanes fit one column of a two-column paper.
-"""
+"""Where everything of a drawing lies: lanes beside each other, rows below each other, long drawings in columns."""
 
 from __future__ import annotations
 
@@ -10,19 +7,23 @@ from functools import cached_property
 
 from archdsl.report.drawing_parts import Item, Lane, Lateral, Parts
 from archdsl.report.drawing_rows import cut, rows_of, spans
+from archdsl.report.drawing_sizes import (
+    BETWEEN,
+    EDGE,
+    FLOW,
+    HEADER,
+    LINE,
+    PANEL,
+    ROUND,
+    SMALL,
+    TALL,
+    TEXT,
+    crossing,
+    height,
+    label_below,
+    needed,
+)
 from archdsl.report.drawing_svg import text_width, wrapped
-from archdsl.report.drawing_words import amount, percent
-
-NAME, TEXT, SMALL = 10.0, 8.6, 7.6
-"""Font sizes."""
-EDGE, PANEL, BETWEEN = 12.0, 7.0, 16.0
-"""The margin of the drawing, of a lane around its boxes, and between lanes without laterals."""
-LINE, HEADER, STRIP = 10.4, 15.0, 15.0
-"""Heights of a line of text, a box's first line, and its frames."""
-FLOW = 24.0
-"""Height of the arrow to the next row, with the shape beside it."""
-TALL = 800.0
-"""Height at which a drawing of several lanes is cut into columns; half of it for one lane."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,13 @@ class Grid:
         """The height of a lateral's words, above and below its line."""
         return (len(edge.lines) + len(label_below(self.parts, edge))) * LINE + 10
 
+    @cached_property
+    def far(self) -> list[Lateral]:
+        """At pathway level, the laterals with other lanes between their ends: they go round below the boxes."""
+        lane = self.parts.lane_of
+        far = [edge for edge in self.parts.laterals if abs(lane[edge.source] - lane[edge.target]) > 1]
+        return far if self.parts.level == "pathway" else []
+
     def slots_of(self, row: int) -> list[Lateral]:
         """The laterals that are merged below a row, in the order of the merges."""
         if self.parts.level == "pathway":
@@ -96,14 +104,19 @@ class Grid:
         before = self.slots_of(self.rows[edge.target])
         return any(other.target == edge.source for other in before[: before.index(edge)])
 
-    def turn(self, edge: Lateral) -> int:
-        """Which of the bent laterals that leave a lane on one side this is: they keep beside each other."""
-        lane, side = self.parts.lane_of[edge.source], self.parts.lane_of[edge.target] >= self.parts.lane_of[edge.source]
-        same = [e for e in self.parts.laterals if self.bent(e) and self.parts.lane_of[e.source] == lane]
-        same = [e for e in same if (self.parts.lane_of[e.target] >= lane) == side]
-        mine = range(self.rows[edge.source], self.rows[edge.target] + 1)
-        near = [e for e in same if self.rows[e.source] <= mine[-1] and self.rows[e.target] >= mine[0]]
-        return near.index(edge) % 6
+    @cached_property
+    def turns(self) -> dict[str, int]:
+        """Address of a bent lateral -> how far out it runs: what leaves a lane on one side keeps beside each other."""
+        turns: dict[str, int] = {}
+        done: list[tuple[int, bool, range, int]] = []
+        for edge in filter(self.bent, self.parts.laterals):
+            lane = self.parts.lane_of[edge.source]
+            right = self.parts.lane_of[edge.target] >= lane
+            rows = range(self.rows[edge.source], self.rows[edge.target] + 1)
+            met = {turn for other, side, its, turn in done if (other, side) == (lane, right) and crossing(rows, its)}
+            turns[edge.address] = next(turn for turn in range(len(met) + 1) if turn not in met)
+            done.append((lane, right, rows, turns[edge.address]))
+        return turns
 
     @cached_property
     def zones(self) -> list[tuple[list[Slot], float]]:
@@ -111,6 +124,7 @@ class Grid:
         made = []
         for row in range(self.count):
             y = 7.0 if any(self.rows[edge.source] == row and self.bent(edge) for edge in self.parts.laterals) else 0.0
+            y += sum(ROUND for edge in self.far if self.rows[edge.target] == row)
             slots: list[Slot] = []
             for edge in self.slots_of(row):
                 above = 9.0 if not slots else max(12.0, len(edge.lines) * LINE + LINE + 5)
@@ -148,13 +162,11 @@ class Grid:
         last = len(self.parts.lanes) - 1
         widths = [0.0 if k == last else BETWEEN for k in range(last + 1)]
         for edge in self.parts.laterals:
-            if edge.source == edge.target and self.parts.level == "pathway":
-                continue
             k = self.corridor(edge)
             words = max(text_width(line, SMALL) for line in (*edge.lines, *label_below(self.parts, edge)))
             widths[k] = max(widths[k], words + 18)
-        bends = sum(self.bent(edge) for edge in self.parts.laterals) if self.parts.level != "pathway" else 0
-        return [w + (4.5 * min(bends, 6) if w > BETWEEN else 0.0) for w in widths]
+        bends = 1 + max(self.turns.values(), default=-1)
+        return [w + (4.5 * bends if w > BETWEEN else 0.0) for w in widths]
 
     @property
     def lane_width(self) -> float:
@@ -250,8 +262,13 @@ class Grid:
     def head_lines(self) -> list[str]:
         """The head's ops in lines of its width."""
         words = [line for group in self.parts.head.groups for line in group.lines]
-        lines = wrapped(words, " → ", TEXT, self.band_width(len(self.bands) - 1) - 26)
+        lines = wrapped(words, " → ", TEXT, self.head_width - 26)
         return [lines[0], *(f"→ {line}" for line in lines[1:])]
+
+    @property
+    def head_width(self) -> float:
+        """As wide as the lanes above it."""
+        return self.band_width(len(self.bands) - 1) - self.corridors[-1]
 
     @property
     def head_height(self) -> float:
@@ -262,35 +279,6 @@ class Grid:
         """The lowest edge of all lanes and the head."""
         ends = [self.tops[rows[-1]] + self.heights[rows[-1]] + 7.0 * len(self.parts.lanes) for rows in self.bands[:-1]]
         return max([self.head_top + self.head_height + 22, *ends])
-
-
-def figures(item: Item) -> str:
-    """What a box costs."""
-    return f"{amount(item.cost.macs)} · {percent(item.share)}" if item.cost.macs else ""
-
-
-def needed(item: Item) -> float:
-    """The width a box would like to have."""
-    top = text_width(item.name, NAME, bold=True) + text_width(item.note, SMALL) + text_width(figures(item), SMALL) + 16
-    lines = [text_width(line, TEXT) + (30 if group.times > 1 else 0) for group in item.groups for line in group.lines]
-    return max([top, *lines]) + 15
-
-
-def height(item: Item) -> float:
-    """The height a box needs."""
-    lines = sum(len(group.lines) for group in item.groups)
-    return HEADER + lines * LINE + 3.0 * (len(item.groups) - 1) + STRIP + 5
-
-
-def label_below(parts: Parts, edge: Lateral) -> tuple[str, ...]:
-    """The words under a lateral's line: its shape and, from 1%, its share of macs; at pathway level its stages."""
-    if parts.level != "pathway":
-        macs = parts.plan.cost_of(edge.address).macs
-        weighs = parts.plan.macs and macs / parts.plan.macs >= 0.01
-        return (f"{edge.shape} · {percent(macs / parts.plan.macs)}" if weighs else edge.shape,)
-    names = edge.shape.split(", ")
-    many = -(-len(names) // -(-len(names) // 3))
-    return tuple(", ".join(names[i : i + many]) for i in range(0, len(names), many))
 
 
 __all__ = ["Grid", "Lane", "Slot"]

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from archdsl.report.drawing_grid import (
-    EDGE,
-    HEADER,
-    LINE,
-    NAME,
-    PANEL,
-    SMALL,
-    STRIP,
-    TEXT,
-    Grid,
-    figures,
-)
+from archdsl.report.drawing_grid import Grid
 from archdsl.report.drawing_legend import legend
 from archdsl.report.drawing_links import Links
 from archdsl.report.drawing_parts import Group, Item, Parts
+from archdsl.report.drawing_sizes import EDGE, HEADER, LINE, NAME, PANEL, SMALL, STRIP, TEXT, figures
 from archdsl.report.drawing_svg import Canvas, fitted, heat, number, shortened, text_width
 from archdsl.report.drawing_words import percent, size
 
@@ -82,7 +72,8 @@ class Lanes:
             self.canvas.rect(left, top, right - left, 42, "d-box d-h0")
             self.canvas.text(left + 7, top + 11.5, fitted(name, NAME, room * 0.6, bold=True), NAME, "d-name")
             used = text_width(name, NAME, bold=True) + 6
-            self.canvas.text(left + 7 + used, top + 11.5, clip.modality if room > used + 60 else "", SMALL, "d-soft")
+            told = clip.modality if clip.modality != name and room > used + 60 else ""
+            self.canvas.text(left + 7 + used, top + 11.5, told, SMALL, "d-soft")
             self.canvas.text(right - 7, top + 11.5, size(clip.shape), SMALL, "", "end")
             self.canvas.text(left + 7, top + 22.5, frames, SMALL, "d-soft")
             places = tuple((i + 0.5) / clip.frames for i in range(clip.frames))
@@ -155,7 +146,7 @@ class Lanes:
         """The head under all lanes, and what leaves it."""
         grid, item, last = self.grid, self.parts.head, len(self.grid.bands) - 1
         left, top = grid.lane_left(0, last), grid.head_top
-        width = grid.band_width(last) - grid.corridors[-1]
+        width = grid.head_width
         self.canvas.open("d-item", item.address, self.hint(item))
         self.canvas.rect(left, top, width, grid.head_height, f"d-box d-h{heat(item.share)}")
         self.canvas.text(left + 6, top + 11.5, item.name, NAME, "d-name")

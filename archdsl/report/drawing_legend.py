@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from archdsl.report.drawing_grid import EDGE, LINE, SMALL, Grid
+from archdsl.report.drawing_grid import Grid
+from archdsl.report.drawing_sizes import EDGE, LINE, SMALL
 from archdsl.report.drawing_svg import LIGHT, Canvas, text_width
 
 

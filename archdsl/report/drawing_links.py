@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from archdsl.ops import Shape
-from archdsl.report.drawing_grid import LINE, PANEL, SMALL, Grid, Slot, label_below
+from archdsl.report.drawing_grid import Grid, Slot
 from archdsl.report.drawing_parts import Item, Lateral
+from archdsl.report.drawing_sizes import LINE, PANEL, ROUND, SMALL, label_below
 from archdsl.report.drawing_svg import Canvas
 from archdsl.report.drawing_words import amount, size
 
@@ -119,12 +120,12 @@ class Links:
         band = grid.band_of[row]
         points = [(grid.middle(edge.source), y)]
         if grid.bent(edge):
-            away = 5.0 + 4.0 * grid.turn(edge)
+            away = 5.0 + 4.0 * grid.turns[edge.address]
             side = grid.lane_left(source, band) + (grid.lane_width + away if target >= source else -away)
             top = grid.bottom(edge.source) + 6
             points = [(grid.middle(edge.source), top), (side, top), (side, y)]
         tip = x + 6 if source == target else x - 6 * toward
-        self.lateral_line(edge, [*points, (tip, y)])
+        self.lateral_line([*points, (tip, y)])
         self.canvas.circle(*points[0], 1.8, "d-dot")
         self.merge(edge, x, y)
         k = grid.corridor(edge)
@@ -132,7 +133,7 @@ class Links:
         aside = 0.0 if not grid.bent(edge) else 4.0 if toward > 0 or source == target else -4.0
         self.words(edge, left + grid.corridors[k] / 2 + aside, y)
 
-    def lateral_line(self, edge: Lateral, points: list[tuple[float, float]]) -> None:
+    def lateral_line(self, points: list[tuple[float, float]]) -> None:
         self.canvas.route(points, "d-halo")
         self.canvas.route(points, "d-lateral", "lateral")
 
@@ -160,17 +161,30 @@ class Links:
         grid = self.grid
         used: dict[int, float] = {}
         for edge in self.parts.laterals:
-            source, target = self.parts.lane_of[edge.source], self.parts.lane_of[edge.target]
-            if source == target:
-                continue
             k, row = grid.corridor(edge), grid.rows[edge.target]
             mine = [grid.words_height(other) for other in self.parts.laterals if grid.corridor(other) == k]
             top = used.get(k, grid.tops[row] + (grid.boxes[row] - sum(mine)) / 2)
             used[k] = top + grid.words_height(edge)
             y = top + len(edge.lines) * LINE + 2
-            half, toward = grid.box_width / 2, 1 if target > source else -1
-            a, b = grid.middle(edge.source) + half * toward, grid.middle(edge.target) - half * toward
-            first = min(y, grid.bottom(edge.source) - 8)
-            side = a + toward * (PANEL + 6)
-            self.lateral_line(edge, [(a, first), (side, first), (side, y), (b, y)] if first != y else [(a, y), (b, y)])
-            self.words(edge, grid.lane_left(k, 0) + grid.lane_width + grid.corridors[k] / 2, y)
+            self.lateral_line(self.side_route(edge, y))
+            within = 4.0 if edge.source == edge.target else 0.0
+            self.words(edge, grid.lane_left(k, 0) + grid.lane_width + grid.corridors[k] / 2 + within, y)
+
+    def side_route(self, edge: Lateral, y: float) -> list[tuple[float, float]]:
+        """The corners of a lateral at pathway level, which arrives at height y."""
+        grid = self.grid
+        source, target = self.parts.lane_of[edge.source], self.parts.lane_of[edge.target]
+        half, toward = grid.box_width / 2, 1 if target > source else -1
+        a, b = grid.middle(edge.source) + half * toward, grid.middle(edge.target) - half * toward
+        if source == target:
+            right, out = grid.middle(edge.source) + half, PANEL + 5
+            return [(right, y - 12), (right + out, y - 12), (right + out, y + 12), (right, y + 12)]
+        first = min(y, grid.bottom(edge.source) - 8)
+        side = a + toward * (PANEL + 6)
+        if edge in grid.far:
+            turn = grid.far.index(edge)
+            first, below = grid.bottom(edge.source) - 8 - 6 * turn, grid.bottom(edge.target) + 3 + ROUND * (turn + 1)
+            near = b - toward * (PANEL + 6 + 4 * turn)
+            side += toward * 4 * turn
+            return [(a, first), (side, first), (side, below), (near, below), (near, y), (b, y)]
+        return [(a, first), (side, first), (side, y), (b, y)] if first != y else [(a, y), (b, y)]

@@ -14,11 +14,13 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Edge
 from archdsl.ops import Cost, Shape
-from archdsl.report.drawing_blocks import MOST_LINES, BlockWords
+from archdsl.report.drawing_blocks import MOST_LINES, BlockWords, repeats
 from archdsl.report.drawing_parts import Group, Item, Lane, Lateral, Parts
 from archdsl.report.drawing_words import FRAME_CHOICES, in_brief, in_full, size, strides
 
 LEVELS = ("pathway", "stage", "block", "op")
+MOST_PLACES = 6
+"""Fusions between two pathways that are named; more are counted."""
 
 
 def parts(plan: Plan, level: str) -> Parts:
@@ -47,11 +49,7 @@ class Reader:
 
     def read(self) -> Parts:
         lanes = tuple(self.lane(name) for name in self.lane_order())
-        laterals = (
-            tuple(self.edge_as_one(edge) for edge in self.plan.arch.edges)
-            if self.level == "pathway"
-            else tuple(self.laterals())
-        )
+        laterals = tuple(self.edges_as_one() if self.level == "pathway" else self.laterals())
         return Parts(self.plan, self.level, lanes, laterals, self.head(), self.head_reads())
 
     def lane_order(self) -> list[str]:
@@ -165,32 +163,40 @@ class Reader:
         return replace(made, cost=cost, share=share)
 
     def folded(self, blocks: list[tuple[str, Block]]) -> tuple[tuple[Group, ...], str]:
-        """A stage's blocks, equal ones as one group; and the strides that the groups leave out."""
+        """A stage's blocks, what repeats as one group; and the strides that the groups leave out."""
+        words = [(self.words.kind(block), self.words.lines(address, stride=False)) for address, block in blocks]
         groups, hidden, start = [], "", 0
-        for _, run in groupby(
-            blocks, key=lambda pair: (self.words.kind(pair[1]), self.words.lines(pair[0], stride=False))
-        ):
-            times = len(list(run))
-            address = blocks[start][0]
-            groups.append(Group(self.words.lines(address, stride=times == 1), times))
-            if times > 1:
-                hidden = hidden or " ".join(
-                    dict.fromkeys(
-                        filter(None, (strides(self.plan.graph.nodes[a].op) for a in self.words.main(address)))
-                    )
-                )
-            start += times
+        for length, times in repeats(words):
+            members = [address for address, _ in blocks[start : start + length]]
+            lines = [line for address in members for line in self.words.lines(address, stride=times == 1)]
+            groups.append(Group(tuple(lines), times))
+            hidden = hidden or (self.strides_in(members) if times > 1 else "")
+            start += length * times
         if sum(len(group.lines) for group in groups) > MOST_LINES:
-            groups = list(self.by_kind(blocks))
+            groups = self.by_kind(blocks)
         return tuple(groups), hidden
 
-    def by_kind(self, blocks: list[tuple[str, Block]]) -> Iterator[Group]:
-        """A stage of many unlike blocks, in a line for each kind."""
-        kinds = [self.words.kind(block) for _, block in blocks]
-        for kind, run in groupby(zip(kinds, blocks), key=lambda pair: pair[0]):
-            widths = [self.plan.shapes[address].c for _, (address, _) in run]
+    def strides_in(self, blocks: list[str]) -> str:
+        """The strides along the main branches of blocks."""
+        ops = [self.plan.graph.nodes[at].op for block in blocks for at in self.words.main(block)]
+        return " ".join(dict.fromkeys(filter(None, map(strides, ops))))
+
+    def by_kind(self, blocks: list[tuple[str, Block]]) -> list[Group]:
+        """A stage of many unlike blocks, in a line for each kind that follows another; what repeats as one group."""
+        lines = []
+        for kind, run in groupby(blocks, key=lambda pair: self.words.kind(pair[1])):
+            widths = [self.plan.shapes[address].c for address, _ in run]
             ends = str(widths[0]) if min(widths) == max(widths) else f"{widths[0]}…{widths[-1]}"
-            yield Group((f"{kind.replace('_', ' ')}, {ends}",), len(widths))
+            lines.append((f"{kind.replace('_', ' ')}, {ends}", len(widths)))
+        groups, start = [], 0
+        for length, times in repeats(lines):
+            mine = lines[start : start + length]
+            if length == times == 1:
+                groups.append(Group((mine[0][0],), mine[0][1]))
+            else:
+                groups.append(Group(tuple(f"{words} ×{n}" if n > 1 else words for words, n in mine), times))
+            start += length * times
+        return groups
 
     def end_key(self, pathway: str, stage: str) -> str:
         """The key of the item whose output is the stage's."""
@@ -214,18 +220,18 @@ class Reader:
                     edge.merge,
                 )
 
-    def edge_as_one(self, edge: Edge) -> Lateral:
-        """An edge with all its fusions."""
-        lines, _ = self.transform(f"edges.{edge.places[0][1]}.{edge.label}", edge)
-        places = ", ".join(a if a == b else f"{a}→{b}" for a, b in edge.places)
-        return Lateral(
-            f"edges.{edge.places[0][1]}.{edge.label}",
-            edge.source,
-            edge.target,
-            (*lines, edge.merge.replace("_", " ")),
-            f"after {places}",
-            edge.merge,
-        )
+    def edges_as_one(self) -> Iterator[Lateral]:
+        """Between two pathways, every kind of fusion once."""
+        found: dict[tuple[str, str, tuple[str, ...], str], list[tuple[str, str, str]]] = {}
+        for edge in self.plan.arch.edges:
+            lines, _ = self.transform(f"edges.{edge.places[0][1]}.{edge.label}", edge)
+            places = [(edge.label, a, b) for a, b in edge.places]
+            found.setdefault((edge.source, edge.target, lines, edge.merge), []).extend(places)
+        for (source, target, lines, merge), places in found.items():
+            names = [a if a == b else f"{a}→{b}" for _, a, b in places]
+            where = f"after {', '.join(names)}" if len(names) <= MOST_PLACES else f"{len(names)} times"
+            address = f"edges.{places[0][2]}.{places[0][0]}"
+            yield Lateral(address, source, target, (*lines, merge.replace("_", " ")), where, merge)
 
     def transform(self, address: str, edge: Edge) -> tuple[tuple[str, ...], str]:
         """What an edge does to its source, and the shape it brings."""

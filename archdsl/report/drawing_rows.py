@@ -10,14 +10,16 @@ from archdsl.report.drawing_parts import Parts
 
 
 def rows_of(parts: Parts) -> dict[str, int]:
-    """Item key -> row. A stage's boxes take rows of their own, its last box the last of them."""
+    """Item key -> row. A stage's boxes take rows of their own; where laterals end, its last box the last of them."""
     stages, ranges = stage_rows(parts), ranges_of(parts)
+    linked = {key for edge in parts.laterals for key in (edge.source, edge.target)}
     rows: dict[str, int] = {}
     for lane in parts.lanes:
         for row, mine in groupby(lane.items, key=lambda item: stages[item.key]):
             keys = [item.key for item in mine]
             rows |= {key: ranges[row].start + i for i, key in enumerate(keys)}
-            rows[keys[-1]] = ranges[row].stop - 1
+            if keys[-1] in linked:
+                rows[keys[-1]] = ranges[row].stop - 1
     return rows
 
 
@@ -79,7 +81,8 @@ def cut(heights: Sequence[float], limit: float, beside: Sequence[tuple[int, int]
         done += height
         free = not any(above <= row < below for above, below in beside)
         wanted = total * (len(bands) + 1) / columns
-        if free and len(bands) < columns - 1 and done + heights[row + 1] / 2 >= wanted and row >= start + 1:
+        worth = row >= start + 1 and total - done >= total / columns / 2  # else a column of a box or two
+        if free and worth and len(bands) < columns - 1 and done + heights[row + 1] / 2 >= wanted:
             bands.append(range(start, row + 1))
             start = row + 1
     return [*bands, range(start, len(heights))]
