@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from archdsl import ops
-from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
 from archdsl.backend.lower_pairwise import affinity, gather, pair_sum
 from archdsl.backend.lower_segments import (
     bilinear,
@@ -16,6 +15,7 @@ from archdsl.backend.lower_segments import (
     top_over_time,
     weighted_over_time,
 )
+from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
 from archdsl.backend.runtime_join import MeanJoin
 from archdsl.backend.runtime_norm import ShiftNorm
 from archdsl.backend.runtime_roi import roi_align, sampled

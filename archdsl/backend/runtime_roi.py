@@ -26,7 +26,7 @@ def sampled(x: Tensor, first: Tensor, last: Tensor, size: int) -> Tensor:
     low = place.floor()
     high = (low + 1).clamp(max=length - 1)
     weights = torch.stack([(1 - (place - low)) * share, (place - low) * share]).to(x.dtype)
-    n, c, k, _, m = x.shape
+    c, m = x.shape[1], x.shape[4]
     picked = torch.stack([low, high]).long().flatten(3)[:, :, None, :, :, None].expand(-1, -1, c, -1, -1, m)
     parts = [x.gather(3, index) * weight.flatten(2)[:, None, :, :, None] for index, weight in zip(picked, weights)]
     return (parts[0] + parts[1]).unflatten(3, (size, most)).sum(4)

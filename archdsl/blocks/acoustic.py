@@ -12,7 +12,7 @@ from archdsl.written import Count, Sizes
 
 
 class CrossConv(Block):
-    """A kernel over time and one over space side by side, summed, then norm and activation.  (c, t, h, w) -> (channels, ...)"""
+    """A kernel over time beside one over space, summed; norm, activation.  (c, t, h, w) -> (channels, t', h', w')"""
 
     channels: Width = Field(description="output channels")
     kernel: Sizes = Field(description="window (t, h, w): t x 1 x 1 beside 1 x h x w")
@@ -22,16 +22,19 @@ class CrossConv(Block):
 
     def build(self, g: Builder, x: str) -> str:
         t, h, w = self.kernel
-        fields = dict(out_channels=self.channels, stride=self.stride, bias=self.norm.kind == "none")
-        time = g.add("time", ops.Conv(kernel=(t, 1, 1), **fields), x)
-        space = g.add("space", ops.Conv(kernel=(1, h, w), **fields), x)
+        bias = self.norm.kind == "none"
+
+        def conv(kernel: tuple[int, int, int]) -> ops.Conv:
+            return ops.Conv(out_channels=self.channels, kernel=kernel, stride=self.stride, bias=bias)
+
+        time, space = g.add("time", conv((t, 1, 1)), x), g.add("space", conv((1, h, w)), x)
         return add_act(g, "act", self.act, self.norm.add(g, "norm", g.add("sum", ops.Add(), time, space)))
 
 
 class AcousticBottleneck(Residual):
-    """A bottleneck that strides in time on its first kernel and in space on its middle one.  (c, t, h, w) -> (channels, ...)
+    """A bottleneck that strides in time on its first kernel, in space on its middle one.
 
-    The middle kernel is 3 x 1 x 3, or `separable`: 1 x 1 x 3 and 3 x 1 x 1 side by side, each with norm and
+    (c, t, h, w) -> (channels, t', h', w'). The middle kernel is 3 x 1 x 3, or `separable`: 1 x 1 x 3 and 3 x 1 x 1 side by side, each with norm and
     activation, summed.
     """
 

@@ -22,7 +22,9 @@ class NonLocal(Block):
     number of i plus a number of j, which is the same and does not build the pairs.
     """
 
-    pairwise: Pairwise = Field("embedded_gaussian", description="gaussian, embedded_gaussian, dot_product or concatenation")
+    pairwise: Pairwise = Field(
+        "embedded_gaussian", description="gaussian, embedded_gaussian, dot_product or concatenation"
+    )
     inner: Width | None = Field(None, description="channels of theta, phi and g; half of the map's by default")
     pool: Sizes = Field((1, 2, 2), description="max pool of what is attended to; [1, 1, 1] for none")
     pool_at: Literal["before", "after"] = Field("before", description="pool before or after phi and g project")
@@ -33,7 +35,12 @@ class NonLocal(Block):
     @model_validator(mode="after")
     def _scale_means_something(self) -> NonLocal:
         if self.scale and not self.pairwise.endswith("gaussian"):
-            raise SpecError("a scale where no softmax follows", got=f"pairwise: {self.pairwise}", want="a gaussian", fix="scale: false")
+            raise SpecError(
+                "a scale where no softmax follows",
+                got=f"pairwise: {self.pairwise}",
+                want="a gaussian",
+                fix="scale: false",
+            )
         return self
 
     def build(self, g: Builder, x: str) -> str:

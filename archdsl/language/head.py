@@ -15,8 +15,7 @@ from archdsl.language.heads_consensus import Consensus
 from archdsl.language.heads_roi import Roi
 from archdsl.language.keyed import keyed, kinds_by_key, unkeyed
 from archdsl.language.names import Name
-from archdsl.written import Count, Real, Written
-
+from archdsl.written import Count, Real
 
 HeadField = Annotated[
     SerializeAsAny[Head],

@@ -32,7 +32,9 @@ class Roi(Head):
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         clips = [address for address, node in g.nodes.items() if isinstance(node.op, ops.Source)]
         if self.boxes not in clips:
-            raise SpecError(f"no clip {self.boxes!r}", got=self.boxes, want=", ".join(clips), fix="a clip of modality boxes")
+            raise SpecError(
+                f"no clip {self.boxes!r}", got=self.boxes, want=", ".join(clips), fix="a clip of modality boxes"
+            )
         cells = [self.largest(g, name, x) for name, x in ends.items()]
         x = cells[0] if len(cells) == 1 else g.add("join", ops.Concat(), *cells)
         x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x

@@ -21,7 +21,12 @@ class Affinity(Op):
 
     def out(self, *xs: Shape) -> Shape:
         queries, keys = xs
-        require(queries.c == keys.c, "queries and keys of unequal width", got=f"{queries.c} and {keys.c}", want="equal channels")
+        require(
+            queries.c == keys.c,
+            "queries and keys of unequal width",
+            got=f"{queries.c} and {keys.c}",
+            want="equal channels",
+        )
         return queries._replace(c=keys.positions)
 
     def cost(self, *xs: Shape) -> Cost:
@@ -40,7 +45,12 @@ class PairSum(Op):
 
     def out(self, *xs: Shape) -> Shape:
         queries, keys = xs
-        require(queries.c == keys.c == 1, "a sum over pairs of maps that are not one channel wide", got=f"{queries.c} and {keys.c}", want="1 and 1")
+        require(
+            queries.c == keys.c == 1,
+            "a sum over pairs of maps that are not one channel wide",
+            got=f"{queries.c} and {keys.c}",
+            want="1 and 1",
+        )
         return queries._replace(c=keys.positions)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
@@ -49,7 +59,7 @@ class PairSum(Op):
 
 @dataclass(frozen=True, kw_only=True)
 class Gather(Op):
-    """At each position the values of all keys, weighted and summed.  (t' h' w', t, h, w), (c, t', h', w') -> (c, t, h, w)"""
+    """The values of all keys, weighted at each position.  (t' h' w', t, h, w), (c, t', h', w') -> (c, t, h, w)"""
 
     reads: ClassVar[int | None] = 2
     mean: bool = False
@@ -57,7 +67,12 @@ class Gather(Op):
 
     def out(self, *xs: Shape) -> Shape:
         weights, values = xs
-        require(weights.c == values.positions, "weights for another number of keys", got=f"{weights.c} weights, {values.positions} values", want="equal numbers")
+        require(
+            weights.c == values.positions,
+            "weights for another number of keys",
+            got=f"{weights.c} weights, {values.positions} values",
+            want="equal numbers",
+        )
         return weights._replace(c=values.c)
 
     def cost(self, *xs: Shape) -> Cost:
@@ -70,7 +85,5 @@ class Gather(Op):
 
 def seeing_all(keys: Shape, at: Grid, of: Grid) -> Grid:
     """Positions of the one, each of which sees all there is of the other."""
-    t, h, w = (
-        a._replace(span=max(a.span, b.span + b.step * (n - 1))) for a, b, n in zip(at[:3], of[:3], keys[1:])
-    )
+    t, h, w = (a._replace(span=max(a.span, b.span + b.step * (n - 1))) for a, b, n in zip(at[:3], of[:3], keys[1:]))
     return Grid(t, h, w, at.tick)

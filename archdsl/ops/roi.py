@@ -28,7 +28,12 @@ class RoiAlign(Op):
         x, boxes = xs
         require(x.t == 1, "regions of a map that has time", got=f"t={x.t}", want="t=1: pool over time first")
         require((boxes.c, boxes.h, boxes.w) == (4, 1, 1), "boxes of another form", got=boxes, want="(4, boxes, 1, 1)")
-        require(self.size >= 1 and self.step > 0, "regions without cells", got=f"size {self.size}, step {self.step}", want="both above 0")
+        require(
+            self.size >= 1 and self.step > 0,
+            "regions without cells",
+            got=f"size {self.size}, step {self.step}",
+            want="both above 0",
+        )
         return Shape(x.c, boxes.t, self.size, self.size)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:

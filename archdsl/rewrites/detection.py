@@ -7,13 +7,20 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Pathway, Roi, Stage
 
 
-def for_detection(arch: Arch, *, classes: int = 80, boxes: int = 8, aligned: bool = True, name: str | None = None) -> Arch:
+def for_detection(
+    arch: Arch, *, classes: int = 80, boxes: int = 8, aligned: bool = True, name: str | None = None
+) -> Arch:
     """The arch on given boxes: every pathway's last stage dilated instead of strided, a head that reads each box.
 
     `boxes` is the number of boxes of a clip; the clip that holds them is called `boxes`.
     """
     if len(arch.clips) != 1 or not isinstance(arch.head, Classifier):
-        raise SpecError("an arch that is no classifier of one clip", written=arch.written, got=f"{len(arch.clips)} clips, {type(arch.head).__name__}", want="one clip, Classifier")
+        raise SpecError(
+            "an arch that is no classifier of one clip",
+            written=arch.written,
+            got=f"{len(arch.clips)} clips, {type(arch.head).__name__}",
+            want="one clip, Classifier",
+        )
     (clip,) = arch.clips
     pathways = {
         key: (pathway if pathway.after else pathway.but(clip=clip)).but(stages=dilated(pathway))
