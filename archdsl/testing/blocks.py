@@ -17,7 +17,17 @@ from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import UNIT, Grid, Shape
 
 WIDTHS = st.sampled_from([8, 16])
-NORMS = st.sampled_from([Norm(), Norm(kind="group", groups=2), Norm(kind="layer"), Norm(kind="none"), Norm(eps=1e-3)])
+NORMS = st.sampled_from(
+    [
+        Norm(),
+        Norm(kind="group", groups=2),
+        Norm(kind="layer"),
+        Norm(kind="none"),
+        Norm(eps=1e-3),
+        Norm(scale=False),
+        Norm(shift=False),
+    ]
+)
 PADS = st.sampled_from(["same", "same", "tf_same", "valid", (1, 0, 0), ((0, 0), (1, 0), (0, 1))])
 BRANCHES = st.sampled_from(
     [
