@@ -34,8 +34,8 @@ class CrossConv(Block):
 class AcousticBottleneck(Residual):
     """A bottleneck that strides in time on its first kernel, in space on its middle one.
 
-    (c, t, h, w) -> (channels, t', h', w'). The middle kernel is 3 x 1 x 3, or `separable`: 1 x 1 x 3 and 3 x 1 x 1 side by side, each with norm and
-    activation, summed.
+    (c, t, h, w) -> (channels, t', h', w'). The middle kernel is 3 x 1 x 3, or `separable`: 1 x 1 x 3 and 3 x 1 x 1
+    side by side, each with norm and activation, summed.
     """
 
     separable: bool = Field(False, description="the middle kernel as two side by side")
