@@ -38,12 +38,16 @@ INITS = {
     "xavier": ("nn.init.xavier_uniform_({m}.weight)",),
     "normal": ("nn.init.normal_({m}.weight, std=0.01)",),
     "identity": ("nn.init.dirac_({m}.weight, {m}.groups)",),
+    "shift": ("start_as_shift({m}.weight, {m}.groups, 8)",),
+    "swap": ("start_as_shift({m}.weight, {m}.groups, 2)",),
     "default": (),
 }
 
 
-def weights_drawn(init: str, bias: bool) -> tuple[str, ...]:
-    """Statements that draw a layer's weights; a bias starts at 0 unless torch's own start is asked for."""
+def weights_drawn(init: str, bias: bool, bias_start: float | None = None) -> tuple[str, ...]:
+    """Statements that draw a layer's weights; a bias starts at 0 unless a number or torch's own start is asked for."""
+    if bias and bias_start is not None:
+        return (*INITS[init], f"nn.init.constant_({{m}}.bias, {bias_start})")
     return INITS[init] + (("nn.init.zeros_({m}.bias)",) if bias and init != "default" else ())
 
 

@@ -6,6 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from archdsl import ops
+from archdsl.backend.lower_motion import (
+    affine,
+    frame_step,
+    frame_tuples,
+    mix,
+    one_frame,
+    own_conv,
+    own_shift,
+    shift_of_time,
+    snippet_steps,
+)
 from archdsl.backend.lower_pairwise import affinity, gather, pair_sum
 from archdsl.backend.lower_segments import (
     bilinear,
@@ -17,6 +28,7 @@ from archdsl.backend.lower_segments import (
 )
 from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
 from archdsl.backend.runtime_join import MeanJoin
+from archdsl.backend.runtime_motion import start_as_shift
 from archdsl.backend.runtime_norm import ShiftNorm
 from archdsl.backend.runtime_roi import roi_align, sampled
 from archdsl.ops import Op, Shape
@@ -35,7 +47,8 @@ def conv(op: ops.Conv, x: Shape) -> Lowered:
         Argument("bias", op.bias, True),
     )
     call = "{m}({0})" if even(pads) else f"{{m}}({padded('{0}', pads)})"
-    return Lowered(call, "nn.Conv3d", args, weights_drawn(op.init, op.bias))
+    needs = (start_as_shift,) if op.init in ("shift", "swap") else ()
+    return Lowered(call, "nn.Conv3d", args, weights_drawn(op.init, op.bias, op.bias_start), needs)
 
 
 def transposed_conv(op: ops.TransposedConv, x: Shape) -> Lowered:
@@ -50,7 +63,8 @@ def transposed_conv(op: ops.TransposedConv, x: Shape) -> Lowered:
         Argument("bias", op.bias, True),
         Argument("dilation", op.dilation, (1, 1, 1)),
     )
-    return Lowered("{m}({0})", "nn.ConvTranspose3d", args, weights_drawn(op.init, op.bias))
+    needs = (start_as_shift,) if op.init in ("shift", "swap") else ()
+    return Lowered("{m}({0})", "nn.ConvTranspose3d", args, weights_drawn(op.init, op.bias), needs)
 
 
 def max_pool(op: ops.MaxPool, x: Shape) -> Lowered:
@@ -119,7 +133,7 @@ def local_response_norm(op: ops.LocalResponseNorm, x: Shape) -> Lowered:
 
 def linear(op: ops.Linear, x: Shape) -> Lowered:
     args = (Argument("in_features", x.c), Argument("out_features", op.out_features), Argument("bias", op.bias, True))
-    return Lowered("{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.Linear", args, weights_drawn(op.init, op.bias))
+    return Lowered("{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.Linear", args, weights_drawn(op.init, op.bias, op.bias_start))
 
 
 def dropout(op: ops.Dropout, x: Shape) -> Lowered:
@@ -205,6 +219,18 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.MeanJoin: mean_join,
     ops.Mul: joined(" * "),
     ops.StretchedAdd: joined(" + "),
+    ops.Mix: mix,
+    ops.Affine: affine,
+    ops.TimeShift: shift_of_time,
+    ops.FrameStep: frame_step,
+    ops.SnippetSteps: snippet_steps,
+    ops.SetFrame: one_frame,
+    ops.SwapTime: text("{0}.transpose(1, 2)"),
+    ops.OwnTimeConv: own_conv,
+    ops.OwnTimeShift: own_shift,
+    ops.FrameTuples: frame_tuples,
+    ops.SumOverTime: text("{0}.sum(dim=2, keepdim=True)"),
+    ops.RepeatChannels: lambda op, x: Lowered(f"{{0}}.repeat_interleave({op.times}, dim=1)"),
     ops.TakeEvery: take_every,
     ops.TakeLinspace: chosen,
     ops.TakeSegments: chosen,

@@ -1,7 +1,7 @@
 """What one op means: its fields, shape, cost and place. No torch, no pydantic."""
 
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
-from archdsl.ops.channels import ChannelShuffle, PickChannels, TakeChannels
+from archdsl.ops.channels import ChannelShuffle, PickChannels, RepeatChannels, TakeChannels
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.frames import (
     FrameDifference,
@@ -15,10 +15,22 @@ from archdsl.ops.frames import (
 )
 from archdsl.ops.fusion import Bilinear, Maximum
 from archdsl.ops.linear import Linear
-from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mul, StretchedAdd
+from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mix, Mul, StretchedAdd
+from archdsl.ops.motion import (
+    FrameStep,
+    FrameTuples,
+    OwnTimeConv,
+    OwnTimeShift,
+    SetFrame,
+    SnippetSteps,
+    SumOverTime,
+    SwapTime,
+    TimeShift,
+)
 from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
 from archdsl.ops.pointwise import (
+    Affine,
     Dropout,
     Gelu,
     Hardsigmoid,
@@ -63,12 +75,14 @@ OPS: tuple[type[Op], ...] = (
     Hardswish,
     Gelu,
     Softmax,
+    Affine,
     Dropout,
     Linear,
     Concat,
     Add,
     Average,
     MeanJoin,
+    Mix,
     Mul,
     StretchedAdd,
     Maximum,
@@ -85,6 +99,16 @@ OPS: tuple[type[Op], ...] = (
     TakeChannels,
     PickChannels,
     ChannelShuffle,
+    RepeatChannels,
+    TimeShift,
+    FrameStep,
+    SnippetSteps,
+    SetFrame,
+    SwapTime,
+    OwnTimeConv,
+    OwnTimeShift,
+    FrameTuples,
+    SumOverTime,
     FrameDifference,
     Gray,
     Flatten,

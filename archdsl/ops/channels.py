@@ -50,3 +50,15 @@ class ChannelShuffle(Op):
         got = f"{x.c}, groups={self.groups}"
         require(x.c % self.groups == 0, "channels that do not fall into groups", got=got, want="no rest")
         return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatChannels(Op):
+    """Every channel several times in a row.  (c, t, h, w) -> (c times, t, h, w)"""
+
+    times: int
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(self.times >= 1, "channels repeated less than once", got=self.times, want="at least 1")
+        return x._replace(c=x.c * self.times)

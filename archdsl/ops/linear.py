@@ -18,6 +18,8 @@ class Linear(Op):
     out_features: int
     bias: bool = True
     init: Literal["normal", "default"] = "normal"
+    bias_start: float | None = None
+    """What the bias starts at, if not as `init` has it."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar
 
 from archdsl.errors import SpecError
@@ -52,6 +53,18 @@ class Average(Merge):
 
     def out(self, *xs: Shape) -> Shape:
         return of_one_shape("average", xs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix(Merge):
+    """`share` of the second map and the rest of the first.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
+
+    reads: ClassVar[int | None] = 2
+    share: Fraction = Fraction(1, 2)
+
+    def out(self, *xs: Shape) -> Shape:
+        require(0 < self.share < 1, "a mix of one map", got=self.share, want="a share between 0 and 1")
+        return of_one_shape("mix", xs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,14 @@ class Softmax(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Affine(Op):
+    """scale x + shift, both fixed numbers.  (c, t, h, w) -> (c, t, h, w)"""
+
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dropout(Op):
     """Drops elements with probability p in training, the rest scaled up.  (c, t, h, w) -> (c, t, h, w)"""
 

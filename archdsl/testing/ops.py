@@ -19,8 +19,10 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 TRIPLES = st.tuples(*[st.integers(1, 3)] * 3)
 NEAR = st.sampled_from([1, 1, 1, 2, 3])
-INITS = st.sampled_from(["msra", "msra_in", "xavier", "normal", "identity", "default"])
+INITS = st.sampled_from(["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "default"])
+STARTS = st.sampled_from([None, None, 0.0, 0.5])
 MODES = st.sampled_from(["nearest", "trilinear"])
+SHARES = st.sampled_from([Fraction(1, 4), Fraction(1, 2)])
 SCALED = st.sampled_from([{}, {"affine": False}, {"zero_init": True}])
 SCALES = st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2)])
 
@@ -61,7 +63,7 @@ def windowed(kind: type[o.Window], dilated: bool = True, **fields: st.SearchStra
 @st.composite
 def convs(draw: Draw) -> Case:
     """A convolution whose channels fall into its groups."""
-    op, (x,) = draw(windowed(o.Conv, out_channels=st.integers(1, 4), bias=st.booleans(), init=INITS))
+    op, (x,) = draw(windowed(o.Conv, out_channels=st.integers(1, 4), bias=st.booleans(), init=INITS, bias_start=STARTS))
     assert isinstance(op, o.Conv)
     groups = draw(st.sampled_from([1, 1, 2, 3, x.c]))
     fields = {**vars(op), "groups": groups, "out_channels": op.out_channels * groups}
@@ -148,6 +150,27 @@ def weighted(draw: Draw) -> Case:
 
 
 @st.composite
+def own_kernels(draw: Draw) -> Case:
+    """A map, and an odd kernel for each of its channels."""
+    x = draw(maps())
+    return o.OwnTimeConv(), (x, Shape(x.c, draw(st.sampled_from([1, 3, 5])), 1, 1))
+
+
+@st.composite
+def own_offsets(draw: Draw) -> Case:
+    """A map whose channels fall into groups, and an offset for each."""
+    x, groups = draw(maps()), draw(st.integers(1, 4))
+    return o.OwnTimeShift(), (x._replace(c=x.c * groups), Shape(groups, 1, 1, 1))
+
+
+@st.composite
+def snippets(draw: Draw) -> Case:
+    """Frames that fall into snippets."""
+    x, length = draw(maps(t=3)), draw(st.integers(2, 5))
+    return o.SnippetSteps(length=length), (x._replace(t=x.t * length),)
+
+
+@st.composite
 def regions(draw: Draw) -> Case:
     """A map without time, and boxes."""
     op = o.RoiAlign(size=draw(st.integers(1, 7)), step=draw(SCALES), aligned=draw(st.booleans()))
@@ -204,13 +227,31 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.Gelu: plain(o.Gelu),
     o.Softmax: plain(o.Softmax, axis=st.sampled_from("cthw")),
     o.Dropout: plain(o.Dropout, p=st.sampled_from([0.0, 0.2, 0.5])),
-    o.Linear: plain(o.Linear, out_features=st.integers(1, 8), bias=st.booleans(), init=st.sampled_from(["normal", "default"])),
+    o.Linear: plain(
+        o.Linear,
+        out_features=st.integers(1, 8),
+        bias=st.booleans(),
+        init=st.sampled_from(["normal", "default"]),
+        bias_start=STARTS,
+    ),
     o.Concat: concats(),
     o.Add: alike(o.Add),
     o.Average: alike(o.Average),
     o.MeanJoin: mean_joins(),
     o.Mul: stretched(o.Mul),
     o.StretchedAdd: stretched(o.StretchedAdd),
+    o.Mix: st.tuples(st.builds(o.Mix, share=SHARES), maps().map(lambda x: (x, x))),
+    o.Affine: plain(o.Affine, scale=st.sampled_from([1.0, 2.0]), shift=st.sampled_from([0.0, -0.5])),
+    o.TimeShift: plain(o.TimeShift, share=st.integers(2, 8), past_only=st.booleans()),
+    o.FrameStep: st.tuples(st.builds(o.FrameStep, by=st.sampled_from([1, -1])), maps().map(lambda x: (x, x))),
+    o.SnippetSteps: snippets(),
+    o.SetFrame: plain(o.SetFrame, frame=st.integers(-3, 3), value=st.sampled_from([0.0, 1.0])),
+    o.SwapTime: plain(o.SwapTime),
+    o.OwnTimeConv: own_kernels(),
+    o.OwnTimeShift: own_offsets(),
+    o.FrameTuples: plain(o.FrameTuples, size=st.integers(1, 4), count=st.integers(1, 3)),
+    o.SumOverTime: plain(o.SumOverTime),
+    o.RepeatChannels: plain(o.RepeatChannels, times=st.integers(1, 3)),
     o.TakeEvery: every(),
     o.TakeLinspace: chosen(o.TakeLinspace),
     o.TakeSegments: chosen(o.TakeSegments),
