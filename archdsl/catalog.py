@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from archdsl.blocks import Drawing
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.language import Arch, Card, Model, Reference, change
 from archdsl.language.keyed import fields_of
@@ -173,7 +174,7 @@ def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
     if "name" in data:
         arch = change(arch, "name", data["name"])
     if "blocks" in data:
-        arch = arch.but(blocks={**arch.blocks, **data["blocks"]})
+        arch = with_blocks(arch, data["blocks"], data.keys_written["blocks"])
     faults: list[Fault] = []
     for key, value in changes.items():
         try:
@@ -184,6 +185,22 @@ def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
     if faults:
         raise SpecError(faults)
     return arch
+
+
+def with_blocks(arch: Arch, blocks: Any, line: str) -> Arch:
+    """The arch with further drawn blocks."""
+    if not isinstance(blocks, Mapping):
+        raise SpecError("blocks without names", at="blocks", written=line, got=repr(blocks), want="blocks: {name: {fields: ..., steps: ...}}")
+    made, faults = {}, []
+    for name, drawing in blocks.items():
+        try:
+            made[name] = read(Drawing, drawing)
+        except SpecError as error:
+            faults += error.under(f"blocks.{name}").placed(written=line).faults
+    if faults:
+        raise SpecError(faults)
+    more: Arch = change(arch, "blocks", {**arch.blocks, **made})
+    return more
 
 
 def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Arch:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from archdsl.blocks.base import Block
+from archdsl.blocks.names import Name
 from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.graph import Builder
 from archdsl.ops import OPS, Op, key_of
@@ -47,8 +48,8 @@ class Step(Written):
 class Drawing(Written):
     """The definition of a drawn block: its parameters with defaults, and its ops in order. The last one is the result."""
 
-    fields: dict[str, int | float | bool | str | None] = Field({}, description="parameters; null where a value must be given")
-    steps: dict[str, Step] = Field(min_length=1, description="ops by name, in order")
+    fields: dict[Name, int | float | bool | str | None] = Field({}, description="parameters; null where a value must be given")
+    steps: dict[Name, Step] = Field(min_length=1, description="ops by name, in order")
 
 
 class Drawn(Block):
