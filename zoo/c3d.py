@@ -48,7 +48,9 @@ def c3d_ucf(name: str, depths: tuple[int, ...] = (3, 3, 3, 3, 3), classes: int =
 def network(name: str, stages: dict[str, Stage], classes: int) -> Arch:
     """16 frames of 112 pixels."""
     head = Classifier(classes=classes, pool="none")
-    return Arch(name=name, clip=Clip(frames=16, size=112, fps=30), pathways=dict(main=Pathway(stages=stages)), head=head)
+    return Arch(
+        name=name, clip=Clip(frames=16, size=112, fps=30), pathways=dict(main=Pathway(stages=stages)), head=head
+    )
 
 
 models = (Model(name="c3d", family=c3d), Model(name="c3d_ucf", family=c3d_ucf))

@@ -1,9 +1,9 @@
 """Large-scale video classification (Karpathy et al., CVPR 2014): where in an image net should time collapse?
 
-All four are one net, C(96,11,3)-N-P-C(256,5,1)-N-P-C(384,3,1)-C(384,3,1)-C(256,3,1)-P-FC(4096)-FC(4096). A single frame;
-early fusion, the first kernel spans all ten frames; late fusion, two towers of equal weights 15 frames apart meet at
-the first fully connected layer; slow fusion, the first three kernels see 4, then 2, then 2 steps of time. The paper
-gives no padding: none for the first kernel, half a kernel for the others.
+All four are one net: five convolutions with response norms and pools, two layers of 4096. A single frame; early
+fusion, the first kernel spans all ten frames; late fusion, two towers of equal weights 15 frames apart meet at the
+first fully connected layer; slow fusion, the first three kernels see 4, then 2, then 2 steps of time. The paper gives
+no padding: none for the first kernel, half a kernel for the others.
 """
 
 from archdsl.blocks import Conv, Flatten, Linear, LocalResponseNorm, MaxPool, Norm

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered
+from archdsl.backend.runtime_segments import TimeWeights
 from archdsl.ops import Shape
 
 
 def take_snippets(op: ops.TakeSnippets, x: Shape) -> Lowered:
+    """Frames by number."""
     return Lowered(f"{{0}}[:, :, {list(op.frames(x.t))}]")
 
 
 def max_over_time(op: ops.MaxOverTime, x: Shape) -> Lowered:
+    """The largest over time, which stays as an axis."""
     return Lowered("{0}.amax(dim=2, keepdim=True)")
 
 
 def top_over_time(op: ops.TopOverTime, x: Shape) -> Lowered:
+    """The mean of the largest over time."""
     return Lowered(f"{{0}}.topk({op.k}, dim=2).values.mean(dim=2, keepdim=True)")
 
 
 def weighted_over_time(op: ops.WeightedOverTime, x: Shape) -> Lowered:
-    """A linear layer over time; it starts as the mean."""
-    args = (Argument("in_features", x.t), Argument("out_features", 1), Argument("bias", False, True))
-    inits = ("nn.init.constant_({m}.weight, 1 / {m}.in_features)",)
-    return Lowered("{m}({0}.movedim(2, -1)).movedim(-1, 2)", "nn.Linear", args, inits)
+    """A weight for each frame."""
+    return Lowered("{m}({0})", "TimeWeights", (Argument("frames", x.t),), needs=(TimeWeights,))
 
 
 def maximum(op: ops.Maximum, x: Shape, y: Shape) -> Lowered:
+    """Element by element."""
     return Lowered("torch.maximum({0}, {1})")
 
 

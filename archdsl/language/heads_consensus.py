@@ -26,11 +26,15 @@ class Consensus(Head):
 
     def model_post_init(self, context: object, /) -> None:
         if (self.k is None) != (self.over != "top"):
-            raise SpecError("`k` goes with `top`", got=f"over: {self.over}, k: {self.k}", want="over: top with k, or neither")
+            raise SpecError(
+                "`k` goes with `top`", got=f"over: {self.over}, k: {self.k}", want="over: top with k, or neither"
+            )
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         if len(ends) != 1:
-            raise SpecError("a consensus of several pathways", got=", ".join(ends), want="one pathway", fix="several heads")
+            raise SpecError(
+                "a consensus of several pathways", got=", ".join(ends), want="one pathway", fix="several heads"
+            )
         (x,) = ends.values()
         x = g.add("pool", ops.AdaptiveAvgPool(size=(0, 1, 1)), x)
         x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x

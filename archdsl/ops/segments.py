@@ -11,7 +11,7 @@ from archdsl.ops.pool import pooled_to
 
 @dataclass(frozen=True, kw_only=True)
 class TakeSnippets(Op):
-    """`length` neighbouring frames from the middle of each of `count` equal parts.  (c, t, h, w) -> (c, count length, h, w)
+    """`length` frames in a row from the middle of `count` equal parts.  (c, t, h, w) -> (c, count length, h, w)
 
     The frames are not evenly spaced: the grid's step is their mean distance.
     """
@@ -26,7 +26,9 @@ class TakeSnippets(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(min(self.count, self.length) >= 1, "no frames chosen", got=f"{self.count} x {self.length}", want="1 x 1")
+        require(
+            min(self.count, self.length) >= 1, "no frames chosen", got=f"{self.count} x {self.length}", want="1 x 1"
+        )
         total = self.count * self.length
         require(total <= x.t, "more frames chosen than there are", got=f"{total} of {x.t}", want=f"1 to {x.t}")
         return x._replace(t=total)
@@ -62,7 +64,9 @@ class TopOverTime(OverTime):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(1 <= self.k <= x.t, "the mean of more values than there are", got=f"k={self.k} of {x.t}", want=f"1 to {x.t}")
+        require(
+            1 <= self.k <= x.t, "the mean of more values than there are", got=f"k={self.k} of {x.t}", want=f"1 to {x.t}"
+        )
         return super().out(x)
 
 
@@ -72,4 +76,4 @@ class WeightedOverTime(OverTime):
 
     def cost(self, *xs: Shape) -> Cost:
         (x,) = xs
-        return Cost(params=x.t, linear_macs=x.elements, activations=self.out(x).elements)
+        return Cost(params=x.t, activations=self.out(x).elements)
