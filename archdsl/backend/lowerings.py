@@ -31,7 +31,7 @@ from archdsl.backend.runtime_join import MeanJoin
 from archdsl.backend.runtime_motion import start_as_shift
 from archdsl.backend.runtime_norm import ShiftNorm
 from archdsl.backend.runtime_roi import roi_align, sampled
-from archdsl.ops import Op, Shape
+from archdsl.ops import Op, Pads, Shape
 
 
 def conv(op: ops.Conv, x: Shape) -> Lowered:
@@ -71,8 +71,11 @@ def max_pool(op: ops.MaxPool, x: Shape) -> Lowered:
     pads = op.pads(x)
     # torch refuses padding beyond half a window, which a dilated window may need
     simple = even(pads) and all(p <= k // 2 for (p, _), k in zip(pads, op.window(x)))
-    source, pad = ("{0}", even(pads)) if simple else (padded("{0}", pads, ', value=float("-inf")'), (0, 0, 0))
-    return Lowered(f"F.max_pool3d({source}, {windowed(op, x, pad)}{written(dilation=(op.dilation, (1, 1, 1)))})")
+    dilation = written(dilation=(op.dilation, (1, 1, 1)))
+    if simple:
+        return Lowered(f"F.max_pool3d({{0}}, {windowed(op, x, even(pads), ceil=op.ceil)}{dilation})")
+    source = padded("{0}", reached(op, x), ', value=float("-inf")')
+    return Lowered(f"F.max_pool3d({source}, {windowed(op, x)}{dilation})")
 
 
 def avg_pool(op: ops.AvgPool, x: Shape) -> Lowered:
@@ -80,8 +83,8 @@ def avg_pool(op: ops.AvgPool, x: Shape) -> Lowered:
     # torch 2.13 refuses a map smaller than the window even where padding makes up for it: then it is written out
     if even(pads) and all(n >= k for n, k in zip(x[1:], op.window(x))):
         counted = written(count_include_pad=(op.count_pad, True))
-        return Lowered(f"F.avg_pool3d({{0}}, {windowed(op, x, even(pads))}{counted})")
-    window = windowed(op, x, (0, 0, 0))
+        return Lowered(f"F.avg_pool3d({{0}}, {windowed(op, x, even(pads), ceil=op.ceil)}{counted})")
+    window, pads = windowed(op, x), reached(op, x)
     mean = f"F.avg_pool3d({padded('{0}', pads)}, {window})"
     if op.count_pad:
         return Lowered(mean)
@@ -89,9 +92,16 @@ def avg_pool(op: ops.AvgPool, x: Shape) -> Lowered:
     return Lowered(f"{mean} / F.avg_pool3d({padded('torch.ones_like({0})', pads)}, {window})")
 
 
-def windowed(op: ops.Window, x: Shape, pad: tuple[int, int, int] | None) -> str:
+def windowed(op: ops.Window, x: Shape, pad: tuple[int, int, int] | None = (0, 0, 0), *, ceil: bool = False) -> str:
     """Kernel, stride, padding and rounding of a pool."""
-    return f"{op.window(x)}" + written(stride=(op.stride, None), padding=(pad, (0, 0, 0)), ceil_mode=(op.ceil, False))
+    return f"{op.window(x)}" + written(stride=(op.stride, None), padding=(pad, (0, 0, 0)), ceil_mode=(ceil, False))
+
+
+def reached(op: ops.Window, x: Shape) -> Pads:
+    """Padding up to the end of the last window, so that rounding down gives the result's size."""
+    axes = zip(x[1:], op.slide(x), op.window(x), op.stride, op.dilation, op.pads(x))
+    t, h, w = ((front, (m - 1) * s + d * (k - 1) + 1 - n - front) for n, m, k, s, d, (front, _) in axes)
+    return (t, h, w)
 
 
 def batch_norm(op: ops.BatchNorm, x: Shape) -> Lowered:
