@@ -6,7 +6,7 @@ from archdsl import ops
 from archdsl.graph import Node
 from archdsl.ops import Op, Shape, key_of
 
-FRAME_CHOICES = (ops.TakeEvery, ops.TakeLinspace, ops.TakeSegments)
+FRAME_CHOICES = (ops.TakeEvery, ops.TakeLinspace, ops.TakeSegments, ops.TakeSnippets)
 NAMES: dict[type[Op], str] = {
     ops.MaxPool: "max",
     ops.AvgPool: "avg",
@@ -84,12 +84,14 @@ def in_brief(op: Op, x: Shape, y: Shape, *, stride: bool = True) -> str:
             return f"linear {n}"
         case ops.TimeToChannels(factor=n):
             return f"{n} frames to channels"
-        case ops.TakeEvery(step=n):
-            return f"every {ordinal(n)} frame"
+        case ops.TakeEvery(step=n, start=first):
+            return f"every {ordinal(n)} frame" + (f" from {first}" if first else "")
         case ops.TakeLinspace(count=n):
             return f"{n} frames, first to last"
         case ops.TakeSegments(count=n):
             return f"middles of {n} segments"
+        case ops.TakeSnippets(count=n, length=k):
+            return f"{k} frames of {n} segments"
         case ops.RepeatFrames(times=n):
             return f"each frame {n} times"
         case ops.ResizeTo() | ops.Resize():
