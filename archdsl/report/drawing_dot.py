@@ -14,7 +14,7 @@ from archdsl.report.drawing_parts import Item, Lateral, Parts
 from archdsl.report.drawing_rows import rows_of
 from archdsl.report.drawing_sizes import figures, label_below
 from archdsl.report.drawing_svg import LIGHT, heat, sheet
-from archdsl.report.drawing_words import amount, in_full, percent, size
+from archdsl.report.drawing_words import MERGE_SIGNS, amount, in_full, percent, size
 
 FONT = 'fontname="Helvetica"'
 INK, SOFT, SIDE = "#16202a", "#5b6875", "#c8590f"
@@ -87,7 +87,7 @@ def dot_of_parts(parts: Parts) -> str:
 
 def circle(edge: Lateral) -> str:
     """What a merge looks like."""
-    symbol = "c" if edge.merge == "concat" else "+"
+    symbol = MERGE_SIGNS[edge.merge]
     look = f'shape=circle, width=0.2, height=0.2, margin=0, color="{SIDE}", fillcolor=white, class="d-join"'
     return f'label="{symbol}", {look}'
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from archdsl.report.drawing_grid import Grid
 from archdsl.report.drawing_sizes import EDGE, LINE, SMALL
 from archdsl.report.drawing_svg import LIGHT, Canvas, text_width
+from archdsl.report.drawing_words import MERGE_SIGNS
+
+RARER = {"m": "m takes the larger", "×": "× multiplies all pairs of channels"}
+"""Signs that a legend explains where they occur."""
 
 
 def legend(grid: Grid, canvas: Canvas, top: float) -> float:
@@ -23,11 +27,9 @@ def legend(grid: Grid, canvas: Canvas, top: float) -> float:
         "bars: frames, at their place in the clip; taller where the map is larger",
     ]
     if grid.parts.laterals:
-        notes += [
-            "orange: lateral edges; c joins channels, + adds"
-            if grid.parts.level != "pathway"
-            else "orange: lateral edges"
-        ]
+        rarer = {MERGE_SIGNS[edge.merge] for edge in grid.parts.laterals} & set(RARER)
+        signs = ["; c joins channels, + adds", *(f", {RARER[sign]}" for sign in sorted(rarer))]
+        notes += ["orange: lateral edges" + ("" if grid.parts.level == "pathway" else "".join(signs))]
     y = top + 19.0
     for line in notes_in_lines(notes, room):
         canvas.text(EDGE, y, line, SMALL, "d-soft")

@@ -7,7 +7,7 @@ from archdsl.report.drawing_grid import Grid, Slot
 from archdsl.report.drawing_parts import Item, Lateral
 from archdsl.report.drawing_sizes import LINE, PANEL, ROUND, SMALL, label_below
 from archdsl.report.drawing_svg import Canvas
-from archdsl.report.drawing_words import amount, size
+from archdsl.report.drawing_words import MERGE_SIGNS, amount, size
 
 
 class Links:
@@ -138,9 +138,9 @@ class Links:
         self.canvas.route(points, "d-lateral", "lateral")
 
     def merge(self, edge: Lateral, x: float, y: float) -> None:
-        """A circle with + for a sum and c for a concat."""
+        """A circle with the sign of the merge."""
         self.canvas.circle(x, y, 5.2, "d-merge")
-        self.canvas.text(x, y + 2.7, "c" if edge.merge == "concat" else "+", 8.5, "d-side", "middle")
+        self.canvas.text(x, y + 2.7, MERGE_SIGNS[edge.merge], 8.5, "d-side", "middle")
 
     def words(self, edge: Lateral, x: float, y: float) -> None:
         """The transform above the line, what it brings below."""

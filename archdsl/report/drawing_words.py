@@ -7,6 +7,8 @@ from archdsl.graph import Node
 from archdsl.ops import Op, Shape, key_of
 
 FRAME_CHOICES = (ops.TakeEvery, ops.TakeLinspace, ops.TakeSegments, ops.TakeSnippets)
+MERGE_SIGNS = {"concat": "c", "sum": "+", "stretched_sum": "+", "max": "m", "bilinear": "×"}
+"""What stands in the circle where two maps become one."""
 NAMES: dict[type[Op], str] = {
     ops.MaxPool: "max",
     ops.AvgPool: "avg",
