@@ -125,6 +125,17 @@ class Builder:
         finally:
             self.path, self.line = before
 
+    @contextmanager
+    def sharing(self, name: str) -> Iterator[None]:
+        """Within it, nodes share the weights of those under `name`, a part that lies beside this one."""
+        before, beside = self.tied, self.path.rpartition(".")[0]
+        owner = f"{beside}.{name}" if beside else name
+        self.tied = (self.path, owner if before is None else before[1] + owner.removeprefix(before[0]))
+        try:
+            yield
+        finally:
+            self.tied = before
+
     def aligned(self, address: str, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> None:
         """Maps that are merged must have equal steps, and should start at about the same place."""
         if all(grid is grids[0] for grid in grids):

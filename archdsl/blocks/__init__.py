@@ -13,6 +13,17 @@ from archdsl.blocks.fire import Fire
 from archdsl.blocks.fractal import Fractal
 from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted import InvertedResidual
+from archdsl.blocks.motion import (
+    ChannelMotion,
+    ChannelTimeConv,
+    MotionEnhanced,
+    MotionExcitation,
+    SnippetSteps,
+    TemporalAdaptive,
+    TemporalDifference,
+    TemporalInterlace,
+    TimeShift,
+)
 from archdsl.blocks.nonlocal_block import NonLocal
 from archdsl.blocks.plain import (
     AdaptiveAvgPool,
@@ -57,6 +68,15 @@ BLOCKS: tuple[type[Block], ...] = (
     CrossConv,
     AcousticBottleneck,
     NonLocal,
+    TimeShift,
+    ChannelTimeConv,
+    SnippetSteps,
+    TemporalInterlace,
+    TemporalAdaptive,
+    MotionExcitation,
+    ChannelMotion,
+    TemporalDifference,
+    MotionEnhanced,
     Branches,
     ChannelPart,
     ChannelShuffle,

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
+from archdsl.blocks.chain import add_chain
 from archdsl.blocks.residual import Residual
 from archdsl.graph import Builder
 from archdsl.written import Count, Sizes
@@ -42,9 +43,10 @@ class AcousticBottleneck(Residual):
     kernel: Count = Field(3, description="side of the middle kernel in time and frequency")
 
     def build(self, g: Builder, x: str) -> str:
-        inner, s, k, bias = max(self.channels // 4, 1), self.stride, self.kernel, self.norm.kind == "none"
+        inner, s, k, bias = max(self.channels // 4, 1), self.stride, self.kernel, self.biased
         conv_a = ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=(self.stride_t, 1, 1), bias=bias)
-        y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", g.add("conv_a", conv_a, x)))
+        y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", g.add("conv_a", conv_a, add_chain(g, "before", self.before, x))))
+        y = add_chain(g, "between", self.between, y)
 
         def middle(name: str, t: int, w: int) -> str:
             conv = ops.Conv(

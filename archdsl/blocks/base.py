@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -41,17 +42,25 @@ class Block(Written):
         """Add ops to `g`, reading the value `x`; give the address of the result."""
         raise SpecError(f"{type(self).__name__} has no build", written=self.written, fix="def build(self, g, ...)")
 
+    def within(self) -> Iterator[Block]:
+        """The blocks written within this one."""
+        return iter(())
+
     def again(self) -> Self:
         """This block as the second, third... of a repeat: without the fields in `first_only`."""
         changes = {name: type(self).model_fields[name].default for name in self.first_only if name in type(self).model_fields}
         return self.but(**changes) if any(getattr(self, name) != value for name, value in changes.items()) else self
 
     def scaled(self, ratio: Fraction, rounding: Rounding) -> Self:
-        """This block with every width multiplied."""
+        """This block with every width multiplied, those of the blocks within it too."""
         if ratio == 1:
             return self
         widths = {name: getattr(self, name) for name in width_fields(type(self))}
-        return self.but(**{name: widened(n, ratio, rounding) for name, n in widths.items() if isinstance(n, int)})
+        changes: dict[str, Any] = {name: widened(n, ratio, rounding) for name, n in widths.items() if isinstance(n, int)}
+        for name, value in self:
+            if isinstance(value, tuple) and value and isinstance(value[0], Block):
+                changes[name] = tuple(block.scaled(ratio, rounding) for block in value)
+        return self.but(**changes)
 
 
 @lru_cache

@@ -41,7 +41,7 @@ class Branches(Block):
         y = ends[0] if len(ends) == 1 else g.add("join", JOINS[self.merge], *ends)
         return add_act(g, "act", self.act, y)
 
-    def inner(self) -> Iterator[Block]:
+    def within(self) -> Iterator[Block]:
         """The blocks of all branches."""
         for blocks in self.branches.values():
             yield from blocks
@@ -93,9 +93,8 @@ class FeatureGate(Block):
 def nested(block: Block) -> Iterator[Block]:
     """A block and all blocks within it."""
     yield block
-    if isinstance(block, Branches):
-        for inner in block.inner():
-            yield from nested(inner)
+    for inner in block.within():
+        yield from nested(inner)
 
 
 def remade(blocks: tuple[Block, ...], remake: Callable[[Any], tuple[Block, ...]]) -> tuple[Block, ...]:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
+from archdsl.blocks.chain import add_chain
 from archdsl.blocks.residual import Basic, Bottleneck
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
@@ -76,9 +77,11 @@ class FactorizedBasic(Basic):
         stride = (self.stride_t, self.stride, self.stride)
         first = equal_width(kernel, g.shape(x).c, self.channels)
         second = first if self.middle_from == "block" else equal_width(kernel, self.channels, self.channels)
-        conv = ops.Conv(out_channels=self.channels, kernel=kernel, dilation=d, bias=self.norm.kind == "none")
-        y = add_factored(g, "conv_a", replace(conv, stride=stride), x, first, self.order, self.norm, self.act)
+        conv = ops.Conv(out_channels=self.channels, kernel=kernel, dilation=d, bias=self.biased)
+        y = add_chain(g, "before", self.before, x)
+        y = add_factored(g, "conv_a", replace(conv, stride=stride), y, first, self.order, self.norm, self.act)
         y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", y))
+        y = add_chain(g, "between", self.between, y)
         y = add_factored(g, "conv_b", conv, y, second, self.order, self.norm, self.act)
         return self.joined(g, self.norm.add(g, "norm_b", y, zero_init=self.zero_init), x)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
+from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Builder
 from archdsl.written import Count, Ratio, Sizes
@@ -28,10 +30,14 @@ class InvertedResidual(Block):
     se: SqueezeExcite | None = Field(None, description="squeeze and excitation after the depthwise convolution")
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
     act: Act = Field("relu6", description="activation")
+    before: Chain = Field((), description="blocks in front of the first kernel; the shortcut does not pass them")
+
+    def within(self) -> Iterator[Block]:
+        yield from self.before
 
     def build(self, g: Builder, x: str) -> str:
         c, bias, s = g.shape(x).c, self.norm.kind == "none", self.stride
-        inner, y = self.inner or max(int(c * self.expand), 1), x
+        inner, y = self.inner or max(int(c * self.expand), 1), add_chain(g, "before", self.before, x)
         if inner != c:
             y = g.add("expand", ops.Conv(out_channels=inner, kernel=(1, 1, 1), bias=bias), y)
             y = add_act(g, "expand_act", self.act, self.norm.add(g, "expand_norm", y))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
+from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Builder
 from archdsl.written import Count, Sizes
@@ -26,6 +28,17 @@ class Residual(Block):
     act: Act = Field("relu", description="activation")
     zero_init: bool = Field(True, description="start the last norm's scale at 0, so that the block begins as its shortcut")
     se: SqueezeExcite | None = Field(None, description="squeeze and excitation at the end of the branch")
+    bias: bool | None = Field(None, description="biases of the kernels; by default only where no norm follows")
+    before: Chain = Field((), description="blocks in front of the branch; the shortcut does not pass them")
+    between: Chain = Field((), description="blocks between the first kernel, its norm and activation, and the next")
+
+    @property
+    def biased(self) -> bool:
+        """Whether kernels have a bias."""
+        return self.norm.kind == "none" if self.bias is None else self.bias
+
+    def within(self) -> Iterator[Block]:
+        yield from (*self.before, *self.between)
 
     def joined(self, g: Builder, branch: str, x: str) -> str:
         """The branch added to x or to its projection (a strided 1x1x1 convolution with norm), then the activation."""
@@ -37,7 +50,7 @@ class Residual(Block):
 
     def projected(self, g: Builder, x: str, stride: ops.Triple) -> str:
         """What enters the block in the shape of what leaves it."""
-        conv = ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), stride=stride, bias=self.norm.kind == "none")
+        conv = ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), stride=stride, bias=self.biased)
         return self.norm.add(g, "shortcut_norm", g.add("shortcut", conv, x))
 
     def grouped(self, channels: int) -> int:
@@ -55,18 +68,24 @@ class Bottleneck(Residual):
     kernel: Sizes = Field((1, 3, 3), description="middle window (t, h, w)")
     stride_on: Literal["a", "b"] = Field("b", description="which kernel strides in space: a, the first, or b, the middle one")
     mix: bool = Field(False, description="a full 1x1x1 with norm before a grouped middle kernel (ip-CSN)")
+    beside: Chain = Field((), description="blocks beside the middle kernel and what is between, added to what it gives")
+
+    def within(self) -> Iterator[Block]:
+        yield from (*self.before, *self.between, *self.beside)
 
     def build(self, g: Builder, x: str) -> str:
         inner = self.inner or max(self.channels // 4, 1)
-        bias = self.norm.kind == "none"
+        bias = self.biased
         s, d = self.stride, self.dilation
         first, middle = ((self.stride_t, s, s), (1, 1, 1)) if self.stride_on == "a" else ((1, 1, 1), (self.stride_t, s, s))
-        y = g.add("conv_a", ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=first, bias=bias), x)
+        y = add_chain(g, "before", self.before, x)
+        y = g.add("conv_a", ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=first, bias=bias), y)
         y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", y))
         if self.mix:
             y = self.norm.add(g, "mix_norm", g.add("mix", ops.Conv(out_channels=inner, kernel=(1, 1, 1), bias=bias), y))
         conv_b = ops.Conv(out_channels=inner, kernel=self.kernel, stride=middle, dilation=(1, d, d), groups=self.grouped(inner), bias=bias)
-        y = self.middle(g, conv_b, y)
+        z = self.middle(g, conv_b, add_chain(g, "between", self.between, y))
+        y = g.add("beside_sum", ops.Add(), z, add_chain(g, "beside", self.beside, y)) if self.beside else z
         y = g.add("conv_c", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=bias), y)
         return self.joined(g, self.norm.add(g, "norm_c", y, zero_init=self.zero_init), x)
 
@@ -79,11 +98,12 @@ class Basic(Residual):
     """Two kernel_t x 3 x 3 convolutions.  (c, t, h, w) -> (channels, t', h', w')"""
 
     def build(self, g: Builder, x: str) -> str:
-        bias = self.norm.kind == "none"
+        bias = self.biased
         kernel, d = (self.kernel_t, 3, 3), (1, self.dilation, self.dilation)
         stride = (self.stride_t, self.stride, self.stride)
         conv_a = ops.Conv(out_channels=self.channels, kernel=kernel, stride=stride, dilation=d, groups=self.grouped(g.shape(x).c), bias=bias)
-        y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", g.add("conv_a", conv_a, x)))
+        y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", g.add("conv_a", conv_a, add_chain(g, "before", self.before, x))))
+        y = add_chain(g, "between", self.between, y)
         conv_b = ops.Conv(out_channels=self.channels, kernel=kernel, dilation=d, groups=self.grouped(self.channels), bias=bias)
         y = g.add("conv_b", conv_b, y)
         return self.joined(g, self.norm.add(g, "norm_b", y, zero_init=self.zero_init), x)

@@ -4,6 +4,7 @@ from archdsl.rewrites.depthwise import depthwise
 from archdsl.rewrites.detection import for_detection
 from archdsl.rewrites.factorize import factorize
 from archdsl.rewrites.inflate import inflate
+from archdsl.rewrites.motion import pool_in_time, shift_in_time, with_modules
 from archdsl.rewrites.nonlocal_ import insert_nonlocal
 from archdsl.rewrites.separate import separate
 from archdsl.rewrites.temporal import with_temporal_kernels
@@ -14,6 +15,9 @@ __all__ = [
     "for_detection",
     "inflate",
     "insert_nonlocal",
+    "pool_in_time",
     "separate",
+    "shift_in_time",
+    "with_modules",
     "with_temporal_kernels",
 ]
