@@ -191,7 +191,8 @@ def with_blocks(arch: Arch, blocks: Any, line: str) -> Arch:
     """The arch with further drawn blocks."""
     if not isinstance(blocks, Mapping):
         raise SpecError("blocks without names", at="blocks", written=line, got=repr(blocks), want="blocks: {name: {fields: ..., steps: ...}}")
-    made, faults = {}, []
+    made: dict[str, Drawing] = {}
+    faults: list[Fault] = []
     for name, drawing in blocks.items():
         try:
             made[name] = read(Drawing, drawing)

@@ -1,4 +1,4 @@
-"""Writes the report at the top of every broken spec anew: `python tests/rewrite_broken.py`. Read the diff before you commit it."""
+"""Writes the report at the top of every broken spec anew: `python tests/rewrite_broken.py`. Read the diff it makes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ from archdsl.language import Classifier
 
 def family(name: str, *, width: int = 8, frames: int = 4) -> Arch:
     stages = dict(stem=Stage(Conv(channels=width)))
-    return Arch(name=name, clip=Clip(frames=frames, size=8), pathways=dict(main=Pathway(stages=stages)), head=Classifier(classes=2))
+    clip, main = Clip(frames=frames, size=8), Pathway(stages=stages)
+    return Arch(name=name, clip=clip, pathways=dict(main=main), head=Classifier(classes=2))
 
 
 models = (Model(name="thin", family=family), Model(name="wide", family=family, parameters=dict(width=16)))
@@ -38,7 +39,9 @@ def file(tmp_path: Path) -> Path:
 
 def small(name: str = "net") -> Arch:
     stages = dict(stem=Stage(Conv(channels=8)))
-    return Arch(name=name, clip=Clip(frames=4, size=8), pathways=dict(main=Pathway(stages=stages)), head=Classifier(classes=2))
+    return Arch(
+        name=name, clip=Clip(frames=4, size=8), pathways=dict(main=Pathway(stages=stages)), head=Classifier(classes=2)
+    )
 
 
 def said(name: object) -> str:
@@ -84,7 +87,10 @@ def test_parameters_of_the_family_and_common_ones(file: Path) -> None:
     with pytest.raises(SpecError) as caught:
         load(f"{file}:thin", widht=32)
     assert str(caught.value) == (
-        "thin has no parameter 'widht'\n  got     widht=32\n  want    frames, size, fps, classes, width\n  fix     width"
+        "thin has no parameter 'widht'\n"
+        "  got     widht=32\n"
+        "  want    frames, size, fps, classes, width\n"
+        "  fix     width"
     )
 
 
@@ -131,7 +137,12 @@ def test_names_of_no_model(name: str) -> None:
 def test_nothing_in_yaml_is_executed(tmp_path: Path) -> None:
     mark = tmp_path / "executed"
     path = tmp_path / "spec.yaml"
-    for tag in ("!!python/object/apply:os.system", "!!python/object/new:os.system", "!!python/name:os.system", "!custom"):
+    for tag in (
+        "!!python/object/apply:os.system",
+        "!!python/object/new:os.system",
+        "!!python/name:os.system",
+        "!custom",
+    ):
         path.write_text(f'name: {tag} ["touch {mark}"]\n', encoding="utf-8")
         assert said(path).startswith("a value with a tag")
     assert not mark.exists()
@@ -183,7 +194,13 @@ def test_families_by_attribute() -> None:
 
 @pytest.mark.parametrize(
     ("value", "number", "half"),
-    [("36.1G", "36100000000", "50000000"), ("34.48M", "34480000", "5000"), ("34480216", "34480216", "0.5"), ("75.6", "75.6", "0.05"), ("1.97T", "1970000000000", "5000000000")],
+    [
+        ("36.1G", "36100000000", "50000000"),
+        ("34.48M", "34480000", "5000"),
+        ("34480216", "34480216", "0.5"),
+        ("75.6", "75.6", "0.05"),
+        ("1.97T", "1970000000000", "5000000000"),
+    ],
 )
 def test_a_claim_knows_its_rounding(value: str, number: str, half: str) -> None:
     claim = Claim(figure="macs", value=value, source="Table 1")
@@ -198,7 +215,8 @@ def test_claims_that_cannot_be_read(value: str) -> None:
 
 def test_a_reference_travels_with_the_model(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
-    text = "reference:\n  paper: arXiv:1812.03982\n  title: SlowFast\n  claims: [{figure: params, value: 34.5M, source: Table 1}]\n"
+    claims = "[{figure: params, value: 34.5M, source: Table 1}]"
+    text = f"reference:\n  paper: arXiv:1812.03982\n  title: SlowFast\n  claims: {claims}\n"
     path.write_text(to_yaml(small()) + text, encoding="utf-8")
     reference = model(path).reference
     assert reference == Reference(

@@ -23,7 +23,6 @@ from archdsl.language import (
 )
 from archdsl.testing import arches
 
-
 PRIMER = Path(__file__).parent.parent / "specs" / "primer"
 
 
@@ -50,7 +49,11 @@ def test_a_small_network_by_hand() -> None:
     arch = Arch(
         name="net",
         clip=Clip(frames=4, size=8),
-        pathways=dict(main=Pathway(stages=dict(stem=Stage(Conv(channels=8, kernel=(3, 3, 3))), res2=Stage(Bottleneck(channels=16))))),
+        pathways=dict(
+            main=Pathway(
+                stages=dict(stem=Stage(Conv(channels=8, kernel=(3, 3, 3))), res2=Stage(Bottleneck(channels=16)))
+            )
+        ),
         head=Classifier(classes=5),
     )
     plan = compile(arch)
@@ -154,7 +157,10 @@ def test_a_sum_of_equal_widths() -> None:
 
 def test_alpha_is_told_where_it_is_wrong() -> None:
     told = fault(two(Edge(source="fast", target="slow", after="stem", transform=TimeConv(alpha=2))))
-    assert (told.what, told.fix) == ("concat of maps that differ in t", "alpha: 4, or leave alpha out: it is worked out")
+    assert (told.what, told.fix) == (
+        "concat of maps that differ in t",
+        "alpha: 4, or leave alpha out: it is worked out",
+    )
 
 
 def test_linspace_and_every_meet_with_a_warning_at_most() -> None:
@@ -210,7 +216,12 @@ def test_widths_of_a_scaled_pathway() -> None:
 def test_a_head_may_keep_its_window_at_any_size() -> None:
     """7 of 8 positions leave 2 x 2; a classifier on each, then the mean."""
     stages = dict(stem=Stage(Conv(channels=4), MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")))
-    arch = Arch(name="net", clip=Clip(frames=2, size=16), pathways=dict(main=Pathway(stages=stages)), head=Classifier(classes=5, window=7))
+    arch = Arch(
+        name="net",
+        clip=Clip(frames=2, size=16),
+        pathways=dict(main=Pathway(stages=stages)),
+        head=Classifier(classes=5, window=7),
+    )
     plan = compile(arch)
     assert plan.shapes["head.classifier"] == (5, 1, 2, 2)
     assert plan.cost_of("head").linear_macs == 4 * 5 * 4
@@ -240,7 +251,11 @@ def test_all_faults_in_one_go() -> None:
 
 def test_frames_that_do_not_divide() -> None:
     told = fault(two(frames=60, slow=16, fast=4))
-    assert (told.what, told.got, told.fix) == ("pathway slow sees no whole number of frames", "60 frames taken every 16", "48 or 64 frames")
+    assert (told.what, told.got, told.fix) == (
+        "pathway slow sees no whole number of frames",
+        "60 frames taken every 16",
+        "48 or 64 frames",
+    )
 
 
 def test_a_cycle_names_its_stages() -> None:

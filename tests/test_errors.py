@@ -8,7 +8,14 @@ from archdsl.errors import Fault, SpecError, did_you_mean, listed
 
 
 def test_a_fault_is_told_in_one_order() -> None:
-    fault = Fault(what="concat of maps that differ in t", fix="alpha: 4", want="equal t", got="4 and 8", written="a.py:41", at="edges.x")
+    fault = Fault(
+        what="concat of maps that differ in t",
+        fix="alpha: 4",
+        want="equal t",
+        got="4 and 8",
+        written="a.py:41",
+        at="edges.x",
+    )
     assert str(fault).splitlines() == [
         "concat of maps that differ in t",
         "  at      edges.x",

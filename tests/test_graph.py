@@ -45,7 +45,10 @@ def test_all_faults_are_kept_and_what_follows_them_is_silent(g: Builder) -> None
     assert "a.never" not in g.nodes
     with pytest.raises(SpecError) as caught:
         g.finish()
-    assert [(fault.at, fault.written) for fault in caught.value.faults] == [("a.gray", "x.yaml:3"), ("b.pack", "x.yaml:5")]
+    assert [(fault.at, fault.written) for fault in caught.value.faults] == [
+        ("a.gray", "x.yaml:3"),
+        ("b.pack", "x.yaml:5"),
+    ]
 
 
 def test_one_fault_is_told_once(g: Builder) -> None:
@@ -62,7 +65,9 @@ def test_two_ops_of_one_name(g: Builder) -> None:
     assert g.faults[0].what == "two ops named 'act' in one place"
 
 
-@pytest.mark.parametrize(("op", "reads", "want"), [(ops.Relu(), 2, "1"), (ops.Add(), 1, "two or more"), (ops.Mul(), 3, "2")])
+@pytest.mark.parametrize(
+    ("op", "reads", "want"), [(ops.Relu(), 2, "1"), (ops.Add(), 1, "two or more"), (ops.Mul(), 3, "2")]
+)
 def test_an_op_reads_so_many_maps(g: Builder, op: ops.Op, reads: int, want: str) -> None:
     assert g.add("op", op, *["clip"] * reads) == UNKNOWN
     assert (g.faults[0].got, g.faults[0].want) == (str(reads), want)

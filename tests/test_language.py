@@ -27,7 +27,11 @@ def read(tmp_path: Path, text: str, suffix: str = ".yaml") -> Arch:
 
 
 def one(*blocks: Any, **fields: Any) -> Arch:
-    given: dict[str, Any] = {"clip": Clip(frames=8, size=16), "pathways": {"main": Pathway(stages={"stem": Stage(*blocks)})}, "head": Classifier(classes=2)}
+    given: dict[str, Any] = {
+        "clip": Clip(frames=8, size=16),
+        "pathways": {"main": Pathway(stages={"stem": Stage(*blocks)})},
+        "head": Classifier(classes=2),
+    }
     if "clips" in fields:
         del given["clip"]
     return Arch(**{"name": "net", **given, **fields})
@@ -125,7 +129,9 @@ def test_numbers_are_whole(value: Any) -> None:
         Clip(frames=value, size=16)
 
 
-@pytest.mark.parametrize(("value", "fraction"), [("1/8", (1, 8)), (0.125, (1, 8)), (2, (2, 1)), (0.1, (1, 10)), (Fraction(2, 3), (2, 3))])
+@pytest.mark.parametrize(
+    ("value", "fraction"), [("1/8", (1, 8)), (0.125, (1, 8)), (2, (2, 1)), (0.1, (1, 10)), (Fraction(2, 3), (2, 3))]
+)
 def test_ratios_are_the_fractions_meant(value: Any, fraction: tuple[int, int]) -> None:
     ratio = Pathway(stages={"stem": Stage(Conv(channels=8))}, width_ratio=value).width_ratio
     assert (ratio.numerator, ratio.denominator) == fraction
@@ -151,7 +157,16 @@ def test_a_convs_stride_stays_with_the_first_too() -> None:
     assert (first.stride, second.stride) == ((1, 2, 2), (1, 1, 1))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("n", "ratio", "rounding", "want"), [(64, "1/8", "floor", 8), (20, "1/8", "floor", 2), (20, "1/8", "nearest", 3), (20, "1/8", "ceil", 3), (4, "1/8", "floor", 1)])
+@pytest.mark.parametrize(
+    ("n", "ratio", "rounding", "want"),
+    [
+        (64, "1/8", "floor", 8),
+        (20, "1/8", "floor", 2),
+        (20, "1/8", "nearest", 3),
+        (20, "1/8", "ceil", 3),
+        (4, "1/8", "floor", 1),
+    ],
+)
 def test_widths_round_as_stated(n: int, ratio: str, rounding: Any, want: int) -> None:
     assert widened(n, Fraction(ratio), rounding) == want
 
@@ -170,8 +185,9 @@ def test_a_block_of_its_own_in_the_file(tmp_path: Path) -> None:
         "class Twice(Block):\n"
         "    def build(self, g, x):\n"
         "        return g.add('sum', ops.Add(), x, x)\n"
-        "arch = Arch(name='own', clip=Clip(frames=2, size=4), pathways={'main': Pathway(stages={'stem': Stage(Twice())})},\n"
-        "            head=Classifier(classes=2))\n",
+        "main = Pathway(stages={'stem': Stage(Twice())})\n"
+        "clip, head = Clip(frames=2, size=4), Classifier(classes=2)\n"
+        "arch = Arch(name='own', clip=clip, pathways={'main': main}, head=head)\n",
         encoding="utf-8",
     )
     assert compile(load(path)).shapes["main.stem.0.sum"] == (3, 2, 4, 4)
@@ -187,7 +203,28 @@ def test_taken_names_are_those_of_torchs_module() -> None:
     assert public - TAKEN == set()
 
 
-@pytest.mark.parametrize("name", ["forward", "self", "torch", "class", "match", "Slow", "a-b", "a b", "1st", "_a", "é", "", "a\n", "x" * 65, "a.b", '"', "<b>"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "forward",
+        "self",
+        "torch",
+        "class",
+        "match",
+        "Slow",
+        "a-b",
+        "a b",
+        "1st",
+        "_a",
+        "é",
+        "",
+        "a\n",
+        "x" * 65,
+        "a.b",
+        '"',
+        "<b>",
+    ],
+)
 def test_names_that_cannot_be(name: str) -> None:
     with pytest.raises(SpecError):
         Pathway(stages={name: Stage(Conv(channels=8))})
@@ -227,7 +264,9 @@ def test_inputs_and_classes_are_overridden_in_any_arch() -> None:
 
 def test_sound_keeps_its_size() -> None:
     clips = {"look": Clip(frames=8, size=16), "hear": Clip(modality="audio", frames=32, height=1, width=8)}
-    arch = one(Conv(channels=8), clips=clips, pathways={"main": Pathway(clip="look", stages={"stem": Stage(Conv(channels=8))})})
+    arch = one(
+        Conv(channels=8), clips=clips, pathways={"main": Pathway(clip="look", stages={"stem": Stage(Conv(channels=8))})}
+    )
     assert load(arch, size=32).clips == {**clips, "look": Clip(frames=8, size=32)}
 
 

@@ -41,7 +41,11 @@ def test_a_stride_goes_to_the_first(arch: Arch) -> None:
 
 def test_stars_name_several(arch: Arch) -> None:
     made = change(arch, "pathways.*.stages.res*.kernel_t", 5)
-    assert all(values(made, p, s, "kernel_t") == [5] * len(arch.pathways[p].stages[s].blocks) for p in ("slow", "fast") for s in ("res2", "res5"))
+    assert all(
+        values(made, p, s, "kernel_t") == [5] * len(arch.pathways[p].stages[s].blocks)
+        for p in ("slow", "fast")
+        for s in ("res2", "res5")
+    )
     assert made.pathways["slow"].stages["stem"] == arch.pathways["slow"].stages["stem"]
 
 

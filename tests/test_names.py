@@ -1,4 +1,4 @@
-"""Names from a spec never become code: whatever stands where a name may stand is refused, or does not reach the output."""
+"""Names from a spec never become code: what stands where a name may stand is refused, or never reaches the output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from archdsl import SpecError, compile, draw, emit, load
 from archdsl.reading import read_data
 
 PRIMER = sorted((Path(__file__).parent.parent / "specs" / "primer").glob("*.yaml"))
-ATTACKS = ["a); import evil", "evil\nimport evil", '"evil<script>', "];evil", "__evil__", "{evil}", "'evil'", "evil evil"]
+ATTACKS = [
+    "a); import evil",
+    "evil\nimport evil",
+    '"evil<script>',
+    "];evil",
+    "__evil__",
+    "{evil}",
+    "'evil'",
+    "evil evil",
+]
 
 
 def swapped(data: Any, attack: str, path: tuple[Any, ...] = ()) -> list[Any]:

@@ -83,7 +83,13 @@ def test_a_classifier_at_every_position() -> None:
 
 @pytest.mark.parametrize(
     ("n", "k", "s", "pads", "size"),
-    [(224, 7, 2, (2, 3), 112), (56, 3, 2, (0, 1), 28), (7, 3, 2, (1, 1), 4), (7, 2, 1, (0, 1), 7), (4, 1, 2, (0, 0), 2)],
+    [
+        (224, 7, 2, (2, 3), 112),
+        (56, 3, 2, (0, 1), 28),
+        (7, 3, 2, (1, 1), 4),
+        (7, 2, 1, (0, 1), 7),
+        (4, 1, 2, (0, 0), 2),
+    ],
 )
 def test_tf_same_pads_as_tensorflow(n: int, k: int, s: int, pads: tuple[int, int], size: int) -> None:
     """total = max((ceil(n / s) - 1) s + k - n, 0), the odd element behind."""
@@ -204,8 +210,16 @@ def test_merges_by_value() -> None:
 @pytest.mark.parametrize(
     ("op", "shapes", "text"),
     [
-        (ops.Conv(out_channels=6, kernel=(1, 1, 1), groups=4), [Shape(8, 1, 1, 1)], "channels that do not fall into groups"),
-        (ops.Conv(out_channels=1, kernel=(9, 1, 1), pad="valid"), [Shape(1, 4, 1, 1)], "got     t=4 padded to 4, window 9"),
+        (
+            ops.Conv(out_channels=6, kernel=(1, 1, 1), groups=4),
+            [Shape(8, 1, 1, 1)],
+            "channels that do not fall into groups",
+        ),
+        (
+            ops.Conv(out_channels=1, kernel=(9, 1, 1), pad="valid"),
+            [Shape(1, 4, 1, 1)],
+            "got     t=4 padded to 4, window 9",
+        ),
         (ops.GroupNorm(groups=3), [Shape(8, 1, 1, 1)], "got     8, groups=3"),
         (ops.TakeEvery(step=8), [Shape(3, 60, 1, 1)], "fix     56 or 64 frames"),
         (ops.TakeLinspace(count=9), [Shape(3, 8, 1, 1)], "more frames chosen than there are"),
@@ -215,9 +229,17 @@ def test_merges_by_value() -> None:
         (ops.Concat(), [Shape(2, 4, 5, 6), Shape(3, 4, 5, 7)], "concat of maps that differ in w"),
         (ops.Add(), [Shape(2, 4, 5, 6), Shape(3, 2, 5, 6)], "got     c=2, t=4 and c=3, t=2"),
         (ops.Mul(), [Shape(2, 4, 5, 6), Shape(3, 4, 1, 1)], "product of maps that differ in c"),
-        (ops.MaxPool(kernel=(1, 3, 3), pad=(0, 2, 2)), [Shape(1, 1, 9, 9)], "a pool padded by more than half its window"),
+        (
+            ops.MaxPool(kernel=(1, 3, 3), pad=(0, 2, 2)),
+            [Shape(1, 1, 9, 9)],
+            "a pool padded by more than half its window",
+        ),
         (ops.Dropout(p=1.0), [Shape(1, 1, 1, 1)], "a dropout that leaves nothing"),
-        (ops.Resize(scale=(Fraction(1, 4), Fraction(1), Fraction(1))), [Shape(1, 3, 1, 1)], "nothing left after the resize"),
+        (
+            ops.Resize(scale=(Fraction(1, 4), Fraction(1), Fraction(1))),
+            [Shape(1, 3, 1, 1)],
+            "nothing left after the resize",
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Op) else "",
 )

@@ -103,7 +103,9 @@ def test_chosen_frames() -> None:
     assert placed(ops.TakeEvery(step=16), (64, UNIT)) == (16, 0, 1)
     assert placed(ops.TakeSegments(count=4), (32, UNIT)) == (8, 4, 1), "frames 4, 12, 20, 28"
     linspace = placed(ops.TakeLinspace(count=4), (32, UNIT))
-    assert (linspace.step, linspace.start) == (8, Fraction(13, 4)), "frames 0, 10, 20, 31 have the centre 15.25 = 3.25 + 1.5 * 8"
+    assert (linspace.step, linspace.start) == (8, Fraction(13, 4)), (
+        "frames 0, 10, 20, 31 have the centre 15.25 = 3.25 + 1.5 * 8"
+    )
 
 
 def test_a_pack_sees_all_its_frames() -> None:

@@ -14,7 +14,11 @@ from archdsl.testing.agreement import clips_of
 
 FOLDER = Path(__file__).parent.parent / "specs" / "primer"
 SPECS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.iterdir() if path.is_file())
-LOADED = [name if name != "10_family.py" else f"{name}:{model}" for name in SPECS for model in ("two_speeds_8x4", "two_speeds_8x2")]
+LOADED = [
+    name if name != "10_family.py" else f"{name}:{model}"
+    for name in SPECS
+    for model in ("two_speeds_8x4", "two_speeds_8x2")
+]
 LOADED = list(dict.fromkeys(LOADED))
 
 

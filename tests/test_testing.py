@@ -20,7 +20,11 @@ from archdsl.testing import ops as random_ops
 
 
 def arch(block: Block, **fields: Any) -> Arch:
-    given = {"clip": Clip(frames=4, size=8), "pathways": {"main": Pathway(stages={"stem": Stage(block)})}, "head": Classifier(classes=2)}
+    given = {
+        "clip": Clip(frames=4, size=8),
+        "pathways": {"main": Pathway(stages={"stem": Stage(block)})},
+        "head": Classifier(classes=2),
+    }
     return Arch(**{"name": "net", **given, **fields})
 
 

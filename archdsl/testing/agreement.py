@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from archdsl.backend import build
 from archdsl.compiler import Plan
 
-
 CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
 """Modules that torch wants the channels last for."""
 
 
 def agrees(plan: Plan) -> None:
-    """The built module has the plan's outputs, the plan's shapes at every address, its parameters, and fvcore's count."""
+    """The built module has the plan's outputs, its shapes at every address, its parameters, and fvcore's count."""
     with torch.device("meta"):
         network = build(plan).eval()
     for address, got in shapes_met(network, plan).items():
@@ -67,5 +66,7 @@ def fvcore_count(network: nn.Module, clips: Any) -> int:
         warnings.simplefilter("ignore")
         from fvcore.nn import FlopCountAnalysis
 
-        analysis = FlopCountAnalysis(network.eval(), (clips,)).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        analysis = (
+            FlopCountAnalysis(network.eval(), (clips,)).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        )
         return int(analysis.total())

@@ -59,7 +59,9 @@ def clips_of(draw: Any, names: tuple[str, ...]) -> dict[str, Clip]:
     if len(names) == 1 or draw(st.booleans()):
         return {"clip": Clip(frames=FRAMES, size=SIZE, fps=fps)}
     kinds = st.sampled_from(["rgb", "gray", "flow", "rgb_diff"])
-    return {f"{name}_clip": Clip(modality=draw(kinds), frames=FRAMES, height=SIZE, width=SIZE, fps=fps) for name in names}
+    return {
+        f"{name}_clip": Clip(modality=draw(kinds), frames=FRAMES, height=SIZE, width=SIZE, fps=fps) for name in names
+    }
 
 
 def clip_of(name: str, clips: dict[str, Clip]) -> str | None:
@@ -73,7 +75,12 @@ def pathways_of(draw: Any, strides: list[int], rate: int, clip: str | None) -> P
     key = draw(st.sampled_from(["every", "linspace", "segments"]))
     choice = {key: rate if key == "every" else FRAMES // rate}
     stages = {name: draw(stages_of(stride)) for name, stride in zip(STAGES, strides)}
-    return Pathway(clip=clip, width_ratio=draw(st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(1, 4)])), stages=stages, **choice)
+    return Pathway(
+        clip=clip,
+        width_ratio=draw(st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(1, 4)])),
+        stages=stages,
+        **choice,
+    )
 
 
 @st.composite
@@ -141,7 +148,9 @@ def transforms(draw: Any, alpha: Fraction, ratio: Fraction | None) -> tuple[str,
     """(merge, transforms) that carry a map over the ratio of frame steps, and of widths where a sum may follow."""
     act = draw(st.sampled_from(["relu", "none"]))
     if ratio is not None and draw(st.booleans()):
-        conv: Transform = TimeConv(width=ratio, act=act, kernel=3) if alpha >= 1 else TimeDeconv(width=ratio, act=act, kernel=3)
+        conv: Transform = (
+            TimeConv(width=ratio, act=act, kernel=3) if alpha >= 1 else TimeDeconv(width=ratio, act=act, kernel=3)
+        )
         return draw(st.sampled_from(["sum", "concat"])), (conv,)
     kept: list[tuple[Transform, ...]] = [(TimeRepeat(),), (TimeDeconv(width=Fraction(1, 2), kernel=1),)]
     if alpha >= 1:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
@@ -123,6 +123,12 @@ def of_type(kind: Any, marks: tuple[Any, ...] = ()) -> st.SearchStrategy[Any] | 
 
 def reals(marks: tuple[Any, ...]) -> st.SearchStrategy[float]:
     """Three numbers within the bounds of a type."""
-    low = max([0.0, *(float(m.ge) for m in marks if isinstance(m, Ge)), *(float(m.gt) for m in marks if isinstance(m, Gt))])  # type: ignore[arg-type]
-    high = min([1.0, *(float(m.le) for m in marks if isinstance(m, Le)), *(float(m.lt) for m in marks if isinstance(m, Lt))])  # type: ignore[arg-type]
+    bounds = [(name, float(value)) for mark in marks for name, value in vars_of(mark) if isinstance(value, int | float)]
+    low = max([0.0, *(value for name, value in bounds if name in ("ge", "gt"))])
+    high = min([1.0, *(value for name, value in bounds if name in ("le", "lt"))])
     return st.sampled_from([low + (high - low) * part for part in (0.25, 0.5, 0.75)])
+
+
+def vars_of(mark: Any) -> list[tuple[str, Any]]:
+    """The bounds that a mark of a type sets."""
+    return [(name, getattr(mark, name)) for name in ("ge", "gt", "le", "lt") if hasattr(mark, name)]

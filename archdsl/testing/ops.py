@@ -50,7 +50,9 @@ def windowed(kind: type[o.Window], dilated: bool = True, **fields: st.SearchStra
         kernel = draw(st.tuples(*[st.integers(0, 4)] * 3))
         dilation = draw(st.tuples(NEAR, NEAR, NEAR)) if dilated else (1, 1, 1)
         half = st.tuples(*[st.integers(0, max(k // 2, 0)) for k in kernel])
-        pad = draw(st.one_of(st.sampled_from(["same", "valid", "tf_same"]), half, st.tuples(*[half.map(lambda p: p[:2])] * 3)))
+        pad = draw(
+            st.one_of(st.sampled_from(["same", "valid", "tf_same"]), half, st.tuples(*[half.map(lambda p: p[:2])] * 3))
+        )
         least = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
         c, *sizes = draw(maps())
         x = Shape(c, *(max(n, k) for n, k in zip(sizes, least)))
@@ -260,7 +262,9 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.TopOverTime: plain(o.TopOverTime, k=st.integers(1, 3)),
     o.WeightedOverTime: plain(o.WeightedOverTime),
     o.Maximum: st.tuples(st.just(o.Maximum()), maps().map(lambda x: (x, x))),
-    o.Bilinear: st.tuples(st.just(o.Bilinear()), st.builds(lambda x, c: (x, x._replace(c=c)), maps(), st.integers(1, 4))),
+    o.Bilinear: st.tuples(
+        st.just(o.Bilinear()), st.builds(lambda x, c: (x, x._replace(c=c)), maps(), st.integers(1, 4))
+    ),
     o.RepeatFrames: plain(o.RepeatFrames, times=st.integers(1, 4)),
     o.TimeToChannels: packs(),
     o.FrameDifference: plain(o.FrameDifference),

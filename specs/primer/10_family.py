@@ -1,4 +1,4 @@
-"""A family is a function from parameters to an arch; `models` lists its instances. So are the files of the zoo written."""
+"""A family is a function from parameters to an arch, `models` lists its instances: what the files of the zoo are."""
 
 from fractions import Fraction
 
