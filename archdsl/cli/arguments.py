@@ -116,6 +116,16 @@ COMMANDS = (
         ),
     ),
     Command(
+        "plot",
+        drawings.plot,
+        "published accuracy against cost, a point for each network",
+        (o.maybe_names, o.plot_axes, o.plot_output),
+        (
+            "archdsl plot slow_4x16_r50 slowfast_4x16_r50 slowfast_8x8_r50 x3d_m -o tradeoff.svg",
+            "archdsl plot --all --source torchvision --against params -o torchvision.svg",
+        ),
+    ),
+    Command(
         "emit",
         drawings.emit,
         "readable torch code that needs torch only",

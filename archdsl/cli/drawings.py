@@ -1,4 +1,4 @@
-"""draw, emit."""
+"""draw, plot, emit."""
 
 from __future__ import annotations
 
@@ -34,6 +34,20 @@ def sources_of(plan: Plan, path: str) -> dict[str, tuple[str, str]]:
     from archdsl.backend import sources
 
     return sources(plan)
+
+
+def plot(given: Namespace) -> int:
+    """Published accuracy against cost."""
+    from archdsl.report.plot import plot as draw_plot
+    from archdsl.report.plot import points
+
+    found = points(g.models(given), given.against, given.figure, given.source, strict=not given.all)
+    try:
+        draw_plot(found, given.output, given.against, given.figure)
+    except OSError as error:
+        raise cannot_write(given.output, error) from None
+    sys.stderr.write(f"wrote {harmless(given.output)}\n")
+    return 0
 
 
 def emit(given: Namespace) -> int:

@@ -115,6 +115,22 @@ def picture_level(parser: ArgumentParser) -> None:
     parser.add_argument("--level", default="stage", metavar="LEVEL", help="pathway, stage (default), block or op")
 
 
+def plot_axes(parser: ArgumentParser) -> None:
+    """What is plotted against what."""
+    parser.add_argument(
+        "--against", default="macs", metavar="COST", help="macs (default), params, fvcore, flops or ptv-zoo"
+    )
+    parser.add_argument("--figure", default="top1", metavar="FIGURE", help="top1 (default) or top5")
+    parser.add_argument(
+        "--source", default="", metavar="WORD", help="only figures whose source has this word, such as torchvision"
+    )
+
+
+def plot_output(parser: ArgumentParser) -> None:
+    """Where the plot goes."""
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="a .svg, .pdf or .png file")
+
+
 def output(parser: ArgumentParser) -> None:
     """Where the result goes."""
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file; a drawing's suffix says its format")
