@@ -1,0 +1,21 @@
+"""TANet (arXiv:2005.06803): a ResNet whose every bottleneck holds a temporal adaptive module.
+
+Between the first 1x1 and the 3x3, each channel is gated frame by frame and then convolved in time with a kernel that
+the clip makes for it. The kernel comes from all frames through layers over time, so a net is tied to its segments.
+"""
+
+from archdsl.blocks import TemporalAdaptive
+from archdsl.language import Arch, Model
+from archdsl.rewrites import with_modules
+from archdsl.zoo import resnet, tsm
+
+
+def tanet(name: str, depth: int = 50, segments: int = 8, classes: int = 400) -> Arch:
+    """TAM in all bottlenecks."""
+    return with_modules(tsm.host(name, resnet.stages(depth), segments, classes), {"between": TemporalAdaptive()})
+
+
+models = (
+    Model(name="tanet_r50", family=tanet),
+    Model(name="tanet_r50_16f", family=tanet, parameters=dict(segments=16)),
+)

@@ -1,0 +1,24 @@
+"""TEINet (arXiv:1911.09435): motion first enhances channels, then neighbours in time interact within each channel.
+
+Both stand before the 3x3 of every bottleneck. Enhancement (MEM) weighs channels by a comparison of the next frame's mean
+with this one's; interaction (TIM) is a kernel in time for each channel that starts as TSM's shift.
+`teinet_r50_sigmoid_inside` has the sigmoid before the last layer of the enhancement, as a third-party code has it.
+"""
+
+from archdsl.blocks import ChannelTimeConv, MotionEnhanced
+from archdsl.language import Arch, Model
+from archdsl.rewrites import with_modules
+from archdsl.zoo import resnet, tsm
+
+
+def teinet(name: str, depth: int = 50, segments: int = 8, sigmoid: str = "last", classes: int = 400) -> Arch:
+    """MEM, then TIM, in all bottlenecks."""
+    arch = tsm.host(name, resnet.stages(depth), segments, classes)
+    return with_modules(arch, {"between": (MotionEnhanced(sigmoid=sigmoid), ChannelTimeConv())})
+
+
+models = (
+    Model(name="teinet_r50", family=teinet),
+    Model(name="teinet_r50_16f", family=teinet, parameters=dict(segments=16)),
+    Model(name="teinet_r50_sigmoid_inside", family=teinet, parameters=dict(sigmoid="inside")),
+)
