@@ -62,6 +62,8 @@ class BlockWords:
                 found += [f"{inside} branches, {y.c}"] if inside > 1 else []
             elif self.plan.costs[at].macs or (x != y and not node.op.merges):
                 found.append(in_brief(node.op, x, y, stride=stride))
+        if not found and len(self.inner[address]) == 1:
+            return (in_brief(node.op, x, y),)
         if len(found) > MOST_LINES - 3 or not found:
             return (f"{self.kind(self.block(address)).replace('_', ' ')}, {self.plan.shapes[address].c}",)
         return tuple(found)

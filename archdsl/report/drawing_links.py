@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from archdsl.ops import Shape
 from archdsl.report.drawing_grid import Grid, Slot
 from archdsl.report.drawing_parts import Item, Lateral
@@ -33,6 +35,12 @@ class Links:
                 self.branch(lane.after, lane.items[0].key)
         for key in self.parts.head_reads:
             self.to_head(key)
+
+    @cached_property
+    def unread(self) -> set[str]:
+        """Keys of the last items of lanes that only laterals read: these begin at the box."""
+        after = {lane.after for lane in self.parts.lanes}
+        return {lane.items[-1].key for lane in self.parts.lanes} - after - set(self.parts.head_reads)
 
     def zone_end(self, key: str) -> float:
         """Below an item's merges."""
@@ -125,8 +133,11 @@ class Links:
             top = grid.bottom(edge.source) + 6
             points = [(grid.middle(edge.source), top), (side, top), (side, y)]
         tip = x + 6 if source == target else x - 6 * toward
+        if edge.source in self.unread:
+            points = [(grid.middle(edge.source), grid.bottom(edge.source)), *points]
+        else:
+            self.canvas.circle(*points[0], 1.8, "d-dot")
         self.lateral_line([*points, (tip, y)])
-        self.canvas.circle(*points[0], 1.8, "d-dot")
         self.merge(edge, x, y)
         k = grid.corridor(edge)
         left = grid.lane_left(k, band) + grid.lane_width
