@@ -6,23 +6,32 @@ import json
 from typing import Any
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import archdsl
+from archdsl.backend import build_graph
 from archdsl.cli import main
 from archdsl.ops import (
+    OPS,
     AdaptiveAvgPool,
     Conv,
     FrameDifference,
+    GroupNorm,
     Op,
     RepeatFrames,
     Resize,
     Shape,
+    Softmax,
+    Source,
     TakeEvery,
     TakeLinspace,
     TimeToChannels,
     TransposedConv,
 )
 from archdsl.report.span import frames_seen, seen_by, sights, together
+from archdsl.testing import OP_STRATEGIES, graph_of
 
 
 def sees(op: Op, t: int) -> list[set[int]]:
@@ -53,6 +62,34 @@ def test_ops_along_time_by_hand(op: Op, t: int, want: list[set[int]]) -> None:
     assert sees(op, t) == want
 
 
+ACROSS = (GroupNorm, Softmax)
+"""Their sums over time are not sight: every element would see all."""
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in OPS if kind not in (Source, *ACROSS)], ids=lambda kind: kind.__name__
+)
+@settings(max_examples=8)
+@given(st.data())
+def test_ops_see_no_more_than_is_said(kind: type[Op], data: st.DataObject) -> None:
+    op, xs = data.draw(OP_STRATEGIES[kind])
+    network = build_graph(graph_of(op, xs)).double().eval()
+    maps = [torch.randn(1, *x, dtype=torch.double, requires_grad=True) for x in xs]
+    y = network(maps[0] if len(maps) == 1 else {f"x{i}": x for i, x in enumerate(maps)})
+    if y.ndim == 2 or not y.requires_grad:
+        return
+    y = y.reshape(1, *op.out(*xs))
+    first, seen = 0, []
+    for x in xs:
+        seen.append(tuple(1 << first + i for i in range(x.t)))
+        first += x.t
+    found = seen_by(op, xs, tuple(seen), op.out(*xs))
+    for i, mask in enumerate(found):
+        gradients = torch.autograd.grad(y[:, :, i].sum(), maps, retain_graph=True, allow_unused=True)
+        reach = [torch.zeros(x.t) if g is None else g.abs().amax((0, 1, 3, 4)) for g, x in zip(gradients, xs)]
+        assert not [j for j, amount in enumerate(torch.cat(reach).tolist()) if amount and not mask >> j & 1], op
+
+
 @pytest.mark.parametrize("name", ["slowfast_4x16_r50", "slowfast_tiny", "slow_4x16_r50"])
 def test_no_element_sees_more_than_its_span(name: str) -> None:
     plan = archdsl.compile(archdsl.load(name))
@@ -65,7 +102,6 @@ def test_no_element_sees_more_than_its_span(name: str) -> None:
 
 def test_frames_that_change_a_feature_are_the_frames_seen() -> None:
     """Gradients tell: an element depends on just the frames that it is said to see."""
-    torch = pytest.importorskip("torch")
     plan = archdsl.compile(archdsl.load("slowfast_tiny"))
     network = archdsl.build(plan).double().eval()
     seen = frames_seen(plan)

@@ -86,11 +86,12 @@ COMMANDS = (
         "count",
         reports.count,
         "params and costs, exact, beside what was published",
-        (o.maybe_names, o.overrides, o.costs, o.formats),
+        (o.maybe_names, o.overrides, o.costs, o.memory, o.formats),
         (
             "archdsl count slowfast_4x16_r50 slow_4x16_r50 --size 256 --json",
             "archdsl count slowfast_8x8_r50 --size 256 --views 10x3 --convention flops",
             "archdsl count slowfast_8x8_r50 --claims",
+            "archdsl count slowfast_8x8_r50 --memory --train --precision bf16 --batch 8 --fits 80GB",
         ),
     ),
     Command(

@@ -105,6 +105,19 @@ def costs(parser: ArgumentParser) -> None:
     parser.add_argument("--claims", action="store_true", help="each published figure beside ours at the same input")
 
 
+def memory(parser: ArgumentParser) -> None:
+    """How memory is counted."""
+    group = parser.add_argument_group("memory")
+    group.add_argument("--memory", action="store_true", help="bytes of one step instead of costs")
+    kind = group.add_mutually_exclusive_group()
+    kind.add_argument("--train", action="store_true", help="forward, backward, optimiser (default)")
+    kind.add_argument("--infer", action="store_true", help="forward alone")
+    group.add_argument("--precision", metavar="NAME", help="fp32 (default), bf16 or fp16; in training torch.autocast")
+    group.add_argument("--optimizer", metavar="NAME", help="sgd (default, with momentum) or adamw")
+    group.add_argument("--checkpoint", metavar="NAME", help="stage or block: modules that run again in backward")
+    group.add_argument("--fits", metavar="SIZE", help="the largest batch within that memory, such as 80GB")
+
+
 def table_level(parser: ArgumentParser) -> None:
     """How fine a table is."""
     parser.add_argument("--level", default="stage", metavar="LEVEL", help="stage (default), block or op")

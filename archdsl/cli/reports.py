@@ -12,11 +12,18 @@ from archdsl.cli.saying import GREEN, RED, YELLOW, painted, say, say_json, say_t
 from archdsl.compiler import compile
 from archdsl.errors import SpecError
 
+MEMORY = ("train", "infer", "precision", "optimizer", "checkpoint", "fits")
+"""Options that only speak of memory."""
+
 
 def count(given: Namespace) -> int:
     """Params and costs of every model named."""
     from archdsl import report
 
+    if given.memory:
+        return memory(given)
+    if asked := [name for name in MEMORY if getattr(given, name)]:
+        raise SpecError(f"--{asked[0]} without --memory", got=f"--{asked[0]}", want="--memory beside it")
     views = report.views_of(given.views)
     counts = [
         report.Count(compile(g.arch_of(model, given)), report.reported(model), given.batch, views)
@@ -25,6 +32,24 @@ def count(given: Namespace) -> int:
     title = f"The zoo: {len(counts)} models" if given.all else ""
     made = report.claims_table(counts) if given.claims else report.count_table(counts, given.convention, title)
     say_table(made, given.format)
+    return 0
+
+
+def memory(given: Namespace) -> int:
+    """Bytes of one step of every model named."""
+    from archdsl import report
+
+    for name in ("claims", "convention"):
+        if getattr(given, name):
+            raise SpecError(f"--memory and --{name} together", got=f"--{name}", want="one of them")
+    if given.infer and given.optimizer:
+        raise SpecError("an optimizer in inference", got=f"--infer --optimizer {given.optimizer}", want="--train")
+    budget = report.bytes_of(given.fits) if given.fits else None
+    setup = report.Setup(
+        given.batch, not given.infer, given.precision or "fp32", given.optimizer or "sgd", given.checkpoint
+    )
+    memories = [report.Memory(compile(g.arch_of(model, given)), setup) for model in g.models(given)]
+    say_table(report.memory_table(memories, budget), given.format)
     return 0
 
 

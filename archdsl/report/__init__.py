@@ -6,6 +6,7 @@ from archdsl.report.differences import Diff, diff
 from archdsl.report.drawing import draw, to_dot
 from archdsl.report.drawing import write as write_drawing
 from archdsl.report.formats import FORMATS
+from archdsl.report.memory import Memory, Setup, bytes_of, memory_table
 from archdsl.report.parts import LEVELS
 from archdsl.report.sheet import Table
 from archdsl.report.span import span_table
@@ -18,12 +19,16 @@ __all__ = [
     "Admits",
     "Count",
     "Diff",
+    "Memory",
+    "Setup",
     "Table",
     "admits",
+    "bytes_of",
     "claims_table",
     "count_table",
     "diff",
     "draw",
+    "memory_table",
     "reported",
     "schema",
     "span_table",

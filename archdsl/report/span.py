@@ -27,6 +27,7 @@ def together(seen: Seen) -> int:
 
 def merged(*seen: Seen) -> Seen:
     """Elements side by side; one element stands beside all."""
+    seen = tuple(filter(None, seen))
     t = max(map(len, seen))
     return tuple(reduce(or_, (one[i if len(one) > 1 else 0] for one in seen)) for i in range(t))
 
@@ -75,6 +76,21 @@ def linear(op: Op, x: Shape, seen: Seen, t: int) -> Seen:
     return tuple(seen[a] | seen[b] for a, b in pairs)
 
 
+def earlier(seen: Seen) -> Seen:
+    """The element before; nothing before the first."""
+    return (0, *seen[:-1])
+
+
+def later(seen: Seen) -> Seen:
+    """The next element; nothing after the last."""
+    return (*seen[1:], 0)
+
+
+def around(seen: Seen, reach: int) -> Seen:
+    """Every element with so many neighbours on both sides."""
+    return tuple(together(seen[max(i - reach, 0) : i + reach + 1]) for i in range(len(seen)))
+
+
 ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
     ops.Conv: through_window,
     ops.MaxPool: through_window,
@@ -88,9 +104,15 @@ ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
     ops.TakeSegments: chosen,
     ops.TakeSnippets: chosen,
     ops.RepeatFrames: lambda op, x, seen, t: tuple(one for one in seen for _ in range(op.times)),
+    ops.TimeShift: lambda op, x, seen, t: merged(seen, earlier(seen), () if op.past_only else later(seen)),
+    ops.SnippetSteps: lambda op, x, seen, t: tuple(seen[i] | seen[i - 1] for i in range(x.t) if i % op.length),
     ops.FrameDifference: lambda op, x, seen, t: merged(seen, (seen[0], *seen[:-1])),
 }
 """Ops whose elements see other elements of what they read, or fewer. The rest see all, or the one beside them."""
+
+
+SEEING_ALL = (ops.RoiAlign, ops.SwapTime, ops.OwnTimeShift, ops.FrameTuples)
+"""Ops each of whose elements sees all there is, or may."""
 
 
 def seen_by(op: Op, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
@@ -103,7 +125,11 @@ def seen_by(op: Op, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> 
         return seen[0]
     if isinstance(op, ops.Affinity | ops.PairSum | ops.Gather):
         return merged(seen[0], (together(seen[1]),))
-    if isinstance(op, ops.RoiAlign) or any(x.t not in (1, y.t) for x in xs):
+    if isinstance(op, ops.FrameStep):
+        return merged(seen[0], later(seen[1]) if op.by == 1 else earlier(seen[1]))
+    if isinstance(op, ops.OwnTimeConv):
+        return merged(around(seen[0], xs[1].t // 2), (together(seen[1]),))
+    if isinstance(op, SEEING_ALL) or any(x.t not in (1, y.t) for x in xs):
         return (together(tuple(map(together, seen))),) * y.t
     return merged(*seen)
 
