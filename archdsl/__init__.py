@@ -54,3 +54,13 @@ def __getattr__(name: str) -> Any:
     if name not in LAZY:
         raise AttributeError(f"module 'archdsl' has no attribute {name!r}")
     return getattr(import_module(LAZY[name]), name)
+
+
+def _in_notebook(thing: Arch | Plan) -> str:
+    """What a notebook shows of an arch or a plan: its drawing and its table."""
+    shown: str = import_module("archdsl.report.notebook").shown(thing)
+    return shown
+
+
+# Set at the door, where floors meet: language and compiler lie below the reports and do not know of them.
+Arch._repr_html_ = Plan._repr_html_ = _in_notebook  # type: ignore[attr-defined]

@@ -241,6 +241,8 @@ def class_text(
         lines.append("")
     assert template.forward
     lines += [indented(line) if line else "" for line in template.forward.text()]
+    if not part.address:
+        lines += ["", *map(indented, template.forward.introduction(name))]
     return "\n".join(lines)
 
 

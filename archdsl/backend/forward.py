@@ -80,6 +80,15 @@ class Forward:
             return self.names[next(iter(self.graph.outputs.values()))]
         return "{" + ", ".join(f'"{name}": {self.names[value]}' for name, value in self.graph.outputs.items()) + "}"
 
+    def introduction(self, name: str) -> list[str]:
+        """The network in one line: torch would print hundreds, which `nn.Module.__repr__(network)` still gives."""
+        clips = {address: address for address, node in self.graph.nodes.items() if isinstance(node.op, Source)}
+        takes, gives = (
+            ", ".join(f"{value} {self.shape_text(at).replace('(', '(n, ')}" for value, at in values.items())
+            for values in (clips, self.graph.outputs)
+        )
+        return ["def __repr__(self) -> str:", f'    return "{name}: {takes} -> {gives}"']
+
     def reads(self, step: str | Part) -> list[str]:
         """The values a step reads."""
         return step.inputs if isinstance(step, Part) else list(self.graph.nodes[step].reads)

@@ -133,11 +133,10 @@ class Links:
             top = grid.bottom(edge.source) + 6
             points = [(grid.middle(edge.source), top), (side, top), (side, y)]
         tip = x + 6 if source == target else x - 6 * toward
-        if edge.source in self.unread:
-            points = [(grid.middle(edge.source), grid.bottom(edge.source)), *points]
-        else:
+        start = [(grid.middle(edge.source), grid.bottom(edge.source))] if edge.source in self.unread else []
+        self.lateral_line([*start, *points, (tip, y)])
+        if not start:
             self.canvas.circle(*points[0], 1.8, "d-dot")
-        self.lateral_line([*points, (tip, y)])
         self.merge(edge, x, y)
         k = grid.corridor(edge)
         left = grid.lane_left(k, band) + grid.lane_width

@@ -1,0 +1,29 @@
+"""What a notebook shows of an arch or a plan: its drawing and its table."""
+
+from __future__ import annotations
+
+from html import escape
+
+from archdsl.compiler import Plan, compile
+from archdsl.errors import SpecError
+from archdsl.language import Arch
+from archdsl.report.drawing import draw
+from archdsl.report.markup import STYLE, html_table
+from archdsl.report.page import apart
+from archdsl.report.tables import table_of
+
+
+def shown(thing: Arch | Plan) -> str:
+    """An arch or a plan as HTML; of an arch that cannot be, its faults."""
+    try:
+        plan = thing if isinstance(thing, Plan) else compile(thing)
+    except SpecError as error:
+        return f"<pre>{escape(str(error))}</pre>"
+    picture = apart(draw(plan), escape(plan.name))
+    return (
+        f'<style>{STYLE}</style><div style="max-width:100%;max-height:48rem;overflow:auto">{picture}</div>'
+        f'<div style="max-width:100%;overflow:auto">{html_table(table_of(plan))}</div>'
+    )
+
+
+__all__ = ["shown"]
