@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 from archdsl.blocks import Drawing
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.language import Arch, Card, Model, Reference, change
-from archdsl.language.keyed import fields_of
 from archdsl.written import Lines, read
 
 PACKAGE = Path(__file__).parent
@@ -56,7 +55,12 @@ def chosen(models: tuple[Model, ...], name: str, where: str) -> Model:
     if not name and len(models) == 1:
         return models[0]
     what = f"no model {name!r} in {where}" if name else f"several models in {where}"
-    raise SpecError(what, got=name or f"{len(models)} models", want=", ".join(by_name), fix=f"{where}:{did_you_mean(name, by_name) or next(iter(by_name))}")
+    raise SpecError(
+        what,
+        got=name or f"{len(models)} models",
+        want=", ".join(by_name),
+        fix=f"{where}:{did_you_mean(name, by_name) or next(iter(by_name))}",
+    )
 
 
 def zoo_files() -> list[Path]:
@@ -74,7 +78,12 @@ def zoo_model(name: str) -> Model:
                 return model
     known = [model.name for model in zoo()]
     near = did_you_mean(name, known)
-    raise SpecError(f"no model {name!r}", got=name, want="a name from `archdsl list`, or a path ending in .py, .yaml or .json", fix=near)
+    raise SpecError(
+        f"no model {name!r}",
+        got=name,
+        want="a name from `archdsl list`, or a path ending in .py, .yaml or .json",
+        fix=near,
+    )
 
 
 def zoo() -> Iterator[Model]:
@@ -110,7 +119,7 @@ def reference_of(model: Model) -> Reference | None:
     return card_of(path.resolve()).reference(model.name) if path.is_file() else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def card_of(path: Path) -> Card:
     """The card of a family."""
     from archdsl.reading import read_data
@@ -123,7 +132,7 @@ def model_of(arch: Arch, reference: Reference | None = None) -> Model:
     return Model(name=arch.name, family=lambda name: arch, reference=reference)
 
 
-@lru_cache(maxsize=None)
+@cache
 def module_of(path: Path) -> ModuleType:
     """A Python spec file, executed once."""
     spec = importlib.util.spec_from_file_location(f"archdsl_spec_{path.stem}_{abs(hash(path))}", path)
@@ -165,12 +174,23 @@ def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
     unknown = [key for key in data if key not in ("extends", "name", "blocks", "set")]
     if unknown:
         raise SpecError(
-            f"{unknown[0]} beside extends", at=unknown[0], written=data.keys_written[unknown[0]], got=unknown[0], want="extends, name, blocks, set", fix=f"set: {{{unknown[0]}: ...}}"
+            f"{unknown[0]} beside extends",
+            at=unknown[0],
+            written=data.keys_written[unknown[0]],
+            got=unknown[0],
+            want="extends, name, blocks, set",
+            fix=f"set: {{{unknown[0]}: ...}}",
         )
     arch = base_of(str(data["extends"]), path, above, data.keys_written["extends"])
     changes: Any = data.get("set") or {}
     if not isinstance(changes, Mapping):
-        raise SpecError("set without paths", at="set", written=data.keys_written["set"], got=repr(changes), want="set: {path: value}")
+        raise SpecError(
+            "set without paths",
+            at="set",
+            written=data.keys_written["set"],
+            got=repr(changes),
+            want="set: {path: value}",
+        )
     if "name" in data:
         arch = change(arch, "name", data["name"])
     if "blocks" in data:
@@ -190,7 +210,13 @@ def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
 def with_blocks(arch: Arch, blocks: Any, line: str) -> Arch:
     """The arch with further drawn blocks."""
     if not isinstance(blocks, Mapping):
-        raise SpecError("blocks without names", at="blocks", written=line, got=repr(blocks), want="blocks: {name: {fields: ..., steps: ...}}")
+        raise SpecError(
+            "blocks without names",
+            at="blocks",
+            written=line,
+            got=repr(blocks),
+            want="blocks: {name: {fields: ..., steps: ...}}",
+        )
     made: dict[str, Drawing] = {}
     faults: list[Fault] = []
     for name, drawing in blocks.items():
@@ -207,7 +233,14 @@ def with_blocks(arch: Arch, blocks: Any, line: str) -> Arch:
 def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Arch:
     """What a YAML file extends: a zoo name, or another YAML or JSON file."""
     if base.partition(":")[0].endswith(".py"):
-        raise SpecError("a data file that extends Python", at="extends", written=line, got=base, want="a zoo name, or a .yaml or .json file", fix="write this spec in Python too")
+        raise SpecError(
+            "a data file that extends Python",
+            at="extends",
+            written=line,
+            got=base,
+            want="a zoo name, or a .yaml or .json file",
+            fix="write this spec in Python too",
+        )
     if not base.endswith(SUFFIXES):
         try:
             return load(base)
@@ -216,9 +249,13 @@ def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Arch:
     other = path.parent / base
     if other.resolve() in above:
         ring = " -> ".join(p.name for p in (*above, other))
-        raise SpecError("files that extend each other", at="extends", written=line, got=ring, want="a last file that extends nothing")
+        raise SpecError(
+            "files that extend each other",
+            at="extends",
+            written=line,
+            got=ring,
+            want="a last file that extends nothing",
+        )
     if not other.is_file():
         raise SpecError(f"cannot read {base}", at="extends", written=line, got="no such file")
     return model_of_data(other, above).arch()
-
-

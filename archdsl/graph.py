@@ -71,9 +71,11 @@ class Builder:
         if UNKNOWN in reads:
             return UNKNOWN
         try:
-            if op.reads is not None and len(reads) != op.reads or op.reads is None and len(reads) < 2:
+            if (op.reads is not None and len(reads) != op.reads) or (op.reads is None and len(reads) < 2):
                 want = op.reads if op.reads is not None else "two or more"
-                raise SpecError(f"{type(op).__name__} reads another number of maps", got=str(len(reads)), want=str(want))
+                raise SpecError(
+                    f"{type(op).__name__} reads another number of maps", got=str(len(reads)), want=str(want)
+                )
             if address in self.nodes:
                 raise SpecError(f"two ops named {name!r} in one place", fix="another name")
             xs = tuple([self.shapes[x] for x in reads])
@@ -110,7 +112,9 @@ class Builder:
         return self.grids[x]
 
     @contextmanager
-    def inside(self, name: str, kind: str = "Part", *, written: str | None = None, container: bool = False) -> Iterator[None]:
+    def inside(
+        self, name: str, kind: str = "Part", *, written: str | None = None, container: bool = False
+    ) -> Iterator[None]:
         """Within it, names are put behind `name`. What fails is recorded; the rest of the spec is still read."""
         before = self.path, self.line
         self.path = f"{self.path}.{name}" if self.path else name
@@ -167,4 +171,6 @@ class Builder:
         """The graph, or every fault found as one SpecError."""
         if self.faults:
             raise SpecError(dict.fromkeys(self.faults))
-        return Graph(self.nodes, self.shapes, self.grids, self.scopes, self.outputs, tuple(dict.fromkeys(self.warnings)))
+        return Graph(
+            self.nodes, self.shapes, self.grids, self.scopes, self.outputs, tuple(dict.fromkeys(self.warnings))
+        )

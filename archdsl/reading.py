@@ -35,13 +35,26 @@ class Reader:
         """The value of a node."""
         self.values += 1
         if self.values > MOST_VALUES or depth > DEEPEST:
-            raise SpecError("a file that unfolds without end", written=self.line(node), want=f"at most {MOST_VALUES} values, {DEEPEST} deep")
+            raise SpecError(
+                "a file that unfolds without end",
+                written=self.line(node),
+                want=f"at most {MOST_VALUES} values, {DEEPEST} deep",
+            )
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, depth)
         if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
             return [self.value(item, depth + 1) for item in node.value]
-        if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith("tag:yaml.org,2002:") or node.tag.startswith("tag:yaml.org,2002:python"):
-            raise SpecError("a value with a tag", written=self.line(node), got=node.tag, want="plain text, numbers, true, false, null")
+        if (
+            not isinstance(node, yaml.ScalarNode)
+            or not node.tag.startswith("tag:yaml.org,2002:")
+            or node.tag.startswith("tag:yaml.org,2002:python")
+        ):
+            raise SpecError(
+                "a value with a tag",
+                written=self.line(node),
+                got=node.tag,
+                want="plain text, numbers, true, false, null",
+            )
         try:
             return self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError):
@@ -58,7 +71,11 @@ class Reader:
             if not isinstance(key, str | int):
                 raise SpecError("a key that is not a name", written=self.line(key_node), got=str(key))
             if str(key) in data:
-                raise SpecError(f"{key} written twice", written=self.line(key_node), got=f"also in line {keys[str(key)].rpartition(':')[2]}")
+                raise SpecError(
+                    f"{key} written twice",
+                    written=self.line(key_node),
+                    got=f"also in line {keys[str(key)].rpartition(':')[2]}",
+                )
             data[str(key)] = self.value(value_node, depth + 1)
             keys[str(key)] = self.line(key_node)
         return Lines(data, self.line(node), keys)
@@ -68,7 +85,12 @@ def read_data(path: Path) -> Lines:
     """The mapping in a YAML or JSON file. Raises SpecError for anything else."""
     try:
         if path.stat().st_size > LARGEST:
-            raise SpecError("a file too large for a spec", written=path.name, got=f"{path.stat().st_size} bytes", want=f"at most {LARGEST}")
+            raise SpecError(
+                "a file too large for a spec",
+                written=path.name,
+                got=f"{path.stat().st_size} bytes",
+                want=f"at most {LARGEST}",
+            )
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SpecError(f"cannot read {path}", got=error.strerror or str(error)) from None
@@ -84,5 +106,10 @@ def read_data(path: Path) -> Lines:
         raise SpecError("not YAML", written=path.name, got="text that cannot be parsed") from None
     data = Reader(path.name).value(node) if node else None
     if not isinstance(data, Lines):
-        raise SpecError("not a spec", written=f"{path.name}:1", got=type(data).__name__, want="a mapping: name, clip, pathways, head")
+        raise SpecError(
+            "not a spec",
+            written=f"{path.name}:1",
+            got=type(data).__name__,
+            want="a mapping: name, clip, pathways, head",
+        )
     return data

@@ -40,7 +40,9 @@ def data_of(arch: Arch) -> dict[str, Any]:
     data = fields_of(arch)
     if list(data["clips"]) != ["clip"]:
         return data
-    return {("clip" if key == "clips" else key): (value["clip"] if key == "clips" else value) for key, value in data.items()}
+    return {
+        ("clip" if key == "clips" else key): (value["clip"] if key == "clips" else value) for key, value in data.items()
+    }
 
 
 def to_yaml(arch: Arch) -> str:

@@ -117,13 +117,23 @@ def spec_error(error: ValidationError, kind: type[Any], data: Any) -> SpecError:
         same = (fault.what, fault.at, fault.got) if fault.what.startswith("wrong value") else fault
         wants = dict.fromkeys(filter(None, (faults.get(same, fault).want, fault.want)))
         faults[same] = dataclasses.replace(fault, want=" or ".join(wants) or None)
-    mended = {(fault.at or "").removesuffix(fault.got.partition(":")[0]) + fault.fix for fault in faults.values() if fault.fix and fault.got}
-    return SpecError(fault for fault in faults.values() if not (fault.what.startswith("missing field") and fault.at in mended))
+    mended = {
+        (fault.at or "").removesuffix(fault.got.partition(":")[0]) + fault.fix
+        for fault in faults.values()
+        if fault.fix and fault.got
+    }
+    return SpecError(
+        fault for fault in faults.values() if not (fault.what.startswith("missing field") and fault.at in mended)
+    )
 
 
 def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
     """One pydantic finding as faults: ours are unpacked, pydantic's are reworded."""
-    loc = [str(part) for part in found["loc"] if not str(part).startswith(("function-", "tuple[", "literal[", "constrained-"))]
+    loc = [
+        str(part)
+        for part in found["loc"]
+        if not str(part).startswith(("function-", "tuple[", "literal[", "constrained-"))
+    ]
     at = ".".join(loc) or None
     line = line_of(data, loc)
     inner = found.get("ctx", {}).get("error")
@@ -137,18 +147,35 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             known = fields_at(kind, loc[:-1])
             near = did_you_mean(loc[-1], known)
-            yield Fault(what=f"unknown field {loc[-1]!r}", at=at, written=line, got=f"{loc[-1]}: {got}", want=listed(known), fix=near)
+            yield Fault(
+                what=f"unknown field {loc[-1]!r}",
+                at=at,
+                written=line,
+                got=f"{loc[-1]}: {got}",
+                want=listed(known),
+                fix=near,
+            )
         case "missing":
             if loc[-1].isdigit():
-                yield Fault(what=f"wrong value for {loc[-2]}", at=".".join(loc[:-1]), written=line, got=got, want="a value for every axis")
+                yield Fault(
+                    what=f"wrong value for {loc[-2]}",
+                    at=".".join(loc[:-1]),
+                    written=line,
+                    got=got,
+                    want="a value for every axis",
+                )
                 return
             yield Fault(what=f"missing field {loc[-1]!r}", at=at, written=line, want=f"{loc[-1]}: a value")
         case _:
             want = wanted(found)
             if loc and loc[-1] == "[key]":
-                yield Fault(what=f"a name that cannot be: {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want)
+                yield Fault(
+                    what=f"a name that cannot be: {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want
+                )
                 return
-            yield Fault(what=f"wrong value for {loc[-1]}" if loc else "wrong value", at=at, written=line, got=got, want=want)
+            yield Fault(
+                what=f"wrong value for {loc[-1]}" if loc else "wrong value", at=at, written=line, got=got, want=want
+            )
 
 
 def wanted(found: Any) -> str:
@@ -246,5 +273,7 @@ Ratio = Annotated[
     BeforeValidator(as_fraction),
     Field(gt=0),
     PlainSerializer(lambda value: value.numerator if value.denominator == 1 else str(value)),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\d+(/\d+)?$"}, {"type": "number", "exclusiveMinimum": 0}]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": r"^\d+(/\d+)?$"}, {"type": "number", "exclusiveMinimum": 0}]}
+    ),
 ]

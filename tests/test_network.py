@@ -148,7 +148,9 @@ def test_the_emitted_file_stands_alone_and_is_what_runs(name: str, tmp_path: Pat
     with torch.device("meta"):
         built = archdsl.build(plan)
         alone = getattr(module, type(built).__name__)()
-    assert [(k, v.shape) for k, v in alone.state_dict().items()] == [(k, v.shape) for k, v in built.state_dict().items()]
+    assert [(k, v.shape) for k, v in alone.state_dict().items()] == [
+        (k, v.shape) for k, v in built.state_dict().items()
+    ]
     assert archdsl.emit(plan) == source
 
 
@@ -157,7 +159,11 @@ def test_emitted_source_is_formatted(name: str, tmp_path: Path) -> None:
     file = tmp_path / "net.py"
     file.write_text(archdsl.emit(archdsl.compile(archdsl.load(name))))
     ruff = [sys.executable, "-m", "ruff"]
-    done = subprocess.run([*ruff, "format", "--isolated", "--diff", "--line-length", "120", str(file)], capture_output=True, text=True)
+    done = subprocess.run(
+        [*ruff, "format", "--isolated", "--diff", "--line-length", "120", str(file)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
-    done = subprocess.run([*ruff, "check", "--isolated", "--line-length", "120", str(file)], capture_output=True, text=True)
+    done = subprocess.run(
+        [*ruff, "check", "--isolated", "--line-length", "120", str(file)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout

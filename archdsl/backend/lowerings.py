@@ -143,7 +143,9 @@ def local_response_norm(op: ops.LocalResponseNorm, x: Shape) -> Lowered:
 
 def linear(op: ops.Linear, x: Shape) -> Lowered:
     args = (Argument("in_features", x.c), Argument("out_features", op.out_features), Argument("bias", op.bias, True))
-    return Lowered("{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.Linear", args, weights_drawn(op.init, op.bias, op.bias_start))
+    return Lowered(
+        "{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.Linear", args, weights_drawn(op.init, op.bias, op.bias_start)
+    )
 
 
 def dropout(op: ops.Dropout, x: Shape) -> Lowered:

@@ -20,7 +20,7 @@ def earlier(x: Tensor) -> Tensor:
 def time_shift(x: Tensor, share: int) -> Tensor:
     """One channel in `share` from the next frame, as many from the one before."""
     fold = x.shape[1] // share
-    ahead, behind, stay = x.split([fold, fold, x.shape[1] - 2 * fold], dim=1)
+    ahead, behind, stay = x[:, :fold], x[:, fold : 2 * fold], x[:, 2 * fold :]
     return torch.cat([later(ahead), earlier(behind), stay], dim=1)
 
 

@@ -45,7 +45,12 @@ class AcousticBottleneck(Residual):
     def build(self, g: Builder, x: str) -> str:
         inner, s, k, bias = max(self.channels // 4, 1), self.stride, self.kernel, self.biased
         conv_a = ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=(self.stride_t, 1, 1), bias=bias)
-        y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", g.add("conv_a", conv_a, add_chain(g, "before", self.before, x))))
+        y = add_act(
+            g,
+            "act_a",
+            self.act,
+            self.norm.add(g, "norm_a", g.add("conv_a", conv_a, add_chain(g, "before", self.before, x))),
+        )
         y = add_chain(g, "between", self.between, y)
 
         def middle(name: str, t: int, w: int) -> str:

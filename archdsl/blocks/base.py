@@ -28,7 +28,13 @@ Width = Annotated[int, Field(strict=True, ge=1), IsWidth()]
 def widened(channels: int, ratio: Fraction, rounding: Rounding) -> int:
     """`channels` times `ratio`, rounded, at least 1."""
     exact = channels * ratio
-    whole = exact.__floor__() if rounding == "floor" else exact.__ceil__() if rounding == "ceil" else (exact + Fraction(1, 2)).__floor__()
+    whole = (
+        exact.__floor__()
+        if rounding == "floor"
+        else exact.__ceil__()
+        if rounding == "ceil"
+        else (exact + Fraction(1, 2)).__floor__()
+    )
     return max(whole, 1)
 
 
@@ -48,7 +54,9 @@ class Block(Written):
 
     def again(self) -> Self:
         """This block as the second, third... of a repeat: without the fields in `first_only`."""
-        changes = {name: type(self).model_fields[name].default for name in self.first_only if name in type(self).model_fields}
+        changes = {
+            name: type(self).model_fields[name].default for name in self.first_only if name in type(self).model_fields
+        }
         return self.but(**changes) if any(getattr(self, name) != value for name, value in changes.items()) else self
 
     def scaled(self, ratio: Fraction, rounding: Rounding) -> Self:
@@ -56,7 +64,9 @@ class Block(Written):
         if ratio == 1:
             return self
         widths = {name: getattr(self, name) for name in width_fields(type(self))}
-        changes: dict[str, Any] = {name: widened(n, ratio, rounding) for name, n in widths.items() if isinstance(n, int)}
+        changes: dict[str, Any] = {
+            name: widened(n, ratio, rounding) for name, n in widths.items() if isinstance(n, int)
+        }
         for name, value in self:
             if isinstance(value, tuple) and value and isinstance(value[0], Block):
                 changes[name] = tuple(block.scaled(ratio, rounding) for block in value)
@@ -68,7 +78,10 @@ def width_fields(kind: type[Block]) -> tuple[str, ...]:
     """The fields of a block that count channels."""
 
     def marked(field: Any) -> bool:
-        parts = [*field.metadata, *(m for part in getattr(field.annotation, "__args__", ()) for m in getattr(part, "__metadata__", ()))]
+        parts = [
+            *field.metadata,
+            *(m for part in getattr(field.annotation, "__args__", ()) for m in getattr(part, "__metadata__", ())),
+        ]
         return any(isinstance(part, IsWidth) for part in parts)
 
     return tuple(name for name, field in kind.model_fields.items() if marked(field))
@@ -87,7 +100,9 @@ class Norm(Written):
 
     kind: Literal["batch", "group", "layer", "none"] = Field("batch", description="batch, group, layer or none")
     eps: Annotated[Real, Field(gt=0)] = Field(1e-5, description="added to the variance")
-    momentum: Annotated[Real, Field(gt=0, le=1)] = Field(0.1, description="share of the new batch in the running statistics")
+    momentum: Annotated[Real, Field(gt=0, le=1)] = Field(
+        0.1, description="share of the new batch in the running statistics"
+    )
     groups: Count = Field(32, description="groups of a group norm")
     scale: bool = Field(True, description="whether a batch norm learns a scale beside its shift")
     shift: bool = Field(True, description="whether a batch norm learns anything; without it not even a scale")
@@ -107,7 +122,9 @@ class Norm(Written):
     def batch(self, zero_init: bool) -> ops.BatchNorm:
         """The batch norm; a scale that is not learnt cannot start at 0."""
         learnt = self.scale and self.shift
-        return ops.BatchNorm(eps=self.eps, momentum=self.momentum, affine=self.shift, scale=learnt, zero_init=zero_init and learnt)
+        return ops.BatchNorm(
+            eps=self.eps, momentum=self.momentum, affine=self.shift, scale=learnt, zero_init=zero_init and learnt
+        )
 
 
 NormField = Annotated[
@@ -130,7 +147,18 @@ ACTS: dict[str, ops.Op | None] = {
     "none": None,
 }
 Act = Literal[
-    "relu", "relu6", "leaky_relu", "silu", "sigmoid", "hardsigmoid", "tanh", "scaled_tanh", "hardswish", "gelu", "softmax", "none"
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "silu",
+    "sigmoid",
+    "hardsigmoid",
+    "tanh",
+    "scaled_tanh",
+    "hardswish",
+    "gelu",
+    "softmax",
+    "none",
 ]
 
 
@@ -153,13 +181,20 @@ def pad_rule(value: Any) -> Any:
 
 Side = Annotated[int, Field(strict=True, ge=0)]
 Pad = Annotated[
-    Literal["same", "valid", "tf_same"] | tuple[Side, Side, Side] | tuple[tuple[Side, Side], tuple[Side, Side], tuple[Side, Side]],
+    Literal["same", "valid", "tf_same"]
+    | tuple[Side, Side, Side]
+    | tuple[tuple[Side, Side], tuple[Side, Side], tuple[Side, Side]],
     BeforeValidator(pad_rule),
     WithJsonSchema(
         {
             "anyOf": [
                 {"enum": ["same", "valid", "tf_same"]},
-                {"type": "array", "minItems": 3, "maxItems": 3, "items": {"anyOf": [{"type": "integer"}, {"type": "array"}]}},
+                {
+                    "type": "array",
+                    "minItems": 3,
+                    "maxItems": 3,
+                    "items": {"anyOf": [{"type": "integer"}, {"type": "array"}]},
+                },
             ]
         }
     ),

@@ -33,7 +33,9 @@ def blocks_of(item: Any) -> Iterator[Block]:
     if isinstance(item, str) and item in by_key:
         item = {item: None}
     if not isinstance(item, Mapping):
-        raise SpecError("not a block", got=repr(item), want="{conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ...")
+        raise SpecError(
+            "not a block", got=repr(item), want="{conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ..."
+        )
     times = item.get("repeat", 1)
     if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MOST:
         raise SpecError("a repeat that is not a whole number", got=repr(times), want=f"repeat: 1 to {MOST}")

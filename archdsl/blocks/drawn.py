@@ -33,10 +33,16 @@ class Step(Written):
             return data
         keys = [key for key in data if key != "reads"]
         if len(keys) != 1:
-            raise SpecError("a step is one op and what it reads", got=", ".join(map(str, data)), want="{conv: {...}, reads: [input]}")
+            raise SpecError(
+                "a step is one op and what it reads",
+                got=", ".join(map(str, data)),
+                want="{conv: {...}, reads: [input]}",
+            )
         (op,) = keys
         if op not in OPS_BY_KEY:
-            raise SpecError(f"no op {op!r}", got=str(op), want=listed(OPS_BY_KEY), fix=did_you_mean(str(op), OPS_BY_KEY))
+            raise SpecError(
+                f"no op {op!r}", got=str(op), want=listed(OPS_BY_KEY), fix=did_you_mean(str(op), OPS_BY_KEY)
+            )
         fields = {} if data[op] is None else data[op]
         if not isinstance(fields, dict):
             raise SpecError(f"{op} without field names", got=f"{fields!r}", want=f"{{{op}: {{field: value}}}}")
@@ -48,7 +54,9 @@ class Step(Written):
 class Drawing(Written):
     """The definition of a drawn block: its parameters with defaults, and its ops in order. The last one is the result."""
 
-    fields: dict[Name, int | float | bool | str | None] = Field({}, description="parameters; null where a value must be given")
+    fields: dict[Name, int | float | bool | str | None] = Field(
+        {}, description="parameters; null where a value must be given"
+    )
     steps: dict[Name, Step] = Field(min_length=1, description="ops by name, in order")
 
 
@@ -78,7 +86,12 @@ class Drawn(Block):
         for name, step in self.drawing.steps.items():
             for read in step.reads:
                 if read not in made:
-                    raise SpecError(f"step {name} reads {read!r}, which is not before it", written=step.written, got=read, want=", ".join(made))
+                    raise SpecError(
+                        f"step {name} reads {read!r}, which is not before it",
+                        written=step.written,
+                        got=read,
+                        want=", ".join(made),
+                    )
             try:
                 op = op_from(step, scope)
             except SpecError as error:
@@ -90,22 +103,26 @@ class Drawn(Block):
     def scaled(self, ratio: Any, rounding: Any) -> Any:
         if ratio == 1:
             return self
-        raise SpecError(f"{self.name} is drawn and cannot be scaled by width_ratio", written=self.written, fix="give its widths in numbers")
+        raise SpecError(
+            f"{self.name} is drawn and cannot be scaled by width_ratio",
+            written=self.written,
+            fix="give its widths in numbers",
+        )
 
 
 def op_from(step: Step, scope: dict[str, Any]) -> Op:
     """The op of a step, its `$names` filled in."""
     fields = {name: filled(value, scope) for name, value in step.fields.items()}
     try:
-        return adapter(OPS_BY_KEY[step.op]).validate_python(fields)
+        return adapter(step.op).validate_python(fields)
     except ValidationError as error:
         raise spec_error(error, OPS_BY_KEY[step.op], fields) from None
 
 
 @lru_cache
-def adapter(kind: type[Op]) -> TypeAdapter[Any]:
+def adapter(op: str) -> TypeAdapter[Any]:
     """Checks the fields of an op that comes from data."""
-    return TypeAdapter(kind)
+    return TypeAdapter(OPS_BY_KEY[op])
 
 
 def filled(value: Any, scope: dict[str, Any]) -> Any:
@@ -126,12 +143,17 @@ def filled(value: Any, scope: dict[str, Any]) -> Any:
         a, b = int(a), int(b)
         return {"*": a * b, "+": a + b, "-": a - b, "/": a // b if sign == "/" else 0}[sign]
     except (ValueError, TypeError, ZeroDivisionError):
-        raise SpecError("a sum of what are not whole numbers", got=f"{value} with {a} and {b}", want="whole numbers") from None
+        raise SpecError(
+            "a sum of what are not whole numbers", got=f"{value} with {a} and {b}", want="whole numbers"
+        ) from None
 
 
 def named(name: str, scope: dict[str, Any]) -> Any:
     if name not in scope:
-        raise SpecError(f"no parameter ${name}", got=f"${name}", want=", ".join(f"${known}" for known in scope), fix=f"${near}" if (near := did_you_mean(name, scope)) else None)
+        raise SpecError(
+            f"no parameter ${name}",
+            got=f"${name}",
+            want=", ".join(f"${known}" for known in scope),
+            fix=f"${near}" if (near := did_you_mean(name, scope)) else None,
+        )
     return scope[name]
-
-

@@ -21,10 +21,14 @@ def unkeyed(data: Any, kinds: Mapping[str, type[Written]], noun: str) -> Any:
             raise no_such(data, kinds, noun)
         return data
     if len(data) != 1:
-        raise SpecError(f"not one {noun}", got=", ".join(map(str, data)) or "nothing", want=f"one {noun}: {listed(kinds)}")
+        raise SpecError(
+            f"not one {noun}", got=", ".join(map(str, data)) or "nothing", want=f"one {noun}: {listed(kinds)}"
+        )
     ((key, fields),) = data.items()
     if key not in kinds:
-        raise no_such(str(key), kinds, noun).placed(written=data.keys_written.get(key) if isinstance(data, Lines) else None)
+        raise no_such(str(key), kinds, noun).placed(
+            written=data.keys_written.get(key) if isinstance(data, Lines) else None
+        )
     fields = {} if fields is None else fields
     if not isinstance(fields, Mapping):
         raise SpecError(f"{key} without field names", got=f"{fields!r}", want=f"{{{key}: {{field: value}}}}")
@@ -48,7 +52,9 @@ def keyed(thing: Written, kinds: Mapping[str, type[Written]], noun: str) -> dict
             written=thing.written,
             got=kind,
             want=f"one {noun}: {listed(kinds)}",
-            fix="keep this spec in Python, or draw the block under `blocks:`" if noun == "block" else "keep this spec in Python",
+            fix="keep this spec in Python, or draw the block under `blocks:`"
+            if noun == "block"
+            else "keep this spec in Python",
         )
     return {key_of(type(thing)): fields_of(thing)}
 

@@ -26,7 +26,9 @@ class Conv(Block):
     bias: bool | None = Field(None, description="a bias; by default only where no norm follows")
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
     act: Act = Field("relu", description="activation, or none")
-    init: Init = Field("msra", description="how weights are drawn: msra, msra_in, xavier, normal, identity or torch's default")
+    init: Init = Field(
+        "msra", description="how weights are drawn: msra, msra_in, xavier, normal, identity or torch's default"
+    )
 
     def build(self, g: Builder, x: str) -> str:
         groups = g.shape(x).c if self.groups == "depthwise" else self.groups
@@ -67,7 +69,9 @@ class AvgPool(Pool):
     count_pad: bool = Field(True, description="whether padding counts in the mean")
 
     def build(self, g: Builder, x: str) -> str:
-        pool = ops.AvgPool(kernel=self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil, count_pad=self.count_pad)
+        pool = ops.AvgPool(
+            kernel=self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil, count_pad=self.count_pad
+        )
         return g.add("pool", pool, x)
 
 

@@ -23,10 +23,14 @@ class Residual(Block):
     stride: Count = Field(1, description="spatial stride; only the first of repeated blocks keeps it")
     stride_t: Count = Field(1, description="temporal stride; only the first of repeated blocks keeps it")
     dilation: Count = Field(1, description="spatial dilation of the 3x3 kernels")
-    groups: Count | Literal["depthwise"] = Field(1, description="channel groups of the 3x3 kernels, or depthwise: one per channel")
+    groups: Count | Literal["depthwise"] = Field(
+        1, description="channel groups of the 3x3 kernels, or depthwise: one per channel"
+    )
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
     act: Act = Field("relu", description="activation")
-    zero_init: bool = Field(True, description="start the last norm's scale at 0, so that the block begins as its shortcut")
+    zero_init: bool = Field(
+        True, description="start the last norm's scale at 0, so that the block begins as its shortcut"
+    )
     se: SqueezeExcite | None = Field(None, description="squeeze and excitation at the end of the branch")
     bias: bool | None = Field(None, description="biases of the kernels; by default only where no norm follows")
     before: Chain = Field((), description="blocks in front of the branch; the shortcut does not pass them")
@@ -66,7 +70,9 @@ class Bottleneck(Residual):
 
     inner: Width | None = Field(None, description="channels of the middle kernel; a quarter of `channels` by default")
     kernel: Sizes = Field((1, 3, 3), description="middle window (t, h, w)")
-    stride_on: Literal["a", "b"] = Field("b", description="which kernel strides in space: a, the first, or b, the middle one")
+    stride_on: Literal["a", "b"] = Field(
+        "b", description="which kernel strides in space: a, the first, or b, the middle one"
+    )
     mix: bool = Field(False, description="a full 1x1x1 with norm before a grouped middle kernel (ip-CSN)")
     beside: Chain = Field((), description="blocks beside the middle kernel and what is between, added to what it gives")
 
@@ -77,13 +83,22 @@ class Bottleneck(Residual):
         inner = self.inner or max(self.channels // 4, 1)
         bias = self.biased
         s, d = self.stride, self.dilation
-        first, middle = ((self.stride_t, s, s), (1, 1, 1)) if self.stride_on == "a" else ((1, 1, 1), (self.stride_t, s, s))
+        first, middle = (
+            ((self.stride_t, s, s), (1, 1, 1)) if self.stride_on == "a" else ((1, 1, 1), (self.stride_t, s, s))
+        )
         y = add_chain(g, "before", self.before, x)
         y = g.add("conv_a", ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=first, bias=bias), y)
         y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", y))
         if self.mix:
             y = self.norm.add(g, "mix_norm", g.add("mix", ops.Conv(out_channels=inner, kernel=(1, 1, 1), bias=bias), y))
-        conv_b = ops.Conv(out_channels=inner, kernel=self.kernel, stride=middle, dilation=(1, d, d), groups=self.grouped(inner), bias=bias)
+        conv_b = ops.Conv(
+            out_channels=inner,
+            kernel=self.kernel,
+            stride=middle,
+            dilation=(1, d, d),
+            groups=self.grouped(inner),
+            bias=bias,
+        )
         z = self.middle(g, conv_b, add_chain(g, "between", self.between, y))
         y = g.add("beside_sum", ops.Add(), z, add_chain(g, "beside", self.beside, y)) if self.beside else z
         y = g.add("conv_c", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=bias), y)
@@ -101,9 +116,23 @@ class Basic(Residual):
         bias = self.biased
         kernel, d = (self.kernel_t, 3, 3), (1, self.dilation, self.dilation)
         stride = (self.stride_t, self.stride, self.stride)
-        conv_a = ops.Conv(out_channels=self.channels, kernel=kernel, stride=stride, dilation=d, groups=self.grouped(g.shape(x).c), bias=bias)
-        y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", g.add("conv_a", conv_a, add_chain(g, "before", self.before, x))))
+        conv_a = ops.Conv(
+            out_channels=self.channels,
+            kernel=kernel,
+            stride=stride,
+            dilation=d,
+            groups=self.grouped(g.shape(x).c),
+            bias=bias,
+        )
+        y = add_act(
+            g,
+            "act_a",
+            self.act,
+            self.norm.add(g, "norm_a", g.add("conv_a", conv_a, add_chain(g, "before", self.before, x))),
+        )
         y = add_chain(g, "between", self.between, y)
-        conv_b = ops.Conv(out_channels=self.channels, kernel=kernel, dilation=d, groups=self.grouped(self.channels), bias=bias)
+        conv_b = ops.Conv(
+            out_channels=self.channels, kernel=kernel, dilation=d, groups=self.grouped(self.channels), bias=bias
+        )
         y = g.add("conv_b", conv_b, y)
         return self.joined(g, self.norm.add(g, "norm_b", y, zero_init=self.zero_init), x)

@@ -117,7 +117,12 @@ class Plan:
             case "ptv-zoo":
                 one = total.conv_macs + total.linear_macs + 5 * self.batch_norm_elements
             case _:
-                raise SpecError(f"no convention {convention!r}", got=convention, want=", ".join(CONVENTIONS), fix=did_you_mean(convention, CONVENTIONS))
+                raise SpecError(
+                    f"no convention {convention!r}",
+                    got=convention,
+                    want=", ".join(CONVENTIONS),
+                    fix=did_you_mean(convention, CONVENTIONS),
+                )
         return one * batch
 
     @cached_property

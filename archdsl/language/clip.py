@@ -27,7 +27,9 @@ class Clip(Written):
     height: Count | None = Field(None, description="height in pixels")
     width: Count | None = Field(None, description="width in pixels")
     channels: Count | None = Field(None, description="channels; by default those of the modality")
-    fps: Annotated[Ratio, Field(gt=0)] | None = Field(None, description="frames per second, so that tables can speak of seconds")
+    fps: Annotated[Ratio, Field(gt=0)] | None = Field(
+        None, description="frames per second, so that tables can speak of seconds"
+    )
 
     def model_post_init(self, context: object, /) -> None:
         if (self.size is None) == (self.height is None) or (self.height is None) != (self.width is None):

@@ -25,7 +25,9 @@ PRINTED = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
 class Claim(Written):
     """One published figure. `value` is as printed, such as "36.1G", so that its rounding is known."""
 
-    figure: Literal["params", "macs", "fvcore", "flops", "ptv-zoo", "top1", "top5"] = Field(description="what is claimed; costs name their convention")
+    figure: Literal["params", "macs", "fvcore", "flops", "ptv-zoo", "top1", "top5"] = Field(
+        description="what is claimed; costs name their convention"
+    )
     value: Annotated[str, Field(pattern=f"^{PRINTED.pattern}$")] = Field(description="as printed, with K, M, G or T")
     source: str = Field(description="paper and table, or repository and file")
     input: dict[str, Count] = Field({}, description="overrides for the input it was counted at, such as size=256")
@@ -46,7 +48,9 @@ class Claim(Written):
     def _parts(self) -> tuple[str, str]:
         match = PRINTED.fullmatch(self.value)
         if not match:
-            raise SpecError("a figure that cannot be read", written=self.written, got=self.value, want="digits and K, M, G or T")
+            raise SpecError(
+                "a figure that cannot be read", written=self.written, got=self.value, want="digits and K, M, G or T"
+            )
         return match[1], match[2]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, WithJsonSchema, model_validator
+from pydantic import Field, PlainSerializer, SerializeAsAny, WithJsonSchema, model_validator
 
 from archdsl.blocks import BLOCKS, Block
 from archdsl.blocks.base import Rounding
@@ -67,14 +67,18 @@ class Pathway(Written):
     segments: Count | None = Field(None, description="instead: the middle frame of each of n equal parts (TSN)")
     snippet: Count = Field(1, description="with `segments`: frames in a row taken from the middle of each part")
     width_ratio: Ratio = Field(Fraction(1), description="multiplies every width of the stages")
-    width_rounding: Rounding = Field("floor", description="how a multiplied width becomes whole: floor, nearest or ceil")
+    width_rounding: Rounding = Field(
+        "floor", description="how a multiplied width becomes whole: floor, nearest or ceil"
+    )
     tied_to: Name | None = Field(None, description="another pathway of equal stages whose weights this one shares")
     stages: dict[Name, StageField] = Field(min_length=1, description="stages by name, in order")
 
     @model_validator(mode="before")
     @classmethod
     def _known_choice(cls, data: Any) -> Any:
-        chosen = [key for key in ("every", "linspace", "segments") if isinstance(data, Mapping) and data.get(key) is not None]
+        chosen = [
+            key for key in ("every", "linspace", "segments") if isinstance(data, Mapping) and data.get(key) is not None
+        ]
         if len(chosen) > 1:
             raise SpecError("frames chosen twice", got=" and ".join(chosen), want="one of every, linspace, segments")
         if isinstance(data, Mapping) and data.get("clip") is not None and data.get("after") is not None:
@@ -87,7 +91,9 @@ class Pathway(Written):
     def stage_named(self, name: str) -> Stage:
         """The stage of that name, or SpecError."""
         if name not in self.stages:
-            raise SpecError(f"no stage {name!r}", got=name, want=", ".join(self.stages), fix=did_you_mean(name, self.stages))
+            raise SpecError(
+                f"no stage {name!r}", got=name, want=", ".join(self.stages), fix=did_you_mean(name, self.stages)
+            )
         return self.stages[name]
 
 

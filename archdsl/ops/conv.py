@@ -113,4 +113,9 @@ def grouped(c: int, out: int, groups: int) -> None:
     require(out >= 1, "no channels to write", got=out, want="at least 1")
     require(groups >= 1, "no groups", got=groups, want="at least 1")
     require(c % groups == 0, "channels that do not fall into groups", got=f"{c} read, groups={groups}", want="no rest")
-    require(out % groups == 0, "channels that do not fall into groups", got=f"{out} written, groups={groups}", want="no rest")
+    require(
+        out % groups == 0,
+        "channels that do not fall into groups",
+        got=f"{out} written, groups={groups}",
+        want="no rest",
+    )

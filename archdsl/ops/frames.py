@@ -18,7 +18,9 @@ class TakeEvery(Op):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(self.step >= 1, "a frame step below 1", got=self.step, want="at least 1")
-        require(0 <= self.start < self.step, "a first frame outside the step", got=self.start, want=f"0 to {self.step - 1}")
+        require(
+            0 <= self.start < self.step, "a first frame outside the step", got=self.start, want=f"0 to {self.step - 1}"
+        )
         require(
             x.t % self.step == 0,
             "no whole number of frames",
@@ -48,7 +50,12 @@ class TakeChosen(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(1 <= self.count <= x.t, "more frames chosen than there are", got=f"{self.count} of {x.t}", want=f"1 to {x.t}")
+        require(
+            1 <= self.count <= x.t,
+            "more frames chosen than there are",
+            got=f"{self.count} of {x.t}",
+            want=f"1 to {x.t}",
+        )
         return x._replace(t=self.count)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
@@ -107,7 +114,12 @@ class TimeToChannels(Op):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(self.factor >= 1, "frames packed by less than 1", got=self.factor, want="at least 1")
-        require(x.t % self.factor == 0, "frames that do not fall into packs", got=f"{x.t} frame{'s' * (x.t > 1)} in packs of {self.factor}", want="no rest")
+        require(
+            x.t % self.factor == 0,
+            "frames that do not fall into packs",
+            got=f"{x.t} frame{'s' * (x.t > 1)} in packs of {self.factor}",
+            want="no rest",
+        )
         return Shape(x.c * self.factor, x.t // self.factor, x.h, x.w)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:

@@ -34,7 +34,12 @@ class TimeShift(Op):
     past_only: bool = False
 
     def out(self, *xs: Shape) -> Shape:
-        require(self.share >= 2, "more channels shifted than there are", got=f"1 / {self.share} each way", want="at most half")
+        require(
+            self.share >= 2,
+            "more channels shifted than there are",
+            got=f"1 / {self.share} each way",
+            want="at most half",
+        )
         return xs[0]
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:

@@ -42,7 +42,12 @@ class BatchNorm(Op):
 
     def __post_init__(self) -> None:
         scale_exists(self)
-        require(self.scale or not self.zero_init, "a scale that starts at 0 in a norm without scale", got="scale=False", want="scale=True")
+        require(
+            self.scale or not self.zero_init,
+            "a scale that starts at 0 in a norm without scale",
+            got="scale=False",
+            want="scale=True",
+        )
 
     def cost(self, *xs: Shape) -> Cost:
         (x,) = xs
@@ -71,7 +76,12 @@ class GroupNorm(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(x.c % self.groups == 0, "channels that do not fall into groups", got=f"{x.c}, groups={self.groups}", want="no rest")
+        require(
+            x.c % self.groups == 0,
+            "channels that do not fall into groups",
+            got=f"{x.c}, groups={self.groups}",
+            want="no rest",
+        )
         return x
 
     def cost(self, *xs: Shape) -> Cost:
@@ -103,4 +113,9 @@ class LayerNorm(Op):
 
 def scale_exists(op: BatchNorm | GroupNorm) -> None:
     """A scale that starts at 0 must exist."""
-    require(op.affine or not op.zero_init, "a scale that starts at 0 in a norm without scale", got="affine=False", want="affine=True")
+    require(
+        op.affine or not op.zero_init,
+        "a scale that starts at 0 in a norm without scale",
+        got="affine=False",
+        want="affine=True",
+    )

@@ -18,7 +18,9 @@ class Pool(Window):
         (x,) = xs
         if self.pad != "tf_same":
             for k, (front, back) in zip(self.window(x), self.pads(x)):
-                require(max(front, back) <= k // 2, "a pool padded by more than half its window", got=self.pad, want=k // 2)
+                require(
+                    max(front, back) <= k // 2, "a pool padded by more than half its window", got=self.pad, want=k // 2
+                )
         return Shape(x.c, *self.slide(x))
 
 
@@ -84,9 +86,9 @@ class Mean(Op):
 def pooled_to(y: Shape, x: Shape, grid: Grid) -> Grid:
     """The grid after windows that part each axis evenly."""
     t, h, w = (
-        a if m == n else Axis(a.step * n / m, a.start + a.step * (Fraction(n, m) - 1) / 2, a.span + a.step * (-(-n // m) - 1))
+        a
+        if m == n
+        else Axis(a.step * n / m, a.start + a.step * (Fraction(n, m) - 1) / 2, a.span + a.step * (-(-n // m) - 1))
         for a, n, m in zip(grid[:3], x[1:], y[1:])
     )
     return Grid(t, h, w, grid.tick)
-
-

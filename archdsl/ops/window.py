@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -50,13 +51,11 @@ class Window(Op):
         if self.pad == "valid":
             return ((0, 0), (0, 0), (0, 0))
         if self.pad == "same":
-            t, h, w = (0 if not whole else d * (k - 1) // 2 for whole, k, d in zip(self.kernel, kernel, self.dilation))
-            return ((t, t), (h, h), (w, w))
+            sides = (0 if not whole else d * (k - 1) // 2 for whole, k, d in zip(self.kernel, kernel, self.dilation))
+            return by_axis((side, side) for side in sides)
         if self.pad == "tf_same":
-            t, h, w = (tf_same(n, k, s, d) for n, k, s, d in zip(x[1:], kernel, self.stride, self.dilation))
-            return (t, h, w)
-        t, h, w = ((p, p) if isinstance(p, int) else tuple(p) for p in self.pad)
-        return (t, h, w)
+            return by_axis(tf_same(n, k, s, d) for n, k, s, d in zip(x[1:], kernel, self.stride, self.dilation))
+        return by_axis((p, p) if isinstance(p, int) else p for p in self.pad)
 
     def slide(self, x: Shape) -> Triple:
         """The size of the result along (t, h, w)."""
@@ -84,6 +83,12 @@ class Window(Op):
             for axis, k, s, d, (front, _) in zip(grid[:3], self.window(x), self.stride, self.dilation, self.pads(x))
         )
         return Grid(t, h, w, grid.tick)
+
+
+def by_axis(pairs: Iterable[tuple[int, int]]) -> Pads:
+    """(front, back) of t, h and w."""
+    t, h, w = pairs
+    return t, h, w
 
 
 def tf_same(n: int, k: int, s: int, d: int) -> tuple[int, int]:

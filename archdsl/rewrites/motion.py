@@ -36,7 +36,9 @@ def with_modules(
         changed[stage] = Stage(*with_each(before.blocks, modules, each))
         if stages is not None and changed[stage] == before:
             got = ", ".join(type(block).__name__ for block in before.blocks)
-            raise SpecError(f"no residual block in stage {stage}", written=before.written, got=got, want="a residual block")
+            raise SpecError(
+                f"no residual block in stage {stage}", written=before.written, got=got, want="a residual block"
+            )
     made: Arch = arch.but(name=name or arch.name, pathways={**arch.pathways, key: own.but(stages=changed)})
     return made
 
@@ -56,7 +58,12 @@ def furnished(block: Residual, modules: Modules) -> Block:
     changes = {}
     for place, module in modules.items():
         if place not in type(block).model_fields:
-            raise SpecError(f"no place {place!r} in a {type(block).__name__}", written=block.written, got=place, want="before, between")
+            raise SpecError(
+                f"no place {place!r} in a {type(block).__name__}",
+                written=block.written,
+                got=place,
+                want="before, between",
+            )
         new = (module,) if isinstance(module, Block) else module if isinstance(module, tuple) else (module(block),)
         changes[place] = (*getattr(block, place), *new)
     made: Block = block.but(**changes)
@@ -84,7 +91,9 @@ def shift_in_time(
     for stage, held in made.pathways[key].stages.items():
         blocks = held.blocks
         if place == "block":
-            blocks = tuple(one for block in blocks for one in ((shift, block) if isinstance(block, Residual) else (block,)))
+            blocks = tuple(
+                one for block in blocks for one in ((shift, block) if isinstance(block, Residual) else (block,))
+            )
         stages[stage] = Stage(*shifted_inverted(blocks, shift))
     changed: Arch = made.but(name=name or arch.name, pathways={**made.pathways, key: own.but(stages=stages)})
     return changed
@@ -95,9 +104,15 @@ def shifted_inverted(blocks: Iterable[Block], shift: TimeShift) -> list[Block]:
     made: list[Block] = []
     for block in blocks:
         last = made[-1] if made else None
-        same = isinstance(block, InvertedResidual) and isinstance(last, InvertedResidual) and last.channels == block.channels
+        same = (
+            isinstance(block, InvertedResidual)
+            and isinstance(last, InvertedResidual)
+            and last.channels == block.channels
+        )
         keeps = same and isinstance(block, InvertedResidual) and block.stride == 1
-        made.append(block.but(before=(*block.before, shift)) if keeps and isinstance(block, InvertedResidual) else block)
+        made.append(
+            block.but(before=(*block.before, shift)) if keeps and isinstance(block, InvertedResidual) else block
+        )
     return made
 
 
