@@ -167,22 +167,23 @@ class TemporalDifference(Block):
         inner = max(c // self.reduction, 1)
         y = g.add("squeeze_norm", ops.BatchNorm(), g.add("squeeze", ops.Conv(out_channels=inner, kernel=POINT), x))
         moved = g.add("transform", ops.Conv(out_channels=inner, kernel=SQUARE, groups=inner), y)
+        to_next, to_last = (g.add(f"step_{way}", ops.FrameStep(by=by), y, moved) for way, by in (("ahead", 1), ("behind", -1)))
         gates = [UNKNOWN, UNKNOWN]
         with g.inside("ahead", "Difference"):
-            gates[0] = self.gate(g, g.add("step", ops.FrameStep(by=1), y, moved), c)
+            gates[0] = self.gate(g, to_next, c)
         with g.inside("behind", "Difference"), g.sharing("ahead"):
-            gates[1] = self.gate(g, g.add("step", ops.FrameStep(by=-1), y, moved), c)
+            gates[1] = self.gate(g, to_last, c)
         gate = g.add("shift", ops.Affine(shift=0.5), g.add("average", ops.Average(), *gates))
         return g.add("product", ops.Mul(), x, gate)
 
     def gate(self, g: Builder, step: str, c: int) -> str:
         """A difference at three scales, expanded to all channels."""
         square = ops.Conv(out_channels=g.shape(step).c, kernel=SQUARE)
-        full = g.add("full_norm", ops.BatchNorm(), g.add("full", square, step))
-        half = g.add("pool", ops.AvgPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid"), step)
-        half = g.add("half_norm", ops.BatchNorm(), g.add("half", square, half))
-        half = g.add("resize", ops.ResizeTo(), half, step)
-        y = g.add("scales", ops.Average(), step, half, full)
+        fine = g.add("fine_norm", ops.BatchNorm(), g.add("fine", square, step))
+        coarse = g.add("pool", ops.AvgPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid"), step)
+        coarse = g.add("coarse_norm", ops.BatchNorm(), g.add("coarse", square, coarse))
+        coarse = g.add("resize", ops.ResizeTo(onto=True), coarse, step)
+        y = g.add("scales", ops.Average(), step, coarse, fine)
         y = g.add("expand_norm", ops.BatchNorm(), g.add("expand", ops.Conv(out_channels=c, kernel=POINT), y))
         return g.add("sigmoid", ops.Sigmoid(), y)
 

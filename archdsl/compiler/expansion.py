@@ -12,7 +12,7 @@ from archdsl.blocks import Block, add_block
 from archdsl.errors import Fault, SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Node
 from archdsl.language.arch import Arch
-from archdsl.language.edge import MERGES, Edge
+from archdsl.language.edge import Edge
 from archdsl.language.pathway import Pathway
 
 Place = tuple[str, str]
@@ -120,7 +120,7 @@ class Expansion:
             for transform in edge.transform:
                 x = transform.build(self.g, x, target)
             faults = len(self.g.faults)
-            y = self.g.add("merge", MERGES[edge.merge], target, x)
+            y = self.g.add("merge", edge.join, target, x)
             self.g.faults[faults:] = [self.merge_fault(edge, fault, x, target) for fault in self.g.faults[faults:]]
         return y
 
@@ -172,7 +172,9 @@ def untied(g: Builder) -> Iterator[Fault]:
             continue
         owner = g.nodes.get(node.tied)
         got = "no such part" if owner is None else "tied itself" if owner.tied else weights(g, owner)
-        if (want := weights(g, node)) and (owner is None or owner.op != node.op or got != want):
+        want = weights(g, node)
+        # a shared part runs as its owner: ops without weights must be equal too
+        if owner is None or owner.op != node.op or got != want:
             stages.add(stage)
             yield Fault(
                 what=f"weights that cannot be shared with {node.tied}",

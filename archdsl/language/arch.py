@@ -12,7 +12,7 @@ from archdsl.blocks.branches import nested
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.language.clip import Clip
 from archdsl.language.edge import Edge, Through
-from archdsl.language.head import Classifier, Consensus, Head, HeadField, Roi, Several
+from archdsl.language.head import Classifier, Consensus, Head, HeadField, Relation, Roi, Several
 from archdsl.language.names import ArchName, Name
 from archdsl.language.paths import change
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
@@ -131,7 +131,7 @@ class Arch(Written):
     @property
     def classes(self) -> int | None:
         """How many classes the head tells apart, where it does."""
-        return self.head.classes if isinstance(self.head, Classifier | Consensus | Several | Roi) else None
+        return self.head.classes if isinstance(self.head, Classifier | Consensus | Relation | Several | Roi) else None
 
 
 def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:

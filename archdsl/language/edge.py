@@ -203,6 +203,7 @@ class Edge(Written):
     merge: Literal["concat", "sum", "stretched_sum", "max", "bilinear"] = Field(
         "concat", description="concat, sum, stretched_sum (axes of size 1 stretch), max, or bilinear (all pairs of channels)"
     )
+    share: Ratio | None = Field(None, description="with sum: weight of the source; the target's is the rest to 1")
     name: Name | None = Field(None, description="by default source_to_target")
 
     @model_validator(mode="after")
@@ -210,6 +211,17 @@ class Edge(Written):
         if self.into is not None and len(self.into) != len(self.after):
             raise SpecError("`into` of another length than `after`", got=f"{len(self.into)} and {len(self.after)}", want="equal")
         return self
+
+    @model_validator(mode="after")
+    def _share_means_something(self) -> Edge:
+        if self.share is not None and (self.merge != "sum" or self.share >= 1):
+            raise SpecError("a share of no sum", got=f"share: {self.share}, merge: {self.merge}", want="merge: sum, a share below 1")
+        return self
+
+    @property
+    def join(self) -> ops.Op:
+        """The op that merges the target with the transformed source."""
+        return ops.Mix(share=self.share) if self.share else MERGES[self.merge]
 
     @property
     def label(self) -> str:

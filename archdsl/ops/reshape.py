@@ -85,13 +85,19 @@ class ResizeTo(Op):
 
     reads: ClassVar[int | None] = 2
     mode: Interpolation = "nearest"
+    onto: bool = False
+    """Whether the result lies where the second map does, though a pool before it may have dropped a border."""
 
     def out(self, *xs: Shape) -> Shape:
         x, like = xs
         return Shape(x.c, *like[1:])
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        return resized(self.out(*xs), xs[0], grids[0], self.mode)
+        own = resized(self.out(*xs), xs[0], grids[0], self.mode)
+        if not self.onto:
+            return own
+        t, h, w = (there._replace(span=here.span) for here, there in zip(own[:3], grids[1][:3]))
+        return Grid(t, h, w, grids[1].tick)
 
 
 def resized(y: Shape, x: Shape, grid: Grid, mode: Interpolation) -> Grid:

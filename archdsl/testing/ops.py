@@ -277,7 +277,7 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.Vector: on(st.just(o.Vector()), POINT),
     o.Series: on(st.just(o.Series()), maps(s=1)),
     o.Resize: plain(o.Resize, scale=st.tuples(SCALES, SCALES, SCALES), mode=MODES),
-    o.ResizeTo: st.tuples(st.builds(o.ResizeTo, mode=MODES), st.tuples(maps(), maps())),
+    o.ResizeTo: st.tuples(st.builds(o.ResizeTo, mode=MODES, onto=st.booleans()), st.tuples(maps(), maps())),
     o.Affinity: pairs(st.builds(o.Affinity, scale=st.booleans())),
     o.PairSum: pairs(st.just(o.PairSum()), c=1),
     o.Gather: weighted(),
