@@ -39,8 +39,9 @@ OPS_STYLE = """
 
 
 def quoted(text: str) -> str:
-    """A DOT string. A name cannot end it, nor bring an escape of its own."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    """A DOT string. A name cannot end it, nor bring an escape or an HTML entity of its own."""
+    escaped = text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + escaped.replace("\n", "\\n") + '"'
 
 
 def left(*lines: str) -> str:
