@@ -145,7 +145,7 @@ def module_of(path: Path) -> ModuleType:
     except SpecError:
         del sys.modules[spec.name]
         raise
-    except Exception as error:  # whatever a person's file raises is theirs to read, as one fault
+    except Exception as error:  # noqa: BLE001  whatever a person's file raises is theirs to read, as one fault
         del sys.modules[spec.name]
         raise broken_file(path, error) from None
     return module

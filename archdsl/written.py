@@ -213,7 +213,7 @@ def fields_at(kind: type[Any], loc: list[str]) -> list[str]:
         return [field.name for field in dataclasses.fields(kind)]
     for part in loc:
         field = kind.model_fields.get(part)
-        kinds = [k for k in models_in(field.annotation)] if field else [kind]
+        kinds = list(models_in(field.annotation)) if field else [kind]
         if not kinds:
             return []
         kind = kinds[0]
@@ -229,7 +229,7 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def line_of(data: Any, loc: list[str]) -> str | None:
-    """The line of the value at `loc`, or of the nearest mapping around it. Parts that the file leaves out are passed over."""
+    """The line of the value at `loc`, or of the nearest mapping around it; parts not in the file are passed over."""
     line = getattr(data, "written", None)
     for part in loc:
         if isinstance(data, Lines) and part in data:

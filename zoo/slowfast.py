@@ -33,7 +33,7 @@ SLOW, FAST = (1, 1, 1, 3, 3), (5, 3, 3, 3, 3)
 def pathway(
     depth: int, kernel_t: tuple[int, ...], every: int, res4_3d: int = 23, data: tuple[Block, ...] = (), **fields: object
 ) -> Pathway:
-    """A ResNet. `kernel_t` lists the temporal kernels of stem and stages; only the first `res4_3d` of res4 have theirs."""
+    """A ResNet. `kernel_t` lists the temporal kernels of stem and stages; in res4 only the first `res4_3d` have it."""
     stem = Conv(channels=64, kernel=(kernel_t[0], 7, 7), stride=(1, 2, 2))
     stages = {"stem": Stage(*data, stem, MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))}
     for i, times in enumerate(DEPTHS[depth]):

@@ -34,7 +34,7 @@ def build_graph(graph: Graph, name: str = "Network") -> nn.Module:
 
 
 def executed(source: str, title: str) -> nn.Module:
-    """The network, the last class of its source, constructed. The text is kept for tracebacks and `inspect.getsource`."""
+    """The network, the last class of its source, constructed. Tracebacks and `inspect.getsource` find the text."""
     file = f"<archdsl {title} {next(NUMBERS)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     namespace: dict[str, Any] = {"__name__": f"archdsl_emitted_{title}"}

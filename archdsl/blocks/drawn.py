@@ -52,7 +52,7 @@ class Step(Written):
 
 
 class Drawing(Written):
-    """The definition of a drawn block: its parameters with defaults, and its ops in order. The last one is the result."""
+    """What a drawn block is: its parameters with defaults, and its ops in order. The last one is the result."""
 
     fields: dict[Name, int | float | bool | str | None] = Field(
         {}, description="parameters; null where a value must be given"
@@ -149,6 +149,7 @@ def filled(value: Any, scope: dict[str, Any]) -> Any:
 
 
 def named(name: str, scope: dict[str, Any]) -> Any:
+    """The value of a parameter."""
     if name not in scope:
         raise SpecError(
             f"no parameter ${name}",

@@ -63,7 +63,9 @@ class Residual(Block):
 
 
 class Bottleneck(Residual):
-    """kernel_t x 1 x 1 to `inner` channels, `kernel` among them, 1x1x1 to `channels`.  (c, t, h, w) -> (channels, t', h', w')
+    """kernel_t x 1 x 1 to `inner` channels, `kernel` among them, 1x1x1 to `channels`.
+
+    (c, t, h, w) -> (channels, t', h', w')
 
     The spatial stride sits on the middle kernel (ResNet v1.5) or, with `stride_on: a`, on the first (v1).
     """

@@ -95,6 +95,7 @@ def fields(thing: Any) -> list[str]:
 
 
 def has(thing: Any, name: str) -> bool:
+    """Whether a path may name this field of a thing."""
     return name in fields(thing)
 
 

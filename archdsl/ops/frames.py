@@ -67,8 +67,9 @@ class TakeChosen(Op):
 
 @dataclass(frozen=True, kw_only=True)
 class TakeLinspace(TakeChosen):
-    """`count` frames from first to last, spaced evenly and truncated, as PySlowFast does.  (c, t, h, w) -> (c, count, h, w)
+    """`count` frames from first to last, evenly spaced, truncated.  (c, t, h, w) -> (c, count, h, w)
 
+    PySlowFast chooses so.
     4 of 32 are frames 0, 10, 20 and 31: not every eighth frame.
     """
 
@@ -80,7 +81,10 @@ class TakeLinspace(TakeChosen):
 
 @dataclass(frozen=True, kw_only=True)
 class TakeSegments(TakeChosen):
-    """The middle frame of each of `count` equal parts, as TSN tests (arXiv:1608.00859).  (c, t, h, w) -> (c, count, h, w)"""
+    """The middle frame of each of `count` equal parts.  (c, t, h, w) -> (c, count, h, w)
+
+    TSN tests so (arXiv:1608.00859).
+    """
 
     def frames(self, t: int) -> tuple[int, ...]:
         return tuple((2 * i + 1) * t // (2 * self.count) for i in range(self.count))

@@ -102,6 +102,7 @@ class StretchedAdd(Merge):
 
 
 def of_one_shape(verb: str, xs: tuple[Shape, ...]) -> Shape:
+    """The shape that all maps have."""
     for x in xs[1:]:
         if x != xs[0]:
             raise apart(verb, xs[0], x, axes="cthw")
@@ -109,6 +110,7 @@ def of_one_shape(verb: str, xs: tuple[Shape, ...]) -> Shape:
 
 
 def stretched(verb: str, x: Shape, y: Shape) -> Shape:
+    """The larger size along each axis, where the smaller is 1."""
     axes = "".join(axis for axis, a, b in zip("cthw", x, y) if a != b and 1 not in (a, b))
     if axes:
         raise apart(verb, x, y, axes=axes)
@@ -118,8 +120,9 @@ def stretched(verb: str, x: Shape, y: Shape) -> Shape:
 def apart(verb: str, x: Shape, y: Shape, *, axes: str) -> SpecError:
     """The error for two maps that cannot be merged, naming the axes in which they differ."""
     named = [(axis, a, b) for axis, a, b in zip("cthw", x, y) if a != b and axis in axes]
+    sizes = [", ".join(f"{axis}={pair[i]}" for axis, *pair in named) for i in (0, 1)]
     return SpecError(
         f"{verb} of maps that differ in {', '.join(axis for axis, *_ in named)}",
-        got=f"{', '.join(f'{axis}={a}' for axis, a, _ in named)} and {', '.join(f'{axis}={b}' for axis, _, b in named)}",
+        got=f"{sizes[0]} and {sizes[1]}",
         want=f"equal {', '.join(axis for axis, *_ in named)}",
     )
