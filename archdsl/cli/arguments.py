@@ -91,6 +91,7 @@ COMMANDS = (
             "archdsl count slowfast_4x16_r50 slow_4x16_r50 --size 256 --json",
             "archdsl count slowfast_8x8_r50 --size 256 --views 10x3 --convention flops",
             "archdsl count slowfast_8x8_r50 --claims",
+            "archdsl count slowfast_8x8_r50 --verify",
             "archdsl count slowfast_8x8_r50 --memory --train --precision bf16 --batch 8 --fits 80GB",
         ),
     ),

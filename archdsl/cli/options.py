@@ -103,6 +103,9 @@ def costs(parser: ArgumentParser) -> None:
         "--views", default="1", metavar="CxS", help="views of a video, such as 10x3: 10 clips of 3 crops"
     )
     parser.add_argument("--claims", action="store_true", help="each published figure beside ours at the same input")
+    parser.add_argument(
+        "--verify", action="store_true", help="fvcore's and torch's own counters beside ours (loads torch)"
+    )
 
 
 def memory(parser: ArgumentParser) -> None:

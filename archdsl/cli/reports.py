@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from importlib.util import find_spec
 
 from archdsl import catalog
 from archdsl.cli import given as g
@@ -24,6 +25,8 @@ def count(given: Namespace) -> int:
         return memory(given)
     if asked := [name for name in MEMORY if getattr(given, name)]:
         raise SpecError(f"--{asked[0]} without --memory", got=f"--{asked[0]}", want="--memory beside it")
+    if given.verify:
+        return verify(given)
     views = report.views_of(given.views)
     counts = [
         report.Count(compile(g.arch_of(model, given)), report.reported(model), given.batch, views)
@@ -39,7 +42,7 @@ def memory(given: Namespace) -> int:
     """Bytes of one step of every model named."""
     from archdsl import report
 
-    for name in ("claims", "convention"):
+    for name in ("claims", "convention", "verify"):
         if getattr(given, name):
             raise SpecError(f"--memory and --{name} together", got=f"--{name}", want="one of them")
     if given.infer and given.optimizer:
@@ -51,6 +54,23 @@ def memory(given: Namespace) -> int:
     memories = [report.Memory(compile(g.arch_of(model, given)), setup) for model in g.models(given)]
     say_table(report.memory_table(memories, budget), given.format)
     return 0
+
+
+def verify(given: Namespace) -> int:
+    """Two other counters beside ours, for every model named. Exit code 1 where they differ."""
+    if given.claims:
+        raise SpecError("--verify and --claims together", got="--verify --claims", want="one of them")
+    if find_spec("torch") is None:
+        raise SpecError("torch is not installed", got="--verify, which builds the network", fix="pip install torch")
+    from archdsl.testing.opinions import opinions_table
+
+    tables = [opinions_table(compile(g.arch_of(model, given))) for model in g.models(given)]
+    if given.format == "json":
+        say_json([{"name": made.title.partition(":")[0], "classes": list(made.records)} for made in tables])
+    else:
+        for made in tables:
+            say_table(made, given.format)
+    return 0 if all(record["agrees"] for made in tables for record in made.records) else 1
 
 
 def table(given: Namespace) -> int:

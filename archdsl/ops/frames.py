@@ -26,7 +26,7 @@ class TakeEvery(Op):
             "no whole number of frames",
             got=f"{x.t} frame{'s' * (x.t > 1)} taken every {self.step}",
             want=f"a multiple of {self.step}",
-            fix=f"{max(x.t // self.step, 1) * self.step} or {(x.t // self.step + 1) * self.step} frames",
+            fix=f"{' or '.join(str(n * self.step) for n in (x.t // self.step, x.t // self.step + 1) if n)} frames",
         )
         return x._replace(t=x.t // self.step)
 

@@ -1,0 +1,163 @@
+"""Second opinions on a plan's cost: fvcore's and torch's own counter on the built module, op class by op class."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from archdsl import ops
+from archdsl.backend import build
+from archdsl.compiler import Plan
+from archdsl.ops import Op
+from archdsl.report.figures import shapes_text, whole
+from archdsl.report.sheet import Column, Row, Table
+from archdsl.testing.agreement import clips_of
+
+
+@dataclass(frozen=True)
+class Class:
+    """Ops of one kind, under the names that each counter has for them."""
+
+    name: str
+    ops: tuple[type[Op], ...]
+    fvcore: tuple[str, ...] = ()
+    torch: tuple[str, ...] = ()
+    reason: str = ""
+    """Why macs, fvcore and torch differ here, where they do."""
+
+
+NORMS = "fvcore counts {} per element in eval mode, torch nothing; neither is a multiply-add of the network"
+CLASSES = (
+    Class("convolutions", (ops.Conv, ops.TransposedConv, ops.OwnTimeConv), ("conv",), ("convolution",)),
+    Class("linear layers", (ops.Linear,), ("linear", "addmm"), ("addmm", "mm")),
+    Class("matrix products", (ops.Affinity, ops.Gather, ops.Bilinear), ("matmul", "bmm", "einsum"), ("bmm", "baddbmm")),
+    Class("batch norms", (ops.BatchNorm,), ("batch_norm",), (), NORMS.format("2 (1 without scale)")),
+    Class("group norms", (ops.GroupNorm,), ("group_norm",), (), NORMS.format("5 (4 without scale and shift)")),
+    Class("layer norms", (ops.LayerNorm,), ("layer_norm",), (), NORMS.format("5 (4 without scale and shift)")),
+)
+OTHER = "other ops"
+WITHOUT_FVCORE = "fvcore is not installed, so that its column is empty: pip install fvcore"
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """One class of ops as we and the others count it. None where a counter is not installed."""
+
+    name: str
+    nodes: int
+    macs: int
+    ours_as_fvcore: int
+    fvcore: int | None
+    torch: int
+    """Half of its flops: torch counts 2 for each multiply-add."""
+    reason: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether macs are torch's, and our fvcore figure is fvcore's."""
+        return self.macs == self.torch and self.fvcore in (None, self.ours_as_fvcore)
+
+    def record(self) -> dict[str, Any]:
+        """By name."""
+        return {**vars(self), "agrees": self.agrees}
+
+
+def opinions(plan: Plan) -> tuple[Opinion, ...]:
+    """Every class of ops that the plan has, or that a counter sees."""
+    with torch.device("meta"):
+        network = build(plan).eval()
+    by_torch = torch_counts(network, plan)
+    by_fvcore = fvcore_counts(network.to_empty(device="cpu"), plan) if find_spec("fvcore") else None
+    found = []
+    for one in (*CLASSES, Class(OTHER, ())):
+        mine = of_class(plan, one)
+        macs = sum(plan.costs[address].macs for address in mine)
+        extra = sum(plan.costs[address].fvcore_extra for address in mine)
+        theirs = picked(by_torch, one, lambda of: of.torch)
+        fvcore = None if by_fvcore is None else picked(by_fvcore, one, lambda of: of.fvcore)
+        opinion = Opinion(one.name, len(mine), macs, macs + extra, fvcore, theirs, "")
+        if (one.name != OTHER and (mine or theirs or fvcore)) or not opinion.agrees:
+            found.append(Opinion(**{**vars(opinion), "reason": reason_of(one, opinion)}))
+    return tuple(found)
+
+
+def of_class(plan: Plan, one: Class) -> list[str]:
+    """Addresses of a class's ops; the last class has those of no other."""
+    known = tuple(kind for of in CLASSES for kind in of.ops)
+    return [n.address for n in plan.nodes if isinstance(n.op, one.ops) or not (one.ops or isinstance(n.op, known))]
+
+
+def picked(counts: Mapping[str, int], one: Class, names: Callable[[Class], tuple[str, ...]]) -> int:
+    """A counter's figure for a class; the last class has what no other takes."""
+    known = {name for of in CLASSES for name in names(of)}
+    return sum(count for name, count in counts.items() if name in names(one) or (not one.ops and name not in known))
+
+
+def reason_of(one: Class, opinion: Opinion) -> str:
+    """Why the counters differ, or what is not explained."""
+    if not opinion.agrees:
+        return "not explained: this is a fault of ours or theirs"
+    return one.reason
+
+
+def torch_counts(network: nn.Module, plan: Plan) -> dict[str, int]:
+    """aten op -> multiply-adds on the meta device."""
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network(clips_of(plan))
+    return {str(op).removeprefix("aten."): flops // 2 for op, flops in counter.get_flop_counts()["Global"].items()}
+
+
+def fvcore_counts(network: nn.Module, plan: Plan) -> dict[str, int]:
+    """fvcore's name of an op -> its count. It traces real tensors: torch 2.13 traces no convolution on meta."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from fvcore.nn import FlopCountAnalysis
+
+        analysis = FlopCountAnalysis(network.eval(), (clips_of(plan, device="cpu"),))
+        counts = analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).by_operator()
+    return {str(name): int(count) for name, count in counts.items()}
+
+
+def opinions_table(plan: Plan) -> Table:
+    """Ours beside fvcore's and torch's, with the reason of every difference."""
+    found = opinions(plan)
+    columns = (
+        Column("op class"),
+        Column("ops", right=True),
+        Column("macs", right=True),
+        Column("torch / 2", right=True),
+        Column("ours as fvcore", right=True),
+        Column("fvcore", right=True),
+        Column("reason"),
+    )
+    rows = [Row(cells(one.name, one, one.reason), "" if one.agrees else "differs") for one in found]
+    total = Opinion(
+        "total",
+        sum(one.nodes for one in found),
+        sum(one.macs for one in found),
+        sum(one.ours_as_fvcore for one in found),
+        None if not found or found[0].fvcore is None else sum(one.fvcore or 0 for one in found),
+        sum(one.torch for one in found),
+        "",
+    )
+    verdict = "all agree" if all(one.agrees for one in found) else "they differ"
+    rows.append(Row(cells("total", total, verdict), "total"))
+    note = "torch counts 2 for each multiply-add; halved it counts what macs count."
+    note = note if find_spec("fvcore") else f"{note} {WITHOUT_FVCORE}."
+    return Table(
+        f"{plan.name}: {shapes_text(plan.inputs)}", columns, tuple(rows), tuple(o.record() for o in found), note
+    )
+
+
+def cells(name: str, one: Opinion, reason: str) -> tuple[str, ...]:
+    """The cells of one class."""
+    fvcore = "" if one.fvcore is None else whole(one.fvcore)
+    return (name, whole(one.nodes), whole(one.macs), whole(one.torch), whole(one.ours_as_fvcore), fvcore, reason)
