@@ -197,10 +197,10 @@ def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
         arch = with_blocks(arch, data["blocks"], data.keys_written["blocks"])
     faults: list[Fault] = []
     for key, value in changes.items():
+        line = changes.keys_written.get(key) if isinstance(changes, Lines) else None
         try:
-            arch = change(arch, key, value)
+            arch = change(arch, key, value, line)
         except SpecError as error:
-            line = changes.keys_written.get(key) if isinstance(changes, Lines) else None
             faults += [replace(fault, written=line or fault.written) for fault in error.faults]
     if faults:
         raise SpecError(faults)

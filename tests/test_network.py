@@ -121,7 +121,7 @@ def test_a_network_may_have_any_name(name: str) -> None:
 
 
 def test_zero_gamma_and_msra_are_in_the_source(tiny: nn.Module) -> None:
-    last = [m for name, m in tiny.named_modules() if name.endswith("norm_b")]
+    last = [m for name, m in tiny.named_modules() if name.endswith("norm_c")]
     assert [bool((m.weight == 0).all()) for m in last] == [True] * 6
     stem = tiny.get_submodule("slow.stem.0.conv").weight
     fan_out = stem.shape[0] * stem[0, 0].numel()

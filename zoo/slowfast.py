@@ -7,7 +7,7 @@ truncated linspace instead, which includes the last frame: `linspace` says that.
 
 from fractions import Fraction
 
-from archdsl.blocks import Basic, Block, Bottleneck, Conv, FrameDifference, Gray, MaxPool, Resize
+from archdsl.blocks import Block, Bottleneck, Conv, FrameDifference, Gray, MaxPool, Resize
 from archdsl.language import (
     Arch,
     Classifier,
@@ -97,12 +97,13 @@ def tiny(name: str, frames: int = 16, alpha: int = 4, beta_inv: int = 4, classes
     """The idea at a size that trains on a CPU in a minute."""
 
     def small(kernels: tuple[int, ...], **fields: object) -> Pathway:
-        stages = {"stem": Stage(Conv(channels=32, kernel=(kernels[0], 5, 5), stride=(1, 2, 2)))}
+        stem = Conv(channels=32, kernel=(kernels[0], 5, 5), stride=(1, 2, 2))
+        stages = {"stem": Stage(stem, MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))}
         for i, kernel_t in enumerate(kernels[1:]):
-            stages[f"res{2 + i}"] = Stage(Basic(channels=32 << i, kernel_t=kernel_t, stride=2))
+            stages[f"res{2 + i}"] = Stage(Bottleneck(channels=64 << i, kernel_t=kernel_t, stride=1 if i == 0 else 2))
         return Pathway(stages=stages, **fields)
 
-    slow, fast = small((1, 1, 1, 3), every=alpha), small((3, 3, 3, 3), width_ratio=Fraction(1, beta_inv))
+    slow, fast = small((1, 1, 3, 3), every=alpha), small((5, 3, 3, 3), width_ratio=Fraction(1, beta_inv))
     edge = Edge(source="fast", target="slow", after=STAGES[:3], transform=TimeConv(kernel=5))
     head = Classifier(classes=classes)
     return Arch(

@@ -73,6 +73,7 @@ TAKEN = frozenset(
         "head",
         "input",
         "network",
+        "frames",
         "clips",
         "super",
         "tuple",
