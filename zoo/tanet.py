@@ -18,4 +18,5 @@ def tanet(name: str, depth: int = 50, segments: int = 8, classes: int = 400) -> 
 models = (
     Model(name="tanet_r50", family=tanet),
     Model(name="tanet_r50_16f", family=tanet, parameters=dict(segments=16)),
+    Model(name="tanet_r152_16f", family=tanet, parameters=dict(depth=152, segments=16)),
 )

@@ -43,4 +43,5 @@ models = (
     Model(name="tdn_r50", family=tdn),
     Model(name="tdn_r50_16f", family=tdn, parameters=dict(segments=16, share=Fraction(1, 4))),
     Model(name="tdn_r101", family=tdn, parameters=dict(depth=101)),
+    Model(name="tdn_r101_16f", family=tdn, parameters=dict(depth=101, segments=16, share=Fraction(1, 4))),
 )
