@@ -7,17 +7,24 @@ import html.parser
 import io
 import json
 import re
+import shutil
+import subprocess
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
+import yaml
 
 import archdsl
+from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.report.figures import percent, runs, shape_text, short, signed, span_text
-from archdsl.report.formats import FORMATS, cell_text, written
+from archdsl.report.formats import FORMATS, as_text, cell_text, written
+from archdsl.report.markup import tex_escaped
 from archdsl.report.parts import LEVELS, parts_of
 from archdsl.report.sheet import Bracket, Column, Row, Table
 from archdsl.report.tables import table_of
+from archdsl.written import read
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -27,6 +34,8 @@ HOSTILE = (
     "=1+1\x1b[2J",
     "100% & $x_1^2 #~",
     "[a](b)*_c_*",
+    "=cmd|'/c calc'!A0",
+    "naïve Čapek – “x ≤ y” 漢 \U0001f600 ${1:x}",
 )
 
 
@@ -166,6 +175,102 @@ def test_latex_escapes() -> None:
     assert r"\textbackslash{}input\{/etc/passwd\}" in text
     assert r"100\% \& \$x\_1\textasciicircum{}2 \#\textasciitilde{}" in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}")
+
+
+def test_latex_arguments_are_not_given_by_cells() -> None:
+    """Behind a row's end, brackets and stars would be read as its arguments."""
+    for text in ("[9cm] x", "*x"):
+        table = Table("", (Column("a"),), (Row(("b",)), Row((text,))), ({}, {}))
+        last = written(table, "latex").partition("\\bottomrule")[0].splitlines()[-1]
+        assert last.startswith("{")
+
+
+def test_latex_letters() -> None:
+    assert tex_escaped("naïve Čapek Ångström ç ß") == r"na\"{i}ve \v{C}apek \r{A}ngstr\"{o}m \c{c} \ss{}"
+    assert tex_escaped("– “x ≤ y” 漢\U0001f600") == r"-- ``x $\leq$ y'' ??"
+    assert tex_escaped('say "hi"') == "say ''hi''"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no TeX is installed")
+@pytest.mark.parametrize("shrinking", [True, False])
+def test_latex_compiles_in_a_plain_article(shrinking: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [
+        ["table", "slowfast_4x16_r50", "slowfast_4x16_r50_bidirectional", "i3d_inception", "x3d_m"],
+        ["table", "slowfast_tiny", "--level", "block"],
+        ["table", "slowfast_tiny", "--level", "op"],
+        ["count", "slowfast_8x8_r50", "resnet50", "--size", "256", "--views", "10x3"],
+        ["count", "slowfast_8x8_r50", "alexnet_grouped", "mobilenet_v1", "--claims"],
+        ["count", "slowfast_tiny", "x3d_s", "--memory", "--fits", "80GB"],
+    ]
+    texts = [written(hostile_table(), "latex")]
+    for command in commands:
+        assert main([*command, "--format", "latex"]) == 0
+        texts.append(capsys.readouterr().out)
+    packages = "booktabs,graphicx" if shrinking else "booktabs"
+    body = "\n\\clearpage\n".join(texts)
+    source = f"\\documentclass{{article}}\n\\usepackage{{{packages}}}\n\\begin{{document}}\n{body}\\end{{document}}\n"
+    (tmp_path / "tables.tex").write_text(source, encoding="utf-8")
+    command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Missing character" not in (tmp_path / "tables.log").read_text(errors="replace")
+    assert (tmp_path / "tables.pdf").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("place", ["name", "clip", "pathway", "stage", "edge"])
+def test_hostile_names_are_refused(place: str, name: str) -> None:
+    data = yaml.safe_load((Path(__file__).parent / "data" / "my_slowfast.yaml").read_text())
+    match place:
+        case "name":
+            data["name"] = name
+        case "clip":
+            data["clips"] = {name: data.pop("clip")}
+        case "pathway":
+            data["pathways"][name] = data["pathways"].pop("fast")
+        case "stage":
+            data["pathways"]["slow"]["stages"][name] = data["pathways"]["slow"]["stages"].pop("res5")
+        case "edge":
+            data["edges"][0]["name"] = name
+    with pytest.raises(SpecError) as found:
+        read(archdsl.Arch, data)
+    assert "letters, digits and underscores, a letter first" in str(found.value)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_hostile_texts_of_cards_are_escaped(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names are refused; what a card says is free text, and every format prints it as text."""
+    data = yaml.safe_load((Path(__file__).parent / "data" / "my_slowfast.yaml").read_text())
+    texts = [text for text in HOSTILE if "\x1b" not in text]
+    claims = [{"figure": "params", "value": "40M", "source": text, "why": text} for text in texts]
+    data["reference"] = {"paper": HOSTILE[0], "title": HOSTILE[1], "claims": claims}
+    (tmp_path / "mine.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    assert main(["count", str(tmp_path / "mine.json"), "--claims", "--format", form]) == 0
+    text = capsys.readouterr().out
+    if form == "html":
+        reader = Tags()
+        reader.feed(text)
+        assert "script" not in reader.tags
+        assert "<script>alert(1)</script>" in reader.text
+    elif form == "latex":
+        assert text.isascii()
+        assert r"\input" not in text
+    elif form == "json":
+        assert [row["source"] for row in json.loads(text)] == [claim["source"] for claim in claims]
+    elif form == "csv":
+        assert [row["why"] for row in csv.DictReader(io.StringIO(text))] == [as_text(claim["why"]) for claim in claims]
+    elif form == "md":
+        assert "<script>" not in text
+        assert all(len(re.findall(r"(?<!\\)\|", row)) == 9 for row in text.splitlines() if "40M" in row)
+    else:
+        assert "<script>alert(1)</script>" in text
+
+
+def test_a_spreadsheet_is_not_given_formulas() -> None:
+    for text in ("=1+1", "+1", "-1", "@x", "-"):
+        assert as_text(text) == f"'{text}"
+    assert [as_text(text) for text in ("a=1", "")] == ["a=1", ""]
 
 
 def test_latex_is_ascii(plan: archdsl.Plan) -> None:

@@ -102,7 +102,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         numbers = all(isinstance(inner, int) for inner in value)
         return ("x" if numbers else "; ").join(str(plain(inner)) for inner in value)
-    return "" if value is None else value
+    return "" if value is None else as_text(value) if isinstance(value, str) else value
+
+
+def as_text(text: str) -> str:
+    """A text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
 def to_csv(table: Table) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import unicodedata
 
 from archdsl.report.sheet import Cell, Table, lines_of, printable
 
@@ -58,26 +59,63 @@ def to_html(table: Table) -> str:
 
 TEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
+    **{c: f"{{{c}}}" for c in "[]*"},  # behind \\ they would be its arguments
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "×": r"$\times$",
+    '"': "''",
+    "“": "``",
+    "”": "''",
+    "‘": "`",
+    "’": "'",
+    "–": "--",
+    "—": "---",
+    "…": r"\ldots{}",
+    "ß": r"\ss{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "æ": r"\ae{}",
+    "ł": r"\l{}",
     "²": r"$^2$",
+    "³": r"$^3$",
+    "½": r"$\frac12$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "±": r"$\pm$",
+    "−": "$-$",
     "→": r"$\rightarrow$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "≈": r"$\approx$",
+    "∞": r"$\infty$",
+    "°": r"$^\circ$",
     "τ": r"$\tau$",
     "α": r"$\alpha$",
     "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "µ": r"$\mu$",
+    "σ": r"$\sigma$",
 }
 """Characters that TeX would read, or has no glyph for in a plain article."""
+ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u030c\u0327\u030a\u0304", "`'^~\"vcr="))
+"""Combining accents as TeX's commands."""
 
 
 def tex_escaped(text: str) -> str:
-    """Text that TeX prints as it is."""
-    return "".join(TEX.get(c, c) for c in printable(text)).replace(r"\textquotedbl{}", "''")
+    """Text that TeX prints as it is; a question mark for what a plain article cannot print."""
+    return "".join(map(tex_character, printable(text)))
+
+
+def tex_character(c: str) -> str:
+    """One character in LaTeX."""
+    if c in TEX or c.isascii():
+        return TEX.get(c, c)
+    letter, *accents = unicodedata.normalize("NFD", c)
+    known = letter.isascii() and letter.isalpha() and len(accents) == 1 and accents[0] in ACCENTS
+    return rf"\{ACCENTS[accents[0]]}{{{letter}}}" if known else "?"
 
 
 def tex_stacked(lines: list[str], side: str = "l") -> str:
@@ -103,27 +141,57 @@ def tex_cell(cell: Cell, side: str = "l") -> str:
     return tex_stacked(parts, side) if parts else ""
 
 
+LONG = 40
+"""Characters beyond which a text is set over several lines."""
+
+
+def tex_columns(table: Table) -> str:
+    """The columns' sides; a column of long texts is a paragraph."""
+    texts = [[row.cells[i] for row in table.rows if row.kind != "heading"] for i in range(len(table.columns))]
+    long = [any(isinstance(cell, str) and len(cell) > LONG for cell in cells) for cells in texts]
+    kinds = zip(table.columns, long)
+    return "".join("r" if c.right else r"p{0.45\linewidth}" if wide else "l" for c, wide in kinds)
+
+
+def tex_rows(table: Table) -> list[str]:
+    """The rows, with a rule before totals and headings, and air between tall rows."""
+    sides = "".join("r" if column.right else "l" for column in table.columns)
+    tall = any(len(lines_of(cell)) > 1 for row in table.rows for cell in row.cells)
+    lines: list[str] = []
+    for i, row in enumerate(table.rows):
+        ruled = row.kind in ("total", "heading")
+        if ruled or (tall and i):
+            lines.append(r"\midrule" if ruled else r"\addlinespace")
+        if row.kind == "heading":
+            lines.append(rf"\multicolumn{{{len(sides)}}}{{l}}{{{tex_cell(row.cells[0])}}} \\")
+        else:
+            lines.append(" & ".join(map(tex_set, row.cells, sides)) + r" \\")
+    return lines
+
+
+def tex_set(cell: Cell, side: str) -> str:
+    """A cell in its column: a long text in lines of uneven length."""
+    ragged = isinstance(cell, str) and len(cell) > LONG
+    return r"\raggedright\let\\\tabularnewline " * ragged + tex_cell(cell, side)
+
+
 def to_latex(table: Table) -> str:
     """The table in LaTeX with booktabs, for an article."""
-    sides = "".join("r" if column.right else "l" for column in table.columns)
     head = " & ".join(tex_escaped(column.title) for column in table.columns)
-    body = []
-    for row in table.rows:
-        body.append(r"\midrule" if row.kind in ("total", "heading") else "")
-        body.append(" & ".join(map(tex_cell, row.cells, sides)) + r" \\")
     caption = tex_escaped(". ".join(filter(None, (table.title, table.note))))
     lines = [
-        r"% \usepackage{booktabs}",
+        r"% \usepackage{booktabs}; with \usepackage{graphicx} too, what is wider than the line is made to fit",
         r"\begin{table}",
-        r"\centering\footnotesize",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{caption}}}",
-        rf"\begin{{tabular}}{{{sides}}}",
+        rf"\setbox0=\hbox{{\begin{{tabular}}{{{tex_columns(table)}}}",
         r"\toprule",
         head + r" \\",
         r"\midrule",
-        *filter(None, body),
+        *tex_rows(table),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
+        r"\ifdim\wd0>\linewidth\ifdefined\resizebox\resizebox{\linewidth}{!}{\box0}\else\box0\fi\else\box0\fi",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
