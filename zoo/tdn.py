@@ -25,6 +25,7 @@ def tdn(name: str, depth: int = 50, segments: int = 8, share: Fraction = Fractio
     first = Conv(channels=64, kernel=(4, 7, 7), stride=(4, 2, 2), pad=(0, 3, 3))
     half = AvgPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")
     stem = Stage(SnippetSteps(length=LENGTH), half, first, MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))
+    mixed = Edge(source="steps", target="main", after=["stem", "res2"], transform=ResizeTo(), merge="sum", share=share)
     arch = Arch(
         name=name,
         clip=Clip(frames=8 * segments, size=224),
@@ -32,7 +33,7 @@ def tdn(name: str, depth: int = 50, segments: int = 8, share: Fraction = Fractio
             main=Pathway(segments=segments, stages=stages),
             steps=Pathway(segments=segments, snippet=LENGTH, stages=dict(stem=stem, res2=stages["res2"])),
         ),
-        edges=[Edge(source="steps", target="main", after=["stem", "res2"], transform=ResizeTo(), merge="sum", share=share)],
+        edges=[mixed],
         head=Consensus(classes=classes, dropout=0.5, reads=["main"]),
     )
     modules = {"between": (TemporalDifference(), ChannelTimeConv())}

@@ -1,7 +1,7 @@
 """TEINet (arXiv:1911.09435): motion first enhances channels, then neighbours in time interact within each channel.
 
-Both stand before the 3x3 of every bottleneck. Enhancement (MEM) weighs channels by a comparison of the next frame's mean
-with this one's; interaction (TIM) is a kernel in time for each channel that starts as TSM's shift.
+Both stand before the 3x3 of every bottleneck. Enhancement (MEM) weighs channels by a comparison of the next frame's
+mean with this one's; interaction (TIM) is a kernel in time for each channel that starts as TSM's shift.
 `teinet_r50_sigmoid_inside` has the sigmoid before the last layer of the enhancement, as a third-party code has it.
 """
 

@@ -88,7 +88,7 @@ class FrameTuples(nn.Module):
 
 
 def start_as_shift(weight: Tensor, groups: int, share: int) -> None:
-    """A depthwise kernel over time that starts as a shift: some channels from the next frame, some from the one before."""
+    """A depthwise kernel over time starts as a shift: some channels from the next frame, some from the one before."""
     nn.init.dirac_(weight, groups)
     fold = weight.shape[0] // share
     weight.data[:fold] = weight.data[:fold].roll(1, 2)

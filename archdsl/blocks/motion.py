@@ -1,4 +1,4 @@
-"""Motion modules: what 2-D nets are given so that frames hear of their neighbours. Most stand within residual blocks."""
+"""Motion modules: what 2-D nets are given so that frames hear of their neighbours. Most stand in residual blocks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ChannelTimeConv(Block):
 
     kernel: Count = Field(3, description="frames")
     init: Literal["shift", "swap", "identity", "msra", "default"] = Field(
-        "shift", description="start: shift (an eighth each way), swap (half each way), identity, msra or torch's default"
+        "shift", description="start: shift (an eighth each way), swap (half each way), identity, msra, or default"
     )
 
     def build(self, g: Builder, x: str) -> str:
@@ -46,7 +46,7 @@ def time_conv(channels: int, kernel: int, init: Literal["shift", "swap", "identi
 
 
 class SnippetSteps(Block):
-    """Within each snippet, every frame but the first minus the one before it.  (c, n k, h, w) -> (c, n (k - 1), h, w)"""
+    """Within each snippet, frames but the first minus the one before them.  (c, n k, h, w) -> (c, n (k - 1), h, w)"""
 
     length: Annotated[int, Field(strict=True, ge=2)] = Field(5, description="frames of a snippet")
 
@@ -92,7 +92,7 @@ class TemporalInterlace(Block):
 
 
 class TemporalAdaptive(Block):
-    """Each channel gated frame by frame, then convolved in time with a kernel of the clip's own (TAM, arXiv:2005.06803).
+    """Each channel gated frame by frame, then convolved in time with the clip's own kernel (TAM, arXiv:2005.06803).
 
     The kernel comes from all frames of the channel, by the same layers for every channel; the gate from three frames of
     all channels. Layers over time tie the block to its number of frames. (c, t, h, w) -> (c, t, h, w)
@@ -138,14 +138,15 @@ def frame_step(g: Builder, x: str, channels: int, norm: bool) -> str:
     """Squeezed channels: those of the next frame, convolved in space, minus those of this one."""
     y = g.add("squeeze", ops.Conv(out_channels=channels, kernel=POINT), x)
     y = g.add("squeeze_norm", ops.BatchNorm(), y) if norm else y
-    return g.add("step", ops.FrameStep(), y, g.add("transform", ops.Conv(out_channels=channels, kernel=SQUARE, groups=channels), y))
+    transform = ops.Conv(out_channels=channels, kernel=SQUARE, groups=channels)
+    return g.add("step", ops.FrameStep(), y, g.add("transform", transform, y))
 
 
 class ChannelMotion(Block):
     """What changes to the next frame, as a map (STM's CMM, arXiv:1908.02486).  (c, t, h, w) -> (c, t, h', w')"""
 
     reduction: Count = Field(16, description="channels of the comparison, as a divisor of c")
-    stride: Count = Field(1, description="spatial stride, on the last kernel; only the first of repeated blocks keeps it")
+    stride: Count = Field(1, description="spatial stride of the last kernel; only the first of a repeat keeps it")
 
     def build(self, g: Builder, x: str) -> str:
         c, s = g.shape(x).c, self.stride
@@ -167,7 +168,8 @@ class TemporalDifference(Block):
         inner = max(c // self.reduction, 1)
         y = g.add("squeeze_norm", ops.BatchNorm(), g.add("squeeze", ops.Conv(out_channels=inner, kernel=POINT), x))
         moved = g.add("transform", ops.Conv(out_channels=inner, kernel=SQUARE, groups=inner), y)
-        to_next, to_last = (g.add(f"step_{way}", ops.FrameStep(by=by), y, moved) for way, by in (("ahead", 1), ("behind", -1)))
+        to_next = g.add("step_ahead", ops.FrameStep(by=1), y, moved)
+        to_last = g.add("step_behind", ops.FrameStep(by=-1), y, moved)
         gates = [UNKNOWN, UNKNOWN]
         with g.inside("ahead", "Difference"):
             gates[0] = self.gate(g, to_next, c)

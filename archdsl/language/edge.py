@@ -215,7 +215,7 @@ class Edge(Written):
     @model_validator(mode="after")
     def _share_means_something(self) -> Edge:
         if self.share is not None and (self.merge != "sum" or self.share >= 1):
-            raise SpecError("a share of no sum", got=f"share: {self.share}, merge: {self.merge}", want="merge: sum, a share below 1")
+            raise SpecError("a share of no sum", got=f"{self.share}, merge: {self.merge}", want="merge: sum, below 1")
         return self
 
     @property

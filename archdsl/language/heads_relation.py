@@ -29,7 +29,9 @@ class Relation(Head):
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         if len(ends) != 1:
-            raise SpecError("relations of several pathways", got=", ".join(ends), want="one pathway", fix="several heads")
+            raise SpecError(
+                "relations of several pathways", got=", ".join(ends), want="one pathway", fix="several heads"
+            )
         (x,) = ends.values()
         x = g.add("pool", ops.AdaptiveAvgPool(size=(0, 1, 1)), x)
         x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x

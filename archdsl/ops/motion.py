@@ -24,7 +24,7 @@ def whole_time(x: Shape, grid: Grid) -> Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeShift(Op):
-    """One channel in `share` taken from the next frame, as many from the frame before, the rest stays (arXiv:1811.08383).
+    """One channel in `share` from the next frame, as many from the frame before, the rest stays (arXiv:1811.08383).
 
     Beyond the clip's ends there are zeros. With `past_only` the first channels come from the frame before and none
     from the next. (c, t, h, w) -> (c, t, h, w)
