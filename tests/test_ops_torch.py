@@ -93,8 +93,10 @@ FIXED: dict[type[Op], tuple[str, ...]] = {
     ops.LocalResponseNorm: ("beta", "k"),
     ops.AvgPool: ("dilation",),
     ops.Conv: ("ceil",),
+    ops.Past: ("lowest",),
 }
-"""Fields that touch neither shape nor cost, that must be 1, or (a convolution's `ceil`) that torch has no word for."""
+"""Fields that touch neither shape nor cost, that must be 1, that torch has no word for (a convolution's `ceil`), or that
+write infinities."""
 
 
 def names_of(kind: type[Op]) -> list[str]:

@@ -10,10 +10,20 @@ from archdsl.backend.forward import Forward
 from archdsl.backend.lowered import Argument
 from archdsl.backend.lowerings import lowered
 from archdsl.backend.parts import Part, network_of
+from archdsl.backend.runtime_stream import streamed
 from archdsl.compiler import Plan
+from archdsl.compiler.causal import streams
 from archdsl.graph import Graph
 
 WIDTH = 120
+STEP = [
+    "def step(",
+    "    self, frames: Tensor, state: dict[str, tuple[Tensor, ...]] | None = None",
+    ") -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:",
+    '    """What further frames of a clip give, and the state to go on with; without a state a clip begins."""',
+    "    return streamed(self, frames, state or {})",
+]
+"""The method of networks whose clip may come in pieces."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,9 @@ class Emission:
     def helpers(self) -> list[str]:
         """The source of what torch lacks and this graph uses, each once."""
         nodes = [node for node in self.graph.nodes.values() if node.reads]
+        stream = [streamed] if streams(self.graph) else []
         used = [need for node in nodes for need in lowered(node.op, *[self.graph.shapes[x] for x in node.reads]).needs]
+        used += stream
         self.taken |= {need.__name__ for need in used}
         return [inspect.getsource(need).rstrip() for need in dict.fromkeys(used)]
 
@@ -243,6 +255,7 @@ def class_text(
     lines += [indented(line) if line else "" for line in template.forward.text()]
     if not part.address:
         lines += ["", *map(indented, template.forward.introduction(name))]
+        lines += ["", *map(indented, STEP)] if streams(template.forward.graph) else []
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from archdsl.backend.lowerings import lowered
 from archdsl.backend.parts import Part
+from archdsl.compiler.causal import streams
 from archdsl.graph import Graph
 from archdsl.ops import Source
 
@@ -68,6 +69,11 @@ class Forward:
     def check(self, clip: str, name: str) -> None:
         """The lines that refuse a clip of the wrong kind, before any layer is puzzled by it."""
         shape = self.graph.shapes[clip]
+        if streams(self.graph):
+            self.lines.append((f"if {name}.ndim != 5 or {name}.shape[1] != {shape.c}:", ""))
+            wanted = f"{name}: (n, {shape.c}, frames, height, width)"
+            self.lines.append((f'    raise ValueError(f"{wanted} is wanted, {{tuple({name}.shape)}} was given")', ""))
+            return
         wanted = f"{name}: (n, {shape.c}, {shape.t}, height, width)"
         self.lines.append((f"if {name}.ndim != 5 or {name}.shape[1:3] != ({shape.c}, {shape.t}):", ""))
         self.lines.append((f'    raise ValueError(f"{wanted} is wanted, {{tuple({name}.shape)}} was given")', ""))

@@ -26,6 +26,7 @@ from archdsl.backend.lower_segments import (
     top_over_time,
     weighted_over_time,
 )
+from archdsl.backend.lower_stream import gain, mean_so_far, past
 from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
 from archdsl.backend.runtime_join import MeanJoin
 from archdsl.backend.runtime_motion import start_as_shift
@@ -269,6 +270,10 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.PairSum: pair_sum,
     ops.Gather: gather,
     ops.RoiAlign: region,
+    ops.Gain: gain,
+    ops.Past: past,
+    ops.MeanSoFar: mean_so_far,
+    ops.NewestFrame: text("{0}[:, :, -1:]"),
 }
 """Every op but Source. A test says that none is missing."""
 

@@ -11,6 +11,7 @@ from archdsl.blocks.expanded import ExpandedBottleneck
 from archdsl.blocks.factorized import FactorizedBasic, FactorizedBottleneck, TwoPlusOne
 from archdsl.blocks.fire import Fire
 from archdsl.blocks.fractal import Fractal
+from archdsl.blocks.gated import GatedInverted
 from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted import InvertedResidual
 from archdsl.blocks.motion import (
@@ -35,6 +36,7 @@ from archdsl.blocks.plain import (
     LocalResponseNorm,
     MaxPool,
     Mean,
+    NewestFrame,
     Resize,
 )
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
@@ -86,6 +88,8 @@ BLOCKS: tuple[type[Block], ...] = (
     Gray,
     FrameDifference,
     Resize,
+    NewestFrame,
+    GatedInverted,
 )
 """Every block that YAML knows by name."""
 

@@ -100,6 +100,13 @@ class AdaptiveAvgPool(Block):
         return g.add("pool", ops.AdaptiveAvgPool(size=self.size), x)
 
 
+class NewestFrame(Block):
+    """The last frame.  (c, t, h, w) -> (c, 1, h, w)"""
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("frame", ops.NewestFrame(), x)
+
+
 class LocalResponseNorm(Block):
     """Each element divided by a power of what its neighbouring channels hold.  (c, t, h, w) -> (c, t, h, w)"""
 

@@ -9,6 +9,7 @@ import networkx as nx
 
 from archdsl import ops
 from archdsl.blocks import Block, add_block
+from archdsl.compiler.causal import CausalBuilder
 from archdsl.errors import Fault, SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Node
 from archdsl.language.arch import Arch
@@ -36,6 +37,7 @@ class Expansion:
     """The output of each stage with all fusions: what the next stage reads."""
 
     def run(self) -> Graph:
+        self.g = CausalBuilder() if self.arch.causal else self.g
         for name, clip in self.arch.clips.items():
             with self.g.inside("", written=clip.written):
                 self.g.source(name, clip.shape, clip.grid)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from archdsl.compiler.causal import held
 from archdsl.compiler.expansion import expand
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.graph import Graph, Node, Scope
@@ -103,6 +104,11 @@ class Plan:
     def macs(self) -> int:
         """Multiply-adds of convolutions, linear layers and matrix products for one clip."""
         return self.total.macs
+
+    @property
+    def held(self) -> int:
+        """Numbers that a stream of one clip holds between frames (its state), counts of frames apart."""
+        return held(self.graph)
 
     def count(self, convention: str = "macs", batch: int = 1) -> int:
         """Cost of a batch under a convention: macs, fvcore, flops or ptv-zoo."""

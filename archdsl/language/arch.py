@@ -31,6 +31,7 @@ class Arch(Written):
     pathways: dict[Name, Pathway] = Field(min_length=1, description="pathways by name")
     edges: tuple[Edge, ...] = Field((), description="lateral fusions")
     head: HeadField = Field(description="what reads the pathways' ends")
+    causal: bool = Field(False, description="no frame sees a later one; scores are those after the last")
 
     @model_validator(mode="before")
     @classmethod
@@ -55,8 +56,12 @@ class Arch(Written):
         return self
 
     def _faults_of_drawn(self) -> list[Fault]:
-        """Give every drawn block its drawing; tell of names that are no block."""
-        faults = []
+        """Give every drawn block its drawing; tell of names that are no block, or already one."""
+        faults = [
+            Fault(what=f"a block drawn under a known name {name!r}", at=f"blocks.{name}", written=d.written, got=name)
+            for name, d in self.blocks.items()
+            if name in BLOCKS_BY_KEY
+        ]
         inner = [(f"pathways.{p}.stages.{s}.{i}", b) for p, s, i, block in self.all_blocks() for b in nested(block)]
         through = [(f"edges.{e.label}", t) for e in self.edges for t in e.transform if isinstance(t, Through)]
         inner += [(at, b) for at, transform in through for block in transform.blocks for b in nested(block)]

@@ -14,6 +14,7 @@ from archdsl.ops.frames import (
     TimeToChannels,
 )
 from archdsl.ops.fusion import Bilinear, Maximum
+from archdsl.ops.gain import Gain
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import (
@@ -49,6 +50,7 @@ from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Series,
 from archdsl.ops.roi import RoiAlign
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.source import Source
+from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past
 from archdsl.ops.window import Pads, Triple, Window
 
 OPS: tuple[type[Op], ...] = (
@@ -121,6 +123,10 @@ OPS: tuple[type[Op], ...] = (
     PairSum,
     Gather,
     RoiAlign,
+    Gain,
+    Past,
+    MeanSoFar,
+    NewestFrame,
 )
 """Every op there is."""
 
@@ -130,6 +136,7 @@ __all__ = [op.__name__ for op in OPS] + [
     "Axis",
     "Cost",
     "Grid",
+    "Held",
     "Op",
     "Pads",
     "Shape",

@@ -84,6 +84,9 @@ BY_KIND: dict[type[Op], Keeps] = {
     ops.Series: RESHAPED,
     ops.Resize: NOTHING,
     ops.ResizeTo: NOTHING,
+    ops.Gain: Keeps(reads=(0,)),
+    ops.Past: NOTHING,
+    ops.NewestFrame: CUT,
 }
 """Ops that keep the same whatever their fields and shapes."""
 
@@ -129,7 +132,7 @@ def composed(op: Op, xs: tuple[Shape, ...], y: Shape) -> Keeps:
         case ops.LocalResponseNorm():
             # squares, padded along channels; the base of the power; the divisor
             return Keeps(reads=(0,), own=(x.c + op.size - 1) * x.positions + 2 * n, passing=n, passing_back=2 * n)
-        case ops.Average() | ops.FrameDifference() | ops.FrameTuples():
+        case ops.Average() | ops.FrameDifference() | ops.FrameTuples() | ops.MeanSoFar():
             return Keeps(passing=n)
         case ops.Affine():
             return RESHAPED if (op.scale, op.shift) == (1, 0) else Keeps(passing=n * (op.scale != 1 and op.shift != 0))
@@ -222,6 +225,7 @@ KNOWN = (
     ops.SnippetSteps,
     ops.FrameTuples,
     ops.OwnTimeShift,
+    ops.MeanSoFar,
 )
 """Every op there is; a test says so."""
 

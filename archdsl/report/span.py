@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
+from itertools import accumulate
 from operator import or_
 from typing import Any
 
@@ -107,6 +108,9 @@ ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
     ops.TimeShift: lambda op, x, seen, t: merged(seen, earlier(seen), () if op.past_only else later(seen)),
     ops.SnippetSteps: lambda op, x, seen, t: tuple(seen[i] | seen[i - 1] for i in range(x.t) if i % op.length),
     ops.FrameDifference: lambda op, x, seen, t: merged(seen, (seen[0], *seen[:-1])),
+    ops.Past: lambda op, x, seen, t: (0,) * op.frames + seen,
+    ops.MeanSoFar: lambda op, x, seen, t: tuple(accumulate(seen, or_)),
+    ops.NewestFrame: lambda op, x, seen, t: seen[-1:],
 }
 """Ops whose elements see other elements of what they read, or fewer. The rest see all, or the one beside them."""
 

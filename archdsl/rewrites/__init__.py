@@ -1,5 +1,6 @@
 """Ideas as functions: Arch -> Arch."""
 
+from archdsl.rewrites.causal import causal
 from archdsl.rewrites.depthwise import depthwise
 from archdsl.rewrites.detection import for_detection
 from archdsl.rewrites.factorize import factorize
@@ -10,6 +11,7 @@ from archdsl.rewrites.separate import separate
 from archdsl.rewrites.temporal import with_temporal_kernels
 
 __all__ = [
+    "causal",
     "depthwise",
     "factorize",
     "for_detection",

@@ -282,6 +282,10 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.PairSum: pairs(st.just(o.PairSum()), c=1),
     o.Gather: weighted(),
     o.RoiAlign: regions(),
+    o.Gain: plain(o.Gain, start=st.sampled_from([0.0, 1.0])),
+    o.Past: plain(o.Past, frames=st.integers(1, 4), lowest=st.just(False)),
+    o.MeanSoFar: plain(o.MeanSoFar),
+    o.NewestFrame: plain(o.NewestFrame),
 }
 """Every op there is, with shapes it accepts. A new op has a line here; a test says the table is whole."""
 

@@ -1,0 +1,72 @@
+"""Causal networks: written out so that no frame sees a later one, and whether a clip may come in pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from archdsl.errors import SpecError
+from archdsl.graph import UNKNOWN, Builder, Graph
+from archdsl.ops import Held, NewestFrame, Op, Past, Source, Window, key_of
+from archdsl.ops.causal import each_frame, from_past
+
+
+@dataclass
+class CausalBuilder(Builder):
+    """Writes, for every op that sees later frames, those that see the past only."""
+
+    summed_up: set[str] = field(default_factory=set)
+    """Values that stand for all frames so far: what reads them has no frames to keep apart."""
+
+    def add(self, name: str, op: Op, *reads: str) -> str:
+        if UNKNOWN in reads:
+            return UNKNOWN
+        ended = [read in self.summed_up for read in reads]
+        if not reads or all(ended):
+            return self.put(name, op, reads)
+        try:
+            if any(ended):
+                what, want = "all frames so far, merged with each frame", "a mean over time that keeps its frames"
+                raise SpecError(what, got=type(op).__name__, want=want)
+            *before, last = from_past(op, *(self.shapes[read] for read in reads))
+        except SpecError as error:
+            self.faults.extend(error.placed(f"{self.path}.{name}", self.line).faults)
+            return UNKNOWN
+        for one in before:
+            reads = (self.put(f"{name}_{key_of(type(one))}", one, reads),)
+        return self.put(name, last, reads)
+
+    def put(self, name: str, op: Op, reads: tuple[str, ...]) -> str:
+        """One op as it is."""
+        y = super().add(name, op, *reads)
+        if y != UNKNOWN and reads and (isinstance(op, NewestFrame) or all(read in self.summed_up for read in reads)):
+            self.summed_up.add(y)
+        return y
+
+
+def streams(graph: Graph) -> bool:
+    """Whether a clip may come in pieces: something is held between them, and all else takes each frame by itself."""
+    nodes = [node for node in graph.nodes.values() if not isinstance(node.op, Source)]
+    if len(graph.nodes) - len(nodes) != 1 or len(graph.outputs) != 1:
+        return False
+    summed_up: set[str] = set()
+    for node in nodes:
+        if isinstance(node.op, NewestFrame) or all(read in summed_up for read in node.reads):
+            summed_up.add(node.address)
+        elif not (isinstance(node.op, Held) or each_frame(node.op) or over_past(graph, node.op, node.reads[0])):
+            return False
+    return any(isinstance(node.op, Held) for node in nodes)
+
+
+def over_past(graph: Graph, op: Op, read: str) -> bool:
+    """Whether a window reads as much of the past as it needs, and gives as many frames as came."""
+    past = graph.nodes[read].op
+    if not isinstance(op, Window) or not isinstance(past, Past):
+        return False
+    reach = op.dilation[0] * (op.kernel[0] - 1)
+    return (op.stride[0], reach, op.pads(graph.shapes[read])[0]) == (1, past.frames, (0, 0))
+
+
+def held(graph: Graph) -> int:
+    """Numbers that a stream of one clip holds from frame to frame, counts of frames apart."""
+    nodes = graph.nodes.values()
+    return sum(node.op.held(graph.shapes[node.reads[0]]) for node in nodes if isinstance(node.op, Held))

@@ -1,0 +1,65 @@
+"""What a stream needs: frames that came before, means so far, the newest frame. What they hold is their state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from archdsl.ops.base import Axis, Grid, Op, Shape, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held(Op):
+    """An op that holds something between the frames of a stream."""
+
+    def held(self, x: Shape) -> int:
+        """Numbers held for one clip, a count of frames apart."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past(Held):
+    """The `frames` that came before, then the map; before a clip's first frame all is 0, or where `lowest` -infinity.
+
+    (c, t, h, w) -> (c, frames + t, h, w). A window over it that pads nothing sees the past only. The start moves back
+    by half of the frames, so that what such a window gives lies where its newest frame does.
+    """
+
+    frames: int
+    lowest: bool = False
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(self.frames >= 1, "no frames of the past", got=self.frames, want="at least 1")
+        return x._replace(t=x.t + self.frames)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        t = grids[0].t
+        return grids[0]._replace(t=t._replace(start=t.start - t.step * Fraction(self.frames, 2)))
+
+    def held(self, x: Shape) -> int:
+        return x.c * self.frames * x.h * x.w
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanSoFar(Held):
+    """Each frame the mean of all frames up to it.  (c, t, h, w) -> (c, t, h, w)"""
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        t = grids[0].t
+        return grids[0]._replace(t=t._replace(span=t.span + t.step * (xs[0].t - 1)))
+
+    def held(self, x: Shape) -> int:
+        return x.c * x.h * x.w
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewestFrame(Op):
+    """The last frame.  (c, t, h, w) -> (c, 1, h, w)"""
+
+    def out(self, *xs: Shape) -> Shape:
+        return xs[0]._replace(t=1)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        t, n = grids[0].t, xs[0].t
+        return grids[0]._replace(t=Axis(t.step * n, t.start + t.step * (n - 1), t.span))

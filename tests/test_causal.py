@@ -1,0 +1,192 @@
+"""Causal networks: no frame sees a later one, and a clip read in pieces gives what it gives as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import archdsl
+from archdsl import ops
+from archdsl.backend import build_graph
+from archdsl.blocks import AvgPool, Basic, Bottleneck, Conv, ExpandedBottleneck, MaxPool, NonLocal, SqueezeExcite
+from archdsl.compiler.causal import CausalBuilder, streams
+from archdsl.errors import SpecError
+from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
+from archdsl.ops import UNIT, Grid, Op, Shape
+from archdsl.ops.causal import each_frame, from_past
+from archdsl.rewrites import causal
+from archdsl.testing import OP_STRATEGIES, arches
+
+GATE = SqueezeExcite(over="thw", ratio=0.5)
+BLOCKS = [
+    Conv(channels=4, kernel=(3, 3, 3)),
+    Conv(channels=4, kernel=(2, 1, 1), pad="valid"),
+    Conv(channels=4, kernel=(3, 3, 3), dilation=(2, 1, 1), pad="tf_same", stride=(1, 2, 2)),
+    MaxPool(kernel=(3, 2, 2)),
+    AvgPool(kernel=(3, 1, 1)),
+    Basic(channels=4, kernel_t=3),
+    Bottleneck(channels=8, kernel=(3, 3, 3)),
+    ExpandedBottleneck(channels=4, inner=8, middle_se=GATE),
+    ExpandedBottleneck(channels=4, inner=8, middle_se=SqueezeExcite(over="past", ratio=0.5)),
+]
+
+
+def arch_of(*blocks: Any, frames: int = 6, pool: Any = "average") -> Arch:
+    """A small network of these blocks."""
+    stages = {f"stage{i}": Stage(block) for i, block in enumerate(blocks)}
+    head = Classifier(classes=5, pool=pool)
+    return Arch(name="small", clip=Clip(frames=frames, size=8), pathways={"rgb": Pathway(stages=stages)}, head=head)
+
+
+def built(arch: Arch) -> nn.Module:
+    """The network in eval mode, in double, its norms and gains with values that matter."""
+    torch.manual_seed(0)
+    network = archdsl.build(arch).double().eval()
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            small = torch.randn_like(value) / 4
+            value.copy_(torch.rand_like(value) + 0.1 if "norm" in name else small)
+    return network
+
+
+def in_pieces(network: Any, clip: Tensor, cuts: list[int]) -> list[Tensor]:
+    """What the network gives after each piece of a clip."""
+    given, state = [], None
+    for first, last in zip([0, *cuts], [*cuts, clip.shape[2]]):
+        scores, state = network.step(clip[:, :, first:last], state)
+        given.append(scores)
+    return given
+
+
+@settings(max_examples=25)
+@given(st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=3), st.sampled_from(["average", "none"]), st.data())
+def test_pieces_of_a_clip_give_what_the_clip_gives(blocks: list[Any], pool: str, data: st.DataObject) -> None:
+    network = built(causal(arch_of(*blocks, pool=pool)))
+    clip = torch.randn(2, 3, 6, 8, 8, dtype=torch.double)
+    cuts = sorted(data.draw(st.sets(st.integers(1, 5))))
+    with torch.no_grad():
+        for end, scores in zip([*cuts, 6], in_pieces(network, clip, cuts)):
+            torch.testing.assert_close(scores, network(clip[:, :, :end]))
+        torch.testing.assert_close(network(clip), scores)  # a stream leaves nothing behind
+
+
+@settings(max_examples=30)
+@given(arches(), st.integers(1, 3))
+def test_no_stage_sees_a_later_frame(arch: Arch, kept: int) -> None:
+    """Any arch that can be causal: with later frames changed, earlier elements of every stage stay as they are."""
+    try:
+        plan = archdsl.compile(causal(arch))
+    except SpecError:
+        return
+    network = archdsl.build(plan).double().eval()
+    clips = {name: torch.randn(1, *shape, dtype=torch.double) for name, shape in plan.inputs.items()}
+    seen: dict[str, Tensor] = {}
+
+    def keep(address: str, y: Any) -> None:
+        if isinstance(y, Tensor):
+            seen[address] = y
+
+    for address, scope in plan.scopes.items():
+        if scope.kind == "Stage":
+            part = network.get_submodule(address)
+            part.register_forward_hook(lambda _m, _x, y, at=address: keep(at, y))
+    outputs = []
+    for changed in (0.0, 1.0):
+        fed = {name: torch.cat([x[:, :, :kept], x[:, :, kept:] + changed], dim=2) for name, x in clips.items()}
+        with torch.no_grad():
+            network(fed if len(fed) > 1 else fed[next(iter(fed))])
+        outputs.append(dict(seen))
+    for address, before in outputs[0].items():
+        early = [i for i, frame in enumerate(newest_frames(plan, address)) if frame < kept]
+        torch.testing.assert_close(before[:, :, early], outputs[1][address][:, :, early])
+
+
+def newest_frames(plan: archdsl.Plan, stage: str) -> list[int]:
+    """For each element of a stage's result the source frame it stands for: the one its pathway chose, by its stride."""
+    last = [address for address in plan.graph.nodes if address.startswith(f"{stage}.")][-1]
+    name = stage.partition(".")[0]
+    choice, clip = plan.graph.nodes.get(f"{name}.frames"), next(iter(plan.inputs.values()))
+    frames = list(range(clip[1]))
+    if choice is not None:
+        op: Any = choice.op
+        frames = frames[op.start :: op.step] if isinstance(op, ops.TakeEvery) else list(op.frames(clip[1]))
+    stride = len(frames) * plan.grids[last].t.step / clip[1]
+    return [frames[int(i * stride)] for i in range(plan.shapes[last].t)]
+
+
+FIELDLESS = [kind for kind in ops.OPS if kind is not ops.Source]
+
+
+@pytest.mark.parametrize("kind", FIELDLESS, ids=lambda kind: kind.__name__)
+@settings(max_examples=10)
+@given(st.data())
+def test_an_op_said_to_take_each_frame_by_itself_does(kind: type[Op], data: st.DataObject) -> None:
+    op, xs = data.draw(OP_STRATEGIES[kind])
+    if not each_frame(op) or len({x.t for x in xs}) > 1 or isinstance(op, ops.Dropout | ops.MeanJoin):
+        return
+    network = build_graph(archdsl.testing.graph_of(op, xs)).eval()
+    maps = [torch.randn(1, *x) for x in xs]
+    frame = data.draw(st.integers(0, xs[0].t - 1))
+    one = [x[:, :, frame : frame + 1] for x in maps]
+    named = [{f"x{i}": x for i, x in enumerate(some)} if len(some) > 1 else some[0] for some in (maps, one)]
+    alone = build_graph(archdsl.testing.graph_of(op, tuple(x._replace(t=1) for x in xs))).eval()
+    alone.load_state_dict(network.state_dict())
+    torch.testing.assert_close(network(named[0])[:, :, frame : frame + 1], alone(named[1]))
+
+
+def test_a_window_reaches_back_by_hand() -> None:
+    conv = ops.Conv(out_channels=2, kernel=(3, 3, 3), dilation=(2, 1, 1), stride=(1, 2, 2))
+    past, flat = from_past(conv, Shape(2, 5, 8, 8))
+    assert past == ops.Past(frames=4)
+    assert flat.out(past.out(Shape(2, 5, 8, 8))) == Shape(2, 5, 4, 4)
+    assert past.held(Shape(2, 5, 8, 8)) == 2 * 4 * 8 * 8
+
+
+def test_a_causal_map_lies_where_its_newest_frame_lies() -> None:
+    g = CausalBuilder()
+    x = g.source("clip", Shape(3, 6, 8, 8), Grid(UNIT, UNIT, UNIT))
+    y = Conv(channels=4, kernel=(3, 3, 3)).build(g, x)
+    assert g.grid(y).t == (1, 0, 3)
+    assert not g.faults
+
+
+@pytest.mark.parametrize(
+    ("blocks", "what"),
+    [
+        ((NonLocal(),), "Affinity may see later frames"),
+        ((MaxPool(kernel=(0, 1, 1)),), "a window over all frames"),
+        ((AvgPool(kernel=(3, 1, 1), count_pad=False),), "a mean that leaves padding out, over frames"),
+    ],
+)
+def test_what_cannot_be_causal_is_said(blocks: Any, what: str) -> None:
+    with pytest.raises(SpecError) as told:
+        archdsl.compile(causal(arch_of(*blocks)))
+    assert what in {fault.what for fault in told.value.faults}
+
+
+def test_the_mean_of_all_frames_is_not_merged_with_each() -> None:
+    """A gate of the whole clip would show early frames what comes later."""
+    g = CausalBuilder()
+    x = g.source("clip", Shape(3, 6, 8, 8), Grid(UNIT, UNIT, UNIT))
+    assert g.add("scale", ops.Mul(), x, g.add("mean", ops.AdaptiveAvgPool(), x)) == "?"
+    assert [fault.what for fault in g.faults] == ["all frames so far, merged with each frame"]
+
+
+def test_only_networks_that_hold_something_have_a_step() -> None:
+    plain = archdsl.compile(arch_of(Conv(channels=4, kernel=(3, 3, 3))))
+    assert not streams(plain.graph)
+    assert "def step" not in archdsl.emit(plain)
+    strided = archdsl.compile(causal(arch_of(Conv(channels=4, kernel=(3, 3, 3), stride=(2, 1, 1)))))
+    assert not streams(strided.graph)
+    assert archdsl.compile(causal(plain.arch)).params == plain.params
+
+
+def test_causal_is_a_word_of_both_forms() -> None:
+    arch = causal(arch_of(Conv(channels=4, kernel=(3, 3, 3))), name="small_causal")
+    assert (arch.name, arch.causal) == ("small_causal", True)
+    assert Arch(**arch.model_dump(mode="json", exclude_defaults=True)) == arch
