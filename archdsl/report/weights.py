@@ -28,6 +28,8 @@ def tensors_of(op: Op, *xs: Shape) -> Shapes:
             found, bias = {"weight": (xs[0].c,)} if op.affine else {}, op.affine and xs[0].c
         case ops.WeightedOverTime():
             found, bias = {"weight": (xs[0].t, 1, 1)}, 0
+        case ops.Gain():
+            found, bias = {"weight": ()}, 0
         case _:
             return {}
     return found | ({"bias": (bias,)} if bias else {})
