@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 import archdsl
+from archdsl.cli import main
 
 COUNTS = {
     # params, macs, fvcore of Atze00/MoViNet-pytorch; reference/oracle.json: movinet_A0_base_50f_172 and so on
@@ -41,9 +44,20 @@ def test_counts_are_the_originals(name: str) -> None:
 
 @pytest.mark.parametrize("name", STATE)
 def test_a_frame_of_a_stream(name: str) -> None:
-    plan = archdsl.compile(archdsl.load(name, frames=1))
-    assert (plan.macs, plan.count("fvcore"), plan.held) == STATE[name]
-    assert plan.held == archdsl.compile(archdsl.load(name)).held
+    plan = archdsl.compile(archdsl.load(name))
+    frame = plan.one_frame
+    assert frame
+    assert (frame.macs, frame.count("fvcore"), frame.held) == STATE[name]
+    assert frame.held == plan.held
+
+
+def test_the_table_and_the_count_tell_of_the_stream(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = archdsl.compile(archdsl.load("movinet_a0_stream"))
+    assert "as a stream 50,696,504 macs a frame, 674,192 numbers held between frames" in archdsl.table(plan)
+    assert main(["count", "movinet_a0_stream", "movinet_a0", "--json"]) == 0
+    stream, base = json.loads(capsys.readouterr().out)
+    assert (stream["stream"]["macs"], stream["stream"]["held"]) == (50_696_504, 674_192)
+    assert "stream" not in base
 
 
 def test_frame_by_frame_is_the_whole_clip() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from archdsl.compiler.causal import held
+from archdsl.compiler.causal import held, streams
 from archdsl.compiler.expansion import expand
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.graph import Graph, Node, Scope
@@ -109,6 +109,14 @@ class Plan:
     def held(self) -> int:
         """Numbers that a stream of one clip holds between frames (its state), counts of frames apart."""
         return held(self.graph)
+
+    @cached_property
+    def one_frame(self) -> Plan | None:
+        """The plan of one frame of a stream; None where a clip cannot come in pieces."""
+        if not streams(self.graph):
+            return None
+        clips = {name: clip.but(frames=1) for name, clip in self.arch.clips.items()}
+        return compile(self.arch.but(clips=clips))
 
     def count(self, convention: str = "macs", batch: int = 1) -> int:
         """Cost of a batch under a convention: macs, fvcore, flops or ptv-zoo."""

@@ -106,8 +106,15 @@ class Count:
             **{convention: self.cost(convention) for convention in CONVENTIONS},
             "activations": self.plan.total.activations * self.batch * self.views,
             "per_clip": {convention: self.plan.count(convention) for convention in CONVENTIONS},
+            **({"stream": self.stream()} if self.plan.one_frame else {}),
             "reported": [found.record() for found in self.reported],
         }
+
+    def stream(self) -> dict[str, int]:
+        """Of a stream: what each frame costs, and how many numbers are held from one to the next."""
+        frame = self.plan.one_frame
+        assert frame
+        return {convention: frame.count(convention) for convention in CONVENTIONS} | {"held": self.plan.held}
 
 
 def count_table(counts: Iterable[Count], convention: str | None = None, title: str = "") -> Table:

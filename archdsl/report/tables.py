@@ -76,6 +76,8 @@ def titled(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], parts
     title = f"{plan.name}: {shapes_text(plan.inputs)}{fps} → {shapes_text(plan.outputs)}"
     costs = f"{whole(plan.params)} params, {whole(plan.macs)} macs (1 per multiply-add)"
     note = f"{costs} for one clip of {shapes_text(plan.inputs)}"
+    if frame := plan.one_frame:
+        note += f"; as a stream {whole(frame.macs)} macs a frame, {whole(plan.held)} numbers held between frames"
     return Table(title, columns, rows, tuple(part.record(plan.macs) for part in parts), note)
 
 
