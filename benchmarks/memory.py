@@ -2,6 +2,8 @@
 
 python benchmarks/memory.py [NAME ...]          on the CPU every storage is tracked from its making to its end
 python benchmarks/memory.py --device cuda ...   the allocator's own peak (its rounding and workspaces included)
+
+The prediction in bf16 and fp16 is that of a GPU: on a CPU torch's autocast runs pools in float32.
 """
 
 from __future__ import annotations

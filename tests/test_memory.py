@@ -52,13 +52,18 @@ def test_predicted_as_measured(name: str, overrides: dict[str, int], training: b
         Setup(batch=4, checkpoint="stage"),
         Setup(batch=4, checkpoint="block"),
         Setup(batch=4, optimizer="adamw"),
-        Setup(batch=4, precision="bf16"),
         Setup(batch=4, precision="bf16", training=False),
     ],
     ids=str,
 )
 def test_setups_as_measured(plan: archdsl.Plan, setup: Setup) -> None:
     near(plan, setup, 0.03)
+
+
+def test_autocast_as_measured() -> None:
+    """A network without pools: torch 2.13's autocast runs those in float32 on a CPU, which a GPU does not."""
+    plan = archdsl.compile(archdsl.load("mobilenet_v2", size=64))
+    near(plan, Setup(batch=4, precision="bf16"), 0.03)
 
 
 @pytest.mark.slow

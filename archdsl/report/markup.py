@@ -113,7 +113,7 @@ def tex_character(c: str) -> str:
     """One character in LaTeX."""
     if c in TEX or c.isascii():
         return TEX.get(c, c)
-    letter, *accents = unicodedata.normalize("NFD", c)
+    letter, *accents = list(unicodedata.normalize("NFD", c))
     known = letter.isascii() and letter.isalpha() and len(accents) == 1 and accents[0] in ACCENTS
     return rf"\{ACCENTS[accents[0]]}{{{letter}}}" if known else "?"
 
