@@ -232,4 +232,4 @@ KNOWN = (
 HALF = (ops.Conv, ops.TransposedConv, ops.Linear, ops.Affinity, ops.Gather, ops.Bilinear, ops.OwnTimeConv)
 """Ops that torch.autocast runs in half precision."""
 FULL = (ops.GroupNorm, ops.LayerNorm, ops.Softmax, ops.LocalResponseNorm)
-"""Ops that torch.autocast runs in float32 on a GPU (on a CPU also pools). The others take the widest of what they read."""
+"""Ops that torch.autocast runs in float32 on a GPU (on a CPU also pools). Others take the widest of what they read."""
