@@ -4,11 +4,13 @@ What the search found is a few factors, and these are the parameters here: `widt
 (widths 12, 24, 48, 96; depths 1, 2, 5, 3), `inner` the width within a block. Nothing is strided in time. Every second
 block has squeeze and excitation. The head keeps the window of its training crop, so larger crops are classified at
 several positions. PySlowFast and mmaction2 put a norm on every projected shortcut; PyTorchVideo leaves it away where
-the channels stay (`_ptv`): in the first block of res2, 48 parameters.
+the channels stay (`_ptv`): in the first block of res2, 48 parameters. `x2d` is the net that the search starts from;
+`archdsl expand x2d` walks from it to the others.
 """
 
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 from archdsl.blocks import AvgPool, Conv, ExpandedBottleneck, Norm, SqueezeExcite
 from archdsl.blocks.squeeze import divisible
@@ -61,9 +63,37 @@ def x3d(
     return Arch(name=name, clip=clip, pathways=dict(rgb=Pathway(every=every, stages=stages)), head=head)
 
 
+def rounded(number: Fraction, places: int) -> str:
+    """A factor as a decimal, to one place or to a twentieth."""
+    return str(float(Fraction(round(number * places), places)))
+
+
+def seen(frames: int, every: int) -> dict[str, int]:
+    """So many frames for the net, one of `every` of the clip."""
+    return dict(frames=frames * every, every=every)
+
+
+def faster(p: dict[str, Any], by: Fraction) -> dict[str, Any]:
+    """More frames of the same time."""
+    frames = p["frames"] // p["every"]
+    more = round(frames * by)
+    return p | seen(more, max(round(Fraction(p["every"] * frames, more)), 1))
+
+
+AXES = dict(
+    tau=faster,
+    t=lambda p, by: p | seen(round(p["frames"] // p["every"] * by), p["every"]),
+    s=lambda p, by: p | dict(crop=8 * round(p["crop"] * by / 8)),
+    w=lambda p, by: p | dict(width=rounded(Fraction(p["width"]) * by, 10)),
+    b=lambda p, by: p | dict(inner=rounded(Fraction(p["inner"]) * by, 20)),
+    d=lambda p, by: p | dict(depth=rounded(Fraction(p["depth"]) * by, 10)),
+)
+"""The paper's axes: frame rate, duration, space, width, bottleneck width, depth."""
+X2D = dict(frames=24, every=24, crop=112, width="2", depth="1", inner="1")
 XS, S = dict(frames=48, every=12, crop=160), dict(frames=78, every=6, crop=160)
 M, L = dict(frames=80, every=5, crop=224), dict(frames=80, every=5, crop=312, depth="5")
 models = (
+    Model(name="x2d", family=x3d, parameters=X2D, axes=AXES),
     Model(name="x3d_xs", family=x3d, parameters=XS),
     Model(name="x3d_s", family=x3d, parameters=S),
     Model(name="x3d_m", family=x3d, parameters=M),

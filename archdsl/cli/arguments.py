@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAct
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from archdsl.cli import commands, drawings, reports
+from archdsl.cli import commands, drawings, growing, reports
 from archdsl.cli import options as o
 from archdsl.errors import SpecError, did_you_mean
 
@@ -150,6 +150,13 @@ COMMANDS = (
         "which frames and sizes it accepts, exactly",
         (o.names, o.overrides, o.as_json),
         ("archdsl admits slowfast_4x16_r50",),
+    ),
+    Command(
+        "expand",
+        growing.expand,
+        "grow a small network one axis at a time up to a cost (X3D); a model's axes are in its zoo file",
+        (o.one_name, o.budget, o.formats, o.output),
+        ("archdsl expand x2d --macs 4.7e9", "archdsl expand x2d --macs 1e9 --order b,tau,s,d,t,w -o grown.yaml"),
     ),
     Command(
         "schema",

@@ -147,6 +147,24 @@ def plot_output(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="a .svg, .pdf or .png file")
 
 
+def budget(parser: ArgumentParser) -> None:
+    """How far a network grows, and along what."""
+    parser.add_argument("--macs", type=macs, required=True, metavar="N", help="where the walk ends, such as 4.7e9")
+    order = "b,tau,s,d,t,tau,t,s,s,d,w"
+    parser.add_argument("--order", default=order, metavar="AXES", help=f"an axis for each step; by default {order}")
+
+
+def macs(text: str) -> int:
+    """A number of multiply-adds, such as 4.7e9."""
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if not 1 <= value <= 10**18 or len(text) > 40:
+        raise ArgumentTypeError(f"{text!r} is no number of multiply-adds such as 4.7e9")
+    return int(value)
+
+
 def output(parser: ArgumentParser) -> None:
     """Where the result goes."""
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file; a drawing's suffix says its format")
