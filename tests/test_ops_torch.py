@@ -95,8 +95,8 @@ FIXED: dict[type[Op], tuple[str, ...]] = {
     ops.Conv: ("ceil",),
     ops.Past: ("lowest",),
 }
-"""Fields that touch neither shape nor cost, that must be 1, that torch has no word for (a convolution's `ceil`), or that
-write infinities."""
+"""Fields that touch neither shape nor cost, that must be 1, that torch has no word for (a convolution's `ceil`), or
+that write infinities."""
 
 
 def names_of(kind: type[Op]) -> list[str]:

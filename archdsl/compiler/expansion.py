@@ -57,10 +57,12 @@ class Expansion:
         stage = pathway.stages[stage_name]
         x = self.entry(name, pathway, stage_name)
         self.g.tied = (name, pathway.tied_to) if pathway.tied_to else None
-        with self.g.inside(name, "Pathway", written=pathway.written, container=True):
-            with self.g.inside(stage_name, "Stage", written=stage.written):
-                for i, block in enumerate(stage.blocks):
-                    x = add_block(self.g, str(i), self.scaled(pathway, block, str(i)), x)
+        with (
+            self.g.inside(name, "Pathway", written=pathway.written, container=True),
+            self.g.inside(stage_name, "Stage", written=stage.written),
+        ):
+            for i, block in enumerate(stage.blocks):
+                x = add_block(self.g, str(i), self.scaled(pathway, block, str(i)), x)
         self.g.tied = None
         self.ends[place] = x
 
@@ -129,8 +131,12 @@ class Expansion:
     def merge_fault(self, edge: Edge, fault: Fault, x: str, target: str) -> Fault:
         """Maps that do not fit, told as the two pathways they come from."""
         a, b = self.g.shape(target), self.g.shape(x)
-        axes = [axis for axis in "cthw" if getattr(a, axis) != getattr(b, axis) and (axis != "c" or edge.merge != "concat")]
-        got = "; ".join(f"{edge.target} {n}={getattr(a, n)}, {edge.source} {n}={getattr(b, n)} after the transform" for n in axes)
+        axes = [
+            axis for axis in "cthw" if getattr(a, axis) != getattr(b, axis) and (axis != "c" or edge.merge != "concat")
+        ]
+        got = "; ".join(
+            f"{edge.target} {n}={getattr(a, n)}, {edge.source} {n}={getattr(b, n)} after the transform" for n in axes
+        )
         return Fault(
             what=fault.what,
             at=self.g.path,
@@ -246,7 +252,12 @@ def cycle(arch: Arch, nodes: list[tuple[str, str, str]]) -> SpecError:
     """The error of edges that wait for each other."""
     places = list(dict.fromkeys((name, stage) for name, stage, _ in nodes))
     on = {(p, s) for p, s in places}
-    edges = [e for e in arch.edges for a, b in e.places if (e.source, a) in on and (e.target, b) in on and e.source != e.target]
+    edges = [
+        e
+        for e in arch.edges
+        for a, b in e.places
+        if (e.source, a) in on and (e.target, b) in on and e.source != e.target
+    ]
     return SpecError(
         "a cycle of edges",
         at=", ".join(dict.fromkeys(f"edges.{edge.label}" for edge in edges)) or "pathways",

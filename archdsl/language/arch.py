@@ -50,7 +50,12 @@ class Arch(Written):
 
     @model_validator(mode="after")
     def _names_meet(self) -> Arch:
-        faults = [*self._faults_of_drawn(), *self._faults_of_pathways(), *self._faults_of_edges(), *self._faults_of_head()]
+        faults = [
+            *self._faults_of_drawn(),
+            *self._faults_of_pathways(),
+            *self._faults_of_edges(),
+            *self._faults_of_head(),
+        ]
         if faults:
             raise SpecError(faults)
         return self
@@ -71,7 +76,9 @@ class Arch(Written):
                 known = [*BLOCKS_BY_KEY, *self.blocks]
                 near = did_you_mean(block.name, known)
                 what = f"no block {block.name!r}"
-                faults.append(Fault(what=what, at=at, written=block.written, got=block.name, want=listed(known), fix=near))
+                faults.append(
+                    Fault(what=what, at=at, written=block.written, got=block.name, want=listed(known), fix=near)
+                )
             else:
                 block.__dict__["drawing"] = drawing
         return faults
@@ -102,29 +109,56 @@ class Arch(Written):
                     )
                 )
         for name in set(self.clips) & set(self.pathways):
-            faults.append(Fault(what=f"a clip and a pathway of one name {name!r}", at=f"clips.{name}", written=self.written, fix="another name"))
+            faults.append(
+                Fault(
+                    what=f"a clip and a pathway of one name {name!r}",
+                    at=f"clips.{name}",
+                    written=self.written,
+                    fix="another name",
+                )
+            )
         return faults
 
     def _faults_of_edges(self) -> list[Fault]:
         faults, seen = [], set()
-        for i, edge in enumerate(self.edges):
+        for edge in self.edges:
             at = f"edges.{edge.label}"
-            ends = [("source", edge.source, [a for a, _ in edge.places]), ("target", edge.target, [b for _, b in edge.places])]
+            ends = [
+                ("source", edge.source, [a for a, _ in edge.places]),
+                ("target", edge.target, [b for _, b in edge.places]),
+            ]
             for field, name, stages in ends:
                 if name not in self.pathways:
                     faults.append(unknown(field, name, self.pathways, at, edge.written))
                     continue
                 known = self.pathways[name].stages
-                faults += [unknown("after" if field == "source" else "into", s, known, at, edge.written, of=f" in pathway {name}") for s in stages if s not in known]
+                faults += [
+                    unknown(
+                        "after" if field == "source" else "into", s, known, at, edge.written, of=f" in pathway {name}"
+                    )
+                    for s in stages
+                    if s not in known
+                ]
             for place in edge.places:
                 if (edge.label, place[1]) in seen:
-                    faults.append(Fault(what=f"two edges of one name into {edge.target}.{place[1]}", at=at, written=edge.written, fix="give one of them a `name`"))
+                    faults.append(
+                        Fault(
+                            what=f"two edges of one name into {edge.target}.{place[1]}",
+                            at=at,
+                            written=edge.written,
+                            fix="give one of them a `name`",
+                        )
+                    )
                 seen.add((edge.label, place[1]))
         return faults
 
     def _faults_of_head(self) -> list[Fault]:
         reads = self.head.reads or ()
-        return [unknown("reads", name, self.pathways, "head", self.head.written) for name in reads if name not in self.pathways]
+        return [
+            unknown("reads", name, self.pathways, "head", self.head.written)
+            for name in reads
+            if name not in self.pathways
+        ]
 
     def all_blocks(self) -> Any:
         """(pathway, stage, index, block) of every block."""
@@ -149,13 +183,21 @@ def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
         other = data["like"]
         if not isinstance(other, str) or other not in pathways or other == name:
             known = [known for known in pathways if known != name]
-            raise SpecError(f"no pathway {other!r} before this one", at=f"{at}.like", written=line, got=str(other), want=", ".join(known))
+            raise SpecError(
+                f"no pathway {other!r} before this one",
+                at=f"{at}.like",
+                written=line,
+                got=str(other),
+                want=", ".join(known),
+            )
         if other not in made:
             del made[name]  # what it is like was left out below, with its own faults told
             continue
         changes = {} if data.get("set") is None else data["set"]
         if not isinstance(changes, Mapping):
-            raise SpecError("set without paths", at=f"{at}.set", written=line, got=repr(changes), want="set: {path: value}")
+            raise SpecError(
+                "set without paths", at=f"{at}.set", written=line, got=repr(changes), want="set: {path: value}"
+            )
         try:
             pathway = made[other] if isinstance(made[other], Pathway) else read(Pathway, made[other])
         except SpecError:
@@ -166,7 +208,10 @@ def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
             for path, value in changes.items():
                 pathway = change(pathway, path, value)
         except SpecError as error:
-            raise SpecError(Fault(**{**vars(f), "at": ".".join(filter(None, (at, f.at))), "written": line or f.written}) for f in error.faults) from None
+            raise SpecError(
+                Fault(**{**vars(f), "at": ".".join(filter(None, (at, f.at))), "written": line or f.written})
+                for f in error.faults
+            ) from None
         pathway._written = line
         made[name] = pathway
     return Lines(made, pathways.written, pathways.keys_written) if isinstance(pathways, Lines) else made

@@ -74,7 +74,11 @@ class TimeDeconv(Convolved):
         pad = max(self.kernel - 1, 0) // 2
         extra = alpha - self.kernel + 2 * pad
         if not 0 <= extra < max(alpha, 1):
-            raise SpecError("an even kernel where the frame rate stays", got=f"kernel {self.kernel}, alpha {alpha}", want="an odd kernel")
+            raise SpecError(
+                "an even kernel where the frame rate stays",
+                got=f"kernel {self.kernel}, alpha {alpha}",
+                want="an odd kernel",
+            )
         conv = ops.TransposedConv(
             out_channels=channels,
             kernel=(self.kernel, 1, 1),
@@ -180,7 +184,9 @@ def folded(transforms: tuple[Transform, ...]) -> Any:
     return items[0] if len(items) == 1 else items
 
 
-Names = Annotated[tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)]
+Names = Annotated[
+    tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)
+]
 
 
 class Edge(Written):
@@ -201,7 +207,8 @@ class Edge(Written):
         WithJsonSchema({"x-archdsl": "Transforms"}),
     ] = Field((), description="one transform or a list")
     merge: Literal["concat", "sum", "stretched_sum", "max", "bilinear"] = Field(
-        "concat", description="concat, sum, stretched_sum (axes of size 1 stretch), max, or bilinear (all pairs of channels)"
+        "concat",
+        description="concat, sum, stretched_sum (axes of size 1 stretch), max, or bilinear (all pairs of channels)",
     )
     share: Ratio | None = Field(None, description="with sum: weight of the source; the target's is the rest to 1")
     name: Name | None = Field(None, description="by default source_to_target")
@@ -209,7 +216,9 @@ class Edge(Written):
     @model_validator(mode="after")
     def _as_many(self) -> Edge:
         if self.into is not None and len(self.into) != len(self.after):
-            raise SpecError("`into` of another length than `after`", got=f"{len(self.into)} and {len(self.after)}", want="equal")
+            raise SpecError(
+                "`into` of another length than `after`", got=f"{len(self.into)} and {len(self.after)}", want="equal"
+            )
         return self
 
     @model_validator(mode="after")

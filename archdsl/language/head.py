@@ -74,7 +74,9 @@ class Several(Head):
         for name, head in self.heads.items():
             if head.reads is None:
                 want = "reads: [pathways]"
-                raise SpecError(f"head {name} does not say what it reads", at=f"heads.{name}", written=head.written, want=want)
+                raise SpecError(
+                    f"head {name} does not say what it reads", at=f"heads.{name}", written=head.written, want=want
+                )
         if self.reads is None:
             every = [name for head in self.heads.values() for name in head.reads or ()]
             self.__dict__["reads"] = tuple(dict.fromkeys(every))
@@ -95,7 +97,9 @@ class Several(Head):
                     own = name if len(outputs) == 1 else f"{name}_{output}"
                     made.setdefault(output if self.merge != "none" else own, []).append(value)
         join = ops.Add() if self.merge == "sum" else ops.Average()
-        return {name: values[0] if len(values) == 1 else self.joined(g, name, join, values) for name, values in made.items()}
+        return {
+            name: values[0] if len(values) == 1 else self.joined(g, name, join, values) for name, values in made.items()
+        }
 
     def joined(self, g: Builder, name: str, join: ops.Op, values: list[str]) -> str:
         """Outputs of one name as one."""
@@ -106,5 +110,3 @@ class Several(Head):
 
 HEADS: tuple[type[Head], ...] = (Classifier, Several, Consensus, Relation, Roi)
 HEADS_BY_KEY = kinds_by_key(HEADS)
-
-

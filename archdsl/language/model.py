@@ -103,7 +103,9 @@ class Model(Written):
     name: ArchName = Field(description="name in the zoo")
     family: Callable[..., Arch] = Field(description="makes the arch from a name and parameters")
     parameters: dict[str, Any] = Field({}, description="arguments of the family")
-    axes: dict[str, Callable[[dict[str, Any], Fraction], dict[str, Any]]] = Field({}, description="how parameters grow along an axis, by a factor")
+    axes: dict[str, Callable[[dict[str, Any], Fraction], dict[str, Any]]] = Field(
+        {}, description="how parameters grow along an axis, by a factor"
+    )
     _file: Path | None = PrivateAttr(default=None)
     reference: Reference | None = Field(None, description="where it comes from")
 
