@@ -13,7 +13,17 @@ from torch import Tensor, nn
 import archdsl
 from archdsl import ops
 from archdsl.backend import build_graph
-from archdsl.blocks import AvgPool, Basic, Bottleneck, Conv, ExpandedBottleneck, MaxPool, NonLocal, SqueezeExcite
+from archdsl.blocks import (
+    AvgPool,
+    Basic,
+    Bottleneck,
+    Conv,
+    ExpandedBottleneck,
+    MaxPool,
+    NonLocal,
+    SqueezeExcite,
+    TimeShift,
+)
 from archdsl.compiler.causal import CausalBuilder, streams
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
@@ -28,6 +38,7 @@ BLOCKS = [
     Conv(channels=4, kernel=(2, 1, 1), pad="valid"),
     Conv(channels=4, kernel=(3, 3, 3), dilation=(2, 1, 1), pad="tf_same", stride=(1, 2, 2)),
     MaxPool(kernel=(3, 2, 2)),
+    TimeShift(share=2),
     AvgPool(kernel=(3, 1, 1)),
     Basic(channels=4, kernel_t=3),
     Bottleneck(channels=8, kernel=(3, 3, 3)),

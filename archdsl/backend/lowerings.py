@@ -26,7 +26,7 @@ from archdsl.backend.lower_segments import (
     top_over_time,
     weighted_over_time,
 )
-from archdsl.backend.lower_stream import gain, mean_so_far, past
+from archdsl.backend.lower_stream import gain, mean_so_far, past, past_shift
 from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
 from archdsl.backend.runtime_join import MeanJoin
 from archdsl.backend.runtime_motion import start_as_shift
@@ -272,6 +272,7 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.RoiAlign: region,
     ops.Gain: gain,
     ops.Past: past,
+    ops.PastShift: past_shift,
     ops.MeanSoFar: mean_so_far,
     ops.NewestFrame: text("{0}[:, :, -1:]"),
 }

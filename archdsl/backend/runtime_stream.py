@@ -32,6 +32,22 @@ class Past(Held):
         return x
 
 
+class PastShift(Held):
+    """One channel in `share` from the frame before."""
+
+    def __init__(self, share: int) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        fold = x.shape[1] // self.share
+        moved = x[:, :fold]
+        if self.streaming:
+            self.after = (moved[:, :, -1:].clone(),)
+        first = self.before[0] if self.before else torch.zeros_like(moved[:, :, :1])
+        return torch.cat([torch.cat([first, moved[:, :, :-1]], dim=2), x[:, fold:]], dim=1)
+
+
 class MeanSoFar(Held):
     """Each frame the mean of all frames up to it."""
 

@@ -48,6 +48,8 @@ def streams(graph: Graph) -> bool:
     nodes = [node for node in graph.nodes.values() if not isinstance(node.op, Source)]
     if len(graph.nodes) - len(nodes) != 1 or len(graph.outputs) != 1:
         return False
+    if any(isinstance(node.op, Held) and node.tied for node in nodes):
+        return False  # one module would hold the past of two places
     summed_up: set[str] = set()
     for node in nodes:
         if isinstance(node.op, NewestFrame) or all(read in summed_up for read in node.reads):

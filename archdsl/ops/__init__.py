@@ -50,7 +50,7 @@ from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Series,
 from archdsl.ops.roi import RoiAlign
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.source import Source
-from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past
+from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
 from archdsl.ops.window import Pads, Triple, Window
 
 OPS: tuple[type[Op], ...] = (
@@ -125,6 +125,7 @@ OPS: tuple[type[Op], ...] = (
     RoiAlign,
     Gain,
     Past,
+    PastShift,
     MeanSoFar,
     NewestFrame,
 )

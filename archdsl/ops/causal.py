@@ -33,7 +33,7 @@ from archdsl.ops.pointwise import (
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
 from archdsl.ops.reshape import FlattenSpace, Resize, Vector
 from archdsl.ops.source import Source
-from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past
+from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
 from archdsl.ops.window import Window
 
 EACH_FRAME: tuple[type[Op], ...] = (
@@ -51,8 +51,10 @@ PAST: tuple[type[Op], ...] = (Source, TakeEvery, TakeChosen, FrameDifference, He
 def each_frame(op: Op) -> bool:
     """Whether frame i of the result comes from frame i alone, however many frames there are."""
     match op:
-        case Window() | TransposedConv():
+        case Window():
             return (op.kernel[0], op.stride[0]) == (1, 1) and (isinstance(op.pad, str) or op.pad[0] in (0, (0, 0)))
+        case TransposedConv():
+            return (op.kernel[0], op.stride[0], op.extra[0]) == (1, 1, 0)
         case AdaptiveAvgPool():
             return op.size[0] == 0
         case Mean():
@@ -75,7 +77,7 @@ def from_past(op: Op, *xs: Shape) -> tuple[Op, ...]:
             rest = op.over.replace("t", "")
             return (Mean(over=rest), MeanSoFar()) if rest else (MeanSoFar(),)
         case TimeShift():
-            return (replace(op, past_only=True),)
+            return (PastShift(share=op.share),)
         case Vector():
             return NewestFrame(), op
     raise SpecError(

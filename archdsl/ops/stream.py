@@ -42,6 +42,24 @@ class Past(Held):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PastShift(Held):
+    """One channel in `share` from the frame before, before the first zeros (TSM online).  (c, t, h, w) -> same"""
+
+    share: int = 8
+
+    def out(self, *xs: Shape) -> Shape:
+        require(self.share >= 1, "more channels shifted than there are", got=f"1 / {self.share}", want="at most all")
+        return xs[0]
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        t = grids[0].t
+        return grids[0]._replace(t=t._replace(span=t.span + t.step))
+
+    def held(self, x: Shape) -> int:
+        return x.c // self.share * x.h * x.w
+
+
+@dataclass(frozen=True, kw_only=True)
 class MeanSoFar(Held):
     """Each frame the mean of all frames up to it.  (c, t, h, w) -> (c, t, h, w)"""
 

@@ -138,7 +138,7 @@ def composed(op: Op, xs: tuple[Shape, ...], y: Shape) -> Keeps:
             return RESHAPED if (op.scale, op.shift) == (1, 0) else Keeps(passing=n * (op.scale != 1 and op.shift != 0))
         case ops.Mix():
             return Keeps(passing=2 * n)
-        case ops.TimeShift() | ops.FrameStep() | ops.SnippetSteps():
+        case ops.TimeShift() | ops.PastShift() | ops.FrameStep() | ops.SnippetSteps():
             return Keeps(passing=n, passing_back=n)
         case ops.OwnTimeShift():
             # what is gathered for the two frames around each place, to learn where that is
@@ -226,6 +226,7 @@ KNOWN = (
     ops.FrameTuples,
     ops.OwnTimeShift,
     ops.MeanSoFar,
+    ops.PastShift,
 )
 """Every op there is; a test says so."""
 

@@ -109,6 +109,7 @@ ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
     ops.SnippetSteps: lambda op, x, seen, t: tuple(seen[i] | seen[i - 1] for i in range(x.t) if i % op.length),
     ops.FrameDifference: lambda op, x, seen, t: merged(seen, (seen[0], *seen[:-1])),
     ops.Past: lambda op, x, seen, t: (0,) * op.frames + seen,
+    ops.PastShift: lambda op, x, seen, t: merged(seen, earlier(seen)),
     ops.MeanSoFar: lambda op, x, seen, t: tuple(accumulate(seen, or_)),
     ops.NewestFrame: lambda op, x, seen, t: seen[-1:],
 }

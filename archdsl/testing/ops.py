@@ -284,6 +284,7 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.RoiAlign: regions(),
     o.Gain: plain(o.Gain, start=st.sampled_from([0.0, 1.0])),
     o.Past: plain(o.Past, frames=st.integers(1, 4), lowest=st.just(False)),
+    o.PastShift: plain(o.PastShift, share=st.integers(1, 4)),
     o.MeanSoFar: plain(o.MeanSoFar),
     o.NewestFrame: plain(o.NewestFrame),
 }
