@@ -35,7 +35,7 @@ class GatedInverted(Block):
         y = self.se.add(g, "se", y)
         project = ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=self.norm.kind == "none")
         y = self.norm.add(g, "project_norm", g.add("project", project, y))
-        return g.add("sum", ops.Add(), shortcut, g.add("gain", ops.Gain(), y))
+        return g.add("sum", ops.Add(), g.add("gain", ops.Gain(), y), shortcut)
 
     def kernels(self) -> tuple[tuple[str, ops.Triple], ...]:
         """The depthwise kernels by name."""
