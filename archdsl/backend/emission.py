@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
-from archdsl.backend.forward import Forward
+from archdsl.backend.forward import STEP, Forward
 from archdsl.backend.lowered import Argument
 from archdsl.backend.lowerings import lowered
 from archdsl.backend.parts import Part, network_of
@@ -16,14 +16,6 @@ from archdsl.compiler.causal import streams
 from archdsl.graph import Graph
 
 WIDTH = 120
-STEP = [
-    "def step(",
-    "    self, frames: Tensor, state: dict[str, tuple[Tensor, ...]] | None = None",
-    ") -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:",
-    '    """What further frames of a clip give, and the state to go on with; without a state a clip begins."""',
-    "    return streamed(self, frames, state or {})",
-]
-"""The method of networks whose clip may come in pieces."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,14 @@ from archdsl.graph import Graph
 from archdsl.ops import Source
 
 FRESH = ("y", "z", "u", "v")
+STEP = [
+    "def step(",
+    "    self, frames: Tensor, state: dict[str, tuple[Tensor, ...]] | None = None",
+    ") -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:",
+    '    """What further frames of a clip give, and the state to go on with; without a state a clip begins."""',
+    "    return streamed(self, frames, state or {})",
+]
+"""The method of networks whose clip may come in pieces."""
 
 
 @dataclass
