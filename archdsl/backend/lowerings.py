@@ -18,6 +18,7 @@ from archdsl.backend.lower_motion import (
     snippet_steps,
 )
 from archdsl.backend.lower_pairwise import affinity, gather, pair_sum
+from archdsl.backend.lower_proposals import boundary_match, only_valid
 from archdsl.backend.lower_segments import (
     bilinear,
     max_over_time,
@@ -275,6 +276,8 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.PastShift: past_shift,
     ops.MeanSoFar: mean_so_far,
     ops.NewestFrame: text("{0}[:, :, -1:]"),
+    ops.BoundaryMatch: boundary_match,
+    ops.ValidProposals: only_valid,
 }
 """Every op but Source. A test says that none is missing."""
 

@@ -39,6 +39,7 @@ from archdsl.blocks.plain import (
     NewestFrame,
     Resize,
 )
+from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.blocks.table import TableConv
@@ -90,6 +91,8 @@ BLOCKS: tuple[type[Block], ...] = (
     Resize,
     NewestFrame,
     GatedInverted,
+    BoundaryMatch,
+    Scale,
 )
 """Every block that YAML knows by name."""
 

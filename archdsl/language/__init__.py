@@ -15,7 +15,7 @@ from archdsl.language.edge import (
     TimeToChannels,
     Transform,
 )
-from archdsl.language.head import HEADS, Classifier, Consensus, Head, Relation, Roi, Several
+from archdsl.language.head import HEADS, Classifier, Consensus, Head, Localiser, Relation, Roi, Several
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.paths import change
 from archdsl.language.pathway import Pathway, Stage, repeat
@@ -32,6 +32,7 @@ __all__ = [
     "Edge",
     "Fit",
     "Head",
+    "Localiser",
     "Model",
     "Pathway",
     "Reference",

@@ -12,7 +12,7 @@ from archdsl.ops import UNIT, Grid, Shape
 from archdsl.written import Count, Ratio, Written
 
 CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4}
-Modality = Literal["rgb", "gray", "flow", "rgb_diff", "audio", "boxes"]
+Modality = Literal["rgb", "gray", "flow", "rgb_diff", "audio", "boxes", "features"]
 
 
 class Clip(Written):
@@ -21,7 +21,9 @@ class Clip(Written):
     `frames` counts raw frames, before a pathway chooses among them.
     """
 
-    modality: Modality = Field("rgb", description="rgb, gray, flow (x, y), rgb_diff, audio (time, 1, bands) or boxes")
+    modality: Modality = Field(
+        "rgb", description="rgb, gray, flow (x, y), rgb_diff, audio (time, 1, bands), boxes or features (t, 1, 1)"
+    )
     frames: Count = Field(description="raw frames")
     size: Count | None = Field(None, description="height and width in pixels, where they are equal")
     height: Count | None = Field(None, description="height in pixels")
@@ -35,6 +37,9 @@ class Clip(Written):
         if (self.size is None) == (self.height is None) or (self.height is None) != (self.width is None):
             got = ", ".join(f"{k}={v}" for k in ("size", "height", "width") if (v := getattr(self, k)) is not None)
             raise SpecError("a clip without one size", got=got or "neither", want="size, or height and width together")
+
+        if self.modality == "features" and self.channels is None:
+            raise SpecError("features without channels", got="no channels", want="channels: how many there are")
 
     @property
     def shape(self) -> Shape:

@@ -12,6 +12,7 @@ from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language.heads_base import Head
 from archdsl.language.heads_consensus import Consensus
+from archdsl.language.heads_localiser import Localiser
 from archdsl.language.heads_relation import Relation
 from archdsl.language.heads_roi import Roi
 from archdsl.language.keyed import keyed, kinds_by_key, unkeyed
@@ -108,5 +109,5 @@ class Several(Head):
         return g.add(name, ops.Vector(), y) if vectors else y
 
 
-HEADS: tuple[type[Head], ...] = (Classifier, Several, Consensus, Relation, Roi)
+HEADS: tuple[type[Head], ...] = (Classifier, Several, Consensus, Relation, Roi, Localiser)
 HEADS_BY_KEY = kinds_by_key(HEADS)

@@ -136,7 +136,7 @@ def overridden(arch: Arch, **common: Any) -> Arch:
             arch = change(arch, "head.heads.*.classes" if isinstance(arch.head, Several) else "head.classes", value)
             continue
         for clip, made in arch.clips.items():
-            if made.modality in ("audio", "boxes"):
+            if made.modality in ("audio", "boxes") or (made.modality == "features" and name == "size"):
                 continue
             if name == "size":
                 made = made.but(size=value, height=None, width=None)

@@ -46,6 +46,7 @@ from archdsl.ops.pointwise import (
     Tanh,
 )
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from archdsl.ops.proposals import BoundaryMatch, ValidProposals
 from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
@@ -128,6 +129,8 @@ OPS: tuple[type[Op], ...] = (
     PastShift,
     MeanSoFar,
     NewestFrame,
+    BoundaryMatch,
+    ValidProposals,
 )
 """Every op there is."""
 

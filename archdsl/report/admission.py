@@ -123,7 +123,8 @@ def alike(arch: Arch, axis: str) -> dict[tuple[str, ...], int]:
     groups: dict[int, list[str]] = {}
     for name, clip in arch.clips.items():
         value = getattr(clip, axis)
-        if value is not None and clip.modality not in ("audio", "boxes"):
+        fixed = clip.modality in ("audio", "boxes") or (clip.modality == "features" and axis != "frames")
+        if value is not None and not fixed:
             groups.setdefault(value, []).append(name)
     return {tuple(names): value for value, names in groups.items()}
 

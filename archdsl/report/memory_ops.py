@@ -87,6 +87,8 @@ BY_KIND: dict[type[Op], Keeps] = {
     ops.Gain: Keeps(reads=(0,)),
     ops.Past: NOTHING,
     ops.NewestFrame: CUT,
+    ops.BoundaryMatch: NOTHING,
+    ops.ValidProposals: NOTHING,
 }
 """Ops that keep the same whatever their fields and shapes."""
 
@@ -230,7 +232,10 @@ KNOWN = (
 )
 """Every op there is; a test says so."""
 
-HALF = (ops.Conv, ops.TransposedConv, ops.Linear, ops.Affinity, ops.Gather, ops.Bilinear, ops.OwnTimeConv)
+HALF = (
+    *(ops.Conv, ops.TransposedConv, ops.Linear, ops.OwnTimeConv),
+    *(ops.Affinity, ops.Gather, ops.Bilinear, ops.BoundaryMatch),
+)
 """Ops that torch.autocast runs in half precision."""
 FULL = (ops.GroupNorm, ops.LayerNorm, ops.Softmax, ops.LocalResponseNorm)
 """Ops that torch.autocast runs in float32 on a GPU (on a CPU also pools). Others take the widest of what they read."""

@@ -273,6 +273,9 @@ class Run:
 
 
 def buffers_of(plan: Plan) -> int:
-    """Bytes of running means and variances, and of counts of batches."""
+    """Bytes of running means and variances, of counts of batches, and of fixed matrices."""
+    shapes = plan.graph.shapes
     norms = (n for n in plan.nodes if isinstance(n.op, ops.BatchNorm) and not n.tied)
-    return sum(8 * plan.graph.shapes[norm.reads[0]].c + 8 for norm in norms)
+    fixed = (n for n in plan.nodes if isinstance(n.op, ops.BoundaryMatch) and not n.tied)
+    matrices = sum(4 * shapes[n.reads[0]].t * shapes[n.address].positions for n in fixed)
+    return sum(8 * shapes[norm.reads[0]].c + 8 for norm in norms) + matrices

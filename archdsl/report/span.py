@@ -116,7 +116,7 @@ ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
 """Ops whose elements see other elements of what they read, or fewer. The rest see all, or the one beside them."""
 
 
-SEEING_ALL = (ops.RoiAlign, ops.SwapTime, ops.OwnTimeShift, ops.FrameTuples)
+SEEING_ALL = (ops.RoiAlign, ops.SwapTime, ops.OwnTimeShift, ops.FrameTuples, ops.BoundaryMatch)
 """Ops each of whose elements sees all there is, or may."""
 
 

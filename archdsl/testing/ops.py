@@ -287,6 +287,10 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.PastShift: plain(o.PastShift, share=st.integers(1, 4)),
     o.MeanSoFar: plain(o.MeanSoFar),
     o.NewestFrame: plain(o.NewestFrame),
+    o.BoundaryMatch: on(
+        st.builds(o.BoundaryMatch, samples=NEAR, per_bin=NEAR, margin=SHARES, durations=NEAR), maps(s=1)
+    ),
+    o.ValidProposals: plain(o.ValidProposals),
 }
 """Every op there is, with shapes it accepts. A new op has a line here; a test says the table is whole."""
 
