@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archdsl import ops
+from archdsl.backend.lower_flow import drop_frames, tv_l1_flow
 from archdsl.backend.lower_motion import (
     affine,
     frame_step,
@@ -260,6 +261,8 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.TakeChannels: lambda op, x: Lowered(f"{{0}}[:, {op.start}:{op.start + op.count}]"),
     ops.ChannelShuffle: lambda op, x: Lowered(f"{{0}}.unflatten(1, ({op.groups}, -1)).transpose(1, 2).flatten(1, 2)"),
     ops.FrameDifference: text("{0} - torch.cat([{0}[:, :, :1], {0}[:, :, :-1]], dim=2)"),
+    ops.TvL1Flow: tv_l1_flow,
+    ops.DropFrames: drop_frames,
     ops.Gray: text("0.299 * {0}[:, 0:1] + 0.587 * {0}[:, 1:2] + 0.114 * {0}[:, 2:3]"),
     ops.Flatten: text("{0}.flatten(1)[:, :, None, None, None]"),
     ops.FlattenSpace: text("{0}.movedim(2, -1).flatten(1, 3)[..., None, None]"),

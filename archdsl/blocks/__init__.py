@@ -10,6 +10,7 @@ from archdsl.blocks.drawn import Drawing, Drawn, Step
 from archdsl.blocks.expanded import ExpandedBottleneck
 from archdsl.blocks.factorized import FactorizedBasic, FactorizedBottleneck, TwoPlusOne
 from archdsl.blocks.fire import Fire
+from archdsl.blocks.flow import FlowConvFlow, RepresentationFlow
 from archdsl.blocks.fractal import Fractal
 from archdsl.blocks.gated import GatedInverted
 from archdsl.blocks.hierarchy import Res2Bottleneck
@@ -80,6 +81,8 @@ BLOCKS: tuple[type[Block], ...] = (
     ChannelMotion,
     TemporalDifference,
     MotionEnhanced,
+    RepresentationFlow,
+    FlowConvFlow,
     Branches,
     ChannelPart,
     ChannelShuffle,

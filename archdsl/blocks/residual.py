@@ -75,6 +75,9 @@ class Bottleneck(Residual):
     stride_on: Literal["a", "b"] = Field(
         "b", description="which kernel strides in space: a, the first, or b, the middle one"
     )
+    pad: Literal["same", "tf_same"] = Field(
+        "same", description="of the first and middle kernel: same (floor-symmetric) or tf_same (TensorFlow)"
+    )
     mix: bool = Field(False, description="a full 1x1x1 with norm before a grouped middle kernel (ip-CSN)")
     beside: Chain = Field((), description="blocks beside the middle kernel and what is between, added to what it gives")
 
@@ -89,7 +92,8 @@ class Bottleneck(Residual):
             ((self.stride_t, s, s), (1, 1, 1)) if self.stride_on == "a" else ((1, 1, 1), (self.stride_t, s, s))
         )
         y = add_chain(g, "before", self.before, x)
-        y = g.add("conv_a", ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=first, bias=bias), y)
+        conv_a = ops.Conv(out_channels=inner, kernel=(self.kernel_t, 1, 1), stride=first, pad=self.pad, bias=bias)
+        y = g.add("conv_a", conv_a, y)
         y = add_act(g, "act_a", self.act, self.norm.add(g, "norm_a", y))
         if self.mix:
             y = self.norm.add(g, "mix_norm", g.add("mix", ops.Conv(out_channels=inner, kernel=(1, 1, 1), bias=bias), y))
@@ -97,6 +101,7 @@ class Bottleneck(Residual):
             out_channels=inner,
             kernel=self.kernel,
             stride=middle,
+            pad=self.pad,
             dilation=(1, d, d),
             groups=self.grouped(inner),
             bias=bias,

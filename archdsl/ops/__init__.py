@@ -3,6 +3,7 @@
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
 from archdsl.ops.channels import ChannelShuffle, PickChannels, RepeatChannels, TakeChannels
 from archdsl.ops.conv import Conv, TransposedConv
+from archdsl.ops.flow import DropFrames, TvL1Flow
 from archdsl.ops.frames import (
     FrameDifference,
     Gray,
@@ -113,6 +114,8 @@ OPS: tuple[type[Op], ...] = (
     FrameTuples,
     SumOverTime,
     FrameDifference,
+    TvL1Flow,
+    DropFrames,
     Gray,
     Flatten,
     FlattenSpace,

@@ -70,6 +70,7 @@ BY_KIND: dict[type[Op], Keeps] = {
     ops.OwnTimeConv: BOTH,
     ops.RepeatChannels: NOTHING,
     ops.TakeEvery: CUT,
+    ops.DropFrames: CUT,
     ops.TakeChannels: CUT,
     ops.TakeLinspace: NOTHING,
     ops.TakeSegments: NOTHING,
@@ -163,6 +164,8 @@ def composed(op: Op, xs: tuple[Shape, ...], y: Shape) -> Keeps:
             return Keeps(own_bytes=INDEX * op.k * n, passing=op.k * n)
         case ops.WeightedOverTime():
             return Keeps(reads=(0,), passing=x.elements, passing_back=2 * x.elements)
+        case ops.TvL1Flow():
+            return flow_keeps(op, x)
         case ops.RoiAlign():
             return roi_keeps(op, x, xs[1])
     raise AssertionError(f"what torch keeps of {type(op).__name__} is not known")
@@ -174,6 +177,12 @@ def roi_keeps(op: ops.RoiAlign, x: Shape, boxes: Shape) -> Keeps:
     columns = boxes.t * op.size * (x.w // op.size + 1)
     inner = max(rows * x.w, columns * op.size) * x.c
     return Keeps(own_bytes=2 * INDEX * (rows + columns), passing=4 * inner, passing_back=3 * inner)
+
+
+def flow_keeps(op: ops.TvL1Flow, x: Shape) -> Keeps:
+    """Every iteration is kept: 28.5 maps of c channels and t - 1 frames, 11 before the first (counted with hooks)."""
+    n = x.c * (x.t - 1) * x.h * x.w
+    return Keeps(own=(22 + 57 * op.iterations) * n // 2, passing=16 * n, passing_back=16 * n)
 
 
 def even(op: ops.Window, x: Shape) -> bool:
@@ -220,6 +229,7 @@ KNOWN = (
     ops.TopOverTime,
     ops.WeightedOverTime,
     ops.RoiAlign,
+    ops.TvL1Flow,
     ops.Affine,
     ops.Mix,
     ops.TimeShift,
@@ -237,5 +247,5 @@ HALF = (
     *(ops.Affinity, ops.Gather, ops.Bilinear, ops.BoundaryMatch),
 )
 """Ops that torch.autocast runs in half precision."""
-FULL = (ops.GroupNorm, ops.LayerNorm, ops.Softmax, ops.LocalResponseNorm)
+FULL = (ops.GroupNorm, ops.LayerNorm, ops.Softmax, ops.LocalResponseNorm, ops.TvL1Flow)
 """Ops that torch.autocast runs in float32 on a GPU (on a CPU also pools). Others take the widest of what they read."""

@@ -108,6 +108,7 @@ ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
     ops.TimeShift: lambda op, x, seen, t: merged(seen, earlier(seen), () if op.past_only else later(seen)),
     ops.SnippetSteps: lambda op, x, seen, t: tuple(seen[i] | seen[i - 1] for i in range(x.t) if i % op.length),
     ops.FrameDifference: lambda op, x, seen, t: merged(seen, (seen[0], *seen[:-1])),
+    ops.DropFrames: lambda op, x, seen, t: seen[op.front : op.front + t],
     ops.Past: lambda op, x, seen, t: (0,) * op.frames + seen,
     ops.PastShift: lambda op, x, seen, t: merged(seen, earlier(seen)),
     ops.MeanSoFar: lambda op, x, seen, t: tuple(accumulate(seen, or_)),
@@ -116,7 +117,7 @@ ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
 """Ops whose elements see other elements of what they read, or fewer. The rest see all, or the one beside them."""
 
 
-SEEING_ALL = (ops.RoiAlign, ops.SwapTime, ops.OwnTimeShift, ops.FrameTuples, ops.BoundaryMatch)
+SEEING_ALL = (ops.TvL1Flow, ops.RoiAlign, ops.SwapTime, ops.OwnTimeShift, ops.FrameTuples, ops.BoundaryMatch)
 """Ops each of whose elements sees all there is, or may."""
 
 

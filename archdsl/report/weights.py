@@ -30,6 +30,8 @@ def tensors_of(op: Op, *xs: Shape) -> Shapes:
             found, bias = {"weight": (xs[0].t, 1, 1)}, 0
         case ops.Gain():
             found, bias = {"weight": ()}, 0
+        case ops.TvL1Flow():
+            return op.tensors(xs[0].c)
         case _:
             return {}
     return found | ({"bias": (bias,)} if bias else {})

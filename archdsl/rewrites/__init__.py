@@ -4,6 +4,7 @@ from archdsl.rewrites.causal import causal
 from archdsl.rewrites.depthwise import depthwise
 from archdsl.rewrites.detection import for_detection
 from archdsl.rewrites.factorize import factorize
+from archdsl.rewrites.flow import insert_flow
 from archdsl.rewrites.inflate import inflate
 from archdsl.rewrites.motion import pool_in_time, shift_in_time, with_modules
 from archdsl.rewrites.nonlocal_ import insert_nonlocal
@@ -16,6 +17,7 @@ __all__ = [
     "factorize",
     "for_detection",
     "inflate",
+    "insert_flow",
     "insert_nonlocal",
     "pool_in_time",
     "separate",

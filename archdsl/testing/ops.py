@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from archdsl import ops as o
 from archdsl.errors import SpecError
 from archdsl.ops import Op, Shape
+from archdsl.ops.flow import LEARNT
 
 Case = tuple[Op, tuple[Shape, ...]]
 """An op and the shapes of what it reads."""
@@ -179,6 +180,19 @@ def regions(draw: Draw) -> Case:
     return op, (draw(maps(t=1)), Shape(4, draw(st.integers(1, 5)), 1, 1))
 
 
+def flows() -> st.SearchStrategy[Case]:
+    """Flow layers of all forms."""
+    return plain(
+        o.TvL1Flow,
+        iterations=st.integers(1, 3),
+        kernels=st.sampled_from(["channel", "dense"]),
+        gradient=st.sampled_from(["central", "sobel"]),
+        learn=st.sets(st.sampled_from(LEARNT)).map(lambda parts: tuple(sorted(parts))),
+        frames=st.sampled_from(["shrink", "repeat"]),
+        normalise=st.sampled_from(["clip", "batch"]),
+    )
+
+
 def alike(kind: type[Op]) -> st.SearchStrategy[Case]:
     """Two to four maps of one shape."""
     return st.tuples(st.just(kind()), st.builds(lambda x, n: (x,) * n, maps(), st.integers(2, 4)))
@@ -268,6 +282,8 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.RepeatFrames: plain(o.RepeatFrames, times=st.integers(1, 4)),
     o.TimeToChannels: packs(),
     o.FrameDifference: plain(o.FrameDifference),
+    o.TvL1Flow: flows(),
+    o.DropFrames: plain(o.DropFrames, front=st.integers(0, 2), back=st.integers(0, 2)),
     o.Gray: on(st.just(o.Gray()), maps().map(lambda x: x._replace(c=3))),
     o.PickChannels: plain(o.PickChannels, channels=st.lists(st.integers(0, 2), min_size=1, max_size=4).map(tuple)),
     o.TakeChannels: plain(o.TakeChannels, start=st.integers(0, 3), count=st.integers(1, 4)),
