@@ -106,6 +106,18 @@ def test_a_clip_is_stretched_by_itself_or_with_its_batch() -> None:
     assert not torch.allclose(together(x)[:1], together(x[:1]))
 
 
+def test_half_precision_solves_in_single() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(1, 2, 3, 6, 6).bfloat16()
+    want = TvL1Flow(2, 10)(x.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(TvL1Flow(2, 10)(x), want)
+    got = TvL1Flow(2, 10).bfloat16()(x)
+    assert got.dtype == torch.bfloat16
+    # theta, lambda and tau have three digits left
+    torch.testing.assert_close(got.float(), want, rtol=0.05, atol=0.05)
+
+
 def test_repeated_flow_keeps_time() -> None:
     x = moving(1, 0, frames=4)
     short, long = TvL1Flow(1, 3)(x), TvL1Flow(1, 3, repeat=True)(x)

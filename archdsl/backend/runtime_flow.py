@@ -76,6 +76,7 @@ class TvL1Flow(nn.Module):
             images = self.stretched(x.to(torch.promote_types(x.dtype, torch.float32)))
             first, second = (part.transpose(1, 2).flatten(0, 1) for part in (images[:, :, :-1], images[:, :, 1:]))
             flow = torch.unflatten(self.solved(first, second), 0, (-1, x.shape[2] - 1)).transpose(1, 2)
+        flow = flow.to(self.theta.dtype)
         return torch.cat([flow, flow[:, :, -1:]], dim=2) if self.repeat else flow
 
     def stretched(self, x: Tensor) -> Tensor:
