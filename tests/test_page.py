@@ -10,7 +10,7 @@ import pytest
 
 import archdsl
 from archdsl.backend import sources
-from archdsl.report.drawing import write
+from archdsl.report.drawing import write_drawing as write
 from archdsl.report.drawing_folds import folding
 from tests.browser import CHROMIUM, NO_CHROMIUM, Browser
 from tests.drawn import ARCHES, two

@@ -31,7 +31,7 @@ def to_dot(plan: Plan, level: str = "stage") -> str:
     return dot_of_parts(parts(plan, level))
 
 
-def write(plan: Plan, path: str | Path, level: str = "stage", sources: Sources | None = None) -> None:
+def write_drawing(plan: Plan, path: str | Path, level: str = "stage", sources: Sources | None = None) -> None:
     """The drawing as a file, its format by the suffix: .svg, .dot, .html; .pdf, .png where a converter is at hand.
 
     A page shows `sources`, the emitted code of its parts, where they are given.
@@ -72,4 +72,4 @@ def convert(drawing: str, path: Path, kind: str) -> None:
     getattr(cairosvg, f"svg2{kind}")(bytestring=drawing.encode(), write_to=str(path), scale=2 if kind == "png" else 1)
 
 
-__all__ = ["LEVELS", "draw", "to_dot", "write"]
+__all__ = ["LEVELS", "draw", "to_dot", "write_drawing"]
