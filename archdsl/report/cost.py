@@ -69,7 +69,8 @@ def reported(model: Model) -> tuple[Reported, ...]:
             if claim.figure in CONVENTIONS
             else None
         )
-        found.append(Reported(claim, plan.inputs, ours))
+        # the views an accuracy was tested with are its source's affair, not this input
+        found.append(Reported(claim, {} if ours is None else plan.inputs, ours))
     return tuple(found)
 
 
