@@ -9,7 +9,7 @@ from typing import Any
 from archdsl.backend.forward import STEP, Forward
 from archdsl.backend.lowered import Argument
 from archdsl.backend.lowerings import lowered
-from archdsl.backend.parts import Part, network_of
+from archdsl.backend.parts import Part, network_of, shared_with
 from archdsl.backend.runtime_stream import streamed
 from archdsl.compiler import Plan
 from archdsl.compiler.causal import streams
@@ -207,15 +207,6 @@ class Emission:
             name, i = f"{kind}{i}", i + 1
         self.taken.add(name)
         return name
-
-
-def shared_with(graph: Graph, part: Part) -> str | None:
-    """The address of the part whose weights this one shares, or None."""
-    nodes = [node for address, node in graph.nodes.items() if address.startswith(f"{part.address}.")]
-    if not nodes or not nodes[0].tied:
-        return None
-    rest = nodes[0].address.removeprefix(part.address)
-    return nodes[0].tied.removesuffix(rest)
 
 
 def class_text(

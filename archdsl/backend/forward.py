@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from archdsl.backend.lowerings import lowered
-from archdsl.backend.parts import Part
+from archdsl.backend.parts import Part, shared_with
 from archdsl.compiler.causal import streams
 from archdsl.graph import Graph
 from archdsl.ops import Source
@@ -132,11 +132,8 @@ class Forward:
 
     def module(self, step: Part) -> str:
         """The path of the module a step calls; that of the owner where weights are shared."""
-        tied = next((n.tied for a, n in self.graph.nodes.items() if a.startswith(f"{step.address}.")), None)
-        if tied is None:
-            return dotted(step.address.removeprefix(self.prefix))
-        first = next(a for a in self.graph.nodes if a.startswith(f"{step.address}."))
-        return dotted(tied.removesuffix(first.removeprefix(step.address)).removeprefix(self.prefix))
+        owner = shared_with(self.graph, step) or step.address
+        return dotted(owner.removeprefix(self.prefix))
 
     def variable(self, address: str, read: list[str], free: set[str]) -> str:
         """A pathway's name for its values, else the variable just read for the last time, else a fresh one."""

@@ -105,3 +105,12 @@ class Tree:
             waiting.remove(ready)
             done.append(ready)
         return done
+
+
+def shared_with(graph: Graph, part: Part) -> str | None:
+    """The address of the part whose weights this one shares, or None."""
+    nodes = [node for address, node in graph.nodes.items() if address.startswith(f"{part.address}.")]
+    if not nodes or not nodes[0].tied:
+        return None
+    rest = nodes[0].address.removeprefix(part.address)
+    return nodes[0].tied.removesuffix(rest)
