@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from archdsl.blocks.keyed import fields_of
 from archdsl.language import Arch
-from archdsl.language.keyed import fields_of
 
 
 class Dumper(yaml.SafeDumper):

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from archdsl import Arch, Clip, Edge, Pathway, SpecError, Stage, compile, load
 from archdsl.blocks import BLOCKS, Basic, Bottleneck, Conv, MaxPool, Norm
 from archdsl.blocks.base import widened
+from archdsl.blocks.names import TAKEN
 from archdsl.language import HEADS, TRANSFORMS, Classifier, TimeConv, TimeSample, repeat
-from archdsl.language.names import TAKEN
 from archdsl.ops import key_of
 from archdsl.testing import arches
 from archdsl.writing import to_json, to_yaml

@@ -9,11 +9,11 @@ from pydantic import Field, model_validator
 
 from archdsl.blocks import Drawing, Drawn
 from archdsl.blocks.branches import nested
+from archdsl.blocks.names import ArchName, Name
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.language.clip import Clip
 from archdsl.language.edge import Edge, Through
 from archdsl.language.head import Classifier, Consensus, Head, HeadField, Relation, Roi, Several
-from archdsl.language.names import ArchName, Name
 from archdsl.language.paths import change
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
 from archdsl.written import Lines, Written, read

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, Wi
 
 from archdsl import ops
 from archdsl.blocks.base import Act, add_act
+from archdsl.blocks.keyed import keyed, kinds_by_key, unkeyed
+from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language.heads_base import Head
@@ -15,8 +17,6 @@ from archdsl.language.heads_consensus import Consensus
 from archdsl.language.heads_localiser import Localiser
 from archdsl.language.heads_relation import Relation
 from archdsl.language.heads_roi import Roi
-from archdsl.language.keyed import keyed, kinds_by_key, unkeyed
-from archdsl.language.names import Name
 from archdsl.written import Count, Real
 
 HeadField = Annotated[

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.language.names import Name
 from archdsl.written import Written
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from archdsl import ops
+from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language.heads_base import Head
-from archdsl.language.names import Name
 
 
 class Localiser(Head):

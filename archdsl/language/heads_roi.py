@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from archdsl import ops
+from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language.heads_base import Head
-from archdsl.language.names import Name
 from archdsl.written import Count, Real
 
 

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
+from archdsl.blocks.names import ArchName
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language.arch import Arch
 from archdsl.language.head import Several
-from archdsl.language.names import ArchName
 from archdsl.language.paths import change
 from archdsl.written import Count, Written
 

@@ -10,11 +10,10 @@ from pydantic import Field, PlainSerializer, SerializeAsAny, WithJsonSchema, mod
 
 from archdsl.blocks import BLOCKS, Block
 from archdsl.blocks.base import Rounding
-from archdsl.blocks.chain import block_data, blocks_of, chain_shown, repeat
+from archdsl.blocks.chain import blocks_of, chain_shown, repeat
+from archdsl.blocks.keyed import kinds_by_key
+from archdsl.blocks.names import Name
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.language.keyed import fields_of, kinds_by_key
-from archdsl.language.names import Name
-from archdsl.ops import key_of
 from archdsl.written import Count, Lines, Ratio, Whole, Written
 
 BLOCKS_BY_KEY = kinds_by_key(BLOCKS)
@@ -97,4 +96,4 @@ class Pathway(Written):
         return self.stages[name]
 
 
-__all__ = ["Pathway", "Stage", "block_data", "fields_of", "key_of", "repeat"]
+__all__ = ["Pathway", "Stage", "repeat"]
