@@ -10,7 +10,7 @@ from torch import Tensor
 def anchored(x: Tensor, scales: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """(n, 4 k, t, 1, 1) -> scores (n, k t), and starts and ends (n, 2, k t); what has no length scores -infinity."""
     x = x.detach().to(torch.promote_types(x.dtype, torch.float32))  # half precision cannot count to a long map's end
-    nothing, action, shift, growth = x.flatten(2).unflatten(1, (-1, 4)).unbind(2)
+    nothing, action, shift, growth = torch.unflatten(x.flatten(2), 1, (-1, 4)).unbind(2)
     length = torch.tensor(scales, dtype=x.dtype, device=x.device)[:, None]
     middle = torch.arange(x.shape[2], dtype=x.dtype, device=x.device) + 0.5 + length * shift
     half = length * growth.exp() / 2
@@ -58,5 +58,5 @@ def soi_pool(x: Tensor, segments: Tensor, bins: int, extend: float, doublings: i
     table = torch.cat(levels, dim=2)
     sides = [(level * t + place).flatten(1)[:, None] for place in (low, high - 2**level)]
     left, right = (table.gather(2, side.expand(-1, x.shape[1], -1)) for side in sides)
-    largest = torch.maximum(left, right).unflatten(2, (-1, bins))
+    largest = torch.unflatten(torch.maximum(left, right), 2, (-1, bins))
     return largest.where((last > first)[:, None, :, None], 0.0)[..., None]
