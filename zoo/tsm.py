@@ -8,8 +8,8 @@ which costs accuracy.
 """
 
 from archdsl.blocks import NonLocal
-from archdsl.language import Arch, Model, Stage
-from archdsl.rewrites import causal, insert_nonlocal, pool_in_time, shift_in_time
+from archdsl.language import Arch, Model, Stage, overridden
+from archdsl.rewrites import causal, insert_nonlocal, pool_in_time, shift_in_time, together
 from archdsl.zoo import mobilenet, resnet, tsn
 
 
@@ -41,6 +41,16 @@ def tsm_mobilenet(name: str, segments: int = 8) -> Arch:
     return shift_in_time(host(name, stages, segments))
 
 
+def ensemble(name: str, small: Arch, large: Arch) -> Arch:
+    """Two nets trained apart, of eight and of sixteen segments of one clip."""
+    return together(name, small=overridden(small, frames=large.clips["clip"].frames), large=large)
+
+
+def tsm_ensemble(name: str, depth: int = 50) -> Arch:
+    """On a ResNet, with eight and with sixteen segments."""
+    return ensemble(name, tsm(name, depth), tsm(name, depth, segments=16))
+
+
 def late(pairwise: str) -> NonLocal:
     """mmaction2's block: what is attended to is pooled after it is projected; no bias beside the batch norm."""
     return NonLocal(pairwise=pairwise, pool_at="after", out_bias=False)
@@ -49,6 +59,7 @@ def late(pairwise: str) -> NonLocal:
 models = (
     Model(name="tsm_r50", family=tsm),
     Model(name="tsm_r50_16f", family=tsm, parameters=dict(segments=16)),
+    Model(name="tsm_r50_en", family=tsm_ensemble),
     Model(name="tsm_r101", family=tsm, parameters=dict(depth=101)),
     Model(name="tsm_mobilenet_v2", family=tsm_mobilenet),
     Model(name="tsm_r50_online", family=tsm, parameters=dict(online=True)),
