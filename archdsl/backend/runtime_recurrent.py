@@ -66,7 +66,7 @@ class GruScan(Scan):
 
     def advance(self, terms: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         (h,) = state
-        gates, new = terms.split((2 * self.hidden, self.hidden), dim=1)
+        gates, new = terms[:, : 2 * self.hidden], terms[:, 2 * self.hidden :]
         r, z = torch.sigmoid(gates + self.of_state(h, 0, 2)).chunk(2, dim=1)
         past = r * self.of_state(h, 2, 3) if self.reset_after else self.of_state(r * h, 2, 3)
         n = torch.tanh(new + past)

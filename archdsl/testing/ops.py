@@ -181,7 +181,7 @@ def regions(draw: Draw) -> Case:
 
 
 @st.composite
-def scans(draw: Draw, kind: type[o.Scan], **fields: st.SearchStrategy[Any]) -> Case:
+def scans(draw: Draw, /, kind: type[o.Scan], **fields: st.SearchStrategy[Any]) -> Case:
     """Terms of all gates, and sometimes marks."""
     made = {name: draw(value) for name, value in fields.items()}
     op = kind(kernel=draw(st.sampled_from([1, 3])), bias=draw(st.booleans()), reverse=draw(st.booleans()), **made)
