@@ -36,6 +36,18 @@ class Unknown(Exception):
     """Raised when a block asks for the shape of a value that could not be made. Never leaves the builder."""
 
 
+def fits(op: Op, reads: int) -> bool:
+    """Whether the op reads so many maps."""
+    return reads >= 2 if op.reads is None else op.reads <= reads <= op.reads + op.may_read
+
+
+def wanted(op: Op) -> str:
+    """How many maps the op reads, in words."""
+    if op.reads is None:
+        return "two or more"
+    return f"{op.reads} or {op.reads + op.may_read}" if op.may_read else f"{op.reads}"
+
+
 @dataclass(frozen=True)
 class Graph:
     """Nodes in an order in which they can run, with the shape and the grid of every value."""
@@ -71,10 +83,9 @@ class Builder:
         if UNKNOWN in reads:
             return UNKNOWN
         try:
-            if (op.reads is not None and len(reads) != op.reads) or (op.reads is None and len(reads) < 2):
-                want = op.reads if op.reads is not None else "two or more"
+            if not fits(op, len(reads)):
                 raise SpecError(
-                    f"{type(op).__name__} reads another number of maps", got=str(len(reads)), want=str(want)
+                    f"{type(op).__name__} reads another number of maps", got=str(len(reads)), want=wanted(op)
                 )
             if address in self.nodes:
                 raise SpecError(f"two ops named {name!r} in one place", fix="another name")

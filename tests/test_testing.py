@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archdsl import Arch, Clip, Pathway, Stage, compile, ops
-from archdsl.blocks import BLOCKS, Block, BoundaryMatch, Conv, Gray
+from archdsl.blocks import BLOCKS, Block, BoundaryMatch, Conv, Gray, GruScan
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language import TRANSFORMS, Classifier
 from archdsl.ops import UNIT, Grid, Shape
@@ -58,7 +58,7 @@ def test_random_archs_are_of_every_kind() -> None:
 @settings(max_examples=8)
 @given(st.data())
 def test_a_random_block_of_every_kind_builds(kind: type[Block], data: st.DataObject) -> None:
-    shape = Shape(8, 4, 1, 1) if kind is BoundaryMatch else Shape(8, 4, 16, 16)
+    shape = {BoundaryMatch: Shape(8, 4, 1, 1), GruScan: Shape(6, 4, 16, 16)}.get(kind, Shape(8, 4, 16, 16))
     block = data.draw(blocks(shape, kinds=(kind,)))
     g = Builder()
     x = g.source("x", shape, Grid(UNIT, UNIT, UNIT))

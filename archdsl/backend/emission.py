@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
-from archdsl.backend.forward import STEP, Forward
+from archdsl.backend.forward import Forward, step_text
 from archdsl.backend.lowered import Argument
 from archdsl.backend.lowerings import lowered
 from archdsl.backend.parts import Part, network_of, shared_with
@@ -149,7 +149,7 @@ class Emission:
 
     def template(self, part: Part) -> Template:
         """A part's constructor and forward."""
-        template = Template(part)
+        template = Template(part, "nn.ModuleList" if numbered(part) else "nn.Module")
         prefix = f"{part.address}." if part.address else ""
         for held in part.holds:
             template.lines.append(f"self.{held.removeprefix(prefix)} = nn.Module()")
@@ -172,7 +172,7 @@ class Emission:
         template.lines.append(
             Line(target, made.name, args, hint)
             if args
-            else f"{target} = {made.name if '(' in made.name else made.name + '()'}"
+            else set_to(target, made.name if "(" in made.name else made.name + "()")
         )
 
     def construct_op(self, template: Template, address: str, prefix: str) -> None:
@@ -233,15 +233,25 @@ def class_text(
             text = (
                 line
                 if isinstance(line, str)
-                else f"{line.target} = {call(line.called, [*arguments_of(line, queue)], room=len(line.target) + 11)}"
+                else set_to(line.target, call(line.called, [*arguments_of(line, queue)], room=len(line.target) + 11))
             )
             lines += indented(text, 8).splitlines()
         lines.append("")
     lines += [indented(line) if line else "" for line in template.forward.text()]
     if not part.address:
         lines += ["", *map(indented, template.forward.introduction(name))]
-        lines += ["", *map(indented, STEP)] if streams(template.forward.graph) else []
+        lines += ["", *map(indented, step_text(template.forward.graph))] if streams(template.forward.graph) else []
     return "\n".join(lines)
+
+
+def numbered(part: Part) -> bool:
+    """Whether the parts within have numbers for names."""
+    return any(isinstance(step, Part) and step.address.rpartition(".")[2].isdigit() for step in part.steps)
+
+
+def set_to(target: str, made: str) -> str:
+    """The line that keeps a part: by its name, or one after the other where names are numbers."""
+    return f"self.append({made})" if target.rpartition(".")[2].isdigit() else f"{target} = {made}"
 
 
 def arguments_of(line: Line, names: Any) -> list[str]:

@@ -11,14 +11,19 @@ from archdsl.graph import Graph
 from archdsl.ops import Op, Source
 
 FRESH = ("y", "z", "u", "v")
-STEP = [
-    "def step(",
-    "    self, frames: Tensor, state: dict[str, tuple[Tensor, ...]] | None = None",
-    ") -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:",
-    '    """What further frames of a clip give, and the state to go on with; without a state a clip begins."""',
-    "    return streamed(self, frames, state or {})",
-]
-"""The method of networks whose clip may come in pieces."""
+
+
+def step_text(graph: Graph) -> list[str]:
+    """The method of networks whose clip, or clips, may come in pieces."""
+    clips = sum(isinstance(node.op, Source) for node in graph.nodes.values())
+    return [
+        "def step(",
+        f"    self, frames: {'Tensor' if clips == 1 else 'dict[str, Tensor]'},"
+        " state: dict[str, tuple[Tensor, ...]] | None = None",
+        ") -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:",
+        '    """What further frames of a clip give, and the state to go on with; without a state a clip begins."""',
+        "    return streamed(self, frames, state or {})",
+    ]
 
 
 @dataclass
@@ -116,7 +121,7 @@ class Forward:
         reads = self.reads(step)
         read = [self.names[value] for value in reads]
         if isinstance(step, Part):
-            made, code = step.outputs, f"self.{self.module(step)}({', '.join(read)})"
+            made, code = step.outputs, f"self{self.module(step)}({', '.join(read)})"
             address = step.address
         else:
             node = self.graph.nodes[step]
@@ -165,6 +170,5 @@ class Forward:
 
 
 def dotted(path: str) -> str:
-    """A path whose numbers are indices: slow.res2.0 -> slow.res2[0]."""
-    first, *rest = path.split(".")
-    return first + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in rest)
+    """A path whose numbers are indices: slow.res2.0 -> .slow.res2[0]."""
+    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))

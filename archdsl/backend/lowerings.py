@@ -20,6 +20,7 @@ from archdsl.backend.lower_motion import (
 )
 from archdsl.backend.lower_pairwise import affinity, gather, pair_sum
 from archdsl.backend.lower_proposals import boundary_match, only_valid
+from archdsl.backend.lower_recurrent import gru_scan, lstm_scan
 from archdsl.backend.lower_segments import (
     bilinear,
     max_over_time,
@@ -260,6 +261,7 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.TimeToChannels: lambda op, x: Lowered(f"{{0}}.unflatten(2, (-1, {op.factor})).movedim(3, 2).flatten(1, 2)"),
     ops.PickChannels: lambda op, x: Lowered(f"{{0}}[:, {list(op.channels)}]"),
     ops.TakeChannels: lambda op, x: Lowered(f"{{0}}[:, {op.start}:{op.start + op.count}]"),
+    ops.PadChannels: lambda op, x: Lowered(f"F.pad({{0}}, (0, 0, 0, 0, 0, 0, 0, {op.channels - x.c}))"),
     ops.ChannelShuffle: lambda op, x: Lowered(f"{{0}}.unflatten(1, ({op.groups}, -1)).transpose(1, 2).flatten(1, 2)"),
     ops.FrameDifference: text("{0} - torch.cat([{0}[:, :, :1], {0}[:, :, :-1]], dim=2)"),
     ops.TvL1Flow: tv_l1_flow,
@@ -280,6 +282,8 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.PastShift: past_shift,
     ops.MeanSoFar: mean_so_far,
     ops.NewestFrame: text("{0}[:, :, -1:]"),
+    ops.LstmScan: lstm_scan,
+    ops.GruScan: gru_scan,
     ops.BoundaryMatch: boundary_match,
     ops.ValidProposals: only_valid,
     ops.SegmentProposals: proposals_of_segments,

@@ -62,7 +62,7 @@ class MeanSoFar(Held):
 
 
 def streamed(
-    network: nn.Module, frames: Tensor, state: dict[str, tuple[Tensor, ...]]
+    network: nn.Module, frames: Tensor | dict[str, Tensor], state: dict[str, tuple[Tensor, ...]]
 ) -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:
     """What a network gives for further frames, and the state after them; an empty state begins a stream."""
     parts = {name: part for name, part in network.named_modules() if isinstance(part, Held)}

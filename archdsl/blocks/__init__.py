@@ -2,7 +2,7 @@
 
 from archdsl.blocks.acoustic import AcousticBottleneck, CrossConv
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act, add_block
-from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, FeatureGate
+from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, FeatureGate, PadChannels
 from archdsl.blocks.cell import Cell
 from archdsl.blocks.connected import Dropout, Flatten, FlattenSpace, Linear
 from archdsl.blocks.dense import DenseLayer, NormAct
@@ -41,6 +41,7 @@ from archdsl.blocks.plain import (
     Resize,
 )
 from archdsl.blocks.proposals import BoundaryMatch, Scale
+from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.blocks.table import TableConv
@@ -86,6 +87,7 @@ BLOCKS: tuple[type[Block], ...] = (
     FlowConvFlow,
     Branches,
     ChannelPart,
+    PadChannels,
     ChannelShuffle,
     FeatureGate,
     Fractal,
@@ -94,6 +96,12 @@ BLOCKS: tuple[type[Block], ...] = (
     FrameDifference,
     Resize,
     NewestFrame,
+    Lstm,
+    ConvLstm,
+    LstmScan,
+    Gru,
+    ConvGru,
+    GruScan,
     GatedInverted,
     BoundaryMatch,
     Scale,

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from archdsl import ops
-from archdsl.blocks.base import Act, Block, Rounding, add_act
+from archdsl.blocks.base import Act, Block, Rounding, Width, add_act
 from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
@@ -67,6 +67,15 @@ class ChannelPart(Block):
             got = f"part {self.index} of {self.of}, {c} channels"
             raise SpecError("no such part of the channels", got=got, want="equal parts, counted from 0")
         return g.add("part", ops.TakeChannels(start=self.index * (c // self.of), count=c // self.of), x)
+
+
+class PadChannels(Block):
+    """Channels of zeros behind the map's own.  (c, t, h, w) -> (channels, t, h, w)"""
+
+    channels: Width = Field(description="output channels")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("pad", ops.PadChannels(channels=self.channels), x)
 
 
 class ChannelShuffle(Block):

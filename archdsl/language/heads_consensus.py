@@ -14,13 +14,16 @@ from archdsl.written import Count, Real
 
 
 class Consensus(Head):
-    """Pool each frame, drop, classify it, and make one score of all frames.  ends -> (classes,)
+    """Pool each frame, drop, classify it, and make one score of all frames.  ends -> (classes,), or (classes, t)
 
-    `average`, `max`, the mean of the `k` highest (`top`), or a learned weight for each segment (`weighted`).
+    `average`, `max`, the mean of the `k` highest (`top`), or a learned weight for each segment (`weighted`); `each`
+    leaves the scores of every frame, for a loss at each.
     """
 
     classes: Count = Field(description="classes")
-    over: Literal["average", "max", "top", "weighted"] = Field("average", description="average, max, top or weighted")
+    over: Literal["average", "max", "top", "weighted", "each"] = Field(
+        "average", description="average, max, top, weighted or each"
+    )
     k: Count | None = Field(None, description="with `top`: how many segments speak for a class")
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
 
@@ -39,6 +42,8 @@ class Consensus(Head):
         x = g.add("pool", ops.AdaptiveAvgPool(size=(0, 1, 1)), x)
         x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x
         x = g.add("classifier", ops.Linear(out_features=self.classes), x)
+        if self.over == "each":
+            return {"scores": g.add("scores", ops.Series(), x)}
         return {"scores": g.add("scores", ops.Vector(), g.add("consensus", self.consensus(), x))}
 
     def consensus(self) -> ops.Op:

@@ -1,7 +1,7 @@
 """What one op means: its fields, shape, cost and place. No torch, no pydantic."""
 
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
-from archdsl.ops.channels import ChannelShuffle, PickChannels, RepeatChannels, TakeChannels
+from archdsl.ops.channels import ChannelShuffle, PadChannels, PickChannels, RepeatChannels, TakeChannels
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.flow import DropFrames, TvL1Flow
 from archdsl.ops.frames import (
@@ -48,6 +48,7 @@ from archdsl.ops.pointwise import (
 )
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
 from archdsl.ops.proposals import BoundaryMatch, ValidProposals
+from archdsl.ops.recurrent import GruScan, LstmScan, Scan
 from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
@@ -103,6 +104,7 @@ OPS: tuple[type[Op], ...] = (
     TimeToChannels,
     TakeChannels,
     PickChannels,
+    PadChannels,
     ChannelShuffle,
     RepeatChannels,
     TimeShift,
@@ -133,6 +135,8 @@ OPS: tuple[type[Op], ...] = (
     PastShift,
     MeanSoFar,
     NewestFrame,
+    LstmScan,
+    GruScan,
     BoundaryMatch,
     ValidProposals,
     SegmentProposals,
@@ -149,6 +153,7 @@ __all__ = [op.__name__ for op in OPS] + [
     "Held",
     "Op",
     "Pads",
+    "Scan",
     "Shape",
     "TakeChosen",
     "Triple",

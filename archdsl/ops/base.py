@@ -90,6 +90,8 @@ class Op:
 
     reads: ClassVar[int | None] = 1
     """How many maps the op reads; None for two or more."""
+    may_read: ClassVar[int] = 0
+    """How many maps it may read beside those."""
     merges: ClassVar[bool] = False
     """Whether the maps it reads must lie on the same grid."""
 

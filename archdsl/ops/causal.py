@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from archdsl.errors import SpecError
 from archdsl.ops.base import Op, Shape
-from archdsl.ops.channels import ChannelShuffle, PickChannels, RepeatChannels, TakeChannels
+from archdsl.ops.channels import ChannelShuffle, PadChannels, PickChannels, RepeatChannels, TakeChannels
 from archdsl.ops.conv import TransposedConv
 from archdsl.ops.frames import FrameDifference, Gray, TakeChosen, TakeEvery
 from archdsl.ops.fusion import Maximum
@@ -41,11 +41,11 @@ EACH_FRAME: tuple[type[Op], ...] = (
     *(Relu, Relu6, LeakyRelu, Silu, Sigmoid, Hardsigmoid, Tanh, ScaledTanh, Hardswish, Gelu),
     *(Affine, Dropout, Linear, Gain, Gray, FlattenSpace, Series),
     *(Concat, Add, Average, MeanJoin, Mix, Mul, StretchedAdd, Maximum),
-    *(TakeChannels, PickChannels, ChannelShuffle, RepeatChannels),
+    *(TakeChannels, PickChannels, PadChannels, ChannelShuffle, RepeatChannels),
 )
 """Ops that take each frame by itself, whatever their fields."""
-PAST: tuple[type[Op], ...] = (Source, TakeEvery, TakeChosen, FrameDifference, Held, NewestFrame)
-"""Ops that see earlier frames, never later ones."""
+PAST: tuple[type[Op], ...] = (Source, TakeEvery, TakeChosen, FrameDifference, NewestFrame)
+"""Ops that see earlier frames, never later ones; so do those that hold frames as they come."""
 
 
 def each_frame(op: Op) -> bool:
@@ -64,9 +64,14 @@ def each_frame(op: Op) -> bool:
     return type(op) in EACH_FRAME
 
 
+def holds(op: Op) -> bool:
+    """Whether the op holds something of the frames that have come, and needs none of those to come."""
+    return isinstance(op, Held) and op.in_order
+
+
 def from_past(op: Op, *xs: Shape) -> tuple[Op, ...]:
     """The ops that stand for `op` where no frame sees a later one, in turn. Raises SpecError where nothing can."""
-    if each_frame(op) or isinstance(op, PAST) or (isinstance(op, Resize) and op.scale[0] == 1):
+    if each_frame(op) or holds(op) or isinstance(op, PAST) or (isinstance(op, Resize) and op.scale[0] == 1):
         return (op,)
     match op:
         case Window():

@@ -62,3 +62,15 @@ class RepeatChannels(Op):
         (x,) = xs
         require(self.times >= 1, "channels repeated less than once", got=self.times, want="at least 1")
         return x._replace(c=x.c * self.times)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PadChannels(Op):
+    """Channels of zeros behind the map's own.  (c, t, h, w) -> (channels, t, h, w)"""
+
+    channels: int
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(self.channels >= x.c, "fewer channels than there are", got=self.channels, want=f"at least {x.c}")
+        return x._replace(c=self.channels)

@@ -12,6 +12,11 @@ from archdsl.ops.base import Axis, Grid, Op, Shape, require
 class Held(Op):
     """An op that holds something between the frames of a stream."""
 
+    @property
+    def in_order(self) -> bool:
+        """Whether it reads frames in the order in which they come."""
+        return True
+
     def held(self, x: Shape) -> int:
         """Numbers held for one clip, a count of frames apart."""
         raise NotImplementedError

@@ -76,6 +76,7 @@ BY_KIND: dict[type[Op], Keeps] = {
     ops.TakeSegments: NOTHING,
     ops.TakeSnippets: NOTHING,
     ops.PickChannels: NOTHING,
+    ops.PadChannels: NOTHING,
     ops.RepeatFrames: NOTHING,
     ops.TimeToChannels: NOTHING,
     ops.ChannelShuffle: NOTHING,
@@ -167,6 +168,8 @@ def composed(op: Op, xs: tuple[Shape, ...], y: Shape) -> Keeps:
             return Keeps(reads=(0,), passing=x.elements, passing_back=2 * x.elements)
         case ops.TvL1Flow():
             return flow_keeps(op, x)
+        case ops.Scan():
+            return scan_keeps(op, x, y)
         case ops.RoiAlign():
             return roi_keeps(op, x, xs[1])
         case ops.SoiPool():
@@ -190,6 +193,16 @@ def soi_keeps(x: Shape, y: Shape) -> Keeps:
     return Keeps(
         own=2 * (table - x.elements) + 2 * y.elements, own_bytes=places + y.t, passing=table, passing_back=table
     )
+
+
+def scan_keeps(op: ops.Scan, terms: Shape, y: Shape) -> Keeps:
+    """Every step is kept: its gates, states and what it makes of them, 7 maps of an LSTM, 6 of a GRU (counted).
+
+    Beside the result stand the states that it is put together of, and the terms of one step, twice.
+    """
+    maps = 7 if isinstance(op, ops.LstmScan) else 6
+    passing = y.elements + 2 * terms.elements // terms.t
+    return Keeps(own=maps * y.elements, passing=passing, passing_back=terms.elements)
 
 
 def flow_keeps(op: ops.TvL1Flow, x: Shape) -> Keeps:
@@ -244,6 +257,8 @@ KNOWN = (
     ops.RoiAlign,
     ops.SoiPool,
     ops.TvL1Flow,
+    ops.LstmScan,
+    ops.GruScan,
     ops.Affine,
     ops.Mix,
     ops.TimeShift,

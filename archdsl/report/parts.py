@@ -190,10 +190,12 @@ class Reader:
 
 
 def stage_names(plan: Plan) -> list[str]:
-    """Stage names of all pathways: each one behind the stage it follows."""
+    """Stage names of all pathways: each one behind the stage it follows, or that its pathway reads."""
     names: list[str] = []
     for pathway in plan.arch.pathways.values():
-        at = 0
+        source, _, stage = (pathway.after or "").partition(".")
+        read = stage or (list(plan.arch.pathways[source].stages)[-1] if source else None)
+        at = names.index(read) + 1 if read in names else 0
         for name in pathway.stages:
             if name not in names:
                 names.insert(at, name)

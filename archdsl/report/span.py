@@ -92,6 +92,12 @@ def around(seen: Seen, reach: int) -> Seen:
     return tuple(together(seen[max(i - reach, 0) : i + reach + 1]) for i in range(len(seen)))
 
 
+def stepped(op: ops.Scan, seen: tuple[Seen, ...]) -> Seen:
+    """Every element with all before it, or in reverse all after it, and their marks."""
+    both = merged(*seen)
+    return tuple(accumulate(both[::-1], or_))[::-1] if op.reverse else tuple(accumulate(both, or_))
+
+
 ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
     ops.Conv: through_window,
     ops.MaxPool: through_window,
@@ -134,6 +140,8 @@ def seen_by(op: Op, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> 
         return seen[0]
     if isinstance(op, ops.Affinity | ops.PairSum | ops.Gather):
         return merged(seen[0], (together(seen[1]),))
+    if isinstance(op, ops.Scan):
+        return stepped(op, seen)
     if isinstance(op, ops.FrameStep):
         return merged(seen[0], later(seen[1]) if op.by == 1 else earlier(seen[1]))
     if isinstance(op, ops.OwnTimeConv):

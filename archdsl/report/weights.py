@@ -30,6 +30,8 @@ def tensors_of(op: Op, *xs: Shape) -> Shapes:
             found, bias = {"weight": (xs[0].t, 1, 1)}, 0
         case ops.Gain():
             found, bias = {"weight": ()}, 0
+        case ops.LstmScan() | ops.GruScan():
+            found, bias = {"weight": op.weight(xs[0])}, op.bias and xs[0].c
         case ops.TvL1Flow():
             return op.tensors(xs[0].c)
         case _:

@@ -55,7 +55,12 @@ RATIOS = st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(2)])
 @st.composite
 def blocks(draw: Any, shape: Shape = Shape(8, 4, 16, 16), kinds: tuple[type[Block], ...] = BLOCKS) -> Block:
     """A built-in block (or one of your `kinds`) with small widths that takes a map of `shape`."""
-    picky = {"Gray": shape.c == 3, "BoundaryMatch": shape.h == shape.w == 1}
+    picky = {
+        "Gray": shape.c == 3,
+        "BoundaryMatch": shape.h == shape.w == 1,
+        "LstmScan": shape.c % 4 == 0,
+        "GruScan": shape.c % 3 == 0,
+    }
     fitting = [kind for kind in kinds if picky.get(kind.__name__, True)]
     return draw(st.sampled_from(fitting).flatmap(fielded).filter(lambda block: builds(block, shape)))
 

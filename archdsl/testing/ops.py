@@ -195,6 +195,16 @@ def segments(draw: Draw) -> Case:
     return op, (draw(maps(t=20, s=1)), Shape(2, draw(st.integers(1, 5)), 1, 1))
 
 
+@st.composite
+def scans(draw: Draw, /, kind: type[o.Scan], **fields: st.SearchStrategy[Any]) -> Case:
+    """Terms of all gates, and sometimes marks."""
+    made = {name: draw(value) for name, value in fields.items()}
+    op = kind(kernel=draw(st.sampled_from([1, 3])), bias=draw(st.booleans()), reverse=draw(st.booleans()), **made)
+    x = draw(maps(c=4, t=4, s=4))
+    marks = draw(st.sampled_from([(), (Shape(1, x.t, 1, 1),)]))
+    return op, (x._replace(c=x.c * op.gates), *marks)
+
+
 def flows() -> st.SearchStrategy[Case]:
     """Flow layers of all forms."""
     return plain(
@@ -301,6 +311,7 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.DropFrames: plain(o.DropFrames, front=st.integers(0, 2), back=st.integers(0, 2)),
     o.Gray: on(st.just(o.Gray()), maps().map(lambda x: x._replace(c=3))),
     o.PickChannels: plain(o.PickChannels, channels=st.lists(st.integers(0, 2), min_size=1, max_size=4).map(tuple)),
+    o.PadChannels: plain(o.PadChannels, channels=st.integers(1, 9)),
     o.TakeChannels: plain(o.TakeChannels, start=st.integers(0, 3), count=st.integers(1, 4)),
     o.ChannelShuffle: plain(o.ChannelShuffle, groups=st.integers(1, 4)),
     o.Flatten: plain(o.Flatten),
@@ -318,6 +329,8 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.PastShift: plain(o.PastShift, share=st.integers(1, 4)),
     o.MeanSoFar: plain(o.MeanSoFar),
     o.NewestFrame: plain(o.NewestFrame),
+    o.LstmScan: scans(o.LstmScan),
+    o.GruScan: scans(o.GruScan, reset=st.sampled_from(["before", "after"])),
     o.BoundaryMatch: on(
         st.builds(o.BoundaryMatch, samples=NEAR, per_bin=NEAR, margin=SHARES, durations=NEAR), maps(s=1)
     ),
