@@ -22,7 +22,7 @@ from archdsl.report.drawing_dot import left, quoted
 from archdsl.report.drawing_grid import Grid
 from archdsl.report.drawing_read import LEVELS, parts
 from archdsl.report.drawing_svg import Canvas, fitted, text_width
-from archdsl.report.drawing_words import amount, ordinal, percent, size
+from archdsl.report.drawing_words import amount, in_brief, ordinal, percent, size
 from tests.drawn import ARCHES, branching, image, stages, three, two
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -199,6 +199,8 @@ def test_words():
         "111th",
     ]
     assert size(archdsl.ops.Shape(64, 4, 56, 28)) == "64×4×56×28"
+    scan, x = archdsl.ops.GruScan(kernel=3, reverse=True), archdsl.ops.Shape(6, 4, 8, 8)
+    assert in_brief(scan, x, scan.out(x)) == "gru scan 3² in reverse"
     assert fitted("abcdefgh", 10, text_width("abcd", 10)).endswith("…")
 
 

@@ -124,6 +124,30 @@ def test_every_eighth_frame_and_linspace_differ() -> None:
     assert run(ops.TakeSegments(count=4), x).flatten().tolist() == [4, 12, 20, 28]
 
 
+def test_padded_channels_are_zeros_behind() -> None:
+    assert run(ops.PadChannels(channels=4), numbered(2, 1, 1, 2)).flatten(1).tolist() == [
+        [0, 1],
+        [2, 3],
+        [0, 0],
+        [0, 0],
+    ]
+
+
+def test_scans_of_known_weights() -> None:
+    """Terms 0: gates are half open. A GRU halves its state with every step, an LSTM keeps half of its cell."""
+    gru = build_graph(graph_of(ops.GruScan(), (Shape(3, 3, 1, 1),)))
+    lstm = build_graph(graph_of(ops.LstmScan(), (Shape(4, 2, 1, 1),)))
+    for weight in (*gru.parameters(), *lstm.parameters()):
+        weight.data.zero_()
+    new = torch.zeros(1, 3, 3, 1, 1)
+    new[:, 2, 0] = 1e9  # n = 1 at the first step, 0 after it
+    assert gru(new).flatten().tolist() == [0.5, 0.25, 0.125]
+    open_input = torch.zeros(1, 4, 2, 1, 1)
+    open_input[:, 2, 0] = 1e9  # g = 1 at the first step, 0 after it
+    cells = torch.tensor([0.5, 0.25])
+    torch.testing.assert_close(lstm(open_input).flatten(), 0.5 * torch.tanh(cells))
+
+
 @given(st.integers(1, 32), st.sampled_from([1, 2, 4, 8]))
 def test_linspace_is_pyslowfasts(count: int, alpha: int) -> None:
     """torch.linspace(0, t - 1, t // alpha).long(), in whole numbers.

@@ -207,6 +207,8 @@ def test_the_first_level_of_gru_rcn_by_hand() -> None:
 def test_states_see_every_frame_and_farther_with_every_step() -> None:
     grid = ops.LstmScan(kernel=3).place((Shape(4, 8, 9, 9),), (GRID,))
     assert [int(axis.span) for axis in grid[:3]] == [8, 15, 15]
+    again = ops.GruScan().place((Shape(3, 8, 9, 9),), (grid,))
+    assert again == grid, "a scan of a scan sees the same frames"
 
 
 # Refusals

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import archdsl
+from archdsl.report.parts import stage_names
 from archdsl.zoo import gru_rcn
 
 LEVELS = {
@@ -65,6 +66,11 @@ def test_gru_rcn_by_hand() -> None:
     assert plan.params == TRUNK + sum(level[-1] for level in LEVELS.values()) + HEADS == 153_737_465
     assert sum(plan.cost_of(level).macs for level in LEVELS) // 10 == 3_388_538_880
     assert plan.held == 64 * 56**2 + 128 * 28**2 + 256 * 14**2 + 256 * 7**2 + 512
+
+
+def test_a_table_has_the_stages_of_a_tap_behind_what_they_read() -> None:
+    names = stage_names(archdsl.compile(archdsl.load("gru_rcn_vgg16")))
+    assert names == ["conv1", "conv2", "gru", "conv3", "conv4", "conv5", "fc6", "fc7"]
 
 
 def test_the_stacked_form_adds_terms_of_the_level_below() -> None:

@@ -61,9 +61,12 @@ class Scan(Held):
         return Cost(params=weights + self.bias * xs[0].c, conv_macs=weights * y.positions, activations=y.elements)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        """The last step has seen every frame, and as far to every side as that many kernels reach."""
+        """The last step has seen every frame, and as far to every side as that many kernels reach.
+
+        Terms that span the clip already, as those of another scan do, see no more of it.
+        """
         grid, steps = grids[0], xs[0].t - 1
-        t = grid.t._replace(span=grid.t.span + grid.t.step * steps)
+        t = grid.t if grid.t.span > grid.t.step * steps else wider(grid.t, steps)
         h, w = (wider(axis, (self.kernel - 1) * steps) for axis in grid[1:3])
         return Grid(t, h, w, grid.tick)
 

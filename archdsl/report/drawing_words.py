@@ -100,6 +100,9 @@ def in_brief(op: Op, x: Shape, y: Shape, *, stride: bool = True) -> str:
             return f"resize to {sides(y.t, y.h, y.w)}"
         case ops.Dropout(p=p):
             return f"dropout {p:g}"
+        case ops.Scan(kernel=k, reverse=reverse):
+            kind = key_of(type(op)).replace("_", " ")
+            return f"{kind}{f' {k}²' if k > 1 else ''}{' in reverse' if reverse else ''}"
         case _:
             return key_of(type(op)).replace("_", " ")
 
