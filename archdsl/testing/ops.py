@@ -20,7 +20,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 TRIPLES = st.tuples(*[st.integers(1, 3)] * 3)
 NEAR = st.sampled_from([1, 1, 1, 2, 3])
-INITS = st.sampled_from(["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "default"])
+INITS = st.sampled_from(["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "zeros", "default"])
 STARTS = st.sampled_from([None, None, 0.0, 0.5])
 MODES = st.sampled_from(["nearest", "trilinear"])
 SHARES = st.sampled_from([Fraction(1, 4), Fraction(1, 2)])
@@ -180,6 +180,53 @@ def regions(draw: Draw) -> Case:
     return op, (draw(maps(t=1)), Shape(4, draw(st.integers(1, 5)), 1, 1))
 
 
+@st.composite
+def cropped(draw: Draw) -> Case:
+    """A map, and one that is no larger."""
+    x = draw(maps())
+    return o.CropTo(), (x, draw(maps())._replace(h=draw(st.integers(1, x.h)), w=draw(st.integers(1, x.w))))
+
+
+@st.composite
+def key_pairs(draw: Draw) -> Case:
+    """Frames that fall into intervals."""
+    every, x = draw(st.integers(2, 5)), draw(maps(t=3))
+    return o.KeyPairs(every=every), (x._replace(t=x.t * every),)
+
+
+@st.composite
+def carried(draw: Draw, kind: type[Op], most: int) -> Case:
+    """Maps of key frames and of at most so many frames behind each."""
+    x, between = draw(maps(t=3)), draw(st.integers(1, most))
+    return kind(), (x, x._replace(t=x.t * between))
+
+
+@st.composite
+def proposed(draw: Draw) -> Case:
+    """Chances and shifts of anchors on a map, and a clip."""
+    op = o.Proposals(
+        step=draw(st.integers(1, 16)),
+        scales=draw(st.sampled_from([(8.0,), (1.0, 2.0)])),
+        ratios=draw(st.sampled_from([(1.0,), (0.5, 1.0, 2.0)])),
+        deviations=draw(st.sampled_from([(1.0, 1.0, 1.0, 1.0), (0.1, 0.1, 0.4, 0.4)])),
+        candidates=draw(st.integers(1, 60)),
+        count=draw(st.integers(1, 9)),
+        overlap=draw(st.sampled_from([0.3, 0.7])),
+        least=draw(st.sampled_from([0.0, 4.0])),
+    )
+    x, a = draw(maps(t=2, s=5)), len(op.anchors)
+    clip = Shape(3, x.t, x.h * op.step, x.w * op.step)
+    return op, (x._replace(c=a), x._replace(c=4 * a), clip)
+
+
+@st.composite
+def place_pools(draw: Draw) -> Case:
+    """A map for each cell of each class, and boxes."""
+    op = o.PlacePool(size=draw(st.integers(1, 3)), step=draw(st.integers(1, 16)))
+    x = draw(maps(c=3, t=2))
+    return op, (x._replace(c=x.c * op.size**2), Shape(4, x.t, draw(st.integers(1, 5)), 1))
+
+
 def flows() -> st.SearchStrategy[Case]:
     """Flow layers of all forms."""
     return plain(
@@ -307,6 +354,13 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
         st.builds(o.BoundaryMatch, samples=NEAR, per_bin=NEAR, margin=SHARES, durations=NEAR), maps(s=1)
     ),
     o.ValidProposals: plain(o.ValidProposals),
+    o.CropTo: cropped(),
+    o.KeyPairs: key_pairs(),
+    o.HoldKeys: carried(o.HoldKeys, 4),
+    o.Warp: st.tuples(st.just(o.Warp()), maps().map(lambda x: (x, x._replace(c=2)))),
+    o.Interleave: carried(o.Interleave, 1),
+    o.Proposals: proposed(),
+    o.PlacePool: place_pools(),
 }
 """Every op there is, with shapes it accepts. A new op has a line here; a test says the table is whole."""
 
