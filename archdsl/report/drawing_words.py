@@ -6,7 +6,7 @@ from archdsl import ops
 from archdsl.graph import Node
 from archdsl.ops import Op, Shape, key_of
 
-FRAME_CHOICES = (ops.TakeEvery, ops.TakeLinspace, ops.TakeSegments, ops.TakeSnippets)
+FRAME_CHOICES = (ops.TakeEvery, ops.TakeLinspace, ops.TakeSegments, ops.TakeSnippets, ops.KeyPairs)
 MERGE_SIGNS = {"concat": "c", "sum": "+", "stretched_sum": "+", "max": "m", "bilinear": "×", "interleave": "i"}
 """What stands in the circle where two maps become one."""
 NAMES: dict[type[Op], str] = {
