@@ -6,7 +6,6 @@ Key frames are 0, n, 2n, ... (TakeEvery); the frames between are here called cur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import ClassVar
 
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
@@ -36,7 +35,7 @@ class KeyPairs(Op):
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Evenly spaced on average; the last frame before a key frame sees back to the one before that."""
         t, n = grids[0].t, self.every
-        return grids[0]._replace(t=Axis(between(t.step * n, n), t.start + t.step, t.span + t.step * (n - 1)))
+        return grids[0]._replace(t=Axis(t.step * n / (n - 1), t.start + t.step, t.span + t.step * (n - 1)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,22 +96,9 @@ class Interleave(Op):
         return x._replace(t=x.t + current.t)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        n = xs[1].t // xs[0].t + 1
-        t, current = grids[0].t, grids[1].t
-        require(
-            current.step == between(t.step, n),
-            "key frames and current frames of different intervals",
-            got=f"one key frame every {t.step} frames, {n - 1} current for each, one every {current.step}",
-            want=f"one every {between(t.step, n)}",
-            fix="`every` of the key frames' pathway equal to `pairs` of the other",
-        )
+        t, current, n = grids[0].t, grids[1].t, xs[1].t // xs[0].t + 1
         h, w = (getattr(grids[1], axis) for axis in "hw")
         return Grid(Axis(t.step / n, t.start, max(t.span, current.span)), h, w, grids[0].tick)
-
-
-def between(step: Fraction, every: int) -> Fraction:
-    """The mean step of current frames where one key frame stands every `step`, a frame every `step / every`."""
-    return step / (every - 1)
 
 
 def held_by(keys: Shape, current: Shape) -> None:

@@ -195,9 +195,9 @@ def key_pairs(draw: Draw) -> Case:
 
 
 @st.composite
-def carried(draw: Draw, kind: type[Op], most: int) -> Case:
-    """Maps of key frames and of at most so many frames behind each."""
-    x, between = draw(maps(t=3)), draw(st.integers(1, most))
+def carried(draw: Draw, kind: type[Op]) -> Case:
+    """Maps of key frames and of the frames between them."""
+    x, between = draw(maps(t=3)), draw(st.integers(1, 4))
     return kind(), (x, x._replace(t=x.t * between))
 
 
@@ -356,9 +356,9 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.ValidProposals: plain(o.ValidProposals),
     o.CropTo: cropped(),
     o.KeyPairs: key_pairs(),
-    o.HoldKeys: carried(o.HoldKeys, 4),
+    o.HoldKeys: carried(o.HoldKeys),
     o.Warp: st.tuples(st.just(o.Warp()), maps().map(lambda x: (x, x._replace(c=2)))),
-    o.Interleave: carried(o.Interleave, 1),
+    o.Interleave: carried(o.Interleave),
     o.Proposals: proposed(),
     o.PlacePool: place_pools(),
 }
