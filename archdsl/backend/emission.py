@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from archdsl.backend.forward import Forward, step_text
+from archdsl.backend.forward_keys import programs
 from archdsl.backend.lowered import Argument
 from archdsl.backend.lowerings import lowered
 from archdsl.backend.parts import Part, network_of, shared_with
+from archdsl.backend.runtime_keys import keyed
 from archdsl.backend.runtime_stream import streamed
 from archdsl.compiler import Plan
 from archdsl.compiler.causal import streams
+from archdsl.compiler.keys import schedule_of
 from archdsl.graph import Graph
 
 WIDTH = 120
@@ -98,6 +102,7 @@ class Emission:
         self.level([root])
         body = "\n\n\n".join([*helpers, *self.texts.values()])
         imports = ["import math", ""] if "math." in body else []
+        imports += ["from typing import Any", ""] if re.search(r"\bAny\b", body) else []
         imports += ["import torch"] if "torch." in body else []
         imports += ["import torch.nn.functional as F"] if "F." in body else []
         return "\n".join(["", *imports, "from torch import Tensor, nn", "", "", body, ""])
@@ -105,7 +110,7 @@ class Emission:
     def helpers(self) -> list[str]:
         """The source of what torch lacks and this graph uses, each once."""
         nodes = [node for node in self.graph.nodes.values() if node.reads]
-        stream = [streamed] if streams(self.graph) else []
+        stream = [streamed] if streams(self.graph) else [keyed] if schedule_of(self.graph) else []
         used = [need for node in nodes for need in lowered(node.op, *[self.graph.shapes[x] for x in node.reads]).needs]
         used += stream
         self.taken |= {need.__name__ for need in used}
@@ -241,6 +246,8 @@ def class_text(
     if not part.address:
         lines += ["", *map(indented, template.forward.introduction(name))]
         lines += ["", *map(indented, step_text(template.forward.graph))] if streams(template.forward.graph) else []
+        for method in programs(template.forward.graph, part):
+            lines += ["", *map(indented, method)]
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from archdsl import ops
 from archdsl.backend.lower_flow import drop_frames, tv_l1_flow
+from archdsl.backend.lower_keys import interleaved, pairs, place_pooled, proposals, warped
 from archdsl.backend.lower_motion import (
     affine,
     frame_step,
@@ -288,6 +289,13 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.ValidProposals: only_valid,
     ops.SegmentProposals: proposals_of_segments,
     ops.SoiPool: segments_pooled,
+    ops.CropTo: text("{0}[..., : {1}.shape[-2], : {1}.shape[-1]]"),
+    ops.KeyPairs: pairs,
+    ops.HoldKeys: text("{0}.repeat_interleave({1}.shape[2] // {0}.shape[2], dim=2)"),
+    ops.Warp: warped,
+    ops.Interleave: interleaved,
+    ops.Proposals: proposals,
+    ops.PlacePool: place_pooled,
 }
 """Every op but Source. A test says that none is missing."""
 

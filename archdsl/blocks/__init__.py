@@ -11,6 +11,7 @@ from archdsl.blocks.expanded import ExpandedBottleneck
 from archdsl.blocks.factorized import FactorizedBasic, FactorizedBottleneck, TwoPlusOne
 from archdsl.blocks.fire import Fire
 from archdsl.blocks.flow import FlowConvFlow, RepresentationFlow
+from archdsl.blocks.flownet import FlowNetS
 from archdsl.blocks.fractal import Fractal
 from archdsl.blocks.gated import GatedInverted
 from archdsl.blocks.hierarchy import Res2Bottleneck
@@ -106,6 +107,7 @@ BLOCKS: tuple[type[Block], ...] = (
     BoundaryMatch,
     Scale,
     SegmentTower,
+    FlowNetS,
 )
 """Every block that YAML knows by name."""
 

@@ -14,7 +14,7 @@ from archdsl.errors import Fault, SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Node
 from archdsl.language.arch import Arch
 from archdsl.language.edge import Edge
-from archdsl.language.pathway import Pathway
+from archdsl.language.pathway import CHOICES, Pathway
 
 Place = tuple[str, str]
 """(pathway, stage)"""
@@ -98,7 +98,7 @@ class Expansion:
 
     def frames_fault(self, name: str, pathway: Pathway, fault: Fault) -> Fault:
         """A wrong number of frames, told of the pathway and its clip."""
-        key = next(key for key in ("every", "linspace", "segments") if getattr(pathway, key))
+        key = next(key for key in CHOICES if getattr(pathway, key))
         return Fault(
             what=f"pathway {name} sees {fault.what}",
             at=f"pathways.{name}.{key}",
@@ -213,6 +213,8 @@ def frame_choice(pathway: Pathway) -> ops.Op | None:
         if pathway.snippet > 1:
             return ops.TakeSnippets(count=pathway.segments, length=pathway.snippet)
         return ops.TakeSegments(count=pathway.segments)
+    if pathway.pairs:
+        return ops.KeyPairs(every=pathway.pairs)
     if pathway.every and pathway.every > 1:
         return ops.TakeEvery(step=pathway.every, start=pathway.start)
     return None

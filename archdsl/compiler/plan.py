@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 
 from archdsl.compiler.causal import held, streams
 from archdsl.compiler.expansion import expand
+from archdsl.compiler.keys import Schedule, schedule_of
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.graph import Graph, Node, Scope
 from archdsl.language.arch import Arch
@@ -15,6 +18,20 @@ from archdsl.ops import BatchNorm, Cost, Grid, Shape
 
 CONVENTIONS = ("macs", "fvcore", "flops", "ptv-zoo")
 """How cost is counted; DESIGN's table says what each counts."""
+
+
+class FrameCosts(NamedTuple):
+    """What one frame of a stream costs in a network with key frames."""
+
+    key: int
+    current: int
+    """A frame between key frames."""
+    every: int
+
+    @property
+    def mean(self) -> Fraction:
+        """A frame on average: one key frame and the frames behind it, over their number."""
+        return Fraction(self.key + (self.every - 1) * self.current, self.every)
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,27 @@ class Plan:
     @property
     def held(self) -> int:
         """Numbers that a stream of one clip holds between frames (its state), counts of frames apart."""
-        return held(self.graph)
+        if not self.schedule:
+            return held(self.graph)
+        (clip,) = self.arch.clips.values()
+        kept = [clip.shape, *(self.graph.shapes[address]._replace(t=1) for address in self.schedule.held)]
+        return sum(shape._replace(t=1).elements for shape in kept)
+
+    @cached_property
+    def schedule(self) -> Schedule | None:
+        """The programs for key frames and for the frames between; None where there are no key frames."""
+        return schedule_of(self.graph)
+
+    def frame_costs(self, convention: str = "macs") -> FrameCosts | None:
+        """What a key frame of a stream costs, and a frame between; None where there are no key frames."""
+        if not self.schedule:
+            return None
+        (clip,) = self.arch.clips.values()
+        keys = clip.frames // self.schedule.every
+        counts = {"all": clip.frames, "key": keys, "current": clip.frames - keys}
+        nodes = {kind: self.schedule.of(self.nodes, kind) for kind in ("all", "key", "current")}
+        each = {kind: self.counted(nodes[kind], convention) // counts[kind] for kind in counts}
+        return FrameCosts(each["all"] + each["key"], each["all"] + each["current"], self.schedule.every)
 
     @cached_property
     def one_frame(self) -> Plan | None:
@@ -121,16 +158,22 @@ class Plan:
 
     def count(self, convention: str = "macs", batch: int = 1) -> int:
         """Cost of a batch under a convention: macs, fvcore, flops or ptv-zoo."""
-        total = self.total
+        return self.counted(self.nodes, convention) * batch
+
+    def counted(self, nodes: Iterable[Node], convention: str) -> int:
+        """Cost of some of the ops for one clip under a convention."""
+        nodes = tuple(nodes)
+        total = Cost(*map(sum, zip(Cost(), *(self.costs[node.address] for node in nodes))))
         match convention:
             case "macs":
-                one = total.macs
+                return total.macs
             case "flops":
-                one = 2 * total.macs
+                return 2 * total.macs
             case "fvcore":
-                one = total.macs + total.fvcore_extra
+                return total.macs + total.fvcore_extra
             case "ptv-zoo":
-                one = total.conv_macs + total.linear_macs + 5 * self.batch_norm_elements
+                norms = (self.costs[node.address] for node in nodes if isinstance(node.op, BatchNorm))
+                return total.conv_macs + total.linear_macs + 5 * sum(cost.norm_elements for cost in norms)
             case _:
                 raise SpecError(
                     f"no convention {convention!r}",
@@ -138,12 +181,6 @@ class Plan:
                     want=", ".join(CONVENTIONS),
                     fix=did_you_mean(convention, CONVENTIONS),
                 )
-        return one * batch
-
-    @cached_property
-    def batch_norm_elements(self) -> int:
-        """Elements that pass a batch norm."""
-        return sum(self.costs[node.address].norm_elements for node in self.nodes if isinstance(node.op, BatchNorm))
 
 
 def compile(arch: Arch) -> Plan:

@@ -14,8 +14,21 @@ from archdsl.language.edge import (
     TimeSample,
     TimeToChannels,
     Transform,
+    Warp,
 )
-from archdsl.language.head import HEADS, Classifier, Consensus, Head, Localiser, Relation, Roi, SegmentDetector, Several
+from archdsl.language.head import (
+    HEADS,
+    Classifier,
+    Consensus,
+    Dense,
+    Detector,
+    Head,
+    Localiser,
+    Relation,
+    Roi,
+    SegmentDetector,
+    Several,
+)
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.paths import change
 from archdsl.language.pathway import Pathway, Stage, repeat
@@ -29,6 +42,8 @@ __all__ = [
     "Classifier",
     "Clip",
     "Consensus",
+    "Dense",
+    "Detector",
     "Edge",
     "Fit",
     "Head",
@@ -49,6 +64,7 @@ __all__ = [
     "TimeSample",
     "TimeToChannels",
     "Transform",
+    "Warp",
     "change",
     "overridden",
     "repeat",

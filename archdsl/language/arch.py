@@ -13,7 +13,18 @@ from archdsl.blocks.names import ArchName, Name
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.language.clip import Clip
 from archdsl.language.edge import Edge, Through
-from archdsl.language.head import Classifier, Consensus, Head, HeadField, Relation, Roi, SegmentDetector, Several
+from archdsl.language.head import (
+    Classifier,
+    Consensus,
+    Dense,
+    Detector,
+    Head,
+    HeadField,
+    Relation,
+    Roi,
+    SegmentDetector,
+    Several,
+)
 from archdsl.language.paths import change
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
 from archdsl.written import Lines, Written, read
@@ -139,6 +150,8 @@ class Arch(Written):
                     for s in stages
                     if s not in known
                 ]
+            if edge.merge == "interleave" and edge.source in self.pathways and edge.target in self.pathways:
+                faults += self._faults_of_intervals(edge)
             for place in edge.places:
                 if (edge.label, place[1]) in seen:
                     faults.append(
@@ -151,6 +164,29 @@ class Arch(Written):
                     )
                 seen.add((edge.label, place[1]))
         return faults
+
+    def _faults_of_intervals(self, edge: Edge) -> list[Fault]:
+        """Frames are put in order where key frames and the frames between were chosen by one interval."""
+        keys, between = (self._first(name) for name in (edge.target, edge.source))
+        if keys.every is not None and keys.every == between.pairs and keys.start == 0:
+            return []
+        return [
+            Fault(
+                what="key frames and frames between of different intervals",
+                at=f"edges.{edge.label}.merge",
+                written=edge.written,
+                got=f"every {keys.every} from {keys.start} for {edge.target}, pairs {between.pairs} for {edge.source}",
+                want="`every` of the target equal to `pairs` of the source, from 0",
+                fix=f"pairs: {keys.every}" if keys.every else None,
+            )
+        ]
+
+    def _first(self, name: str) -> Pathway:
+        """The pathway that chooses the frames of this one."""
+        for _ in self.pathways:  # pathways in a ring are told of elsewhere
+            after = (self.pathways[name].after or "").partition(".")[0]
+            name = after if after in self.pathways else name
+        return self.pathways[name]
 
     def _faults_of_head(self) -> list[Fault]:
         reads = self.head.reads or ()
@@ -170,7 +206,7 @@ class Arch(Written):
     @property
     def classes(self) -> int | None:
         """How many classes the head tells apart, where it does."""
-        telling = Classifier | Consensus | Relation | Several | Roi | SegmentDetector
+        telling = Classifier | Consensus | Relation | Several | Roi | SegmentDetector | Dense | Detector
         return self.head.classes if isinstance(self.head, telling) else None
 
 

@@ -159,6 +159,27 @@ class Fit(Transform):
         return self.norm.add(g, "norm", y)
 
 
+class Warp(Transform):
+    """What the target has of key frames, moved to the frames between by a flow that is read off the source.
+
+    (c', t, h, w) -> (c, t, h, w). A 3x3 convolution gives the flow, `by` times as long, in elements of the map; each
+    element is read where the flow points, and multiplied by a second convolution's, 1x1, which starts as 1
+    everywhere (Deep Feature Flow, arXiv:1611.07715).
+    """
+
+    by: Ratio = Field(Fraction(1), description="the number the flow is multiplied by")
+    scale: bool = Field(True, description="whether what is moved is multiplied, too")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        flow = g.add("flow", ops.Conv(out_channels=2, kernel=(1, 3, 3), bias=True), x)
+        flow = g.add("by", ops.Affine(scale=float(self.by)), flow) if self.by != 1 else flow
+        y = g.add("warp", ops.Warp(), g.add("hold", ops.HoldKeys(), target, x), flow)
+        if not self.scale:
+            return y
+        conv = ops.Conv(out_channels=g.shape(target).c, kernel=(1, 1, 1), bias=True, init="zeros", bias_start=1.0)
+        return g.add("product", ops.Mul(), y, g.add("scale", conv, x))
+
+
 TRANSFORMS: tuple[type[Transform], ...] = (
     TimeConv,
     TimeDeconv,
@@ -168,6 +189,7 @@ TRANSFORMS: tuple[type[Transform], ...] = (
     ResizeTo,
     Through,
     Fit,
+    Warp,
 )
 TRANSFORMS_BY_KEY = kinds_by_key(TRANSFORMS)
 
@@ -206,9 +228,10 @@ class Edge(Written):
         PlainSerializer(folded),
         WithJsonSchema({"x-archdsl": "Transforms"}),
     ] = Field((), description="one transform or a list")
-    merge: Literal["concat", "sum", "stretched_sum", "max", "bilinear"] = Field(
+    merge: Literal["concat", "sum", "stretched_sum", "max", "bilinear", "interleave"] = Field(
         "concat",
-        description="concat, sum, stretched_sum (axes of size 1 stretch), max, or bilinear (all pairs of channels)",
+        description="concat, sum, stretched_sum (axes of size 1 stretch), max, bilinear (all pairs of channels), "
+        "or interleave (frames between behind their key frames)",
     )
     share: Ratio | None = Field(None, description="with sum: weight of the source; the target's is the rest to 1")
     name: Name | None = Field(None, description="by default source_to_target")
@@ -249,4 +272,5 @@ MERGES: Mapping[str, ops.Op] = {
     "stretched_sum": ops.StretchedAdd(),
     "max": ops.Maximum(),
     "bilinear": ops.Bilinear(),
+    "interleave": ops.Interleave(),
 }

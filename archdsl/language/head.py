@@ -14,6 +14,8 @@ from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language.heads_base import Head
 from archdsl.language.heads_consensus import Consensus
+from archdsl.language.heads_dense import Dense
+from archdsl.language.heads_detector import Detector
 from archdsl.language.heads_localiser import Localiser
 from archdsl.language.heads_relation import Relation
 from archdsl.language.heads_roi import Roi
@@ -110,5 +112,15 @@ class Several(Head):
         return g.add(name, ops.Vector(), y) if vectors else y
 
 
-HEADS: tuple[type[Head], ...] = (Classifier, Several, Consensus, Relation, Roi, Localiser, SegmentDetector)
+HEADS: tuple[type[Head], ...] = (
+    Classifier,
+    Several,
+    Consensus,
+    Relation,
+    Roi,
+    Localiser,
+    SegmentDetector,
+    Dense,
+    Detector,
+)
 HEADS_BY_KEY = kinds_by_key(HEADS)

@@ -55,6 +55,11 @@ StageField = Annotated[
 ]
 
 
+CHOICES = ("every", "linspace", "segments", "pairs")
+"""Fields that choose frames; a pathway has one of them at most."""
+Interval = Annotated[int, Field(strict=True, ge=2)]
+
+
 class Pathway(Written):
     """A chain of stages that reads one clip, or another pathway's output, at its own frame stride."""
 
@@ -65,6 +70,9 @@ class Pathway(Written):
     linspace: Count | None = Field(None, description="instead: n frames from first to last, truncated (PySlowFast)")
     segments: Count | None = Field(None, description="instead: the middle frame of each of n equal parts (TSN)")
     snippet: Count = Field(1, description="with `segments`: frames in a row taken from the middle of each part")
+    pairs: Interval | None = Field(
+        None, description="instead: each frame but 0, n, 2n, ... together with the last of those, its key frame"
+    )
     width_ratio: Ratio = Field(Fraction(1), description="multiplies every width of the stages")
     width_rounding: Rounding = Field(
         "floor", description="how a multiplied width becomes whole: floor, nearest or ceil"
@@ -75,11 +83,9 @@ class Pathway(Written):
     @model_validator(mode="before")
     @classmethod
     def _known_choice(cls, data: Any) -> Any:
-        chosen = [
-            key for key in ("every", "linspace", "segments") if isinstance(data, Mapping) and data.get(key) is not None
-        ]
+        chosen = [key for key in CHOICES if isinstance(data, Mapping) and data.get(key) is not None]
         if len(chosen) > 1:
-            raise SpecError("frames chosen twice", got=" and ".join(chosen), want="one of every, linspace, segments")
+            raise SpecError("frames chosen twice", got=" and ".join(chosen), want=f"one of {', '.join(CHOICES)}")
         if isinstance(data, Mapping) and data.get("clip") is not None and data.get("after") is not None:
             raise SpecError("a pathway that reads two things", got="clip and after", want="one of clip, after")
         for key, of in (("start", "every"), ("snippet", "segments")):

@@ -16,6 +16,7 @@ from archdsl.ops.frames import (
 )
 from archdsl.ops.fusion import Bilinear, Maximum
 from archdsl.ops.gain import Gain
+from archdsl.ops.keys import HoldKeys, Interleave, KeyPairs, Warp
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import (
@@ -48,8 +49,9 @@ from archdsl.ops.pointwise import (
 )
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
 from archdsl.ops.proposals import BoundaryMatch, ValidProposals
+from archdsl.ops.rcnn import PlacePool, Proposals
 from archdsl.ops.recurrent import GruScan, LstmScan, Scan
-from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
+from archdsl.ops.reshape import CropTo, Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.soi import SegmentProposals, SoiPool
@@ -141,6 +143,13 @@ OPS: tuple[type[Op], ...] = (
     ValidProposals,
     SegmentProposals,
     SoiPool,
+    CropTo,
+    KeyPairs,
+    HoldKeys,
+    Warp,
+    Interleave,
+    Proposals,
+    PlacePool,
 )
 """Every op there is."""
 

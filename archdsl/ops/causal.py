@@ -11,6 +11,7 @@ from archdsl.ops.conv import TransposedConv
 from archdsl.ops.frames import FrameDifference, Gray, TakeChosen, TakeEvery
 from archdsl.ops.fusion import Maximum
 from archdsl.ops.gain import Gain
+from archdsl.ops.keys import Warp
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import TimeShift
@@ -31,7 +32,8 @@ from archdsl.ops.pointwise import (
     Tanh,
 )
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
-from archdsl.ops.reshape import FlattenSpace, Resize, Series, Vector
+from archdsl.ops.rcnn import PlacePool, Proposals
+from archdsl.ops.reshape import CropTo, FlattenSpace, Resize, Series, Vector
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
 from archdsl.ops.window import Window
@@ -42,6 +44,7 @@ EACH_FRAME: tuple[type[Op], ...] = (
     *(Affine, Dropout, Linear, Gain, Gray, FlattenSpace, Series),
     *(Concat, Add, Average, MeanJoin, Mix, Mul, StretchedAdd, Maximum),
     *(TakeChannels, PickChannels, PadChannels, ChannelShuffle, RepeatChannels),
+    *(CropTo, Warp, Proposals, PlacePool),
 )
 """Ops that take each frame by itself, whatever their fields."""
 PAST: tuple[type[Op], ...] = (Source, TakeEvery, TakeChosen, FrameDifference, NewestFrame)

@@ -10,7 +10,7 @@ from typing import Literal
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
 from archdsl.ops.window import AXES, Triple, Window
 
-Init = Literal["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "default"]
+Init = Literal["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "zeros", "default"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Conv(Window):
     `init`: `msra` draws from N(0, 2 / fan_out) (arXiv:1502.01852), `msra_in` from N(0, 2 / fan_in), `xavier` from
     U(+-sqrt(6 / (fan_in + fan_out))), `normal` from N(0, 0.01^2), `identity` starts as the map
     itself, `shift` as the map with an eighth of its channels from the next frame and an eighth from the one before
-    (arXiv:1811.08383), `swap` with half and half; `default` is torch's. `bias_start`: what a bias starts at, if not
+    (arXiv:1811.08383), `swap` with half and half; `zeros` starts at 0; `default` is torch's. `bias_start`: what a bias starts at, if not
     as `init` has it.
     """
 

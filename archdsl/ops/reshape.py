@@ -100,6 +100,18 @@ class ResizeTo(Op):
         return Grid(t, h, w, grids[1].tick)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CropTo(Op):
+    """The first rows and columns, as many as a second map has.  (c, t, h, w), (c', t', h', w') -> (c, t, h', w')"""
+
+    reads: ClassVar[int | None] = 2
+
+    def out(self, *xs: Shape) -> Shape:
+        x, like = xs
+        require(like.h <= x.h and like.w <= x.w, "a crop larger than the map", got=f"{like}", want=f"at most {x}")
+        return x._replace(h=like.h, w=like.w)
+
+
 def resized(y: Shape, x: Shape, grid: Grid, mode: Interpolation) -> Grid:
     """Elements keep the outer borders: the first of m over n begins where the first of n began."""
     t, h, w = (

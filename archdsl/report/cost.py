@@ -108,6 +108,7 @@ class Count:
             "activations": self.plan.total.activations * self.batch * self.views,
             "per_clip": {convention: self.plan.count(convention) for convention in CONVENTIONS},
             **({"stream": self.stream()} if self.plan.one_frame else {}),
+            **({"stream": self.key_frames()} if self.plan.schedule else {}),
             "reported": [found.record() for found in self.reported],
         }
 
@@ -116,6 +117,17 @@ class Count:
         frame = self.plan.one_frame
         assert frame
         return {convention: frame.count(convention) for convention in CONVENTIONS} | {"held": self.plan.held}
+
+    def key_frames(self) -> dict[str, Any]:
+        """Of a stream with key frames: what each kind of frame costs, and all of an interval: the mean times `every`."""
+        each = {convention: costs for convention in CONVENTIONS if (costs := self.plan.frame_costs(convention))}
+        return {
+            "every": each["macs"].every,
+            "key": {name: costs.key for name, costs in each.items()},
+            "current": {name: costs.current for name, costs in each.items()},
+            "interval": {name: int(costs.mean * costs.every) for name, costs in each.items()},
+            "held": self.plan.held,
+        }
 
 
 def count_table(counts: Iterable[Count], convention: str | None = None, title: str = "") -> Table:

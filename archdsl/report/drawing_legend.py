@@ -7,7 +7,7 @@ from archdsl.report.drawing_sizes import EDGE, LINE, SMALL
 from archdsl.report.drawing_svg import LIGHT, Canvas, text_width
 from archdsl.report.drawing_words import MERGE_SIGNS
 
-RARER = {"m": "m takes the larger", "×": "× multiplies all pairs of channels"}
+RARER = {"m": "m takes the larger", "×": "× multiplies all pairs of channels", "i": "i puts frames in order"}
 """Signs that a legend explains where they occur."""
 
 

@@ -6,8 +6,8 @@ from archdsl import ops
 from archdsl.graph import Node
 from archdsl.ops import Op, Shape, key_of
 
-FRAME_CHOICES = (ops.TakeEvery, ops.TakeLinspace, ops.TakeSegments, ops.TakeSnippets)
-MERGE_SIGNS = {"concat": "c", "sum": "+", "stretched_sum": "+", "max": "m", "bilinear": "×"}
+FRAME_CHOICES = (ops.TakeEvery, ops.TakeLinspace, ops.TakeSegments, ops.TakeSnippets, ops.KeyPairs)
+MERGE_SIGNS = {"concat": "c", "sum": "+", "stretched_sum": "+", "max": "m", "bilinear": "×", "interleave": "i"}
 """What stands in the circle where two maps become one."""
 NAMES: dict[type[Op], str] = {
     ops.MaxPool: "max",
@@ -94,6 +94,10 @@ def in_brief(op: Op, x: Shape, y: Shape, *, stride: bool = True) -> str:
             return f"middles of {n} segments"
         case ops.TakeSnippets(count=n, length=k):
             return f"{k} frames of {n} segments"
+        case ops.KeyPairs(every=n):
+            return f"all but every {ordinal(n)} frame, with it"
+        case ops.Interleave():
+            return "frames in order"
         case ops.RepeatFrames(times=n):
             return f"each frame {n} times"
         case ops.ResizeTo() | ops.Resize():

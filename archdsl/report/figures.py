@@ -23,6 +23,11 @@ def whole(n: int) -> str:
     return f"{n:,}"
 
 
+def fraction(n: Fraction) -> str:
+    """A fraction in full: 7/2 -> 7/2, 36,000/7; a whole one as `whole` has it."""
+    return whole(n.numerator) + (f"/{n.denominator}" if n.denominator > 1 else "")
+
+
 def signed(n: int) -> str:
     """A change: +1.23M, -4.50G, 0."""
     return f"+{short(n)}" if n > 0 else short(n)

@@ -42,6 +42,8 @@ def op_text(op: Op, x: Shape | None = None) -> str:
             return f"dropout {number(op.p)}"
         case ops.TakeEvery():
             return f"stride {op.step}, 1²"
+        case ops.KeyPairs():
+            return f"pairs with key frames, 1 in {op.every}"
         case ops.Resize():
             return f"resize {triple(*op.scale)}"
         case ops.Mean():

@@ -92,6 +92,9 @@ BY_KIND: dict[type[Op], Keeps] = {
     ops.BoundaryMatch: NOTHING,
     ops.ValidProposals: NOTHING,
     ops.SegmentProposals: NOTHING,
+    ops.CropTo: CUT,
+    ops.HoldKeys: NOTHING,
+    ops.Interleave: Keeps(gradient="part"),
 }
 """Ops that keep the same whatever their fields and shapes."""
 
@@ -174,6 +177,16 @@ def composed(op: Op, xs: tuple[Shape, ...], y: Shape) -> Keeps:
             return roi_keeps(op, x, xs[1])
         case ops.SoiPool():
             return soi_keeps(x, y)
+        case ops.KeyPairs():
+            return Keeps(passing=n // 2)
+        case ops.Warp():
+            # where it reads: two numbers for each place
+            return Keeps(reads=(0,), own=2 * x.positions, passing=4 * x.positions)
+        case ops.Proposals():
+            return Keeps(passing=10 * x.elements)
+        case ops.PlacePool():
+            # running sums in double precision; each corner of a cell is an index
+            return Keeps(own_bytes=4 * INDEX * n, passing=4 * x.elements + 8 * n, passing_back=4 * x.elements)
     raise AssertionError(f"what torch keeps of {type(op).__name__} is not known")
 
 
@@ -268,6 +281,10 @@ KNOWN = (
     ops.OwnTimeShift,
     ops.MeanSoFar,
     ops.PastShift,
+    ops.KeyPairs,
+    ops.Warp,
+    ops.Proposals,
+    ops.PlacePool,
 )
 """Every op there is; a test says so."""
 

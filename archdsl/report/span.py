@@ -98,6 +98,12 @@ def stepped(op: ops.Scan, seen: tuple[Seen, ...]) -> Seen:
     return tuple(accumulate(both[::-1], or_))[::-1] if op.reverse else tuple(accumulate(both, or_))
 
 
+def interleaved(keys: Seen, current: Seen) -> Seen:
+    """Behind each key frame its current frames."""
+    n = len(current) // len(keys)
+    return tuple(one for i, key in enumerate(keys) for one in (key, *current[i * n : (i + 1) * n]))
+
+
 ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
     ops.Conv: through_window,
     ops.MaxPool: through_window,
@@ -119,6 +125,7 @@ ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
     ops.PastShift: lambda op, x, seen, t: merged(seen, earlier(seen)),
     ops.MeanSoFar: lambda op, x, seen, t: tuple(accumulate(seen, or_)),
     ops.NewestFrame: lambda op, x, seen, t: seen[-1:],
+    ops.KeyPairs: lambda op, x, seen, t: tuple(seen[i] | seen[i - i % op.every] for i in range(x.t) if i % op.every),
 }
 """Ops whose elements see other elements of what they read, or fewer. The rest see all, or the one beside them."""
 
@@ -146,6 +153,12 @@ def seen_by(op: Op, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> 
         return merged(seen[0], later(seen[1]) if op.by == 1 else earlier(seen[1]))
     if isinstance(op, ops.OwnTimeConv):
         return merged(around(seen[0], xs[1].t // 2), (together(seen[1]),))
+    if isinstance(op, ops.HoldKeys):
+        return tuple(one for one in seen[0] for _ in range(y.t // xs[0].t))
+    if isinstance(op, ops.Interleave):
+        return interleaved(*seen)
+    if isinstance(op, ops.CropTo):
+        return seen[0]
     if isinstance(op, SEEING_ALL) or any(x.t not in (1, y.t) for x in xs):
         return (together(tuple(map(together, seen))),) * y.t
     return merged(*seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archdsl.compiler import Plan
-from archdsl.report.figures import area, number, percent, shapes_text, short, span_text, whole
+from archdsl.report.figures import area, fraction, number, percent, shapes_text, short, span_text, whole
 from archdsl.report.formats import written
 from archdsl.report.parts import Part, parts_of
 from archdsl.report.sheet import Cell, Column, Row, Table
@@ -78,6 +78,10 @@ def titled(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], parts
     note = f"{costs} for one clip of {shapes_text(plan.inputs)}"
     if frame := plan.one_frame:
         note += f"; as a stream {whole(frame.macs)} macs a frame, {whole(plan.held)} numbers held between frames"
+    if each := plan.frame_costs():
+        note += f"; as a stream {whole(each.key)} macs a key frame, {whole(each.current)} a frame between, "
+        note += f"{fraction(each.mean)} on average (1 in {each.every} is a key frame), "
+        note += f"{whole(plan.held)} numbers held between frames"
     return Table(title, columns, rows, tuple(part.record(plan.macs) for part in parts), note)
 
 

@@ -7,6 +7,7 @@ from archdsl.rewrites.factorize import factorize
 from archdsl.rewrites.flow import insert_flow
 from archdsl.rewrites.inflate import inflate
 from archdsl.rewrites.motion import pool_in_time, shift_in_time, with_modules
+from archdsl.rewrites.keys import with_key_frames
 from archdsl.rewrites.nonlocal_ import insert_nonlocal
 from archdsl.rewrites.separate import separate
 from archdsl.rewrites.temporal import with_temporal_kernels
@@ -24,6 +25,7 @@ __all__ = [
     "separate",
     "shift_in_time",
     "together",
+    "with_key_frames",
     "with_modules",
     "with_temporal_kernels",
 ]

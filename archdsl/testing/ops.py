@@ -20,7 +20,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 TRIPLES = st.tuples(*[st.integers(1, 3)] * 3)
 NEAR = st.sampled_from([1, 1, 1, 2, 3])
-INITS = st.sampled_from(["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "default"])
+INITS = st.sampled_from(["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "zeros", "default"])
 STARTS = st.sampled_from([None, None, 0.0, 0.5])
 MODES = st.sampled_from(["nearest", "trilinear"])
 SHARES = st.sampled_from([Fraction(1, 4), Fraction(1, 2)])
@@ -205,6 +205,53 @@ def scans(draw: Draw, /, kind: type[o.Scan], **fields: st.SearchStrategy[Any]) -
     return op, (x._replace(c=x.c * op.gates), *marks)
 
 
+@st.composite
+def cropped(draw: Draw) -> Case:
+    """A map, and one that is no larger."""
+    x = draw(maps())
+    return o.CropTo(), (x, draw(maps())._replace(h=draw(st.integers(1, x.h)), w=draw(st.integers(1, x.w))))
+
+
+@st.composite
+def key_pairs(draw: Draw) -> Case:
+    """Frames that fall into intervals."""
+    every, x = draw(st.integers(2, 5)), draw(maps(t=3))
+    return o.KeyPairs(every=every), (x._replace(t=x.t * every),)
+
+
+@st.composite
+def carried(draw: Draw, kind: type[Op]) -> Case:
+    """Maps of key frames and of the frames between them."""
+    x, between = draw(maps(t=3)), draw(st.integers(1, 4))
+    return kind(), (x, x._replace(t=x.t * between))
+
+
+@st.composite
+def proposed(draw: Draw) -> Case:
+    """Chances and shifts of anchors on a map, and a clip."""
+    op = o.Proposals(
+        step=draw(st.integers(1, 16)),
+        scales=draw(st.sampled_from([(8.0,), (1.0, 2.0)])),
+        ratios=draw(st.sampled_from([(1.0,), (0.5, 1.0, 2.0)])),
+        deviations=draw(st.sampled_from([(1.0, 1.0, 1.0, 1.0), (0.1, 0.1, 0.4, 0.4)])),
+        candidates=draw(st.integers(1, 60)),
+        count=draw(st.integers(1, 9)),
+        overlap=draw(st.sampled_from([0.3, 0.7])),
+        least=draw(st.sampled_from([0.0, 4.0])),
+    )
+    x, a = draw(maps(t=2, s=5)), len(op.anchors)
+    clip = Shape(3, x.t, x.h * op.step, x.w * op.step)
+    return op, (x._replace(c=a), x._replace(c=4 * a), clip)
+
+
+@st.composite
+def place_pools(draw: Draw) -> Case:
+    """A map for each cell of each class, and boxes."""
+    op = o.PlacePool(size=draw(st.integers(1, 3)), step=draw(st.integers(1, 16)))
+    x = draw(maps(c=3, t=2))
+    return op, (x._replace(c=x.c * op.size**2), Shape(4, x.t, draw(st.integers(1, 5)), 1))
+
+
 def flows() -> st.SearchStrategy[Case]:
     """Flow layers of all forms."""
     return plain(
@@ -337,6 +384,13 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
     o.ValidProposals: plain(o.ValidProposals),
     o.SegmentProposals: anchors(),
     o.SoiPool: segments(),
+    o.CropTo: cropped(),
+    o.KeyPairs: key_pairs(),
+    o.HoldKeys: carried(o.HoldKeys),
+    o.Warp: st.tuples(st.just(o.Warp()), maps().map(lambda x: (x, x._replace(c=2)))),
+    o.Interleave: carried(o.Interleave),
+    o.Proposals: proposed(),
+    o.PlacePool: place_pools(),
 }
 """Every op there is, with shapes it accepts. A new op has a line here; a test says the table is whole."""
 

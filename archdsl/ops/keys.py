@@ -1,0 +1,111 @@
+"""Key frames: maps over some of the frames, what is carried from a key frame to those behind it, and back into order.
+
+Key frames are 0, n, 2n, ... (TakeEvery); the frames between are here called current.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyPairs(Op):
+    """Each current frame and, behind its channels, the key frame before it.  (c, t, h, w) -> (2c, t - t / every, h, w)
+
+    t must be a multiple of `every`.
+    """
+
+    every: int
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(self.every >= 2, "key frames with none between them", got=f"every {self.every}", want="at least 2")
+        require(
+            x.t % self.every == 0,
+            "no whole number of intervals",
+            got=f"{x.t} frame{'s' * (x.t > 1)}, every {self.every} a key frame",
+            want=f"a multiple of {self.every}",
+            fix=f"{' or '.join(str(n * self.every) for n in (x.t // self.every, x.t // self.every + 1) if n)} frames",
+        )
+        return Shape(2 * x.c, x.t - x.t // self.every, x.h, x.w)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        """Evenly spaced on average; the last frame before a key frame sees back to the one before that."""
+        t, n = grids[0].t, self.every
+        return grids[0]._replace(t=Axis(t.step * n / (n - 1), t.start + t.step, t.span + t.step * (n - 1)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldKeys(Op):
+    """What key frames have, once for each current frame.  (c, k, h, w), (c', t, h', w') -> (c, t, h, w)"""
+
+    reads: ClassVar[int | None] = 2
+
+    def out(self, *xs: Shape) -> Shape:
+        x, like = xs
+        held_by(x, like)
+        return x._replace(t=like.t)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        return grids[0]._replace(t=grids[1].t)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warp(Op):
+    """Each element read where the flow points, between neighbours bilinearly, 0 outside (arXiv:1611.07715, eq. 3).
+
+    (c, t, h, w), flow (2, t, h, w) -> (c, t, h, w). Flow is (x, y) in elements of the map, from where an element is
+    written to where it is read. fvcore counts 4 for each element written; there are no multiply-adds.
+    """
+
+    reads: ClassVar[int | None] = 2
+
+    def out(self, *xs: Shape) -> Shape:
+        x, flow = xs
+        require(flow == (2, *x[1:]), "a flow that does not fit the map", got=flow, want=Shape(2, *x[1:]))
+        return x
+
+    def cost(self, *xs: Shape) -> Cost:
+        return Cost(fvcore_extra=4 * xs[0].elements, activations=xs[0].elements)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        """A flow may point anywhere, so in space it may see all there is."""
+        (x, _), (grid, flow) = xs, grids
+        h, w = (a._replace(span=a.span + a.step * (n - 1)) for a, n in zip((grid.h, grid.w), x[2:]))
+        return Grid(grid.t._replace(span=max(grid.t.span, flow.t.span)), h, w, grid.tick)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interleave(Op):
+    """Key frames and current frames back in order.  (c, k, h, w), (c, (n - 1) k, h, w) -> (c, n k, h, w)"""
+
+    reads: ClassVar[int | None] = 2
+
+    def out(self, *xs: Shape) -> Shape:
+        x, current = xs
+        require(
+            (x.c, x.h, x.w) == (current.c, current.h, current.w),
+            "key frames and current frames that differ in (c, h, w)",
+            got=current,
+            want=f"{x.c} channels, {x.h}x{x.w}",
+        )
+        held_by(x, current)
+        return x._replace(t=x.t + current.t)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        t, current, n = grids[0].t, grids[1].t, xs[1].t // xs[0].t + 1
+        h, w = (getattr(grids[1], axis) for axis in "hw")
+        return Grid(Axis(t.step / n, t.start, max(t.span, current.span)), h, w, grids[0].tick)
+
+
+def held_by(keys: Shape, current: Shape) -> None:
+    """Every key frame has as many current frames."""
+    require(
+        current.t % keys.t == 0,
+        "current frames that do not fall to the key frames",
+        got=f"{current.t} for {keys.t}",
+        want="no rest",
+    )
