@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"blocks"},),
     ({"language"},),
     ({"rewrites"},),
-    ({"catalog", "reading", "writing", "writing_python", "zoo"}, {"compiler"}),
+    ({"catalog", "recipes", "reading", "writing", "writing_python", "zoo"}, {"compiler"}),
     ({"report"},),
     ({"backend"},),
     ({"training"}, {"testing"}),

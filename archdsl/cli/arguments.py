@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAct
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from archdsl.cli import commands, drawings, growing, reports
+from archdsl.cli import commands, drawings, growing, reports, training
 from archdsl.cli import options as o
 from archdsl.errors import SpecError, did_you_mean
 
@@ -159,12 +159,32 @@ COMMANDS = (
         ("archdsl expand x2d --macs 4.7e9", "archdsl expand x2d --macs 1e9 --order b,tau,s,d,t,w -o grown.yaml"),
     ),
     Command(
+        "train",
+        training.train,
+        "train a network by a recipe on videos, test it; the same command goes on where a run was interrupted",
+        (o.one_name, o.overrides, o.trained),
+        (
+            "archdsl train slowfast_tiny --recipe smoke",
+            "archdsl train slowfast_tiny --recipe smoke --seed 1 --set recipe.optimizer.rate=0.05 --out runs/slower",
+            "archdsl train slowfast_4x16_r50 --recipe slowfast_k400 --data kinetics.csv --workers 16",
+            "torchrun --nproc_per_node 8 -m archdsl train x3d_m --recipe x3d_k400 --data kinetics.csv --workers 8",
+        ),
+    ),
+    Command(
+        "recipes",
+        training.recipes,
+        "how networks are trained: the recipes that come along, or one in full",
+        (o.recipe_name, o.as_json),
+        ("archdsl recipes", "archdsl recipes slowfast_k400 > mine.yaml"),
+    ),
+    Command(
         "schema",
         commands.schema,
-        "JSON Schema of spec files, for editors",
-        (o.output,),
+        "JSON Schema of spec files or recipes, for editors",
+        (o.recipe_schema, o.output),
         (
             "archdsl schema -o archdsl.schema.json",
+            "archdsl schema --recipe -o recipe.schema.json",
             "and as the first line of a spec: # yaml-language-server: $schema=archdsl.schema.json",
         ),
     ),

@@ -186,3 +186,43 @@ def rate(text: str) -> Fraction:
     if value <= 0:
         raise ArgumentTypeError(f"{text!r} is not a frame rate, such as 30 or 30000/1001")
     return value
+
+
+def recipe_name(parser: ArgumentParser) -> None:
+    """One recipe, or none."""
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a name from `archdsl recipes`, or a path")
+    parser.add_argument("--set", action="append", default=[], metavar="recipe.PATH=VALUE", help="any field; repeatable")
+
+
+def recipe_schema(parser: ArgumentParser) -> None:
+    """Which schema."""
+    parser.add_argument("--recipe", action="store_true", help="of recipe files instead of network files")
+
+
+def trained(parser: ArgumentParser) -> None:
+    """How a network is trained, on what, and where the run goes."""
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--recipe", required=True, metavar="RECIPE", help="a name from `archdsl recipes`, or a .yaml, .json or .py file"
+    )
+    group.add_argument(
+        "--data",
+        default="motion",
+        metavar="DATA",
+        help="motion (built in, the default), a folder of videos, or a manifest; `archdsl data --help` tells more",
+    )
+    group.add_argument("--out", metavar="DIR", help="folder of the run; by default runs/NAME. A run in it goes on")
+    group.add_argument("--steps", type=count, metavar="N", help="optimiser steps, for a recipe that counts steps")
+    group.add_argument("--epochs", type=count, metavar="N", help="epochs, for a recipe that counts epochs")
+    group.add_argument("--batch", type=count, metavar="N", help="clips per step over all processes")
+    group.add_argument("--seed", type=whole, metavar="N", help="of weights, order, augmentation and dropout")
+    group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")
+    group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
+    group.add_argument("--shard", action="store_true", help="processes share the weights too (FSDP2), stage by stage")
+    group.add_argument("--resume", metavar="CHECKPOINT", help="go on from this checkpoint instead of the folder's last")
+    group.add_argument("--quiet", action="store_true", help="say only how it ended")
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 to MOST."""
+    return 0 if text == "0" else count(text)

@@ -63,3 +63,10 @@ class Recipe(Written):
         """The learning rate of a step, counted from 0, for `count` clips an epoch."""
         per = 1 if self.steps else count / self.batch
         return self.optimizer.rate_for(self.batch) * self.schedule.share_at(step / per, self.steps or self.epochs or 1)
+
+    def evaluates_after(self, step: int, count: int) -> bool:
+        """Whether the network is tested after that many steps, for `count` clips an epoch."""
+        if self.evaluate_every is None:
+            return step == self.steps_for(count)
+        every = self.evaluate_every * (1 if self.steps else count / self.batch)
+        return step // every > (step - 1) // every

@@ -1,7 +1,9 @@
 """Training: clips, one loop for every network, evaluation. torch lives here and in archdsl.backend only."""
 
 from archdsl.training.clips import Clips
-from archdsl.training.loop import evaluate, train
 from archdsl.training.motion import MovingDigits
+from archdsl.training.run import Run
+from archdsl.training.standin import evaluate
+from archdsl.training.training import train
 
-__all__ = ["Clips", "MovingDigits", "evaluate", "train"]
+__all__ = ["Clips", "MovingDigits", "Run", "evaluate", "train"]
