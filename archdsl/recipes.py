@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,35 +17,15 @@ FOLDER = SHELF / "specs" / "recipes"
 
 
 def recipe(name_or_path: str | Path | Recipe, **changes: Any) -> Recipe:
-    """The recipe of that name or in that file, with fields changed: `batch=16`, `steps=100`, `seed=1`.
+    """The recipe of that name or in that file, with fields changed: `batch=16`, `seed=1`.
 
-    A Python file is executed: load only files you trust. YAML and JSON are data. Raises SpecError with every fault.
+    `steps=100` squeezes the schedule of a recipe of epochs into 100 steps, and the other way round. A Python file is executed: load only files you trust. YAML and JSON are data. Raises SpecError with every fault.
     """
     made = name_or_path if isinstance(name_or_path, Recipe) else recipe_of(str(name_or_path))
-    return changed(made, changes) if changes else made
-
-
-def changed(made: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """A recipe with some fields changed. A length in steps takes the place of one in epochs, and the other way."""
-    if "steps" in changes and made.epochs and "epochs" not in changes:
-        raise SpecError(
-            "steps for a recipe of epochs",
-            at="recipe.epochs",
-            written=made.written,
-            got=f"steps: {changes['steps']}, where the schedule counts {made.epochs} epochs",
-            want="epochs",
-            fix=f"--epochs {max(1, made.epochs // 10)}",
-        )
-    if "epochs" in changes and made.steps and "steps" not in changes:
-        raise SpecError(
-            "epochs for a recipe of steps",
-            at="recipe.steps",
-            written=made.written,
-            got=f"epochs: {changes['epochs']}, where the schedule counts {made.steps} steps",
-            want="steps",
-            fix=f"--steps {made.steps}",
-        )
-    return made.but(**changes)
+    for unit in ("steps", "epochs"):
+        if unit in changes:
+            made = made.lasting(unit, changes.pop(unit))
+    return made.but(**changes) if changes else made
 
 
 def recipe_names() -> list[str]:
@@ -81,7 +60,7 @@ def recipe_of_python(path: Path) -> Recipe:
 
 def recipe_of_data(path: Path, above: tuple[Path, ...]) -> Recipe:
     """The recipe in a YAML or JSON file; `extends` is followed."""
-    data = read_data(path)
+    data = read_data(path, wants="a mapping: steps or epochs, batch, optimizer")
     if "extends" not in data:
         return read(Recipe, data)
     unknown = [key for key in data if key not in ("extends", "name", "source", "set")]

@@ -54,6 +54,23 @@ class Recipe(Written):
         if (self.epochs is None) == (self.steps is None):
             got = "neither" if self.epochs is None else f"epochs: {self.epochs}, steps: {self.steps}"
             raise SpecError("a recipe without one length", got=got, want="epochs, or steps")
+        if self.batch % self.optimizer.accumulate:
+            raise SpecError(
+                "a batch that accumulation does not divide",
+                at="optimizer.accumulate",
+                written=self.optimizer.written,
+                got=f"{self.batch} clips in {self.optimizer.accumulate} parts",
+                want="equal parts",
+            )
+
+    def lasting(self, unit: Literal["steps", "epochs"], length: int) -> Recipe:
+        """The recipe over another length. Where the unit is another too, the whole schedule is stretched to it."""
+        if getattr(self, unit):
+            return self.but(**{unit: length})
+        times = length / (self.steps or self.epochs or 1)
+        schedule = self.schedule.stretched(times)
+        every = self.evaluate_every and self.evaluate_every * times
+        return self.but(**{"steps": None, "epochs": None, unit: length}, schedule=schedule, evaluate_every=every)
 
     def steps_for(self, count: int) -> int:
         """Optimiser steps for `count` clips an epoch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import cos, pi
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -53,13 +53,22 @@ class Schedule(Written):
 
     def model_post_init(self, context: object, /) -> None:
         if bool(self.at) != (self.kind == "step"):
-            raise SpecError("`at` goes with `step`", got=f"kind: {self.kind}, at: {list(self.at)}", want="both or none")
+            got = f"kind: {self.kind}, at: {list(self.at)}"
+            raise SpecError("`at` goes with `step`", got=got, want="kind: step, at: [...], or neither")
+        if list(self.at) != sorted(set(self.at)):
+            raise SpecError("falls of the rate out of order", got=f"at: {list(self.at)}", want="a rising list")
 
     def share_at(self, done: float, length: float) -> float:
         """The share of the highest rate when `done` of `length` epochs (or steps) are over."""
         if done >= self.warmup:
             return self.settled(done, length)
-        return self.start + (self.settled(self.warmup, length) - self.start) * done / self.warmup
+        goal = self.settled(self.warmup, length) if self.warmup < length else 1.0
+        return self.start + (goal - self.start) * done / self.warmup
+
+    def stretched(self, times: float) -> Schedule:
+        """The schedule over a length that many times as long."""
+        changes: dict[str, Any] = {"warmup": self.warmup * times, "at": tuple(at * times for at in self.at)}
+        return self.but(**changes)
 
     def settled(self, done: float, length: float) -> float:
         """The share without the warm-up."""
