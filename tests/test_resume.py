@@ -88,6 +88,7 @@ def test_a_signal_saves_and_the_next_run_goes_on(step, changes, tmp_path, monkey
     assert whole.figures == rest.figures
 
 
+@pytest.mark.slow
 def test_the_scaler_goes_on(tmp_path, monkeypatch):
     recipe = short(steps=3, precision="fp16")
     run(tmp_path / "whole", recipe)
@@ -257,7 +258,7 @@ def indices(out: Path, processes: int = 1) -> dict[int, list[int]]:
     parts = []
     for rank in range(processes):
         lines = Path(f"{out}.indices.{rank}").read_text().splitlines()
-        parts.append({step: found for step, found in map(json.loads, lines)})
+        parts.append(dict(map(json.loads, lines)))
     for step in parts[0]:
         seen[step] = [index for part in parts for index in part[step]]
     return seen
