@@ -19,7 +19,8 @@ FOLDER = SHELF / "specs" / "recipes"
 def recipe(name_or_path: str | Path | Recipe, **changes: Any) -> Recipe:
     """The recipe of that name or in that file, with fields changed: `batch=16`, `seed=1`.
 
-    `steps=100` squeezes the schedule of a recipe of epochs into 100 steps, and the other way round. A Python file is executed: load only files you trust. YAML and JSON are data. Raises SpecError with every fault.
+    `steps=100` squeezes the schedule of a recipe of epochs into 100 steps, and the other way round. A Python
+    file is executed: load only files you trust. YAML and JSON are data. Raises SpecError with every fault.
     """
     made = name_or_path if isinstance(name_or_path, Recipe) else recipe_of(str(name_or_path))
     for unit in ("steps", "epochs"):

@@ -212,10 +212,8 @@ def trained(parser: ArgumentParser) -> None:
         help="motion (built in, the default), a folder of videos, or a manifest; `archdsl data --help` tells more",
     )
     group.add_argument("--out", metavar="DIR", help="folder of the run; by default runs/NAME. A run in it goes on")
-    group.add_argument(
-        "--steps", type=count, metavar="N", help="optimiser steps; a schedule of epochs is squeezed into them"
-    )
-    group.add_argument("--epochs", type=count, metavar="N", help="epochs; a schedule of steps is stretched over them")
+    group.add_argument("--steps", type=count, metavar="N", help="optimiser steps; a schedule of epochs is squeezed")
+    group.add_argument("--epochs", type=count, metavar="N", help="epochs; a schedule of steps is stretched")
     group.add_argument("--batch", type=count, metavar="N", help="clips per step over all processes")
     group.add_argument("--seed", type=whole, metavar="N", help="of weights, order, augmentation and dropout")
     group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")

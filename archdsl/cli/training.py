@@ -8,6 +8,7 @@ from archdsl import catalog
 from archdsl.cli import given as g
 from archdsl.cli.saying import harmless, say, say_json, say_table
 from archdsl.errors import SpecError
+from archdsl.extras import opened
 from archdsl.language import change
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
@@ -24,9 +25,7 @@ def train(given: Namespace) -> int:
     given.set = [text for text in given.set if not text.startswith(MINE)]
     model = catalog.model(given.name)
     arch = g.arch_of(model, given)
-    from archdsl.training import train as train_on  # torch
-
-    run = train_on(
+    run = opened("archdsl.training").train(
         arch,
         recipe,
         given.data,

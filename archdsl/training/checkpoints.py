@@ -102,14 +102,19 @@ def read_facts(checkpoint: Path) -> Facts:
     try:
         facts: Facts = json.loads((checkpoint / STATE).read_bytes())
         stated = facts.pop("checksum")
-        sound = digest(facts) == stated
-        wrong = [name for name, sum_ in facts["files"].items() if checksum(checkpoint / name) != sum_]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        got = error.strerror if isinstance(error, OSError) and error.strerror else "facts that cannot be read"
-        raise damaged(checkpoint, f"{STATE}: {got}") from None
-    if wrong or not sound:
-        raise damaged(checkpoint, f"another checksum of {', '.join(wrong) or STATE}")
+    except (OSError, ValueError, KeyError, AttributeError):
+        raise damaged(checkpoint, f"{STATE} that cannot be read") from None
+    if digest(facts) != stated:
+        raise damaged(checkpoint, f"another checksum of {STATE}")
+    wrong = [name for name, sum_ in facts["files"].items() if not has_checksum(checkpoint / name, sum_)]
+    if wrong:
+        raise damaged(checkpoint, f"another checksum of {', '.join(wrong)}")
     return facts
+
+
+def has_checksum(path: Path, stated: str) -> bool:
+    """Whether a file is there as it was written."""
+    return path.is_file() and checksum(path) == stated
 
 
 def damaged(checkpoint: Path, got: str) -> SpecError:

@@ -181,7 +181,9 @@ class Run:
         if self.losses:
             self.checked_losses()
         level_buffers(state.network)
-        saved = save_checkpoint(self.path, state.tensors(), self.identity | state.facts(), self.world)
+        saved = save_checkpoint(
+            self.path, state.tensors(), self.identity | state.facts() | {"figures": self.figures}, self.world
+        )
         if self.world.first:
             prune(self.path, self.recipe.keep, state.best["step"] if state.best else None)
         self.progress.say(f"saved {saved.name}")

@@ -115,7 +115,7 @@ def take_up(run: Run, state: State, resume: Path | None) -> None:
         facts = read_facts(checkpoint)
         check_agrees(run, facts, checkpoint, any_recipe=resume is not None)
         state.restore(checkpoint, facts)
-        run.step = state.step
+        run.step, run.figures = state.step, facts["figures"]
         run.progress.say(f"going on from step {state.step} of {run.steps}")
     about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
     run.folder.describe(run.plan, run.recipe, about | {"device": str(run.world.device), "workers": run.workers})
