@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from archdsl.blocks.keyed import keyed, kinds_by_key, unkeyed
+from archdsl.errors import SpecError
 from archdsl.written import Count, Positive, Real, Whole, Written
+
+Chance = Annotated[Real, Field(ge=0, le=1)]
 
 
 class Sampling(Written):
@@ -22,52 +26,120 @@ class Sampling(Written):
 
 
 class Jitter(Written):
-    """The short side is drawn from a range, then a square is cut at random (arXiv:1409.1556)."""
+    """The frame is resized so that its short side has a drawn length, then the clip's size is cut at random.
 
-    short_side: tuple[Count, Count] = Field((256, 320), description="smallest and largest short side, in pixels")
+    PySlowFast's random_short_side_scale_jitter and random_crop; arXiv:1409.1556 drew the short side first.
+    """
+
+    short_side: tuple[Count, Count] | None = Field(
+        None, description="smallest and largest short side, in pixels; by default 256/224 and 320/224 of the crop"
+    )
     inverse: bool = Field(False, description="whether 1 / short side is drawn evenly, as in arXiv:1711.07971")
+
+    def model_post_init(self, context: object, /) -> None:
+        check_rising("short_side", self.short_side, self.written)
 
 
 class Corners(Written):
-    """One of four corners or the centre, at one of several scales of the short side (TSN's corner crop)."""
+    """A corner or the centre, at drawn shares of the short side, resized (arXiv:1507.02159).
 
-    scales: tuple[Positive, ...] = Field((1.0, 0.875, 0.75, 0.66), min_length=1, description="shares of the short side")
+    TSN's GroupMultiScaleCrop; mmaction2's MultiScaleCrop calls `apart` max_wh_scale_gap, `places` num_fixed_crops.
+    """
+
+    scales: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = Field(
+        (1.0, 0.875, 0.75, 0.66), min_length=1, description="shares of the short side; height and width draw one each"
+    )
     apart: Whole = Field(1, description="how many places of the list height and width may differ by")
+    places: Literal[5, 13] = Field(
+        5, description="5 corners and centre; 13 also halves of the sides and quarters, as TSN's and TSM's code"
+    )
 
 
 class Resized(Written):
-    """A rectangle of a drawn area and aspect, resized (Inception crop)."""
+    """A rectangle of a drawn area and aspect, resized: the Inception crop (arXiv:1409.4842; torchvision, mmaction2).
 
-    area: tuple[Positive, Positive] = Field((0.08, 1.0), description="shares of the frame's area")
+    The logarithm of the aspect is drawn evenly. Where ten draws do not fit, the largest rectangle in the middle.
+    """
+
+    area: tuple[Positive, Annotated[Real, Field(gt=0, le=1)]] = Field(
+        (0.08, 1.0), description="smallest and largest share of the frame's area"
+    )
     aspect: tuple[Positive, Positive] = Field((0.75, 1.3333333333333333), description="width over height")
+
+    def model_post_init(self, context: object, /) -> None:
+        check_rising("area", self.area, self.written)
+        check_rising("aspect", self.aspect, self.written)
+
+
+class Middle(Written):
+    """The same crop of every clip, as in a test of one crop: nothing is drawn."""
+
+    short_side: Count | None = Field(None, description="of the resized frame; by default 256/224 of the crop")
+
+
+def check_rising(name: str, ends: tuple[float, float] | None, written: str | None) -> None:
+    """Raises SpecError for a range whose ends are in the wrong order."""
+    if ends and ends[0] > ends[1]:
+        raise SpecError(
+            "a range that ends before it begins",
+            at=name,
+            written=written,
+            got=f"[{ends[0]}, {ends[1]}]",
+            want="the smaller first",
+            fix=f"{name}: [{ends[1]}, {ends[0]}]",
+        )
+
+
+CROPS = (Jitter, Corners, Resized, Middle)
+CROPS_BY_KEY = kinds_by_key(CROPS)
+Crop = Annotated[
+    Jitter | Corners | Resized | Middle,
+    BeforeValidator(lambda value: unkeyed(value, CROPS_BY_KEY, "crop")),
+    PlainSerializer(lambda crop: keyed(crop, CROPS_BY_KEY, "crop")),
+    WithJsonSchema({"x-archdsl": "Crop"}),
+]
 
 
 class Augment(Written):
     """What is done to a clip in training, to all its frames alike."""
 
-    crop: Jitter | Corners | Resized = Field(Jitter(), description="jitter, corners or resized")
-    flip: Annotated[Real, Field(ge=0, le=1)] = Field(0.5, description="chance of a mirror image; flow's x changes sign")
-    colour: Annotated[Real, Field(ge=0)] = Field(0.0, description="strength of brightness, contrast, saturation")
+    crop: Crop = Field(Jitter(), description="jitter, corners, resized or middle")
+    flip: Chance = Field(0.5, description="chance of a mirror image; flow's x changes sign")
+    colour: Annotated[Real, Field(ge=0, le=1)] = Field(
+        0.0, description="brightness, contrast and saturation times 1 - colour to 1 + colour, in drawn order"
+    )
     rand_augment: Whole = Field(0, description="operations of RandAugment (arXiv:1909.13719)")
     magnitude: Annotated[Real, Field(ge=0, le=10)] = Field(7.0, description="of RandAugment, from 0 to 10")
-    erasing: Annotated[Real, Field(ge=0, le=1)] = Field(0.0, description="chance of a rectangle of noise")
-    mixup: Annotated[Real, Field(ge=0)] = Field(0.0, description="alpha of the Beta distribution; 0 for none")
-    cutmix: Annotated[Real, Field(ge=0)] = Field(0.0, description="alpha of the Beta distribution; 0 for none")
+    erasing: Chance = Field(0.0, description="chance of a rectangle of noise through all frames (arXiv:1708.04896)")
+    mixup: Annotated[Real, Field(ge=0)] = Field(0.0, description="alpha of the Beta distribution (arXiv:1710.09412)")
+    cutmix: Annotated[Real, Field(ge=0)] = Field(0.0, description="alpha of the Beta distribution (arXiv:1905.04899)")
 
 
 class Views(Written):
-    """Which views of a video are tested; their scores are averaged."""
+    """Which views of a video are tested, and how their scores become the video's."""
 
     clips: Count = Field(1, description="clips along the video, evenly spread")
     crops: Literal[1, 3, 5, 10] = Field(
         1, description="1 centre; 3 along the long side; 5 corners and centre; 10 flipped too"
     )
     short_side: Count | None = Field(None, description="of the resized frame; by default 256/224 of the crop")
-    scores: Literal["softmax", "logits", "sigmoid"] = Field("softmax", description="what is averaged")
+    scores: Literal["softmax", "logits", "sigmoid"] = Field("softmax", description="what is joined")
+    join: Literal["mean", "max"] = Field("mean", description="mean, or each class's largest score")
 
 
 class Values(Written):
-    """How pixels become the network's numbers: value / 255, minus mean, over std."""
+    """How pixels become the network's numbers: value / 255, minus mean, over std. Features are left as they are.
 
-    mean: tuple[Real, ...] = Field((0.45, 0.45, 0.45), description="of each channel")
-    std: tuple[Positive, ...] = Field((0.225, 0.225, 0.225), description="of each channel")
+    Gray takes the average of the means, differences of frames only the stds. Flow that was stored as pixels (127.5 is
+    at rest, as I3D and TSN store it) has values of its own; flow that was worked out is left as it is.
+    """
+
+    mean: tuple[Real, ...] = Field((0.45, 0.45, 0.45), min_length=1, description="of each channel")
+    std: tuple[Positive, ...] = Field((0.225, 0.225, 0.225), min_length=1, description="of each channel")
+    flow_mean: Real = Field(0.5, description="of flow stored as pixels")
+    flow_std: Positive = Field(0.5, description="of flow stored as pixels: 0.5 gives -1 to 1")
+
+    def model_post_init(self, context: object, /) -> None:
+        if len(self.mean) != len(self.std):
+            got = f"{len(self.mean)} means, {len(self.std)} stds"
+            raise SpecError("means and stds of different channels", written=self.written, got=got, want="as many")

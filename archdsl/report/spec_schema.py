@@ -13,6 +13,7 @@ from archdsl.blocks.chain import MOST
 from archdsl.blocks.drawn import OPS_BY_KEY
 from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
 from archdsl.language.recipe import Recipe
+from archdsl.language.recipe_clips import CROPS
 from archdsl.ops import Op, key_of
 
 Schema = dict[str, Any]
@@ -206,7 +207,8 @@ def recipe_schema() -> Schema:
     """The schema of a recipe's file: a recipe, or a file that extends another."""
     defs: Schema = {}
     recipe = model_schema(Recipe, defs)
-    defs |= {"Recipe": recipe, "Extended": extended_recipe()}
+    crop = keyed_schema({key_of(kind): model_schema(kind, defs) for kind in CROPS})
+    defs |= {"Recipe": recipe, "Crop": crop, "Extended": extended_recipe()}
     return {
         "$schema": DIALECT,
         "title": "archdsl recipe",

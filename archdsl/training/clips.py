@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from random import Random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -36,3 +36,23 @@ def epoch_order(epoch: int, count: int, seed: int) -> list[int]:
     dice = torch.Generator().manual_seed(Random(f"{seed} {epoch}").getrandbits(32))
     order: list[int] = torch.randperm(count, generator=dice).tolist()
     return order
+
+
+class Take(NamedTuple):
+    """Which view of a video, drawn before it is read."""
+
+    seed: int
+    clip: int = 0
+    clips: int = 1
+    training: bool = False
+    centre: float | None = None
+
+
+class Sample(NamedTuple):
+    """One clip of one video, as it was read."""
+
+    frames: dict[str, Tensor]
+    label: Tensor
+    name: str
+    start: float = 0.0
+    end: float = 0.0
