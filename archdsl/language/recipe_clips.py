@@ -23,6 +23,7 @@ class Sampling(Written):
     kind: Literal["dense", "segments", "centre"] = Field("dense", description="dense, segments or centre")
     every: Count = Field(1, description="source frames between two frames of a dense clip")
     fps: Positive | None = Field(None, description="frame rate that a video is brought to before `every` counts")
+    snippet: Count = Field(1, description="of segments: frames in a row that are taken of each part")
 
 
 class Jitter(Written):
