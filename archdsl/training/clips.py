@@ -105,23 +105,3 @@ def epoch_order(epoch: int, count: int, seed: int) -> list[int]:
     dice = torch.Generator().manual_seed(Random(f"{seed} {epoch}").getrandbits(32))
     order: list[int] = torch.randperm(count, generator=dice).tolist()
     return order
-
-
-class Take(NamedTuple):
-    """Which view of a video, drawn before it is read."""
-
-    seed: int
-    clip: int = 0
-    clips: int = 1
-    training: bool = False
-    centre: float | None = None
-
-
-class Sample(NamedTuple):
-    """One clip of one video, as it was read."""
-
-    frames: dict[str, Tensor]
-    label: Tensor
-    name: str
-    start: float = 0.0
-    end: float = 0.0
