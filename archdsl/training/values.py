@@ -43,7 +43,7 @@ def gray(x: Tensor) -> Tensor:
     if x.shape[0] % 3:
         return x
     shares = torch.tensor(LUMA, dtype=x.dtype, device=x.device).view(3, 1, 1, 1)
-    levels = (x.view(-1, 3, *x.shape[1:]) * shares).sum(1, keepdim=True)
+    levels = (x.reshape(-1, 3, *x.shape[1:]) * shares).sum(1, keepdim=True)
     return levels.expand(-1, 3, *x.shape[1:]).flatten(0, 1)
 
 
