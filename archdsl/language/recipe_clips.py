@@ -11,6 +11,8 @@ from archdsl.errors import SpecError
 from archdsl.written import Count, Positive, Real, Whole, Written
 
 Chance = Annotated[Real, Field(ge=0, le=1)]
+Short = Count | Literal["crop"] | None
+SHORT = "of the resized frame; `crop` for the crop's own, by default 256/224 of it"
 
 
 class Sampling(Written):
@@ -75,7 +77,7 @@ class Resized(Written):
 class Middle(Written):
     """The same crop of every clip, as in a test of one crop: nothing is drawn."""
 
-    short_side: Count | None = Field(None, description="of the resized frame; by default 256/224 of the crop")
+    short_side: Short = Field(None, description=SHORT)
 
 
 def check_rising(name: str, ends: tuple[float, float] | None, written: str | None) -> None:
@@ -123,7 +125,7 @@ class Views(Written):
     crops: Literal[1, 3, 5, 10] = Field(
         1, description="1 centre; 3 along the long side; 5 corners and centre; 10 flipped too"
     )
-    short_side: Count | None = Field(None, description="of the resized frame; by default 256/224 of the crop")
+    short_side: Short = Field(None, description=SHORT)
     scores: Literal["softmax", "logits", "sigmoid"] = Field("softmax", description="what is joined")
     join: Literal["mean", "max"] = Field("mean", description="mean, or each class's largest score")
 

@@ -94,9 +94,11 @@ def placed_cut(crop: int, crops: int, frame: Size, short: int, out: Size) -> Cut
     return cut.flipped() if crop >= 5 else cut
 
 
-def short_of(short: int | None, out: Size) -> int:
-    """The short side that a recipe states, or 256 for a crop of 224 and in proportion."""
-    return short or round(min(out) * 256 / 224)
+def short_of(short: int | str | None, out: Size) -> int:
+    """The short side that a recipe states: pixels, or the crop's own; or 256 for a crop of 224 and in proportion."""
+    if short == "crop":
+        return min(out)
+    return int(short) if short else round(min(out) * 256 / 224)
 
 
 def below(n: int, dice: Random) -> int:
@@ -104,10 +106,10 @@ def below(n: int, dice: Random) -> int:
     return int(dice.random() * n)
 
 
-def check_fits(what: str, short: int | None, name: str, clip: Clip, written: str | None) -> None:
+def check_fits(what: str, short: int | str | None, name: str, clip: Clip, written: str | None) -> None:
     """Raises SpecError for a short side that a crop does not fit into."""
     need = min(clip.shape.h, clip.shape.w)
-    if short is not None and short < need:
+    if isinstance(short, int) and short < need:
         raise SpecError(
             "a crop larger than the frame",
             at=f"recipe.{what}",

@@ -11,9 +11,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from archdsl.language.recipe import Recipe
+from archdsl.training.clips import Batch
 from archdsl.training.optimizing import set_rate
 from archdsl.training.run import Run
-from archdsl.training.standin import Batch
 from archdsl.training.state import State
 from archdsl.training.world import World, added
 from archdsl.training.wrapping import quiet_backward

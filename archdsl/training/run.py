@@ -18,11 +18,14 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipe import Recipe
 from archdsl.training.checkpoints import checkpoints_in, prune, save_checkpoint
+from archdsl.training.clips import Batch, Videos
+from archdsl.training.feed import train_feed
 from archdsl.training.folder import Folder
 from archdsl.training.meters import DECODE_BOUND, Meter
 from archdsl.training.norms import measured, train_mode
 from archdsl.training.progress import Progress
-from archdsl.training.standin import Batch, Skips, evaluate, train_feed
+from archdsl.training.skips import Skips
+from archdsl.training.standin import evaluate
 from archdsl.training.state import State
 from archdsl.training.world import World, added, any_of, gathered
 from archdsl.training.wrapping import level_buffers
@@ -39,8 +42,8 @@ class Run:
     folder: Folder
     world: World
     network: nn.Module
-    videos: Any
-    tests: Any
+    videos: Videos
+    tests: Videos
     skips: Skips
     meter: Meter
     progress: Progress
@@ -141,7 +144,9 @@ class Run:
             state.average.swap()
         self.measure_norms(state.network)
         level_buffers(state.network)
-        scores = evaluate(state.network, self.tests, self.recipe, device=self.world.device, workers=self.workers)
+        scores = evaluate(
+            state.network, self.tests, self.recipe, self.plan.arch.clips, device=self.world.device, workers=self.workers
+        )
         train_mode(state.network, self.recipe.norms)
         if state.average:
             state.average.swap()

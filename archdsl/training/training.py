@@ -18,6 +18,8 @@ from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_of
 from archdsl.training.agreeing import check_agrees
 from archdsl.training.checkpoints import checkpoints_in, read_facts, sweep
+from archdsl.training.clips import Videos
+from archdsl.training.finding import videos_of
 from archdsl.training.folder import Folder, identity
 from archdsl.training.loop import PRECISIONS, seed_of, train_to_the_end
 from archdsl.training.meters import Meter, peak_of
@@ -25,7 +27,7 @@ from archdsl.training.norms import train_mode
 from archdsl.training.optimizing import Average, optimizer_of
 from archdsl.training.progress import Progress
 from archdsl.training.run import Run
-from archdsl.training.standin import Skips, videos_of
+from archdsl.training.skips import Skips
 from archdsl.training.state import State
 from archdsl.training.world import World, world_of
 from archdsl.training.wrapping import prepared, shared
@@ -34,7 +36,7 @@ from archdsl.training.wrapping import prepared, shared
 def train(
     arch: Arch | str | Path,
     recipe: Recipe | str | Path,
-    data: str | Path | tuple[Any, Any],
+    data: str | Path | tuple[Videos, Videos],
     *,
     out: str | Path,
     device: str | None = None,
@@ -86,7 +88,7 @@ def begun(
         network=network,
         videos=videos,
         tests=tests,
-        skips=Skips(out, recipe),
+        skips=Skips.of(out, recipe, world.rank),
         meter=Meter(plan.macs, peak_of(world.device, PRECISIONS[recipe.precision]), world),
         progress=Progress(plan.name, recipe.steps_for(len(videos)), quiet=quiet or not world.first),
         identity=identity(plan, recipe),
@@ -136,7 +138,7 @@ def check_batch(recipe: Recipe, world: World) -> None:
         )
 
 
-def check_classes(plan: Plan, videos: Any) -> None:
+def check_classes(plan: Plan, videos: Videos) -> None:
     """Every output must have a score for every class of the videos."""
     wanted = len(videos.classes)
     for name, shape in plan.outputs.items():

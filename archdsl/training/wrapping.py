@@ -34,7 +34,7 @@ def prepared(network: nn.Module, plan: Plan, recipe: Recipe, world: World, *, sh
     if shard:
         for module in stages:
             fully_shard(module)
-        fully_shard(network)
+        fully_shard(network, reshard_after_forward=True)  # so that weights are shards whenever they are read
     if recipe.compiled:
         for module in stages:
             module.compile()
