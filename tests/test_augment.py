@@ -43,7 +43,7 @@ def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def sample(*shape: int, seed: int = 0) -> Sample:
-    return Sample({"clip": noise(*shape, seed=seed)}, torch.tensor(seed), f"video {seed}")
+    return Sample({"clip": noise(*shape, seed=seed)}, torch.tensor(seed), f"video {seed}", 0.0, 1.0)
 
 
 def made(**changes: object) -> Recipe:
@@ -193,29 +193,31 @@ def test_seeds_differ(crop: object) -> None:
 def test_all_frames_of_a_clip_are_treated_alike(seed: int) -> None:
     still = noise(3, 1, 40, 50).expand(3, 4, 40, 50)
     chosen = made(augment=Augment(colour=0.8, rand_augment=4, magnitude=9.0))
-    x, _ = augmented([Sample({"clip": still}, torch.tensor(0), "")], [Take(seed=seed, training=True)], chosen, RGB, CPU)
+    x, _ = augmented(
+        [Sample({"clip": still}, torch.tensor(0), "", 0.0, 1.0)], [Take(seed=seed, training=True)], chosen, RGB, CPU
+    )
     torch.testing.assert_close(x, x[:, :, :1].expand_as(x), rtol=0, atol=1e-5)
 
 
 def test_flow_is_cut_as_its_video_is_and_its_x_changes_sign_in_a_mirror_image() -> None:
     clips = {"rgb": Clip(frames=2, size=32), "flow": Clip(frames=2, size=32, modality="flow")}
     video = noise(3, 2, 40, 50)
-    flow = torch.stack((video[0].float(), video[1].float()))  # so that what is read where can be seen
-    read = Sample({"rgb": video, "flow": flow}, torch.tensor(0), "")
+    flow = torch.stack((video[0].float(), video[1].float())) / 13  # so that what is read where can be seen
+    read = Sample({"rgb": video, "flow": flow}, torch.tensor(0), "", 0.0, 1.0)
     signs = set()
     for seed in range(20):
         x, _ = augmented([read], [Take(seed=seed, training=True)], made(augment__flip=0.5), clips, CPU)
-        rgb, found = x["rgb"][0] * 255, x["flow"][0]
-        torch.testing.assert_close(found[1], rgb[1], rtol=0, atol=1e-3)
+        rgb, found = x["rgb"][0] * 255, x["flow"][0] * 20
+        torch.testing.assert_close(found[1] * 13, rgb[1], rtol=0, atol=1e-2)
         sign = 1 if (found[0] > 0).any() else -1
         signs.add(sign)
-        torch.testing.assert_close(found[0] * sign, rgb[0], rtol=0, atol=1e-3)
+        torch.testing.assert_close(found[0] * 13 * sign, rgb[0], rtol=0, atol=1e-2)
     assert signs == {1, -1}
 
 
 def test_flow_stored_as_pixels_is_inverted_about_its_rest() -> None:
     clips = {"clip": Clip(frames=1, size=32, modality="flow")}
-    still = Sample({"clip": torch.full((2, 1, 32, 32), 255, dtype=torch.uint8)}, torch.tensor(0), "")
+    still = Sample({"clip": torch.full((2, 1, 32, 32), 255, dtype=torch.uint8)}, torch.tensor(0), "", 0.0, 1.0)
     x, _ = augmented([still], [Take(seed=0, training=True)], recipe("smoke").but(augment=Augment(flip=1.0)), clips, CPU)
     torch.testing.assert_close(x.mean(dim=(0, 2, 3, 4)), torch.tensor([-1.0, 1.0]))
 
@@ -225,12 +227,16 @@ def test_values_of_each_modality_by_hand() -> None:
     x = torch.tensor([51.0, 102.0, 153.0]).view(3, 1, 1, 1)
     rgb = in_values(x, Clip(frames=1, size=1), values, stored=True).flatten()
     torch.testing.assert_close(rgb, torch.tensor([-2.0, -0.5, 0.0]))
-    light = 0.299 * 0.2 + 0.587 * 0.4 + 0.114 * 0.6
-    gray = in_values(x, Clip(frames=1, size=1, modality="gray"), values, stored=True)
-    assert gray.item() == pytest.approx((light - 0.5) / (0.8 / 3), rel=1e-5)
-    two = torch.cat((x, x + 51), dim=1)
-    diff = in_values(two, Clip(frames=1, size=1, modality="rgb_diff"), values, stored=True).flatten()
-    torch.testing.assert_close(diff, torch.tensor([2.0, 1.0, 0.4]))
+    gray = in_values(x[1:2], Clip(frames=1, size=1, modality="gray"), values, stored=True)
+    assert gray.item() == pytest.approx((0.4 - 0.5) / (0.8 / 3), rel=1e-5)
+    diff = in_values(
+        torch.full((6, 1, 1, 1), 51.0), Clip(frames=1, size=1, channels=6, modality="rgb_diff"), values, stored=False
+    )
+    torch.testing.assert_close(diff.flatten(), torch.tensor([2.0, 1.0, 0.4, 2.0, 1.0, 0.4]))
+    flow = in_values(
+        torch.tensor([10.0, -30.0]).view(2, 1, 1, 1), Clip(frames=1, size=1, modality="flow"), values, stored=False
+    )
+    assert flow.flatten().tolist() == [0.5, -1.0]
     features = torch.ones(5, 4, 1, 1)
     assert (
         in_values(features, Clip(frames=4, size=1, channels=5, modality="features"), values, stored=False) is features
@@ -239,7 +245,7 @@ def test_values_of_each_modality_by_hand() -> None:
 
 def test_features_pass_through_untouched() -> None:
     clips = {"clip": Clip(frames=4, size=1, channels=5, modality="features")}
-    read = Sample({"clip": torch.rand(5, 4, 1, 1)}, torch.tensor(0), "")
+    read = Sample({"clip": torch.rand(5, 4, 1, 1)}, torch.tensor(0), "", 0.0, 1.0)
     x, _ = augmented([read], [Take(seed=0, training=True)], made(augment__erasing=1.0), clips, CPU)
     assert torch.equal(x[0], read.frames["clip"])
     assert torch.equal(viewed(read, made(), clips, 0, CPU)[0], x[0])
@@ -387,7 +393,7 @@ def test_a_crop_larger_than_the_frame_is_refused_before_anything_is_read() -> No
     assert "short side 16, clip clip of 32 x 32" in str(error.value)
     with pytest.raises(SpecError, match=r"views\.short_side"):
         viewed(sample(3, 4, 40, 50), made(views__short_side=20), RGB, 0, CPU)
-    with pytest.raises(SpecError, match="RandAugment beside flow"):
+    with pytest.raises(SpecError, match="colours are changed, but flow has none"):
         augmented([], [], made(augment__rand_augment=1), {"clip": Clip(frames=1, size=32, modality="flow")}, CPU)
     wrong = Values(mean=(0.5, 0.5), std=(1.0, 1.0))
     with pytest.raises(SpecError, match="other channels than the clip's"):

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAct
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from archdsl.cli import commands, drawings, growing, reports, training
+from archdsl.cli import commands, data, drawings, growing, reports, training
 from archdsl.cli import options as o
 from archdsl.errors import SpecError, did_you_mean
 
@@ -25,6 +25,18 @@ examples:
 A network is a name from `archdsl list` or a path ending in .py, .yaml or .json (file.py:name for one of several).
 Python files are executed: use only files you trust. `archdsl COMMAND --help` tells more of each.
 """
+
+
+DATA = """\
+videos to train and test on: make the built-in ones, check yours, measure how fast they can be read
+
+DATA is, here and in `train`, `evaluate` and `predict`:
+  motion                       moving digits made in memory; motion:still repeats one frame
+  a folder                     train/CLASS/video.mp4 and val/CLASS/...; or just CLASS/...; or a list for each split
+  a list                       path label; path,label; CSV of Kinetics or Charades; JSON of Kinetics or
+                               Something-Something; trainlist01.txt of UCF101; *_test_split1.txt of HMDB51;
+                               CSV or JSON of path and label or labels, start, end and centre in seconds
+A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by its name below it."""
 
 
 class Parser(ArgumentParser):
@@ -178,6 +190,18 @@ COMMANDS = (
         ("archdsl recipes", "archdsl recipes slowfast_k400 > mine.yaml"),
     ),
     Command(
+        "data",
+        data.data,
+        DATA,
+        (o.data_action,),
+        (
+            "archdsl data make motion out/motion          moving digits as mp4 files",
+            "archdsl data check my_videos                 videos of each class, and those that cannot be read",
+            "archdsl data bench my_videos --workers 1 2 4 clips per second by decoder and readers",
+            "archdsl train slowfast_tiny --recipe smoke --data out/motion",
+        ),
+    ),
+    Command(
         "schema",
         commands.schema,
         "JSON Schema of spec files or recipes, for editors",
@@ -202,7 +226,9 @@ def parser() -> Parser:
     words: _SubParsersAction[Parser] = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for command in COMMANDS:
         epilog = "\n".join(["examples:", *(f"  {example}" for example in command.examples)])
-        word = words.add_parser(command.name, help=command.says, description=command.says, epilog=epilog)
+        word = words.add_parser(
+            command.name, help=command.says.partition("\n")[0], description=command.says, epilog=epilog
+        )
         for option in command.options:
             option(word)
         word.set_defaults(run=command.run)

@@ -226,3 +226,37 @@ def trained(parser: ArgumentParser) -> None:
 def whole(text: str) -> int:
     """A whole number from 0 to MOST."""
     return 0 if text == "0" else count(text)
+
+
+def data_action(parser: ArgumentParser) -> None:
+    """What is done with data."""
+    parser.add_argument("action", metavar="ACTION", choices=("make", "check", "bench"), help="make, check or bench")
+    parser.add_argument("data", metavar="DATA", help="with make: motion; else a folder of videos, or a list of them")
+    parser.add_argument("out", metavar="OUT", nargs="?", help="with make: the folder that is written")
+    parser.add_argument(
+        "--count", type=count, default=240, metavar="N", help="make: videos to train on; a fifth to test"
+    )
+    parser.add_argument("--frames", type=count, default=16, metavar="N", help="frames of a clip (16)")
+    parser.add_argument("--size", type=count, default=64, metavar="N", help="make: height and width in pixels (64)")
+    parser.add_argument("--every", type=count, default=1, metavar="N", help="check, bench: one frame in so many (1)")
+    parser.add_argument("--split", default="train", choices=("train", "val", "test"), help="check, bench (train)")
+    parser.add_argument(
+        "--workers", type=whole, nargs="+", default=[2], metavar="N", help="readers; bench: one or more"
+    )
+    parser.add_argument("--seconds", type=seconds, default=3.0, metavar="S", help="bench: of each measurement (3)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print data instead of text")
+    form.add_argument(
+        "--format", default="text", metavar="FORMAT", help="bench: text (default), md, csv, html or latex"
+    )
+
+
+def seconds(text: str) -> float:
+    """A time above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e5:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value

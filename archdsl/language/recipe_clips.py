@@ -133,14 +133,14 @@ class Views(Written):
 class Values(Written):
     """How pixels become the network's numbers: value / 255, minus mean, over std. Features are left as they are.
 
-    Gray takes the average of the means, differences of frames only the stds. Flow that was stored as pixels (127.5 is
-    at rest, as I3D and TSN store it) has values of its own; flow that was worked out is left as it is.
+    Gray takes the average of the means, differences of frames only the stds. Flow is cut at a bound, brought to
+    -1/2 to 1/2 and divided by its std: 0.5 gives -1 to 1 (arXiv:1705.07750), 0.226 what TSN's code gives.
     """
 
     mean: tuple[Real, ...] = Field((0.45, 0.45, 0.45), min_length=1, description="of each channel")
     std: tuple[Positive, ...] = Field((0.225, 0.225, 0.225), min_length=1, description="of each channel")
-    flow_mean: Real = Field(0.5, description="of flow stored as pixels")
-    flow_std: Positive = Field(0.5, description="of flow stored as pixels: 0.5 gives -1 to 1")
+    flow_bound: Positive = Field(20.0, description="pixels per frame beyond which flow is cut")
+    flow_std: Positive = Field(0.5, description="of flow")
 
     def model_post_init(self, context: object, /) -> None:
         if len(self.mean) != len(self.std):

@@ -22,7 +22,7 @@ from archdsl.training.crops import check_fits, drawn_cut, placed_cut, short_of
 from archdsl.training.geometry import Cut
 from archdsl.training.noise import erased
 from archdsl.training.rand_augment import rand_augmented
-from archdsl.training.values import FRAMELESS, PIXELS, in_values
+from archdsl.training.values import FRAMELESS, in_values
 
 Clips = Tensor | dict[str, Tensor]
 """What a network takes: one clip, or several by name."""
@@ -73,7 +73,7 @@ def changed(
         cut = drawn_cut(augment.crop, (frames.shape[-2], frames.shape[-1]), out, dice(seed, "crop"))
         cut = cut.flipped() if dice(seed, "flip").random() < augment.flip else cut
         x = taken(frames, cut, clip)
-        if stored and clip.modality in PIXELS:
+        if stored and clip.modality in ("rgb", "gray"):
             x = coloured(x, augment.colour, dice(seed, "colour"))
             x = rand_augmented(x, augment.rand_augment, augment.magnitude, dice(seed, "rand_augment"))
         x = in_values(x, clip, recipe.values, stored=stored)
@@ -92,8 +92,7 @@ def taken(frames: Tensor, cut: Cut, clip: Clip) -> Tensor:
         return frames.float()
     x = cut.of(frames)
     if clip.modality == "flow" and cut.columns.mirrored:
-        rest = 0.0 if frames.is_floating_point() else 255.0
-        x = torch.cat((rest - x[:1], x[1:]))
+        x[::2] = (0.0 if frames.is_floating_point() else 255.0) - x[::2]
     return x
 
 
@@ -104,12 +103,11 @@ def check_augment(recipe: Recipe, clips: Mapping[str, Clip]) -> None:
         if isinstance(crop, Jitter | Middle) and crop.short_side and clip.modality not in FRAMELESS:
             short = crop.short_side if isinstance(crop, Middle) else crop.short_side[0]
             check_fits("augment.crop.short_side", short, name, clip, crop.written)
-        if clip.modality == "flow" and augment.rand_augment:
+        if clip.modality not in ("rgb", "gray") and (augment.rand_augment or augment.colour):
             raise SpecError(
-                "RandAugment beside flow",
-                at="recipe.augment.rand_augment",
+                f"colours are changed, but {clip.modality} has none",
+                at="recipe.augment",
                 written=augment.written,
-                got=f"{augment.rand_augment} operations, clip {name} of flow",
-                want="none: what turns and shears frames would have to turn flow's vectors",
-                fix="rand_augment: 0",
+                got=f"rand_augment: {augment.rand_augment}, colour: {augment.colour:g}, clip {name} of {clip.modality}",
+                want="rand_augment: 0, colour: 0, or clips of rgb and gray alone",
             )

@@ -27,17 +27,12 @@ def brightened(x: Tensor, factor: float) -> Tensor:
 
 def contrasted(x: Tensor, factor: float) -> Tensor:
     """Between each frame's average gray (0) and twice the contrast (2)."""
-    return blended(x, level(x).mean(dim=(2, 3), keepdim=True), factor)
+    return blended(x, gray(x).mean(dim=(2, 3), keepdim=True), factor)
 
 
 def saturated(x: Tensor, factor: float) -> Tensor:
     """Between gray (0) and twice as colourful (2)."""
-    return blended(x, level(x), factor)
-
-
-def level(x: Tensor) -> Tensor:
-    """Brightness of every pixel.  (c, ...) -> (1, ...)"""
-    return gray(x) if x.shape[0] == 3 else x.mean(0, keepdim=True)
+    return blended(x, gray(x), factor)
 
 
 def blended(x: Tensor, other: Tensor, factor: float) -> Tensor:

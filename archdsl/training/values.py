@@ -9,8 +9,6 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe_clips import Values
 
-PIXELS = ("rgb", "gray", "rgb_diff")
-"""Modalities that are made of a video's colours."""
 FRAMELESS = ("audio", "boxes", "features")
 """Modalities that are no pictures: nothing is cut, changed or scaled."""
 LUMA = (0.299, 0.587, 0.114)
@@ -18,30 +16,35 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def in_values(x: Tensor, clip: Clip, values: Values, *, stored: bool) -> Tensor:
-    """Frames in network values.  (c, t, h, w) from 0 to 255 -> (channels, frames, h, w)
+    """Frames in network values.  (c, t, h, w)
 
-    What was read as numbers (not `stored` as pixels) has them already. Differences of frames are between neighbours,
-    so that there is one frame more to read than the clip has.
+    Pixels lie from 0 to 255, differences from -255 to 255. Flow that was `stored` as pixels is at rest at 127.5, other
+    flow is in pixels per frame. Pictures that lie in a row as channels are treated alike.
     """
-    if not stored or clip.modality in FRAMELESS:
-        return x
-    x = x / 255
     match clip.modality:
         case "flow":
-            return (x - values.flow_mean) / values.flow_std
+            share = x / 255 - 0.5 if stored else x.clamp(-values.flow_bound, values.flow_bound) / values.flow_bound / 2
+            return share / values.flow_std
         case "gray":
-            x = gray(x) if x.shape[0] == 3 else x
-            return (x - mean(values.mean)) / mean(values.std)
+            return (x / 255 - mean(values.mean)) / mean(values.std)
         case "rgb_diff":
-            return (x[:, 1:] - x[:, :-1]) / per_channel(values.std, x, values)
+            return x / 255 / per_channel(values.std, x, values)
+        case "rgb":
+            return (x / 255 - per_channel(values.mean, x, values)) / per_channel(values.std, x, values)
         case _:
-            return (x - per_channel(values.mean, x, values)) / per_channel(values.std, x, values)
+            return x
 
 
 def gray(x: Tensor) -> Tensor:
-    """Brightness of red, green and blue, which lie along the first axis.  (3, ...) -> (1, ...)"""
-    shares = torch.tensor(LUMA, dtype=x.dtype, device=x.device)
-    return (x * shares.view(3, *[1] * (x.ndim - 1))).sum(0, keepdim=True)
+    """Brightness of every pixel, in place of each of its colours. Channels are red, green, blue, over and over, or one.
+
+    (c, t, h, w) -> (c, t, h, w)
+    """
+    if x.shape[0] % 3:
+        return x
+    shares = torch.tensor(LUMA, dtype=x.dtype, device=x.device).view(3, 1, 1, 1)
+    levels = (x.reshape(-1, 3, *x.shape[1:]) * shares).sum(1, keepdim=True)
+    return levels.expand(-1, 3, *x.shape[1:]).flatten(0, 1)
 
 
 def mean(numbers: tuple[float, ...]) -> float:
@@ -50,13 +53,13 @@ def mean(numbers: tuple[float, ...]) -> float:
 
 
 def per_channel(numbers: tuple[float, ...], x: Tensor, values: Values) -> Tensor:
-    """A number for every channel; a single one is for all."""
-    if len(numbers) not in (1, x.shape[0]):
+    """A number for every channel: in turn, where several pictures lie in a row."""
+    if x.shape[0] % len(numbers):
         raise SpecError(
             "means and stds of other channels than the clip's",
             at="recipe.values",
             written=values.written,
             got=f"{len(numbers)} of each",
-            want=f"{x.shape[0]}, or 1",
+            want=f"{x.shape[0]}, a divisor of it, or 1",
         )
-    return torch.tensor(numbers, device=x.device).view(-1, 1, 1, 1)
+    return torch.tensor(numbers, device=x.device).repeat(x.shape[0] // len(numbers)).view(-1, 1, 1, 1)
