@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAct
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from archdsl.cli import commands, data, drawings, growing, reports, training
+from archdsl.cli import commands, data, drawings, growing, reports, testing, training
 from archdsl.cli import options as o
 from archdsl.errors import SpecError, did_you_mean
 
@@ -180,6 +180,28 @@ COMMANDS = (
             "archdsl train slowfast_tiny --recipe smoke --seed 1 --set recipe.optimizer.rate=0.05 --out runs/slower",
             "archdsl train slowfast_4x16_r50 --recipe slowfast_k400 --data kinetics.csv --workers 16",
             "torchrun --nproc_per_node 8 -m archdsl train x3d_m --recipe x3d_k400 --data kinetics.csv --workers 8",
+        ),
+    ),
+    Command(
+        "evaluate",
+        testing.evaluate,
+        "test trained networks on videos, alone and fused",
+        (o.tested, o.overrides, o.as_json),
+        (
+            "archdsl evaluate runs/slowfast_tiny --out results",
+            "archdsl evaluate runs/slowfast_4x16_r50 --data kinetics.csv --views 10x3 --size 256 --workers 8",
+            "archdsl evaluate rgb=runs/tsn flow=runs/tsn_flow --data ucf101 --fuse rgb:1 flow:1.5",
+            "archdsl evaluate x3d_m --recipe x3d_k400 --weights x3d_m.safetensors --data kinetics.csv",
+        ),
+    ),
+    Command(
+        "predict",
+        testing.predict,
+        "what a trained network sees in video files, and when",
+        (o.predicted, o.overrides),
+        (
+            "archdsl predict runs/slowfast_tiny clip.mp4",
+            "archdsl predict runs/slowfast_4x16_r50 holiday/ --top 3 -o holiday.json",
         ),
     ),
     Command(

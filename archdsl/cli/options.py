@@ -223,6 +223,49 @@ def trained(parser: ArgumentParser) -> None:
     group.add_argument("--quiet", action="store_true", help="say only how it ended")
 
 
+def tested(parser: ArgumentParser) -> None:
+    """Which networks are tested, on what, and where figures go."""
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="RUN",
+        help="a run's folder, or a network with --recipe and --weights; NAME=RUN gives it a name to be fused by",
+    )
+    weighted(parser, "testing")
+    group = parser.add_argument_group("views and videos")
+    group.add_argument("--data", default="motion", metavar="DATA", help="motion (default), a folder, or a manifest")
+    group.add_argument("--split", default="val", choices=("train", "val", "test"), help="val (default), test or train")
+    group.add_argument("--views", metavar="CxS", help="clips x crops of a video, such as 10x3; by default the recipe's")
+    group.add_argument("--batch", type=count, metavar="N", help="views that go through the network at once")
+    group.add_argument(
+        "--fuse", nargs="+", default=[], metavar="NAME:SHARE", help="average the scores of several: rgb:1 flow:1.5"
+    )
+    group.add_argument("--out", metavar="DIR", help="figures as JSON, videos, classes and confusion as SVG and CSV")
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def weighted(parser: ArgumentParser, title: str) -> None:
+    """Where recipe and weights are, and what computes."""
+    group = parser.add_argument_group(title)
+    group.add_argument("--recipe", metavar="RECIPE", help="by default the run's")
+    group.add_argument(
+        "--weights", metavar="FILE", help=".safetensors, a file of torch.save, a checkpoint; by default the run's last"
+    )
+    group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")
+    group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
+
+
+def predicted(parser: ArgumentParser) -> None:
+    """Which network sees which videos."""
+    parser.add_argument("name", metavar="RUN", help="a run's folder, or a network with --recipe and --weights")
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or folders of videos or of pictures")
+    weighted(parser, "predicting")
+    parser.add_argument("--top", type=count, default=5, metavar="N", help="classes that are told, 5 by default")
+    parser.add_argument("--names", metavar="FILE", help="a class's name on each line; by default the run's")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write JSON to a file")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
 def whole(text: str) -> int:
     """A whole number from 0 to MOST."""
     return 0 if text == "0" else count(text)

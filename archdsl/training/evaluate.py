@@ -1,168 +1,162 @@
-"""A network tested: every view of every video once, each process its share, one score for each video."""
+"""A trained network tested on videos, and what is written of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from archdsl.catalog import load
+from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
-from archdsl.language import Clip
+from archdsl.language import Arch, change
 from archdsl.language.recipe import Recipe
-from archdsl.language.recipe_clips import Views
-from archdsl.training.clips import Batch, Videos
-from archdsl.training.feed import view_feed
-from archdsl.training.precision import in_precision
+from archdsl.recipes import recipe as recipe_of
+from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
+from archdsl.report.formats import to_csv
+from archdsl.training.clips import Videos
+from archdsl.training.files import to_line, write_whole
+from archdsl.training.finding import videos_of
+from archdsl.training.metrics import confusion
+from archdsl.training.ran import ran, with_weights
 from archdsl.training.scores import Scores
+from archdsl.training.scoring import scored
 from archdsl.training.skips import Skips
-from archdsl.training.world import any_of, gathered, ranks
-
-BATCH = 16
-"""Views that go through the network at once, where nothing else is asked for."""
-
-
-class Video(NamedTuple):
-    """What is known of one video so far: its joined scores, how many views they are of, its label."""
-
-    scores: Tensor
-    views: int
-    label: Tensor
+from archdsl.training.training import check_classes
+from archdsl.training.world import World, world_of
 
 
 def evaluate(
-    network: nn.Module,
-    videos: Videos,
-    recipe: Recipe,
-    clips: Mapping[str, Clip],
+    arch: Arch | str | Path,
+    data: str | Path | Videos = "motion",
     *,
-    device: torch.device | None = None,
+    recipe: Recipe | str | Path | None = None,
+    weights: str | Path | None = None,
+    views: str | None = None,
+    split: str = "val",
+    out: str | Path | None = None,
+    device: str | None = None,
     workers: int = 0,
     batch: int | None = None,
-    skips: Skips | None = None,
-    progress: Callable[[int], None] | None = None,
+    quiet: bool = False,
 ) -> Scores:
-    """Scores of all videos, the same in every process. `progress` is told the views that are done in this process.
+    """Scores of a trained network on videos; with `out` a folder of figures, tables and pictures.
 
-    Each video is one process's, so that none is counted twice. Raises SpecError where scores are no numbers.
+    `arch` is a run's folder, which brings recipe and weights, or an arch with both. `views`, such as `10x3`, takes the
+    place of the recipe's. Under torchrun every process calls this, and each tests its share.
+
+    Raises SpecError where arch, weights, recipe and videos do not fit each other.
     """
-    rank, world = ranks()
-    device = device or next(network.parameters()).device
-    skips = skips if skips is not None else Skips()
-    feed = view_feed(
-        videos,
-        recipe,
-        clips,
-        rank=rank,
-        world=world,
-        device=device,
-        workers=workers,
-        skips=skips,
-        batch=batch or BATCH,
-    )
-    found: dict[int, Video] = {}
-    with testing(network):
-        for one in in_step(feed, network, clips, device):
-            with in_precision(recipe, device):
-                scores = joined_heads(network(one.clips)).float()
-            take_in(found, one, view_scores(scores, recipe.views).cpu(), recipe.views)
-            if progress:
-                progress(len(one.indices))
-    return scores_of(merged(gathered(found)), videos, recipe.views, gathered(list(skips.names)))
+    plan, recipe, weights = ready(arch, recipe, weights)
+    recipe = with_views(recipe, views) if views else recipe
+    with world_of(device) as world:
+        videos = videos_of(str(data), split, plan.arch.clips, recipe) if isinstance(data, str | Path) else data
+        check_classes(plan, videos)
+        network = with_weights(plan, weights).to(world.device)
+        skips = Skips.of(Path(out), recipe, world.rank) if out else Skips(None, recipe.most_skipped)
+        with bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
+            scores = scored(
+                network,
+                videos,
+                recipe,
+                plan.arch.clips,
+                device=world.device,
+                workers=workers,
+                batch=batch,
+                skips=skips,
+                progress=progress,
+            )
+        if out and world.first:
+            about = {
+                "weights": str(weights),
+                "data": str(data) if isinstance(data, str | Path) else None,
+                "split": split,
+            }
+            write_results(Path(out), scores, plan.name, about | settings(plan, recipe))
+    return scores
+
+
+def ready(
+    arch: Arch | str | Path, recipe: Recipe | str | Path | None, weights: str | Path | None
+) -> tuple[Plan, Recipe, Path]:
+    """The plan, the recipe and where the weights are. Raises SpecError where one is not said."""
+    if not isinstance(arch, Arch) and Path(arch).is_dir():
+        found = ran(Path(arch))
+        arch, recipe, weights = found.arch, recipe or found.recipe, weights or found.checkpoint
+    missing = [name for name, value in (("recipe", recipe), ("weights", weights)) if value is None]
+    if missing or recipe is None or weights is None:
+        raise SpecError(
+            f"no {' and no '.join(missing)}",
+            got=arch.name if isinstance(arch, Arch) else str(arch),
+            want="a run's folder, or a network with --recipe and --weights",
+        )
+    return compile(load(arch)), recipe_of(recipe), Path(weights)
+
+
+def with_views(recipe: Recipe, text: str) -> Recipe:
+    """A recipe tested on other views: `10x3` for ten clips of three crops, or `10`. Raises SpecError."""
+    clips, _, crops = text.partition("x")
+    if not clips.isdecimal() or not (crops or "1").isdecimal() or len(text) > 12:
+        raise SpecError("views that cannot be read", got=text, want="clips x crops, such as 10x3")
+    try:
+        return change(change(recipe, "views.clips", int(clips)), "views.crops", int(crops or "1"))
+    except SpecError as error:
+        raise error.under("recipe") from None
 
 
 @contextmanager
-def testing(network: nn.Module) -> Iterator[None]:
-    """Without gradients, dropout and batch statistics; afterwards as it was."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
+def bar(name: str, videos: Videos, recipe: Recipe, world: World, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Something to be told the views that are done; the first process shows its own share."""
+    console = Console(stderr=True, highlight=False, quiet=quiet or not world.first)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    total = len(range(world.rank, len(videos), world.size)) * recipe.views.clips * recipe.views.crops
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"testing {name}", total=total)
+        yield lambda views: progress.advance(task, views)
+
+
+def settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
+    """What the figures depend on beside weights and videos."""
+    views = recipe.views
+    return {
+        "input": {name: list(shape) for name, shape in plan.inputs.items()},
+        "recipe": recipe.name,
+        "views": f"{views.clips}x{views.crops}",
+        "short_side": views.short_side,
+        "scores": views.scores,
+        "join": views.join,
+        "sampling": recipe.sampling.model_dump(mode="json"),
+    }
+
+
+def write_results(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
+    """results.json, videos.jsonl, and classes.* and confusion.* as picture and table."""
     try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpecError(f"cannot write {out}", got=error.strerror or str(error)) from None
+    record = {"name": name, "figures": scores.figures, "videos": len(scores.names), "skipped": len(scores.skipped)}
+    write_whole(out / "results.json", json.dumps(record | about, indent=2, ensure_ascii=False) + "\n")
+    write_whole(out / "videos.jsonl", "".join(f"{to_line(line)}\n" for line in video_lines(scores)))
+    title = f"{name}: " + ", ".join(f"{figure} {value:.1%}" for figure, value in scores.figures.items())
+    rows = scores.per_class()
+    write_whole(out / "classes.csv", to_csv(classes_table(rows)))
+    write_whole(out / "classes.svg", classes_svg(rows, title))
+    if not scores.several:
+        matrix = confusion(scores.scores, scores.labels).tolist()
+        write_whole(out / "confusion.csv", to_csv(confusion_table(scores.classes, matrix)))
+        write_whole(out / "confusion.svg", confusion_svg(scores.classes, matrix, title))
 
 
-def in_step(
-    feed: Iterator[Batch], network: nn.Module, clips: Mapping[str, Clip], device: torch.device
-) -> Iterator[Batch]:
-    """The batches of this process. Processes that share a network's weights go through it equally often.
-
-    Which has no batch left then sends zeros, of which nothing is taken.
-    """
-    if not isinstance(network, FSDPModule):
-        yield from feed
-        return
-    zeros = {name: torch.zeros(1, *clip.shape, device=device) for name, clip in clips.items()}
-    nothing = next(iter(zeros.values())) if len(zeros) == 1 else zeros
-    none = torch.zeros(0, device=device)
-    while True:
-        batch = next(feed, None)
-        if not any_of(batch is not None):
-            return
-        yield batch or Batch(nothing, none, none, (), (), (), (), 0.0)
-
-
-def joined_heads(scores: Tensor | dict[str, Tensor]) -> Tensor:
-    """The scores of a network; of several heads their average."""
-    return torch.stack(list(scores.values())).mean(0) if isinstance(scores, dict) else scores
-
-
-def view_scores(scores: Tensor, views: Views) -> Tensor:
-    """What is joined over the views of a video."""
-    match views.scores:
-        case "softmax":
-            return scores.softmax(1)
-        case "sigmoid":
-            return scores.sigmoid()
-        case _:
-            return scores
-
-
-def take_in(found: dict[int, Video], batch: Batch, scores: Tensor, views: Views) -> None:
-    """Add the views of a batch to their videos."""
-    labels = batch.labels.cpu()
-    for row, (index, readable) in enumerate(zip(batch.indices, batch.weights.tolist(), strict=True)):
-        if readable:
-            one = Video(scores[row].double(), 1, labels[row])
-            found[index] = together(found[index], one, views) if index in found else one
-
-
-def together(video: Video, view: Video, views: Views) -> Video:
-    """A video with one more view: scores are summed until all are there, or the largest is kept."""
-    sum_or_most = torch.maximum(video.scores, view.scores) if views.join == "max" else video.scores + view.scores
-    return Video(sum_or_most, video.views + view.views, video.label)
-
-
-def merged(parts: list[dict[int, Video]]) -> dict[int, Video]:
-    """The videos of all processes, in the order of the list."""
-    found: dict[int, Video] = {}
-    for part in parts:
-        assert not found.keys() & part.keys(), "a video was tested twice"
-        found |= part
-    return dict(sorted(found.items()))
-
-
-def scores_of(found: dict[int, Video], videos: Videos, views: Views, skipped: list[list[str]]) -> Scores:
-    """The scores of the videos, and which could not be read."""
-    if not found:
-        got = f"{len(videos)} videos, none of which could be read"
-        raise SpecError("nothing to test", got=got, want="videos", fix="archdsl data check tells why")
-    rows = [one.scores if views.join == "max" else one.scores / one.views for one in found.values()]
-    scores = torch.stack(rows).float()
-    odd = [videos.name(index) for index, row in zip(found, scores) if not row.isfinite().all()]
-    if odd:
-        raise SpecError(
-            "scores that are no numbers",
-            got=f"{len(odd)} of {len(found)} videos: {', '.join(odd[:3])}",
-            want="finite scores",
-            fix="other weights, or recipe.precision: fp32",
-        )
-    names = tuple(videos.name(index) for index in found)
-    labels = torch.stack([one.label for one in found.values()])
-    missing = tuple(sorted({name for part in skipped for name in part} - set(names)))
-    return Scores(videos.classes, videos.several, names, scores, labels, missing)
+def video_lines(scores: Scores) -> Iterator[dict[str, Any]]:
+    """Every video: its classes, and the five likeliest."""
+    for row, name in enumerate(scores.names):
+        label = scores.labels[row]
+        true = label.nonzero().flatten().tolist() if scores.several else [int(label)]
+        best = [{"class": found, "score": score} for found, score in scores.best(row, 5)]
+        yield {"name": name, "classes": [scores.classes[i] for i in true], "best": best}

@@ -17,6 +17,7 @@ from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
 from archdsl.training.augment import augmented, viewed
 from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos, takes_at
+from archdsl.training.noise import mixed
 from archdsl.training.skips import Skips
 
 Asked = tuple[int, Take]
@@ -77,7 +78,7 @@ def train_feed(
     The same clips in the same order for any number of workers and processes.
     """
     asked = Order(recipe, len(videos), range(start, start + steps), rank, world)
-    for wanted, found, waited in read(videos, asked, workers):
+    for step, (wanted, found, waited) in zip(asked.steps, read(videos, asked, workers)):
         indices = [index for index, _ in wanted]
         present = present_of(found, skips, len(videos))
         weights = torch.tensor([float(isinstance(one, Sample)) for one in found], device=device)
@@ -86,6 +87,7 @@ def train_feed(
             made, labels = augmented(samples, takes, recipe, clips, device)
         else:
             made, labels = nothing(clips, videos, len(wanted), device)
+        made, labels = mixed(made, labels, weights, recipe.augment, len(videos.classes), f"{recipe.seed} {step}")
         yield batch_of(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
 
 

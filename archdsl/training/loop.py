@@ -13,12 +13,11 @@ from torch.nn.utils import clip_grad_norm_
 from archdsl.language.recipe import Recipe
 from archdsl.training.clips import Batch
 from archdsl.training.optimizing import set_rate
+from archdsl.training.precision import in_precision
 from archdsl.training.run import Run
 from archdsl.training.state import State
-from archdsl.training.world import World, added
+from archdsl.training.world import added
 from archdsl.training.wrapping import quiet_backward
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Iterator[Batch], run: Run) -> None:
@@ -33,7 +32,7 @@ def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Ite
         loss = torch.zeros((), device=world.device)
         for part, last in split(batch, recipe.optimizer.accumulate):
             with quiet_backward(wrapped, last):
-                with precision(recipe, world):
+                with in_precision(recipe, world.device):
                     losses = losses_of(wrapped(part.clips), part.labels, recipe)
                 share = (losses * part.weights).sum() / clips
                 # processes take the mean of their gradients, and torch's backward is untyped
@@ -63,11 +62,6 @@ def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Ite
 def seed_of(*parts: object) -> int:
     """A seed that stands for several values: torch's generator keeps 64 bits of it."""
     return Random(" ".join(map(str, parts))).getrandbits(63)
-
-
-def precision(recipe: Recipe, world: World) -> torch.autocast:
-    """Forward in the recipe's precision; weights stay in single."""
-    return torch.autocast(world.device.type, PRECISIONS[recipe.precision], enabled=recipe.precision != "fp32")
 
 
 def split(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:

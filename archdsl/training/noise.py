@@ -38,7 +38,7 @@ def erased(x: Tensor, chance: float, dice: Random) -> Tensor:
 
 
 def mixed(
-    clips: Tensor | dict[str, Tensor], labels: Tensor, weights: Tensor, augment: Augment, classes: int, seed: int
+    clips: Tensor | dict[str, Tensor], labels: Tensor, weights: Tensor, augment: Augment, classes: int, seed: object
 ) -> tuple[Tensor | dict[str, Tensor], Tensor]:
     """Each clip mixed with the next readable one of the batch (mixup), or a rectangle of that put in (cutmix).
 

@@ -24,8 +24,8 @@ from archdsl.training.folder import Folder
 from archdsl.training.meters import DECODE_BOUND, Meter
 from archdsl.training.norms import measured, train_mode
 from archdsl.training.progress import Progress
+from archdsl.training.scoring import scored
 from archdsl.training.skips import Skips
-from archdsl.training.standin import evaluate
 from archdsl.training.state import State
 from archdsl.training.world import World, added, any_of, gathered
 from archdsl.training.wrapping import level_buffers
@@ -144,7 +144,7 @@ class Run:
             state.average.swap()
         self.measure_norms(state.network)
         level_buffers(state.network)
-        scores = evaluate(
+        scores = scored(
             state.network, self.tests, self.recipe, self.plan.arch.clips, device=self.world.device, workers=self.workers
         )
         train_mode(state.network, self.recipe.norms)

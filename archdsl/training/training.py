@@ -21,10 +21,11 @@ from archdsl.training.checkpoints import checkpoints_in, read_facts, sweep
 from archdsl.training.clips import Videos
 from archdsl.training.finding import videos_of
 from archdsl.training.folder import Folder, identity
-from archdsl.training.loop import PRECISIONS, seed_of, train_to_the_end
+from archdsl.training.loop import seed_of, train_to_the_end
 from archdsl.training.meters import Meter, peak_of
 from archdsl.training.norms import train_mode
 from archdsl.training.optimizing import Average, optimizer_of
+from archdsl.training.precision import PRECISIONS
 from archdsl.training.progress import Progress
 from archdsl.training.run import Run
 from archdsl.training.skips import Skips
@@ -120,7 +121,8 @@ def take_up(run: Run, state: State, resume: Path | None) -> None:
         run.step, run.figures = state.step, facts["figures"]
         run.progress.say(f"going on from step {state.step} of {run.steps}")
     about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
-    run.folder.describe(run.plan, run.recipe, about | {"device": str(run.world.device), "workers": run.workers})
+    about |= {"device": str(run.world.device), "workers": run.workers, "classes": list(run.videos.classes)}
+    run.folder.describe(run.plan, run.recipe, about)
     run.folder.begin_log(state.step)
 
 
