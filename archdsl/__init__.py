@@ -24,6 +24,7 @@ LAZY = {
     "build": "archdsl.backend",
     "train": "archdsl.training",
     "evaluate": "archdsl.training",
+    "predict": "archdsl.training",
 }
 """Names of the public door that cost an import."""
 

@@ -23,7 +23,7 @@ from archdsl.training.clips import Videos
 from archdsl.training.files import to_line, write_whole
 from archdsl.training.finding import videos_of
 from archdsl.training.metrics import confusion
-from archdsl.training.ran import ran, with_weights
+from archdsl.training.ran import check_same_classes, ran, with_weights
 from archdsl.training.scores import Scores
 from archdsl.training.scoring import scored
 from archdsl.training.skips import Skips
@@ -57,6 +57,7 @@ def evaluate(
     with world_of(device) as world:
         videos = videos_of(str(data), split, plan.arch.clips, recipe) if isinstance(data, str | Path) else data
         check_classes(plan, videos)
+        check_same_classes(weights, videos.classes)
         network = with_weights(plan, weights).to(world.device)
         skips = Skips.of(Path(out), recipe, world.rank) if out else Skips(None, recipe.most_skipped)
         with bar(plan.name, videos, recipe, world, quiet=quiet) as progress:

@@ -60,6 +60,25 @@ def classes_in(folder: Path) -> tuple[str, ...]:
     return tuple(classes)
 
 
+def check_same_classes(weights: Path, classes: tuple[str, ...]) -> None:
+    """Raises SpecError where the weights are a run's that learnt other classes, or in another order."""
+    folder = weights if (weights / "run.json").exists() else weights.parent.parent
+    if not weights.is_dir() or not (folder / "run.json").exists():
+        return
+    known = classes_in(folder)
+    if known != classes:
+        odd = next(
+            (i for i, pair in enumerate(zip(known, classes)) if pair[0] != pair[1]), min(len(known), len(classes))
+        )
+        raise SpecError(
+            "videos of other classes than the run's",
+            at=f"class {odd}",
+            written=str(folder / "run.json"),
+            got=f"{classes[odd]!r}" if odd < len(classes) else f"{len(classes)} classes",
+            want=f"{known[odd]!r}" if odd < len(known) else f"{len(known)} classes",
+        )
+
+
 def with_weights(plan: Plan, weights: Path) -> nn.Module:
     """A plan's network with the weights of a file, of a checkpoint's folder, or of a run's last checkpoint.
 
