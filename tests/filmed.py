@@ -30,7 +30,7 @@ KINDS = {
     "av1.mp4": ("libsvtav1", "yuv420p", {"g": "12", "preset": "12", "svtav1-params": "lp=1"}),
     "anim.gif": ("gif", "rgb8", {}),
 }
-"""Name of a file -> (codec, pixels, options): those of Kinetics, Something-Something, UCF101, HMDB51, Charades and more."""
+"""Name of a file -> (codec, pixels, options): those of the data sets, and more."""
 
 
 def numbered_frames(count: int, height: int = 48, width: int = 64) -> Tensor:

@@ -35,7 +35,7 @@ PATIENCE = 60.0
 """Seconds for one clip."""
 ORIENTATION = {90: 1, 180: 2, 270: 3}
 SOUGHT = ("mov", "matroska", "avi", "flv", "asf")
-"""Containers that say where their key frames are. In the others (MPEG's streams) ffmpeg guesses, and lands elsewhere."""
+"""Containers that say where their key frames are. In the others, MPEG's streams, ffmpeg guesses and lands elsewhere."""
 
 
 @dataclass(frozen=True)
