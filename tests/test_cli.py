@@ -372,7 +372,7 @@ def test_help_teaches(run: Any) -> None:
 
 
 EXAMPLES = [
-    e.partition("   ")[0] for c in COMMANDS for e in c.examples if "archdsl " in e and "my_net" not in e and ">" not in e
+    e.partition("  ")[0] for c in COMMANDS for e in c.examples if "archdsl " in e and "my_net" not in e and ">" not in e
 ]
 MINUTES = ("train", "evaluate", "predict", "data")
 """Commands whose examples need data and minutes; tests of training run them."""

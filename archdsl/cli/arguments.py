@@ -219,7 +219,7 @@ COMMANDS = (
         (
             "archdsl data make motion out/motion          moving digits as mp4 files",
             "archdsl data check my_videos                 videos of each class, and those that cannot be read",
-            "archdsl data bench my_videos --workers 1 2 4 clips per second by decoder and readers",
+            "archdsl data bench my_videos --workers 1 2 4  clips per second by decoder and readers",
             "archdsl train slowfast_tiny --recipe smoke --data out/motion",
         ),
     ),
