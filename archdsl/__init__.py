@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
+from archdsl.extras import opened
 from archdsl.language import Arch, Clip, Edge, Head, Model, Pathway, Stage
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ LAZY = {
     "build": "archdsl.backend",
     "train": "archdsl.training",
     "evaluate": "archdsl.training",
+    "predict": "archdsl.training",
 }
 """Names of the public door that cost an import."""
 
@@ -53,7 +55,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"archdsl.{name}")
     if name not in LAZY:
         raise AttributeError(f"module 'archdsl' has no attribute {name!r}")
-    return getattr(import_module(LAZY[name]), name)
+    return getattr(opened(LAZY[name]), name)
 
 
 def _in_notebook(thing: Arch | Plan) -> str:

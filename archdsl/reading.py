@@ -84,7 +84,7 @@ class Reader:
         return Lines(data, self.line(node), keys)
 
 
-def read_data(path: Path) -> Lines:
+def read_data(path: Path, wants: str = "a mapping: name, clip, pathways, head") -> Lines:
     """The mapping in a YAML or JSON file. Raises SpecError for anything else."""
     try:
         if path.stat().st_size > LARGEST:
@@ -113,7 +113,7 @@ def read_data(path: Path) -> Lines:
             "not a spec",
             written=f"{path.name}:1",
             got=type(data).__name__,
-            want="a mapping: name, clip, pathways, head",
+            want=wants,
         )
     return data
 

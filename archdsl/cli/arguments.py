@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAct
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from archdsl.cli import commands, drawings, growing, reports
+from archdsl.cli import commands, data, drawings, growing, reports, testing, training
 from archdsl.cli import options as o
 from archdsl.errors import SpecError, did_you_mean
 
@@ -25,6 +25,18 @@ examples:
 A network is a name from `archdsl list` or a path ending in .py, .yaml or .json (file.py:name for one of several).
 Python files are executed: use only files you trust. `archdsl COMMAND --help` tells more of each.
 """
+
+
+DATA = """\
+videos to train and test on: make the built-in ones, check yours, measure how fast they can be read
+
+DATA is, here and in `train`, `evaluate` and `predict`:
+  motion                       moving digits made in memory; motion:still repeats one frame
+  a folder                     train/CLASS/video.mp4 and val/CLASS/...; or just CLASS/...; or a list for each split
+  a list                       path label; path,label; CSV of Kinetics or Charades; JSON of Kinetics or
+                               Something-Something; trainlist01.txt of UCF101; *_test_split1.txt of HMDB51;
+                               CSV or JSON of path and label or labels, start, end and centre in seconds
+A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by its name below it."""
 
 
 class Parser(ArgumentParser):
@@ -159,12 +171,66 @@ COMMANDS = (
         ("archdsl expand x2d --macs 4.7e9", "archdsl expand x2d --macs 1e9 --order b,tau,s,d,t,w -o grown.yaml"),
     ),
     Command(
+        "train",
+        training.train,
+        "train a network by a recipe on videos, test it; the same command goes on where a run was interrupted",
+        (o.one_name, o.overrides, o.trained),
+        (
+            "archdsl train slowfast_tiny --recipe smoke",
+            "archdsl train slowfast_tiny --recipe smoke --seed 1 --set recipe.optimizer.rate=0.05 --out runs/slower",
+            "archdsl train slowfast_4x16_r50 --recipe slowfast_k400 --data kinetics.csv --workers 16",
+            "torchrun --nproc_per_node 8 -m archdsl train x3d_m --recipe x3d_k400 --data kinetics.csv --workers 8",
+        ),
+    ),
+    Command(
+        "evaluate",
+        testing.evaluate,
+        "test trained networks on videos, alone and fused",
+        (o.tested, o.overrides, o.as_json),
+        (
+            "archdsl evaluate runs/slowfast_tiny --out results",
+            "archdsl evaluate runs/slowfast_4x16_r50 --data kinetics.csv --views 10x3 --size 256 --workers 8",
+            "archdsl evaluate rgb=runs/tsn flow=runs/tsn_flow --data ucf101 --fuse rgb:1 flow:1.5",
+            "archdsl evaluate x3d_m --recipe x3d_k400 --weights x3d_m.safetensors --data kinetics.csv",
+        ),
+    ),
+    Command(
+        "predict",
+        testing.predict,
+        "what a trained network sees in video files, and when",
+        (o.predicted, o.overrides),
+        (
+            "archdsl predict runs/slowfast_tiny clip.mp4",
+            "archdsl predict runs/slowfast_4x16_r50 holiday/ --top 3 -o holiday.json",
+        ),
+    ),
+    Command(
+        "recipes",
+        training.recipes,
+        "how networks are trained: the recipes that come along, or one in full",
+        (o.recipe_name, o.as_json),
+        ("archdsl recipes", "archdsl recipes slowfast_k400 > mine.yaml"),
+    ),
+    Command(
+        "data",
+        data.data,
+        DATA,
+        (o.data_action,),
+        (
+            "archdsl data make motion out/motion          moving digits as mp4 files",
+            "archdsl data check my_videos                 videos of each class, and those that cannot be read",
+            "archdsl data bench my_videos --workers 1 2 4  clips per second by decoder and readers",
+            "archdsl train slowfast_tiny --recipe smoke --data out/motion",
+        ),
+    ),
+    Command(
         "schema",
         commands.schema,
-        "JSON Schema of spec files, for editors",
-        (o.output,),
+        "JSON Schema of spec files or recipes, for editors",
+        (o.recipe_schema, o.output),
         (
             "archdsl schema -o archdsl.schema.json",
+            "archdsl schema --recipe -o recipe.schema.json",
             "and as the first line of a spec: # yaml-language-server: $schema=archdsl.schema.json",
         ),
     ),
@@ -182,7 +248,9 @@ def parser() -> Parser:
     words: _SubParsersAction[Parser] = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for command in COMMANDS:
         epilog = "\n".join(["examples:", *(f"  {example}" for example in command.examples)])
-        word = words.add_parser(command.name, help=command.says, description=command.says, epilog=epilog)
+        word = words.add_parser(
+            command.name, help=command.says.partition("\n")[0], description=command.says, epilog=epilog
+        )
         for option in command.options:
             option(word)
         word.set_defaults(run=command.run)

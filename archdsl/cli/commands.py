@@ -162,10 +162,11 @@ def fault_data(fault: Fault) -> dict[str, str]:
 
 
 def schema(given: Namespace) -> int:
-    """JSON Schema of spec files."""
+    """JSON Schema of spec files, or of recipes."""
     import json
 
+    from archdsl.report.spec_schema import recipe_schema
     from archdsl.report.spec_schema import schema as schema_of
 
-    put(json.dumps(schema_of(), indent=2, ensure_ascii=False), given.output)
+    put(json.dumps(recipe_schema() if given.recipe else schema_of(), indent=2, ensure_ascii=False), given.output)
     return 0

@@ -53,7 +53,17 @@ def heat(share: float) -> int:
 def text_width(text: str, font: float, *, bold: bool = False) -> float:
     """About how wide a text is in Helvetica: never much too small."""
     units = sum(
-        0.29 if c in NARROW else 0.88 if c in WIDE else 0.68 if c.isupper() else 0.35 if c in "²³¹" else 0.56
+        0.29
+        if c in NARROW
+        else 0.88
+        if c in WIDE
+        else 0.68
+        if c.isupper()
+        else 0.35
+        if c in "²³¹"
+        else 0.56
+        if c < "\u1100"
+        else 1.0  # Chinese, Japanese, Korean
         for c in text
     )
     return units * font * (1.07 if bold else 1.0)

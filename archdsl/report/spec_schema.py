@@ -12,6 +12,8 @@ from archdsl.blocks import BLOCKS
 from archdsl.blocks.chain import MOST
 from archdsl.blocks.drawn import OPS_BY_KEY
 from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe_clips import CROPS
 from archdsl.ops import Op, key_of
 
 Schema = dict[str, Any]
@@ -195,6 +197,39 @@ def extended_schema() -> Schema:
             "blocks": {"$ref": "#/$defs/Arch/properties/blocks"},
             "set": {"type": "object", "description": "path: value, such as pathways.slow.stages.res4.kernel_t: 1"},
             "reference": {"$ref": "#/$defs/Reference"},
+        },
+        "required": ["extends"],
+        "additionalProperties": False,
+    }
+
+
+def recipe_schema() -> Schema:
+    """The schema of a recipe's file: a recipe, or a file that extends another."""
+    defs: Schema = {}
+    recipe = model_schema(Recipe, defs)
+    crop = keyed_schema({key_of(kind): model_schema(kind, defs) for kind in CROPS})
+    defs |= {"Recipe": recipe, "Crop": crop, "Extended": extended_recipe()}
+    return {
+        "$schema": DIALECT,
+        "title": "archdsl recipe",
+        "description": "How a network is trained, or a file that extends another.",
+        "type": "object",
+        "if": {"required": ["extends"]},
+        "then": {"$ref": "#/$defs/Extended"},
+        "else": {"$ref": "#/$defs/Recipe"},
+        "$defs": dict(sorted(defs.items())),
+    }
+
+
+def extended_recipe() -> Schema:
+    """A file that extends a recipe by name, or another file."""
+    return {
+        "type": "object",
+        "properties": {
+            "extends": {"type": "string", "description": "a name from specs/recipes, or another .yaml or .json file"},
+            "name": {"$ref": "#/$defs/Recipe/properties/name"},
+            "source": {"$ref": "#/$defs/Recipe/properties/source"},
+            "set": {"type": "object", "description": "path: value, such as optimizer.rate: 0.05"},
         },
         "required": ["extends"],
         "additionalProperties": False,

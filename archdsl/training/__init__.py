@@ -1,7 +1,27 @@
 """Training: clips, one loop for every network, evaluation. torch lives here and in archdsl.backend only."""
 
-from archdsl.training.clips import Clips
-from archdsl.training.loop import evaluate, train
+from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos
+from archdsl.training.evaluate import evaluate, write_results
 from archdsl.training.motion import MovingDigits
+from archdsl.training.predict import predict
+from archdsl.training.run import Run
+from archdsl.training.scores import Scores, fused
+from archdsl.training.training import train
+from archdsl.training.world import world_of
 
-__all__ = ["Clips", "MovingDigits", "evaluate", "train"]
+__all__ = [
+    "Batch",
+    "MovingDigits",
+    "Run",
+    "Sample",
+    "Scores",
+    "Take",
+    "Unreadable",
+    "Videos",
+    "evaluate",
+    "fused",
+    "predict",
+    "train",
+    "world_of",
+    "write_results",
+]

@@ -2,65 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from random import Random
 
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
-from torch.optim import SGD
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.utils import clip_grad_norm_
 
 from archdsl.language.recipe import Recipe
-from archdsl.training.clips import Clips, indices_at
+from archdsl.training.clips import Batch
+from archdsl.training.optimizing import set_rate
+from archdsl.training.precision import in_precision
+from archdsl.training.run import Run
+from archdsl.training.state import State
+from archdsl.training.world import added
+from archdsl.training.wrapping import quiet_backward
 
-Log = Callable[[int, float], None]
-"""Told the number of steps done and the loss of the last one."""
 
-
-def train(network: nn.Module, recipe: Recipe, clips: Clips, log: Log = lambda step, loss: None) -> None:
-    """Train a network in place, on the device it is on. Equal seeds give equal weights on one machine."""
-    torch.manual_seed(recipe.seed)
-    device = device_of(network)
-    optimizer = SGD(groups(network, recipe.weight_decay), lr=recipe.rate, momentum=recipe.momentum, nesterov=True)
-    network.train()
-    for step in range(recipe.steps):
-        set_rate(optimizer, recipe.rate_at(step))
-        views, labels = clips.batch(indices_at(step, recipe.batch, len(clips), recipe.seed))
-        loss = cross_entropy(network(views.to(device)), labels.to(device))
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Iterator[Batch], run: Run) -> None:
+    """Every step from the state's on. `wrapped` is the state's network as the processes share it."""
+    network, optimizer, scaler, world = state.network, state.optimizer, state.scaler, run.world
+    for step in range(state.step, run.steps):
+        rate = recipe.rate_at(step, run.count)
+        set_rate(optimizer, rate)
+        batch = next(feed)
+        torch.manual_seed(seed_of(recipe.seed, step, world.rank))
+        clips = added(batch.weights.sum()).clamp(min=1)
+        loss = torch.zeros((), device=world.device)
+        for part, last in split(batch, recipe.optimizer.accumulate):
+            with quiet_backward(wrapped, last):
+                with in_precision(recipe, world.device):
+                    losses = losses_of(wrapped(part.clips), part.labels, recipe)
+                share = (losses * part.weights).sum() / clips
+                # processes take the mean of their gradients, and torch's backward is untyped
+                scaler.scale(share * world.size).backward()  # type: ignore[no-untyped-call]
+            loss += share.detach()
+        scaler.unscale_(optimizer)
+        if recipe.optimizer.clip:
+            clip_grad_norm_(network.parameters(), recipe.optimizer.clip)
+        scaler.step(optimizer)
+        scaler.update()
         optimizer.zero_grad(set_to_none=True)
-        if (step + 1) % recipe.log_every == 0 or step + 1 == recipe.steps:
-            log(step + 1, loss.item())  # .item() waits for the GPU: only here
+        if state.average:
+            state.average.follow()
+        state.step = step + 1
+        run.saw(loss, batch)
+        asked = run.asked_to_stop()
+        if run.due("log") or asked:
+            run.log(state, rate)
+        if run.due("evaluate"):
+            run.test(state)
+        if run.due("save") or asked:
+            run.save(state)
+        if asked:
+            break
 
 
-@torch.no_grad()
-def evaluate(network: nn.Module, clips: Clips, batch: int = 32) -> dict[str, float]:
-    """The shares of clips whose class is the first guess (`top1`) and among the first five (`top5`)."""
-    device = device_of(network)
-    network.eval()
-    hits = torch.zeros(2)
-    for first in range(0, len(clips), batch):
-        views, labels = clips.batch(range(first, min(first + batch, len(clips))))
-        scores = network(views.to(device)).cpu()
-        guesses = scores.topk(min(5, scores.shape[1])).indices == labels[:, None]
-        hits += torch.stack((guesses[:, 0].sum(), guesses.sum()))
-    top1, top5 = (hits / len(clips)).tolist()
-    return {"top1": top1, "top5": top5}
+def seed_of(*parts: object) -> int:
+    """A seed that stands for several values: torch's generator keeps 64 bits of it."""
+    return Random(" ".join(map(str, parts))).getrandbits(63)
 
 
-def groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Parameters with weight decay and, for norms and biases, without."""
-    weights = [p for p in network.parameters() if p.ndim > 1]
-    rest = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": weights, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+def split(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
+    """A batch in equal parts, and whether each is the last. Only what the loss needs is split."""
+    size = len(batch.labels) // parts
+    for i in range(parts):
+        mine = slice(i * size, (i + 1) * size)
+        clips = batch.clips
+        part = clips[mine] if isinstance(clips, Tensor) else {name: clip[mine] for name, clip in clips.items()}
+        yield batch._replace(clips=part, labels=batch.labels[mine], weights=batch.weights[mine]), i + 1 == parts
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The learning rate of every group."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def device_of(network: nn.Module) -> torch.device:
-    """Where a network's weights are."""
-    return next(network.parameters()).device
+def losses_of(scores: Tensor | dict[str, Tensor], labels: Tensor, recipe: Recipe) -> Tensor:
+    """The loss of each clip; of several heads the sum.  (n, classes) -> (n,)"""
+    if isinstance(scores, dict):
+        return torch.stack([losses_of(one, labels, recipe) for one in scores.values()]).sum(0)
+    if recipe.loss == "binary":
+        spread = labels * (1 - recipe.smoothing) + recipe.smoothing / 2
+        return binary_cross_entropy_with_logits(scores.float(), spread, reduction="none").mean(1)
+    return cross_entropy(scores.float(), labels, reduction="none", label_smoothing=recipe.smoothing)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from archdsl.training.clips import Sample, Take
+
 DIRECTIONS = {"right": (0, 1), "down": (1, 0), "left": (0, -1), "up": (-1, 0)}
 """Name -> (rows, columns) per step."""
 
@@ -25,6 +27,8 @@ GLYPHS = (
 """The ten digits, 3 wide and 5 high, row after row."""
 DIGITS = torch.tensor([[int(bit) for bit in glyph] for glyph in GLYPHS.split()]).view(10, 5, 3)
 """(10, 5, 3), 1 where there is ink."""
+FPS = 25
+"""Frames per second of the clips as videos."""
 PIXEL = 4
 """Side of one dot of a digit: digits are 12 wide and 20 high."""
 
@@ -53,6 +57,8 @@ class MovingDigits:
     size: int = 64
     speeds: tuple[int, ...] = (1, 3)
     frozen: bool = False
+    clip: str = "clip"
+    """What the arch calls its clip."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -68,6 +74,21 @@ class MovingDigits:
         labels = torch.tensor([label for label, _ in drawn])
         scenes = Scene(*map(torch.stack, zip(*(scene for _, scene in drawn), strict=True)))
         return film(scenes, self.shifts(labels)), labels
+
+    @property
+    def several(self) -> bool:
+        """One label each."""
+        return False
+
+    def name(self, index: int) -> str:
+        """Its place in the sequence."""
+        return f"motion/{self.seed}/{index}"
+
+    def read(self, index: int, take: Take) -> Sample:
+        """A clip as pixels; it is the same whatever is drawn for it."""
+        clips, labels = self.batch([index])
+        pixels = (clips[0] * 127.5 + 127.5).round().to(torch.uint8)
+        return Sample({self.clip: pixels}, labels[0], self.name(index), 0.0, (self.frames - 1) / FPS)
 
     def draw(self, index: int) -> tuple[int, Scene]:
         """Label and scene of one clip. Labels take turns, so that every class is equally often there."""

@@ -1,0 +1,139 @@
+"""Weights from files: safetensors, or what torch.save wrote, read without running any code in it."""
+
+from __future__ import annotations
+
+import re
+import struct
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from archdsl.errors import Fault, SpecError
+
+WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network", "ema_state_dict")
+"""Keys under which others keep the weights beside an optimiser's state."""
+PREFIXES = ("module.", "_orig_mod.")
+"""What torch's wrappers put before every name."""
+DAMAGED = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError),
+    *(RuntimeError, TypeError, ValueError, struct.error),
+)
+"""What torch raises for a damaged file, besides UnpicklingError."""
+SHOWN = 12
+"""Differences that are told."""
+COUNTER = "num_batches_tracked"
+"""Batch norm counts batches; files older than torch 0.4.1 do not have it, and in tests it is not read."""
+
+
+def load_weights(network: nn.Module, path: str | Path) -> None:
+    """Put the weights of a file into a network. Raises SpecError with every address that differs."""
+    put_weights(network, read_weights(path), str(path))
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of one that torch.save wrote, by name.
+
+    Raises SpecError for a file that cannot be read, and for one that would run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SpecError(f"cannot read {path}", got="a folder" if path.is_dir() else "no such file", want="weights")
+    found = read_safe(path) if path.suffix == ".safetensors" else read_pickled(path)
+    return unwrapped(found, path)
+
+
+def read_safe(path: Path) -> Any:
+    """The tensors of a safetensors file."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise unreadable(path, str(error), "safetensors") from None
+
+
+def read_pickled(path: Path) -> Any:
+    """What torch.save wrote, as long as it is made of tensors and plain data."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of protocols that torch.save does not write: they are refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        if found := re.search(r"(?i)(unsupported (?:global|class) .*?)(?: whose|\. |\n|$)", str(error)):
+            raise SpecError(
+                f"{path.name} would run code when it is read",
+                written=str(path),
+                got=found[1][:160],
+                want="tensors and plain data alone",
+                fix="torch.save(network.state_dict(), path) by whoever made it, or safetensors",
+            ) from None
+        raise unreadable(path, "a pickle that torch.save did not write", "a file of torch.save") from None
+    except DAMAGED as error:
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise unreadable(path, said, "a file of torch.save, or .safetensors") from None
+
+
+def unreadable(path: Path, said: str, want: str) -> SpecError:
+    """The error of a file that holds no weights."""
+    return SpecError(f"no weights in {path.name}", written=str(path), got=said[:160], want=want)
+
+
+def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
+    """The mapping of names to tensors, out of what it is wrapped in, without wrappers' prefixes."""
+    for key in WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping) or not found or not all(isinstance(x, Tensor) for x in found.values()):
+        raise unreadable(path, type(found).__name__, "tensors by name")
+    tensors = {str(name): tensor for name, tensor in found.items()}
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def put_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Put tensors into a network, in its own precision. Raises SpecError where they are another network's."""
+    own = network.state_dict()
+    check_names(own, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, source)
+    odd = [name for name, x in tensors.items() if x.is_quantized or x.is_complex() or x.layout != torch.strided]
+    if odd:
+        raise SpecError(
+            "weights of a kind that no network has", at=odd[0], written=source, got=str(tensors[odd[0]].dtype)
+        )
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)
+
+
+def check_names(own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], source: str) -> None:
+    """Raises SpecError with every address that is missing, unexpected, or of another shape."""
+    faults = list(differences(own, found, source))
+    if faults:
+        more = [Fault(what=f"and {len(faults) - SHOWN} more", written=source)]
+        raise SpecError(faults if len(faults) <= SHOWN else faults[:SHOWN] + more)
+
+
+def differences(own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], source: str) -> Iterator[Fault]:
+    """What differs, by address, in the network's order."""
+    what = "weights of another network"
+    shared = {place(own[name]) for name in found if name in own}
+    for name, tensor in own.items():
+        shape = tuple(tensor.shape)
+        if name in found and found[name] != shape:
+            yield Fault(what=what, at=name, written=source, got=str(found[name]), want=str(shape))
+        elif name not in found and not name.endswith(COUNTER) and place(tensor) not in shared:
+            yield Fault(what=what, at=name, written=source, got="nothing of that name", want=str(shape))
+    for name, shape in found.items():
+        if name not in own:
+            yield Fault(what=what, at=name, written=source, got=str(shape), want="nothing here")
+
+
+def place(tensor: Tensor) -> tuple[int, ...]:
+    """Where in memory a tensor lies: parts that share their weights have one place."""
+    return (tensor.data_ptr(), *tensor.shape) if tensor.numel() and not tensor.is_meta else (id(tensor),)

@@ -1,0 +1,143 @@
+"""data: make, check, bench."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from archdsl.cli.saying import harmless, say, say_json, say_table
+from archdsl.errors import SpecError
+from archdsl.language import Clip
+from archdsl.recipes import recipe as recipe_named
+
+if TYPE_CHECKING:
+    from archdsl.training.videos import Files
+
+
+def data(given: Namespace) -> int:
+    """One of the three."""
+    return {"make": make, "check": check, "bench": bench}[given.action](given)
+
+
+def make(given: Namespace) -> int:
+    """Built-in data as video files."""
+    if given.data != "motion" or not given.out:
+        raise SpecError(
+            "what to make, and where",
+            got=" ".join(filter(None, (given.data, given.out))),
+            want="motion and a folder",
+            fix="archdsl data make motion OUT",
+        )
+    from archdsl.training.making import make_motion
+
+    counts = {"train": given.count, "val": max(given.count // 5, 1)}
+    written = make_motion(Path(given.out), counts, given.frames, given.size)
+    for _ in shown(written, sum(counts.values()), "writing videos"):
+        pass
+    say(f"{counts['train']} videos to train on and {counts['val']} to test on in {given.out}")
+    return 0
+
+
+def check(given: Namespace) -> int:
+    """How many videos of each class there are, and which cannot be read. Exit code 1 where there are some."""
+    videos = files_of(given)
+    from archdsl.training.inspecting import inspected
+
+    found = list(shown(inspected(videos, max(given.workers)), len(videos), "reading videos"))
+    bad = [one for one in found if one.reason]
+    if given.json:
+        unreadable = [{"name": one.name, "reason": one.reason} for one in bad]
+        say_json({"videos": len(found), "classes": videos.counts, "unreadable": unreadable})
+        return 1 if bad else 0
+    from archdsl.report.sheet import Column, Row, Table
+
+    columns = (Column("class"), Column("videos", right=True))
+    rows = tuple(Row((harmless(name), str(count))) for name, count in videos.counts.items())
+    say_table(Table(f"{len(found)} videos of {len(rows)} classes", columns, rows, ()), "text")
+    for one in bad:
+        sys.stderr.write(harmless(f"unreadable: {one.name}: {one.reason}") + "\n")
+    return 1 if bad else 0
+
+
+def bench(given: Namespace) -> int:
+    """Clips per second for each decoder and number of readers, and the ratio to PyAV without readers."""
+    videos = files_of(given)
+    from archdsl.training.inspecting import speeds
+
+    workers = sorted({0, *given.workers})
+    rounds = 3
+    from archdsl.training.decoding import decoders_here
+
+    total = rounds * len(workers) * len(decoders_here())
+    runs = list(shown(speeds(videos, workers, given.seconds, rounds), total, "reading"))
+    rates: dict[tuple[str, int], list[float]] = {}
+    for run in runs:
+        rates.setdefault((run.decoder, run.workers), []).append(run.rate)
+    base = median(rates["pyav", 0])
+    records = tuple(
+        {
+            "decoder": decoder,
+            "workers": count,
+            "clips_per_s": median(rate),
+            "slowest": min(rate),
+            "fastest": max(rate),
+            "ratio": median(rate) / base,
+        }
+        for (decoder, count), rate in rates.items()
+    )
+    if given.json:
+        say_json(list(records))
+        return 0
+    say_table(bench_table(records, given), given.format)
+    return 0
+
+
+def bench_table(records: tuple[dict[str, Any], ...], given: Namespace) -> Any:
+    """The runs as a table."""
+    from archdsl.report.sheet import Column, Row, Table
+
+    names = ("decoder", "readers", "clips/s", "slowest", "fastest", "ratio to pyav, 0")
+    columns = tuple(Column(name, right=i > 0) for i, name in enumerate(names))
+    rows = tuple(
+        Row(
+            (
+                str(one["decoder"]),
+                str(one["workers"]),
+                *(f"{one[key]:.1f}" for key in ("clips_per_s", "slowest", "fastest")),
+                f"{one['ratio']:.2f}",
+            )
+        )
+        for one in records
+    )
+    return Table(f"{given.frames} frames, every {given.every}, of {given.data}", columns, rows, records)
+
+
+def files_of(given: Namespace) -> Files:
+    """The videos of a folder or a list, whatever network will see them."""
+    from archdsl.training.finding import videos_of
+    from archdsl.training.videos import Files
+
+    recipe = recipe_named("smoke")
+    recipe = recipe.but(sampling=recipe.sampling.but(every=given.every))
+    clips = {"clip": Clip(frames=given.frames, size=given.size)}
+    try:
+        videos = videos_of(given.data, given.split, clips, recipe)
+    except SpecError as error:
+        if error.faults[0].at != "recipe.loss":
+            raise
+        videos = videos_of(given.data, given.split, clips, recipe.but(loss="binary"))
+    if not isinstance(videos, Files):
+        raise SpecError("data without files", got=given.data, want="a folder of videos, or a list of them")
+    return videos
+
+
+def shown(things: Any, total: int, what: str) -> Any:
+    """The same things one by one, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(things, total=total, description=what, console=console, disable=not console.is_terminal)

@@ -1,0 +1,85 @@
+"""train, recipes."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from archdsl import catalog
+from archdsl.cli import given as g
+from archdsl.cli.saying import harmless, say, say_json, say_table
+from archdsl.errors import SpecError
+from archdsl.extras import opened
+from archdsl.language import change
+from archdsl.language.recipe import Recipe
+from archdsl.recipes import recipe as recipe_named
+from archdsl.recipes import recipe_names
+
+MINE = "recipe."
+"""A setting that begins so changes the recipe; every other the arch."""
+
+
+def train(given: Namespace) -> int:
+    """Train, test, and say where everything lies. A run that a signal ended exits as shells have it."""
+    recipe = recipe_of(given)
+    given.set = [text for text in given.set if not text.startswith(MINE)]
+    model = catalog.model(given.name)
+    arch = g.arch_of(model, given)
+    run = opened("archdsl.training").train(
+        arch,
+        recipe,
+        given.data,
+        out=given.out or f"runs/{model.name}",
+        device=given.device,
+        workers=given.workers,
+        shard=given.shard,
+        resume=given.resume,
+        quiet=given.quiet,
+    )
+    if not run.world.first:
+        return 0
+    if run.stopped:
+        say(f"stopped at step {run.step} of {run.steps}; the same command goes on from there: {run.path}")
+        return 128 + run.signal
+    say("  ".join([*(f"{name} {value:.1%}" for name, value in run.figures.items()), str(run.path)]))
+    return 0
+
+
+def recipe_of(given: Namespace) -> Recipe:
+    """The recipe that was named, with the settings of the command line."""
+    named = ("steps", "epochs", "batch", "seed")
+    made = recipe_named(given.recipe, **{name: v for name in named if (v := getattr(given, name, None)) is not None})
+    for text in given.set:
+        if text.startswith(MINE):
+            try:
+                made = change(made, *g.pair(text.removeprefix(MINE)))
+            except SpecError as error:
+                raise error.under("recipe") from None
+    return made
+
+
+def recipes(given: Namespace) -> int:
+    """The recipes that come along, or one of them in full."""
+    from archdsl.writing import recipe_data, recipe_yaml  # brings YAML along
+
+    if given.recipe:
+        made = recipe_of(given)
+        if given.json:
+            say_json(recipe_data(made))
+            return 0
+        say(f"# {harmless(made.source or 'no source')}\n{recipe_yaml(made)}")
+        return 0
+    found = [recipe_named(name) for name in recipe_names()]
+    if given.json:
+        say_json([recipe_data(made) for made in found])
+        return 0
+    from archdsl.report.sheet import Column, Row, Table  # drawing a table costs an import
+
+    columns = (Column("name"), Column("length"), Column("batch"), Column("source"))
+    rows = tuple(Row((made.name, length(made), str(made.batch), made.source or "")) for made in found)
+    say_table(Table(f"{len(found)} recipes", columns, rows, tuple(map(recipe_data, found))), "text")
+    return 0
+
+
+def length(made: Recipe) -> str:
+    """How long a recipe trains."""
+    return f"{made.epochs} epochs" if made.epochs else f"{made.steps} steps"

@@ -1,0 +1,122 @@
+"""One door for recipes: a path (.py, .yaml, .json) or a name from specs/recipes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from archdsl.catalog import SHELF, SUFFIXES, module_of
+from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.language import change
+from archdsl.language.recipe import Recipe
+from archdsl.written import Lines, read
+
+FOLDER = SHELF / "specs" / "recipes"
+
+
+def recipe(name_or_path: str | Path | Recipe, **changes: Any) -> Recipe:
+    """The recipe of that name or in that file, with fields changed: `batch=16`, `seed=1`.
+
+    `steps=100` squeezes the schedule of a recipe of epochs into 100 steps, and the other way round. A Python
+    file is executed: load only files you trust. YAML and JSON are data. Raises SpecError with every fault.
+    """
+    made = name_or_path if isinstance(name_or_path, Recipe) else recipe_of(str(name_or_path))
+    for unit in ("steps", "epochs"):
+        if unit in changes:
+            made = made.lasting(unit, changes.pop(unit))
+    return made.but(**changes) if changes else made
+
+
+def recipe_names() -> list[str]:
+    """The names of recipes that come along."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def recipe_of(text: str, above: tuple[Path, ...] = ()) -> Recipe:
+    """A recipe by name or path."""
+    if text.endswith(".py"):
+        return recipe_of_python(Path(text))
+    if text.endswith(SUFFIXES):
+        return recipe_of_data(Path(text), above)
+    names = recipe_names()
+    if text not in names:
+        raise SpecError(
+            f"no recipe {text!r}",
+            got=text,
+            want=f"{', '.join(names)}, or a path ending in .py, .yaml or .json",
+            fix=did_you_mean(text, names),
+        )
+    return recipe_of_data(FOLDER / f"{text}.yaml", above)
+
+
+def recipe_of_python(path: Path) -> Recipe:
+    """The `recipe = Recipe(...)` of a Python file."""
+    made = getattr(module_of(path.resolve()), "recipe", None)
+    if not isinstance(made, Recipe):
+        raise SpecError("no recipe in the file", written=path.name, got=repr(made)[:80], want="recipe = Recipe(...)")
+    return made
+
+
+def recipe_of_data(path: Path, above: tuple[Path, ...]) -> Recipe:
+    """The recipe in a YAML or JSON file; `extends` is followed."""
+    from archdsl.reading import read_data
+
+    data = read_data(path, wants="a mapping: steps or epochs, batch, optimizer")
+    if "extends" not in data:
+        return read(Recipe, data)
+    unknown = [key for key in data if key not in ("extends", "name", "source", "set")]
+    if unknown:
+        raise SpecError(
+            Fault(
+                what=f"{key} beside extends",
+                at=key,
+                written=data.keys_written[key],
+                got=key,
+                want="extends, name, source, set",
+                fix=f"set: {{{key}: ...}}",
+            )
+            for key in unknown
+        )
+    base = base_of(str(data["extends"]), path, (*above, path.resolve()), data.keys_written["extends"])
+    own = {key: data[key] for key in ("name", "source") if key in data}
+    return with_set(base.but(**own), data)
+
+
+def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Recipe:
+    """What a recipe's file extends: a name from specs/recipes, or another YAML or JSON file."""
+    if base.endswith(".py"):
+        raise SpecError(
+            "a data file that extends Python", at="extends", written=line, got=base, want="a name, or a .yaml file"
+        )
+    if not base.endswith(SUFFIXES):
+        try:
+            return recipe_of(base, above)
+        except SpecError as error:
+            raise error.placed("extends", line) from None
+    other = path.parent / base
+    if other.resolve() in above:
+        ring = " -> ".join(p.name for p in (*above, other))
+        want = "a last file that extends nothing"
+        raise SpecError("files that extend each other", at="extends", written=line, got=ring, want=want)
+    if not other.is_file():
+        raise SpecError(f"cannot read {base}", at="extends", written=line, got="no such file")
+    return recipe_of_data(other, above)
+
+
+def with_set(made: Recipe, data: Lines) -> Recipe:
+    """A recipe with fields changed by path, every wrong one told."""
+    changes = data.get("set") or {}
+    if not isinstance(changes, Lines):
+        line = data.keys_written["set"]
+        raise SpecError("set without paths", at="set", written=line, got=repr(changes), want="set: {path: value}")
+    faults: list[Fault] = []
+    for key, value in changes.items():
+        line = changes.keys_written[key]
+        try:
+            made = change(made, key, value, line)
+        except SpecError as error:
+            faults += [replace(fault, written=line) for fault in error.faults]
+    if faults:
+        raise SpecError(faults)
+    return made

@@ -1,0 +1,217 @@
+"""Batches in the order of a recipe: read side by side by worker processes, made ready on the training device."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from archdsl.errors import SpecError
+from archdsl.language import Clip
+from archdsl.language.recipe import Recipe
+from archdsl.training.augment import augmented, viewed
+from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos, takes_at
+from archdsl.training.noise import mixed
+from archdsl.training.skips import Skips
+
+Asked = tuple[int, Take]
+"""A video by index, and which clip of it."""
+AHEAD = 2
+"""Batches that each worker reads ahead."""
+
+
+@dataclass
+class Reader(Dataset[Any]):
+    """Reads clips, in a worker. A video that cannot be read is tried twice, and is then a value like every other."""
+
+    videos: Videos
+
+    def __getitem__(self, asked: Asked) -> Sample | Unreadable:
+        try:
+            return self.videos.read(*asked)
+        except Unreadable:
+            pass  # a network drive may have blinked
+        try:
+            return self.videos.read(*asked)
+        except Unreadable as missing:
+            return missing
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one of several processes reads at each of some steps, worked out as it is asked for."""
+
+    recipe: Recipe
+    count: int
+    steps: range
+    rank: int
+    world: int
+
+    def __iter__(self) -> Iterator[list[Asked]]:
+        share = self.recipe.batch // self.world
+        for step in self.steps:
+            everyone = takes_at(step, self.recipe.batch, self.count, self.recipe.seed)
+            yield everyone[self.rank * share : (self.rank + 1) * share]
+
+
+def train_feed(
+    videos: Videos,
+    recipe: Recipe,
+    clips: Mapping[str, Clip],
+    *,
+    start: int,
+    steps: int,
+    rank: int = 0,
+    world: int = 1,
+    device: torch.device,
+    workers: int = 0,
+    skips: Skips,
+) -> Iterator[Batch]:
+    """The batches of steps from `start` on; each of `world` processes gets its part of every batch.
+
+    The same clips in the same order for any number of workers and processes.
+    """
+    asked = Order(recipe, len(videos), range(start, start + steps), rank, world)
+    for step, (wanted, found, waited) in zip(asked.steps, read(videos, asked, workers)):
+        indices = [index for index, _ in wanted]
+        present = present_of(found, skips, len(videos))
+        weights = torch.tensor([float(isinstance(one, Sample)) for one in found], device=device)
+        samples, takes = filled(found, wanted, present)
+        if samples:
+            made, labels = augmented(samples, takes, recipe, clips, device)
+        else:
+            made, labels = nothing(clips, videos, len(wanted), device)
+        made, labels = mixed(made, labels, weights, recipe.augment, len(videos.classes), f"{recipe.seed} {step}")
+        yield batch_of(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
+
+
+def view_feed(
+    videos: Videos,
+    recipe: Recipe,
+    clips: Mapping[str, Clip],
+    *,
+    rank: int = 0,
+    world: int = 1,
+    device: torch.device,
+    workers: int = 0,
+    skips: Skips,
+    batch: int,
+) -> Iterator[Batch]:
+    """Every view of every video, in order: all crops of a clip in one batch. Unreadable videos are left out."""
+    views = recipe.views
+    mine = range(rank, len(videos), world)
+    takes = [(index, Take(0, clip=clip, clips=views.clips)) for index in mine for clip in range(views.clips)]
+    few = max(batch // views.crops, 1)
+    asked = [takes[i : i + few] for i in range(0, len(takes), few)]
+    for wanted, found, waited in read(videos, asked, workers):
+        present_of(found, skips, len(videos))
+        shown = [
+            (index, sample, crop)
+            for (index, _), sample in zip(wanted, found)
+            if isinstance(sample, Sample)
+            for crop in range(views.crops)
+        ]
+        if not shown:
+            continue
+        made = joined([viewed(sample, recipe, clips, crop, device) for _, sample, crop in shown], clips)
+        labels = torch.stack([sample.label for _, sample, _ in shown]).to(device)
+        indices = [index for index, _, _ in shown]
+        weights = torch.ones(len(shown), device=device)
+        samples = [sample for _, sample, _ in shown]
+        yield batch_of(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
+
+
+def batch_of(
+    made: Tensor | dict[str, Tensor],
+    labels: Tensor,
+    weights: Tensor,
+    indices: list[int],
+    samples: list[Sample],
+    names: list[str],
+    waited: float,
+) -> Batch:
+    """A batch of its columns."""
+    starts, ends = (tuple(getattr(sample, name) for sample in samples) for name in ("start", "end"))
+    return Batch(made, labels, weights, tuple(indices), tuple(names), starts, ends, waited)
+
+
+def read(
+    videos: Videos, asked: Iterable[list[Asked]], workers: int
+) -> Iterator[tuple[list[Asked], list[Sample | Unreadable], float]]:
+    """What was asked for, what was read, and the seconds that it was waited for."""
+    loader: Iterable[list[Sample | Unreadable]] = DataLoader(
+        Reader(videos),
+        batch_sampler=asked,
+        num_workers=workers,
+        collate_fn=list,
+        worker_init_fn=quiet if workers else None,
+        prefetch_factor=AHEAD if workers else None,
+    )
+    batches = iter(loader)
+    for wanted in asked:
+        begun = perf_counter()
+        try:
+            found = next(batches)
+        except RuntimeError as error:
+            raise crashed(error, wanted, videos) from None
+        yield wanted, found, perf_counter() - begun
+
+
+def quiet(worker: int) -> None:
+    """Signals to end a run are for the process that trains: it ends its workers itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def crashed(error: RuntimeError, wanted: list[Asked], videos: Videos) -> Exception:
+    """The error of a worker that is gone; every other error as it is."""
+    text = str(error)
+    if "worker" not in text:
+        return error
+    names = ", ".join(videos.name(index) for index, _ in wanted[:4])
+    return SpecError(
+        "a process that reads videos is gone",
+        got=text.splitlines()[0],
+        want="memory for all workers, and videos that do not break the decoder",
+        fix=f"fewer --workers; it was at or shortly after: {names}",
+    )
+
+
+def present_of(found: list[Sample | Unreadable], skips: Skips, count: int) -> list[int]:
+    """Places of the clips that were read; the others are told."""
+    for one in found:
+        if isinstance(one, Unreadable):
+            skips.add(one, count)
+    return [i for i, one in enumerate(found) if isinstance(one, Sample)]
+
+
+def filled(
+    found: list[Sample | Unreadable], wanted: list[Asked], present: list[int]
+) -> tuple[list[Sample], list[Take]]:
+    """The clips, one that was read in place of each that was not."""
+    if not present:
+        return [], []
+    places = [i if isinstance(one, Sample) else present[i % len(present)] for i, one in enumerate(found)]
+    samples = [one for i in places if isinstance(one := found[i], Sample)]
+    return samples, [wanted[i][1] for i in places]
+
+
+def nothing(
+    clips: Mapping[str, Clip], videos: Videos, count: int, device: torch.device
+) -> tuple[Tensor | dict[str, Tensor], Tensor]:
+    """Zeros, for a batch of which nothing could be read."""
+    maps = [{name: torch.zeros(1, *clip.shape, device=device) for name, clip in clips.items()} for _ in range(count)]
+    labels = torch.zeros(count, len(videos.classes)) if videos.several else torch.zeros(count, dtype=torch.long)
+    return joined(maps, clips), labels.to(device)
+
+
+def joined(maps: list[Any], clips: Mapping[str, Clip]) -> Tensor | dict[str, Tensor]:
+    """Clips side by side: a tensor where the arch has one clip, else by name."""
+    made = {name: torch.cat([one[name] if isinstance(one, dict) else one for one in maps]) for name in clips}
+    return made if len(made) > 1 else next(iter(made.values()))

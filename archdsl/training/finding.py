@@ -1,0 +1,239 @@
+"""`--data`: a folder or a list -> videos. Where the files of a list lie, and which of them a split has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from archdsl.errors import SpecError
+from archdsl.language import Clip
+from archdsl.language.recipe import Recipe
+from archdsl.training.clips import Videos
+from archdsl.training.decoding import decoder_named
+from archdsl.training.listing import SUFFIXES, Line, Listing, classes_beside, listing_of, numbered
+from archdsl.training.modalities import check_modalities
+from archdsl.training.motion import MovingDigits
+from archdsl.training.pictures import SUFFIXES as PICTURES
+from archdsl.training.videos import Action, Entry, Files
+
+SPLITS = {
+    "train": ("train", "training"),
+    "val": ("val", "validation", "validate", "valid", "test", "testing"),
+    "test": ("test", "testing", "val", "validation", "validate", "valid"),
+}
+"""Names that files and folders of a split bear, the likeliest first."""
+MOST = 99_999
+"""The largest number of a class that has no name."""
+BUILT_IN = {"train": (2400, 0), "val": (512, 1), "test": (512, 1)}
+"""Split -> (clips, seed) of the moving digits."""
+
+
+def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) -> Videos:
+    """The videos of a split: `train`, `val` or `test`.
+
+    `data` is `motion` (moving digits made in memory; `motion:still` repeats one frame), a folder of videos in folders
+    that bear the classes' names, a list of videos, or a folder that has either for each split.
+
+    Raises SpecError where there are none, with what was looked for.
+    """
+    if data.partition(":")[0] == "motion" and not Path(data).exists():
+        return built_in(data, split, clips)
+    check_modalities(clips)
+    path = Path(data)
+    if not path.exists():
+        raise SpecError(
+            "no such data", got=data, want="motion, a folder of videos, or a list of them", fix="archdsl data --help"
+        )
+    if not path.is_file() and not path.is_dir():
+        raise SpecError("neither a file nor a folder", got=data)
+    found, root = of_split(path, split)
+    entries, classes, several = entries_of(found, root, split, beside(path, found))
+    if not entries:
+        raise SpecError(f"no videos in {found}", want=f"files ending in {', '.join(SUFFIXES)}, or folders of pictures")
+    if several != (recipe.loss == "binary"):
+        wanted = "binary" if several else "cross_entropy"
+        raise SpecError(
+            "labels and loss that do not fit",
+            at="recipe.loss",
+            written=recipe.written,
+            got=f"{recipe.loss}, for videos of {'several labels' if several else 'one label'}",
+            want=wanted,
+            fix=f"loss: {wanted}",
+        )
+    return Files(entries, classes, dict(clips), recipe.sampling, several, decoder_named(None))
+
+
+def built_in(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDigits:
+    """The moving digits at the size of the arch's clip."""
+    (name, clip), *more = clips.items()
+    kind = data.partition(":")[2]
+    if more or clip.modality != "rgb" or kind not in ("", "still") or clip.shape.h != clip.shape.w:
+        raise SpecError(
+            "built-in data of another kind",
+            got=f"{data}, for {', '.join(f'{key}: {c.modality} {c.shape}' for key, c in clips.items())}",
+            want="motion or motion:still, and an arch with one square clip of rgb",
+        )
+    count, seed = BUILT_IN[split]
+    return MovingDigits(count, seed, frames=clip.frames, size=clip.shape.h, frozen=kind == "still", clip=name)
+
+
+def of_split(path: Path, split: str) -> tuple[Path, Path]:
+    """(folder or list of a split, where its videos may lie)."""
+    if path.is_file():
+        return sibling(path, split), path.parent
+    if hmdb_lists(path):
+        return path, path
+    for name in SPLITS[split]:
+        if (path / name).is_dir():
+            return path / name, path / name
+    lists = sorted(p for p in path.iterdir() if p.suffix in (".csv", ".txt", ".json") and p.is_file())
+    for name in SPLITS[split]:
+        for file in lists:
+            if name in file.stem.lower().replace("-", "_").split("_") or file.stem.lower().startswith(f"{name}list"):
+                return file, path
+    if any((path / name).is_dir() for names in SPLITS.values() for name in names):
+        raise SpecError(f"no folder for {split}", got=str(path), want=" or ".join(SPLITS[split]))
+    return path, path
+
+
+def beside(path: Path, found: Path) -> Path:
+    """The folder or list to train on, which says what classes there are; the one that was found if there is none."""
+    if path.is_file():
+        return path if path != found else sibling_to_train(path)
+    try:
+        return of_split(path, "train")[0]
+    except SpecError:
+        return found
+
+
+def hmdb_lists(folder: Path) -> list[Path]:
+    """The lists of HMDB51's first split, one for each class."""
+    return sorted(folder.glob("*_test_split1.txt"))
+
+
+def sibling(path: Path, split: str) -> Path:
+    """The list itself, or for testing the one beside it whose name has `val` or `test` in place of `train`."""
+    if split != "train" and "train" in path.stem.lower():
+        start = path.stem.lower().index("train")
+        for name in SPLITS[split]:
+            other = path.with_name(path.stem[:start] + name + path.stem[start + 5 :] + path.suffix)
+            if other.is_file():
+                return other
+        names = path.stem[:start] + "val" + path.stem[start + 5 :] + path.suffix
+        raise SpecError("no list of videos to test on", got=str(path), want=f"{names} beside it")
+    return path
+
+
+def sibling_to_train(path: Path) -> Path:
+    """The list beside one to test on whose name has `train` in its place; else the list itself."""
+    for name in SPLITS["val"]:
+        other = path.with_name(path.name.replace(name, "train"))
+        if name in path.name and other.is_file():
+            return other
+    return path
+
+
+def entries_of(found: Path, root: Path, split: str, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
+    """(videos, classes, whether a video may have several) of a folder or a list."""
+    if found.is_dir() and not hmdb_lists(found):
+        return in_class_folders(found, training)
+    listing = listing_at(found)
+    lines = of_the_split(listing.lines, split)
+    if not lines and listing.lines:
+        has = ", ".join(sorted({str(line.split) for line in listing.lines}))
+        raise SpecError(f"no videos of the split {split}", written=found.name, got=f"splits {has}")
+    lists = [listing] if training == found or training.is_dir() else [listing_at(training), listing]
+    classes = classes_of(lists, root)
+    places = {name: i for i, name in enumerate(classes)}
+    entries = tuple(entry_of(line, root, classes, places, listing.several) for line in lines)
+    return entries, classes, listing.several
+
+
+def listing_at(found: Path) -> Listing:
+    """A list, or all of HMDB51's."""
+    if found.is_dir():
+        return Listing("words", [line for path in hmdb_lists(found) for line in listing_of(path).lines])
+    return listing_of(found)
+
+
+def of_the_split(lines: list[Line], split: str) -> list[Line]:
+    """Those lines that belong to a split, or to none; `test` stands in where nothing is called `val`."""
+    for name in SPLITS[split]:
+        if mine := [line for line in lines if line.split is None or line.split.lower() == name]:
+            return mine
+    return []
+
+
+def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
+    """Names of the classes in the order of labels: told beside the lists, else sorted; numbers by their value."""
+    told = classes_beside(root)
+    if told and lists[0].format != "charades":
+        return told
+    if lists[0].classes:
+        return lists[0].classes
+    names = {label: line.where for one in lists for line in one.lines for label, _, _ in line.labels}
+    if not all(name.isdecimal() for name in names):
+        return tuple(sorted(names))
+    largest = max(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0")), default="")
+    if len(largest) > len(str(MOST)) or int(largest or 0) > MOST:
+        raise SpecError("a class of too large a number", written=names[largest], got=largest[:80], want=f"up to {MOST}")
+    return tuple(str(i) for i in range(int(largest) + 1)) if largest else ()
+
+
+def entry_of(line: Line, root: Path, classes: tuple[str, ...], places: dict[str, int], several: bool) -> Entry:
+    """A line of a list as a video with numbers for labels."""
+    if not line.labels and not several:
+        raise SpecError("a video without a label", written=line.where, got=line.video, want="a class")
+    actions = tuple(Action(numbered(line, name, classes, places), start, end) for name, start, end in line.labels)
+    return Entry(file_of(line, root), line.video, actions, line.start, line.end, line.centre)
+
+
+def file_of(line: Line, root: Path) -> Path:
+    """The file or folder that a list speaks of: as written, or found by its name below the list's folder."""
+    video = line.video
+    if "\0" in video or len(video) > 4000:
+        raise SpecError("a name that no file can have", written=line.where, got=repr(video[:80]))
+    for base in (root, root / "videos"):
+        if os.path.lexists(base / video):
+            return base / video
+    names = files_below(root)
+    stem = Path(video).name
+    without = Path(stem).stem if stem.endswith(SUFFIXES) else stem
+    return names.get(stem) or names.get(without) or names.get(line.other or "") or root / video
+
+
+@lru_cache(maxsize=4)
+def files_below(root: Path) -> dict[str, Path]:
+    """Name, with and without suffix, -> video below a folder."""
+    found: dict[str, Path] = {}
+    for folder, _, files in os.walk(root):
+        for file in files:
+            if file.lower().endswith(SUFFIXES):
+                path = Path(folder) / file
+                found.setdefault(file, path)
+                found.setdefault(path.stem, path)
+    return found
+
+
+def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
+    """Videos, or folders of pictures, in folders that bear the classes' names. Those of training have all classes."""
+    folders = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    known = [path.name for path in training.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    classes = tuple(sorted({*folders, *known}))
+    entries = [
+        Entry(video, f"{name}/{video.relative_to(folders[name]).as_posix()}", (Action(i),))
+        for i, name in enumerate(classes)
+        if name in folders
+        for video in sorted(folders[name].rglob("*"))
+        if is_video(video)
+    ]
+    return tuple(entries), classes, False
+
+
+def is_video(path: Path) -> bool:
+    """Whether a path below a class's folder is a video: a file of a known ending, or a folder of pictures."""
+    if path.is_dir():
+        return any(inner.suffix.lower() in PICTURES for inner in path.iterdir())
+    return path.suffix.lower() in SUFFIXES

@@ -1,0 +1,95 @@
+"""Crops of frames: which part of a frame becomes which pixels, worked out exactly and read once.
+
+A frame that is resized and then cut is read only where the cut lies. Along each axis the result is a product with a
+matrix of weights: those of torch's bilinear interpolation with antialias, for the pixels of the cut alone.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Axis(NamedTuple):
+    """Where along one axis `out` pixels are read: the i-th at `start + (i + 1/2) step`, from pixels `low` to `high`."""
+
+    out: int
+    start: float
+    step: float
+    low: int
+    high: int
+    mirrored: bool = False
+
+    @property
+    def copies(self) -> bool:
+        """Whether every pixel is read as it is."""
+        return self.step == 1 and self.start == self.low and self.low + self.out == self.high
+
+    def weights(self, device: torch.device) -> Tensor:
+        """How much of each pixel from low to high there is in each pixel read.  (out, high - low)"""
+        reach = max(self.step, 1.0)
+        pixels = torch.arange(self.low, self.high, dtype=torch.float64) + 0.5
+        centres = self.start + (torch.arange(self.out, dtype=torch.float64) + 0.5) * self.step
+        near = (1 - (pixels - centres[:, None]).abs() / reach).clamp(min=0)
+        share = near / near.sum(1, keepdim=True)
+        return (share.flip(0) if self.mirrored else share).to(device, torch.float32)
+
+
+class Cut(NamedTuple):
+    """A crop: what is read along height and width."""
+
+    rows: Axis
+    columns: Axis
+
+    def flipped(self) -> Cut:
+        """The mirror image."""
+        return self._replace(columns=self.columns._replace(mirrored=not self.columns.mirrored))
+
+    def of(self, frames: Tensor) -> Tensor:
+        """The crop of every frame.  (c, t, h, w) of any type -> (c, t, rows, columns), float"""
+        rows, columns = self.rows, self.columns
+        part = frames[..., rows.low : rows.high, columns.low : columns.high].float()
+        if rows.copies and columns.copies:
+            return part.flip(-1) if columns.mirrored else part
+        return rows.weights(frames.device) @ (part @ columns.weights(frames.device).T)
+
+
+def resized_axis(size: int, resized: int, first: int, out: int) -> Axis:
+    """`out` pixels from the `first` on, of an axis that is resized as a whole from `size` to `resized`."""
+    step = size / resized
+    start = first * step
+    if size == resized:
+        return Axis(out, start, step, first, first + out)
+    reach = max(step, 1.0)
+    return Axis(out, start, step, max(0, floor(start - reach)), min(size, ceil(start + out * step + reach)))
+
+
+def part_axis(first: int, length: int, out: int) -> Axis:
+    """Pixels from `first` on, cut out and then resized to `out`: nothing beyond them is read."""
+    return Axis(out, float(first), length / out, first, first + length)
+
+
+def cut_of_resized(frame: tuple[int, int], resized: tuple[int, int], at: tuple[int, int], out: tuple[int, int]) -> Cut:
+    """Of a frame resized to `resized`, the crop of size `out` whose top left corner lies `at`. All (height, width)."""
+    return Cut(
+        resized_axis(frame[0], resized[0], at[0], out[0]),
+        resized_axis(frame[1], resized[1], at[1], out[1]),
+    )
+
+
+def cut_of_part(part: tuple[int, int], at: tuple[int, int], out: tuple[int, int]) -> Cut:
+    """A part of a frame, its top left corner `at`, resized to `out`. All (height, width)."""
+    return Cut(part_axis(at[0], part[0], out[0]), part_axis(at[1], part[1], out[1]))
+
+
+def with_short_side(frame: tuple[int, int], short: int, out: tuple[int, int]) -> tuple[int, int]:
+    """A frame's size when its short side is `short`, the long one rounded down (PySlowFast).
+
+    Where a crop that is not square sticks out, the frame is enlarged until it fits.
+    """
+    height, width = frame
+    scale = max(short / min(frame), out[0] / height, out[1] / width)
+    return max(out[0], floor(height * scale + 1e-6)), max(out[1], floor(width * scale + 1e-6))

@@ -1,0 +1,51 @@
+"""What a run says while it trains: a bar in a terminal, lines elsewhere. Only the first process speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+
+class Progress:
+    """A bar with loss, clips per second, time waiting and model FLOP utilisation."""
+
+    def __init__(self, name: str, steps: int, *, quiet: bool) -> None:
+        self.console = Console(stderr=True, highlight=False, quiet=quiet)
+        self.bar = Bar(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[speed]}", markup=False),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.name = name
+        self.steps = steps
+        self.task = self.bar.add_task(name, total=steps, speed="")
+
+    def advance(self, step: int) -> None:
+        """Steps done."""
+        self.bar.update(self.task, completed=step)
+
+    def log(self, step: int, loss: float, rate: float, speed: Mapping[str, float]) -> None:
+        """An entry of the log."""
+        told = f"{speed['clips_per_s']:.1f} clips/s, waiting {speed['waiting']:.0%}, MFU {speed['mfu']:.1%}"
+        self.bar.update(self.task, description=f"{self.name}, loss {loss:.3f}", speed=told)
+        if not self.console.is_terminal:
+            self.say(f"step {step} of {self.steps}  loss {loss:.4f}  rate {rate:.4g}  {told}")
+
+    def tested(self, step: int, figures: Mapping[str, float]) -> None:
+        """Figures of an evaluation."""
+        self.say(f"step {step}  " + "  ".join(f"{name} {value:.1%}" for name, value in figures.items()))
+
+    def warn(self, what: str, fix: str) -> None:
+        """Something to mend."""
+        self.say(f"warning: {what}\n  fix     {fix}")
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self.console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,98 @@
+"""What a run's folder holds for those who use its network: arch, recipe, classes, weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+from archdsl.backend import build
+from archdsl.backend.weights import check_names, load_weights
+from archdsl.compiler import Plan
+from archdsl.errors import SpecError
+from archdsl.language.recipe import Recipe
+from archdsl.recipes import recipe
+from archdsl.training.checkpoints import STATE, checkpoints_in, read_facts, shapes_in
+from archdsl.training.state import read_weights
+
+
+class Ran(NamedTuple):
+    """A run that was trained."""
+
+    arch: Path
+    """Its arch.yaml."""
+    recipe: Recipe
+    classes: tuple[str, ...]
+    checkpoint: Path
+    """Its last."""
+
+
+def ran(folder: Path) -> Ran:
+    """What is in a run's folder. Raises SpecError for a folder that is none, or has no checkpoint yet."""
+    missing = [name for name in ("recipe.yaml", "run.json") if not (folder / name).is_file()]
+    if missing:
+        want = "a folder that archdsl train wrote"
+        raise SpecError(f"{folder} is no run's folder", got=f"no {', no '.join(missing)}", want=want)
+    if not (folder / "arch.yaml").is_file():
+        raise SpecError(
+            f"{folder} has no arch.yaml",
+            got="an arch with blocks of its own in Python",
+            want="the Python file it is written in",
+            fix=f"the file's path in place of {folder}, --weights {folder} --recipe {folder}/recipe.yaml",
+        )
+    found = checkpoints_in(folder)
+    if not found:
+        raise SpecError(f"{folder} has no checkpoint", want="a run that has saved one", fix="archdsl train ... goes on")
+    return Ran(folder / "arch.yaml", recipe(folder / "recipe.yaml"), classes_in(folder), found[-1])
+
+
+def classes_in(folder: Path) -> tuple[str, ...]:
+    """The names of a run's classes, in the order of labels. Raises SpecError where they cannot be read."""
+    path = folder / "run.json"
+    try:
+        classes = json.loads(path.read_bytes())["classes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        classes = None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise SpecError("a run without the names of its classes", written=str(path), want='"classes": a list of names')
+    return tuple(classes)
+
+
+def check_same_classes(weights: Path, classes: tuple[str, ...]) -> None:
+    """Raises SpecError where the weights are a run's that learnt other classes, or in another order."""
+    folder = weights if (weights / "run.json").exists() else weights.parent.parent
+    if not weights.is_dir() or not (folder / "run.json").exists():
+        return
+    known = classes_in(folder)
+    if known != classes:
+        odd = next(
+            (i for i, pair in enumerate(zip(known, classes)) if pair[0] != pair[1]), min(len(known), len(classes))
+        )
+        raise SpecError(
+            "videos of other classes than the run's",
+            at=f"class {odd}",
+            written=str(folder / "run.json"),
+            got=f"{classes[odd]!r}" if odd < len(classes) else f"{len(classes)} classes",
+            want=f"{known[odd]!r}" if odd < len(known) else f"{len(known)} classes",
+        )
+
+
+def with_weights(plan: Plan, weights: Path) -> nn.Module:
+    """A plan's network with the weights of a file, of a checkpoint's folder, or of a run's last checkpoint.
+
+    Raises SpecError for weights of another network.
+    """
+    network = build(plan)
+    if not weights.is_dir():
+        load_weights(network, weights)
+        return network
+    if not (weights / STATE).exists():
+        weights = ran(weights).checkpoint
+    read_facts(weights)
+    shapes = shapes_in(weights)
+    own = {name.removeprefix("network."): shape for name, shape in shapes.items() if name.startswith("network.")}
+    check_names(network.state_dict(), own, str(weights))
+    read_weights(network, weights)
+    return network

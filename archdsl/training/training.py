@@ -1,0 +1,155 @@
+"""From an arch, a recipe and videos to a trained network in a folder, as often as it is interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.amp import GradScaler
+
+from archdsl.backend import build
+from archdsl.catalog import load
+from archdsl.compiler import Plan, compile
+from archdsl.errors import SpecError
+from archdsl.language import Arch
+from archdsl.language.recipe import Recipe
+from archdsl.recipes import recipe as recipe_of
+from archdsl.training.agreeing import check_agrees
+from archdsl.training.checkpoints import checkpoints_in, read_facts, sweep
+from archdsl.training.clips import Videos
+from archdsl.training.finding import videos_of
+from archdsl.training.folder import Folder, identity
+from archdsl.training.loop import seed_of, train_to_the_end
+from archdsl.training.meters import Meter, peak_of
+from archdsl.training.norms import train_mode
+from archdsl.training.optimizing import Average, optimizer_of
+from archdsl.training.precision import PRECISIONS
+from archdsl.training.progress import Progress
+from archdsl.training.run import Run
+from archdsl.training.skips import Skips
+from archdsl.training.state import State
+from archdsl.training.world import World, world_of
+from archdsl.training.wrapping import prepared, shared
+
+
+def train(
+    arch: Arch | str | Path,
+    recipe: Recipe | str | Path,
+    data: str | Path | tuple[Videos, Videos],
+    *,
+    out: str | Path,
+    device: str | None = None,
+    workers: int = 0,
+    shard: bool = False,
+    resume: str | Path | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Train a network on videos and test it; leave everything in the folder `out`.
+
+    A folder that holds an unfinished run is gone on from, from its last checkpoint or from `resume`. Under torchrun
+    every process calls this; with `shard` they share the weights too. `data` is `motion`, a folder of videos, a
+    manifest, or (videos to train on, videos to test on).
+
+    Raises SpecError where arch, recipe, data and folder do not fit each other, and where the loss is no number.
+    """
+    plan = compile(load(arch))
+    recipe = recipe_of(recipe)
+    with world_of(device) as world:
+        run, state = begun(plan, recipe, data, Path(out), world, workers=workers, shard=shard, quiet=quiet)
+        take_up(run, state, Path(resume) if resume else None)
+        with run.listening(), run.progress.bar:
+            train_mode(state.network, recipe.norms)
+            run.meter.begin()
+            wrapped = shared(state.network, world)
+            train_to_the_end(state, wrapped, recipe, run.feed(state.step, run.steps - state.step), run)
+        run.folder.close()
+    return run
+
+
+def begun(
+    plan: Plan, recipe: Recipe, data: Any, out: Path, world: World, *, workers: int, shard: bool, quiet: bool
+) -> tuple[Run, State]:
+    """A run that has not trained, and its state."""
+    check_batch(recipe, world)
+    videos, tests = (
+        data
+        if isinstance(data, tuple)
+        else (videos_of(str(data), split, plan.arch.clips, recipe) for split in ("train", "val"))
+    )
+    check_classes(plan, videos)
+    torch.manual_seed(seed_of(recipe.seed, "weights"))
+    network = prepared(build(plan), plan, recipe, world, shard=shard)
+    run = Run(
+        plan=plan,
+        recipe=recipe,
+        folder=Folder(out, world),
+        world=world,
+        network=network,
+        videos=videos,
+        tests=tests,
+        skips=Skips.of(out, recipe, world.rank),
+        meter=Meter(plan.macs, peak_of(world.device, PRECISIONS[recipe.precision]), world),
+        progress=Progress(plan.name, recipe.steps_for(len(videos)), quiet=quiet or not world.first),
+        identity=identity(plan, recipe),
+        workers=workers,
+    )
+    return run, state_of(network, recipe, world)
+
+
+def state_of(network: nn.Module, recipe: Recipe, world: World) -> State:
+    """The state before the first step."""
+    return State(
+        network=network,
+        optimizer=optimizer_of(network, recipe.optimizer),
+        scaler=GradScaler(world.device.type, enabled=recipe.precision == "fp16"),
+        average=Average(network, recipe.average) if recipe.average else None,
+    )
+
+
+def take_up(run: Run, state: State, resume: Path | None) -> None:
+    """Go on from a checkpoint: the one named, or the folder's last; else begin."""
+    found = checkpoints_in(run.path)
+    if run.world.first:
+        sweep(run.path)
+    checkpoint = resume or (found[-1] if found else None)
+    if checkpoint:
+        facts = read_facts(checkpoint)
+        check_agrees(run, facts, checkpoint, any_recipe=resume is not None)
+        state.restore(checkpoint, facts)
+        run.step, run.figures = state.step, facts["figures"]
+        run.progress.say(f"going on from step {state.step} of {run.steps}")
+    about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
+    about |= {"device": str(run.world.device), "workers": run.workers, "classes": list(run.videos.classes)}
+    run.folder.describe(run.plan, run.recipe, about)
+    run.folder.begin_log(state.step)
+
+
+def check_batch(recipe: Recipe, world: World) -> None:
+    """A batch must fall into equal parts for all processes, and these for accumulation."""
+    parts = world.size * recipe.optimizer.accumulate
+    if recipe.batch % parts:
+        raise SpecError(
+            "a batch that does not fall into equal parts",
+            at="recipe.batch",
+            written=recipe.written,
+            got=f"{recipe.batch} clips, {world.size} processes, {recipe.optimizer.accumulate} parts in each",
+            want=f"a multiple of {parts}",
+            fix=f"batch: {-(-recipe.batch // parts) * parts}",
+        )
+
+
+def check_classes(plan: Plan, videos: Videos) -> None:
+    """Every output must have a score for every class of the videos."""
+    wanted = len(videos.classes)
+    for name, shape in plan.outputs.items():
+        if shape != (wanted,):
+            raise SpecError(
+                f"{plan.name} does not score the classes of the videos",
+                at="head",
+                written=plan.arch.written,
+                got=f"{name} of shape {shape}",
+                want=f"({wanted},): {', '.join(videos.classes[:4])}{', ...' if wanted > 4 else ''}",
+                fix=f"--classes {wanted}",
+            )

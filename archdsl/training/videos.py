@@ -1,0 +1,126 @@
+"""Videos on disk: files, or folders of pictures, with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from archdsl.language import Clip
+from archdsl.language.recipe_clips import Sampling
+from archdsl.training.clips import Sample, Take, Unreadable
+from archdsl.training.decoding import Decoder, Index, clip_of
+from archdsl.training.modalities import maps_of, reach_of
+from archdsl.training.pictures import pictures_of
+from archdsl.training.sampling import chosen_frames
+
+
+@dataclass(frozen=True)
+class Action:
+    """A label, and where in the video it holds."""
+
+    label: int
+    start: float = 0.0
+    end: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One video: a file or a folder of pictures, its labels, and the part of it that counts, in seconds."""
+
+    path: Path
+    name: str
+    actions: tuple[Action, ...]
+    start: float = 0.0
+    end: float = float("inf")
+    centre: float | None = None
+    """The time of a key frame."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Labelled videos of files, as one arch and one recipe see them."""
+
+    entries: tuple[Entry, ...]
+    classes: tuple[str, ...]
+    clips: Mapping[str, Clip]
+    sampling: Sampling
+    several: bool = False
+    decoder: Decoder = "pyav"
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def name(self, index: int) -> str:
+        """As the list of videos has it."""
+        return self.entries[index].name
+
+    def read(self, index: int, take: Take) -> Sample:
+        """One clip of one video. Raises Unreadable."""
+        entry = self.entries[index]
+        take = take._replace(centre=entry.centre if take.centre is None else take.centre)
+        chosen: dict[str, list[int]] = {}
+
+        def wanted(found: Index) -> list[int]:
+            first, last = within(entry, found)
+            for name, clip in self.clips.items():
+                frames = chosen_frames(self.sampling, take, clip.frames, last - first, found.fps)
+                chosen[name] = [first + frame for frame in frames]
+            return self.used(chosen, last)
+
+        read = pictures_of if entry.path.is_dir() else clip_of
+        pictures, found = read(entry.path, entry.name, wanted, self.decoder)
+        last = within(entry, found)[1]
+        place = {frame: i for i, frame in enumerate(self.used(chosen, last))}
+        frames = {name: maps_of(pictures, place, chosen[name], last, clip) for name, clip in self.clips.items()}
+        every = [frame for places in chosen.values() for frame in places]
+        start, end = found.seconds(min(every)), found.seconds(max(every))
+        return Sample(frames, self.label(entry, take, start, end), entry.name, start, end)
+
+    def used(self, chosen: Mapping[str, list[int]], last: int) -> list[int]:
+        """Every frame that is needed, once: flow and differences need those that follow too."""
+        reaches = {name: reach_of(clip) for name, clip in self.clips.items()}
+        return sorted(
+            {
+                min(frame + i, last - 1)
+                for name, frames in chosen.items()
+                for frame in frames
+                for i in range(reaches[name] + 1)
+            }
+        )
+
+    def label(self, entry: Entry, take: Take, start: float, end: float) -> Tensor:
+        """The class; of several labels those that hold within the clip in training, in the whole video in tests."""
+        if not self.several:
+            return torch.tensor(entry.actions[0].label)
+        seen = torch.zeros(len(self.classes))
+        for action in entry.actions:
+            if not take.training or (action.start <= end and action.end >= start):
+                seen[action.label] = 1
+        return seen
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Class -> videos that have it."""
+        counts = dict.fromkeys(self.classes, 0)
+        for entry in self.entries:
+            for label in {action.label for action in entry.actions}:
+                counts[self.classes[label]] += 1
+        return counts
+
+
+def within(entry: Entry, found: Index) -> tuple[int, int]:
+    """First and last (exclusive) frame of the part that counts. Raises Unreadable where it is not in the video."""
+    count = len(found.times)
+    if entry.start <= 0 and entry.end == float("inf"):
+        return 0, count
+    inside = [i for i in range(count) if entry.start <= found.seconds(i) <= entry.end]
+    if not inside:
+        raise Unreadable(
+            entry.name, f"nothing from {entry.start:g} to {entry.end:g} s: it has {found.seconds(count - 1):g} s"
+        )
+    return inside[0], inside[-1] + 1

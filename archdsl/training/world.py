@@ -1,0 +1,92 @@
+"""The processes that train one network together: one alone, or those that torchrun started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from archdsl.errors import SpecError
+
+T = TypeVar("T")
+
+
+class World(NamedTuple):
+    """Which of how many processes this is, and the device it computes on."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+
+@contextmanager
+def world_of(device: str | None = None) -> Iterator[World]:
+    """The processes of torchrun (RANK, WORLD_SIZE, LOCAL_RANK), or this one alone."""
+    chosen = device_of(device)
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1 or dist.is_initialized():
+        yield World(*ranks(), chosen)
+        return
+    if chosen.type == "cuda":
+        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(chosen)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield World(*ranks(), chosen)
+    finally:
+        dist.destroy_process_group()
+
+
+def ranks() -> tuple[int, int]:
+    """(rank, size) of the group of processes; (0, 1) without one."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def device_of(name: str | None) -> torch.device:
+    """The device of that name. Raises SpecError where torch has none."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        here = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise SpecError("no such device", got=f"{name}: {str(error).splitlines()[0]}", want=here) from None
+    return device
+
+
+def added(value: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, in place."""
+    if dist.is_initialized():
+        dist.all_reduce(value)
+    return value
+
+
+def gathered(thing: T) -> list[T]:
+    """What every process has, in the order of ranks."""
+    if not dist.is_initialized():
+        return [thing]
+    things: list[T] = [thing] * dist.get_world_size()
+    dist.all_gather_object(things, thing)
+    return things
+
+
+def any_of(flag: bool) -> bool:
+    """Whether any process says so. On the CPU, so that a GPU is not waited for."""
+    return bool(added(torch.tensor(int(flag))))
+
+
+def together() -> None:
+    """Wait until every process is here."""
+    if dist.is_initialized():
+        dist.barrier()

@@ -1,0 +1,95 @@
+"""A network made ready to train: its memory format, its stages run again or compiled, its place among processes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
+
+from archdsl.compiler import Plan
+from archdsl.language.recipe import Recipe
+from archdsl.training.norms import set_norms, still
+from archdsl.training.optimizing import hold_fixed
+from archdsl.training.world import World
+
+
+def prepared(network: nn.Module, plan: Plan, recipe: Recipe, world: World, *, shard: bool) -> nn.Module:
+    """The network on its device, with the recipe's norms, fixed parts, memory format, checkpoints and shards."""
+    network.to(world.device)
+    hold_fixed(network, recipe.optimizer.groups)
+    set_norms(network, recipe.norms, recipe.batch // world.size // recipe.optimizer.accumulate)
+    if recipe.channels_last:
+        put_channels_last(network)
+    for module in parts_of(network, plan, recipe.checkpoint):
+        run_again(module)
+    stages = list(parts_of(network, plan, "stage"))
+    if shard:
+        for module in stages:
+            fully_shard(module)
+        fully_shard(network, reshard_after_forward=True)  # so that weights are shards whenever they are read
+    if recipe.compiled:
+        for module in stages:
+            module.compile()
+    return network
+
+
+def parts_of(network: nn.Module, plan: Plan, level: str) -> Iterator[nn.Module]:
+    """The modules of stages, or of the blocks in them."""
+    stages = [address for address, scope in plan.scopes.items() if scope.kind == "Stage"]
+    if level == "none":
+        return
+    blocks = (f"{stage}.{name}" for stage in stages for name, _ in network.get_submodule(stage).named_children())
+    for address in stages if level == "stage" else blocks:
+        module = network.get_submodule(address)
+        if any(True for _ in module.parameters()):
+            yield module
+
+
+def put_channels_last(network: nn.Module) -> None:
+    """Kernels of convolutions in torch's channels_last_3d."""
+    for weights in network.parameters():
+        if weights.ndim == 5:
+            weights.data = weights.data.contiguous(memory_format=torch.channels_last_3d)
+
+
+def run_again(module: nn.Module) -> None:
+    """Keep only a module's input for backward, and run it again there; its address stays."""
+    contexts = lambda: (nullcontext(), still(module))  # noqa: E731  torch asks for a function
+    module.forward = partial(checkpoint, module.forward, use_reentrant=False, context_fn=contexts)
+
+
+def shared(network: nn.Module, world: World) -> nn.Module:
+    """The network as it is called in training: DDP where there are several processes and no shards."""
+    if world.size == 1 or isinstance(network, FSDPModule) or not any(p.requires_grad for p in network.parameters()):
+        return network
+    devices = [world.device.index] if world.device.type == "cuda" else None
+    return DistributedDataParallel(network, device_ids=devices)
+
+
+@contextmanager
+def quiet_backward(wrapped: nn.Module, last: bool) -> Iterator[None]:
+    """Gradients go to the other processes only with the last part of a batch."""
+    silent: AbstractContextManager[None] = nullcontext()
+    if isinstance(wrapped, DistributedDataParallel) and not last:
+        silent = wrapped.no_sync()
+    with silent, warnings.catch_warnings():
+        if isinstance(wrapped, FSDPModule):
+            wrapped.set_requires_gradient_sync(last)
+            # torch 2.13 warns of scores that are views; neither emitted code nor the loop changes them in place
+            warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")
+        yield
+
+
+def level_buffers(network: nn.Module) -> None:
+    """Every process takes the first one's running statistics, as it tests and saves with them."""
+    if dist.is_initialized():
+        for buffer in network.buffers():
+            dist.broadcast(buffer, 0)

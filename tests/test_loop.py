@@ -1,0 +1,319 @@
+"""The loop does what the recipe says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import nn
+from torch.nn.functional import batch_norm, cross_entropy
+
+import archdsl
+from archdsl.errors import SpecError
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe_optimizer import Group, Norms, Optimizer
+from archdsl.training.loop import losses_of
+from archdsl.training.norms import SplitNorm, measured, norms_in, set_norms, still, train_mode
+from archdsl.training.optimizing import Average, groups_of, hold_fixed, optimizer_of
+from tests.trained import DATA, GROUPS, entries, losses, short, small
+
+QUIET = pytest.mark.filterwarnings("ignore")
+"""torch's compiler warns of its own parts (torch 2.13)."""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Small nets are slower on several threads, the more so beside other tests."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def run(out: Path, arch: Any = None, recipe: Recipe | None = None, **options: Any) -> Any:
+    return archdsl.train(arch or small(), recipe or short(), DATA, out=out, device="cpu", quiet=True, **options)
+
+
+def test_a_run_leaves_a_folder(tmp_path):
+    done = run(tmp_path, recipe=short(steps=4, log_every=2))
+    assert done.step == 4
+    assert not done.stopped
+    assert archdsl.load(tmp_path / "arch.yaml") == small()
+    assert yaml.safe_load((tmp_path / "recipe.yaml").read_text())["steps"] == 4
+    about = json.loads((tmp_path / "run.json").read_text())
+    assert about["torch"] == torch.__version__
+    assert about["steps"] == 4
+    assert "class Small" in (tmp_path / "network.py").read_text()
+    assert list((tmp_path / "tensorboard").glob("events*"))
+    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == ["step_00000002", "step_00000004"]
+    log = entries(tmp_path)
+    assert [entry["step"] for entry in log] == [2, 4, 4]
+    assert log[-1].keys() >= {"top1", "top5"}
+    assert log[-1]["top1"] == done.figures["top1"]
+    assert log[0].keys() == {"step", "epoch", "loss", "rate", "clips_per_s", "waiting", "mfu"}
+    assert log[1]["rate"] == pytest.approx(short(steps=4).rate_at(3, done.count))
+
+
+def test_equal_seeds_train_equal_networks(tmp_path):
+    recipe = short(steps=3)
+    a, b, c = run(tmp_path / "a", recipe=recipe), run(tmp_path / "b", recipe=recipe), None
+    c = run(tmp_path / "c", recipe=recipe.but(seed=1))
+    assert losses(tmp_path / "a") == losses(tmp_path / "b") != losses(tmp_path / "c")
+    for one, other in zip(a.network.state_dict().values(), b.network.state_dict().values()):
+        assert torch.equal(one, other)
+    assert c.network is not a.network
+
+
+def test_accumulation_is_the_whole_batch(tmp_path):
+    """Without batch norm, parts of a batch add up to it."""
+    whole = run(tmp_path / "whole", small(GROUPS))
+    parts = run(tmp_path / "parts", small(GROUPS), short(optimizer__accumulate=4))
+    assert losses(tmp_path / "parts") == pytest.approx(losses(tmp_path / "whole"), rel=1e-5)
+    for a, b in zip(whole.network.parameters(), parts.network.parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("level", ["stage", "block"])
+def test_running_again_changes_nothing(level, tmp_path):
+    """Activation checkpointing: equal weights and running statistics, dropout too."""
+    plain = run(tmp_path / "plain", small(dropout=0.5), short(steps=3))
+    again = run(tmp_path / "again", small(dropout=0.5), short(steps=3, checkpoint=level))
+    assert losses(tmp_path / "plain") == losses(tmp_path / "again")
+    theirs = again.network.state_dict()
+    for name, tensor in plain.network.state_dict().items():
+        assert name.endswith("num_batches_tracked") or torch.equal(tensor, theirs[name]), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "near"),
+    [
+        ({"precision": "bf16"}, 0.05),
+        pytest.param({"precision": "fp16"}, 0.05, marks=pytest.mark.slow),
+        ({"channels_last": True}, 1e-3),
+        ({"norms__sync": True}, 0),
+        pytest.param({"compiled": True}, 1e-3, marks=[pytest.mark.slow, QUIET]),
+    ],
+)
+def test_how_it_is_computed_changes_little(changes, near, tmp_path):
+    run(tmp_path / "plain", recipe=short(steps=3))
+    run(tmp_path / "other", recipe=short(steps=3, **changes))
+    assert losses(tmp_path / "other") == pytest.approx(losses(tmp_path / "plain"), rel=near)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer__kind": "adamw", "optimizer__rate": 0.001},
+        {"optimizer__clip": 0.01},
+        {"norms__freeze": "all_but_first"},
+        {"norms__split": 4},
+        {"norms__precise": 32, "evaluate_every": 2},
+        {"average": 0.5},
+        {"smoothing": 0.1},
+        {"optimizer__groups": ({"match": "main.*", "rate": 0},)},
+    ],
+    ids=str,
+)
+def test_what_the_recipe_says_makes_a_difference(changes, tmp_path):
+    plain = run(tmp_path / "plain", recipe=short(steps=4))
+    other = run(tmp_path / "other", recipe=short(steps=4, **changes))
+    theirs = other.network.state_dict()
+    same = [torch.equal(tensor, theirs[name]) for name, tensor in plain.network.state_dict().items()]
+    averaged = plain.figures != other.figures or "average" in changes
+    assert not all(same) or averaged
+
+
+def test_a_wider_batch_has_the_rate_in_proportion():
+    recipe = short(optimizer__rate_batch=16, schedule__warmup=0, schedule__kind="constant")
+    assert recipe.rate_at(0, 100) == 0.05
+    assert recipe.but(batch=64).rate_at(0, 100) == 0.4
+
+
+def test_the_rate_is_pyslowfasts_to_the_last_digit():
+    """Warm-up from 0.01 towards the cosine's value at its end (slowfast/utils/lr_policy.py), worked out by hand."""
+    from archdsl.recipes import recipe
+
+    made = recipe("slowfast_k400", batch=64, epochs=196)
+    at = {epoch: made.rate_at(10 * epoch, 640) for epoch in (0, 17, 34, 98, 195)}
+    assert at[0] == pytest.approx(0.01)
+    assert at[34] == pytest.approx(0.0927571, abs=1e-6)  # 0.05 (1 + cos(pi 34 / 196))
+    assert at[17] == pytest.approx((0.01 + at[34]) / 2)
+    assert at[98] == pytest.approx(0.05)
+    assert at[195] == pytest.approx(0.05 * (1 - 0.99987155), abs=1e-6)
+
+
+def test_a_power_falls_to_its_end():
+    recipe = short(steps=100, schedule__warmup=0, schedule__kind="poly", schedule__power=2, schedule__end=0.1)
+    assert recipe.rate_at(50, 1) == pytest.approx(0.1 * (0.1 + 0.9 * 0.25))
+
+
+def test_another_unit_stretches_the_schedule():
+    made = archdsl.recipes.recipe("tsm_k400", steps=500)
+    assert made.epochs is None
+    assert made.schedule.at == (200, 400)
+    assert made.rate_at(199, 9) == pytest.approx(0.02)
+    assert made.rate_at(200, 9) == pytest.approx(0.002)
+    assert archdsl.recipes.recipe("tsm_k400", epochs=45).schedule.at == (20, 40)
+
+
+@pytest.mark.parametrize(("every", "tested"), [(None, [10]), (3, [3, 6, 9, 10]), (4.5, [5, 9, 10])])
+def test_when_a_network_is_tested(every, tested):
+    recipe = short(steps=10, evaluate_every=every)
+    assert [step for step in range(1, 11) if recipe.evaluates_after(step, 99) or step == 10] == tested
+
+
+def test_epochs_count_videos():
+    recipe = Recipe(epochs=2, batch=8, optimizer=Optimizer(rate=0.1), evaluate_every=1)
+    assert recipe.steps_for(20) == 5
+    assert [step for step in range(1, 6) if recipe.evaluates_after(step, 20)] == [3, 5]
+
+
+def network(**options: Any) -> nn.Module:
+    torch.manual_seed(0)
+    return archdsl.build(small(**options))
+
+
+def settings(optimizer: Optimizer) -> dict[str, tuple[float, float]]:
+    """Address -> (multiple of the rate, decay)."""
+    made = network()
+    names = {id(weights): name for name, weights in made.named_parameters()}
+    hold_fixed(made, optimizer.groups)
+    return {
+        names[id(weights)]: (group["times"], group["weight_decay"])
+        for group in groups_of(made, optimizer)
+        for weights in group["params"]
+    }
+
+
+def test_norms_and_biases_do_not_decay():
+    found = settings(Optimizer(rate=0.1, weight_decay=0.01))
+    assert found["main.stem.0.conv.weight"] == (1, 0.01)
+    assert found["main.stem.0.norm.weight"] == found["head.classifier.bias"] == (1, 0)
+    assert set(settings(Optimizer(rate=0.1, weight_decay=0.01, decay_norms=True)).values()) == {(1, 0.01)}
+
+
+def test_the_first_group_that_matches_counts():
+    bias = Group(match="head.*.bias", rate=10, weight_decay=0.5)
+    groups = (bias, Group(match="head.*", rate=5), Group(match="*.stem.*", rate=0))
+    found = settings(Optimizer(rate=0.1, weight_decay=0.01, groups=groups))
+    assert found["head.classifier.bias"] == (10, 0.5)
+    assert found["head.classifier.weight"] == (5, 0.01)
+    assert not any(".stem." in name for name in found)
+    assert found["main.res2.0.conv_a.weight"] == (1, 0.01)
+
+
+def test_a_group_that_matches_nothing_is_told():
+    with pytest.raises(SpecError, match=r"a group that matches no parameter: 'haed\.\*'"):
+        hold_fixed(network(), (Group(match="haed.*"),))
+
+
+def test_a_network_without_gradients_in_a_group_keeps_it(tmp_path):
+    done = run(tmp_path, recipe=short(steps=2, optimizer__groups=({"match": "main.*", "rate": 0},)))
+    torch.manual_seed(0)
+    assert not any(weights.requires_grad for name, weights in done.network.named_parameters() if "main" in name)
+
+
+def test_adamw_and_sgd_are_torchs():
+    assert isinstance(optimizer_of(network(), Optimizer(kind="adamw", rate=0.1)), torch.optim.AdamW)
+    plain = optimizer_of(network(), Optimizer(rate=0.1, momentum=0.0))
+    assert isinstance(plain, torch.optim.SGD)
+    assert not plain.defaults["nesterov"]
+
+
+def test_frozen_norms_keep_statistics_and_weights():
+    made = network()
+    norms = norms_in(made)
+    for freeze, held in (("none", []), ("all", norms), ("all_but_first", norms[1:])):
+        fresh = network()
+        set_norms(fresh, Norms(freeze=freeze), 8)
+        train_mode(fresh, Norms(freeze=freeze))
+        assert sum(not norm.training for norm in norms_in(fresh)) == len(held)
+        assert sum(not norm.weight.requires_grad for norm in norms_in(fresh)) == len(held)
+
+
+def test_parts_have_statistics_of_their_own():
+    """Two parts of two clips: as two batch norms, each on its part; running statistics are the whole batch's."""
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 2, 5, 5) * 3 + 1
+    plain, split = nn.BatchNorm3d(3), SplitNorm(2)
+    nn.init.normal_(plain.weight)
+    nn.init.normal_(plain.bias)
+    split.like(plain.train())
+    parts = [batch_norm(part, None, None, plain.weight, plain.bias, training=True) for part in x.split(2)]
+    torch.testing.assert_close(split(x), torch.cat(parts))
+    torch.testing.assert_close(split.running_var, 0.9 + 0.1 * x.transpose(0, 1).flatten(1).var(1))
+    torch.testing.assert_close(split.running_mean, 0.1 * x.mean((0, 2, 3, 4)))
+    split.eval()
+    plain.eval()
+    assert torch.equal(split(x), plain(x))
+
+
+def test_parts_must_be_equal():
+    with pytest.raises(SpecError, match=r"a batch that norms\.split does not divide"):
+        set_norms(network(), Norms(split=3), 8)
+
+
+def test_precise_statistics_are_plain_means():
+    made = nn.Sequential(nn.BatchNorm3d(2))
+    batches = torch.randn(3, 4, 2, 1, 3, 3)
+    with measured(made, Norms(precise=12)):
+        for batch in batches:
+            made(batch)
+    norm = norms_in(made)[0]
+    torch.testing.assert_close(norm.running_mean, batches.mean((0, 1, 3, 4, 5)))
+    torch.testing.assert_close(norm.running_var, batches.transpose(1, 2).flatten(2).var(2).mean(0))
+    assert norm.momentum == 0.1
+
+
+def test_still_norms_do_not_follow():
+    norm = nn.BatchNorm3d(2)
+    with still(norm):
+        norm(torch.randn(2, 2, 1, 3, 3))
+    assert norm.running_mean.tolist() == [0, 0]
+    assert norm.momentum == 0.1
+
+
+def test_the_average_by_hand():
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, 1.0)
+    average = Average(layer, 0.75)
+    nn.init.constant_(layer.weight, 5.0)
+    average.follow()
+    average.swap()
+    assert layer.weight.item() == 2.0  # 0.75 * 1 + 0.25 * 5
+    average.swap()
+    assert layer.weight.item() == 5.0
+    assert average.weights["weight"].item() == 2.0
+
+
+def test_losses_by_hand():
+    scores, labels = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
+    expected = torch.log(torch.tensor([1 + torch.e**-2, 1 + torch.e**1]))
+    torch.testing.assert_close(losses_of(scores, labels, short()), expected)
+    torch.testing.assert_close(losses_of({"a": scores, "b": scores}, labels, short()), 2 * expected)
+    several = torch.tensor([[1.0, 0.0]])
+    expected = torch.log1p(torch.exp(torch.tensor([-2.0, 0.0]))).mean()
+    torch.testing.assert_close(losses_of(scores[:1], several, short(loss="binary")), expected[None])
+    smooth = losses_of(scores, labels, short(smoothing=0.2))
+    torch.testing.assert_close(smooth, cross_entropy(scores, torch.tensor([[0.9, 0.1]] * 2), reduction="none"))
+
+
+@pytest.mark.parametrize(
+    ("arch", "recipe", "data", "what"),
+    [
+        (small(), short(batch=9, optimizer__accumulate=1), "nowhere", "nowhere"),
+        (archdsl.load("x3d_m"), short(), "motion", "x3d_m does not score the classes of the videos"),
+    ],
+)
+def test_what_does_not_fit_is_told(arch, recipe, data, what, tmp_path):
+    with pytest.raises(SpecError, match=what):
+        archdsl.train(arch, recipe, data, out=tmp_path, device="cpu", quiet=True)
+
+
+def test_a_device_that_is_not_there(tmp_path):
+    with pytest.raises(SpecError, match="no such device"):
+        archdsl.train(small(), short(), "motion", out=tmp_path, device="warp")

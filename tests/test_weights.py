@@ -1,0 +1,156 @@
+"""Weights from files: what is read, what differs, what is refused."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from archdsl.backend import build
+from archdsl.backend.weights import load_weights, read_weights
+from archdsl.errors import SpecError
+from tests.trained import small
+
+
+def network() -> nn.Module:
+    return build(small())
+
+
+def filled(seed: int = 1) -> dict[str, torch.Tensor]:
+    dice = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.rand(x.shape, generator=dice) if x.is_floating_point() else torch.full_like(x, 7)
+        for name, x in network().state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_what_was_saved_is_what_is_loaded(suffix: str, tmp_path: Path) -> None:
+    path, weights = tmp_path / f"weights{suffix}", filled()
+    save_file(weights, path) if suffix == ".safetensors" else torch.save(weights, path)
+    made = network()
+    load_weights(made, path)
+    assert all(torch.equal(x, weights[name]) for name, x in made.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda w: {"state_dict": w, "epoch": 3, "optimizer": {"lr": 0.1}},
+        lambda w: {"model_state": {f"module.{name}": x for name, x in w.items()}},
+        lambda w: {f"module.{name}": x for name, x in w.items()},
+        lambda w: {name: x for name, x in w.items() if not name.endswith("num_batches_tracked")},
+        lambda w: {name: x.half() if x.is_floating_point() else x for name, x in w.items()},
+    ],
+)
+def test_what_others_wrap_weights_in_is_taken_off(wrap: object, tmp_path: Path) -> None:
+    torch.save(wrap(filled()), tmp_path / "weights.pt")
+    made = network()
+    load_weights(made, tmp_path / "weights.pt")
+    for name, x in made.named_parameters():
+        torch.testing.assert_close(x.detach(), filled()[name], rtol=0, atol=1e-3)
+
+
+def test_every_difference_is_listed_by_address(tmp_path: Path) -> None:
+    weights = filled()
+    name = next(n for n, x in weights.items() if x.ndim == 5)
+    del weights[name]
+    weights["head.classifier.weight"] = torch.zeros(4, 5)
+    weights["extra.weight"] = torch.zeros(2)
+    save_file(weights, tmp_path / "w.safetensors")
+    with pytest.raises(SpecError) as error:
+        load_weights(network(), tmp_path / "w.safetensors")
+    own = network().state_dict()
+    found = {fault.at: (fault.got, fault.want) for fault in error.value.faults}
+    assert found == {
+        name: ("nothing of that name", str(tuple(own[name].shape))),
+        "head.classifier.weight": ("(4, 5)", str(tuple(own["head.classifier.weight"].shape))),
+        "extra.weight": ("(2,)", "nothing here"),
+    }
+
+
+def test_another_network_is_told_in_a_dozen_lines(tmp_path: Path) -> None:
+    torch.save(build(small(channels=16)).state_dict(), tmp_path / "w.pt")
+    made = network()
+    before = {name: x.clone() for name, x in made.state_dict().items()}
+    with pytest.raises(SpecError) as error:
+        load_weights(made, tmp_path / "w.pt")
+    assert len(error.value.faults) == 13
+    assert error.value.faults[-1].what.startswith("and ")
+    assert all(torch.equal(x, before[name]) for name, x in made.state_dict().items())
+
+
+class Hostile:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.mark}",)
+
+
+@pytest.mark.parametrize("protocol", [None, 0, 2, 4])
+def test_a_file_that_would_run_code_is_refused_and_does_not(protocol: int | None, tmp_path: Path) -> None:
+    path, mark = tmp_path / "w.pt", tmp_path / "mark"
+    data = {"weight": torch.zeros(1), "evil": Hostile(mark)} if protocol is None else {"evil": Hostile(mark)}
+    torch.save(data, path) if protocol is None else path.write_bytes(pickle.dumps(data, protocol))
+    with pytest.raises(SpecError) as error:
+        read_weights(path)
+    refused = "w.pt would run code when it is read", "unsupported GLOBAL posix.system"
+    fault = error.value.faults[0]
+    if protocol in (None, 2):  # torch reads no other protocol at all
+        assert (fault.what, fault.got) == refused
+    else:
+        assert fault.what == "no weights in w.pt"
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_damaged_files_are_told_as_such(suffix: str, tmp_path: Path) -> None:
+    path, weights = tmp_path / f"w{suffix}", {"a": torch.arange(6.0).view(2, 3)}
+    save_file(weights, path) if suffix == ".safetensors" else torch.save(weights, path)
+    data, dice = path.read_bytes(), Random(0)
+    for _ in range(150):
+        broken = bytearray(data)
+        for _ in range(dice.randint(1, 4)):
+            broken[dice.randrange(len(broken))] = dice.randrange(256)
+        path.write_bytes(broken[: dice.choice([len(broken), dice.randrange(len(broken))])])
+        with suppress(SpecError):  # and nothing else; values that changed cannot be told
+            read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("w.pt", b"", "no weights in w.pt"),
+        ("w.safetensors", b"", "no weights in w.safetensors"),
+        ("w.pt", b"not a pickle at all", "no weights in w.pt"),
+        ("w.safetensors", b"\xff" * 64, "no weights in w.safetensors"),
+    ],
+)
+def test_what_holds_no_weights(name: str, data: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(SpecError, match=said):
+        read_weights(tmp_path / name)
+
+
+@pytest.mark.parametrize("data", [[1, 2], {}, {"a": 3}, torch.zeros(3), {"state_dict": {}}])
+def test_other_data_than_weights(data: object, tmp_path: Path) -> None:
+    torch.save(data, tmp_path / "w.pt")
+    with pytest.raises(SpecError, match=r"no weights in w\.pt"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_no_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="no such file"):
+        read_weights(tmp_path / "none.pt")
+    with pytest.raises(SpecError, match="a folder"):
+        read_weights(tmp_path)
