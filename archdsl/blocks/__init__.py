@@ -43,6 +43,7 @@ from archdsl.blocks.plain import (
 from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
+from archdsl.blocks.summed import SummedConv
 from archdsl.blocks.table import TableConv
 from archdsl.blocks.tower import SegmentTower
 
@@ -98,6 +99,7 @@ BLOCKS: tuple[type[Block], ...] = (
     BoundaryMatch,
     Scale,
     SegmentTower,
+    SummedConv,
 )
 """Every block that YAML knows by name."""
 
