@@ -7,10 +7,10 @@ reads a stream frame by frame, `tsm_r50_pool` halves the frames after res2, `tsm
 which costs accuracy.
 """
 
-from archdsl.blocks import NonLocal
+from archdsl.blocks import NonLocal, TimeShift
 from archdsl.language import Arch, Model, Stage, overridden
 from archdsl.rewrites import causal, insert_nonlocal, pool_in_time, shift_in_time, together
-from archdsl.zoo import mobilenet, resnet, tsn
+from archdsl.zoo import mobilenet, mobileone, resnet, tsn
 
 
 def host(name: str, stages: dict[str, Stage], segments: int = 8, classes: int = 400) -> Arch:
@@ -41,6 +41,15 @@ def tsm_mobilenet(name: str, segments: int = 8) -> Arch:
     return shift_in_time(host(name, stages, segments))
 
 
+def tsm_mobileone(name: str, size: str = "s4", segments: int = 16, folded: bool = False) -> Arch:
+    """On MobileOne: in front of every sum of branches, which then still folds; the stem's three channels stay."""
+    stages = {
+        stage: Stage(*(one for block in held.blocks for one in ((TimeShift(), block) if stage != "stem" else (block,))))
+        for stage, held in mobileone.stages(size, folded).items()
+    }
+    return host(name, stages, segments)
+
+
 def ensemble(name: str, small: Arch, large: Arch) -> Arch:
     """Two nets trained apart, of eight and of sixteen segments of one clip."""
     return together(name, small=overridden(small, frames=large.clips["clip"].frames), large=large)
@@ -62,6 +71,7 @@ models = (
     Model(name="tsm_r50_en", family=tsm_ensemble),
     Model(name="tsm_r101", family=tsm, parameters=dict(depth=101)),
     Model(name="tsm_mobilenet_v2", family=tsm_mobilenet),
+    Model(name="tsm_mobileone_s4", family=tsm_mobileone),
     Model(name="tsm_r50_online", family=tsm, parameters=dict(online=True)),
     Model(name="tsm_r50_pool", family=tsm, parameters=dict(pool=True)),
     Model(name="tsm_r50_block", family=tsm, parameters=dict(place="block")),

@@ -45,6 +45,7 @@ from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
+from archdsl.blocks.summed import SummedConv
 from archdsl.blocks.table import TableConv
 from archdsl.blocks.tower import SegmentTower
 
@@ -108,6 +109,7 @@ BLOCKS: tuple[type[Block], ...] = (
     Scale,
     SegmentTower,
     FlowNetS,
+    SummedConv,
 )
 """Every block that YAML knows by name."""
 
