@@ -45,7 +45,11 @@ def schedule_of(graph: Graph) -> Schedule | None:
     if any(kinds[address] != "all" for address in graph.outputs.values()) or not parted(graph, kinds):
         return None
     held = [
-        read for node in graph.nodes.values() if kinds[node.address] != "key" for read in node.reads if kinds[read] == "key"
+        read
+        for node in graph.nodes.values()
+        if kinds[node.address] != "key"
+        for read in node.reads
+        if kinds[read] == "key"
     ]
     return Schedule(every, kinds, tuple(dict.fromkeys(held)))
 
