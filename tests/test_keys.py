@@ -140,7 +140,9 @@ def test_counts_and_tables_tell_of_it() -> None:
     record = Count(plan).record()["stream"]
     assert (record["every"], record["key"]["macs"], record["current"]["macs"]) == (3, each.key, each.current)
     assert record["interval"]["macs"] == each.key + 2 * each.current
-    assert "2,880 macs a key frame, 5,280 a frame between, 4,480 on average (1 in 3 is a key frame)" in archdsl.table(plan)
+    assert "2,880 macs a key frame, 5,280 a frame between, 4,480 on average (1 in 3 is a key frame)" in archdsl.table(
+        plan
+    )
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: type(head).__name__)
@@ -165,7 +167,10 @@ def test_weights_are_those_of_the_host_and_of_the_flow_net() -> None:
     """One set of weights: the host's names are those it has without key frames."""
     arch = scheduled(HOSTS[2], HEADS[0], 3)
     plain = Arch(
-        name="plain", clip=Clip(frames=1, size=16), pathways={"rgb": Pathway(stages={"host": Stage(*HOSTS[2])})}, head=HEADS[0]
+        name="plain",
+        clip=Clip(frames=1, size=16),
+        pathways={"rgb": Pathway(stages={"host": Stage(*HOSTS[2])})},
+        head=HEADS[0],
     )
     names, alone = (set(archdsl.build(one).state_dict()) for one in (arch, plain))
     assert alone < names
@@ -200,7 +205,7 @@ def test_a_second_flow_is_refused() -> None:
 def defined_warp(x: Tensor, flow: Tensor) -> Tensor:
     """arXiv:1611.07715, equations 3 and 4, sample by sample."""
     y = torch.zeros_like(x)
-    n, c, t, h, w = x.shape
+    n, _, t, h, w = x.shape
     for b, f, i, j in ((b, f, i, j) for b in range(n) for f in range(t) for i in range(h) for j in range(w)):
         across, down = j + float(flow[b, 0, f, i, j]), i + float(flow[b, 1, f, i, j])
         for p in range(max(floor(down), 0), min(floor(down) + 2, h)):

@@ -57,7 +57,7 @@ def defined_proposals(
     chances: Tensor, shifts: Tensor, op: ops.Proposals, height: int, width: int
 ) -> list[tuple[float, Box]]:
     """One frame, (a, h, w) and (4a, h, w): anchor by anchor (arXiv:1506.01497, section 3.1 and equation 2)."""
-    a, h, w = chances.shape
+    _, h, w = chances.shape
     found: list[tuple[float, Box]] = []
     for i in range(min(h, height // op.step)):
         for j in range(min(w, width // op.step)):
@@ -89,7 +89,11 @@ def defined_proposals(
 def test_proposals_are_their_definition(op: ops.Proposals, height: int, width: int) -> None:
     torch.manual_seed(0)
     a = len(op.anchors)
-    chances, shifts, clip = torch.rand(2, a, 2, 4, 5), torch.randn(2, 4 * a, 2, 4, 5), torch.empty(2, 3, 2, height, width)
+    chances, shifts, clip = (
+        torch.rand(2, a, 2, 4, 5),
+        torch.randn(2, 4 * a, 2, 4, 5),
+        torch.empty(2, 3, 2, height, width),
+    )
     fields = (op.step, op.candidates, op.count, op.overlap, op.least)
     got = propose(chances, shifts, clip, list(op.anchors), op.deviations, *fields)
     assert got.shape == (2, 5, 2, op.count, 1)
@@ -119,7 +123,9 @@ def test_nothing_is_learnt_through_proposals() -> None:
     chances = torch.rand(1, 1, 1, 3, 3, requires_grad=True)
     op = ops.Proposals(step=16, scales=(2,), ratios=(1,), count=4)
     fields = (op.step, op.candidates, op.count, op.overlap, op.least)
-    got = propose(chances, torch.zeros(1, 4, 1, 3, 3), torch.empty(1, 3, 1, 48, 48), list(op.anchors), (1, 1, 1, 1), *fields)
+    got = propose(
+        chances, torch.zeros(1, 4, 1, 3, 3), torch.empty(1, 3, 1, 48, 48), list(op.anchors), (1, 1, 1, 1), *fields
+    )
     assert not got.requires_grad
 
 

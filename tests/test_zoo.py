@@ -66,8 +66,10 @@ def test_torch_agrees_on_shapes_and_parameters_and_gradients_flow(one: Model) ->
         assert set(want[len(got) :]) <= {1}, address
     outputs = network.train()(clips_of(plan, batch=2))
     for name, output in outputs.items() if isinstance(outputs, dict) else [("scores", outputs)]:
-        chosen = any(isinstance(plan.graph.nodes[read].op, ops.SegmentProposals) for read in read_by(plan, name))
-        assert output.requires_grad != chosen, name  # where chosen segments lie is no function to learn from
+        chosen = any(
+            isinstance(plan.graph.nodes[read].op, ops.SegmentProposals | ops.Proposals) for read in read_by(plan, name)
+        )
+        assert output.requires_grad != chosen, name  # where what was chosen lies is no function to learn from
         if output.requires_grad:
             output.sum().backward(retain_graph=True)
     assert [name for name, p in network.named_parameters() if p.grad is None] == []

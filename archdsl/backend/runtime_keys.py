@@ -11,40 +11,41 @@ from torch import Tensor
 
 def key_pairs(x: Tensor, every: int) -> Tensor:
     """(n, c, t, h, w) -> (n, 2c, t - t / every, h, w): each current frame, then the key frame before it."""
-    parts = x.unflatten(2, (-1, every))
+    n, c, _, h, w = x.shape
+    parts = x.reshape(n, c, -1, every, h, w)
     current = parts[:, :, :, 1:]
     return torch.cat([current, parts[:, :, :, :1].expand_as(current)], dim=1).flatten(2, 3)
 
 
 def interleave(keys: Tensor, current: Tensor) -> Tensor:
     """(n, c, k, h, w), (n, c, (m - 1) k, h, w) -> (n, c, m k, h, w): behind each key frame its current frames."""
-    return torch.cat([keys.unsqueeze(3), current.unflatten(2, (keys.shape[2], -1))], dim=3).flatten(2, 3)
+    n, c, k, h, w = keys.shape
+    return torch.cat([keys.unsqueeze(3), current.reshape(n, c, k, -1, h, w)], dim=3).flatten(2, 3)
 
 
 def warp(x: Tensor, flow: Tensor) -> Tensor:
     """(n, c, t, h, w) read at p + flow(p), flow (n, 2, t, h, w) in elements; 0 outside."""
-    n, _, t, h, w = x.shape
+    n, c, t, h, w = x.shape
     rows, columns = (torch.arange(size, device=x.device, dtype=flow.dtype) for size in (h, w))
     # torch's -1 and 1 are the outer borders here, which, unlike the middles, also differ in a map of one element
     across = (2 * (flow[:, 0] + columns) + 1) / w - 1
     down = (2 * (flow[:, 1] + rows[:, None]) + 1) / h - 1
     grid = torch.stack([across, down], dim=-1).flatten(0, 1)
     y = F.grid_sample(x.transpose(1, 2).flatten(0, 1), grid.to(x.dtype), align_corners=False)
-    return y.unflatten(0, (n, t)).transpose(1, 2)
+    return y.reshape(n, t, c, h, w).transpose(1, 2)
 
 
 def keyed(network: Any, frames: Tensor, state: dict[str, tuple[Tensor, ...]], every: int) -> tuple[Any, Any]:
     """What a network gives for further frames, one by one: a key frame, then every - 1 current ones, and so on."""
-    given, age, held = [], 0, ()
-    if state:
-        *held, age = state["key_frames"]
-    for frame in frames.split(1, dim=2):
+    *held, age = state["key_frames"] if state else (torch.tensor(0),)
+    given = []
+    for frame in torch.split(frames, 1, dim=2):
         if int(age) % every == 0:
             outputs, held = network.key_frame(frame)
         else:
             outputs = network.current_frame(frame, *held)
         given.append(outputs)
-        age = torch.tensor(int(age) % every + 1)
+        age = age % every + 1
     if isinstance(given[0], dict):
         joined: Any = {name: torch.cat([one[name] for one in given], dim=2) for name in given[0]}
     else:

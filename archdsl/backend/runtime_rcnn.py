@@ -59,7 +59,7 @@ def propose(
     around = torch.tensor(anchors, device=chances.device)
     where = (torch.stack([x, y, x, y], -1)[:, :, None] + around).reshape(-1, 4)
     scores = chances.detach().float().permute(0, 2, 3, 4, 1).flatten(0, 1).flatten(1)
-    by = shifts.detach().float().unflatten(1, (a, 4)).permute(0, 3, 4, 5, 1, 2).flatten(0, 1).flatten(1, 3)
+    by = shifts.detach().float().reshape(n, a, 4, t, h, w).permute(0, 3, 4, 5, 1, 2).flatten(0, 1).flatten(1, 3)
     boxes = moved(where, by * torch.tensor(deviations, device=by.device))
     height, width = clip.shape[3:]
     corner = torch.tensor([width - 1, height - 1] * 2, device=by.device)
@@ -69,12 +69,12 @@ def propose(
     best = scores.masked_fill(~alive, float("-inf")).topk(min(candidates, scores.shape[1])).indices
     boxes = boxes.gather(1, best[..., None].expand(-1, -1, 4))
     boxes, scores = suppressed(boxes, scores.gather(1, best), alive.gather(1, best), overlap, count)
-    return torch.cat([scores[..., None], boxes], -1).unflatten(0, (n, t)).permute(0, 3, 1, 2)[..., None].to(chances)
+    return torch.cat([scores[..., None], boxes], -1).reshape(n, t, count, 5).permute(0, 3, 1, 2)[..., None].to(chances)
 
 
 def place_pool(x: Tensor, boxes: Tensor, size: int, step: int) -> Tensor:
     """(n, c size^2, t, h, w), boxes (n, 4, t, r, 1) -> (n, c, t, r, size^2). Sums of rectangles by running sums."""
-    n, _, t, h, w = x.shape
+    n, c, t, h, w = x.shape
     first = torch.floor(boxes[:, :2, :, :, 0].double() + 0.5) / step
     last = (torch.floor(boxes[:, 2:, :, :, 0].double() + 0.5) + 1) / step
     cell = (last - first).clamp(min=0.1) / size
@@ -83,7 +83,7 @@ def place_pool(x: Tensor, boxes: Tensor, size: int, step: int) -> Tensor:
     begin = torch.floor(first[..., None] + number * cell[..., None]).clamp(min=0).minimum(limit).long()
     end = torch.ceil(first[..., None] + (number + 1) * cell[..., None]).clamp(min=0).minimum(limit).long()
     sums = torch.nn.functional.pad(x.double().cumsum(-1).cumsum(-2), (1, 0, 1, 0))
-    sums = sums.unflatten(1, (-1, size * size)).transpose(2, 3).transpose(1, 2).flatten(4)
+    sums = sums.reshape(n, c // size**2, size**2, t, -1).permute(0, 3, 1, 2, 4)
 
     def corner(rows: Tensor, columns: Tensor) -> Tensor:
         index = (rows[..., :, None] * (w + 1) + columns[..., None, :]).flatten(3).transpose(2, 3)

@@ -20,8 +20,8 @@ class Conv(Window):
     `init`: `msra` draws from N(0, 2 / fan_out) (arXiv:1502.01852), `msra_in` from N(0, 2 / fan_in), `xavier` from
     U(+-sqrt(6 / (fan_in + fan_out))), `normal` from N(0, 0.01^2), `identity` starts as the map
     itself, `shift` as the map with an eighth of its channels from the next frame and an eighth from the one before
-    (arXiv:1811.08383), `swap` with half and half; `zeros` starts at 0; `default` is torch's. `bias_start`: what a bias starts at, if not
-    as `init` has it.
+    (arXiv:1811.08383), `swap` with half and half; `zeros` starts at 0; `default` is torch's. `bias_start`: what a
+    bias starts at, if not as `init` has it.
     """
 
     out_channels: int

@@ -119,7 +119,7 @@ class Count:
         return {convention: frame.count(convention) for convention in CONVENTIONS} | {"held": self.plan.held}
 
     def key_frames(self) -> dict[str, Any]:
-        """Of a stream with key frames: what each kind of frame costs, and all of an interval: the mean times `every`."""
+        """Of a stream with key frames: what each kind of frame costs, and a whole interval (`every` times the mean)."""
         each = {convention: costs for convention in CONVENTIONS if (costs := self.plan.frame_costs(convention))}
         return {
             "every": each["macs"].every,

@@ -6,8 +6,8 @@ from archdsl.rewrites.detection import for_detection
 from archdsl.rewrites.factorize import factorize
 from archdsl.rewrites.flow import insert_flow
 from archdsl.rewrites.inflate import inflate
-from archdsl.rewrites.motion import pool_in_time, shift_in_time, with_modules
 from archdsl.rewrites.keys import with_key_frames
+from archdsl.rewrites.motion import pool_in_time, shift_in_time, with_modules
 from archdsl.rewrites.nonlocal_ import insert_nonlocal
 from archdsl.rewrites.separate import separate
 from archdsl.rewrites.temporal import with_temporal_kernels

@@ -1,4 +1,4 @@
-"""Key frames (Deep Feature Flow, arXiv:1611.07715): features worked out for some frames, moved by flow to the others."""
+"""Key frames (Deep Feature Flow, arXiv:1611.07715): features of some frames, moved by flow to the others."""
 
 from __future__ import annotations
 
