@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from archdsl.errors import SpecError
 from archdsl.language import Clip, change
 from archdsl.language.recipe import Recipe
-from archdsl.language.recipe_clips import Augment, Corners, Jitter, Middle, Resized, Values
+from archdsl.language.recipe_clips import Augment, Corners, Jitter, Middle, Resized, Values, Views
 from archdsl.recipes import recipe
 from archdsl.training import rand_augment as ra
 from archdsl.training.augment import augmented, viewed
@@ -52,7 +52,7 @@ def sample(*shape: int, seed: int = 0) -> Sample:
 
 def made(**changes: object) -> Recipe:
     """A recipe whose values are pixels over 255, with parts of it changed."""
-    base = recipe("smoke").but(values=PLAIN)
+    base = recipe("smoke").but(values=PLAIN, views=Views(), augment=Augment(flip=0.0))
     for path, value in changes.items():
         base = change(base, path.replace("__", "."), value)
     return base
