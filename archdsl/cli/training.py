@@ -13,7 +13,6 @@ from archdsl.language import change
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 from archdsl.recipes import recipe_names
-from archdsl.writing import recipe_data, recipe_yaml
 
 MINE = "recipe."
 """A setting that begins so changes the recipe; every other the arch."""
@@ -60,6 +59,8 @@ def recipe_of(given: Namespace) -> Recipe:
 
 def recipes(given: Namespace) -> int:
     """The recipes that come along, or one of them in full."""
+    from archdsl.writing import recipe_data, recipe_yaml  # brings YAML along
+
     if given.recipe:
         made = recipe_of(given)
         if given.json:

@@ -27,11 +27,15 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,a
 """Containers that hold their own frames. Playlists, which name other files and addresses, are not among them."""
 LARGEST = 8192 * 8192
 """Pixels of a frame; one of that size takes 192 MiB."""
+MOST = 1 << 30
+"""Pixels of all frames of a clip, which take 3 GiB."""
 LONGEST = 2_000_000
 """Frames of a file: 18 hours at 30 per second."""
 PATIENCE = 60.0
 """Seconds for one clip."""
 ORIENTATION = {90: 1, 180: 2, 270: 3}
+SOUGHT = ("mov", "matroska", "avi", "flv", "asf")
+"""Containers that say where their key frames are. In the others, MPEG's streams, ffmpeg guesses and lands elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,14 @@ class Video:
             raise Unreadable(self.name, "no such file" if not self.path.exists() else "not a file")
         if not self.path.stat().st_size:
             raise Unreadable(self.name, "an empty file")
+        self.open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()
+
+    def open(self) -> None:
+        """Open the file, at its first frame."""
         try:
             # a local path, its format among FORMATS: nothing in the file makes ffmpeg open another one
             options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
@@ -79,21 +91,21 @@ class Video:
         except Unreadable:
             self.file.close()
             raise
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.file.close()
 
     def opened(self) -> Any:
         """The first video stream."""
         if not self.file.streams.video:
             raise Unreadable(self.name, "no pictures, only sound" if self.file.streams.audio else "no pictures")
         stream = self.file.streams.video[0]
+        if stream.codec_context is None:
+            raise Unreadable(self.name, "pictures of a kind that ffmpeg does not know")
         width, height = stream.codec_context.width, stream.codec_context.height
         if not 0 < width * height <= LARGEST:
             raise Unreadable(self.name, f"frames of {width}x{height} pixels")
         # several threads would be idle: clips are read side by side
         stream.codec_context.thread_count = 1
+        # what a frame says of its size may be more than what the file says
+        stream.codec_context.options = {"max_pixels": str(LARGEST)}
         return stream
 
     def index(self) -> Index:
@@ -101,7 +113,8 @@ class Video:
         found: list[tuple[int, bool]] = []
         try:
             for packet in self.file.demux(self.stream):
-                if packet.pts is not None and not packet.is_corrupt:
+                # frames that an edit list hides are decoded, not shown
+                if packet.pts is not None and not packet.is_corrupt and not packet.is_discard:
                     found.append((packet.pts, packet.is_keyframe))
                 self.in_time(len(found))
         except av.FFmpegError as error:
@@ -110,16 +123,15 @@ class Video:
         if not found:
             raise Unreadable(self.name, "no frames, or frames without times")
         found.sort()
-        keys = tuple(i for i, (_, key) in enumerate(found) if key) or (0,)
+        keys = tuple(i for i, (_, key) in enumerate(found) if key or i == 0)
         return Index(tuple(time for time, _ in found), keys, self.stream.time_base or Fraction(1, 30))
 
     def frames(self, index: Index, wanted: Sequence[int]) -> Tensor:
         """Frames by their place in the order shown, which rises.  (3, len(wanted), height, width) uint8"""
-        pictures: dict[int, Tensor] = {}
         try:
-            for stretch in stretches(index, sorted(set(wanted))):
-                for frame, picture in self.decoded(index, stretch):
-                    pictures[frame] = picture
+            pictures = self.sought(index, wanted) if self.seeks() else {}
+            if any(frame not in pictures for frame in wanted):
+                pictures = self.counted(wanted)
         except (av.FFmpegError, MemoryError, ValueError) as error:
             raise Unreadable(self.name, f"cannot be decoded: {told(error)}") from None
         if missing := [frame for frame in wanted if frame not in pictures]:
@@ -129,16 +141,53 @@ class Video:
             raise Unreadable(self.name, "frames of different sizes")
         return torch.stack([pictures[frame] for frame in wanted], dim=1)
 
-    def decoded(self, index: Index, wanted: list[int]) -> Iterator[tuple[int, Tensor]]:
-        """The frames of one stretch, decoded from the key frame before it."""
-        place = {index.times[frame]: frame for frame in wanted}
-        self.file.seek(index.times[key_before(index, wanted[0])], stream=self.stream, backward=True)
+    def seeks(self) -> bool:
+        """Whether times lead to frames. AVI holds none, and ffmpeg's guess fails for H.264 out of order."""
+        container, codec = self.file.format.name, self.stream.codec_context.name
+        return container.startswith(SOUGHT) and (container, codec) not in (("avi", "h264"), ("avi", "hevc"))
+
+    def sought(self, index: Index, wanted: Sequence[int]) -> dict[int, Tensor]:
+        """Frames found by their times; none where the times that frames come with do not rise."""
+        pictures: dict[int, Tensor] = {}
+        for stretch in stretches(index, sorted(set(wanted))):
+            place = {index.times[frame]: frame for frame in stretch}
+            last: int | None = None
+            for frame in self.decoded(index, stretch):
+                if frame.pts is None or (last is not None and frame.pts <= last):
+                    return {}
+                last = frame.pts
+                if last in place:
+                    pictures[place[last]] = self.pixels(frame, wanted)
+        return pictures
+
+    def decoded(self, index: Index, stretch: list[int]) -> Iterator[av.VideoFrame]:
+        """Frames from the key frame before a stretch to its end."""
+        self.file.seek(index.times[key_before(index, stretch[0])], stream=self.stream, backward=True)
         for frame in self.file.decode(self.stream):
             self.in_time(0)
-            if frame.pts in place:
-                yield place[frame.pts], pixels(frame)
-            if frame.pts is not None and frame.pts >= index.times[wanted[-1]]:
+            yield frame
+            if frame.pts is not None and frame.pts >= index.times[stretch[-1]]:
                 return
+
+    def counted(self, wanted: Sequence[int]) -> dict[int, Tensor]:
+        """Frames found by counting from the first, for files whose times do not lead to them."""
+        self.file.close()
+        self.open()
+        pictures: dict[int, Tensor] = {}
+        places = set(wanted)
+        for i, frame in enumerate(self.file.decode(self.stream)):
+            self.in_time(i)
+            if i in places:
+                pictures[i] = self.pixels(frame, wanted)
+            if len(pictures) == len(places):
+                break
+        return pictures
+
+    def pixels(self, frame: av.VideoFrame, wanted: Sequence[int]) -> Tensor:
+        """One frame, where all of the clip find room."""
+        if frame.width * frame.height * len(wanted) > MOST:
+            raise ValueError(f"{len(wanted)} frames of {frame.width}x{frame.height} pixels are too much for memory")
+        return pixels(frame)
 
     def in_time(self, frames: int) -> None:
         """Raise Unreadable for a file without end."""

@@ -5,29 +5,27 @@ from __future__ import annotations
 import sys
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from shutil import rmtree
 from time import perf_counter
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from archdsl.backend import build, emit
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
-from archdsl.language.recipe import Recipe
+from archdsl.recipes import recipe as recipe_named
 from archdsl.report import draw, table
-from archdsl.training.loop import evaluate, train
-from archdsl.training.motion import MovingDigits
+from archdsl.training.run import Run
+from archdsl.training.training import train
 from archdsl.training.video import centred, decoded
 
 NAME = "slowfast_4x16_r50"
 OUT = Path("out")
 VIDEO = "bikes.mp4"
-RECIPE = Recipe(steps=200, batch=16, rate=0.1, warmup=20, log_every=2)
-TESTED = 512
-"""Clips of the motion test; their seed is not the training's."""
+RECIPE = "smoke"
 WRONG = f"""\
 extends: {NAME}
 name: wrong
@@ -53,7 +51,7 @@ def main() -> int:
   slowfast.txt    the same table, for a terminal: cat out/slowfast.txt
   slowfast.py     the network as readable code that needs torch alone: open it in an editor
   wrong.yaml      the spec that cannot be: .venv/bin/archdsl check out/wrong.yaml
-  tiny.pt         the trained weights: archdsl.build(archdsl.load("slowfast_tiny")).load_state_dict(torch.load(...))
+  moving/         the run: log, checkpoints, TensorBoard; as by archdsl train slowfast_tiny --recipe smoke
 done in {perf_counter() - begun:.0f} s""")
     return 0
 
@@ -136,32 +134,20 @@ def video() -> Path | None:
 
 def learn() -> None:
     """Step 4: the small SlowFast learns motion; the same network shown still clips cannot."""
+    recipe = recipe_named(RECIPE)
     title("4 train", "slowfast_tiny on moving digits: which way, how fast")
-    classes = MovingDigits(count=0, seed=0).classes
-    say(f"{RECIPE.steps} steps of {RECIPE.batch} clips; {len(classes)} classes: {', '.join(classes)}")
-    moving, weights = trained("16 frames", frozen=False)
-    still, _ = trained("one frame", frozen=True)
-    torch.save(weights, OUT / "tiny.pt")
-    say(f"top1 on {TESTED} unseen clips: {moving:.1%} with 16 frames, {still:.1%} with one frame")
-    say(f"chance is {1 / len(classes):.1%}")
+    say(f"{recipe.steps} steps of {recipe.batch} clips, by specs/recipes/{RECIPE}.yaml")
+    moving = trained("moving", "motion")
+    still = trained("still", "motion:still")
+    classes, counted = moving.tests.classes, f"{len(moving.tests)} unseen clips"
+    say(f"{len(classes)} classes: {', '.join(classes)}; chance is {1 / len(classes):.1%}")
+    say(f"top1 on {counted}: {moving.figures['top1']:.1%} with 16 frames, {still.figures['top1']:.1%} with one frame")
 
 
-def trained(label: str, *, frozen: bool) -> tuple[float, dict[str, Tensor]]:
-    """Top-1 accuracy and weights of the tiny network after the recipe."""
-    torch.manual_seed(RECIPE.seed)
-    network = build(load("slowfast_tiny", classes=len(MovingDigits(count=0, seed=0).classes)))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(label, total=RECIPE.steps)
-        seen = MovingDigits(count=RECIPE.steps * RECIPE.batch, seed=0, frozen=frozen)
-        train(
-            network,
-            RECIPE,
-            seen,
-            lambda step, loss: progress.update(task, completed=step, description=f"{label}, loss {loss:.2f}"),
-        )
-    scores = evaluate(network, MovingDigits(count=TESTED, seed=1, frozen=frozen))
-    return scores["top1"], network.state_dict()
+def trained(folder: str, data: str) -> Run:
+    """The tiny network after the recipe; what an earlier tour left is trained anew."""
+    rmtree(OUT / folder, ignore_errors=True)
+    return train("slowfast_tiny", RECIPE, data, out=OUT / folder)
 
 
 def written(name: str, text: str) -> Path:

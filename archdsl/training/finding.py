@@ -24,6 +24,8 @@ SPLITS = {
     "test": ("test", "testing", "val", "validation", "validate", "valid"),
 }
 """Names that files and folders of a split bear, the likeliest first."""
+MOST = 99_999
+"""The largest number of a class that has no name."""
 BUILT_IN = {"train": (2400, 0), "val": (512, 1), "test": (512, 1)}
 """Split -> (clips, seed) of the moving digits."""
 
@@ -44,8 +46,10 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
         raise SpecError(
             "no such data", got=data, want="motion, a folder of videos, or a list of them", fix="archdsl data --help"
         )
+    if not path.is_file() and not path.is_dir():
+        raise SpecError("neither a file nor a folder", got=data)
     found, root = of_split(path, split)
-    entries, classes, several = entries_of(found, root, split)
+    entries, classes, several = entries_of(found, root, split, beside(path, found))
     if not entries:
         raise SpecError(f"no videos in {found}", want=f"files ending in {', '.join(SUFFIXES)}, or folders of pictures")
     if several != (recipe.loss == "binary"):
@@ -79,6 +83,8 @@ def of_split(path: Path, split: str) -> tuple[Path, Path]:
     """(folder or list of a split, where its videos may lie)."""
     if path.is_file():
         return sibling(path, split), path.parent
+    if hmdb_lists(path):
+        return path, path
     for name in SPLITS[split]:
         if (path / name).is_dir():
             return path / name, path / name
@@ -89,9 +95,22 @@ def of_split(path: Path, split: str) -> tuple[Path, Path]:
                 return file, path
     if any((path / name).is_dir() for names in SPLITS.values() for name in names):
         raise SpecError(f"no folder for {split}", got=str(path), want=" or ".join(SPLITS[split]))
-    if list(path.glob("*_test_split1.txt")):
-        return path, path
     return path, path
+
+
+def beside(path: Path, found: Path) -> Path:
+    """The folder or list to train on, which says what classes there are; the one that was found if there is none."""
+    if path.is_file():
+        return path if path != found else sibling_to_train(path)
+    try:
+        return of_split(path, "train")[0]
+    except SpecError:
+        return found
+
+
+def hmdb_lists(folder: Path) -> list[Path]:
+    """The lists of HMDB51's first split, one for each class."""
+    return sorted(folder.glob("*_test_split1.txt"))
 
 
 def sibling(path: Path, split: str) -> Path:
@@ -107,36 +126,60 @@ def sibling(path: Path, split: str) -> Path:
     return path
 
 
-def entries_of(found: Path, root: Path, split: str) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
+def sibling_to_train(path: Path) -> Path:
+    """The list beside one to test on whose name has `train` in its place; else the list itself."""
+    for name in SPLITS["val"]:
+        other = path.with_name(path.name.replace(name, "train"))
+        if name in path.name and other.is_file():
+            return other
+    return path
+
+
+def entries_of(found: Path, root: Path, split: str, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
     """(videos, classes, whether a video may have several) of a folder or a list."""
-    if found.is_dir():
-        hmdb = sorted(found.glob("*_test_split1.txt"))
-        if not hmdb:
-            return in_class_folders(found)
-        listing = Listing("words", [line for path in hmdb for line in listing_of(path).lines])
-    else:
-        listing = listing_of(found)
-    lines = [line for line in listing.lines if line.split is None or line.split.lower() in SPLITS[split]]
+    if found.is_dir() and not hmdb_lists(found):
+        return in_class_folders(found, training)
+    listing = listing_at(found)
+    lines = of_the_split(listing.lines, split)
     if not lines and listing.lines:
         has = ", ".join(sorted({str(line.split) for line in listing.lines}))
         raise SpecError(f"no videos of the split {split}", written=found.name, got=f"splits {has}")
-    classes = classes_of(listing, root, split)
+    lists = [listing] if training == found or training.is_dir() else [listing_at(training), listing]
+    classes = classes_of(lists, root)
     places = {name: i for i, name in enumerate(classes)}
     entries = tuple(entry_of(line, root, classes, places, listing.several) for line in lines)
     return entries, classes, listing.several
 
 
-def classes_of(listing: Listing, root: Path, split: str) -> tuple[str, ...]:
-    """Names of the classes in the order of labels: told beside the list, else sorted; numbers by their value."""
+def listing_at(found: Path) -> Listing:
+    """A list, or all of HMDB51's."""
+    if found.is_dir():
+        return Listing("words", [line for path in hmdb_lists(found) for line in listing_of(path).lines])
+    return listing_of(found)
+
+
+def of_the_split(lines: list[Line], split: str) -> list[Line]:
+    """Those lines that belong to a split, or to none; `test` stands in where nothing is called `val`."""
+    for name in SPLITS[split]:
+        if mine := [line for line in lines if line.split is None or line.split.lower() == name]:
+            return mine
+    return []
+
+
+def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
+    """Names of the classes in the order of labels: told beside the lists, else sorted; numbers by their value."""
     told = classes_beside(root)
-    if told and listing.format != "charades":
+    if told and lists[0].format != "charades":
         return told
-    if listing.classes:
-        return listing.classes
-    names = {label for line in listing.lines for label, _, _ in line.labels}
-    if all(name.isdecimal() for name in names):
-        return tuple(str(i) for i in range(max(map(int, names), default=-1) + 1))
-    return tuple(sorted(names))
+    if lists[0].classes:
+        return lists[0].classes
+    names = {label: line.where for one in lists for line in one.lines for label, _, _ in line.labels}
+    if not all(name.isdecimal() for name in names):
+        return tuple(sorted(names))
+    largest = max(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0")), default="")
+    if len(largest) > len(str(MOST)) or int(largest or 0) > MOST:
+        raise SpecError("a class of too large a number", written=names[largest], got=largest[:80], want=f"up to {MOST}")
+    return tuple(str(i) for i in range(int(largest) + 1)) if largest else ()
 
 
 def entry_of(line: Line, root: Path, classes: tuple[str, ...], places: dict[str, int], several: bool) -> Entry:
@@ -144,24 +187,26 @@ def entry_of(line: Line, root: Path, classes: tuple[str, ...], places: dict[str,
     if not line.labels and not several:
         raise SpecError("a video without a label", written=line.where, got=line.video, want="a class")
     actions = tuple(Action(numbered(line, name, classes, places), start, end) for name, start, end in line.labels)
-    return Entry(file_of(line.video, root, line.where), line.video, actions, line.start, line.end, line.centre)
+    return Entry(file_of(line, root), line.video, actions, line.start, line.end, line.centre)
 
 
-def file_of(video: str, root: Path, where: str) -> Path:
+def file_of(line: Line, root: Path) -> Path:
     """The file or folder that a list speaks of: as written, or found by its name below the list's folder."""
+    video = line.video
     if "\0" in video or len(video) > 4000:
-        raise SpecError("a name that no file can have", written=where, got=repr(video[:80]))
+        raise SpecError("a name that no file can have", written=line.where, got=repr(video[:80]))
     for base in (root, root / "videos"):
         if os.path.lexists(base / video):
             return base / video
     names = files_below(root)
     stem = Path(video).name
-    return names.get(stem) or names.get(Path(stem).stem if stem.endswith(SUFFIXES) else stem) or root / video
+    without = Path(stem).stem if stem.endswith(SUFFIXES) else stem
+    return names.get(stem) or names.get(without) or names.get(line.other or "") or root / video
 
 
 @lru_cache(maxsize=4)
 def files_below(root: Path) -> dict[str, Path]:
-    """Name, with and without suffix, -> video below a folder; a Kinetics file also under its video's id."""
+    """Name, with and without suffix, -> video below a folder."""
     found: dict[str, Path] = {}
     for folder, _, files in os.walk(root):
         for file in files:
@@ -172,14 +217,16 @@ def files_below(root: Path) -> dict[str, Path]:
     return found
 
 
-def in_class_folders(root: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
-    """Videos, or folders of pictures, in folders that bear the classes' names."""
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    classes = tuple(path.name for path in folders)
+def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
+    """Videos, or folders of pictures, in folders that bear the classes' names. Those of training have all classes."""
+    folders = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    known = [path.name for path in training.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    classes = tuple(sorted({*folders, *known}))
     entries = [
-        Entry(video, f"{folder.name}/{video.relative_to(folder).as_posix()}", (Action(i),))
-        for i, folder in enumerate(folders)
-        for video in sorted(folder.rglob("*"))
+        Entry(video, f"{name}/{video.relative_to(folders[name]).as_posix()}", (Action(i),))
+        for i, name in enumerate(classes)
+        if name in folders
+        for video in sorted(folders[name].rglob("*"))
         if is_video(video)
     ]
     return tuple(entries), classes, False

@@ -7,13 +7,16 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.errors import SpecError, did_you_mean, listed
 
-LARGEST = 1 << 30
+LARGEST = 1 << 28
 """Bytes of a list; Kinetics-700's is 40 MB."""
+WIDEST = 1 << 13
+"""Letters of a line without columns."""
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".ogv", ".gif")
 
 
@@ -25,6 +28,8 @@ class Line(NamedTuple):
     """(class or its number, from, to)"""
     where: str
     """file:line"""
+    other: str | None = None
+    """What the file may be called too."""
     start: float = 0.0
     end: float = float("inf")
     split: str | None = None
@@ -47,10 +52,10 @@ def listing_of(path: Path) -> Listing:
     text = text_of(path)
     if path.suffix == ".json":
         return of_json(path, text)
-    lines = [(i + 1, line.strip()) for i, line in enumerate(text.splitlines()) if line.strip()]
+    lines = [(i + 1, line.strip()) for i, line in enumerate(text.split("\n")) if line.strip()]
     if not lines:
         raise SpecError("a list without videos", written=path.name)
-    head = [cell.strip().lower() for cell in next(csv.reader([lines[0][1]]))]
+    head = [cell.strip(' "').lower() for cell in lines[0][1][:WIDEST].split(",")]
     for columns, read in TABLES:
         if set(columns) <= set(head):
             return read(path, text)
@@ -71,11 +76,12 @@ def text_of(path: Path) -> str:
 
 def rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     """(file:line, columns by lower-case name) of a CSV file with a head."""
-    reader = csv.DictReader(text.splitlines())
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    reader = csv.reader(StringIO(text, newline=""))
     try:
-        for row in reader:
-            yield f"{path.name}:{reader.line_num}", {name: (row.get(name) or "").strip() for name in reader.fieldnames}
+        names = [name.strip().lower() for name in next(reader, [])]
+        for cells in filter(None, reader):
+            row = {name: cell.strip() for name, cell in zip(names, cells)}
+            yield f"{path.name}:{reader.line_num}", dict.fromkeys(names, "") | row
     except csv.Error as error:
         raise SpecError("a line that is not CSV", written=f"{path.name}:{reader.line_num}", got=str(error)) from None
 
@@ -86,7 +92,8 @@ def kinetics(path: Path, text: str) -> Listing:
     for where, row in rows(path, text):
         first, last = (number(row[name], where, name) for name in ("time_start", "time_end"))
         stem = f"{row['youtube_id']}_{int(first):06d}_{int(last):06d}"
-        lines.append(Line(stem, labelled(row.get("label", "")), where, split=row.get("split") or None))
+        made = Line(stem, labelled(row.get("label", "")), where, row["youtube_id"], split=row.get("split") or None)
+        lines.append(made)
     return Listing("kinetics", lines)
 
 
@@ -136,8 +143,9 @@ def of_words(path: Path, lines: list[tuple[int, str]]) -> Listing:
     made = []
     for i, line in lines:
         where = f"{path.name}:{i}"
-        words = re.fullmatch(r"(.+?)(?:[ ,\t]+(\d+))?(?:[ ,\t]+(\d+))?", line)
-        assert words
+        words = re.fullmatch(r"(.+?)(?:[ ,\t]+(\d+))?(?:[ ,\t]+(\d+))?", line[:WIDEST])
+        if not words or len(line) > WIDEST:
+            raise unknown(path, where, line)
         video, first, second = words.groups()
         if hmdb and first is not None:
             made.append(Line(video, labelled(hmdb[1]), where, split={"1": "train", "2": "test"}.get(first, "unused")))
@@ -194,11 +202,20 @@ def annotated(path: Path, data: dict[str, Any]) -> Listing:
         where = f"{path.name}, {name}"
         if not isinstance(one["annotations"], dict):
             raise SpecError("annotations that are not one mapping", written=where, got=str(one["annotations"])[:80])
-        first, last = (one["annotations"].get("segment") or (0, 0))[:2]
+        first, last = segment(one["annotations"], where)
         stem = f"{name}_{int(first):06d}_{int(last):06d}"
         label = str(one["annotations"].get("label", ""))
-        lines.append(Line(stem, labelled(label), where, split=str(one.get("subset", "")) or None))
+        lines.append(Line(stem, labelled(label), where, name, split=str(one.get("subset", "")) or None))
     return Listing("kinetics", lines)
+
+
+def segment(one: dict[str, Any], where: str) -> tuple[float, float]:
+    """From when to when, in seconds."""
+    found = one.get("segment") or [0, 0]
+    if not isinstance(found, list) or len(found) != 2:
+        raise SpecError("a segment that is not two numbers", written=where, got=str(found)[:80], want="[0.0, 10.0]")
+    first, last = (number(str(second), where, "segment") for second in found)
+    return first, last
 
 
 def own(path: Path, data: list[dict[str, Any]]) -> Listing:
@@ -214,7 +231,7 @@ def own(path: Path, data: list[dict[str, Any]]) -> Listing:
             raise SpecError("labels that are not a list", written=where, got=str(names)[:80], want='labels: ["a", "b"]')
         seconds = {key: number(str(one[key]), where, key) for key in ("start", "end", "centre") if key in one}
         actions = tuple(action for name in names for action in labelled(str(name)))
-        lines.append(Line(str(one["path"]), actions, where, split=one.get("split"), **seconds))
+        lines.append(Line(str(one["path"]), actions, where, split=str(one.get("split") or "") or None, **seconds))
     return Listing("table", lines, several)
 
 
@@ -244,9 +261,21 @@ def classes_beside(folder: Path) -> tuple[str, ...]:
             return tuple(found)
     for name in ("labels.json", "something-something-v2-labels.json"):
         if (folder / name).is_file():
-            data = json.loads(text_of(folder / name))
-            return tuple(sorted(data, key=lambda key: int(data[key])) if isinstance(data, dict) else map(str, data))
+            return classes_in_json(folder / name)
     return ()
+
+
+def classes_in_json(path: Path) -> tuple[str, ...]:
+    """{name: number}, as Something-Something has it, or [name]."""
+    try:
+        data = json.loads(text_of(path))
+        if isinstance(data, dict):
+            return tuple(sorted(data, key=lambda name: int(data[name])))
+    except (ValueError, TypeError, RecursionError):
+        data = None
+    if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
+        raise SpecError("class names that cannot be read", written=path.name, want='{"name": 0} or ["name"]')
+    return tuple(data)
 
 
 def numbered(line: Line, label: str, classes: tuple[str, ...], places: dict[str, int]) -> int:

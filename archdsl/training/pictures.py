@@ -23,6 +23,7 @@ FORMATS = "image2,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder in the order of their numbers."""
     found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    found = [path for path in found if not path.name.startswith("flow_")]  # TSN's tools write these beside
     return sorted(found, key=lambda path: ([int(part) for part in re.findall(r"\d{1,12}", path.stem)], path.name))
 
 

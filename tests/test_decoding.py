@@ -1,0 +1,271 @@
+"""Frames that are asked for are those that a whole decode shows, in every container; what is broken says so."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import av
+import pytest
+import torch
+from filmed import KINDS, every_frame, film, numbered_frames, silent_sound
+from torch import Tensor
+
+from archdsl.training import decoding
+from archdsl.training.clips import Unreadable
+from archdsl.training.decoding import Index, Video, clip_of, decoders_here, stretches
+from archdsl.training.pictures import picture, pictures_of
+
+FRAMES = numbered_frames(40)
+
+
+def read(path: Path, wanted: list[int]) -> Tensor:
+    return clip_of(path, path.name, lambda index: wanted)[0]
+
+
+def refused(path: Path, wanted: list[int] | None = None) -> str:
+    with pytest.raises(Unreadable) as caught:
+        read(path, wanted or [0])
+    assert caught.value.name == path.name
+    return caught.value.reason
+
+
+def index_of(path: Path) -> Index:
+    with Video(path) as video:
+        return video.index()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_frames_are_those_of_a_whole_decode(name: str, tmp_path: Path) -> None:
+    codec, pixels, options = KINDS[name]
+    path = film(tmp_path / name, FRAMES, codec=codec, pix_fmt=pixels, options=options)
+    shown, index, dice = every_frame(path), index_of(path), Random(name)
+    assert len(index.times) == shown.shape[1] == 40
+    assert index.fps == pytest.approx(25, rel=1e-3)
+    for wanted in (
+        [0],
+        [39],
+        [5, 5, 6, 39],
+        list(range(40)),
+        *(sorted(dice.choices(range(40), k=6)) for _ in range(12)),
+    ):
+        assert torch.equal(read(path, wanted), shown[:, wanted]), wanted
+
+
+@pytest.mark.parametrize("name", ["h264.mp4", "h264.mkv", "xvid.avi", "vp9.webm"])
+def test_seeking_decodes_only_what_is_near(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a key frame every 12: frame 38 is two frames after one."""
+    codec, pixels, options = KINDS[name]
+    path, seen = film(tmp_path / name, FRAMES, codec=codec, pix_fmt=pixels, options=options), []
+    decoded = Video.decoded
+
+    def counting(self, index, stretch):
+        for frame in decoded(self, index, stretch):
+            seen.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr(Video, "decoded", counting)
+    read(path, [38])
+    assert len(seen) == 3
+    monkeypatch.setattr(Video, "counted", lambda *_: pytest.fail("nothing was missing"))
+    read(path, list(range(0, 40, 3)))
+
+
+def test_a_seek_pays_where_a_key_frame_lies_between() -> None:
+    index = Index(tuple(range(100)), tuple(range(0, 100, 10)), 1)
+    assert list(stretches(index, [3, 7, 12, 45, 48])) == [[3, 7], [12], [45, 48]]
+    assert list(stretches(index, [9, 10, 11])) == [[9, 10, 11]]
+
+
+def test_frames_at_uneven_times(tmp_path: Path) -> None:
+    times = [0, 40, 80, 200, 1000, 1010, 1500, 3000, 3040, 5000]
+    path = film(tmp_path / "vfr.mkv", FRAMES[:, :10], options={"g": "4", "bf": "2"}, times=times)
+    index = index_of(path)
+    assert [index.seconds(i) for i in range(10)] == pytest.approx([t / 1000 for t in times])
+    assert torch.equal(read(path, [3, 4, 9]), every_frame(path)[:, [3, 4, 9]])
+
+
+@pytest.mark.parametrize(("height", "width"), [(47, 63), (18, 130), (50, 34)])
+def test_odd_sizes(height: int, width: int, tmp_path: Path) -> None:
+    path = film(tmp_path / "odd.webm", numbered_frames(5, height, width), codec="libvpx-vp9", options={"cpu-used": "8"})
+    clip = read(path, [0, 3])
+    assert clip.shape == (3, 2, height, width)
+    assert torch.equal(clip, every_frame(path)[:, [0, 3]])
+
+
+MATRICES = {
+    0: (1, 0, 0, 1),
+    90: (0, 1, -1, 0),
+    180: (-1, 0, 0, -1),
+    270: (0, -1, 1, 0),
+}
+"""Clockwise turn that a player makes -> (a, b, c, d) of the track header's matrix (ISO/IEC 14496-12, 8.3.2)."""
+
+
+@pytest.mark.parametrize("turn", MATRICES)
+def test_a_film_taken_on_its_side_is_put_upright(turn: int, tmp_path: Path) -> None:
+    path = film(tmp_path / "phone.mp4", FRAMES[:, :3])
+    upright = every_frame(path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40  # version 0: the matrix begins 40 bytes into the box's content
+    a, b, c, d = (value << 16 for value in MATRICES[turn])
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    assert torch.equal(read(path, [0, 2]), upright[:, [0, 2]].rot90(-turn // 90, (2, 3)))
+
+
+def test_frames_hidden_by_an_edit_list_are_not_counted(tmp_path: Path) -> None:
+    """A cut without encoding anew begins at a key frame and hides what lies before the cut."""
+    source, path = film(tmp_path / "whole.mp4", FRAMES, options={"g": "12", "bf": "0"}), tmp_path / "cut.mp4"
+    with av.open(str(source)) as whole, av.open(str(path), "w") as cut:
+        stream = cut.add_stream_from_template(whole.streams.video[0])
+        step = round(1 / 25 / whole.streams.video[0].time_base)
+        for packet in whole.demux(video=0):
+            if packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - 5 * step, packet.dts - 5 * step, stream
+                cut.mux(packet)
+    shown = every_frame(path)
+    assert shown.shape[1] == 35
+    assert len(index_of(path).times) == 35
+    assert torch.equal(read(path, [0, 1, 6, 34]), shown[:, [0, 1, 6, 34]])
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    path = film(tmp_path / "one.mp4", FRAMES[:, :1])
+    index = index_of(path)
+    assert (len(index.times), index.seconds(0)) == (1, 0)
+    assert torch.equal(read(path, [0, 0, 0]), every_frame(path).repeat(1, 3, 1, 1))
+
+
+def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
+    whole = film(tmp_path / "whole.mp4", FRAMES).read_bytes()
+    assert refused(tmp_path / "missing.mp4") == "no such file"
+    assert refused(tmp_path) == "not a file"
+    bad = {
+        "empty.mp4": (b"", "an empty file"),
+        "text.mp4": (b"a text that bears a video's name\n" * 40, "not a video: Invalid data found"),
+        "truncated.mp4": (whole[: len(whole) // 2], "not a video: Invalid data found"),
+        "zeros.mp4": (bytes(5000), "not a video: Invalid data found"),
+        "playlist.mp4": (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n", "not a video"),
+        "concat.mp4": (b"ffconcat version 1.0\nfile whole.mp4\n", "not a video"),
+    }
+    for name, (data, reason) in bad.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        assert refused(path).startswith(reason), name
+    assert refused(silent_sound(tmp_path / "sound.mp4")) == "no pictures, only sound"
+
+
+def test_damage_at_any_place_gives_frames_or_a_reason(tmp_path: Path) -> None:
+    whole, dice = film(tmp_path / "whole.mp4", FRAMES).read_bytes(), Random(5)
+    path, read_well = tmp_path / "damaged.mp4", 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(dice.choice((1, 20))):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        path.write_bytes(data[: dice.choice((len(data), dice.randrange(len(data))))])
+        with suppress(Unreadable):  # and nothing else
+            clip, _ = clip_of(path, path.name, lambda index: [0, len(index.times) - 1])
+            assert clip.shape[:2] == (3, 2)
+            read_well += 1
+    assert 0 < read_well < 60
+
+
+def test_a_file_cut_short_behind_its_table_gives_what_is_there(tmp_path: Path) -> None:
+    path = film(tmp_path / "cut.mkv", FRAMES, options={"g": "6"})
+    shown, data = every_frame(path), path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    count = len(index_of(path).times)
+    assert 5 < count < 40
+    assert torch.equal(read(path, [0, 4]), shown[:, [0, 4]])
+
+
+def test_frames_of_two_sizes(tmp_path: Path) -> None:
+    """MPEG's streams may be put behind each other."""
+    small, large = (film(tmp_path / f"{side}.ts", numbered_frames(20, side, side)) for side in (48, 96))
+    path = tmp_path / "both.ts"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    assert refused(path, [0, 30]) == "frames of different sizes"
+
+
+def test_bounds_of_size_number_memory_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "video.mp4", FRAMES)
+    for name, bound, reason in (
+        ("LARGEST", 48 * 64 - 1, "frames of 64x48 pixels"),
+        ("LONGEST", 39, "more than 39 frames"),
+        ("PATIENCE", -1.0, "reading it takes longer than -1 s"),
+        ("MOST", 48 * 64 * 40 - 1, "40 frames of 64x48 pixels are too much"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(decoding, name, bound)
+            assert reason in refused(path, list(range(40))), name
+
+
+def test_a_frame_larger_than_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound holds within the decoder, before memory is taken."""
+    small, large = (film(tmp_path / f"{side}.ts", numbered_frames(20, side, side)) for side in (48, 96))
+    path = tmp_path / "grows.ts"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    monkeypatch.setattr(decoding, "LARGEST", 50 * 50)
+    assert "cannot be decoded" in refused(path, [0, 30])
+
+
+def png(width: int, height: int) -> bytes:
+    """A picture that claims a size and holds one line of it."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    line = zlib.compress(bytes(1 + 3 * width))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", line) + chunk(b"IEND", b"")
+
+
+def folder_of(path: Path, frames: Tensor, pattern: str = "img_{:05d}.png") -> Path:
+    path.mkdir(parents=True)
+    for i in range(frames.shape[1]):
+        film(path / pattern.format(i + 1), frames[:, i : i + 1], codec="png", pix_fmt="rgb24", options={})
+    return path
+
+
+def test_a_folder_of_pictures_is_a_video(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "video", FRAMES[:, :12], "img_{}.png")  # img_10 is after img_9
+    clip, index = pictures_of(folder, "video", lambda index: [0, 8, 9, 11])
+    assert torch.equal(clip, FRAMES[:, [0, 8, 9, 11]])
+    assert (len(index.times), index.fps) == (12, 30)
+
+
+def test_flow_that_lies_beside_pictures_is_not_a_picture(tmp_path: Path) -> None:
+    """As TSN's tools write them: img_00001.jpg, flow_x_00001.jpg, flow_y_00001.jpg in one folder."""
+    folder = folder_of(tmp_path / "video", FRAMES[:, :3])
+    for i in (1, 2):
+        for axis in "xy":
+            (folder / f"flow_{axis}_{i:05d}.jpg").write_bytes((folder / "img_00001.png").read_bytes())
+    assert torch.equal(pictures_of(folder, "video", lambda index: [0, 1, 2])[0], FRAMES[:, :3])
+
+
+def test_pictures_that_cannot_be_read_say_why(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "video", FRAMES[:, :3])
+    (folder / "img_00002.png").write_bytes(b"no picture")
+    with pytest.raises(Unreadable, match=r"img_00002.png cannot be read"):
+        pictures_of(folder, "video", lambda index: [0, 1])
+    film(folder / "img_00002.png", numbered_frames(1, 24, 24), codec="png", pix_fmt="rgb24", options={})
+    with pytest.raises(Unreadable, match="pictures of different sizes"):
+        pictures_of(folder, "video", lambda index: [0, 1])
+    (tmp_path / "none").mkdir()
+    with pytest.raises(Unreadable, match="a folder without pictures"):
+        pictures_of(tmp_path / "none", "none", lambda index: [0])
+
+
+def test_a_picture_that_claims_to_be_huge(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    path.write_bytes(png(30_000, 30_000))
+    with pytest.raises(Unreadable, match=r"huge\.png"):
+        picture(path, "video")
+
+
+def test_decoders_that_are_here() -> None:
+    assert decoders_here()[0] == "pyav"
