@@ -16,15 +16,19 @@ from torch.nn.functional import interpolate
 from archdsl.errors import SpecError
 from archdsl.language import Clip, change
 from archdsl.language.recipe import Recipe
-from archdsl.language.recipe_clips import Augment, Corners, Jitter, Middle, Resized, Values
+from archdsl.language.recipe_clips import Augment, Corners, Jitter, Middle, Resized, Values, Views
 from archdsl.recipes import recipe
 from archdsl.training import rand_augment as ra
 from archdsl.training.augment import augmented, viewed
-from archdsl.training.clips import Sample, Take
+from archdsl.training.clips import Batch, Sample, Take
 from archdsl.training.colours import brightened, contrasted, saturated
 from archdsl.training.crops import FIVE, drawn_cut, placed_cut
+from archdsl.training.feed import train_feed
 from archdsl.training.geometry import cut_of_part, cut_of_resized, with_short_side
+from archdsl.training.loop import losses_of
+from archdsl.training.motion import MovingDigits
 from archdsl.training.noise import erased, mixed
+from archdsl.training.skips import Skips
 from archdsl.training.values import in_values
 
 CPU = torch.device("cpu")
@@ -48,7 +52,7 @@ def sample(*shape: int, seed: int = 0) -> Sample:
 
 def made(**changes: object) -> Recipe:
     """A recipe whose values are pixels over 255, with parts of it changed."""
-    base = recipe("smoke").but(values=PLAIN)
+    base = recipe("smoke").but(values=PLAIN, views=Views(), augment=Augment(flip=0.0))
     for path, value in changes.items():
         base = change(base, path.replace("__", "."), value)
     return base
@@ -398,3 +402,22 @@ def test_a_crop_larger_than_the_frame_is_refused_before_anything_is_read() -> No
     wrong = Values(mean=(0.5, 0.5), std=(1.0, 1.0))
     with pytest.raises(SpecError, match="other channels than the clip's"):
         viewed(sample(3, 4, 40, 50), made().but(values=wrong), RGB, 0, CPU)
+
+
+def test_a_step_mixes_its_batch_by_seed_and_step_and_learns_from_shares() -> None:
+    videos = MovingDigits(16, 0, frames=4, size=32)
+    chosen = made(batch=4, augment=Augment(crop=Middle(short_side="crop"), mixup=0.8, cutmix=1.0))
+
+    def batches(start: int, steps: int) -> list[Batch]:
+        return list(train_feed(videos, chosen, RGB, start=start, steps=steps, device=CPU, skips=Skips()))
+
+    three = batches(0, 3)
+    assert all(batch.labels.shape == (4, 8) for batch in three)
+    torch.testing.assert_close(torch.stack([batch.labels.sum(1) for batch in three]), torch.ones(3, 4))
+    (third,) = batches(2, 1)
+    assert torch.equal(third.clips, three[2].clips)
+    assert torch.equal(third.labels, three[2].labels)
+    shares = {batch.labels.max(1).values[0].item() for batch in three}
+    assert len(shares) == 3
+    losses = losses_of(torch.zeros(4, 8), third.labels, chosen)
+    torch.testing.assert_close(losses, torch.full((4,), 8.0).log())

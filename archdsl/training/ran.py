@@ -67,9 +67,8 @@ def check_same_classes(weights: Path, classes: tuple[str, ...]) -> None:
         return
     known = classes_in(folder)
     if known != classes:
-        odd = next(
-            (i for i, pair in enumerate(zip(known, classes)) if pair[0] != pair[1]), min(len(known), len(classes))
-        )
+        same = min(len(known), len(classes))
+        odd = next((i for i in range(same) if known[i] != classes[i]), same)
         raise SpecError(
             "videos of other classes than the run's",
             at=f"class {odd}",
