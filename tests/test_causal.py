@@ -14,6 +14,7 @@ import archdsl
 from archdsl import ops
 from archdsl.backend import build_graph
 from archdsl.blocks import (
+    AdaptiveAvgPool,
     AvgPool,
     Basic,
     Bottleneck,
@@ -26,12 +27,13 @@ from archdsl.blocks import (
 )
 from archdsl.compiler.causal import CausalBuilder, streams
 from archdsl.errors import SpecError
-from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
+from archdsl.language import Arch, Classifier, Clip, Localiser, Pathway, Stage
 from archdsl.ops import UNIT, Grid, Op, Shape
 from archdsl.ops.causal import each_frame, from_past
 from archdsl.rewrites import causal
 from archdsl.testing import OP_STRATEGIES, arches
 
+WITHOUT_SPACE = AdaptiveAvgPool(size=(0, 1, 1))
 GATE = SqueezeExcite(over="thw", ratio=0.5)
 BLOCKS = [
     Conv(channels=4, kernel=(3, 3, 3)),
@@ -148,6 +150,67 @@ def test_an_op_said_to_take_each_frame_by_itself_does(kind: type[Op], data: st.D
     alone = build_graph(archdsl.testing.graph_of(op, tuple(x._replace(t=1) for x in xs))).eval()
     alone.load_state_dict(network.state_dict())
     torch.testing.assert_close(network(named[0])[:, :, frame : frame + 1], alone(named[1]))
+
+
+CHOICES = [{"every": 2}, {"every": 3, "start": 1}, {"segments": 4}, {"linspace": 5}]
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(CHOICES), st.sampled_from(BLOCKS), st.sampled_from(["average", "none"]), st.data())
+def test_a_stream_brings_the_frames_that_a_clip_would_choose(
+    frames: dict[str, int], block: Any, pool: str, data: st.DataObject
+) -> None:
+    """The frames chosen, in pieces, give what the whole clip gives; so does their state's size and a frame's cost."""
+    arch = causal(arch_of(block, TimeShift(share=2), frames=12, pool=pool))
+    arch = arch.but(pathways={"rgb": Pathway(stages=arch.pathways["rgb"].stages, **frames)})
+    plan, network = archdsl.compile(arch), built(arch)
+    clip = torch.randn(2, 3, 12, 8, 8, dtype=torch.double)
+    op: Any = plan.graph.nodes["rgb.frames"].op
+    chosen = clip[:, :, op.start :: op.step] if "every" in frames else clip[:, :, list(op.frames(12))]
+    cuts = sorted(data.draw(st.sets(st.integers(1, chosen.shape[2] - 1))))
+    with torch.no_grad():
+        *_, scores = in_pieces(network, chosen, cuts)
+        torch.testing.assert_close(scores, network(clip))
+        _, state = network.step(chosen[:, :, :1])
+        with pytest.raises(ValueError, match=r"clip: \(n, 3, 12, height, width\) is wanted"):
+            network(chosen)
+    assert plan.one_frame
+    assert plan.one_frame.shapes["clip"].t == plan.one_frame.shapes["rgb"].t == 1
+    assert sum(held[0][0].numel() for held in state.values()) == plan.held
+
+
+def test_pathways_that_choose_differently_do_not_stream() -> None:
+    stages = causal(arch_of(TimeShift(share=2))).pathways["rgb"].stages
+    one = arch_of(TimeShift(share=2))
+    for every, reads in ((2, True), (3, False)):
+        pathways = {"slow": Pathway(every=2, stages=stages), "fast": Pathway(every=every, stages=stages)}
+        arch = causal(one.but(clips={"clip": Clip(frames=6, size=8)}, pathways=pathways))
+        assert streams(archdsl.compile(arch).graph) == reads
+
+
+def test_scores_of_every_frame_come_as_frames_do() -> None:
+    arch = causal(arch_of(Conv(channels=4, kernel=(3, 3, 3)), WITHOUT_SPACE, TimeShift(share=2))).but(head=Localiser())
+    network, clip = built(arch), torch.randn(2, 3, 6, 8, 8, dtype=torch.double)
+    with torch.no_grad():
+        pieces = in_pieces(network, clip, [1, 2, 5])
+        assert [y.shape[2] for y in pieces] == [1, 1, 3, 1]
+        torch.testing.assert_close(torch.cat(pieces, 2), network(clip))
+
+
+def test_tsm_streams_frame_by_frame() -> None:
+    """An eighth of what each block reads, and the mean of the scores so far."""
+    plan = archdsl.compile(archdsl.load("tsm_r50_online"))
+    held = (
+        (8 + 2 * 32) * 56**2 + 32 * 56**2 + 3 * 64 * 28**2 + 64 * 28**2 + 5 * 128 * 14**2 + 128 * 14**2 + 2 * 256 * 7**2
+    )
+    assert plan.held == held + 400 == 702_864
+    assert plan.one_frame
+    assert (plan.macs, plan.one_frame.macs) == (32_703_643_648, 32_703_643_648 // 8)
+    network = built(archdsl.load("tsm_r50_online", size=32, classes=5)).float()
+    clip = torch.randn(1, 3, 64, 32, 32)
+    with torch.no_grad():
+        *_, scores = in_pieces(network, clip[:, :, 4::8], [1, 2, 3, 4, 5, 6, 7])
+        torch.testing.assert_close(scores, network(clip), rtol=1e-3, atol=1e-3)
 
 
 def test_a_window_reaches_back_by_hand() -> None:

@@ -15,8 +15,15 @@ def tanet(name: str, depth: int = 50, segments: int = 8, classes: int = 400) -> 
     return with_modules(tsm.host(name, resnet.stages(depth), segments, classes), {"between": TemporalAdaptive()})
 
 
+def tanet_ensemble(name: str, depth: int = 50, classes: int = 400) -> Arch:
+    """Two nets trained apart, of eight and of sixteen segments of one clip."""
+    small, large = (tanet(name, depth, segments, classes=classes) for segments in (8, 16))
+    return tsm.ensemble(name, small, large)
+
+
 models = (
     Model(name="tanet_r50", family=tanet),
     Model(name="tanet_r50_16f", family=tanet, parameters=dict(segments=16)),
+    Model(name="tanet_r50_en", family=tanet_ensemble),
     Model(name="tanet_r152_16f", family=tanet, parameters=dict(depth=152, segments=16)),
 )

@@ -12,7 +12,7 @@ from fractions import Fraction
 from archdsl.blocks import AvgPool, ChannelTimeConv, Conv, MaxPool, SnippetSteps, TemporalDifference
 from archdsl.language import Arch, Clip, Consensus, Edge, Model, Pathway, ResizeTo, Stage, change
 from archdsl.rewrites import with_modules
-from archdsl.zoo import resnet
+from archdsl.zoo import resnet, tsm
 
 LENGTH = 5
 """Frames of a segment."""
@@ -40,9 +40,16 @@ def tdn(name: str, depth: int = 50, segments: int = 8, share: Fraction = Fractio
     return with_modules(arch, modules, stages=("res3", "res4", "res5"), pathway="main")
 
 
+def tdn_ensemble(name: str, depth: int = 101, classes: int = 400) -> Arch:
+    """Two nets trained apart, of eight and of sixteen segments of one clip."""
+    large = tdn(name, depth, 16, Fraction(1, 4), classes)
+    return tsm.ensemble(name, tdn(name, depth, classes=classes), large)
+
+
 models = (
     Model(name="tdn_r50", family=tdn),
     Model(name="tdn_r50_16f", family=tdn, parameters=dict(segments=16, share=Fraction(1, 4))),
     Model(name="tdn_r101", family=tdn, parameters=dict(depth=101)),
     Model(name="tdn_r101_16f", family=tdn, parameters=dict(depth=101, segments=16, share=Fraction(1, 4))),
+    Model(name="tdn_r101_en", family=tdn_ensemble),
 )

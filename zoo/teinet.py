@@ -17,8 +17,15 @@ def teinet(name: str, depth: int = 50, segments: int = 8, sigmoid: str = "last",
     return with_modules(arch, {"between": (MotionEnhanced(sigmoid=sigmoid), ChannelTimeConv())})
 
 
+def teinet_ensemble(name: str, depth: int = 50, classes: int = 400) -> Arch:
+    """Two nets trained apart, of eight and of sixteen segments of one clip."""
+    small, large = (teinet(name, depth, segments, classes=classes) for segments in (8, 16))
+    return tsm.ensemble(name, small, large)
+
+
 models = (
     Model(name="teinet_r50", family=teinet),
     Model(name="teinet_r50_16f", family=teinet, parameters=dict(segments=16)),
+    Model(name="teinet_r50_en", family=teinet_ensemble),
     Model(name="teinet_r50_sigmoid_inside", family=teinet, parameters=dict(sigmoid="inside")),
 )

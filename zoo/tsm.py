@@ -2,13 +2,14 @@
 
 Before the first kernel of a residual branch an eighth of the channels is taken from the next frame and an eighth from
 the one before; the shortcut sees the frame as it is. No parameters, no arithmetic. The host is TSN: a ResNet (every
-second block is shifted where res4 has 23) or MobileNet v2 over segments. `tsm_r50_online` shifts from the past only,
-`tsm_r50_pool` halves the frames after res2, `tsm_r50_block` shifts the shortcut too, which costs accuracy.
+second block is shifted where res4 has 23) or MobileNet v2 over segments. `tsm_r50_online` shifts from the past only and
+reads a stream frame by frame, `tsm_r50_pool` halves the frames after res2, `tsm_r50_block` shifts the shortcut too,
+which costs accuracy.
 """
 
 from archdsl.blocks import NonLocal
-from archdsl.language import Arch, Model, Stage
-from archdsl.rewrites import insert_nonlocal, pool_in_time, shift_in_time
+from archdsl.language import Arch, Model, Stage, overridden
+from archdsl.rewrites import causal, insert_nonlocal, pool_in_time, shift_in_time, together
 from archdsl.zoo import mobilenet, resnet, tsn
 
 
@@ -28,7 +29,8 @@ def tsm(
 ) -> Arch:
     """On a ResNet."""
     each = 2 if resnet.DEPTHS[depth][2] >= 23 else 1
-    arch = shift_in_time(host(name, resnet.stages(depth), segments), place=place, past_only=online, each=each)
+    arch = shift_in_time(host(name, resnet.stages(depth), segments), place=place, each=each)
+    arch = causal(arch) if online else arch
     arch = pool_in_time(arch) if pool else arch
     return insert_nonlocal(arch, dict(res3=(0, 2), res4=(0, 2, 4)), block=nonlocal_block) if nonlocal_block else arch
 
@@ -39,6 +41,16 @@ def tsm_mobilenet(name: str, segments: int = 8) -> Arch:
     return shift_in_time(host(name, stages, segments))
 
 
+def ensemble(name: str, small: Arch, large: Arch) -> Arch:
+    """Two nets trained apart, of eight and of sixteen segments of one clip."""
+    return together(name, small=overridden(small, frames=large.clips["clip"].frames), large=large)
+
+
+def tsm_ensemble(name: str, depth: int = 50) -> Arch:
+    """On a ResNet, with eight and with sixteen segments."""
+    return ensemble(name, tsm(name, depth), tsm(name, depth, segments=16))
+
+
 def late(pairwise: str) -> NonLocal:
     """mmaction2's block: what is attended to is pooled after it is projected; no bias beside the batch norm."""
     return NonLocal(pairwise=pairwise, pool_at="after", out_bias=False)
@@ -47,6 +59,7 @@ def late(pairwise: str) -> NonLocal:
 models = (
     Model(name="tsm_r50", family=tsm),
     Model(name="tsm_r50_16f", family=tsm, parameters=dict(segments=16)),
+    Model(name="tsm_r50_en", family=tsm_ensemble),
     Model(name="tsm_r101", family=tsm, parameters=dict(depth=101)),
     Model(name="tsm_mobilenet_v2", family=tsm_mobilenet),
     Model(name="tsm_r50_online", family=tsm, parameters=dict(online=True)),

@@ -221,6 +221,9 @@ def class_text(
         else (part.address and f"{part.kind} {part.address}.") or "The network."
     )
     lines = [f"class {name}({template.base}):", f'    """{title}"""', ""]
+    assert template.forward
+    if template.forward.chosen and not part.address:
+        lines += ["    streaming = False  # in `step` the frames are those chosen", ""]
     typed = [f"{parameter}: {annotation(column[0])}" for column, parameter in parameters.items()]
     if template.lines:
         lines += indented(call("def __init__", ["self", *typed]) + " -> None:").splitlines()
@@ -234,7 +237,6 @@ def class_text(
             )
             lines += indented(text, 8).splitlines()
         lines.append("")
-    assert template.forward
     lines += [indented(line) if line else "" for line in template.forward.text()]
     if not part.address:
         lines += ["", *map(indented, template.forward.introduction(name))]

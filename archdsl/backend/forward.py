@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from archdsl.backend.lowerings import lowered
 from archdsl.backend.parts import Part, shared_with
-from archdsl.compiler.causal import streams
+from archdsl.compiler.causal import choice, streams
 from archdsl.graph import Graph
-from archdsl.ops import Source
+from archdsl.ops import Op, Source
 
 FRESH = ("y", "z", "u", "v")
 STEP = [
@@ -31,11 +31,14 @@ class Forward:
     """Value -> the variable that holds it."""
     lines: list[tuple[str, str]] = field(default_factory=list)
     """(code, shape in the comment)"""
+    chosen: Op | None = None
+    """The choice of frames that a stream leaves to the one who hands them over."""
 
     def __post_init__(self) -> None:
         self.prefix = f"{self.part.address}." if self.part.address else ""
         self.last_read = {value: i for i, step in enumerate(self.part.steps) for value in self.reads(step)}
         self.last_read |= {value: len(self.part.steps) for value in self.part.outputs}
+        self.chosen = choice(self.graph) if streams(self.graph) else None
         self.head = self.enter()
         for i, step in enumerate(self.part.steps):
             self.step(i, step)
@@ -78,8 +81,9 @@ class Forward:
         """The lines that refuse a clip of the wrong kind, before any layer is puzzled by it."""
         shape = self.graph.shapes[clip]
         if streams(self.graph):
-            self.lines.append((f"if {name}.ndim != 5 or {name}.shape[1] != {shape.c}:", ""))
-            wanted = f"{name}: (n, {shape.c}, frames, height, width)"
+            whole = f" or not (self.streaming or {name}.shape[2] == {shape.t})" if self.chosen else ""
+            self.lines.append((f"if {name}.ndim != 5 or {name}.shape[1] != {shape.c}{whole}:", ""))
+            wanted = f"{name}: (n, {shape.c}, {shape.t if self.chosen else 'frames'}, height, width)"
             self.lines.append((f'    raise ValueError(f"{wanted} is wanted, {{tuple({name}.shape)}} was given")', ""))
             return
         wanted = f"{name}: (n, {shape.c}, {shape.t}, height, width)"
@@ -118,6 +122,8 @@ class Forward:
             node = self.graph.nodes[step]
             low = lowered(node.op, *[self.graph.shapes[x] for x in reads])
             made, code = [step], low.call.format(*read, m=f"self.{(node.tied or step).removeprefix(self.prefix)}")
+            if node.op == self.chosen and isinstance(self.graph.nodes[reads[0]].op, Source):
+                code = f"{read[0]} if self.streaming else {code}"
             address = step
         dead = [value for value in self.names if self.last_read.get(value, -1) <= i]
         free = {self.names.pop(value) for value in dead if value in self.names}

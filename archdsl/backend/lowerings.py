@@ -28,6 +28,7 @@ from archdsl.backend.lower_segments import (
     top_over_time,
     weighted_over_time,
 )
+from archdsl.backend.lower_soi import proposals_of_segments, segments_pooled
 from archdsl.backend.lower_stream import gain, mean_so_far, past, past_shift
 from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
 from archdsl.backend.runtime_join import MeanJoin
@@ -281,6 +282,8 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.NewestFrame: text("{0}[:, :, -1:]"),
     ops.BoundaryMatch: boundary_match,
     ops.ValidProposals: only_valid,
+    ops.SegmentProposals: proposals_of_segments,
+    ops.SoiPool: segments_pooled,
 }
 """Every op but Source. A test says that none is missing."""
 

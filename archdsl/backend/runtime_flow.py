@@ -87,24 +87,35 @@ class TvL1Flow(nn.Module):
 
     def solved(self, first: Tensor, second: Tensor) -> Tensor:
         """The flow between images (n, c, h, w): (n, 2c, h, w). It starts at 0; both directions lie in the batch."""
-        r = self.reach
-        slope_x = filtered(F.pad(second, (1, 1, r, r), mode="replicate"), self.gradient_x)
-        slope_y = filtered(F.pad(second, (r, r, 1, 1), mode="replicate"), self.gradient_y)
-        slope, steepness = torch.cat([slope_x, slope_y]), slope_x.square() + slope_y.square() + 1e-12
-        theta = self.theta.abs() + 1e-12
-        most, pace = getattr(self, "lambda") * theta, self.tau / theta
+        slope = self.slope(second)
         u = torch.zeros_like(slope)
         dual_x, dual_y = u, u
         for _ in range(self.iterations):
-            moved_x, moved_y = (slope * u).chunk(2)
-            # the three cases of the threshold step are one: a step along the slope, of bounded length
-            step = (-(second - first + moved_x + moved_y) / steepness).clamp(-most, most)
-            u = u + torch.cat([step, step]) * slope + theta * self.divergence(dual_x, dual_y)
-            x = F.pad(filtered(F.pad(u, (0, 1, 0, 0)), self.forward_x)[..., :-1], (0, 1, 0, 0))
-            y = F.pad(filtered(F.pad(u, (0, 0, 0, 1)), self.forward_y)[..., :-1, :], (0, 0, 0, 1))
-            shrink = 1 + pace * (x.square() + y.square() + 1e-12).sqrt()
-            dual_x, dual_y = (dual_x + pace * x) / shrink, (dual_y + pace * y) / shrink
+            u, dual_x, dual_y = self.nearer(u, dual_x, dual_y, second - first, slope)
         return torch.cat(u.chunk(2), dim=1)
+
+    def slope(self, image: Tensor) -> Tensor:
+        """The image's derivatives (n, c, h, w) along w, then along h in the batch: (2n, c, h, w)."""
+        r = self.reach
+        along_x = filtered(F.pad(image, (1, 1, r, r), mode="replicate"), self.gradient_x)
+        return torch.cat([along_x, filtered(F.pad(image, (r, r, 1, 1), mode="replicate"), self.gradient_y)])
+
+    def nearer(
+        self, u: Tensor, dual_x: Tensor, dual_y: Tensor, rest: Tensor, slope: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One iteration: flow (2n, c, h, w) and its duals. Images differ by `rest` where u is 0, linearly elsewhere."""
+        theta = self.theta.abs() + 1e-12
+        most, pace = getattr(self, "lambda") * theta, self.tau / theta
+        slope_x, slope_y = slope.chunk(2)
+        moved_x, moved_y = (slope * u).chunk(2)
+        # the three cases of the threshold step are one: a step along the slope, of bounded length
+        steepness = slope_x.square() + slope_y.square() + 1e-12
+        step = (-(rest + moved_x + moved_y) / steepness).clamp(-most, most)
+        u = u + torch.cat([step, step]) * slope + theta * self.divergence(dual_x, dual_y)
+        x = F.pad(filtered(F.pad(u, (0, 1, 0, 0)), self.forward_x)[..., :-1], (0, 1, 0, 0))
+        y = F.pad(filtered(F.pad(u, (0, 0, 0, 1)), self.forward_y)[..., :-1, :], (0, 0, 0, 1))
+        shrink = 1 + pace * (x.square() + y.square() + 1e-12).sqrt()
+        return u, (dual_x + pace * x) / shrink, (dual_y + pace * y) / shrink
 
     def divergence(self, x: Tensor, y: Tensor) -> Tensor:
         """Backward differences, 0 beyond the borders: minus the adjoint of the forward ones."""

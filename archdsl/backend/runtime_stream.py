@@ -67,9 +67,11 @@ def streamed(
     """What a network gives for further frames, and the state after them; an empty state begins a stream."""
     parts = {name: part for name, part in network.named_modules() if isinstance(part, Held)}
     try:
+        network.__dict__["streaming"] = True  # frames are not chosen again
         for name, part in parts.items():
             part.streaming, part.before = True, state.get(name, ())
         return network(frames), {name: part.after for name, part in parts.items()}
     finally:
+        del network.__dict__["streaming"]
         for part in parts.values():
             part.streaming, part.before, part.after = False, (), ()

@@ -44,6 +44,7 @@ from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.blocks.table import TableConv
+from archdsl.blocks.tower import SegmentTower
 
 BLOCKS: tuple[type[Block], ...] = (
     Conv,
@@ -96,6 +97,7 @@ BLOCKS: tuple[type[Block], ...] = (
     GatedInverted,
     BoundaryMatch,
     Scale,
+    SegmentTower,
 )
 """Every block that YAML knows by name."""
 

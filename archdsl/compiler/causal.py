@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph
-from archdsl.ops import Held, NewestFrame, Op, Past, Source, Window, key_of
+from archdsl.ops import Held, NewestFrame, Op, Past, Source, TakeChosen, TakeEvery, Window, key_of
 from archdsl.ops.causal import each_frame, from_past
 
 
@@ -43,11 +43,24 @@ class CausalBuilder(Builder):
         return y
 
 
+def choice(graph: Graph) -> Op | None:
+    """Which of a clip's frames all that reads it takes; None where that is all of them, or not one choice."""
+    (source, *others) = (address for address, node in graph.nodes.items() if isinstance(node.op, Source))
+    first, *rest = (node.op for node in graph.nodes.values() if source in node.reads)
+    chosen = isinstance(first, TakeEvery | TakeChosen) and all(op == first for op in rest)
+    return first if chosen and not others else None
+
+
 def streams(graph: Graph) -> bool:
-    """Whether a clip may come in pieces: something is held between them, and all else takes each frame by itself."""
+    """Whether a clip may come in pieces: something is held between them, and all else takes each frame by itself.
+
+    Pieces are of those frames that the clip's one choice leaves: a stream has no end to choose by.
+    """
+    chosen = choice(graph)
     nodes = [node for node in graph.nodes.values() if not isinstance(node.op, Source)]
     if len(graph.nodes) - len(nodes) != 1 or len(graph.outputs) != 1:
         return False
+    nodes = [node for node in nodes if not (chosen and isinstance(graph.nodes[node.reads[0]].op, Source))]
     if any(isinstance(node.op, Held) and node.tied for node in nodes):
         return False  # one module would hold the past of two places
     summed_up: set[str] = set()

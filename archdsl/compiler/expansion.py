@@ -55,7 +55,8 @@ class Expansion:
         name, stage_name = place
         pathway = self.arch.pathways[name]
         stage = pathway.stages[stage_name]
-        x = self.entry(name, pathway, stage_name)
+        x = first = self.entry(name, pathway, stage_name)
+        faults = len(self.g.faults)
         self.g.tied = (name, pathway.tied_to) if pathway.tied_to else None
         with (
             self.g.inside(name, "Pathway", written=pathway.written, container=True),
@@ -64,6 +65,9 @@ class Expansion:
             for i, block in enumerate(stage.blocks):
                 x = add_block(self.g, str(i), self.scaled(pathway, block, str(i)), x)
         self.g.tied = None
+        if x == first != UNKNOWN and len(self.g.faults) == faults:
+            what, at = "a stage that does nothing", f"pathways.{name}.stages.{stage_name}"
+            self.g.faults.append(Fault(what=what, at=at, written=stage.written, got="no op", want="at least one op"))
         self.ends[place] = x
 
     def scaled(self, pathway: Pathway, block: Block, name: str) -> Block:

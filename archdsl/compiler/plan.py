@@ -116,7 +116,8 @@ class Plan:
         if not streams(self.graph):
             return None
         clips = {name: clip.but(frames=1) for name, clip in self.arch.clips.items()}
-        return compile(self.arch.but(clips=clips))
+        pathways = {name: pathway.of_all_frames() for name, pathway in self.arch.pathways.items()}
+        return compile(self.arch.but(clips=clips, pathways=pathways))
 
     def count(self, convention: str = "macs", batch: int = 1) -> int:
         """Cost of a batch under a convention: macs, fvcore, flops or ptv-zoo."""

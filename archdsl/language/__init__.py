@@ -15,7 +15,7 @@ from archdsl.language.edge import (
     TimeToChannels,
     Transform,
 )
-from archdsl.language.head import HEADS, Classifier, Consensus, Head, Localiser, Relation, Roi, Several
+from archdsl.language.head import HEADS, Classifier, Consensus, Head, Localiser, Relation, Roi, SegmentDetector, Several
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.paths import change
 from archdsl.language.pathway import Pathway, Stage, repeat
@@ -39,6 +39,7 @@ __all__ = [
     "Relation",
     "ResizeTo",
     "Roi",
+    "SegmentDetector",
     "Several",
     "Stage",
     "Through",

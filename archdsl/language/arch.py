@@ -13,7 +13,7 @@ from archdsl.blocks.names import ArchName, Name
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.language.clip import Clip
 from archdsl.language.edge import Edge, Through
-from archdsl.language.head import Classifier, Consensus, Head, HeadField, Relation, Roi, Several
+from archdsl.language.head import Classifier, Consensus, Head, HeadField, Relation, Roi, SegmentDetector, Several
 from archdsl.language.paths import change
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
 from archdsl.written import Lines, Written, read
@@ -170,7 +170,8 @@ class Arch(Written):
     @property
     def classes(self) -> int | None:
         """How many classes the head tells apart, where it does."""
-        return self.head.classes if isinstance(self.head, Classifier | Consensus | Relation | Several | Roi) else None
+        telling = Classifier | Consensus | Relation | Several | Roi | SegmentDetector
+        return self.head.classes if isinstance(self.head, telling) else None
 
 
 def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from archdsl.language.heads_consensus import Consensus
 from archdsl.language.heads_localiser import Localiser
 from archdsl.language.heads_relation import Relation
 from archdsl.language.heads_roi import Roi
+from archdsl.language.heads_segments import SegmentDetector
 from archdsl.written import Count, Real
 
 HeadField = Annotated[
@@ -109,5 +110,5 @@ class Several(Head):
         return g.add(name, ops.Vector(), y) if vectors else y
 
 
-HEADS: tuple[type[Head], ...] = (Classifier, Several, Consensus, Relation, Roi, Localiser)
+HEADS: tuple[type[Head], ...] = (Classifier, Several, Consensus, Relation, Roi, Localiser, SegmentDetector)
 HEADS_BY_KEY = kinds_by_key(HEADS)

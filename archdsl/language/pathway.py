@@ -95,5 +95,9 @@ class Pathway(Written):
             )
         return self.stages[name]
 
+    def of_all_frames(self) -> Pathway:
+        """The pathway without its choice of frames."""
+        return self.model_copy(update={"every": None, "start": 0, "linspace": None, "segments": None, "snippet": 1})
+
 
 __all__ = ["Pathway", "Stage", "repeat"]

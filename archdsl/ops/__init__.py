@@ -51,6 +51,7 @@ from archdsl.ops.proposals import BoundaryMatch, ValidProposals
 from archdsl.ops.reshape import Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
+from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
 from archdsl.ops.window import Pads, Triple, Window
@@ -134,6 +135,8 @@ OPS: tuple[type[Op], ...] = (
     NewestFrame,
     BoundaryMatch,
     ValidProposals,
+    SegmentProposals,
+    SoiPool,
 )
 """Every op there is."""
 

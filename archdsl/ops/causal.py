@@ -31,7 +31,7 @@ from archdsl.ops.pointwise import (
     Tanh,
 )
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
-from archdsl.ops.reshape import FlattenSpace, Resize, Vector
+from archdsl.ops.reshape import FlattenSpace, Resize, Series, Vector
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
 from archdsl.ops.window import Window
@@ -39,7 +39,7 @@ from archdsl.ops.window import Window
 EACH_FRAME: tuple[type[Op], ...] = (
     *(BatchNorm, LayerNorm, LocalResponseNorm),
     *(Relu, Relu6, LeakyRelu, Silu, Sigmoid, Hardsigmoid, Tanh, ScaledTanh, Hardswish, Gelu),
-    *(Affine, Dropout, Linear, Gain, Gray, FlattenSpace),
+    *(Affine, Dropout, Linear, Gain, Gray, FlattenSpace, Series),
     *(Concat, Add, Average, MeanJoin, Mix, Mul, StretchedAdd, Maximum),
     *(TakeChannels, PickChannels, ChannelShuffle, RepeatChannels),
 )

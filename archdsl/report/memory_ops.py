@@ -90,6 +90,7 @@ BY_KIND: dict[type[Op], Keeps] = {
     ops.NewestFrame: CUT,
     ops.BoundaryMatch: NOTHING,
     ops.ValidProposals: NOTHING,
+    ops.SegmentProposals: NOTHING,
 }
 """Ops that keep the same whatever their fields and shapes."""
 
@@ -168,6 +169,8 @@ def composed(op: Op, xs: tuple[Shape, ...], y: Shape) -> Keeps:
             return flow_keeps(op, x)
         case ops.RoiAlign():
             return roi_keeps(op, x, xs[1])
+        case ops.SoiPool():
+            return soi_keeps(x, y)
     raise AssertionError(f"what torch keeps of {type(op).__name__} is not known")
 
 
@@ -177,6 +180,16 @@ def roi_keeps(op: ops.RoiAlign, x: Shape, boxes: Shape) -> Keeps:
     columns = boxes.t * op.size * (x.w // op.size + 1)
     inner = max(rows * x.w, columns * op.size) * x.c
     return Keeps(own_bytes=2 * INDEX * (rows + columns), passing=4 * inner, passing_back=3 * inner)
+
+
+def soi_keeps(x: Shape, y: Shape) -> Keeps:
+    """Both maps of each maximum that makes the table of doubled lengths, then the two gathered; places and a mask."""
+    levels = x.t.bit_length()
+    table = levels * x.elements
+    places = 2 * INDEX * y.t * y.h
+    return Keeps(
+        own=2 * (table - x.elements) + 2 * y.elements, own_bytes=places + y.t, passing=table, passing_back=table
+    )
 
 
 def flow_keeps(op: ops.TvL1Flow, x: Shape) -> Keeps:
@@ -229,6 +242,7 @@ KNOWN = (
     ops.TopOverTime,
     ops.WeightedOverTime,
     ops.RoiAlign,
+    ops.SoiPool,
     ops.TvL1Flow,
     ops.Affine,
     ops.Mix,

@@ -117,7 +117,10 @@ ALONG_TIME: Mapping[type[Op], Callable[..., Seen]] = {
 """Ops whose elements see other elements of what they read, or fewer. The rest see all, or the one beside them."""
 
 
-SEEING_ALL = (ops.TvL1Flow, ops.RoiAlign, ops.SwapTime, ops.OwnTimeShift, ops.FrameTuples, ops.BoundaryMatch)
+SEEING_ALL = (
+    *(ops.TvL1Flow, ops.RoiAlign, ops.SwapTime, ops.OwnTimeShift, ops.FrameTuples, ops.BoundaryMatch),
+    *(ops.SegmentProposals, ops.SoiPool),
+)
 """Ops each of whose elements sees all there is, or may."""
 
 

@@ -10,6 +10,7 @@ from archdsl.rewrites.motion import pool_in_time, shift_in_time, with_modules
 from archdsl.rewrites.nonlocal_ import insert_nonlocal
 from archdsl.rewrites.separate import separate
 from archdsl.rewrites.temporal import with_temporal_kernels
+from archdsl.rewrites.together import together
 
 __all__ = [
     "causal",
@@ -22,6 +23,7 @@ __all__ = [
     "pool_in_time",
     "separate",
     "shift_in_time",
+    "together",
     "with_modules",
     "with_temporal_kernels",
 ]

@@ -180,6 +180,21 @@ def regions(draw: Draw) -> Case:
     return op, (draw(maps(t=1)), Shape(4, draw(st.integers(1, 5)), 1, 1))
 
 
+@st.composite
+def anchors(draw: Draw) -> Case:
+    """A sequence with four channels for each of several lengths."""
+    scales = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)))
+    op = o.SegmentProposals(scales=scales, top=draw(st.integers(1, 6)), overlap=draw(st.sampled_from([0.3, 0.7])))
+    return op, (Shape(4 * len(scales), draw(st.integers(1, 12)), 1, 1),)
+
+
+@st.composite
+def segments(draw: Draw) -> Case:
+    """A sequence and segments of it."""
+    op = o.SoiPool(bins=draw(st.integers(1, 7)), extend=draw(SHARES))
+    return op, (draw(maps(t=20, s=1)), Shape(2, draw(st.integers(1, 5)), 1, 1))
+
+
 def flows() -> st.SearchStrategy[Case]:
     """Flow layers of all forms."""
     return plain(
@@ -307,6 +322,8 @@ OP_STRATEGIES: dict[type[Op], st.SearchStrategy[Case]] = {
         st.builds(o.BoundaryMatch, samples=NEAR, per_bin=NEAR, margin=SHARES, durations=NEAR), maps(s=1)
     ),
     o.ValidProposals: plain(o.ValidProposals),
+    o.SegmentProposals: anchors(),
+    o.SoiPool: segments(),
 }
 """Every op there is, with shapes it accepts. A new op has a line here; a test says the table is whole."""
 

@@ -1,0 +1,71 @@
+"""Segments of interest (TAL-Net, arXiv:1804.07667): proposals along time, and a fixed number of cells of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
+
+from archdsl.ops.base import Axis, Grid, Op, Shape, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentProposals(Op):
+    """The likeliest segments of those that stand around every position, without near doubles.
+
+    (4 k, t, 1, 1) -> (2, top, 1, 1): start and end, in elements of the map; element i covers i to i + 1. At every
+    position there is a segment of each of the k `scales`, and four channels for it: scores of nothing and of an
+    action, how far the middle is off, in lengths, and the logarithm of how much longer it is. Segments end where the
+    map does. The best is kept, what overlaps it by more than `overlap` (of the union) is dropped, then the best of the
+    rest, and so on; where fewer than `top` are left, 0 to 0 fills up. What is written is not differentiated.
+    """
+
+    scales: tuple[int, ...]
+    """Lengths, in elements of the map."""
+    top: int = 300
+    overlap: float = 0.7
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(x.h == x.w == 1, "proposals of a map that has space", got=x, want="h = w = 1")
+        require(min(self.scales, default=0) >= 1, "segments without length", got=self.scales, want="scales from 1")
+        want = f"4 for each of {len(self.scales)} scales: {4 * len(self.scales)}"
+        require(x.c == 4 * len(self.scales), "channels that do not fall to the scales", got=x.c, want=want)
+        require(self.top >= 1, "no proposals", got=self.top, want="at least 1")
+        require(0 < self.overlap <= 1, "an overlap that is no share", got=self.overlap, want="above 0, at most 1")
+        return Shape(2, self.top, 1, 1)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        """In order of their scores; each may lie anywhere, so it may see all there is."""
+        t, n = grids[0].t, xs[0].t
+        return grids[0]._replace(t=Axis(t.step * Fraction(n, self.top), t.start, t.span + t.step * (n - 1)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoiPool(Op):
+    """The largest element in each of `bins` equal parts of every segment.
+
+    (c, t, 1, 1), segments (2, r, 1, 1) -> (c, r, bins, 1). Segments are starts and ends in elements of the map and lie
+    along time; `extend` lengths are added on both sides, as far as the map goes. A part holds every element it
+    touches; a segment without length gives 0. Where segments lie is not differentiated.
+    """
+
+    reads: ClassVar[int | None] = 2
+    bins: int = 7
+    extend: Fraction = Fraction(1, 2)
+
+    def out(self, *xs: Shape) -> Shape:
+        x, segments = xs
+        require(x.h == x.w == 1, "segments of a map that has space", got=x, want="h = w = 1")
+        form = (segments.c, segments.h, segments.w)
+        require(form == (2, 1, 1), "segments of another form", got=segments, want="(2, segments, 1, 1)")
+        require(self.bins >= 1, "segments without parts", got=self.bins, want="at least 1")
+        require(self.extend >= 0, "segments made shorter", got=self.extend, want="0 or more")
+        return Shape(x.c, segments.t, self.bins, 1)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        """Time is the segments'; their parts lie along h. A part may lie anywhere, so it may see all there is."""
+        (x, _), (grid, segments) = xs, grids
+        t = grid.t
+        part = Axis(t.step * Fraction(x.t, self.bins), t.start, t.span + t.step * (x.t - 1))
+        return Grid(segments.t, part, grid.w, segments.tick)
