@@ -28,12 +28,12 @@ class Line(NamedTuple):
     """(class or its number, from, to)"""
     where: str
     """file:line"""
-    other: str | None = None
-    """What the file may be called too."""
     start: float = 0.0
     end: float = float("inf")
     split: str | None = None
     centre: float | None = None
+    other: str | None = None
+    """What the file may be called too."""
 
 
 @dataclass
@@ -92,7 +92,9 @@ def kinetics(path: Path, text: str) -> Listing:
     for where, row in rows(path, text):
         first, last = (number(row[name], where, name) for name in ("time_start", "time_end"))
         stem = f"{row['youtube_id']}_{int(first):06d}_{int(last):06d}"
-        made = Line(stem, labelled(row.get("label", "")), where, row["youtube_id"], split=row.get("split") or None)
+        made = Line(
+            stem, labelled(row.get("label", "")), where, split=row.get("split") or None, other=row["youtube_id"]
+        )
         lines.append(made)
     return Listing("kinetics", lines)
 
@@ -205,7 +207,7 @@ def annotated(path: Path, data: dict[str, Any]) -> Listing:
         first, last = segment(one["annotations"], where)
         stem = f"{name}_{int(first):06d}_{int(last):06d}"
         label = str(one["annotations"].get("label", ""))
-        lines.append(Line(stem, labelled(label), where, name, split=str(one.get("subset", "")) or None))
+        lines.append(Line(stem, labelled(label), where, split=str(one.get("subset", "")) or None, other=name))
     return Listing("kinetics", lines)
 
 
