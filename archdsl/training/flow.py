@@ -38,6 +38,8 @@ class Flows:
 
         `place` are the numbers of both frames. A file that is damaged is made anew.
         """
+        if place[0] == place[1]:
+            return torch.zeros(2, *now.shape[1:])  # the last frame of a video stays
         path = self.folder / "-".join(map(str, place))
         shape = (2, *now.shape[1:])
         kept = read(path, shape)
