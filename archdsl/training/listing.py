@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -122,7 +122,7 @@ def table(path: Path, text: str) -> Listing:
         several |= "labels" in row or "|" in labels
         seconds = {name: number(row[name], where, name) for name in ("start", "end", "centre") if row.get(name)}
         actions = tuple(one for name in filter(None, labels.split("|")) for one in labelled(name.strip()))
-        lines.append(Line(row["path"], actions, where, split=row.get("split") or None, **seconds))
+        lines.append(timed(Line(row["path"], actions, where, split=row.get("split") or None), seconds))
     return Listing("table", lines, several)
 
 
@@ -233,8 +233,14 @@ def own(path: Path, data: list[dict[str, Any]]) -> Listing:
             raise SpecError("labels that are not a list", written=where, got=str(names)[:80], want='labels: ["a", "b"]')
         seconds = {key: number(str(one[key]), where, key) for key in ("start", "end", "centre") if key in one}
         actions = tuple(action for name in names for action in labelled(str(name)))
-        lines.append(Line(str(one["path"]), actions, where, split=str(one.get("split") or "") or None, **seconds))
+        lines.append(timed(Line(str(one["path"]), actions, where, split=str(one.get("split") or "") or None), seconds))
     return Listing("table", lines, several)
+
+
+def timed(line: Line, seconds: Mapping[str, float]) -> Line:
+    """A line with the times that were told."""
+    start, end = seconds.get("start", 0.0), seconds.get("end", float("inf"))
+    return line._replace(start=start, end=end, centre=seconds.get("centre"))
 
 
 def labelled(name: str) -> tuple[tuple[str, float, float], ...]:
