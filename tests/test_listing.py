@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -359,8 +360,6 @@ def test_any_bytes_are_a_list_or_an_error(tmp_path_factory: pytest.TempPathFacto
 
 
 def accepted_or_refused(path: Path) -> None:
-    try:
+    with suppress(SpecError):  # and nothing else
         listing_of(path)
         found(path)
-    except SpecError as error:
-        assert str(error)

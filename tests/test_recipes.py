@@ -88,9 +88,7 @@ def refs(value: Any) -> Any:
 
 
 def test_a_recipe_of_python(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(
-        "from archdsl.recipes import recipe as named\n\nrecipe = named('smoke', batch=32)\n"
-    )
+    (tmp_path / "mine.py").write_text("from archdsl import recipes\n\nrecipe = recipes.recipe('smoke', batch=32)\n")
     assert recipe(tmp_path / "mine.py") == recipe("smoke", batch=32)
 
 

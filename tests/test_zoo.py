@@ -49,9 +49,10 @@ def test_yaml_means_the_same(one: Model) -> None:
     same_from_yaml(one.arch())
 
 
-def read_by(plan: archdsl.Plan, output: str) -> tuple[str, ...]:
-    """What the last op of an output reads."""
-    return plan.graph.nodes[plan.graph.outputs[output]].reads
+def ends(plan: archdsl.Plan, output: str) -> list[ops.Op]:
+    """The last op of an output, and those it reads."""
+    node = plan.graph.nodes[plan.graph.outputs[output]]
+    return [node.op, *(plan.graph.nodes[read].op for read in node.reads)]
 
 
 @every_model
@@ -66,9 +67,7 @@ def test_torch_agrees_on_shapes_and_parameters_and_gradients_flow(one: Model) ->
         assert set(want[len(got) :]) <= {1}, address
     outputs = network.train()(clips_of(plan, batch=2))
     for name, output in outputs.items() if isinstance(outputs, dict) else [("scores", outputs)]:
-        chosen = any(
-            isinstance(plan.graph.nodes[read].op, ops.SegmentProposals | ops.Proposals) for read in read_by(plan, name)
-        )
+        chosen = any(isinstance(op, ops.SegmentProposals | ops.Proposals) for op in ends(plan, name))
         assert output.requires_grad != chosen, name  # where what was chosen lies is no function to learn from
         if output.requires_grad:
             output.sum().backward(retain_graph=True)

@@ -40,6 +40,8 @@ def train(given: Namespace) -> int:
     if run.stopped:
         say(f"stopped at step {run.step} of {run.steps}; the same command goes on from there: {run.path}")
         return 128 + run.signal
+    if run.skipped:
+        say(f"{len(run.skipped)} videos could not be read: {run.path}/skipped*.jsonl name them")
     say("  ".join([*(f"{name} {value:.1%}" for name, value in run.figures.items()), str(run.path)]))
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from archdsl.training.clips import Videos
 from archdsl.training.files import to_line, write_whole
 from archdsl.training.finding import videos_of
 from archdsl.training.metrics import confusion
-from archdsl.training.ran import check_same_classes, ran, with_weights
+from archdsl.training.ran import classes_of, columns_of, ran, with_weights
 from archdsl.training.scores import Scores
 from archdsl.training.scoring import scored
 from archdsl.training.skips import Skips
@@ -57,7 +58,8 @@ def evaluate(
     with world_of(device) as world:
         videos = videos_of(str(data), split, plan.arch.clips, recipe) if isinstance(data, str | Path) else data
         check_classes(plan, videos)
-        check_same_classes(weights, videos.classes)
+        known = classes_of(weights)
+        columns = columns_of(known, videos.classes) if known else None
         network = with_weights(plan, weights).to(world.device)
         skips = Skips.of(Path(out), recipe, world.rank) if out else Skips(None, recipe.most_skipped)
         with bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
@@ -72,6 +74,8 @@ def evaluate(
                 skips=skips,
                 progress=progress,
             )
+        if columns:
+            scores = replace(scores, scores=scores.scores[:, columns])
         if out and world.first:
             about = {
                 "weights": str(weights),

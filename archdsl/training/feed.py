@@ -18,12 +18,15 @@ from archdsl.language.recipe import Recipe
 from archdsl.training.augment import augmented, viewed
 from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos, takes_at
 from archdsl.training.noise import mixed
+from archdsl.training.packing import packed, unpacked
 from archdsl.training.skips import Skips
+from archdsl.training.watching import alive, done
 
 Asked = tuple[int, Take]
 """A video by index, and which clip of it."""
 AHEAD = 2
 """Batches that each worker reads ahead."""
+CPU = torch.device("cpu")
 
 
 @dataclass
@@ -33,14 +36,21 @@ class Reader(Dataset[Any]):
     videos: Videos
 
     def __getitem__(self, asked: Asked) -> Sample | Unreadable:
-        try:
-            return self.videos.read(*asked)
-        except Unreadable:
-            pass  # a network drive may have blinked
+        alive()
+        found = self.once(asked)
+        if isinstance(found, Unreadable):
+            found = self.once(asked)  # a network drive may have blinked
+        done()
+        return found
+
+    def once(self, asked: Asked) -> Sample | Unreadable:
+        """One try."""
         try:
             return self.videos.read(*asked)
         except Unreadable as missing:
             return missing
+        except (OSError, MemoryError) as error:
+            return Unreadable(self.videos.name(asked[0]), str(error) or type(error).__name__)
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ def train_feed(
     The same clips in the same order for any number of workers and processes.
     """
     asked = Order(recipe, len(videos), range(start, start + steps), rank, world)
-    for step, (wanted, found, waited) in zip(asked.steps, read(videos, asked, workers)):
+    for step, (wanted, found, waited) in zip(asked.steps, read(videos, asked, workers, device)):
         indices = [index for index, _ in wanted]
         present = present_of(found, skips, len(videos))
         weights = torch.tensor([float(isinstance(one, Sample)) for one in found], device=device)
@@ -109,7 +119,7 @@ def view_feed(
     takes = [(index, Take(0, clip=clip, clips=views.clips)) for index in mine for clip in range(views.clips)]
     few = max(batch // views.crops, 1)
     asked = [takes[i : i + few] for i in range(0, len(takes), few)]
-    for wanted, found, waited in read(videos, asked, workers):
+    for wanted, found, waited in read(videos, asked, workers, device):
         present_of(found, skips, len(videos))
         shown = [
             (index, sample, crop)
@@ -142,14 +152,16 @@ def batch_of(
 
 
 def read(
-    videos: Videos, asked: Iterable[list[Asked]], workers: int
+    videos: Videos, asked: Iterable[list[Asked]], workers: int, device: torch.device = CPU
 ) -> Iterator[tuple[list[Asked], list[Sample | Unreadable], float]]:
     """What was asked for, what was read, and the seconds that it was waited for."""
-    loader: Iterable[list[Sample | Unreadable]] = DataLoader(
+    loader: Iterable[Any] = DataLoader(
         Reader(videos),
         batch_sampler=asked,
         num_workers=workers,
-        collate_fn=list,
+        collate_fn=packed if workers else list,
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # the loader draws a seed, which nothing here uses
         worker_init_fn=quiet if workers else None,
         prefetch_factor=AHEAD if workers else None,
     )
@@ -160,7 +172,7 @@ def read(
             found = next(batches)
         except RuntimeError as error:
             raise crashed(error, wanted, videos) from None
-        yield wanted, found, perf_counter() - begun
+        yield wanted, unpacked(found) if workers else found, perf_counter() - begun
 
 
 def quiet(worker: int) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from archdsl.backend import build
 from archdsl.backend.weights import check_names, load_weights
 from archdsl.compiler import Plan
-from archdsl.errors import SpecError
+from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe
 from archdsl.training.checkpoints import STATE, checkpoints_in, read_facts, shapes_in
@@ -60,23 +60,26 @@ def classes_in(folder: Path) -> tuple[str, ...]:
     return tuple(classes)
 
 
-def check_same_classes(weights: Path, classes: tuple[str, ...]) -> None:
-    """Raises SpecError where the weights are a run's that learnt other classes, or in another order."""
-    folder = weights if (weights / "run.json").exists() else weights.parent.parent
-    if not weights.is_dir() or not (folder / "run.json").exists():
-        return
-    known = classes_in(folder)
-    if known != classes:
-        odd = next(
-            (i for i, pair in enumerate(zip(known, classes)) if pair[0] != pair[1]), min(len(known), len(classes))
-        )
+def classes_of(weights: Path) -> tuple[str, ...] | None:
+    """The classes that weights were learnt for, where they are a run's: its folder, or a checkpoint in it."""
+    for folder in (weights, weights.parent.parent) if weights.is_dir() else ():
+        if (folder / "run.json").is_file():
+            return classes_in(folder)
+    return None
+
+
+def columns_of(known: tuple[str, ...], classes: tuple[str, ...]) -> list[int]:
+    """Where each class of the videos stands among those of the run. Raises SpecError where one is not there."""
+    place = {name: i for i, name in enumerate(known)}
+    missing = [name for name in classes if name not in place]
+    if missing:
         raise SpecError(
             "videos of other classes than the run's",
-            at=f"class {odd}",
-            written=str(folder / "run.json"),
-            got=f"{classes[odd]!r}" if odd < len(classes) else f"{len(classes)} classes",
-            want=f"{known[odd]!r}" if odd < len(known) else f"{len(known)} classes",
+            got=", ".join(missing[:3]),
+            want=listed(known),
+            fix=did_you_mean(missing[0], known),
         )
+    return [place[name] for name in classes]
 
 
 def with_weights(plan: Plan, weights: Path) -> nn.Module:

@@ -61,6 +61,8 @@ class Run:
     """Of this process, one for each step since the last log."""
     names: list[Sequence[str]] = field(default_factory=list)
     warned: bool = False
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Videos that could not be read, and why, over all processes; known at the end."""
 
     @property
     def path(self) -> Path:
@@ -192,6 +194,12 @@ class Run:
         if self.world.first:
             prune(self.path, self.recipe.keep, state.best["step"] if state.best else None)
         self.progress.say(f"saved {saved.name}")
+
+    def end(self) -> None:
+        """Close the log, and gather what could not be read."""
+        self.folder.close()
+        for part in gathered(self.skips.names):
+            self.skipped |= part
 
     @contextmanager
     def listening(self) -> Iterator[None]:

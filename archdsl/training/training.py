@@ -64,7 +64,7 @@ def train(
             run.meter.begin()
             wrapped = shared(state.network, world)
             train_to_the_end(state, wrapped, recipe, run.feed(state.step, run.steps - state.step), run)
-        run.folder.close()
+        run.end()
     return run
 
 

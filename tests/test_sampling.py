@@ -1,0 +1,110 @@
+"""Which frames a clip takes: in range, in order, spread as the rules say."""
+
+from __future__ import annotations
+
+from math import floor
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archdsl.language.recipe_clips import Sampling
+from archdsl.training.clips import Take, indices_at, takes_at
+from archdsl.training.sampling import chosen_frames
+
+KINDS = st.builds(
+    Sampling,
+    kind=st.sampled_from(["dense", "segments", "centre"]),
+    every=st.integers(1, 20),
+    fps=st.none() | st.floats(1, 60),
+    snippet=st.integers(1, 6),
+)
+TAKES = st.integers(1, 10).flatmap(
+    lambda clips: st.builds(
+        Take,
+        seed=st.integers(0, 2**62),
+        training=st.booleans(),
+        clip=st.integers(0, clips - 1),
+        clips=st.just(clips),
+        centre=st.none() | st.floats(-5, 100),
+    )
+)
+DENSE, SEGMENTS = Sampling(kind="dense", every=2), Sampling(kind="segments")
+
+
+@given(KINDS, TAKES, st.integers(1, 70), st.integers(1, 500), st.floats(1, 120))
+def test_frames_are_in_the_video_in_order_and_a_function_of_the_take(sampling, take, count, length, fps) -> None:
+    frames = chosen_frames(sampling, take, count, length, fps)
+    assert len(frames) == count
+    assert 0 <= frames[0] <= frames[-1] < length
+    assert frames == chosen_frames(sampling, take, count, length, fps)
+    if sampling.kind != "segments" or sampling.snippet == 1:
+        assert frames == sorted(frames)
+
+
+@given(TAKES, st.integers(1, 12), st.integers(1, 20), st.integers(1, 500))
+def test_a_dense_clip_has_equal_steps_until_the_video_ends(take, every, count, length) -> None:
+    frames = chosen_frames(Sampling(every=every), take, count, length, 25)
+    if (count - 1) * every < length:
+        assert frames == list(range(frames[0], frames[0] + count * every, every))
+    else:
+        assert frames == [min(i * every, length - 1) for i in range(count)]
+
+
+@given(st.integers(1, 30), st.integers(1, 300), st.integers(0, 2**62))
+def test_segments_take_one_frame_of_each_equal_part(count, length, seed) -> None:
+    for take in (Take(seed, training=True), Take(seed)):
+        frames = chosen_frames(SEGMENTS, take, count, length, 25)
+        for i, frame in enumerate(frames):
+            assert floor(i * length / count) <= frame <= (i + 1) * length / count
+
+
+def test_every_place_is_drawn_in_training() -> None:
+    dense = {chosen_frames(DENSE, Take(s, training=True), 4, 10, 25)[0] for s in range(200)}
+    assert dense == {0, 1, 2, 3}  # 4 frames 2 apart reach over 7 of 10
+    second = {chosen_frames(SEGMENTS, Take(s, training=True), 3, 12, 25)[1] for s in range(200)}
+    assert second == {4, 5, 6, 7}
+
+
+def test_tests_are_evenly_spread() -> None:
+    """8 frames 2 apart reach over 15 of 60: the first begins at 0, the last at 45, the only one in the middle."""
+    firsts = [chosen_frames(DENSE, Take(0, clip=i, clips=4), 8, 60, 25)[0] for i in range(4)]
+    assert firsts == [0, 15, 30, 45]
+    assert chosen_frames(DENSE, Take(0), 8, 60, 25)[0] == 22
+    assert chosen_frames(DENSE, Take(0, clip=3, clips=4), 8, 60, 25)[-1] == 59
+
+
+def test_segments_in_tests_are_in_the_middle() -> None:
+    assert chosen_frames(SEGMENTS, Take(0), 3, 30, 25) == [5, 15, 25]
+    assert chosen_frames(Sampling(kind="segments", snippet=5), Take(0), 10, 24, 25) == [
+        *range(5, 10),
+        *range(15, 20),
+    ]
+
+
+def test_around_a_key_frame() -> None:
+    """64 frames around second 10 of a video of 30 per second, but within the video."""
+    around = Sampling(kind="centre")
+    frames = chosen_frames(around, Take(7, training=True, centre=10.0), 64, 900, 30)
+    assert frames == list(range(268, 332))
+    assert chosen_frames(around, Take(7, centre=0.0), 64, 900, 30)[0] == 0
+    assert chosen_frames(around, Take(7, centre=99.0), 64, 900, 30)[-1] == 899
+
+
+def test_a_clip_at_another_rate() -> None:
+    """15 per second of a video of 30, every second one: 4 source frames apart."""
+    frames = chosen_frames(Sampling(every=2, fps=15.0), Take(0), 4, 13, 30)
+    assert frames == [0, 4, 8, 12]
+
+
+def test_a_video_shorter_than_a_clip_repeats_its_last_frame() -> None:
+    assert chosen_frames(DENSE, Take(3, training=True), 5, 4, 25) == [0, 2, 3, 3, 3]
+    assert chosen_frames(SEGMENTS, Take(0), 4, 1, 25) == [0, 0, 0, 0]
+
+
+@given(st.integers(0, 60), st.sampled_from([4, 8, 12]), st.integers(1, 40), st.integers(0, 9))
+def test_what_a_step_sees_is_a_function_of_the_step(step, batch, count, seed) -> None:
+    asked = takes_at(step, batch, count, seed)
+    assert asked == takes_at(step, batch, count, seed)
+    assert [index for index, _ in asked] == indices_at(step, batch, count, seed)
+    seeds = {take.seed for s in range(step, step + 3) for _, take in takes_at(s, batch, count, seed)}
+    assert len(seeds) == 3 * batch
