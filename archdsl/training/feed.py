@@ -5,31 +5,27 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from faulthandler import cancel_dump_traceback_later, dump_traceback_later
 from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
 from archdsl.training.augment import augmented, viewed
 from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos, takes_at
-from archdsl.training.decoding import PATIENCE
 from archdsl.training.noise import mixed
 from archdsl.training.packing import packed, unpacked
 from archdsl.training.skips import Skips
+from archdsl.training.watching import alive, done
 
 Asked = tuple[int, Take]
 """A video by index, and which clip of it."""
-STDERR = 2
 AHEAD = 2
 """Batches that each worker reads ahead."""
-HANGS = 3 * PATIENCE
-"""Seconds after which a worker that reads one clip ends itself: more than two tries, which watch the time too."""
 CPU = torch.device("cpu")
 
 
@@ -40,14 +36,11 @@ class Reader(Dataset[Any]):
     videos: Videos
 
     def __getitem__(self, asked: Asked) -> Sample | Unreadable:
-        if get_worker_info():
-            # a decoder that hangs cannot be asked to stop: its process ends, and `crashed` names the videos
-            dump_traceback_later(HANGS, exit=True, file=STDERR)
+        alive()
         found = self.once(asked)
         if isinstance(found, Unreadable):
             found = self.once(asked)  # a network drive may have blinked
-        if get_worker_info():
-            cancel_dump_traceback_later()
+        done()
         return found
 
     def once(self, asked: Asked) -> Sample | Unreadable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -28,12 +28,12 @@ class Line(NamedTuple):
     """(class or its number, from, to)"""
     where: str
     """file:line"""
-    other: str | None = None
-    """What the file may be called too."""
     start: float = 0.0
     end: float = float("inf")
     split: str | None = None
     centre: float | None = None
+    other: str | None = None
+    """What the file may be called too."""
 
 
 @dataclass
@@ -92,7 +92,9 @@ def kinetics(path: Path, text: str) -> Listing:
     for where, row in rows(path, text):
         first, last = (number(row[name], where, name) for name in ("time_start", "time_end"))
         stem = f"{row['youtube_id']}_{int(first):06d}_{int(last):06d}"
-        made = Line(stem, labelled(row.get("label", "")), where, row["youtube_id"], split=row.get("split") or None)
+        made = Line(
+            stem, labelled(row.get("label", "")), where, split=row.get("split") or None, other=row["youtube_id"]
+        )
         lines.append(made)
     return Listing("kinetics", lines)
 
@@ -120,7 +122,7 @@ def table(path: Path, text: str) -> Listing:
         several |= "labels" in row or "|" in labels
         seconds = {name: number(row[name], where, name) for name in ("start", "end", "centre") if row.get(name)}
         actions = tuple(one for name in filter(None, labels.split("|")) for one in labelled(name.strip()))
-        lines.append(Line(row["path"], actions, where, split=row.get("split") or None, **seconds))
+        lines.append(timed(Line(row["path"], actions, where, split=row.get("split") or None), seconds))
     return Listing("table", lines, several)
 
 
@@ -205,7 +207,7 @@ def annotated(path: Path, data: dict[str, Any]) -> Listing:
         first, last = segment(one["annotations"], where)
         stem = f"{name}_{int(first):06d}_{int(last):06d}"
         label = str(one["annotations"].get("label", ""))
-        lines.append(Line(stem, labelled(label), where, name, split=str(one.get("subset", "")) or None))
+        lines.append(Line(stem, labelled(label), where, split=str(one.get("subset", "")) or None, other=name))
     return Listing("kinetics", lines)
 
 
@@ -231,8 +233,14 @@ def own(path: Path, data: list[dict[str, Any]]) -> Listing:
             raise SpecError("labels that are not a list", written=where, got=str(names)[:80], want='labels: ["a", "b"]')
         seconds = {key: number(str(one[key]), where, key) for key in ("start", "end", "centre") if key in one}
         actions = tuple(action for name in names for action in labelled(str(name)))
-        lines.append(Line(str(one["path"]), actions, where, split=str(one.get("split") or "") or None, **seconds))
+        lines.append(timed(Line(str(one["path"]), actions, where, split=str(one.get("split") or "") or None), seconds))
     return Listing("table", lines, several)
+
+
+def timed(line: Line, seconds: Mapping[str, float]) -> Line:
+    """A line with the times that were told."""
+    start, end = seconds.get("start", 0.0), seconds.get("end", float("inf"))
+    return line._replace(start=start, end=end, centre=seconds.get("centre"))
 
 
 def labelled(name: str) -> tuple[tuple[str, float, float], ...]:

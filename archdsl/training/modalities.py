@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.clip import CHANNELS
+from archdsl.training.flow import Flows
 
 SEEN = ("rgb", "gray", "rgb_diff", "flow")
 """Modalities that can be made of a video."""
@@ -39,29 +41,33 @@ def reach_of(clip: Clip) -> int:
     return in_a_row(clip) - 1 + (clip.modality in ("rgb_diff", "flow"))
 
 
-def maps_of(pictures: Tensor, place: Mapping[int, int], frames: Sequence[int], last: int, clip: Clip) -> Tensor:
+def maps_of(
+    pictures: Tensor, place: Mapping[int, int], frames: Sequence[int], last: int, clip: Clip, video: Path
+) -> Tensor:
     """One clip of the frames that were decoded.  (3, n, h, w) uint8 -> (c, t, h, w)
 
     `place` says where a frame of the video is among the pictures; what lies beyond the last frame is that one again.
     """
 
-    def at(offset: int) -> Tensor:
-        return pictures[:, [place[min(frame + offset, last - 1)] for frame in frames]]
+    def at(offset: int) -> list[int]:
+        return [min(frame + offset, last - 1) for frame in frames]
 
-    return torch.cat([made(at(i), at(i + 1) if reach_of(clip) > i else at(i), clip) for i in range(in_a_row(clip))])
+    def seen(numbers: Iterable[int]) -> Tensor:
+        return pictures[:, [place[number] for number in numbers]]
+
+    if clip.modality == "flow":
+        flows = Flows.of(video)
+        return torch.cat([flow(flows, pictures, place, list(zip(at(i), at(i + 1)))) for i in range(in_a_row(clip))])
+    if clip.modality == "rgb_diff":
+        return torch.cat([seen(at(i + 1)).float() - seen(at(i)).float() for i in range(in_a_row(clip))])
+    parts = [seen(at(i)) for i in range(in_a_row(clip))]
+    return torch.cat([luma(part).round().to(torch.uint8) if clip.modality == "gray" else part for part in parts])
 
 
-def made(now: Tensor, after: Tensor, clip: Clip) -> Tensor:
-    """One modality of pictures and those that follow them.  (3, t, h, w) uint8 -> (c, t, h, w)"""
-    match clip.modality:
-        case "gray":
-            return luma(now).round().to(torch.uint8)
-        case "rgb_diff":
-            return after.float() - now.float()
-        case "flow":
-            raise SpecError("flow is not made yet")
-        case _:
-            return now
+def flow(flows: Flows, pictures: Tensor, place: Mapping[int, int], pairs: list[tuple[int, int]]) -> Tensor:
+    """What moves between two frames of each pair.  (3, n, h, w) uint8 -> (2, pairs, h, w)"""
+    found = [flows.between(pair, *(pictures[:, place[number]] for number in pair)) for pair in pairs]
+    return torch.stack(found, dim=1)
 
 
 def luma(pictures: Tensor) -> Tensor:

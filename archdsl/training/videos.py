@@ -76,7 +76,9 @@ class Files:
         pictures, found = read(entry.path, entry.name, wanted, self.decoder)
         last = within(entry, found)[1]
         place = {frame: i for i, frame in enumerate(self.used(chosen, last))}
-        frames = {name: maps_of(pictures, place, chosen[name], last, clip) for name, clip in self.clips.items()}
+        frames = {
+            name: maps_of(pictures, place, chosen[name], last, clip, entry.path) for name, clip in self.clips.items()
+        }
         every = [frame for places in chosen.values() for frame in places]
         start, end = found.seconds(min(every)), found.seconds(max(every))
         return Sample(frames, self.label(entry, take, start, end), entry.name, start, end)

@@ -1,0 +1,91 @@
+"""What clips are made of: pixels, brightness, differences, and flow that is found once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from filmed import every_frame, film, numbered_frames
+from torch import Tensor
+
+from archdsl.errors import SpecError
+from archdsl.language import Clip
+from archdsl.language.recipe_clips import Sampling
+from archdsl.training import flow
+from archdsl.training.clips import Sample, Take
+from archdsl.training.modalities import check_modalities
+from archdsl.training.tvl1 import tvl1_flow
+from archdsl.training.videos import Action, Entry, Files
+
+
+@pytest.fixture
+def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
+    return film(tmp_path / "video.mp4", numbered_frames(6))
+
+
+def read(video: Path, every: int = 2, **clips: Clip) -> Sample:
+    files = Files((Entry(video, "video", (Action(0),)),), ("a",), clips, Sampling(every=every))
+    return files.read(0, Take(0))
+
+
+def test_modalities_of_the_same_frames(video: Path) -> None:
+    shown = every_frame(video)
+    sample = read(
+        video,
+        rgb=Clip(frames=3, size=32),
+        gray=Clip(modality="gray", frames=3, size=32),
+        diff=Clip(modality="rgb_diff", frames=3, size=32),
+    )
+    assert torch.equal(sample.frames["rgb"], shown[:, [0, 2, 4]])
+    red, green, blue = shown[:, [0, 2, 4]].float()
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    assert (sample.frames["gray"][0].float() - luma).abs().max() <= 0.51
+    assert torch.equal(sample.frames["diff"], shown[:, [1, 3, 5]].float() - shown[:, [0, 2, 4]].float())
+    assert (sample.start, sample.end) == pytest.approx((0, 0.16))
+
+
+def test_beyond_the_last_frame_nothing_changes(video: Path) -> None:
+    diff = read(video, every=1, diff=Clip(modality="rgb_diff", frames=6, size=32)).frames["diff"]
+    assert diff[:, -1].abs().max() == 0
+    assert diff[:, -2].abs().max() > 0
+
+
+def test_consecutive_flows_lie_side_by_side(video: Path) -> None:
+    """As the temporal net of arXiv:1406.2199 has them: x and y of frame 0, x and y of frame 1..."""
+    shown = every_frame(video).float()[None]
+    found = read(video, every=4, flow=Clip(modality="flow", channels=4, frames=2, size=32)).frames["flow"]
+    expected = tvl1_flow(shown)[0]
+    assert found.shape == (4, 2, 48, 64)
+    assert torch.allclose(found[:2], expected[:, [0, 4]], atol=2e-3, rtol=1e-3)
+    assert torch.allclose(found[2:, 0], expected[:, 1], atol=2e-3, rtol=1e-3)
+    assert found[2:, 1].abs().max() == 0  # beyond the last frame nothing moves
+
+
+def test_flow_is_found_once_and_again_where_its_file_is_damaged(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = Clip(modality="flow", frames=2, size=32)
+    first, made = read(video, flow=clip).frames["flow"], []
+
+    def counting(frames: Tensor, how: object) -> Tensor:
+        made.append(1)
+        return tvl1_flow(frames)
+
+    monkeypatch.setattr(flow, "tvl1_flow", counting)
+    assert torch.equal(read(video, flow=clip).frames["flow"], first)
+    assert not made
+    kept = sorted(path for path in Path(video.parent, "cache").rglob("*") if path.is_file())
+    assert len(kept) == 2
+    for damage in (kept[0].read_bytes()[:-5], b"", bytes(100)):
+        kept[0].write_bytes(damage)
+        assert torch.equal(read(video, flow=clip).frames["flow"], first)
+    assert len(made) == 3
+    film(video, numbered_frames(6).flip(3))
+    assert not torch.equal(read(video, flow=clip).frames["flow"], first)
+    assert len(made) == 5
+
+
+def test_a_clip_that_no_video_holds() -> None:
+    for clip in (Clip(modality="audio", frames=4, size=8), Clip(modality="flow", channels=3, frames=4, size=8)):
+        with pytest.raises(SpecError, match="a clip that videos do not hold"):
+            check_modalities({"clip": clip})
