@@ -35,7 +35,12 @@ class Class:
 
 NORMS = "fvcore counts {} per element in eval mode, torch nothing; neither is a multiply-add of the network"
 CLASSES = (
-    Class("convolutions", (ops.Conv, ops.TransposedConv, ops.OwnTimeConv, ops.Scan), ("conv",), ("convolution",)),
+    Class(
+        "convolutions",
+        (ops.Conv, ops.TransposedConv, ops.OwnTimeConv, ops.LstmScan, ops.GruScan),
+        ("conv",),
+        ("convolution",),
+    ),
     Class("linear layers", (ops.Linear,), ("linear", "addmm"), ("addmm", "mm")),
     Class("matrix products", (ops.Affinity, ops.Gather, ops.Bilinear), ("matmul", "bmm", "einsum"), ("bmm", "baddbmm")),
     Class("batch norms", (ops.BatchNorm,), ("batch_norm",), (), NORMS.format("2 (1 without scale)")),
