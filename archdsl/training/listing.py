@@ -237,7 +237,7 @@ def own(path: Path, data: list[dict[str, Any]]) -> Listing:
     return Listing("table", lines, several)
 
 
-def timed(line: Line, seconds: Mapping[str, float]) -> Line:
+def timed(line: Line, seconds: Mapping[Any, float]) -> Line:
     """A line with the times that were told."""
     start, end = seconds.get("start", 0.0), seconds.get("end", float("inf"))
     return line._replace(start=start, end=end, centre=seconds.get("centre"))
