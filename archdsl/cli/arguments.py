@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAct
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from archdsl.cli import commands, drawings, growing, reports
+from archdsl.cli import benching, commands, drawings, growing, reports
 from archdsl.cli import options as o
 from archdsl.errors import SpecError, did_you_mean
 
@@ -157,6 +157,18 @@ COMMANDS = (
         "grow a small network one axis at a time up to a cost (X3D); a model's axes are in its zoo file",
         (o.one_name, o.budget, o.formats, o.output),
         ("archdsl expand x2d --macs 4.7e9", "archdsl expand x2d --macs 1e9 --order b,tau,s,d,t,w -o grown.yaml"),
+    ),
+    Command(
+        "bench",
+        benching.bench,
+        "what networks take on this machine: lowered beside literal, or ours beside a peer's (loads torch)",
+        (o.maybe_names, o.overrides, o.benching, o.formats, o.output),
+        (
+            "archdsl bench my_net.yaml",
+            "archdsl bench my_net.yaml --train --batch 2 --json",
+            "archdsl bench slowfast_8x8_r50 my_net.yaml -o my_net.md",
+            "archdsl bench my_net.yaml --vs my_peers.py:make_model",
+        ),
     ),
     Command(
         "schema",
