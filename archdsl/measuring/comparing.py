@@ -85,6 +85,7 @@ class Comparison:
             "device": self.setup.device,
             "machine": self.machine,
             "machine_gflops": gigaflops(self.yardstick.median),
+            "yardstick": self.yardstick.record(),
             "others": self.others,
             "sides": [self.side_record(side) for side in self.sides],
         }

@@ -44,7 +44,8 @@ class Times:
 
     def record(self) -> dict[str, object]:
         """By name, in seconds."""
-        return {"median": self.median, "quartiles": list(self.quartiles), "least": self.least, "runs": len(self.rounds)}
+        quartiles = list(self.quartiles)
+        return {"median": self.median, "quartiles": quartiles, "least": self.least, "rounds": list(self.rounds)}
 
 
 def timed(step: Step, wait: Step) -> float:
