@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import archdsl
 from archdsl import Arch, Clip, Model, Pathway, SpecError, Stage, compile, load
 from archdsl.blocks import Conv
 from archdsl.catalog import model, models_in, zoo
 from archdsl.language import Claim, Classifier, Reference
-from archdsl.reading import LARGEST
+from archdsl.reading import LARGEST, read_data
 from archdsl.writing import to_json, to_yaml
 
 PYTHON = """from archdsl import Arch, Clip, Model, Pathway, Stage
@@ -70,6 +74,18 @@ def test_a_path_of_data(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"spec{suffix}"
     path.write_text(to_json(small()) if suffix == ".json" else to_yaml(small()), encoding="utf-8")
     assert load(path) == load(str(path)) == small()
+
+
+WORDS = st.sampled_from(["\\", "u", "d83d", "\U0001f600", "\U0010ffff", "é", '"', " "])
+
+
+@given(st.lists(WORDS, max_size=12).map("".join))
+def test_json_is_read_as_json_is(text: str) -> None:
+    """With every character escaped, those beyond 16 bits as pairs."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data.json"
+        path.write_text(json.dumps({"text": text}), encoding="utf-8")
+        assert read_data(path)["text"] == text
 
 
 def test_one_of_several_in_a_file(file: Path) -> None:
