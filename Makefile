@@ -9,7 +9,7 @@ PYTEST_FLAGS ?= -n 2
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_FLAGS)
 
-.PHONY: help demo test test-all lint format clean zoo/README.md
+.PHONY: help demo test test-all lint format clean zoo/README.md benchmarks/peers.md
 
 help:
 	@echo "make demo      install, then the tour: check, count, draw, build, a real video, a small training (4 minutes)"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint      ruff, format check, types"
 	@echo "make format    let ruff format"
 	@echo "make zoo/README.md  the zoo's list, counted anew"
+	@echo "make benchmarks/peers.md  ours beside PyTorchVideo's (half an hour, on a quiet machine)"
 	@echo "make clean     remove $(VENV) and out"
 
 demo: $(VENV)/demo.installed
@@ -41,6 +42,10 @@ format: $(VENV)/test.installed
 zoo/README.md: $(VENV)/test.installed
 	$(BIN)/python -m archdsl count --all --format md > $@.new
 	mv $@.new $@
+
+# In an environment of its own: make benchmarks/peers.md VENV=.venv-peers
+benchmarks/peers.md: $(VENV)/peers.installed
+	$(BIN)/python -m benchmarks.peers -o $@
 
 clean:
 	rm -rf $(VENV) out

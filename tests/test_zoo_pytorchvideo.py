@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import archdsl
+from benchmarks.pytorchvideo_nets import key_of_slowfast, weighted
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # pytorchvideo is older than this torch
 STUBS = ("torchvision", "torchvision.ops", "torchvision.transforms")
@@ -29,28 +30,6 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     monkeypatch.setattr(sys.modules["torchvision"], "ops", sys.modules["torchvision.ops"], raising=False)
     monkeypatch.setattr(sys.modules["torchvision"], "transforms", sys.modules["torchvision.transforms"], raising=False)
     return lambda name: __import__(f"pytorchvideo.models.{name}", fromlist=["models"])
-
-
-def weighted(network: nn.Module, clip: Tensor) -> list[nn.Module]:
-    """Modules that have weights, in the order in which they run; a shortcut after the rest of its block."""
-    ran: list[tuple[str, nn.Module]] = []
-    inner = [(k, m) for k, m in network.named_modules() if not list(m.children()) and list(m.parameters())]
-    hooks = [m.register_forward_hook(lambda m, i, o, k=k: ran.append((k, m))) for k, m in inner]  # type: ignore[misc]
-    with torch.no_grad():
-        network(clip)
-    for hook in hooks:
-        hook.remove()
-    done: list[nn.Module] = []
-    held: list[tuple[str, nn.Module]] = []
-    for name, module in ran:
-        block, is_shortcut, _ = name.partition(".branch1")
-        if is_shortcut:
-            held.append((f"{block}.", module))
-            continue
-        while held and not name.startswith(held[0][0]):
-            done.append(held.pop(0)[1])
-        done.append(module)
-    return done + [module for _, module in held]
 
 
 def scatter(network: nn.Module) -> None:
@@ -109,26 +88,6 @@ def test_outputs_equal(
     with torch.no_grad():
         want, got = theirs(taken), ours(clip)
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5 * float(want.abs().max()))
-
-
-PARTS = {"shortcut": "branch1_conv", "shortcut_norm": "branch1_norm"}
-STEM_AND_STAGES = ("stem", "res2", "res3", "res4", "res5")
-
-
-def key_of_slowfast(key: str, *, alone: bool) -> str:
-    """Our address of a SlowFast (or Slow) weight as PyTorchVideo names it."""
-    first, second, *rest, leaf = key.split(".")
-    if first == "head":
-        return f"blocks.{5 if alone else 6}.proj.{leaf}"
-    block = STEM_AND_STAGES.index(second)
-    if first == "edges":
-        part = "conv_fast_to_slow" if rest[-1] == "conv" else "norm"
-        return f"blocks.{block}.multipathway_fusion.{part}.{leaf}"
-    lane = "" if alone else f"multipathway_blocks.{('slow', 'fast').index(first)}."
-    index, part = rest
-    if block == 0:
-        return f"blocks.0.{lane}{part}.{leaf}"
-    return f"blocks.{block}.{lane}res_blocks.{index}.{PARTS.get(part, f'branch2.{part}')}.{leaf}"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from archdsl.backend.emission import Emission, emit
+from archdsl.backend.passes import Lower
 from archdsl.compiler import Plan, compile
 from archdsl.graph import Graph
 from archdsl.language import Arch
@@ -18,14 +19,16 @@ from archdsl.language import Arch
 NUMBERS = count(1)
 
 
-def build(arch_or_plan: Arch | Plan) -> nn.Module:
+def build(arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | None = None) -> nn.Module:
     """The network as a torch module.
 
     It takes one clip (n, c, t, h, w), or a dict of clips by name where the arch has several, and chooses frames
-    itself. `state_dict` keys are the addresses of the plan. Raises SpecError where the arch cannot be.
+    itself. `state_dict` keys are the addresses of the plan. `lower` names the passes that make it quick: "none" is the
+    literal network, "auto" what pays on this device, for inference unless `train`; all load and save one state_dict.
+    Raises SpecError where the arch cannot be.
     """
     plan = arch_or_plan if isinstance(arch_or_plan, Plan) else compile(arch_or_plan)
-    return executed(emit(plan), plan.name)
+    return executed(emit(plan, lower, train=train), plan.name)
 
 
 def build_graph(graph: Graph, name: str = "Network") -> nn.Module:

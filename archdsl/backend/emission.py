@@ -10,14 +10,15 @@ from typing import Any
 from archdsl.backend.forward import Forward, step_text
 from archdsl.backend.forward_keys import programs
 from archdsl.backend.lowered import Argument
-from archdsl.backend.lowerings import lowered
 from archdsl.backend.parts import Part, network_of, shared_with
+from archdsl.backend.passes import Lower, lowered_graph
+from archdsl.backend.passes.base import in_pieces, text_of
 from archdsl.backend.runtime_keys import keyed
 from archdsl.backend.runtime_stream import streamed
 from archdsl.compiler import Plan
-from archdsl.compiler.causal import streams
 from archdsl.compiler.keys import schedule_of
 from archdsl.graph import Graph
+from archdsl.ops import Source
 
 WIDTH = 120
 
@@ -64,14 +65,14 @@ class Template:
         return [arg.value for line in self.lines if isinstance(line, Line) for arg in line.args]
 
 
-def emit(plan: Plan) -> str:
+def emit(plan: Plan, lower: Lower = "none", *, train: bool | None = None) -> str:
     """The network as Python source that imports only torch. `archdsl.build` executes exactly this text."""
     (c, t, h, w), *_ = plan.inputs.values()
     title = [
         f'"""{plan.name}: {plan.params:,} parameters, {plan.macs:,} multiply-adds for one clip of {c}x{t}x{h}x{w}."""',
         "",
     ]
-    return "\n".join(title) + Emission(plan.graph, class_name(plan.name)).text()
+    return "\n".join(title) + Emission(lowered_graph(plan.graph, lower, train=train), class_name(plan.name)).text()
 
 
 def class_name(name: str) -> str:
@@ -109,9 +110,9 @@ class Emission:
 
     def helpers(self) -> list[str]:
         """The source of what torch lacks and this graph uses, each once."""
-        nodes = [node for node in self.graph.nodes.values() if node.reads]
-        stream = [streamed] if streams(self.graph) else [keyed] if schedule_of(self.graph) else []
-        used = [need for node in nodes for need in lowered(node.op, *[self.graph.shapes[x] for x in node.reads]).needs]
+        nodes = [node for node in self.graph.nodes.values() if not isinstance(node.op, Source)]
+        stream = [streamed] if in_pieces(self.graph) else [keyed] if schedule_of(self.graph) else []
+        used = [need for node in nodes for need in text_of(self.graph, node).needs]
         used += stream
         self.taken |= {need.__name__ for need in used}
         return [inspect.getsource(need).rstrip() for need in dict.fromkeys(used)]
@@ -183,7 +184,7 @@ class Emission:
     def construct_op(self, template: Template, address: str, prefix: str) -> None:
         """The lines that construct an op's module, where it has one."""
         node = self.graph.nodes[address]
-        low = lowered(node.op, *[self.graph.shapes[x] for x in node.reads])
+        low = text_of(self.graph, node)
         if low.module is None or node.tied:
             return
         target = f"self.{address.removeprefix(prefix)}"
@@ -245,7 +246,7 @@ def class_text(
     lines += [indented(line) if line else "" for line in template.forward.text()]
     if not part.address:
         lines += ["", *map(indented, template.forward.introduction(name))]
-        lines += ["", *map(indented, step_text(template.forward.graph))] if streams(template.forward.graph) else []
+        lines += ["", *map(indented, step_text(template.forward.graph))] if in_pieces(template.forward.graph) else []
         for method in programs(template.forward.graph, part):
             lines += ["", *map(indented, method)]
     return "\n".join(lines)

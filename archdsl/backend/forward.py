@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from archdsl.backend.lowerings import lowered
 from archdsl.backend.parts import Part, shared_with
-from archdsl.compiler.causal import choice, streams
-from archdsl.graph import Graph
+from archdsl.backend.passes.base import Rewritten, in_pieces, literal_graph, text_of
+from archdsl.compiler.causal import choice
+from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Source
 
 FRESH = ("y", "z", "u", "v")
@@ -43,7 +43,7 @@ class Forward:
         self.prefix = f"{self.part.address}." if self.part.address else ""
         self.last_read = {value: i for i, step in enumerate(self.part.steps) for value in self.reads(step)}
         self.last_read |= {value: len(self.part.steps) for value in self.part.outputs}
-        self.chosen = choice(self.graph) if streams(self.graph) else None
+        self.chosen = choice(literal_graph(self.graph)) if in_pieces(self.graph) else None
         self.head = self.enter()
         for i, step in enumerate(self.part.steps):
             self.step(i, step)
@@ -85,7 +85,7 @@ class Forward:
     def check(self, clip: str, name: str) -> None:
         """The lines that refuse a clip of the wrong kind, before any layer is puzzled by it."""
         shape = self.graph.shapes[clip]
-        if streams(self.graph):
+        if in_pieces(self.graph):
             whole = f" or not (self.streaming or {name}.shape[2] == {shape.t})" if self.chosen else ""
             self.lines.append((f"if {name}.ndim != 5 or {name}.shape[1] != {shape.c}{whole}:", ""))
             wanted = f"{name}: (n, {shape.c}, {shape.t if self.chosen else 'frames'}, height, width)"
@@ -120,16 +120,16 @@ class Forward:
         """One line: an op or a call."""
         reads = self.reads(step)
         read = [self.names[value] for value in reads]
+        if not (step.outputs if isinstance(step, Part) else text_of(self.graph, self.graph.nodes[step]).call):
+            return
         if isinstance(step, Part):
             made, code = step.outputs, f"self{self.module(step)}({', '.join(read)})"
             address = step.address
         else:
             node = self.graph.nodes[step]
-            low = lowered(node.op, *[self.graph.shapes[x] for x in reads])
-            made, code = [step], low.call.format(*read, m=f"self.{(node.tied or step).removeprefix(self.prefix)}")
+            made, code, address = [step], self.op_text(node, read), step
             if node.op == self.chosen and isinstance(self.graph.nodes[reads[0]].op, Source):
                 code = f"{read[0]} if self.streaming else {code}"
-            address = step
         dead = [value for value in self.names if self.last_read.get(value, -1) <= i]
         free = {self.names.pop(value) for value in dead if value in self.names}
         targets = []
@@ -140,6 +140,13 @@ class Forward:
             targets.append(target)
         shapes = ", ".join(self.shape_text(value) for value in made)
         self.lines.append((f"{', '.join(targets)} = {code}", shapes))
+
+    def op_text(self, node: Node, read: list[str]) -> str:
+        """What is called for an op."""
+        uses = node.op.uses if isinstance(node.op, Rewritten) else ()
+        held = {name: self.graph.nodes[address] for name, address in (("m", node.address), *uses)}
+        modules = {name: f"self.{(of.tied or of.address).removeprefix(self.prefix)}" for name, of in held.items()}
+        return text_of(self.graph, node).call.format(*read, **modules)
 
     def module(self, step: Part) -> str:
         """The path of the module a step calls; that of the owner where weights are shared."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from archdsl.graph import Graph
+from archdsl.ops import Source
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Part:
 def network_of(graph: Graph) -> Part:
     """The whole network as a tree of parts."""
     children: dict[str, list[str]] = {}
-    for address in [a for a, node in graph.nodes.items() if node.reads]:
+    for address in [a for a, node in graph.nodes.items() if not isinstance(node.op, Source)]:
         while address:
             above = address.rpartition(".")[0]
             siblings = children.setdefault(above, [])

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAct
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from archdsl.cli import commands, data, drawings, growing, reports, testing, training
+from archdsl.cli import benching, commands, data, drawings, growing, reports, testing, training
 from archdsl.cli import options as o
 from archdsl.errors import SpecError, did_you_mean
 
@@ -221,6 +221,18 @@ COMMANDS = (
             "archdsl data check my_videos                 videos of each class, and those that cannot be read",
             "archdsl data bench my_videos --workers 1 2 4  clips per second by decoder and readers",
             "archdsl train slowfast_tiny --recipe smoke --data out/motion",
+        ),
+    ),
+    Command(
+        "bench",
+        benching.bench,
+        "what networks take on this machine: lowered beside literal, or ours beside a peer's (loads torch)",
+        (o.maybe_names, o.overrides, o.benching, o.formats, o.output),
+        (
+            "archdsl bench my_net.yaml",
+            "archdsl bench my_net.yaml --train --batch 2 --json",
+            "archdsl bench slowfast_8x8_r50 my_net.yaml -o my_net.md",
+            "archdsl bench my_net.yaml --vs my_peers.py:make_model",
         ),
     ),
     Command(

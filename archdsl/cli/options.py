@@ -165,6 +165,25 @@ def macs(text: str) -> int:
     return int(value)
 
 
+def benching(parser: ArgumentParser) -> None:
+    """What is timed, against what, and how often."""
+    group = parser.add_argument_group("bench")
+    group.add_argument(
+        "--vs", metavar="FILE.py:NAME", help="a function that makes a peer's network; by default our literal network"
+    )
+    group.add_argument(
+        "--lower",
+        action="append",
+        metavar="WHICH",
+        help="auto (default), none, or lowerings joined by commas; repeatable, a side for each",
+    )
+    group.add_argument("--train", action="store_true", help="forward, backward and a step of SGD; by default forward")
+    group.add_argument("--batch", type=count, default=1, metavar="N", help="clips in a batch")
+    group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), or cuda")
+    group.add_argument("--runs", type=count, default=7, metavar="N", help="rounds, each with every side once (7)")
+    group.add_argument("--only", metavar="SIDE", help="run one side twice in this process and say its memory")
+
+
 def output(parser: ArgumentParser) -> None:
     """Where the result goes."""
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file; a drawing's suffix says its format")

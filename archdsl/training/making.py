@@ -56,5 +56,5 @@ def as_frame(picture: Tensor) -> av.VideoFrame:
     lines = picture.permute(1, 2, 0).reshape(height, width * 3)
     padded = lines.new_zeros(height, plane.line_size)
     padded[:, : width * 3] = lines
-    plane.update(padded.numpy())
+    plane.update(padded.numpy().tobytes())
     return frame

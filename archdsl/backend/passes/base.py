@@ -1,0 +1,90 @@
+"""What passes write: ops that run otherwise and mean the same, and a graph that knows the one it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from archdsl.backend.lowered import Lowered
+from archdsl.backend.lowerings import lowered
+from archdsl.compiler.causal import streams
+from archdsl.graph import Graph, Node
+from archdsl.ops import Op, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewritten(Op):
+    """An op that torch runs otherwise. What it means is still told by its literal op."""
+
+    literal: Op
+    text: Lowered
+    """What torch does now; without a call the op only keeps its weights at their address, for another to use."""
+    uses: tuple[tuple[str, str], ...] = ()
+    """Placeholder in the call -> address of the module it stands for."""
+
+    def out(self, *xs: Shape) -> Shape:
+        return self.literal.out(*xs)
+
+    def tensor(self, y: Shape) -> tuple[int, ...]:
+        return self.literal.tensor(y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelsLast(Op):
+    """The map with its channels innermost in memory.  (c, t, h, w) -> (c, t, h, w)"""
+
+
+@dataclass(frozen=True)
+class LoweredGraph(Graph):
+    """A graph after passes. `literal` is the graph of the plan."""
+
+    literal: Graph = field(kw_only=True)
+
+
+class Pass(NamedTuple):
+    """A lowering: a function Graph -> Graph under a name. Its docstring tells when it is exact and when it pays."""
+
+    name: str
+    run: Callable[[Graph], Graph]
+
+    @property
+    def about(self) -> str:
+        """The docstring, in one paragraph."""
+        return " ".join((self.run.__doc__ or "").split())
+
+
+def literal(op: Op) -> Op:
+    """The op as the plan has it."""
+    return op.literal if isinstance(op, Rewritten) else op
+
+
+def text_of(graph: Graph, node: Node) -> Lowered:
+    """What torch does for a node that no pass has absorbed."""
+    if isinstance(node.op, ChannelsLast):
+        return Lowered("{0}.contiguous(memory_format=torch.channels_last_3d)")
+    return node.op.text if isinstance(node.op, Rewritten) else lowered(node.op, *[graph.shapes[x] for x in node.reads])
+
+
+def literal_graph(graph: Graph) -> Graph:
+    """The graph as the plan has it."""
+    return graph.literal if isinstance(graph, LoweredGraph) else graph
+
+
+def in_pieces(graph: Graph) -> bool:
+    """Whether a clip may come in pieces, as the literal graph tells."""
+    return streams(literal_graph(graph))
+
+
+def with_nodes(graph: Graph, nodes: dict[str, Node]) -> Graph:
+    """The graph with some nodes written anew; their shapes stay."""
+    return replace(graph, nodes={**graph.nodes, **nodes})
+
+
+def readers_of(graph: Graph) -> dict[str, list[Node]]:
+    """Value -> the nodes that read it."""
+    readers: dict[str, list[Node]] = {address: [] for address in graph.nodes}
+    for node in graph.nodes.values():
+        for read in dict.fromkeys(node.reads):
+            readers[read].append(node)
+    return readers

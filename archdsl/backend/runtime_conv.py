@@ -1,0 +1,112 @@
+"""Convolutions of channels-last maps, with what follows them. The source of each is put into the emitted file.
+
+A channels-last map (n, c, t, h, w) is, without a copy, n * t channels-last images of (c, h, w), and n channels-last
+images of (c, t, h * w): a window within one frame, or along time only, is a 2-D one over such a view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def frames_of(x: Tensor) -> Tensor:
+    """(n, c, t, h, w) -> (n t, c, h, w): a view of a channels-last map."""
+    return x.permute(0, 2, 3, 4, 1).flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def columns_of(x: Tensor) -> Tensor:
+    """(n, c, t, h, w) -> (n, c, t, h w): a view of a channels-last map."""
+    return x.permute(0, 2, 3, 4, 1).flatten(2, 3).permute(0, 3, 1, 2)
+
+
+class MapConv(nn.Conv3d):
+    """A convolution, then a norm, a sum and a function of each element, where they follow.
+
+    Frozen, the norm goes into the weights at the first clip; on a CPU they are then packed for oneDNN, which does all
+    of it in one pass over the map.
+    """
+
+    frozen = False
+    ready: tuple[Tensor, Tensor | None] | None = None
+    """Weight and bias of a frozen layer that has seen a clip."""
+    packed = False
+
+    def forward(
+        self,
+        x: Tensor,
+        norm: nn.Module | None = None,
+        act: Callable[[Tensor], Tensor] | None = None,
+        more: Tensor | None = None,
+    ) -> Tensor:
+        if self.frozen:
+            return self.at_once(x, norm, act, more)
+        y = self.convolved(x, self.weight, self.bias)
+        y = y if norm is None else norm(y)
+        y = y if more is None else y + more
+        return y if act is None else act(y)
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution itself."""
+        return F.conv3d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def at_once(
+        self, x: Tensor, norm: nn.Module | None, act: Callable[[Tensor], Tensor] | None, more: Tensor | None
+    ) -> Tensor:
+        """The same, of a frozen layer."""
+        if self.ready is None:
+            self.make_ready(x, norm)
+        weight, bias = self.ready or (self.weight, self.bias)
+        if not self.packed:
+            y = self.convolved(x, weight, bias)
+            y = y if more is None else y.add_(more)
+            return y if act is None else act(y)
+        known = {F.relu: "relu", F.silu: "swish", F.hardswish: "hardswish", torch.sigmoid: "sigmoid"}
+        window = (self.padding, self.stride, self.dilation, self.groups)
+        onednn = torch.ops.mkldnn._convolution_pointwise
+        if more is None:
+            name = known.get(act, "none")
+            y = onednn(x, weight, bias, *window, name, [], "")
+        else:
+            name = "relu" if act is F.relu else "none"
+            y = onednn.binary(x, more, weight, bias, *window, "add", 1.0, name if act is F.relu else None, [], None)
+        return y if act is None or name != "none" else act(y)
+
+    def make_ready(self, x: Tensor, norm: nn.Module | None) -> None:
+        """Fold the norm in and pack the weight; the plain weight is let go."""
+        weight, bias = self.weight.double(), None if self.bias is None else self.bias.double()
+        if norm is not None:
+            scale = torch.rsqrt(norm.running_var.double() + norm.eps)
+            scale = scale if norm.weight is None else scale * norm.weight
+            bias = (-norm.running_mean if bias is None else bias - norm.running_mean) * scale
+            bias = bias if norm.bias is None else bias + norm.bias
+            weight = weight * scale[:, None, None, None, None]
+        weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+        self.packed = x.device.type == "cpu" and x.dtype is torch.float32 and torch.backends.mkldnn.is_available()
+        if self.packed:
+            window = (self.padding, self.stride, self.dilation, self.groups)
+            weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *window, list(x.shape))
+        self.ready, self.weight, self.bias = (weight, bias), None, None
+
+
+class FrameConv(MapConv):
+    """A window within one frame, over all frames as images."""
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        _, *stride = self.stride
+        _, *padding = self.padding
+        _, *dilation = self.dilation
+        y = F.conv2d(frames_of(x), weight.squeeze(2), bias, stride, padding, dilation, self.groups)
+        return y.permute(0, 2, 3, 1).unflatten(0, (x.shape[0], x.shape[2])).permute(0, 4, 1, 2, 3)
+
+
+class ColumnConv(MapConv):
+    """A window along time, over an image of time and place."""
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        (stride, *_), (padding, *_), (dilation, *_) = self.stride, self.padding, self.dilation
+        y = F.conv2d(columns_of(x), weight.squeeze(4), bias, (stride, 1), (padding, 0), (dilation, 1), self.groups)
+        return y.permute(0, 2, 3, 1).unflatten(2, x.shape[3:]).permute(0, 4, 1, 2, 3)

@@ -1,0 +1,102 @@
+"""bench."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from archdsl.cli import given as g
+from archdsl.cli.saying import DIM, harmless, painted, put, say, say_table
+from archdsl.compiler import Plan, compile
+from archdsl.errors import SpecError
+
+if TYPE_CHECKING:
+    from archdsl.measuring import Comparison, Setup, Side
+
+REPEATED = ("set", "param", "lower")
+SIMPLE = (*g.COMMON, "vs", "batch", "device")
+
+
+def bench(given: Namespace) -> int:
+    """Networks timed in turn: lowered beside literal, or ours beside a peer."""
+    from archdsl.measuring import Setup, bench_table
+
+    setup = Setup(given.batch, given.train, given.device, given.runs)
+    plans = list(named_plans(given))
+    if given.only:
+        return alone(given, plans, setup)
+    found = [one_compared(given, setup, *named) for named in plans]
+    tell(None)
+    made = bench_table(found)
+    if given.output:
+        from archdsl.report.formats import written
+
+        put(written(made, "md" if given.format == "text" else given.format), given.output)
+    else:
+        say_table(made, given.format)
+    return 0
+
+
+def named_plans(given: Namespace) -> Iterator[tuple[str, Plan]]:
+    """(how a process of its own finds it, plan) of every model named."""
+    if not given.names:
+        g.models(given)
+    for name in given.names:
+        for model in g.models_of(name):
+            yield f"{name}:{model.name}" if name.endswith(".py") else name, compile(g.arch_of(model, given))
+
+
+def one_compared(given: Namespace, setup: Setup, name: str, plan: Plan) -> Comparison:
+    """One plan: the memory of each side in a process of its own, then all sides in turn in this one."""
+    from archdsl.measuring import compared, peak_of
+
+    sides = sides_of(plan, given)
+    peaks = {}
+    for side in sides:
+        tell(f"{plan.name}: memory of {side.name}")
+        peaks[side.name] = peak_of(again(given, name, side.name))
+    return compared(plan, sides, setup, lambda text: tell(f"{plan.name}: {text}"), peaks)
+
+
+def sides_of(plan: Plan, given: Namespace) -> list[Side]:
+    """What is compared, the base first: the peer, or the literal network; then ours, lowered as asked."""
+    from archdsl.measuring import own_side, peer_side
+
+    base = peer_side(given.vs) if given.vs else own_side(plan, "none", given.train)
+    ours = [own_side(plan, lower, given.train) for lower in given.lower or ["auto"]]
+    sides = {side.name: side for side in (base, *ours)}
+    return list(sides.values())
+
+
+def alone(given: Namespace, plans: list[tuple[str, Plan]], setup: Setup) -> int:
+    """One side of one plan and nothing else: its memory, or something to hold a profiler to."""
+    from archdsl.measuring import alone as run_alone
+
+    for _, plan in plans:
+        sides = {side.name: side for side in sides_of(plan, given)}
+        if given.only not in sides:
+            raise SpecError(f"no side {given.only!r}", got=given.only, want=", ".join(sides))
+        say(json.dumps({"name": plan.name, **run_alone(plan, sides[given.only], setup)}))
+    return 0
+
+
+def again(given: Namespace, name: str, side: str) -> list[str]:
+    """The command that runs one side of one plan in a process of its own."""
+    command = ["-m", "archdsl", "bench", name, f"--only={side}"]
+    for option in SIMPLE:
+        if (value := getattr(given, option)) is not None:
+            command.append(f"--{option}={value}")
+    for option in REPEATED:
+        command += [f"--{option}={value}" for value in getattr(given, option) or ()]
+    return [*command, "--train"] if given.train else command
+
+
+def tell(text: str | None) -> None:
+    """How far it is, on a terminal's last line; None wipes it."""
+    if not sys.stderr.isatty():
+        return
+    sys.stderr.write("\r\033[K" + (painted(harmless(text), DIM, sys.stderr) if text else ""))
+    sys.stderr.flush()

@@ -1,0 +1,273 @@
+"""Our networks beside PyTorchVideo's, with equal weights and clips, timed in turn in one process for each model.
+
+python -m benchmarks.peers -o benchmarks/peers.md     everything; about half an hour on two quiet cores
+python -m benchmarks.peers --quick                    two rounds, nothing compiled, to see that it works
+python -m benchmarks.peers --models x3d_s_ptv --keep  one model again, the others as they were measured before
+
+Needs `pip install --no-deps pytorchvideo==0.1.5` and what it imports (fvcore, iopath, networkx, av, parameterized).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import archdsl
+from archdsl.measuring import (
+    Comparison,
+    Measured,
+    Setup,
+    Side,
+    alone,
+    bench_table,
+    compared,
+    geometric_mean,
+    own_side,
+    peak_of,
+)
+from archdsl.measuring.timing import Times
+from archdsl.report.formats import to_md
+from archdsl.report.sheet import Column, Row, Table
+from benchmarks.pytorchvideo_nets import PEERS, Peer
+
+OURS, EAGER, LAST, COMPILED = "archdsl auto", "PyTorchVideo", "its channels_last_3d", "its channels_last_3d, compiled"
+INFER = {
+    "slow_8x8_r50": 1.5,
+    "slowfast_8x8_r50": 1.6,
+    "r2plus1d_16x4_r50": 2.3,
+    "x3d_s_ptv": 2.3,
+    "x3d_m_ptv": 3.0,
+    "ircsn_r101": 2.7,
+}
+"""Ratios to the untouched peer that are aimed at, forward of one clip."""
+TRAIN = {"x3d_s_ptv": 2.3, "r2plus1d_16x4_r50": 1.35, "slow_8x8_r50": 1.0, "slowfast_8x8_r50": 1.0}
+"""The same, for a training step."""
+MEAN = 2.1
+TRAIN_BATCH = {"x3d_s_ptv": 2}
+LIMIT = 3600
+"""Seconds after which a model is given up."""
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """What PyTorch's documentation tells a user to write."""
+    return network.to(memory_format=torch.channels_last_3d)
+
+
+def compiled(network: nn.Module) -> nn.Module:
+    """The same, compiled with its weights frozen."""
+    return torch.compile(channels_last(network), options={"freezing": True})
+
+
+def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, compile_too: bool) -> list[Side]:
+    """The untouched peer, what its users can make of it, and ours."""
+
+    def feed_last(clip: torch.Tensor) -> Any:
+        packed = peer.feed(clip)
+        parts = packed if isinstance(packed, list) else [packed]
+        last = [part.contiguous(memory_format=torch.channels_last_3d) for part in parts]
+        return last if len(last) > 1 else last[0]
+
+    def feed(clip: torch.Tensor) -> Any:
+        packed = peer.feed(clip)
+        return list(packed) if isinstance(packed, list) else packed
+
+    sides = [Side(EAGER, peer.make, peer.copy, feed=feed), Side(LAST, peer.make, peer.copy, channels_last, feed_last)]
+    if compile_too and not train:
+        sides.append(Side(COMPILED, peer.make, peer.copy, compiled, feed_last))
+    return [*sides, Side("archdsl none", **own(plan, "none", train)), Side(OURS, **own(plan, "auto", train))]
+
+
+def own(plan: archdsl.Plan, lower: str, train: bool) -> dict[str, Any]:
+    """Our network, whatever its side is called."""
+    return {key: value for key, value in vars(own_side(plan, lower, train)).items() if key != "name"}
+
+
+def one(given: argparse.Namespace) -> None:
+    """One model in this process: its record as JSON, or with --only the memory of one side."""
+    peer = next(peer for peer in PEERS if peer.ours == given.one)
+    plan = archdsl.compile(archdsl.load(peer.ours))
+    batch = TRAIN_BATCH.get(peer.ours, 1) if given.train else 1
+    setup = Setup(batch, given.train, given.device, given.runs)
+    sides = sides_of(peer, plan, given.train, not given.no_compile)
+    if given.only:
+        print(json.dumps(alone(plan, next(side for side in sides if side.name == given.only), setup)))
+        return
+    told = lambda text: print(f"  {peer.ours}: {text}", file=sys.stderr, flush=True)  # noqa: E731
+    peaks = {}
+    for side in sides:
+        if side.name != COMPILED:  # its process holds the compiler as well
+            told(f"memory of {side.name}")
+            peaks[side.name] = peak_of([*command(given, peer.ours, given.train), "--only", side.name])
+    print(json.dumps(compared(plan, sides, setup, told, peaks).record()))
+
+
+def command(given: argparse.Namespace, name: str, train: bool) -> list[str]:
+    """This program for one model."""
+    words = ["-W", "ignore", "-m", "benchmarks.peers", "--one", name, "--runs", str(given.runs)]
+    words += ["--device", given.device]
+    return words + ["--train"] * train + ["--no-compile"] * given.no_compile
+
+
+def measure(given: argparse.Namespace, name: str, train: bool) -> dict[str, Any] | None:
+    """A model's record, measured in a process of its own and kept in a file; None where it failed."""
+    file = Path(given.folder) / f"{name}-{'train' if train else 'infer'}.json"
+    if given.keep and name not in given.models:
+        return json.loads(file.read_text()) if file.is_file() else None
+    print(f"{name}, {'training step' if train else 'inference'}", file=sys.stderr, flush=True)
+    try:
+        done = subprocess.run(
+            [sys.executable, *command(given, name, train)], stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        print(f"{name} failed: {error}", file=sys.stderr)
+        return None
+    record: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(record))
+    return record
+
+
+def comparison(record: dict[str, Any]) -> Comparison:
+    """A record as what it was made from."""
+    sides = [
+        Measured(side["side"], Times(tuple(side["rounds"])), side["made"], side["first"], side["error"])
+        for side in record["sides"]
+    ]
+    peaks = {side["side"]: side["peak_bytes"] for side in record["sides"] if side["peak_bytes"]}
+    runs, yardstick = len(sides[0].times.rounds), Times(tuple(record["yardstick"]["rounds"]))
+    setup = Setup(record["batch"], record["train"], record["device"], runs)
+    plan = archdsl.compile(archdsl.load(record["name"]))
+    return Comparison(plan, setup, tuple(sides), record["machine"], yardstick, record["others"], peaks)
+
+
+def aims_table(found: list[Comparison], aims: dict[str, float], mean: float | None) -> Table:
+    """What was aimed at beside what was measured."""
+    titles = ("model", "aim", "ratio", "of least", "", "to channels_last_3d", "to compiled", "error", "memory")
+    columns = tuple(Column(title, right=True) for title in (*titles, "its compile time", "our building"))
+    rows = [Row(aim_cells(one, aims[one.plan.name])) for one in found]
+    if found and mean:
+        ratio = geometric_mean([one.ratio(side_of(one, OURS)) for one in found])
+        least = geometric_mean([least_ratio(one, OURS, EAGER) for one in found])
+        told = (f"geometric mean of {len(found)}", f"{mean:.2f}", f"{ratio:.2f}", f"{least:.2f}", verdict(ratio, mean))
+        rows.append(Row((*told, *[""] * 6)))
+    return Table("", columns, tuple(rows), ())
+
+
+def side_of(one: Comparison, name: str) -> Measured:
+    """A side by name."""
+    return next(side for side in one.sides if side.side == name)
+
+
+def least_ratio(one: Comparison, side: str, base: str) -> float:
+    """The ratio of the quickest rounds."""
+    return side_of(one, base).times.least / side_of(one, side).times.least
+
+
+def verdict(ratio: float, aim: float) -> str:
+    """Reached, or by how much not."""
+    return "reached" if ratio >= aim else f"{100 * (1 - ratio / aim):.0f}% short"
+
+
+def aim_cells(one: Comparison, aim: float) -> tuple[str, ...]:
+    """One model's row."""
+    ours = side_of(one, OURS)
+    names = [side.side for side in one.sides]
+    to_compiled = f"{ours.times.ratio_of(side_of(one, COMPILED).times):.2f}" if COMPILED in names else ""
+    memory = f"{one.peaks[OURS] / one.peaks[EAGER]:.2f}" if OURS in one.peaks else ""
+    return (
+        one.plan.name,
+        f"{aim:.2f}",
+        f"{one.ratio(ours):.2f}",
+        f"{least_ratio(one, OURS, EAGER):.2f}",
+        verdict(one.ratio(ours), aim),
+        f"{ours.times.ratio_of(side_of(one, LAST).times):.2f}",
+        to_compiled,
+        f"{ours.error:.1e}",
+        memory,
+        f"{side_of(one, COMPILED).first:.0f} s" if COMPILED in names else "",
+        f"{ours.made:.1f} s",
+    )
+
+
+ABOUT = """\
+# Beside PyTorchVideo
+
+`make benchmarks/peers.md` writes this page. PyTorchVideo 0.1.5 from PyPI, its builders untouched but for two things:
+the softmax at their end is left out, and numpy's integers in X3D's pool are made Python's, without which torch.compile
+fails. Weights are ours, norms scattered first; clips are random and at the published size. All sides run in turn, in
+one process for each model, each round opened by another side. Ours chooses its frames from the raw clip within the
+time that is measured; the peer's are packed beforehand. Memory is the most resident in a process of its own, torch
+included.
+
+*ratio* is the median over rounds of the peer's seconds over ours, *of least* that of the quickest rounds, *to ...* the
+same against the peer in another form. Figures in seconds are worth no more than the machine was quiet: below stands
+which share of its processors others had.
+"""
+
+
+def page(records: list[dict[str, Any]], lines: list[str]) -> str:
+    """The page: aims, then every figure."""
+    found = [comparison(record) for record in records]
+    parts = [ABOUT]
+    for train, aims, title in ((False, INFER, "Inference"), (True, TRAIN, "Training step")):
+        these = [one for one in found if one.setup.train is train]
+        if not these:
+            continue
+        mean = MEAN if not train and len(these) == len(INFER) else None
+        parts += [f"## {title}\n", to_md(aims_table(these, aims, mean)), "Every side:\n", to_md(bench_table(these))]
+        shares = ", ".join(f"{one.plan.name} {100 * (one.others or 0):.0f}%" for one in these)
+        parts.append(f"Processors that others had: {shares}.\n")
+    return "\n".join([*parts, *lines])
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("-o", "--output", help="the page; by default it is printed")
+    words.add_argument("--models", nargs="*", default=[], metavar="NAME", help=", ".join(INFER))
+    words.add_argument("--quick", action="store_true", help="two rounds, nothing compiled")
+    words.add_argument("--keep", action="store_true", help="models that are not named stay as they were measured")
+    words.add_argument("--folder", default="out/peers", help="where records are kept (out/peers)")
+    words.add_argument("--runs", type=int, default=9)
+    words.add_argument("--device", default="cpu")
+    words.add_argument("--no-compile", action="store_true")
+    for name in ("--one", "--only"):
+        words.add_argument(name, help=argparse.SUPPRESS)
+    words.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
+    given = words.parse_args()
+    if given.quick:
+        given.runs, given.no_compile = 2, True
+    return given
+
+
+def main() -> None:
+    given = arguments()
+    if given.one:
+        one(given)
+        return
+    records, failed = [], []
+    for train, aims in ((False, INFER), (True, TRAIN)):
+        for name in aims:
+            if given.models and name not in given.models and not given.keep:
+                continue
+            record = measure(given, name, train)
+            if record is None:
+                failed.append(f"Not measured: {name}, {'training step' if train else 'inference'}.\n")
+            else:
+                records.append(record)
+    text = page(records, failed)
+    if given.output:
+        Path(given.output).write_text(text, encoding="utf-8")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
