@@ -39,7 +39,7 @@ def freeze(network: nn.Module) -> nn.Module:
 
     Load weights and choose device and dtype before. Raises SpecError where nothing can be folded.
     """
-    layers = [part for part in network.modules() if hasattr(type(part), "frozen")]
+    layers: list[Any] = [part for part in network.modules() if hasattr(type(part), "frozen")]
     if not layers:
         raise SpecError("nothing to freeze", got="a network without fused layers", want='build(arch, lower="auto")')
     network.eval().requires_grad_(False)

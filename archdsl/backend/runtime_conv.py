@@ -30,6 +30,7 @@ class MapConv(nn.Conv3d):
     of it in one pass over the map.
     """
 
+    padding: tuple[int, ...]
     frozen = False
     ready: tuple[Tensor, Tensor | None] | None = None
     """Weight and bias of a frozen layer that has seen a clip."""
@@ -38,7 +39,7 @@ class MapConv(nn.Conv3d):
     def forward(
         self,
         x: Tensor,
-        norm: nn.Module | None = None,
+        norm: nn.BatchNorm3d | None = None,
         act: Callable[[Tensor], Tensor] | None = None,
         more: Tensor | None = None,
     ) -> Tensor:
@@ -54,7 +55,7 @@ class MapConv(nn.Conv3d):
         return F.conv3d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def at_once(
-        self, x: Tensor, norm: nn.Module | None, act: Callable[[Tensor], Tensor] | None, more: Tensor | None
+        self, x: Tensor, norm: nn.BatchNorm3d | None, act: Callable[[Tensor], Tensor] | None, more: Tensor | None
     ) -> Tensor:
         """The same, of a frozen layer."""
         if self.ready is None:
@@ -64,7 +65,7 @@ class MapConv(nn.Conv3d):
             y = self.convolved(x, weight, bias)
             y = y if more is None else y.add_(more)
             return y if act is None else act(y)
-        known = {F.relu: "relu", F.silu: "swish", F.hardswish: "hardswish", torch.sigmoid: "sigmoid"}
+        known: dict[object, str] = {F.relu: "relu", F.silu: "swish", F.hardswish: "hardswish", torch.sigmoid: "sigmoid"}
         window = (self.padding, self.stride, self.dilation, self.groups)
         onednn = torch.ops.mkldnn._convolution_pointwise
         if more is None:
@@ -75,21 +76,24 @@ class MapConv(nn.Conv3d):
             y = onednn.binary(x, more, weight, bias, *window, "add", 1.0, name if act is F.relu else None, [], None)
         return y if act is None or name != "none" else act(y)
 
-    def make_ready(self, x: Tensor, norm: nn.Module | None) -> None:
+    def make_ready(self, x: Tensor, norm: nn.BatchNorm3d | None) -> None:
         """Fold the norm in and pack the weight; the plain weight is let go."""
         weight, bias = self.weight.double(), None if self.bias is None else self.bias.double()
-        if norm is not None:
+        if norm is not None and norm.running_var is not None and norm.running_mean is not None:
             scale = torch.rsqrt(norm.running_var.double() + norm.eps)
             scale = scale if norm.weight is None else scale * norm.weight
             bias = (-norm.running_mean if bias is None else bias - norm.running_mean) * scale
             bias = bias if norm.bias is None else bias + norm.bias
             weight = weight * scale[:, None, None, None, None]
         weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
-        self.packed = x.device.type == "cpu" and x.dtype is torch.float32 and torch.backends.mkldnn.is_available()
+        able = hasattr(torch.ops.mkldnn, "_convolution_pointwise")  # not public: torch built without oneDNN lacks it
+        self.packed = able and x.device.type == "cpu" and x.dtype is torch.float32
         if self.packed:
             window = (self.padding, self.stride, self.dilation, self.groups)
             weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *window, list(x.shape))
-        self.ready, self.weight, self.bias = (weight, bias), None, None
+        self.ready = weight, bias
+        self.register_parameter("weight", None)
+        self.register_parameter("bias", None)
 
 
 class FrameConv(MapConv):
@@ -100,7 +104,7 @@ class FrameConv(MapConv):
         _, *padding = self.padding
         _, *dilation = self.dilation
         y = F.conv2d(frames_of(x), weight.squeeze(2), bias, stride, padding, dilation, self.groups)
-        return y.permute(0, 2, 3, 1).unflatten(0, (x.shape[0], x.shape[2])).permute(0, 4, 1, 2, 3)
+        return torch.unflatten(y.permute(0, 2, 3, 1), 0, (x.shape[0], x.shape[2])).permute(0, 4, 1, 2, 3)
 
 
 class ColumnConv(MapConv):
@@ -109,4 +113,4 @@ class ColumnConv(MapConv):
     def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         (stride, *_), (padding, *_), (dilation, *_) = self.stride, self.padding, self.dilation
         y = F.conv2d(columns_of(x), weight.squeeze(4), bias, (stride, 1), (padding, 0), (dilation, 1), self.groups)
-        return y.permute(0, 2, 3, 1).unflatten(2, x.shape[3:]).permute(0, 4, 1, 2, 3)
+        return torch.unflatten(y.permute(0, 2, 3, 1), 2, x.shape[3:]).permute(0, 4, 1, 2, 3)

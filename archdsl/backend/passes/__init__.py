@@ -9,6 +9,8 @@ from archdsl.backend.passes.base import LoweredGraph, Pass
 from archdsl.backend.passes.choice import chosen
 from archdsl.backend.passes.fusion import fusion
 from archdsl.backend.passes.layout import channels_last
+from archdsl.backend.passes.norms import steady_norms
+from archdsl.backend.passes.overwriting import overwriting
 from archdsl.backend.passes.views import narrow_views, views
 from archdsl.compiler.keys import schedule_of
 from archdsl.errors import SpecError, did_you_mean
@@ -21,7 +23,9 @@ PASSES: tuple[Pass, ...] = (
     Pass("channels_last", channels_last),
     Pass("narrow_views", narrow_views),
     Pass("views", views),
+    Pass("steady_norms", steady_norms),
     Pass("fusion", fusion),
+    Pass("overwriting", overwriting),
 )
 """Every pass, in the order in which they run."""
 

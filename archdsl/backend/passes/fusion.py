@@ -72,7 +72,7 @@ def chain_from(graph: Graph, nodes: dict[str, Node], readers: dict[str, list[Nod
         (node,) = readers[last]
         here = node.address.rpartition(".")[0] == conv.address.rpartition(".")[0]
         free = here and node.op is nodes[node.address].op and not node.tied
-        return node if free and type(node.op) in kinds else None
+        return node if free and type(literal(node.op)) in kinds else None
 
     chain.norm = chain.longer_by(following(BatchNorm))
     chain.sum = chain.longer_by(of_two(following(Add)))
@@ -95,7 +95,7 @@ def fused(graph: Graph, chain: Chain) -> list[Node]:
         uses.append(("norm", chain.norm.address))
         args.append("{norm}")
     if chain.act:
-        args.append(f"act={ACTS[type(chain.act.op)]}")
+        args.append(f"act={ACTS[type(literal(chain.act.op))]}")
     if chain.sum:
         before = chain.nodes[chain.nodes.index(chain.sum) - 1].address
         reads.append(next(read for read in chain.sum.reads if read != before))

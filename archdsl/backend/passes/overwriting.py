@@ -1,0 +1,85 @@
+"""Results put where nobody looks any more."""
+
+from __future__ import annotations
+
+from archdsl.backend.lowered import Lowered
+from archdsl.backend.passes.base import Rewritten, literal, readers_of, with_nodes
+from archdsl.backend.runtime_gate import scaled
+from archdsl.graph import Graph, Node
+from archdsl.ops import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
+    Add,
+    AvgPool,
+    BatchNorm,
+    Concat,
+    Conv,
+    Hardsigmoid,
+    Hardswish,
+    MaxPool,
+    Mean,
+    Mul,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Silu,
+    StretchedAdd,
+    Tanh,
+)
+
+ACTS = {
+    Relu: "F.relu",
+    Relu6: "F.relu6",
+    Silu: "F.silu",
+    Hardswish: "F.hardswish",
+    Hardsigmoid: "F.hardsigmoid",
+}
+"""Functions that torch can put over what they read."""
+FRESH = (*ACTS, Sigmoid, Tanh, Conv, BatchNorm, Add, Mul, StretchedAdd, Concat, MaxPool, AvgPool)
+"""Ops whose result is memory of its own: a view or a clip must never be written over."""
+SUMMARIES = (Mean, AdaptiveAvgPool, AdaptiveMaxPool)
+"""Ops that leave nothing of the map they read in their result's memory."""
+
+
+def overwriting(graph: Graph) -> Graph:
+    """Without gradients, put functions of each element, and gates, over the map they read where no other reads it.
+
+    Exact; with gradients nothing is written over. A forward hook that keeps a layer's result may find it overwritten.
+    Saves a map of memory, and its page faults, for each swish or gate that `fusion` cannot take.
+    """
+    readers, new = readers_of(graph), {}
+    shared = {node.tied for node in graph.nodes.values() if node.tied}
+    leaving = set(graph.outputs.values())
+    for node in graph.nodes.values():
+        if isinstance(node.op, Rewritten) or node.tied or node.address in shared or not node.reads:
+            continue
+        first = node.reads[0]
+        if first in leaving or not isinstance(literal(graph.nodes[first].op), FRESH):
+            continue
+        if type(node.op) in ACTS and readers[first] == [node]:
+            call = f"{ACTS[type(node.op)]}({{0}}, inplace=not torch.is_grad_enabled())"
+            new[node.address] = node._replace(op=Rewritten(literal=node.op, text=Lowered(call)))
+        elif isinstance(node.op, Mul) and gates(graph, node, readers[first]):
+            text = Lowered("scaled({0}, {1})", needs=(scaled,))
+            new[node.address] = node._replace(op=Rewritten(literal=node.op, text=text))
+    return with_nodes(graph, new)
+
+
+def gates(graph: Graph, node: Node, readers: list[Node]) -> bool:
+    """Whether a product may lie over its first map: all else that reads it are summaries that the gate is made from."""
+    first, gate = node.reads
+    before = behind(graph, gate)
+    rest = [reader for reader in readers if reader is not node]
+    alone = all(isinstance(reader.op, SUMMARIES) and reader.address in before for reader in rest)
+    return alone and first != gate and graph.shapes[first] == graph.shapes[node.address]
+
+
+def behind(graph: Graph, value: str) -> set[str]:
+    """Everything a value is made from, and itself."""
+    seen, waiting = set(), [value]
+    while waiting:
+        address = waiting.pop()
+        if address not in seen:
+            seen.add(address)
+            waiting += graph.nodes[address].reads
+    return seen
