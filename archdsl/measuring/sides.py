@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from archdsl import catalog
-from archdsl.backend import build
+from archdsl.backend import build, freeze
+from archdsl.backend.passes import Lower
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.measuring.timing import Step
@@ -165,5 +166,12 @@ def without_dropout(network: nn.Module) -> None:
 
 
 def own_side(plan: Plan, lower: str, train: bool) -> Side:
-    """Our network, lowered as asked: `auto`, `none`, or names of lowerings joined by commas."""
-    return Side(lower, lambda: build(plan), copy_by_name)
+    """Our network, lowered as asked: `auto`, `none`, or names of lowerings joined by commas; frozen for inference."""
+    which: Lower = lower if lower == "auto" or lower == "none" else lower.split(",")
+    prepare = (lambda network: network) if train else frozen
+    return Side(lower, lambda: build(plan, which, train=train), copy_by_name, prepare)
+
+
+def frozen(network: nn.Module) -> nn.Module:
+    """The network for inference only, where it has layers that can be folded."""
+    return freeze(network) if any(hasattr(type(part), "frozen") for part in network.modules()) else network
