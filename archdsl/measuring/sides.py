@@ -135,12 +135,15 @@ def loss_of(outputs: Any) -> Tensor:
 def step_of(side: Side, network: nn.Module, clips: Any, train: bool) -> Step:
     """What is timed: one forward, or forward, backward and a step of SGD. The peer's packing of clips is not."""
     fed = side.feed(clips)
+    given = (
+        (lambda: list(fed)) if isinstance(fed, list) else (lambda: fed)
+    )  # PyTorchVideo writes over a list it is given
     if not train:
-        return torch.inference_mode()(lambda: network(fed))
+        return torch.inference_mode()(lambda: network(given()))
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
 
     def step() -> None:
-        loss_of(network(fed)).backward()  # type: ignore[no-untyped-call]
+        loss_of(network(given())).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
