@@ -11,7 +11,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Edge, Head, Model, Pathway, Stage
 
 if TYPE_CHECKING:
-    from archdsl.backend import build, emit
+    from archdsl.backend import build, emit, freeze
     from archdsl.report import admits, diff, draw, table
 
 LAZY = {
@@ -21,6 +21,7 @@ LAZY = {
     "admits": "archdsl.report",
     "emit": "archdsl.backend",
     "build": "archdsl.backend",
+    "freeze": "archdsl.backend",
     "train": "archdsl.training",
     "evaluate": "archdsl.training",
 }
@@ -43,6 +44,7 @@ __all__ = [
     "diff",
     "draw",
     "emit",
+    "freeze",
     "load",
     "table",
 ]

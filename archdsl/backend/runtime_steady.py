@@ -38,7 +38,8 @@ class SteadyNorm(nn.BatchNorm3d):
         rows = x.detach().permute(0, 2, 3, 4, 1).flatten(0, 3)
         mean = rows.mean(0)
         var = (rows - mean).square_().mean(0)
-        assert self.running_mean is not None and self.running_var is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
         assert self.momentum is not None
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(var * (len(rows) / (len(rows) - 1)), self.momentum)
