@@ -12,7 +12,7 @@ from archdsl.extras import opened
 from archdsl.language import Arch, Clip, Edge, Head, Model, Pathway, Stage
 
 if TYPE_CHECKING:
-    from archdsl.backend import build, emit
+    from archdsl.backend import build, emit, freeze
     from archdsl.report import admits, diff, draw, table
 
 LAZY = {
@@ -22,6 +22,7 @@ LAZY = {
     "admits": "archdsl.report",
     "emit": "archdsl.backend",
     "build": "archdsl.backend",
+    "freeze": "archdsl.backend",
     "train": "archdsl.training",
     "evaluate": "archdsl.training",
     "predict": "archdsl.training",
@@ -45,6 +46,7 @@ __all__ = [
     "diff",
     "draw",
     "emit",
+    "freeze",
     "load",
     "table",
 ]

@@ -50,28 +50,36 @@ def outputs(network: nn.Module, clips: Any) -> Tensor:
     return torch.cat([y.flatten() for y in (given.values() if isinstance(given, dict) else [given])])
 
 
+def doubled(clips: Any) -> Any:
+    """Clips in double precision."""
+    return {k: v.double() for k, v in clips.items()} if isinstance(clips, dict) else clips.double()
+
+
 def apart(got: Tensor, want: Tensor) -> float:
     """The largest difference as a share of the largest element."""
     return float((got - want).abs().max() / want.abs().max().clamp(min=1e-6))
 
 
 def gives_the_same(plan: Plan) -> None:
-    """Lowered, then frozen, for inference."""
+    """Lowered, then frozen, for inference: to 1e-5, or as near to double precision as the literal network comes."""
     literal, lowered = both(plan)
     clips = clips_of(plan, batch=2, device="cpu")
     with torch.inference_mode():
         want = outputs(literal.eval(), clips)
-        assert apart(outputs(lowered.eval(), clips), want) <= 1e-5
-        freeze(lowered)
-        assert apart(outputs(lowered, clips), want) <= 1e-5
-        assert apart(outputs(lowered, clips), want) <= 1e-5
+        got = [outputs(lowered.eval(), clips)]
+        if any(hasattr(part, "frozen") for part in lowered.modules()):
+            freeze(lowered)
+            got += [outputs(lowered, clips), outputs(lowered, clips)]
+        if max(apart(y, want) for y in got) > 1e-5:
+            truth = outputs(literal.double(), doubled(clips)).float()
+            bound = 4 * apart(want, truth)
+            assert max(apart(y, truth) for y in got) <= bound
 
 
 def learns_the_same(plan: Plan, lower: Any = "auto") -> None:
     """Loss, gradients and running statistics of a step in training, in double precision."""
     literal, lowered = both(plan, lower, train=True, dtype=torch.float64)
-    clips = clips_of(plan, batch=2, device="cpu")
-    clips = {k: v.double() for k, v in clips.items()} if isinstance(clips, dict) else clips.double()
+    clips = doubled(clips_of(plan, batch=2, device="cpu"))
     for network in (literal, lowered):
         torch.manual_seed(1)
         outputs(network.train(), clips).square().sum().backward()
@@ -93,3 +101,93 @@ def test_the_whole_zoo_gives_the_same(one: Model) -> None:
     plan = archdsl.compile(reduced(one))
     gives_the_same(plan)
     learns_the_same(plan)
+
+
+@pytest.mark.parametrize("one", SAMPLE, ids=[model.name for model in SAMPLE])
+def test_a_sample_of_the_zoo_gives_the_same(one: Model) -> None:
+    gives_the_same(archdsl.compile(reduced(one)))
+
+
+@pytest.mark.parametrize("lower", ["auto", [one.name for one in PASSES if one.name != "narrow_views"]])
+def test_training_steps_are_the_same(lower: Any) -> None:
+    learns_the_same(archdsl.compile(archdsl.load("slowfast_tiny")), lower)
+
+
+@given(arches())
+@settings(max_examples=15, deadline=None)
+def test_random_arches_give_the_same(arch: Arch) -> None:
+    gives_the_same(archdsl.compile(arch))
+
+
+def test_one_state_dict_for_all() -> None:
+    arch = archdsl.load("slowfast_tiny")
+    literal, lowered = archdsl.build(arch), archdsl.build(arch, "auto")
+    assert {k: v.shape for k, v in literal.state_dict().items()} == {
+        k: v.shape for k, v in lowered.state_dict().items()
+    }
+    assert list(literal.state_dict()) == list(lowered.state_dict())
+
+
+class Copies(TorchDispatchMode):
+    """Notes what is copied: elements of every copy of at least a thousand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[int] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        copying = func.overloadpacket in (torch.ops.aten.clone, torch.ops.aten.copy_, torch.ops.aten._to_copy)
+        if copying and args[0].numel() >= 1000:
+            self.found.append(args[0].numel())
+        return func(*args, **(kwargs or {}))
+
+
+def test_frames_are_converted_once_and_nothing_is_copied_after() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    network = freeze(archdsl.build(plan, "auto").eval())
+    clip = clips_of(plan, device="cpu")
+    with torch.no_grad():
+        network(clip)
+        with Copies() as copies:
+            network(clip)
+    frames = {p: 3 * plan.shapes[f"{p}.stem"].t * 64 * 64 for p in ("slow", "fast")}
+    assert sorted(copies.found) == sorted(frames.values())
+
+
+def test_what_a_frozen_network_no_longer_does() -> None:
+    arch = archdsl.load("slowfast_tiny")
+    frozen = freeze(archdsl.build(arch, "auto"))
+    assert frozen.eval() is frozen
+    for verb, call in (
+        ("train", frozen.train),
+        ("save", frozen.state_dict),
+        ("load", lambda: frozen.load_state_dict({})),
+    ):
+        with pytest.raises(archdsl.SpecError, match=f"a frozen network does not {verb}"):
+            call()
+    with pytest.raises(archdsl.SpecError, match="nothing to freeze"):
+        freeze(archdsl.build(arch))
+
+
+def test_frozen_weights_exist_once() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    network = freeze(archdsl.build(plan, "auto"))
+    with torch.inference_mode():
+        network(clips_of(plan, device="cpu"))
+    assert [name for name, _ in network.named_parameters() if name.endswith("conv.weight")] == []
+
+
+def test_a_name_that_is_no_pass() -> None:
+    with pytest.raises(archdsl.SpecError, match="no lowering 'view'"):
+        archdsl.build(archdsl.load("slowfast_tiny"), ["view"])
+
+
+def test_the_literal_network_is_the_default() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    assert archdsl.emit(plan) == archdsl.emit(plan, "none") != archdsl.emit(plan, "auto")
+
+
+def test_every_pass_says_when_it_is_exact_and_when_it_pays() -> None:
+    rows = lowerings_table()
+    assert [row["name"] for row in rows] == [one.name for one in PASSES]
+    assert all("Exact" in row["about"] for row in rows)

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAct
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from archdsl.cli import benching, commands, data, drawings, growing, reports, testing, training
+from archdsl.cli import benching, commands, data, drawings, growing, lowerings, reports, testing, training
 from archdsl.cli import options as o
 from archdsl.errors import SpecError, did_you_mean
 
@@ -143,8 +143,15 @@ COMMANDS = (
         "emit",
         drawings.emit,
         "readable torch code that needs torch only",
-        (o.one_name, o.overrides, o.output),
-        ("archdsl emit slowfast_4x16_r50 -o net.py",),
+        (o.one_name, o.overrides, o.lower, o.output),
+        ("archdsl emit slowfast_4x16_r50 -o net.py", "archdsl emit slowfast_4x16_r50 --lower auto -o quick.py"),
+    ),
+    Command(
+        "lowerings",
+        lowerings.lowerings,
+        "what makes a built network quick and leaves what it gives as it is: passes, and when each pays",
+        (o.as_json,),
+        ("archdsl lowerings", "archdsl lowerings --json"),
     ),
     Command(
         "diff",

@@ -54,5 +54,6 @@ def emit(given: Namespace) -> int:
     """Python source."""
     from archdsl.backend import emit as source_of
 
-    put(source_of(compile(g.arch(given.name, given))), given.output)
+    lower = given.lower if given.lower in ("auto", "none") else given.lower.split(",")
+    put(source_of(compile(g.arch(given.name, given)), lower, train=given.train), given.output)
     return 0

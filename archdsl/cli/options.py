@@ -31,6 +31,17 @@ def one_name(parser: ArgumentParser) -> None:
     )
 
 
+def lower(parser: ArgumentParser) -> None:
+    """Passes."""
+    parser.add_argument(
+        "--lower",
+        default="none",
+        metavar="PASSES",
+        help="none (default), auto, or names from `archdsl lowerings`, with commas",
+    )
+    parser.add_argument("--train", action="store_true", help="lowered for training: what auto takes differs")
+
+
 def two_names(parser: ArgumentParser) -> None:
     """Two networks, or one and a change."""
     parser.add_argument("a", metavar="A", help="a name or a path")
