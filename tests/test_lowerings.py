@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
 from test_zoo import reduced
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import archdsl
-from archdsl.backend import freeze
+from archdsl.backend import PASSES, freeze, lowerings_table
 from archdsl.catalog import zoo
 from archdsl.compiler import Plan
-from archdsl.language import Model
+from archdsl.language import Arch, Model
+from archdsl.testing import arches
 from archdsl.testing.agreement import clips_of
 
 MODELS = tuple(zoo())
