@@ -22,8 +22,9 @@ SIMPLE = (*g.COMMON, "vs", "batch", "device")
 
 def bench(given: Namespace) -> int:
     """Networks timed in turn: lowered beside literal, or ours beside a peer."""
-    from archdsl.measuring import Setup, bench_table
+    from archdsl.measuring import Setup, bench_table, device_of
 
+    device_of(given.device)
     setup = Setup(given.batch, given.train, given.device, given.runs)
     plans = list(named_plans(given))
     if given.only:

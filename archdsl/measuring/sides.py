@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from archdsl import catalog
 from archdsl.backend import build, freeze
-from archdsl.backend.passes import Lower
+from archdsl.backend.passes import Lower, passes_named
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.measuring.timing import Step
@@ -169,8 +169,12 @@ def without_dropout(network: nn.Module) -> None:
 
 
 def own_side(plan: Plan, lower: str, train: bool) -> Side:
-    """Our network, lowered as asked: `auto`, `none`, or names of lowerings joined by commas; frozen for inference."""
+    """Our network, lowered as asked: `auto`, `none`, or names of lowerings joined by commas; frozen for inference.
+
+    Raises SpecError for names that are no lowering.
+    """
     which: Lower = lower if lower == "auto" or lower == "none" else lower.split(",")
+    passes_named(which, train=train)
     prepare = (lambda network: network) if train else frozen
     return Side(lower, lambda: build(plan, which, train=train), copy_by_name, prepare)
 
