@@ -13,8 +13,8 @@ from archdsl.ops import BatchNorm
 def steady_norms(graph: Graph) -> Graph:
     """Take the statistics of channels-last maps in training by blocks, as torch does for other layouts.
 
-    Exact up to rounding, of which there is 20 to 45 times less than in torch's own channels-last batch norm on a CPU.
-    Costs about a fifth of the norm's time; for training only.
+    Exact up to rounding, of which there is 13 times less than in torch's own channels-last batch norm (forward of one
+    layer of 83,200 elements a channel, torch 2.13 on a CPU). It costs time; for training only.
     """
     return with_nodes(graph, {n.address: steady(graph, n) for n in graph.nodes.values() if plain(n)})
 
