@@ -85,6 +85,7 @@ def weighted(network: nn.Module, clip: Tensor) -> list[nn.Module]:
     ran: list[tuple[str, nn.Module]] = []
     inner = [(k, m) for k, m in network.named_modules() if not list(m.children()) and list(m.parameters())]
     hooks = [m.register_forward_hook(lambda m, i, o, k=k: ran.append((k, m))) for k, m in inner]  # type: ignore[misc]
+    network.eval()  # running in training would move the statistics that are to be copied
     with torch.no_grad():
         network(clip)
     for hook in hooks:
