@@ -40,10 +40,10 @@ def stages(size: str, folded: bool = False) -> dict[str, Stage]:
     return made
 
 
-def mobileone(name: str, size: str = "s0", folded: bool = False, classes: int = 1000) -> Arch:
+def mobileone(name: str, variant: str = "s0", folded: bool = False, classes: int = 1000) -> Arch:
     """One image, or frames each by itself."""
-    pathway = Pathway(stages=stages(size, folded))
+    pathway = Pathway(stages=stages(variant, folded))
     return Arch(name=name, clip=Clip(frames=1, size=224), pathways=dict(rgb=pathway), head=Classifier(classes=classes))
 
 
-models = tuple(Model(name=f"mobileone_{size}", family=mobileone, parameters=dict(size=size)) for size in WIDTHS)
+models = tuple(Model(name=f"mobileone_{size}", family=mobileone, parameters=dict(variant=size)) for size in WIDTHS)

@@ -41,11 +41,11 @@ def tsm_mobilenet(name: str, segments: int = 8) -> Arch:
     return shift_in_time(host(name, stages, segments))
 
 
-def tsm_mobileone(name: str, size: str = "s4", segments: int = 16, folded: bool = False) -> Arch:
+def tsm_mobileone(name: str, variant: str = "s4", segments: int = 16, folded: bool = False) -> Arch:
     """On MobileOne: in front of every sum of branches, which then still folds; the stem's three channels stay."""
     stages = {
         stage: Stage(*(one for block in held.blocks for one in ((TimeShift(), block) if stage != "stem" else (block,))))
-        for stage, held in mobileone.stages(size, folded).items()
+        for stage, held in mobileone.stages(variant, folded).items()
     }
     return host(name, stages, segments)
 
