@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from test_schema import refs
 
 from archdsl.cli import main
 from archdsl.errors import SpecError
@@ -75,16 +76,6 @@ def test_a_schema_is_a_schema_and_leads_somewhere() -> None:
         place: Any = SCHEMA
         for part in ref.removeprefix("#/").split("/"):
             place = place[part]
-
-
-def refs(value: Any) -> Any:
-    if isinstance(value, dict):
-        yield from ([value["$ref"]] if isinstance(value.get("$ref"), str) else [])
-        for inner in value.values():
-            yield from refs(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from refs(inner)
 
 
 def test_a_recipe_of_python(tmp_path: Path) -> None:

@@ -31,16 +31,17 @@ def test_it_is_a_schema() -> None:
     json.dumps(SCHEMA)
 
 
-def test_every_reference_leads_somewhere() -> None:
-    def refs(value: Any) -> Any:
-        if isinstance(value, dict):
-            yield from ([value["$ref"]] if isinstance(value.get("$ref"), str) else [])
-            for inner in value.values():
-                yield from refs(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                yield from refs(inner)
+def refs(value: Any) -> Any:
+    if isinstance(value, dict):
+        yield from ([value["$ref"]] if isinstance(value.get("$ref"), str) else [])
+        for inner in value.values():
+            yield from refs(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from refs(inner)
 
+
+def test_every_reference_leads_somewhere() -> None:
     for ref in refs(SCHEMA):
         place: Any = SCHEMA
         for part in ref.removeprefix("#/").split("/"):

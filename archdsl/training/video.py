@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from archdsl.training.decoding import pixels
+
 MEAN, STD = 0.45, 0.225
 """What PySlowFast subtracts from and divides values of [0, 1] by, in every channel."""
 
@@ -24,13 +26,6 @@ def decoded(path: Path | str, frames: int) -> Tensor:
     if len(pictures) < frames:
         raise ValueError(f"{path} has {len(pictures)} frames, {frames} are needed")
     return torch.stack(pictures, dim=1)
-
-
-def pixels(frame: av.VideoFrame) -> Tensor:
-    """One frame as (3, height, width). Lines are padded in memory, and numpy is not needed."""
-    plane = frame.reformat(format="rgb24").planes[0]
-    lines = torch.frombuffer(bytearray(plane), dtype=torch.uint8).view(plane.height, plane.line_size)
-    return lines[:, : plane.width * 3].reshape(plane.height, plane.width, 3).permute(2, 0, 1)
 
 
 def centred(clip: Tensor, short_side: int, crop: int) -> Tensor:
