@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
 import archdsl
 from archdsl.blocks import Basic, Conv, Norm
@@ -63,7 +66,13 @@ def main(out: str, settings: str) -> None:
                 file.write(json.dumps([step, list(batch.indices)]) + "\n")
             yield batch
 
-    module.train_feed = noted
+    destroy = dist.destroy_process_group
+
+    def last() -> None:
+        assert all(type(thing) is not DistributedDataParallel for thing in gc.get_objects()), "DDP outlives its group"
+        destroy()
+
+    module.train_feed, dist.destroy_process_group = noted, last
     norm = GROUPS if given.pop("groups", False) else "batch"
     options = {key: given.pop(key) for key in ("shard", "workers", "resume") if key in given}
     arch = small(norm, dropout=given.pop("dropout", 0.0))

@@ -62,8 +62,9 @@ def train(
         with run.listening(), run.progress.bar:
             train_mode(state.network, recipe.norms)
             run.meter.begin()
-            wrapped = shared(state.network, world)
-            train_to_the_end(state, wrapped, recipe, run.feed(state.step, run.steps - state.step), run)
+            feed = run.feed(state.step, run.steps - state.step)
+            # DDP must end before its process group: torch 2.13 may wait for ever where DDP lets go of it last
+            train_to_the_end(state, shared(state.network, world), recipe, feed, run)
         run.end()
     return run
 
