@@ -30,7 +30,8 @@ from archdsl.ops import (
     TimeToChannels,
     TransposedConv,
 )
-from archdsl.report.span import frames_seen, seen_by, sights, together
+from archdsl.report.seeing import frames_seen, seen_by, together
+from archdsl.report.span import sights
 from archdsl.testing import OP_STRATEGIES, graph_of
 
 

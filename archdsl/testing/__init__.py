@@ -2,7 +2,8 @@
 
 from archdsl.testing.arches import arches
 from archdsl.testing.blocks import blocks
+from archdsl.testing.cases import maps
 from archdsl.testing.conformance import check, graph_of
-from archdsl.testing.ops import OP_STRATEGIES, maps, ops
+from archdsl.testing.ops import OP_STRATEGIES, ops
 
 __all__ = ["OP_STRATEGIES", "arches", "blocks", "check", "graph_of", "maps", "ops"]
