@@ -62,7 +62,8 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 def compiled(network: nn.Module) -> nn.Module:
     """The same, compiled with its weights frozen."""
-    return torch.compile(channels_last(network), options={"freezing": True})
+    # without dynamic=False torch 2.13 meets sizes of several blocks in one code and fails for SlowFast and R(2+1)D
+    return torch.compile(channels_last(network), dynamic=False, options={"freezing": True})
 
 
 def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, compile_too: bool) -> list[Side]:
