@@ -186,6 +186,7 @@ COMMANDS = (
             "archdsl train slowfast_tiny --recipe smoke",
             "archdsl train slowfast_tiny --recipe smoke --seed 1 --set recipe.optimizer.rate=0.05 --out runs/slower",
             "archdsl train slowfast_4x16_r50 --recipe slowfast_k400 --data kinetics.csv --workers 16",
+            "archdsl train x3d_m --recipe x3d_k400 --classes 51 --data hmdb51 --weights runs/x3d_m --out runs/hmdb51",
             "torchrun --nproc_per_node 8 -m archdsl train x3d_m --recipe x3d_k400 --data kinetics.csv --workers 8",
         ),
     ),

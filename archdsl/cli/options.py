@@ -249,6 +249,12 @@ def trained(parser: ArgumentParser) -> None:
     group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")
     group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
     group.add_argument("--shard", action="store_true", help="processes share the weights too (FSDP2), stage by stage")
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="begin a new run with these: .safetensors, a file of torch.save, a checkpoint, or a run (its last); "
+        "head tensors that do not fit stay as initialised and are named; a run in DIR goes on without them",
+    )
     group.add_argument("--resume", metavar="CHECKPOINT", help="go on from this checkpoint instead of the folder's last")
     group.add_argument("--quiet", action="store_true", help="say only how it ended")
 

@@ -22,9 +22,10 @@ from archdsl.training.listing import SUFFIXES
 from archdsl.training.modalities import check_modalities
 from archdsl.training.pictures import pictures_in, pictures_of
 from archdsl.training.precision import in_precision
-from archdsl.training.ran import classes_in, with_weights
+from archdsl.training.ran import classes_in
 from archdsl.training.scoring import BATCH, joined_heads, quiet, view_scores
 from archdsl.training.skips import Skips
+from archdsl.training.taking import with_weights
 from archdsl.training.videos import Action, Entry, Files
 from archdsl.training.world import world_of
 

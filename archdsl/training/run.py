@@ -50,6 +50,8 @@ class Run:
     identity: dict[str, Any]
     """What a checkpoint must agree on."""
     workers: int
+    origin: dict[str, Any] | None = None
+    """The weights it began with: their `path`, and which of their head were `not_taken`; None where it made its own."""
     figures: dict[str, float] = field(default_factory=dict)
     """Of the last evaluation: top1, top5..."""
     stopped: bool = False
@@ -188,9 +190,8 @@ class Run:
         if self.losses:
             self.checked_losses()
         level_buffers(state.network)
-        saved = save_checkpoint(
-            self.path, state.tensors(), self.identity | state.facts() | {"figures": self.figures}, self.world
-        )
+        facts = self.identity | state.facts() | {"figures": self.figures, "weights": self.origin}
+        saved = save_checkpoint(self.path, state.tensors(), facts, self.world)
         if self.world.first:
             prune(self.path, self.recipe.keep, state.best["step"] if state.best else None)
         self.progress.say(f"saved {saved.name}")

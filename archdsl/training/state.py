@@ -5,6 +5,7 @@ Order of clips, rates and dice are functions of (recipe, step), so they are not 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,9 @@ def tensors_of(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in found.items()}
 
 
-def read_weights(network: nn.Module, checkpoint: Path) -> None:
-    """A checkpoint's weights for a network of its arch: the average where the recipe kept one."""
-    own = tensors_of(network)
+def read_weights(network: nn.Module, checkpoint: Path, but: Collection[str] = ()) -> None:
+    """A checkpoint's weights for a network of its arch, but for some: the average where the recipe kept one."""
+    own = {name: tensor for name, tensor in tensors_of(network).items() if name not in but}
 
     def places(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
         averaged = {name for name in own if f"average.{name}" in shapes}
