@@ -246,7 +246,13 @@ def trained(parser: ArgumentParser) -> None:
     group.add_argument("--epochs", type=count, metavar="N", help="epochs; a schedule of steps is stretched")
     group.add_argument("--batch", type=count, metavar="N", help="clips per step over all processes")
     group.add_argument("--seed", type=whole, metavar="N", help="of weights, order, augmentation and dropout")
-    group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")
+    group.add_argument(
+        "--workers",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="readers of videos beside each process; one that dies of a video is replaced, with 0 the run dies of it",
+    )
     group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
     group.add_argument("--shard", action="store_true", help="processes share the weights too (FSDP2), stage by stage")
     group.add_argument(

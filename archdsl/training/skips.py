@@ -21,6 +21,8 @@ class Skips:
         self.most = most
         self.names: dict[str, str] = {}
         """Name -> why."""
+        self.lost: dict[int, str] = {}
+        """Videos, by index, at which readers died twice, and how: they are not read again."""
         self.clips = 0
         """How many clips were missing, a video more than once in more epochs."""
 
