@@ -45,6 +45,7 @@ class Run:
     videos: Videos
     tests: Videos
     skips: Skips
+    test_skips: Skips
     meter: Meter
     progress: Progress
     identity: dict[str, Any]
@@ -149,7 +150,13 @@ class Run:
         self.measure_norms(state.network)
         level_buffers(state.network)
         scores = scored(
-            state.network, self.tests, self.recipe, self.plan.arch.clips, device=self.world.device, workers=self.workers
+            state.network,
+            self.tests,
+            self.recipe,
+            self.plan.arch.clips,
+            device=self.world.device,
+            workers=self.workers,
+            skips=self.test_skips,
         )
         train_mode(state.network, self.recipe.norms)
         if state.average:
@@ -199,7 +206,7 @@ class Run:
     def end(self) -> None:
         """Close the log, and gather what could not be read."""
         self.folder.close()
-        for part in gathered(self.skips.names):
+        for part in gathered(self.test_skips.names | self.skips.names):
             self.skipped |= part
 
     @contextmanager

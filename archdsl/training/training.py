@@ -118,6 +118,7 @@ def begun(
         videos=videos,
         tests=tests,
         skips=Skips.of(out, recipe, world.rank),
+        test_skips=Skips(out, rank=world.rank),  # they end no run: nothing is learnt from them
         meter=Meter(plan.macs, peak_of(world.device, PRECISIONS[recipe.precision]), world),
         progress=Progress(plan.name, recipe.steps_for(len(videos)), quiet=quiet or not world.first),
         identity=identity(plan, recipe),
