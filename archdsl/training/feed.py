@@ -16,6 +16,7 @@ from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos, take
 from archdsl.training.noise import mixed
 from archdsl.training.reading import Asked, read
 from archdsl.training.skips import Skips
+from archdsl.training.world import as_one
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,12 @@ def train_feed(
     The same clips in the same order for any number of workers and processes.
     """
     asked = Order(recipe, len(videos), range(start, start + steps), rank, world)
-    for step, (wanted, found, waited) in zip(asked.steps, read(videos, asked, workers, device, skips.lost)):
+    reading = read(videos, asked, workers, device, skips.lost)
+    for step in asked.steps:
+        with as_one():
+            wanted, found, waited = next(reading)
+            present = present_of(found, skips, len(videos))
         indices = [index for index, _ in wanted]
-        present = present_of(found, skips, len(videos))
         weights = torch.tensor([float(isinstance(one, Sample)) for one in found], device=device)
         samples, takes = filled(found, wanted, present)
         if samples:

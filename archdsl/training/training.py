@@ -31,7 +31,7 @@ from archdsl.training.run import Run
 from archdsl.training.skips import Skips
 from archdsl.training.state import State
 from archdsl.training.taking import begun_from
-from archdsl.training.world import World, world_of
+from archdsl.training.world import World, as_one, world_of
 from archdsl.training.wrapping import prepared, shared
 
 
@@ -98,21 +98,20 @@ def begun(
     quiet: bool,
 ) -> tuple[Run, State]:
     """A run that has not trained, and its state."""
-    check_batch(recipe, world)
-    videos, tests = (
-        data
-        if isinstance(data, tuple)
-        else (videos_of(str(data), split, plan.arch.clips, recipe) for split in ("train", "val"))
-    )
-    check_classes(plan, videos)
+    with as_one():
+        check_batch(recipe, world)
+        videos, tests = data if isinstance(data, tuple) else both_of(str(data), plan, recipe)
+        check_classes(plan, videos)
+        folder = Folder(out, world)
     torch.manual_seed(seed_of(recipe.seed, "weights"))
     network = build(plan)
-    left = begun_from(network, weights) if weights else {}
+    with as_one():
+        left = begun_from(network, weights) if weights else {}
     network = prepared(network, plan, recipe, world, shard=shard)
     run = Run(
         plan=plan,
         recipe=recipe,
-        folder=Folder(out, world),
+        folder=folder,
         world=world,
         network=network,
         videos=videos,
@@ -126,6 +125,12 @@ def begun(
         origin={"path": str(weights), "not_taken": left} if weights else None,
     )
     return run, state_of(network, recipe, world)
+
+
+def both_of(data: str, plan: Plan, recipe: Recipe) -> tuple[Videos, Videos]:
+    """The videos to train on, and those to test on."""
+    videos, tests = (videos_of(data, split, plan.arch.clips, recipe) for split in ("train", "val"))
+    return videos, tests
 
 
 def state_of(network: nn.Module, recipe: Recipe, world: World) -> State:

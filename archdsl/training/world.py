@@ -86,7 +86,16 @@ def any_of(flag: bool) -> bool:
     return bool(added(torch.tensor(int(flag))))
 
 
-def together() -> None:
-    """Wait until every process is here."""
-    if dist.is_initialized():
-        dist.barrier()
+@contextmanager
+def as_one() -> Iterator[None]:
+    """What is wrong in one process ends all of them here, with the same SpecError; none waits for one that is gone.
+
+    Every process must come to its end. Within it nothing is exchanged that another could miss.
+    """
+    wrong = None
+    try:
+        yield
+    except SpecError as error:
+        wrong = error
+    if any_of(wrong is not None):
+        raise next(filter(None, gathered(wrong)))
