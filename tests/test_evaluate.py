@@ -24,6 +24,7 @@ from archdsl.language import Clip, change
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe
 from archdsl.training.clips import Sample, Take, Unreadable
+from archdsl.training.decoding import Video
 from archdsl.training.evaluate import with_views
 from archdsl.training.finding import BUILT_IN
 from archdsl.training.motion import MovingDigits
@@ -326,6 +327,18 @@ def test_predict_is_the_average_of_its_windows_and_crops(runs: Path, tmp_path: P
     assert len(one.windows) == 4
     for name, score in one.best:
         assert score == pytest.approx(sum(dict(window.best)[name] for window in one.windows) / 4, abs=1e-6)
+
+
+def test_predict_looks_for_the_frames_of_a_file_once(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not once for each of its windows."""
+    film(tmp_path / "a.mp4", 16)
+    real, looked = Video.index, []
+    monkeypatch.setattr(Video, "index", lambda video: looked.append(video.name) or real(video))
+    (one,) = archdsl.predict(runs / "one", [tmp_path / "a.mp4"], device="cpu")
+    assert len(one.windows) == 4
+    assert looked == [str(tmp_path / "a.mp4")]
 
 
 def test_a_network_without_a_run_names_classes_by_number(runs: Path, tmp_path: Path) -> None:
