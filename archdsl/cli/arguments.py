@@ -32,7 +32,8 @@ videos to train and test on: make the built-in ones, check yours, measure how fa
 
 DATA is, here and in `train`, `evaluate` and `predict`:
   motion                       moving digits made in memory; motion:still repeats one frame
-  a folder                     train/CLASS/video.mp4 and val/CLASS/...; or just CLASS/...; or a list for each split
+  a folder                     train/CLASS/video.mp4 and val/CLASS/...; or a list for each split;
+                               or just CLASS/..., to test and to check: `train` wants other videos to test on
   a list                       path label; path,label; CSV of Kinetics or Charades; JSON of Kinetics or
                                Something-Something; trainlist01.txt of UCF101; *_test_split1.txt of HMDB51;
                                CSV or JSON of path and label or labels, start, end and centre in seconds

@@ -31,6 +31,7 @@ from archdsl.training.run import Run
 from archdsl.training.skips import Skips
 from archdsl.training.state import State
 from archdsl.training.taking import begun_from
+from archdsl.training.videos import Files
 from archdsl.training.world import World, as_one, world_of
 from archdsl.training.wrapping import prepared, shared
 
@@ -128,8 +129,15 @@ def begun(
 
 
 def both_of(data: str, plan: Plan, recipe: Recipe) -> tuple[Videos, Videos]:
-    """The videos to train on, and those to test on."""
+    """The videos to train on, and those to test on. Raises SpecError where they are the same."""
     videos, tests = (videos_of(data, split, plan.arch.clips, recipe) for split in ("train", "val"))
+    if isinstance(videos, Files) and isinstance(tests, Files) and videos.entries == tests.entries:
+        raise SpecError(
+            "the same videos to train on and to test on",
+            got=f"{data}: {len(videos)} videos that no split divides",
+            want="train/CLASS/ and val/CLASS/ in a folder, lists train.csv and val.csv, or a column split",
+            fix="some videos of each class put aside for val",
+        )
     return videos, tests
 
 
