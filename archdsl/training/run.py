@@ -63,6 +63,8 @@ class Run:
     losses: list[Tensor] = field(default_factory=list)
     """Of this process, one for each step since the last log."""
     names: list[Sequence[str]] = field(default_factory=list)
+    seen: Sequence[str] = ()
+    """Clips of this process in the last step."""
     warned: bool = False
     skipped: dict[str, str] = field(default_factory=dict)
     """Videos that could not be read, and why, over all processes; known at the end."""
@@ -96,6 +98,7 @@ class Run:
         self.step += 1
         self.losses.append(loss)
         self.names.append(batch.names)
+        self.seen = batch.names
         self.meter.saw(len(batch.labels), batch.waited)
         self.progress.advance(self.step)
 
@@ -127,23 +130,33 @@ class Run:
         for i, loss in enumerate(losses):
             if not torch.isfinite(torch.tensor(loss)):
                 seen = [name for part in gathered(() if mine[i].isfinite() else tuple(names[i])) for name in part]
-                raise self.not_finite(first + i + 1, loss, seen)
+                raise self.not_finite(first + i + 1, f"the loss is {loss}", seen)
         return losses
 
-    def not_finite(self, step: int, loss: float, names: list[str]) -> SpecError:
-        """The error of a loss that is no number: the step, its clips, the checkpoint before it."""
+    def check_finite(self, state: State) -> None:
+        """Raises SpecError where losses, or numbers that a checkpoint would hold, are none."""
+        if self.losses:
+            self.checked_losses()
+        odd = sorted({name for part in gathered(state.not_finite()) for name in part})
+        if odd:
+            seen = [name for part in gathered(tuple(self.seen)) for name in part]
+            raise self.not_finite(self.step, f"{odd[0]} is not finite", seen)
+
+    def not_finite(self, step: int, what: str, names: list[str]) -> SpecError:
+        """The error of a step that gives no numbers: the step, its clips, the checkpoint before it."""
         last = checkpoints_in(self.path)
         kept = f"{last[-1]} is kept; " if last else ""
         return SpecError(
-            f"the loss is {loss} at step {step}",
+            f"{what} at step {step}",
             at=f"step {step}",
             got=", ".join(names),
-            want="a finite loss",
+            want="finite numbers",
             fix=f"{kept}a lower recipe.optimizer.rate, recipe.optimizer.clip, or other values of these clips",
         )
 
     def test(self, state: State) -> None:
         """Test the network, with its average where there is one."""
+        self.check_finite(state)
         self.progress.say(f"testing {len(self.tests)} videos")
         if state.average:
             state.average.swap()
@@ -194,8 +207,7 @@ class Run:
 
     def save(self, state: State) -> None:
         """Write a checkpoint and remove what is too old."""
-        if self.losses:
-            self.checked_losses()
+        self.check_finite(state)
         level_buffers(state.network)
         facts = self.identity | state.facts() | {"figures": self.figures, "weights": self.origin}
         saved = save_checkpoint(self.path, state.tensors(), facts, self.world)

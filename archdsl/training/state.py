@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from archdsl.training.checkpoints import Facts, read_tensors
@@ -43,6 +44,11 @@ class State:
         if self.average:
             kept |= {f"average.{name}": tensor for name, tensor in self.average.weights.items()}
         return kept
+
+    def not_finite(self) -> list[str]:
+        """Names of the tensors, here, in which not every number is finite."""
+        here = {k: x.to_local() if isinstance(x, DTensor) else x for k, x in self.tensors().items()}
+        return [name for name, x in here.items() if x.is_floating_point() and not x.isfinite().all()]
 
     def facts(self) -> Facts:
         """What is no tensor."""
