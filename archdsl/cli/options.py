@@ -271,7 +271,8 @@ def tested(parser: ArgumentParser) -> None:
         "names",
         nargs="+",
         metavar="RUN",
-        help="a run's folder, or a network with --recipe and --weights; NAME=RUN gives it a name to be fused by",
+        help="a run's folder: its last checkpoint, and if another was better it is said which; or a network with "
+        "--recipe and --weights; NAME=RUN gives it a name to be fused by",
     )
     weighted(parser, "testing")
     group = parser.add_argument_group("views and videos")
@@ -291,7 +292,10 @@ def weighted(parser: ArgumentParser, title: str) -> None:
     group = parser.add_argument_group(title)
     group.add_argument("--recipe", metavar="RECIPE", help="by default the run's")
     group.add_argument(
-        "--weights", metavar="FILE", help=".safetensors, a file of torch.save, a checkpoint; by default the run's last"
+        "--weights",
+        metavar="FILE",
+        help=".safetensors, a file of torch.save, a checkpoint; by default the run's last, not its best, which was "
+        "chosen by the videos that it is tested on",
     )
     group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")
     group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")

@@ -41,6 +41,11 @@ def checkpoints_in(run: Path) -> list[Path]:
     return [path for _, path in sorted((int(match[1]), path) for match, path in found)]
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step after which a checkpoint was written."""
+    return int(checkpoint.name.removeprefix("step_"))
+
+
 def save_checkpoint(run: Path, tensors: Mapping[str, Tensor], facts: Facts, world: World) -> Path:
     """Write a checkpoint. Raises SpecError where the disk has no room; older checkpoints are as they were."""
     place = run / "checkpoints" / f"step_{facts['step']:08d}"

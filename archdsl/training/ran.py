@@ -9,7 +9,7 @@ from typing import NamedTuple
 from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe
-from archdsl.training.checkpoints import checkpoints_in
+from archdsl.training.checkpoints import checkpoints_in, read_facts, step_of
 
 
 class Ran(NamedTuple):
@@ -40,6 +40,18 @@ def ran(folder: Path) -> Ran:
     if not found:
         raise SpecError(f"{folder} has no checkpoint", want="a run that has saved one", fix="archdsl train ... goes on")
     return Ran(folder / "arch.yaml", recipe(folder / "recipe.yaml"), classes_in(folder), found[-1])
+
+
+def last_of(folder: Path) -> str:
+    """Of which step a run's last checkpoint is, and where a better one is. Raises SpecError for a damaged one."""
+    found = checkpoints_in(folder)
+    facts = read_facts(found[-1])
+    best = facts["best"]
+    if best is None or best["step"] == facts["step"]:
+        return f"step {facts['step']}, the run's last" + (" and its best" if best else "")
+    name, value = next(iter(best["figures"].items()))
+    kept = [f": --weights {path}" for path in found if step_of(path) == best["step"]] or [", which is not kept"]
+    return f"step {facts['step']}, the run's last; {name} was best at step {best['step']}, {value:.1%}{kept[0]}"
 
 
 def classes_in(folder: Path) -> tuple[str, ...]:
