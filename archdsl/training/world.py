@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import clear_frames
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -43,6 +44,9 @@ def world_of(device: str | None = None) -> Iterator[World]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield World(*ranks(), chosen)
+    except BaseException as error:
+        clear_frames(error.__traceback__)  # DDP is in them, and must end before its process group, as in `train`
+        raise
     finally:
         dist.destroy_process_group()
 
