@@ -24,6 +24,7 @@ from archdsl.language import Clip, change
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe
 from archdsl.training.clips import Sample, Take, Unreadable
+from archdsl.training.decoding import Video
 from archdsl.training.evaluate import with_views
 from archdsl.training.finding import BUILT_IN
 from archdsl.training.motion import MovingDigits
@@ -203,6 +204,28 @@ def test_the_command_tests_and_fuses(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["fused", "one", "other"]
 
 
+def test_which_checkpoint_was_tested_is_said(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last; a better one is named, and can be asked for."""
+    monkeypatch.setitem(BUILT_IN, "val", (24, 1))
+    data, figures = (MovingDigits(64, 0, frames=4, size=32), DIGITS), iter((0.5, 0.25, 0.25))
+    monkeypatch.setattr(Scores, "figures", property(lambda scores: {"top1": next(figures)}))
+    recipe = short(steps=3, evaluate_every=1, save_every=1, keep=1)
+    archdsl.train(small(), recipe, data, out=tmp_path / "run", device="cpu", quiet=True)
+    monkeypatch.undo()
+    monkeypatch.setitem(BUILT_IN, "val", (24, 1))
+    best = tmp_path / "run" / "checkpoints" / "step_00000001"
+    code, out, _ = say(["evaluate", str(tmp_path / "run"), "--device", "cpu"], capsys)
+    assert code == 0
+    assert f"run: step 3, the run's last; top1 was best at step 1, 50.0%: --weights {best}" in " ".join(out.split())
+    code, out, _ = say(["evaluate", str(runs / "one"), "--device", "cpu"], capsys)
+    assert "one: step 3, the run's last and its best" in out
+    code, out, _ = say(["evaluate", str(tmp_path / "run"), "--weights", str(best), "--device", "cpu"], capsys)
+    assert code == 0
+    assert "last" not in out
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -326,6 +349,18 @@ def test_predict_is_the_average_of_its_windows_and_crops(runs: Path, tmp_path: P
     assert len(one.windows) == 4
     for name, score in one.best:
         assert score == pytest.approx(sum(dict(window.best)[name] for window in one.windows) / 4, abs=1e-6)
+
+
+def test_predict_looks_for_the_frames_of_a_file_once(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not once for each of its windows."""
+    film(tmp_path / "a.mp4", 16)
+    real, looked = Video.index, []
+    monkeypatch.setattr(Video, "index", lambda video: looked.append(video.name) or real(video))
+    (one,) = archdsl.predict(runs / "one", [tmp_path / "a.mp4"], device="cpu")
+    assert len(one.windows) == 4
+    assert looked == [str(tmp_path / "a.mp4")]
 
 
 def test_a_network_without_a_run_names_classes_by_number(runs: Path, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from multiprocessing import active_children
 from pathlib import Path
-from time import sleep
 
 import pytest
 import torch
@@ -21,11 +20,11 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe
-from archdsl.training import watching
 from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos
-from archdsl.training.feed import read, train_feed, view_feed
+from archdsl.training.feed import train_feed, view_feed
 from archdsl.training.finding import videos_of
 from archdsl.training.packing import packed, unpacked
+from archdsl.training.reading import read
 from archdsl.training.skips import Skips
 
 CPU = torch.device("cpu")
@@ -188,10 +187,6 @@ class Odd:
         if index == 2:
             self.tries += 1
             match self.mode:
-                case "dies":
-                    os._exit(9)
-                case "hangs":
-                    sleep(1000)
                 case "blinks" if self.tries == 1:
                     raise Unreadable("video 2", "the drive is away")
                 case "unreadable":
@@ -221,16 +216,6 @@ def test_what_the_machine_refuses_is_unreadable(mode: str, reason: str) -> None:
     assert reason in third.reason
 
 
-@pytest.mark.parametrize("mode", ["dies", "hangs"])
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_reader_that_dies_or_hangs_ends_in_an_error(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "HANGS", 1.0)
-    with pytest.raises(SpecError, match="a process that reads videos is gone") as caught:
-        list(read(Odd(mode), asked(), 2))
-    assert "fewer --workers" in str(caught.value)
-    assert "video" in str(caught.value)
-
-
 def test_clips_are_packed_and_unpacked_whatever_their_numbers() -> None:
     one = Sample({"a": torch.arange(7, dtype=torch.uint8), "b": torch.randn(2, 3)}, torch.tensor(3), "one", 0.0, 1.0)
     other = Sample({"a": torch.zeros(0, 4), "b": torch.ones(1).double()}, torch.rand(5), "other", 1.0, 2.0)
@@ -248,7 +233,7 @@ MANY = """
 import resource, torch
 from test_feed import Odd, asked
 from archdsl.training.clips import Take
-from archdsl.training.feed import read
+from archdsl.training.reading import read
 resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
 many = [[(1, Take(0))] * 200] * 4
 kept = [found for _, found, _ in read(Odd(""), many, 1)]

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import archdsl
 from archdsl.errors import SpecError
-from archdsl.language import Clip
+from archdsl.language import Clip, change
 from archdsl.recipes import recipe
 from archdsl.training.finding import videos_of
 from archdsl.training.listing import listing_of
 from archdsl.training.videos import Files
+from tests.trained import short, small
 
 CLIPS = {"clip": Clip(frames=4, size=32)}
 
@@ -311,6 +313,23 @@ def test_a_list_without_one_to_test_on(tmp_path: Path) -> None:
     assert "no list of videos to test on" in wrong(tmp_path / "train.csv", "val")
     write(tmp_path / "table.csv", "path,label,split", "a.mp4,run,train")
     assert "no videos of the split val" in wrong(tmp_path / "table.csv", "val")
+
+
+@pytest.mark.parametrize("name", ["videos", "videos/all.csv"])
+def test_what_no_split_divides_is_not_trained_on(name: str, tmp_path: Path) -> None:
+    """It would be tested on what it learnt."""
+    files(tmp_path, "videos/run/a.mp4", "videos/jump/b.mp4")
+    if name.endswith(".csv"):
+        write(tmp_path / name, "run/a.mp4,0", "jump/b.mp4,1")
+    assert len(found(tmp_path / name)) == len(found(tmp_path / name, "val")) == 2
+    with pytest.raises(SpecError) as caught:
+        archdsl.train(change(small(), "head.classes", 2), short(), tmp_path / name, out=tmp_path / "run", device="cpu")
+    assert str(caught.value) == (
+        "the same videos to train on and to test on\n"
+        f"  got     {tmp_path / name}: 2 videos that no split divides\n"
+        "  want    train/CLASS/ and val/CLASS/ in a folder, lists train.csv and val.csv, or a column split\n"
+        "  fix     some videos of each class put aside for val"
+    )
 
 
 def test_a_file_that_a_list_names_and_that_is_not_there_is_a_matter_of_reading(tmp_path: Path) -> None:

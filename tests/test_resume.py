@@ -209,6 +209,27 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     assert read_facts(last)["step"] == int(last.name[-8:])
 
 
+@pytest.mark.parametrize("due", [{"save_every": 1}, {"save_every": 2, "evaluate_every": 3}], ids=["save", "test"])
+def test_weights_that_are_no_numbers_are_not_saved(due, tmp_path, monkeypatch):
+    """A step may have a finite loss and leave infinite weights: the next loss would tell, too late."""
+    real = Run.saw
+
+    def saw(self: Run, loss: Any, batch: Any) -> None:
+        real(self, loss, batch)
+        if self.step == 3:
+            self.network.head.classifier.weight.data[0, 0] = torch.inf
+
+    monkeypatch.setattr(Run, "saw", saw)
+    with pytest.raises(SpecError) as caught:
+        run(tmp_path, short(log_every=100, **due))
+    last = checkpoints_in(tmp_path)[-1]
+    assert last.name == "step_00000002"
+    (fault,) = caught.value.faults
+    assert fault.what == "network.head.classifier.weight is not finite at step 3"
+    assert len((fault.got or "").split(", ")) == 8
+    assert str(last) in (fault.fix or "")
+
+
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     whole = run(tmp_path / "whole")
     real, written = checkpoints.write_flushed, []

@@ -99,8 +99,13 @@ def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
 
 def put_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     """Put tensors into a network, in its own precision. Raises SpecError where they are another network's."""
+    check_names(network.state_dict(), {name: tuple(tensor.shape) for name, tensor in tensors.items()}, source)
+    copy_weights(network, tensors, source)
+
+
+def copy_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Put tensors that fit into a network, which may have more. Raises SpecError for kinds that no network has."""
     own = network.state_dict()
-    check_names(own, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, source)
     odd = [name for name, x in tensors.items() if x.is_quantized or x.is_complex() or x.layout != torch.strided]
     if odd:
         raise SpecError(
@@ -113,7 +118,11 @@ def put_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) 
 
 def check_names(own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], source: str) -> None:
     """Raises SpecError with every address that is missing, unexpected, or of another shape."""
-    faults = list(differences(own, found, source))
+    raise_for(list(differences(own, found, source)), source)
+
+
+def raise_for(faults: list[Fault], source: str) -> None:
+    """Raises SpecError with the first of these faults, where there are any."""
     if faults:
         more = [Fault(what=f"and {len(faults) - SHOWN} more", written=source)]
         raise SpecError(faults if len(faults) <= SHOWN else faults[:SHOWN] + more)

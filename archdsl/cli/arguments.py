@@ -32,7 +32,8 @@ videos to train and test on: make the built-in ones, check yours, measure how fa
 
 DATA is, here and in `train`, `evaluate` and `predict`:
   motion                       moving digits made in memory; motion:still repeats one frame
-  a folder                     train/CLASS/video.mp4 and val/CLASS/...; or just CLASS/...; or a list for each split
+  a folder                     train/CLASS/video.mp4 and val/CLASS/...; or a list for each split;
+                               or just CLASS/..., to test and to check: `train` wants other videos to test on
   a list                       path label; path,label; CSV of Kinetics or Charades; JSON of Kinetics or
                                Something-Something; trainlist01.txt of UCF101; *_test_split1.txt of HMDB51;
                                CSV or JSON of path and label or labels, start, end and centre in seconds
@@ -186,6 +187,7 @@ COMMANDS = (
             "archdsl train slowfast_tiny --recipe smoke",
             "archdsl train slowfast_tiny --recipe smoke --seed 1 --set recipe.optimizer.rate=0.05 --out runs/slower",
             "archdsl train slowfast_4x16_r50 --recipe slowfast_k400 --data kinetics.csv --workers 16",
+            "archdsl train x3d_m --recipe x3d_k400 --classes 51 --data hmdb51 --weights runs/x3d_m --out runs/hmdb51",
             "torchrun --nproc_per_node 8 -m archdsl train x3d_m --recipe x3d_k400 --data kinetics.csv --workers 8",
         ),
     ),

@@ -246,9 +246,21 @@ def trained(parser: ArgumentParser) -> None:
     group.add_argument("--epochs", type=count, metavar="N", help="epochs; a schedule of steps is stretched")
     group.add_argument("--batch", type=count, metavar="N", help="clips per step over all processes")
     group.add_argument("--seed", type=whole, metavar="N", help="of weights, order, augmentation and dropout")
-    group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")
+    group.add_argument(
+        "--workers",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="readers of videos beside each process; one that dies of a video is replaced, with 0 the run dies of it",
+    )
     group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
     group.add_argument("--shard", action="store_true", help="processes share the weights too (FSDP2), stage by stage")
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="begin a new run with these: .safetensors, a file of torch.save, a checkpoint, or a run (its last); "
+        "head tensors that do not fit stay as initialised and are named; a run in DIR goes on without them",
+    )
     group.add_argument("--resume", metavar="CHECKPOINT", help="go on from this checkpoint instead of the folder's last")
     group.add_argument("--quiet", action="store_true", help="say only how it ended")
 
@@ -259,7 +271,8 @@ def tested(parser: ArgumentParser) -> None:
         "names",
         nargs="+",
         metavar="RUN",
-        help="a run's folder, or a network with --recipe and --weights; NAME=RUN gives it a name to be fused by",
+        help="a run's folder: its last checkpoint, and if another was better it is said which; or a network with "
+        "--recipe and --weights; NAME=RUN gives it a name to be fused by",
     )
     weighted(parser, "testing")
     group = parser.add_argument_group("views and videos")
@@ -279,7 +292,10 @@ def weighted(parser: ArgumentParser, title: str) -> None:
     group = parser.add_argument_group(title)
     group.add_argument("--recipe", metavar="RECIPE", help="by default the run's")
     group.add_argument(
-        "--weights", metavar="FILE", help=".safetensors, a file of torch.save, a checkpoint; by default the run's last"
+        "--weights",
+        metavar="FILE",
+        help=".safetensors, a file of torch.save, a checkpoint; by default the run's last, not its best, which was "
+        "chosen by the videos that it is tested on",
     )
     group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")
     group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")

@@ -29,11 +29,14 @@ def evaluate(given: Namespace) -> int:
     weights = shares(given.fuse, names)
     training = opened("archdsl.training")
     results: dict[str, Any] = {}
+    notes: list[str] = []
     with training.world_of(given.device) as world:
         for name, text in names.items():
             arch, recipe, path = asked(text, given)
             options = {key: getattr(given, key) for key in ("views", "split", "device", "workers", "batch", "quiet")}
             folder = given.out and Path(given.out) / (name if len(names) > 1 else "")
+            if world.first and Path(text).is_dir() and not given.weights:
+                notes.append(f"{name}: {opened('archdsl.training.ran').last_of(Path(text))}")
             results[name] = training.evaluate(arch, given.data, recipe=recipe, weights=path, out=folder, **options)
         if weights:
             results[FUSED] = training.fused({name: (results[name], share) for name, share in weights.items()})
@@ -41,12 +44,12 @@ def evaluate(given: Namespace) -> int:
                 about = {"fused": weights, "data": given.data, "split": given.split}
                 training.write_results(Path(given.out) / FUSED, results[FUSED], FUSED, about)
         if world.first:
-            say_results(results, given)
+            say_results(results, given, notes)
     return 0
 
 
-def say_results(results: dict[str, Any], given: Namespace) -> None:
-    """A line for each network; unreadable videos are told of."""
+def say_results(results: dict[str, Any], given: Namespace, notes: list[str]) -> None:
+    """A line for each network; unreadable videos are told of, and which checkpoints these are."""
     rows = [
         {"name": name, "videos": len(one.names), "skipped": len(one.skipped)} | one.figures
         for name, one in results.items()
@@ -59,7 +62,7 @@ def say_results(results: dict[str, Any], given: Namespace) -> None:
     heads = list(rows[0])
     cells = tuple(Row(tuple(f"{v:.2%}" if isinstance(v, float) else str(v) for v in row.values())) for row in rows)
     columns = tuple(Column(head.replace("_", " "), right=head != "name") for head in heads)
-    say_table(Table("", columns, cells, tuple(rows), note=given.out or ""), "text")
+    say_table(Table("", columns, cells, tuple(rows), note="\n".join([*notes, *filter(None, [given.out])])), "text")
 
 
 def named(texts: list[str]) -> dict[str, str]:

@@ -32,6 +32,7 @@ def train(given: Namespace) -> int:
         device=given.device,
         workers=given.workers,
         shard=given.shard,
+        weights=given.weights,
         resume=given.resume,
         quiet=given.quiet,
     )

@@ -11,7 +11,8 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from torch.distributed.tensor import DTensor
 
 from archdsl.errors import SpecError
 from archdsl.training.files import checksum, flush_folder, to_line, write_flushed
-from archdsl.training.world import World, together
+from archdsl.training.world import World, as_one
 
 Facts = dict[str, Any]
 TENSORS = "tensors.safetensors"
@@ -40,32 +41,43 @@ def checkpoints_in(run: Path) -> list[Path]:
     return [path for _, path in sorted((int(match[1]), path) for match, path in found)]
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step after which a checkpoint was written."""
+    return int(checkpoint.name.removeprefix("step_"))
+
+
 def save_checkpoint(run: Path, tensors: Mapping[str, Tensor], facts: Facts, world: World) -> Path:
     """Write a checkpoint. Raises SpecError where the disk has no room; older checkpoints are as they were."""
     place = run / "checkpoints" / f"step_{facts['step']:08d}"
     beside = place.with_name(f".{place.name}")
-    try:
+    with as_one(), whole_or_not(run, place, beside):
         if world.first:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir()
+    with as_one(), whole_or_not(run, place, beside):
         write_tensors(beside, tensors, world)
         if world.first:
             finish(beside, facts)
             shutil.rmtree(place, ignore_errors=True)
             beside.replace(place)
             flush_folder(place.parent)
+    return place
+
+
+@contextmanager
+def whole_or_not(run: Path, place: Path, beside: Path) -> Iterator[None]:
+    """Nothing stays of a checkpoint that the disk did not take. Raises SpecError then."""
+    try:
+        yield
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
         raise not_saved(run, place, error) from None
-    together()
-    return place
 
 
 def write_tensors(folder: Path, tensors: Mapping[str, Tensor], world: World) -> None:
     """Every process writes its shards; where nothing is sharded, the first process writes all."""
     if any(isinstance(tensor, DTensor) for tensor in tensors.values()):
-        together()
         writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
         dcp.save(dict(tensors), storage_writer=writer)
     elif world.first:

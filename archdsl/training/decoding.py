@@ -230,13 +230,15 @@ def pixels(frame: av.VideoFrame) -> Tensor:
     return picture.rot90(turns, (1, 2)) if turns else picture
 
 
-def clip_of(path: Path, name: str, wanted: Any, decoder: Decoder = "pyav") -> tuple[Tensor, Index]:
-    """Frames of a file and where they lie. `wanted` is told the index and says which frames.
+def clip_of(
+    path: Path, name: str, wanted: Any, decoder: Decoder = "pyav", known: Index | None = None
+) -> tuple[Tensor, Index]:
+    """Frames of a file and where they lie. `wanted` is told the index, `known` or read, and says which frames.
 
     (3, frames, height, width) uint8. Raises Unreadable.
     """
     with Video(path, name) as video:
-        index = video.index()
+        index = known or video.index()
         frames = wanted(index)
         if decoder == "pyav":
             return video.frames(index, frames), index

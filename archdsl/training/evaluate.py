@@ -24,10 +24,11 @@ from archdsl.training.clips import Videos
 from archdsl.training.files import to_line, write_whole
 from archdsl.training.finding import videos_of
 from archdsl.training.metrics import confusion
-from archdsl.training.ran import classes_of, columns_of, ran, with_weights
+from archdsl.training.ran import classes_of, columns_of, ran
 from archdsl.training.scores import Scores
 from archdsl.training.scoring import scored
 from archdsl.training.skips import Skips
+from archdsl.training.taking import with_weights
 from archdsl.training.training import check_classes
 from archdsl.training.world import World, world_of
 

@@ -1,56 +1,22 @@
-"""Batches in the order of a recipe: read side by side by worker processes, made ready on the training device."""
+"""Batches in the order of a recipe, made ready on the training device."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
 from archdsl.training.augment import augmented, viewed
 from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos, takes_at
 from archdsl.training.noise import mixed
-from archdsl.training.packing import packed, unpacked
+from archdsl.training.reading import Asked, read
 from archdsl.training.skips import Skips
-from archdsl.training.watching import alive, done
-
-Asked = tuple[int, Take]
-"""A video by index, and which clip of it."""
-AHEAD = 2
-"""Batches that each worker reads ahead."""
-CPU = torch.device("cpu")
-
-
-@dataclass
-class Reader(Dataset[Any]):
-    """Reads clips, in a worker. A video that cannot be read is tried twice, and is then a value like every other."""
-
-    videos: Videos
-
-    def __getitem__(self, asked: Asked) -> Sample | Unreadable:
-        alive()
-        found = self.once(asked)
-        if isinstance(found, Unreadable):
-            found = self.once(asked)  # a network drive may have blinked
-        done()
-        return found
-
-    def once(self, asked: Asked) -> Sample | Unreadable:
-        """One try."""
-        try:
-            return self.videos.read(*asked)
-        except Unreadable as missing:
-            return missing
-        except (OSError, MemoryError) as error:
-            return Unreadable(self.videos.name(asked[0]), str(error) or type(error).__name__)
+from archdsl.training.world import as_one
 
 
 @dataclass(frozen=True)
@@ -88,9 +54,12 @@ def train_feed(
     The same clips in the same order for any number of workers and processes.
     """
     asked = Order(recipe, len(videos), range(start, start + steps), rank, world)
-    for step, (wanted, found, waited) in zip(asked.steps, read(videos, asked, workers, device)):
+    reading = read(videos, asked, workers, device, skips.lost)
+    for step in asked.steps:
+        with as_one():
+            wanted, found, waited = next(reading)
+            present = present_of(found, skips, len(videos))
         indices = [index for index, _ in wanted]
-        present = present_of(found, skips, len(videos))
         weights = torch.tensor([float(isinstance(one, Sample)) for one in found], device=device)
         samples, takes = filled(found, wanted, present)
         if samples:
@@ -119,7 +88,7 @@ def view_feed(
     takes = [(index, Take(0, clip=clip, clips=views.clips)) for index in mine for clip in range(views.clips)]
     few = max(batch // views.crops, 1)
     asked = [takes[i : i + few] for i in range(0, len(takes), few)]
-    for wanted, found, waited in read(videos, asked, workers, device):
+    for wanted, found, waited in read(videos, asked, workers, device, skips.lost):
         present_of(found, skips, len(videos))
         shown = [
             (index, sample, crop)
@@ -149,50 +118,6 @@ def batch_of(
     """A batch of its columns."""
     starts, ends = (tuple(getattr(sample, name) for sample in samples) for name in ("start", "end"))
     return Batch(made, labels, weights, tuple(indices), tuple(names), starts, ends, waited)
-
-
-def read(
-    videos: Videos, asked: Iterable[list[Asked]], workers: int, device: torch.device = CPU
-) -> Iterator[tuple[list[Asked], list[Sample | Unreadable], float]]:
-    """What was asked for, what was read, and the seconds that it was waited for."""
-    loader: Iterable[Any] = DataLoader(
-        Reader(videos),
-        batch_sampler=asked,
-        num_workers=workers,
-        collate_fn=packed if workers else list,
-        pin_memory=device.type == "cuda",
-        generator=torch.Generator(),  # the loader draws a seed, which nothing here uses
-        worker_init_fn=quiet if workers else None,
-        prefetch_factor=AHEAD if workers else None,
-    )
-    batches = iter(loader)
-    for wanted in asked:
-        begun = perf_counter()
-        try:
-            found = next(batches)
-        except RuntimeError as error:
-            raise crashed(error, wanted, videos) from None
-        yield wanted, unpacked(found) if workers else found, perf_counter() - begun
-
-
-def quiet(worker: int) -> None:
-    """Signals to end a run are for the process that trains: it ends its workers itself."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def crashed(error: RuntimeError, wanted: list[Asked], videos: Videos) -> Exception:
-    """The error of a worker that is gone; every other error as it is."""
-    text = str(error)
-    if "worker" not in text:
-        return error
-    names = ", ".join(videos.name(index) for index, _ in wanted[:4])
-    return SpecError(
-        "a process that reads videos is gone",
-        got=text.splitlines()[0],
-        want="memory for all workers, and videos that do not break the decoder",
-        fix=f"fewer --workers; it was at or shortly after: {names}",
-    )
 
 
 def present_of(found: list[Sample | Unreadable], skips: Skips, count: int) -> list[int]:

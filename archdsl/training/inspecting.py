@@ -10,7 +10,7 @@ from typing import NamedTuple
 from archdsl.errors import SpecError
 from archdsl.training.clips import Sample, Take
 from archdsl.training.decoding import Decoder, decoders_here
-from archdsl.training.feed import read
+from archdsl.training.reading import read
 from archdsl.training.videos import Files
 
 BATCH = 8

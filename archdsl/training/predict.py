@@ -22,9 +22,10 @@ from archdsl.training.listing import SUFFIXES
 from archdsl.training.modalities import check_modalities
 from archdsl.training.pictures import pictures_in, pictures_of
 from archdsl.training.precision import in_precision
-from archdsl.training.ran import classes_in, with_weights
+from archdsl.training.ran import classes_in
 from archdsl.training.scoring import BATCH, joined_heads, quiet, view_scores
 from archdsl.training.skips import Skips
+from archdsl.training.taking import with_weights
 from archdsl.training.videos import Action, Entry, Files
 from archdsl.training.world import world_of
 
@@ -128,12 +129,13 @@ def seen(
 ) -> Seen:
     """What is seen in one video."""
     try:
-        count = windows_of(index_of(path), plan, recipe)
+        index = index_of(path)
     except Unreadable as missing:
         return Seen(path, [], (), missing.reason)
     clips, skips = plan.arch.clips, Skips()
-    recipe = recipe.but(views=recipe.views.but(clips=count))
-    files = Files((Entry(path, str(path), (Action(0),)),), names, clips, recipe.sampling, decoder=decoder_named(None))
+    recipe = recipe.but(views=recipe.views.but(clips=windows_of(index, plan, recipe)))
+    entry = Entry(path, str(path), (Action(0),), index=index)
+    files = Files((entry,), names, clips, recipe.sampling, decoder=decoder_named(None))
     times: list[tuple[float, float]] = []
     rows: list[Tensor] = []
     feed = view_feed(files, recipe, clips, device=device, workers=workers, skips=skips, batch=BATCH)

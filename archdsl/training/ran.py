@@ -1,4 +1,4 @@
-"""What a run's folder holds for those who use its network: arch, recipe, classes, weights."""
+"""What a run's folder holds for those who use its network: arch, recipe, classes, its last checkpoint."""
 
 from __future__ import annotations
 
@@ -6,16 +6,10 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import nn
-
-from archdsl.backend import build
-from archdsl.backend.weights import check_names, load_weights
-from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe
-from archdsl.training.checkpoints import STATE, checkpoints_in, read_facts, shapes_in
-from archdsl.training.state import read_weights
+from archdsl.training.checkpoints import checkpoints_in, read_facts, step_of
 
 
 class Ran(NamedTuple):
@@ -46,6 +40,18 @@ def ran(folder: Path) -> Ran:
     if not found:
         raise SpecError(f"{folder} has no checkpoint", want="a run that has saved one", fix="archdsl train ... goes on")
     return Ran(folder / "arch.yaml", recipe(folder / "recipe.yaml"), classes_in(folder), found[-1])
+
+
+def last_of(folder: Path) -> str:
+    """Of which step a run's last checkpoint is, and where a better one is. Raises SpecError for a damaged one."""
+    found = checkpoints_in(folder)
+    facts = read_facts(found[-1])
+    best = facts["best"]
+    if best is None or best["step"] == facts["step"]:
+        return f"step {facts['step']}, the run's last" + (" and its best" if best else "")
+    name, value = next(iter(best["figures"].items()))
+    kept = [f": --weights {path}" for path in found if step_of(path) == best["step"]] or [", which is not kept"]
+    return f"step {facts['step']}, the run's last; {name} was best at step {best['step']}, {value:.1%}{kept[0]}"
 
 
 def classes_in(folder: Path) -> tuple[str, ...]:
@@ -80,22 +86,3 @@ def columns_of(known: tuple[str, ...], classes: tuple[str, ...]) -> list[int]:
             fix=did_you_mean(missing[0], known),
         )
     return [place[name] for name in classes]
-
-
-def with_weights(plan: Plan, weights: Path) -> nn.Module:
-    """A plan's network with the weights of a file, of a checkpoint's folder, or of a run's last checkpoint.
-
-    Raises SpecError for weights of another network.
-    """
-    network = build(plan)
-    if not weights.is_dir():
-        load_weights(network, weights)
-        return network
-    if not (weights / STATE).exists():
-        weights = ran(weights).checkpoint
-    read_facts(weights)
-    shapes = shapes_in(weights)
-    own = {name.removeprefix("network."): shape for name, shape in shapes.items() if name.startswith("network.")}
-    check_names(network.state_dict(), own, str(weights))
-    read_weights(network, weights)
-    return network

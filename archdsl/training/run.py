@@ -45,11 +45,14 @@ class Run:
     videos: Videos
     tests: Videos
     skips: Skips
+    test_skips: Skips
     meter: Meter
     progress: Progress
     identity: dict[str, Any]
     """What a checkpoint must agree on."""
     workers: int
+    origin: dict[str, Any] | None = None
+    """The weights it began with: their `path`, and which of their head were `not_taken`; None where it made its own."""
     figures: dict[str, float] = field(default_factory=dict)
     """Of the last evaluation: top1, top5..."""
     stopped: bool = False
@@ -60,6 +63,8 @@ class Run:
     losses: list[Tensor] = field(default_factory=list)
     """Of this process, one for each step since the last log."""
     names: list[Sequence[str]] = field(default_factory=list)
+    seen: Sequence[str] = ()
+    """Clips of this process in the last step."""
     warned: bool = False
     skipped: dict[str, str] = field(default_factory=dict)
     """Videos that could not be read, and why, over all processes; known at the end."""
@@ -93,6 +98,7 @@ class Run:
         self.step += 1
         self.losses.append(loss)
         self.names.append(batch.names)
+        self.seen = batch.names
         self.meter.saw(len(batch.labels), batch.waited)
         self.progress.advance(self.step)
 
@@ -124,30 +130,46 @@ class Run:
         for i, loss in enumerate(losses):
             if not torch.isfinite(torch.tensor(loss)):
                 seen = [name for part in gathered(() if mine[i].isfinite() else tuple(names[i])) for name in part]
-                raise self.not_finite(first + i + 1, loss, seen)
+                raise self.not_finite(first + i + 1, f"the loss is {loss}", seen)
         return losses
 
-    def not_finite(self, step: int, loss: float, names: list[str]) -> SpecError:
-        """The error of a loss that is no number: the step, its clips, the checkpoint before it."""
+    def check_finite(self, state: State) -> None:
+        """Raises SpecError where losses, or numbers that a checkpoint would hold, are none."""
+        if self.losses:
+            self.checked_losses()
+        odd = sorted({name for part in gathered(state.not_finite()) for name in part})
+        if odd:
+            seen = [name for part in gathered(tuple(self.seen)) for name in part]
+            raise self.not_finite(self.step, f"{odd[0]} is not finite", seen)
+
+    def not_finite(self, step: int, what: str, names: list[str]) -> SpecError:
+        """The error of a step that gives no numbers: the step, its clips, the checkpoint before it."""
         last = checkpoints_in(self.path)
         kept = f"{last[-1]} is kept; " if last else ""
         return SpecError(
-            f"the loss is {loss} at step {step}",
+            f"{what} at step {step}",
             at=f"step {step}",
             got=", ".join(names),
-            want="a finite loss",
+            want="finite numbers",
             fix=f"{kept}a lower recipe.optimizer.rate, recipe.optimizer.clip, or other values of these clips",
         )
 
     def test(self, state: State) -> None:
         """Test the network, with its average where there is one."""
+        self.check_finite(state)
         self.progress.say(f"testing {len(self.tests)} videos")
         if state.average:
             state.average.swap()
         self.measure_norms(state.network)
         level_buffers(state.network)
         scores = scored(
-            state.network, self.tests, self.recipe, self.plan.arch.clips, device=self.world.device, workers=self.workers
+            state.network,
+            self.tests,
+            self.recipe,
+            self.plan.arch.clips,
+            device=self.world.device,
+            workers=self.workers,
+            skips=self.test_skips,
         )
         train_mode(state.network, self.recipe.norms)
         if state.average:
@@ -185,12 +207,10 @@ class Run:
 
     def save(self, state: State) -> None:
         """Write a checkpoint and remove what is too old."""
-        if self.losses:
-            self.checked_losses()
+        self.check_finite(state)
         level_buffers(state.network)
-        saved = save_checkpoint(
-            self.path, state.tensors(), self.identity | state.facts() | {"figures": self.figures}, self.world
-        )
+        facts = self.identity | state.facts() | {"figures": self.figures, "weights": self.origin}
+        saved = save_checkpoint(self.path, state.tensors(), facts, self.world)
         if self.world.first:
             prune(self.path, self.recipe.keep, state.best["step"] if state.best else None)
         self.progress.say(f"saved {saved.name}")
@@ -198,7 +218,7 @@ class Run:
     def end(self) -> None:
         """Close the log, and gather what could not be read."""
         self.folder.close()
-        for part in gathered(self.skips.names):
+        for part in gathered(self.test_skips.names | self.skips.names):
             self.skipped |= part
 
     @contextmanager

@@ -19,7 +19,7 @@ from archdsl.training.feed import view_feed
 from archdsl.training.precision import in_precision
 from archdsl.training.scores import Scores
 from archdsl.training.skips import Skips
-from archdsl.training.world import any_of, gathered, ranks
+from archdsl.training.world import any_of, as_one, gathered, ranks
 
 BATCH = 16
 """Views that go through the network at once, where nothing else is asked for."""
@@ -64,7 +64,7 @@ def scored(
         batch=batch or BATCH,
     )
     found: dict[int, Video] = {}
-    with quiet(network):
+    with as_one(), quiet(network):
         for one in in_step(feed, network, clips, device):
             with in_precision(recipe, device):
                 scores = joined_heads(network(one.clips)).float()
@@ -101,7 +101,8 @@ def in_step(
     nothing = next(iter(zeros.values())) if len(zeros) == 1 else zeros
     none = torch.zeros(0, device=device)
     while True:
-        batch = next(feed, None)
+        with as_one():
+            batch = next(feed, None)
         if not any_of(batch is not None):
             return
         yield batch or Batch(nothing, none, none, (), (), (), (), 0.0)

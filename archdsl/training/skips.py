@@ -1,4 +1,4 @@
-"""Videos that could not be read: told once each, counted, and too many of them end a run."""
+"""Videos that could not be read: told once each, also by runs that go on; counted, and too many of them end a run."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Skips:
         self.most = most
         self.names: dict[str, str] = {}
         """Name -> why."""
+        self.lost: dict[int, str] = {}
+        """Videos, by index, at which readers died twice, and how: they are not read again."""
         self.clips = 0
         """How many clips were missing, a video more than once in more epochs."""
 
@@ -36,9 +38,7 @@ class Skips:
             return
         self.names[missing.name] = missing.reason
         if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(to_line({"name": missing.name, "reason": missing.reason}) + "\n")
+            note(self.path, to_line({"name": missing.name, "reason": missing.reason}))
         if len(self.names) > max(FEW, self.most * count):
             last = list(self.names.items())[-3:]
             raise SpecError(
@@ -55,3 +55,11 @@ class Skips:
         return f"{len(self.names)} videos could not be read ({self.clips} clips)" + (
             f": {self.path}" if self.path else ""
         )
+
+
+def note(path: Path, line: str) -> None:
+    """Add a line to a file, unless it or one of another process has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not any(line in other.read_text(encoding="utf-8").splitlines() for other in path.parent.glob("skipped*.jsonl")):
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")

@@ -5,6 +5,7 @@ Order of clips, rates and dice are functions of (recipe, step), so they are not 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from archdsl.training.checkpoints import Facts, read_tensors
@@ -42,6 +44,11 @@ class State:
         if self.average:
             kept |= {f"average.{name}": tensor for name, tensor in self.average.weights.items()}
         return kept
+
+    def not_finite(self) -> list[str]:
+        """Names of the tensors, here, in which not every number is finite."""
+        here = {k: x.to_local() if isinstance(x, DTensor) else x for k, x in self.tensors().items()}
+        return [name for name, x in here.items() if x.is_floating_point() and not x.isfinite().all()]
 
     def facts(self) -> Facts:
         """What is no tensor."""
@@ -76,9 +83,9 @@ def tensors_of(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in found.items()}
 
 
-def read_weights(network: nn.Module, checkpoint: Path) -> None:
-    """A checkpoint's weights for a network of its arch: the average where the recipe kept one."""
-    own = tensors_of(network)
+def read_weights(network: nn.Module, checkpoint: Path, but: Collection[str] = ()) -> None:
+    """A checkpoint's weights for a network of its arch, but for some: the average where the recipe kept one."""
+    own = {name: tensor for name, tensor in tensors_of(network).items() if name not in but}
 
     def places(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
         averaged = {name for name in own if f"average.{name}" in shapes}

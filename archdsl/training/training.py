@@ -30,7 +30,9 @@ from archdsl.training.progress import Progress
 from archdsl.training.run import Run
 from archdsl.training.skips import Skips
 from archdsl.training.state import State
-from archdsl.training.world import World, world_of
+from archdsl.training.taking import begun_from
+from archdsl.training.videos import Files
+from archdsl.training.world import World, as_one, world_of
 from archdsl.training.wrapping import prepared, shared
 
 
@@ -43,6 +45,7 @@ def train(
     device: str | None = None,
     workers: int = 0,
     shard: bool = False,
+    weights: str | Path | None = None,
     resume: str | Path | None = None,
     quiet: bool = False,
 ) -> Run:
@@ -50,15 +53,29 @@ def train(
 
     A folder that holds an unfinished run is gone on from, from its last checkpoint or from `resume`. Under torchrun
     every process calls this; with `shard` they share the weights too. `data` is `motion`, a folder of videos, a
-    manifest, or (videos to train on, videos to test on).
+    manifest, or (videos to train on, videos to test on). A run that is not gone on from begins with `weights`, where
+    they are given: of a file, a checkpoint or another run, as `evaluate` would use them. Of the head those are taken
+    that fit; `run.json` names the others.
 
     Raises SpecError where arch, recipe, data and folder do not fit each other, and where the loss is no number.
     """
     plan = compile(load(arch))
     recipe = recipe_of(recipe)
+    checkpoint = Path(resume) if resume else next(reversed(checkpoints_in(Path(out))), None)
+    initial = Path(weights) if weights else None
     with world_of(device) as world:
-        run, state = begun(plan, recipe, data, Path(out), world, workers=workers, shard=shard, quiet=quiet)
-        take_up(run, state, Path(resume) if resume else None)
+        run, state = begun(
+            plan,
+            recipe,
+            data,
+            Path(out),
+            world,
+            weights=None if checkpoint else initial,
+            workers=workers,
+            shard=shard,
+            quiet=quiet,
+        )
+        take_up(run, state, checkpoint, any_recipe=resume is not None, unread=initial if checkpoint else None)
         with run.listening(), run.progress.bar:
             train_mode(state.network, recipe.norms)
             run.meter.begin()
@@ -70,33 +87,58 @@ def train(
 
 
 def begun(
-    plan: Plan, recipe: Recipe, data: Any, out: Path, world: World, *, workers: int, shard: bool, quiet: bool
+    plan: Plan,
+    recipe: Recipe,
+    data: Any,
+    out: Path,
+    world: World,
+    *,
+    weights: Path | None,
+    workers: int,
+    shard: bool,
+    quiet: bool,
 ) -> tuple[Run, State]:
     """A run that has not trained, and its state."""
-    check_batch(recipe, world)
-    videos, tests = (
-        data
-        if isinstance(data, tuple)
-        else (videos_of(str(data), split, plan.arch.clips, recipe) for split in ("train", "val"))
-    )
-    check_classes(plan, videos)
+    with as_one():
+        check_batch(recipe, world)
+        videos, tests = data if isinstance(data, tuple) else both_of(str(data), plan, recipe)
+        check_classes(plan, videos)
+        folder = Folder(out, world)
     torch.manual_seed(seed_of(recipe.seed, "weights"))
-    network = prepared(build(plan), plan, recipe, world, shard=shard)
+    network = build(plan)
+    with as_one():
+        left = begun_from(network, weights) if weights else {}
+    network = prepared(network, plan, recipe, world, shard=shard)
     run = Run(
         plan=plan,
         recipe=recipe,
-        folder=Folder(out, world),
+        folder=folder,
         world=world,
         network=network,
         videos=videos,
         tests=tests,
         skips=Skips.of(out, recipe, world.rank),
+        test_skips=Skips(out, rank=world.rank),  # they end no run: nothing is learnt from them
         meter=Meter(plan.macs, peak_of(world.device, PRECISIONS[recipe.precision]), world),
         progress=Progress(plan.name, recipe.steps_for(len(videos)), quiet=quiet or not world.first),
         identity=identity(plan, recipe),
         workers=workers,
+        origin={"path": str(weights), "not_taken": left} if weights else None,
     )
     return run, state_of(network, recipe, world)
+
+
+def both_of(data: str, plan: Plan, recipe: Recipe) -> tuple[Videos, Videos]:
+    """The videos to train on, and those to test on. Raises SpecError where they are the same."""
+    videos, tests = (videos_of(data, split, plan.arch.clips, recipe) for split in ("train", "val"))
+    if isinstance(videos, Files) and isinstance(tests, Files) and videos.entries == tests.entries:
+        raise SpecError(
+            "the same videos to train on and to test on",
+            got=f"{data}: {len(videos)} videos that no split divides",
+            want="train/CLASS/ and val/CLASS/ in a folder, lists train.csv and val.csv, or a column split",
+            fix="some videos of each class put aside for val",
+        )
+    return videos, tests
 
 
 def state_of(network: nn.Module, recipe: Recipe, world: World) -> State:
@@ -109,20 +151,25 @@ def state_of(network: nn.Module, recipe: Recipe, world: World) -> State:
     )
 
 
-def take_up(run: Run, state: State, resume: Path | None) -> None:
-    """Go on from a checkpoint: the one named, or the folder's last; else begin."""
-    found = checkpoints_in(run.path)
+def take_up(run: Run, state: State, checkpoint: Path | None, *, any_recipe: bool, unread: Path | None) -> None:
+    """Go on from a checkpoint, or begin. `unread` are weights that were given for a run that has begun."""
     if run.world.first:
         sweep(run.path)
-    checkpoint = resume or (found[-1] if found else None)
     if checkpoint:
         facts = read_facts(checkpoint)
-        check_agrees(run, facts, checkpoint, any_recipe=resume is not None)
+        check_agrees(run, facts, checkpoint, any_recipe=any_recipe)
         state.restore(checkpoint, facts)
-        run.step, run.figures = state.step, facts["figures"]
+        run.step, run.figures, run.origin = state.step, facts["figures"], facts.get("weights")
         run.progress.say(f"going on from step {state.step} of {run.steps}")
+        if unread:
+            run.progress.say(f"not from {unread}, with which only a new run begins: another --out")
+    elif run.origin:
+        run.progress.say(f"begins with {run.origin['path']}")
+        for address, why in run.origin["not_taken"].items():
+            run.progress.say(f"not taken into the head: {address}: {why}")
     about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
     about |= {"device": str(run.world.device), "workers": run.workers, "classes": list(run.videos.classes)}
+    about["weights"] = run.origin
     run.folder.describe(run.plan, run.recipe, about)
     run.folder.begin_log(state.step)
 

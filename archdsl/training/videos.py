@@ -39,6 +39,8 @@ class Entry:
     end: float = float("inf")
     centre: float | None = None
     """The time of a key frame."""
+    index: Index | None = None
+    """Where the frames of its file are, if that is known."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,10 @@ class Files:
                 chosen[name] = [first + frame for frame in frames]
             return self.used(chosen, last)
 
-        read = pictures_of if entry.path.is_dir() else clip_of
-        pictures, found = read(entry.path, entry.name, wanted, self.decoder)
+        if entry.path.is_dir():
+            pictures, found = pictures_of(entry.path, entry.name, wanted)
+        else:
+            pictures, found = clip_of(entry.path, entry.name, wanted, self.decoder, entry.index)
         last = within(entry, found)[1]
         place = {frame: i for i, frame in enumerate(self.used(chosen, last))}
         frames = {

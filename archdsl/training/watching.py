@@ -1,4 +1,4 @@
-"""A process that reads videos and hangs in a decoder cannot be asked to stop: it ends itself, and the feed says so."""
+"""A process that reads videos and hangs in a decoder cannot be asked to stop: it ends itself, and the feed goes on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from archdsl.training.decoding import PATIENCE
 HANGS = 3 * PATIENCE
 """Seconds for one clip, or for the flow of one pair of frames: more than two tries, which watch the time too."""
 STDERR = 2
+GAVE_UP = 1
+"""Its exit code: faulthandler's."""
 
 
 def alive() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import clear_frames
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -43,6 +44,9 @@ def world_of(device: str | None = None) -> Iterator[World]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield World(*ranks(), chosen)
+    except BaseException as error:
+        clear_frames(error.__traceback__)  # DDP is in them, and must end before its process group, as in `train`
+        raise
     finally:
         dist.destroy_process_group()
 
@@ -86,7 +90,16 @@ def any_of(flag: bool) -> bool:
     return bool(added(torch.tensor(int(flag))))
 
 
-def together() -> None:
-    """Wait until every process is here."""
-    if dist.is_initialized():
-        dist.barrier()
+@contextmanager
+def as_one() -> Iterator[None]:
+    """What is wrong in one process ends all of them here, with the same SpecError; none waits for one that is gone.
+
+    Every process must come to its end. Within it nothing is exchanged that another could miss.
+    """
+    wrong = None
+    try:
+        yield
+    except SpecError as error:
+        wrong = error
+    if any_of(wrong is not None):
+        raise next(filter(None, gathered(wrong)))
