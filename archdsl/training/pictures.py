@@ -27,7 +27,7 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: ([int(part) for part in re.findall(r"\d{1,12}", path.stem)], path.name))
 
 
-def pictures_of(folder: Path, name: str, wanted: Any, decoder: str = "pyav") -> tuple[Tensor, Index]:
+def pictures_of(folder: Path, name: str, wanted: Any) -> tuple[Tensor, Index]:
     """Frames of a folder and where they lie.  (3, frames, height, width) uint8. Raises Unreadable."""
     found = pictures_in(folder)
     if not 0 < len(found) <= LONGEST:

@@ -49,8 +49,8 @@ def train(
     """Train a network on videos and test it; leave everything in the folder `out`.
 
     A folder that holds an unfinished run is gone on from, from its last checkpoint or from `resume`. Under torchrun
-    every process calls this; with `shard` they share the weights too. `data` is `motion`, a folder of videos, a
-    manifest, or (videos to train on, videos to test on).
+    every process calls this; with `shard` they share the weights too. `data` is `motion`, a folder of videos or of
+    shards, a manifest, or (videos to train on, videos to test on).
 
     Raises SpecError where arch, recipe, data and folder do not fit each other, and where the loss is no number.
     """
