@@ -41,7 +41,7 @@ DATA is, here and in `train`, `evaluate` and `predict`:
 A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by its name below it.
 Names of classes: of folders; in classes.txt or labels.json beside a list or shards, or above their train/ and val/;
 else the labels themselves. Shards in one folder whose names say train or val belong to these alone. Shards lie on a
-drive, not behind an address: they are indexed by their headers, and read by place in the order that recipe and step say.
+drive, not behind an address: they are indexed by their headers and read by place, in the order that the recipe says.
 The package webdataset, which reads a shard from its first member to its last, is not needed."""
 
 

@@ -190,7 +190,7 @@ def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
     if not all(name.isdecimal() for name in names):
         return tuple(sorted(names))
     largest = max(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0")), default="")
-    if len(largest) > len(str(MOST)) or int(largest or 0) > MOST:
+    if len(largest.lstrip("0")) > len(str(MOST)) or int(largest or 0) > MOST:
         raise SpecError("a class of too large a number", written=names[largest], got=largest[:80], want=f"up to {MOST}")
     return tuple(str(i) for i in range(int(largest) + 1)) if largest else ()
 

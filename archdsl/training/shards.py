@@ -139,10 +139,10 @@ def members_of(shard: Path, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     # tarfile takes a damaged header for the end; behind the end there is nothing but zeros
     file.seek(end)
     rest = file.read(2 * tarfile.RECORDSIZE)
-    if len(rest) < tarfile.BLOCKSIZE or rest.strip(b"\0"):
-        raise broken(
-            shard, end, size, "no end of archive" if len(rest) < tarfile.BLOCKSIZE else "no header of a member"
-        )
+    if len(rest) < tarfile.BLOCKSIZE:
+        raise broken(shard, end, size, "no end of archive")
+    if rest.strip(b"\0"):
+        raise broken(shard, end, size, "no header of a member")
 
 
 def broken(shard: Path, place: int, size: int, why: str) -> SpecError:
