@@ -204,7 +204,8 @@ def test_the_library_reads_what_we_write_and_we_read_what_it_writes(motion: Path
     in_folders = {one.path.stem: (one.path.read_bytes(), one.actions[0].label) for one in folders.entries}
     assert theirs == in_folders
     assert ours.classes == folders.classes
-    with webdataset.ShardWriter(str(tmp_path / "theirs" / "%06d.tar"), maxcount=8, verbose=0, mkdir=True) as writer:
+    (tmp_path / "theirs").mkdir()
+    with webdataset.ShardWriter(str(tmp_path / "theirs" / "%06d.tar"), maxcount=8, verbose=0) as writer:
         for key, (data, label) in theirs.items():
             writer.write({"__key__": key, "mp4": data, "cls": label, "json": {"fps": 30}})
     again = found(tmp_path / "theirs")
@@ -502,6 +503,9 @@ def test_names_of_classes(tmp_path: Path) -> None:
     (tmp_path / "train" / "classes.txt").write_text("a\n")
     text = "a label that no class has\n  written 1.tar/k.cls\n  got     1\n  want    a"
     assert text in wrong(tmp_path)
+    tar(tmp_path / "train" / "1.tar", [("k.mp4", b"v"), ("k.cls", b"9" * 5000)])
+    assert "a label that no class has\n  written 1.tar/k.cls\n  got     99999" in wrong(tmp_path)
+    named(tmp_path / "train", "0.tar", "1.tar")
     (tmp_path / "labels.json").unlink()
     (tmp_path / "train" / "classes.txt").write_text("a\nb\nc\n")
     assert found(tmp_path, "val").classes == ("a", "b", "c")

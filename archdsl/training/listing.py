@@ -18,6 +18,8 @@ LARGEST = 1 << 28
 """Bytes of a list; Kinetics-700's is 40 MB."""
 WIDEST = 1 << 13
 """Letters of a line without columns."""
+LONGEST = 20
+"""Digits of a class's number."""
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".ogv", ".gif")
 
 
@@ -273,7 +275,7 @@ def numbered(line: Line, label: str, classes: tuple[str, ...], places: dict[str,
     """The number of a class that is told by its name, or by its number. Raises SpecError for one that is neither."""
     if label in places:
         return places[label]
-    if label.isdecimal() and int(label) < len(classes):
+    if label.isdecimal() and len(label) < LONGEST and int(label) < len(classes):
         return int(label)
     raise SpecError(
         "a label that no class has",
