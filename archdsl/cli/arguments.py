@@ -34,10 +34,16 @@ DATA is, here and in `train`, `evaluate` and `predict`:
   motion                       moving digits made in memory; motion:still repeats one frame
   a folder                     train/CLASS/video.mp4 and val/CLASS/...; or a list for each split;
                                or just CLASS/..., to test and to check: `train` wants other videos to test on
+  shards                       a folder of WebDataset's .tar, or train/ and val/ of them, or 'train-{000..009}.tar':
+                               KEY.mp4 beside KEY.cls, a class's number, or KEY.json with label or labels
   a list                       path label; path,label; CSV of Kinetics or Charades; JSON of Kinetics or
                                Something-Something; trainlist01.txt of UCF101; *_test_split1.txt of HMDB51;
                                CSV or JSON of path and label or labels, start, end and centre in seconds
-A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by its name below it."""
+A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by its name below it.
+Names of classes: of folders; in classes.txt or labels.json beside a list or shards, or above their train/ and val/;
+else the labels themselves. Shards in one folder whose names say train or val belong to these alone. Shards lie on a
+drive, not behind an address: they are indexed by their headers and read by place, in the order that the recipe says.
+The package webdataset, which reads a shard from its first member to its last, is not needed."""
 
 
 class Parser(ArgumentParser):
@@ -227,6 +233,7 @@ COMMANDS = (
         (o.data_action,),
         (
             "archdsl data make motion out/motion          moving digits as mp4 files",
+            "archdsl data make motion out/shards --shards 4  the same in shards",
             "archdsl data check my_videos                 videos of each class, and those that cannot be read",
             "archdsl data bench my_videos --workers 1 2 4  clips per second by decoder and readers",
             "archdsl train slowfast_tiny --recipe smoke --data out/motion",

@@ -23,7 +23,7 @@ def data(given: Namespace) -> int:
 
 
 def make(given: Namespace) -> int:
-    """Built-in data as video files."""
+    """Built-in data as video files, or as shards."""
     if given.data != "motion" or not given.out:
         raise SpecError(
             "what to make, and where",
@@ -31,10 +31,11 @@ def make(given: Namespace) -> int:
             want="motion and a folder",
             fix="archdsl data make motion OUT",
         )
-    from archdsl.training.making import make_motion
+    from archdsl.training.making import make_motion, make_shards
 
     counts = {"train": given.count, "val": max(given.count // 5, 1)}
-    written = make_motion(Path(given.out), counts, given.frames, given.size)
+    form = (Path(given.out), counts, given.frames, given.size)
+    written = make_shards(*form, given.shards) if given.shards else make_motion(*form)
     for _ in shown(written, sum(counts.values()), "writing videos"):
         pass
     say(f"{counts['train']} videos to train on and {counts['val']} to test on in {given.out}")
@@ -116,7 +117,7 @@ def bench_table(records: tuple[dict[str, Any], ...], given: Namespace) -> Any:
 
 
 def files_of(given: Namespace) -> Files:
-    """The videos of a folder or a list, whatever network will see them."""
+    """The videos of a folder, of shards or of a list, whatever network will see them."""
     from archdsl.training.finding import videos_of
     from archdsl.training.videos import Files
 
@@ -130,7 +131,7 @@ def files_of(given: Namespace) -> Files:
             raise
         videos = videos_of(given.data, given.split, clips, recipe.but(loss="binary"))
     if not isinstance(videos, Files):
-        raise SpecError("data without files", got=given.data, want="a folder of videos, or a list of them")
+        raise SpecError("data without files", got=given.data, want="videos in folders, in shards or in a list")
     return videos
 
 

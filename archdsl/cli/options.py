@@ -239,7 +239,7 @@ def trained(parser: ArgumentParser) -> None:
         "--data",
         default="motion",
         metavar="DATA",
-        help="motion (built in, the default), a folder of videos, or a manifest; `archdsl data --help` tells more",
+        help="motion (built in, the default), a folder of videos or shards, or a manifest; see `archdsl data --help`",
     )
     group.add_argument("--out", metavar="DIR", help="folder of the run; by default runs/NAME. A run in it goes on")
     group.add_argument("--steps", type=count, metavar="N", help="optimiser steps; a schedule of epochs is squeezed")
@@ -320,13 +320,14 @@ def whole(text: str) -> int:
 def data_action(parser: ArgumentParser) -> None:
     """What is done with data."""
     parser.add_argument("action", metavar="ACTION", choices=("make", "check", "bench"), help="make, check or bench")
-    parser.add_argument("data", metavar="DATA", help="with make: motion; else a folder of videos, or a list of them")
+    parser.add_argument("data", metavar="DATA", help="with make: motion; else a folder of videos or shards, or a list")
     parser.add_argument("out", metavar="OUT", nargs="?", help="with make: the folder that is written")
     parser.add_argument(
         "--count", type=count, default=240, metavar="N", help="make: videos to train on; a fifth to test"
     )
     parser.add_argument("--frames", type=count, default=16, metavar="N", help="frames of a clip (16)")
     parser.add_argument("--size", type=count, default=64, metavar="N", help="make: height and width in pixels (64)")
+    parser.add_argument("--shards", type=count, metavar="N", help="make: N shards a split instead of class folders")
     parser.add_argument("--every", type=count, default=1, metavar="N", help="check, bench: one frame in so many (1)")
     parser.add_argument("--split", default="train", choices=("train", "val", "test"), help="check, bench (train)")
     parser.add_argument(

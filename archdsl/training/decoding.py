@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
 from importlib.util import find_spec
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from archdsl.errors import SpecError
 from archdsl.training.clips import Unreadable
+from archdsl.training.parts import Part
 
 Decoder = Literal["pyav", "torchcodec"]
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,h264,hevc,m4v,ivf"
@@ -61,17 +63,14 @@ class Index:
 
 
 class Video:
-    """A video file that is open. Use it in a `with`; raises Unreadable."""
+    """A video file, or a part of one, that is open. Use it in a `with`; raises Unreadable."""
 
-    def __init__(self, path: Path, name: str | None = None) -> None:
+    def __init__(self, path: Path | Part, name: str | None = None) -> None:
         self.path, self.name = path, name or str(path)
         self.begun = monotonic()
 
     def __enter__(self) -> Video:
-        if not self.path.is_file():
-            raise Unreadable(self.name, "no such file" if not self.path.exists() else "not a file")
-        if not self.path.stat().st_size:
-            raise Unreadable(self.name, "an empty file")
+        self.source = source_of(self.path, self.name)
         self.open()
         return self
 
@@ -83,7 +82,8 @@ class Video:
         try:
             # a local path, its format among FORMATS: nothing in the file makes ffmpeg open another one
             options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-            self.file = av.open(f"file:{self.path}", options=options)
+            local = f"file:{self.source}" if isinstance(self.source, str) else BytesIO(self.source)
+            self.file = av.open(local, "r", options=options)
         except (av.FFmpegError, ValueError) as error:
             raise Unreadable(self.name, f"not a video: {told(error)}") from None
         try:
@@ -197,6 +197,17 @@ class Video:
             raise Unreadable(self.name, f"reading it takes longer than {PATIENCE:.0f} s")
 
 
+def source_of(path: Path | Part, name: str) -> str | bytes:
+    """What a decoder opens: a file by its path, or the bytes of a part. Raises Unreadable."""
+    if isinstance(path, Part):
+        return path.read(name)
+    if not path.is_file():
+        raise Unreadable(name, "no such file" if not path.exists() else "not a file")
+    if not path.stat().st_size:
+        raise Unreadable(name, "an empty file")
+    return str(path)
+
+
 def told(error: Exception) -> str:
     """What ffmpeg says, in one line."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__).splitlines()[0]
@@ -231,7 +242,7 @@ def pixels(frame: av.VideoFrame) -> Tensor:
 
 
 def clip_of(
-    path: Path, name: str, wanted: Any, decoder: Decoder = "pyav", known: Index | None = None
+    path: Path | Part, name: str, wanted: Any, decoder: Decoder = "pyav", known: Index | None = None
 ) -> tuple[Tensor, Index]:
     """Frames of a file and where they lie. `wanted` is told the index, `known` or read, and says which frames.
 
@@ -245,11 +256,11 @@ def clip_of(
     return by_torchcodec(path, name, frames), index
 
 
-def by_torchcodec(path: Path, name: str, frames: Sequence[int]) -> Tensor:
+def by_torchcodec(path: Path | Part, name: str, frames: Sequence[int]) -> Tensor:
     """The same frames by torchcodec, which must be importable."""
     decoders = import_module("torchcodec.decoders")
     try:
-        decoder = decoders.VideoDecoder(str(path), num_ffmpeg_threads=1)
+        decoder = decoders.VideoDecoder(source_of(path, name), num_ffmpeg_threads=1)
         data: Tensor = decoder.get_frames_at(list(frames)).data
     except (RuntimeError, ValueError, IndexError) as error:
         raise Unreadable(name, f"cannot be decoded: {told(error)}") from None

@@ -10,20 +10,17 @@ from pathlib import Path
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
+from archdsl.training.classes import classes_beside
 from archdsl.training.clips import Videos
 from archdsl.training.decoding import decoder_named
-from archdsl.training.listing import SUFFIXES, Line, Listing, classes_beside, listing_of, numbered
+from archdsl.training.listing import SUFFIXES, Line, Listing, listing_of, numbered
 from archdsl.training.modalities import check_modalities
 from archdsl.training.motion import MovingDigits
 from archdsl.training.pictures import SUFFIXES as PICTURES
+from archdsl.training.shards import is_pattern, listing_of_shards, renamed, shards_of
+from archdsl.training.splits import SPLITS, split_in
 from archdsl.training.videos import Action, Entry, Files
 
-SPLITS = {
-    "train": ("train", "training"),
-    "val": ("val", "validation", "validate", "valid", "test", "testing"),
-    "test": ("test", "testing", "val", "validation", "validate", "valid"),
-}
-"""Names that files and folders of a split bear, the likeliest first."""
 MOST = 99_999
 """The largest number of a class that has no name."""
 BUILT_IN = {"train": (2400, 0), "val": (512, 1), "test": (512, 1)}
@@ -34,7 +31,8 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
     """The videos of a split: `train`, `val` or `test`.
 
     `data` is `motion` (moving digits made in memory; `motion:still` repeats one frame), a folder of videos in folders
-    that bear the classes' names, a list of videos, or a folder that has either for each split.
+    that bear the classes' names, a folder or a pattern of shards, a list of videos, or a folder that has any of them
+    for each split.
 
     Raises SpecError where there are none, with what was looked for.
     """
@@ -42,11 +40,10 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
         return built_in(data, split, clips)
     check_modalities(clips)
     path = Path(data)
-    if not path.exists():
-        raise SpecError(
-            "no such data", got=data, want="motion, a folder of videos, or a list of them", fix="archdsl data --help"
-        )
-    if not path.is_file() and not path.is_dir():
+    if not path.exists() and not shards_of(path):
+        want = "motion, a folder of videos or of shards, or a list of videos"
+        raise SpecError("no such data", got=data, want=want, fix="archdsl data --help")
+    if path.exists() and not path.is_file() and not path.is_dir():
         raise SpecError("neither a file nor a folder", got=data)
     found, root = of_split(path, split)
     entries, classes, several = entries_of(found, root, split, beside(path, found))
@@ -81,6 +78,8 @@ def built_in(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDigits:
 
 def of_split(path: Path, split: str) -> tuple[Path, Path]:
     """(folder or list of a split, where its videos may lie)."""
+    if is_pattern(path):
+        return sibling_shards(path, split), path.parent
     if path.is_file():
         return sibling(path, split), path.parent
     if hmdb_lists(path):
@@ -100,6 +99,8 @@ def of_split(path: Path, split: str) -> tuple[Path, Path]:
 
 def beside(path: Path, found: Path) -> Path:
     """The folder or list to train on, which says what classes there are; the one that was found if there is none."""
+    if is_pattern(path):
+        return path if path != found else renamed(path, SPLITS["val"], "train") or path
     if path.is_file():
         return path if path != found else sibling_to_train(path)
     try:
@@ -126,6 +127,16 @@ def sibling(path: Path, split: str) -> Path:
     return path
 
 
+def sibling_shards(pattern: Path, split: str) -> Path:
+    """The shards themselves, or for testing those whose file or folder has `val` or `test` in place of `train`."""
+    if split == "train" or not {split_in(part) for part in pattern.parts[-2:]} & {*SPLITS["train"]}:
+        return pattern
+    for name in SPLITS[split]:
+        if other := renamed(pattern, SPLITS["train"], name):
+            return other
+    raise SpecError("no shards to test on", got=str(pattern), want="others with val or test in place of train")
+
+
 def sibling_to_train(path: Path) -> Path:
     """The list beside one to test on whose name has `train` in its place; else the list itself."""
     for name in SPLITS["val"]:
@@ -137,14 +148,15 @@ def sibling_to_train(path: Path) -> Path:
 
 def entries_of(found: Path, root: Path, split: str, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
     """(videos, classes, whether a video may have several) of a folder or a list."""
-    if found.is_dir() and not hmdb_lists(found):
+    if found.is_dir() and not hmdb_lists(found) and not shards_of(found):
         return in_class_folders(found, training)
     listing = listing_at(found)
     lines = of_the_split(listing.lines, split)
     if not lines and listing.lines:
         has = ", ".join(sorted({str(line.split) for line in listing.lines}))
         raise SpecError(f"no videos of the split {split}", written=found.name, got=f"splits {has}")
-    lists = [listing] if training == found or training.is_dir() else [listing_at(training), listing]
+    alone = training == found or listing.classes or (training.is_dir() and not shards_of(training))
+    lists = [listing] if alone else [listing_at(training), listing]
     classes = classes_of(lists, root)
     places = {name: i for i, name in enumerate(classes)}
     entries = tuple(entry_of(line, root, classes, places, listing.several) for line in lines)
@@ -152,10 +164,11 @@ def entries_of(found: Path, root: Path, split: str, training: Path) -> tuple[tup
 
 
 def listing_at(found: Path) -> Listing:
-    """A list, or all of HMDB51's."""
-    if found.is_dir():
-        return Listing("words", [line for path in hmdb_lists(found) for line in listing_of(path).lines])
-    return listing_of(found)
+    """A list, all of HMDB51's, or what some shards hold."""
+    if found.is_dir() and (lists := hmdb_lists(found)):
+        return Listing("words", [line for path in lists for line in listing_of(path).lines])
+    shards = shards_of(found)
+    return listing_of_shards(shards) if shards else listing_of(found)
 
 
 def of_the_split(lines: list[Line], split: str) -> list[Line]:
@@ -177,7 +190,7 @@ def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
     if not all(name.isdecimal() for name in names):
         return tuple(sorted(names))
     largest = max(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0")), default="")
-    if len(largest) > len(str(MOST)) or int(largest or 0) > MOST:
+    if len(largest.lstrip("0")) > len(str(MOST)) or int(largest or 0) > MOST:
         raise SpecError("a class of too large a number", written=names[largest], got=largest[:80], want=f"up to {MOST}")
     return tuple(str(i) for i in range(int(largest) + 1)) if largest else ()
 
@@ -187,7 +200,7 @@ def entry_of(line: Line, root: Path, classes: tuple[str, ...], places: dict[str,
     if not line.labels and not several:
         raise SpecError("a video without a label", written=line.where, got=line.video, want="a class")
     actions = tuple(Action(numbered(line, name, classes, places), start, end) for name, start, end in line.labels)
-    return Entry(file_of(line, root), line.video, actions, line.start, line.end, line.centre)
+    return Entry(line.part or file_of(line, root), line.video, actions, line.start, line.end, line.centre)
 
 
 def file_of(line: Line, root: Path) -> Path:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from archdsl.training.files import write_whole
+from archdsl.training.parts import Part
 from archdsl.training.tvl1 import TvL1, tvl1_flow
 from archdsl.training.watching import alive
 
@@ -20,16 +21,17 @@ HOW = TvL1()
 
 @dataclass(frozen=True)
 class Flows:
-    """The flows of one file or folder of pictures, as it is now: changed, it has others."""
+    """The flows of one file, part of a file or folder of pictures, as it is now: changed, it has others."""
 
     folder: Path
     """Where they are kept."""
 
     @classmethod
-    def of(cls, video: Path) -> Flows:
+    def of(cls, video: Path | Part) -> Flows:
         """In the folder that the variable ARCHDSL_CACHE names, else among the user's caches."""
-        about = video.stat()
-        key = sha256(f"{video.resolve()} {about.st_size} {about.st_mtime_ns} {HOW}".encode()).hexdigest()
+        file, place = (video.file, f" {video.start}") if isinstance(video, Part) else (video, "")
+        about = file.stat()
+        key = sha256(f"{file.resolve()}{place} {about.st_size} {about.st_mtime_ns} {HOW}".encode()).hexdigest()
         home = os.environ.get("ARCHDSL_CACHE") or Path.home() / ".cache" / "archdsl"
         return cls(Path(home) / "flow" / key[:2] / key)
 

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.errors import SpecError, did_you_mean, listed
+from archdsl.training.parts import Part
 
 LARGEST = 1 << 28
 """Bytes of a list; Kinetics-700's is 40 MB."""
 WIDEST = 1 << 13
 """Letters of a line without columns."""
+LONGEST = 20
+"""Digits of a class's number."""
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".ogv", ".gif")
 
 
@@ -34,6 +37,8 @@ class Line(NamedTuple):
     centre: float | None = None
     other: str | None = None
     """What the file may be called too."""
+    part: Part | None = None
+    """Where the video is, of one in a shard."""
 
 
 @dataclass
@@ -228,13 +233,20 @@ def own(path: Path, data: list[dict[str, Any]]) -> Listing:
         if "path" not in one or not {"label", "labels"} & set(one):
             raise SpecError("an entry without path and label", written=where, got=", ".join(one), want="path, label")
         several |= "labels" in one
-        names = one.get("labels", [one.get("label")])
-        if not isinstance(names, list):
-            raise SpecError("labels that are not a list", written=where, got=str(names)[:80], want='labels: ["a", "b"]')
         seconds = {key: number(str(one[key]), where, key) for key in ("start", "end", "centre") if key in one}
-        actions = tuple(action for name in names for action in labelled(str(name)))
+        actions = actions_in(one, where)
         lines.append(timed(Line(str(one["path"]), actions, where, split=str(one.get("split") or "") or None), seconds))
     return Listing("table", lines, several)
+
+
+def actions_in(one: dict[str, Any], where: str) -> tuple[tuple[str, float, float], ...]:
+    """What a mapping says as `label`, or as `labels`."""
+    names = one.get("labels", [one.get("label")])
+    if not isinstance(names, list):
+        raise SpecError("labels that are not a list", written=where, got=str(names)[:80], want='labels: ["a", "b"]')
+    if wrong := [name for name in names if isinstance(name, list | dict)]:
+        raise SpecError("a label that is no name", written=where, got=str(wrong[0])[:80], want="a name, or a number")
+    return tuple(action for name in names for action in labelled("" if name is None else str(name)))
 
 
 def timed(line: Line, seconds: Mapping[Any, float]) -> Line:
@@ -259,38 +271,11 @@ def number(text: str, where: str, name: str) -> float:
     return value
 
 
-def classes_beside(folder: Path) -> tuple[str, ...]:
-    """Class names in the order of labels, where a file beside a list has them."""
-    for name in ("classInd.txt", "classes.txt", "labels.txt", "Charades_v1_classes.txt"):
-        if (folder / name).is_file():
-            found = [line.strip() for line in text_of(folder / name).splitlines() if line.strip()]
-            if name == "classInd.txt":
-                return tuple(line.partition(" ")[2] for line in found)
-            return tuple(found)
-    for name in ("labels.json", "something-something-v2-labels.json"):
-        if (folder / name).is_file():
-            return classes_in_json(folder / name)
-    return ()
-
-
-def classes_in_json(path: Path) -> tuple[str, ...]:
-    """{name: number}, as Something-Something has it, or [name]."""
-    try:
-        data = json.loads(text_of(path))
-        if isinstance(data, dict):
-            return tuple(sorted(data, key=lambda name: int(data[name])))
-    except (ValueError, TypeError, RecursionError):
-        data = None
-    if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
-        raise SpecError("class names that cannot be read", written=path.name, want='{"name": 0} or ["name"]')
-    return tuple(data)
-
-
 def numbered(line: Line, label: str, classes: tuple[str, ...], places: dict[str, int]) -> int:
     """The number of a class that is told by its name, or by its number. Raises SpecError for one that is neither."""
     if label in places:
         return places[label]
-    if label.isdecimal() and int(label) < len(classes):
+    if label.isdecimal() and len(label) < LONGEST and int(label) < len(classes):
         return int(label)
     raise SpecError(
         "a label that no class has",

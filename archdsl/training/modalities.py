@@ -12,6 +12,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.clip import CHANNELS
 from archdsl.training.flow import Flows
+from archdsl.training.parts import Part
 
 SEEN = ("rgb", "gray", "rgb_diff", "flow")
 """Modalities that can be made of a video."""
@@ -42,7 +43,7 @@ def reach_of(clip: Clip) -> int:
 
 
 def maps_of(
-    pictures: Tensor, place: Mapping[int, int], frames: Sequence[int], last: int, clip: Clip, video: Path
+    pictures: Tensor, place: Mapping[int, int], frames: Sequence[int], last: int, clip: Clip, video: Path | Part
 ) -> Tensor:
     """One clip of the frames that were decoded.  (3, n, h, w) uint8 -> (c, t, h, w)
 

@@ -52,10 +52,10 @@ def train(
     """Train a network on videos and test it; leave everything in the folder `out`.
 
     A folder that holds an unfinished run is gone on from, from its last checkpoint or from `resume`. Under torchrun
-    every process calls this; with `shard` they share the weights too. `data` is `motion`, a folder of videos, a
-    manifest, or (videos to train on, videos to test on). A run that is not gone on from begins with `weights`, where
-    they are given: of a file, a checkpoint or another run, as `evaluate` would use them. Of the head those are taken
-    that fit; `run.json` names the others.
+    every process calls this; with `shard` they share the weights too. `data` is `motion`, a folder of videos or of
+    shards, a manifest, or (videos to train on, videos to test on). A run that is not gone on from begins with
+    `weights`, where they are given: of a file, a checkpoint or another run, as `evaluate` would use them. Of the head
+    those are taken that fit; `run.json` names the others.
 
     Raises SpecError where arch, recipe, data and folder do not fit each other, and where the loss is no number.
     """

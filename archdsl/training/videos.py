@@ -15,6 +15,7 @@ from archdsl.language.recipe_clips import Sampling
 from archdsl.training.clips import Sample, Take, Unreadable
 from archdsl.training.decoding import Decoder, Index, clip_of
 from archdsl.training.modalities import maps_of, reach_of
+from archdsl.training.parts import Part
 from archdsl.training.pictures import pictures_of
 from archdsl.training.sampling import chosen_frames
 
@@ -30,9 +31,9 @@ class Action:
 
 @dataclass(frozen=True)
 class Entry:
-    """One video: a file or a folder of pictures, its labels, and the part of it that counts, in seconds."""
+    """One video: a file, a part of a file or a folder of pictures; its labels; which part of it counts, in seconds."""
 
-    path: Path
+    path: Path | Part
     name: str
     actions: tuple[Action, ...]
     start: float = 0.0
@@ -74,7 +75,7 @@ class Files:
                 chosen[name] = [first + frame for frame in frames]
             return self.used(chosen, last)
 
-        if entry.path.is_dir():
+        if isinstance(entry.path, Path) and entry.path.is_dir():
             pictures, found = pictures_of(entry.path, entry.name, wanted)
         else:
             pictures, found = clip_of(entry.path, entry.name, wanted, self.decoder, entry.index)
