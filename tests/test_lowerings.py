@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -64,38 +65,72 @@ def apart(got: Tensor, want: Tensor) -> float:
 
 
 def gives_the_same(plan: Plan) -> None:
-    """Lowered, then frozen, for inference: to 1e-5, or as near to double precision as the literal network comes."""
+    """Lowered, then frozen, for inference: to 1e-5.
+
+    Where a network blows rounding up (softmax over large scores has near ties, for one), it is 1e-9 in double
+    precision, and in single precision no more than what the literal network makes of weights moved by 1e-6.
+    """
     literal, lowered = both(plan)
     clips = clips_of(plan, batch=2, device="cpu")
     with torch.inference_mode():
         want = outputs(literal.eval(), clips)
-        got = [outputs(lowered.eval(), clips)]
-        if any(hasattr(part, "frozen") for part in lowered.modules()):
-            freeze(lowered)
-            got += [outputs(lowered, clips), outputs(lowered, clips)]
-        if max(apart(y, want) for y in got) > 1e-5:
-            truth = outputs(literal.double(), doubled(clips)).float()
-            bound = 4 * apart(want, truth)
-            assert max(apart(y, truth) for y in got) <= bound
+    got = said(lowered, clips)
+    worst = max(apart(y, want) for y in got)
+    if worst > 1e-5:
+        with torch.inference_mode():
+            truth = outputs(literal.double(), doubled(clips))
+            nudged = [apart(outputs(moved(literal, 1e-6), doubled(clips)), truth) for _ in range(4)]
+        assert max(apart(y, truth) for y in said(both(plan, dtype=torch.float64)[1], doubled(clips))) <= 1e-9
+        assert worst <= max(nudged)
+
+
+@torch.inference_mode()
+def said(network: nn.Module, clips: Any) -> list[Tensor]:
+    """What a lowered network gives, and once it is frozen at its first and second clip."""
+    got = [outputs(network.eval(), clips)]
+    if any(hasattr(part, "frozen") for part in network.modules()):
+        freeze(network)
+        got += [outputs(network, clips), outputs(network, clips)]
+    return got
+
+
+@torch.no_grad()
+def moved(network: nn.Module, share: float) -> nn.Module:
+    """A network of other weights, each moved by about such a share of itself: as rounding moves what layers give."""
+    other = deepcopy(network)
+    for weight in other.parameters():
+        weight.mul_(1 + share * torch.randn_like(weight))
+    return other
 
 
 def learns_the_same(plan: Plan, lower: Any = "auto") -> None:
-    """Loss, gradients and running statistics of a step in training, in double precision."""
+    """Gradients and running statistics of a step in training, in double precision: to 1e-10.
+
+    Where a network blows rounding up, gradients are as near as those of weights moved by 1e-14.
+    """
     literal, lowered = both(plan, lower, train=True, dtype=torch.float64)
     clips = doubled(clips_of(plan, batch=2, device="cpu"))
-    for network in (literal, lowered):
-        torch.manual_seed(1)
-        outputs(network.train(), clips).square().sum().backward()
-    mine = dict(lowered.named_parameters())
-    want, got = [], []
-    for name, weight in literal.named_parameters():
-        assert (weight.grad is None) == (mine[name].grad is None), name
-        if weight.grad is not None:
-            want.append(weight.grad.flatten())
-            got.append(mine[name].grad.flatten())
-    assert torch.cat(got).sub(torch.cat(want)).norm() <= 1e-10 * torch.cat(want).norm()
+    want, got = gradients(literal, clips), gradients(lowered, clips)
+    off = distance(got, want)
     for (name, buffer), other in zip(literal.named_buffers(), lowered.buffers(), strict=True):
         torch.testing.assert_close(other, buffer, msg=name)
+    if off > 1e-10:
+        assert off <= max(distance(gradients(moved(literal, 1e-14), clips), want) for _ in range(4))
+
+
+def gradients(network: nn.Module, clips: Any) -> dict[str, Tensor]:
+    """Name -> gradient of the outputs' squares, of the weights that have one."""
+    torch.manual_seed(1)
+    network.zero_grad()
+    outputs(network.train(), clips).square().sum().backward()
+    return {name: weight.grad for name, weight in network.named_parameters() if weight.grad is not None}
+
+
+def distance(got: dict[str, Tensor], want: dict[str, Tensor]) -> float:
+    """The norm of the difference as a share of the norm."""
+    assert got.keys() == want.keys()
+    difference = torch.stack([(got[name] - grad).norm() for name, grad in want.items()]).norm()
+    return float(difference / torch.stack([grad.norm() for grad in want.values()]).norm())
 
 
 @pytest.mark.slow
