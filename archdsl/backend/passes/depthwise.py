@@ -17,7 +17,7 @@ def depthwise(graph: Graph) -> Graph:
     """Make the gradients of depthwise 3-D convolutions from forward convolutions, and from 2-D ones over frames.
 
     Exact up to rounding; a second derivative is refused. Only for channels-last maps of floats or doubles: elsewhere,
-    and under autocast, torch's own run. Pays in training on CPUs: 3 to 10 times torch's backward (2.13, X3D's maps but
+    and under autocast, torch's own run. Pays in training on CPUs: 3 to 5 times torch's backward (2.13, X3D's maps but
     the largest), a whole step of x3d_s 1.3 times.
     """
     return with_nodes(graph, {n.address: quick(graph, n) for n in graph.nodes.values() if in_depth(graph, n)})
