@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from archdsl.backend.passes.base import LoweredGraph, Pass
 from archdsl.backend.passes.choice import chosen
+from archdsl.backend.passes.depthwise import depthwise
 from archdsl.backend.passes.fusion import fusion
 from archdsl.backend.passes.layout import channels_last
 from archdsl.backend.passes.norms import steady_norms
@@ -23,6 +24,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("channels_last", channels_last),
     Pass("narrow_views", narrow_views),
     Pass("views", views),
+    Pass("depthwise", depthwise),
     Pass("steady_norms", steady_norms),
     Pass("fusion", fusion),
     Pass("overwriting", overwriting),
