@@ -31,7 +31,7 @@ from archdsl.training.run import Run
 from archdsl.training.skips import Skips
 from archdsl.training.state import State
 from archdsl.training.world import World, world_of
-from archdsl.training.wrapping import prepared, shared
+from archdsl.training.wrapping import memory_of, prepared, shared
 
 
 def train(
@@ -79,14 +79,16 @@ def begun(
         else (videos_of(str(data), split, plan.arch.clips, recipe) for split in ("train", "val"))
     )
     check_classes(plan, videos)
+    memory = memory_of(plan, recipe, world, shard=shard)
     torch.manual_seed(seed_of(recipe.seed, "weights"))
-    network = prepared(build(plan), plan, recipe, world, shard=shard)
+    network = prepared(build(plan), plan, recipe, world, again=memory.again, shard=shard)
     run = Run(
         plan=plan,
         recipe=recipe,
         folder=Folder(out, world),
         world=world,
         network=network,
+        memory=memory,
         videos=videos,
         tests=tests,
         skips=Skips.of(out, recipe, world.rank),
@@ -122,6 +124,9 @@ def take_up(run: Run, state: State, resume: Path | None) -> None:
         run.progress.say(f"going on from step {state.step} of {run.steps}")
     about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
     about |= {"device": str(run.world.device), "workers": run.workers, "classes": list(run.videos.classes)}
+    about |= {"again": list(run.memory.again), "memory": run.memory.peak}
+    if run.memory.setup.budget:
+        run.progress.say(str(run.memory))
     run.folder.describe(run.plan, run.recipe, about)
     run.folder.begin_log(state.step)
 
