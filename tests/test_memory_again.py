@@ -54,7 +54,6 @@ def every_choice(plan: archdsl.Plan) -> Iterator[tuple[str, ...]]:
     [
         ("resnet18", {"size": 64}, 128),
         pytest.param("r3d_18", {"frames": 8, "size": 56}, 64, marks=pytest.mark.slow),
-        pytest.param("alexnet", {}, 512, marks=pytest.mark.slow),
         pytest.param(TINY, {}, 4, marks=pytest.mark.slow),
     ],
 )
@@ -95,9 +94,9 @@ def test_any_arch_fits_where_some_choice_does(arch: archdsl.Arch, luck: Any, bat
         (TINY, {}, 4, 0.8),
         (TINY, {}, 4, 0.55),
         ("mobilenet_v2", {"size": 64}, 16, 0.7),
-        pytest.param("r2plus1d_18", {"frames": 8, "size": 56}, 8, 0.7, marks=pytest.mark.slow),
+        pytest.param("r2plus1d_18", {"frames": 8, "size": 56}, 8, 0.8, marks=pytest.mark.slow),
         pytest.param("x3d_s", {}, 1, 0.4, marks=pytest.mark.slow),
-        pytest.param("ircsn_r50", {"frames": 8, "size": 96}, 4, 0.7, marks=pytest.mark.slow),
+        pytest.param("ircsn_r50", {"frames": 16, "size": 96}, 4, 0.7, marks=pytest.mark.slow),
         pytest.param("densenet121", {"size": 64}, 16, 0.6, marks=pytest.mark.slow),
         pytest.param("nasnet_a_mobile", {"size": 96}, 16, 0.6, marks=pytest.mark.slow),
         pytest.param("i3d_inception_rgb", {"frames": 16, "size": 112}, 4, 0.8, marks=pytest.mark.slow),

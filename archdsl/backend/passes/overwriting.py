@@ -48,7 +48,7 @@ def overwriting(graph: Graph) -> Graph:
 
     Exact; with gradients nothing is written over. A forward hook that keeps a layer's result may find it overwritten.
     Saves a map of memory, and its page faults, for each swish or gate that `fusion` cannot take, and for each sum that
-    it can: of frozen nets that makes 1.04 (x3d_m), 1.1 (slow_8x8_r50) and 1.2 times (ircsn_r101, r2plus1d_16x4_r50).
+    it can: of frozen nets that makes 1.02 (x3d_m), 1.06 (slowfast_8x8_r50) to 1.23 times (ircsn_r101).
     """
     readers, new = readers_of(graph), {}
     shared = {node.tied for node in graph.nodes.values() if node.tied}
