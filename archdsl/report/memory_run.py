@@ -139,8 +139,7 @@ class Run:
     def step(self) -> Run:
         """Forward, and in training backward."""
         pool, tape = self.pool, Tape()
-        if self.accumulated:
-            pool.new(4 * self.plan.params)
+        pool.new(4 * self.plan.params * self.accumulated)
         clips = {node.address: pool.new(self.size(node.address)) for node in self.plan.nodes if not node.reads}
         standing = pool.live
         outputs = self.forward(calls_of(self.plan), dict(clips), tape, saving=self.training)
@@ -149,9 +148,8 @@ class Run:
         self.cached.clear()
         self.activations = pool.live - standing
         if self.training:
-            self.grads = {
-                value: pool.new(self.size(value)) for value in dict.fromkeys(self.plan.graph.outputs.values())
-            }
+            scores = dict.fromkeys(self.plan.graph.outputs.values())
+            self.grads = {value: pool.new(self.size(value)) for value in scores}
             self.backward(tape)
         for storage in (*outputs.values(), *clips.values()):
             pool.drop(storage)
@@ -197,10 +195,7 @@ class Run:
         kept = self.keeps(node)
         width = self.widths[address]
         own = pool.new(self.batch * (kept.own * width + kept.own_bytes))
-        if kept.view:
-            result = pool.hold(given[node.reads[0]])
-        else:
-            result = pool.new(self.size(address))
+        result = pool.hold(given[node.reads[0]]) if kept.view else pool.new(self.size(address))
         pool.passing(self.batch * kept.passing * width)
         saved = self.casts(node, given)
         if saving and self.learns[address]:
