@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.checkpoint import checkpoint
 
 import archdsl
 from archdsl.report.memory import Memory, Setup
+from archdsl.training.wrapping import run_again
 
 CASES = (
     ("slowfast_tiny", {}, 4),
@@ -82,8 +82,8 @@ class Step:
         self.setup, self.device = setup, device
         self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[setup.precision]
         self.network = archdsl.build(plan).to(device).train(setup.training)
-        if setup.checkpoint:
-            checkpointed(self.network, plan, setup.checkpoint)
+        for address in Memory(plan, setup).again:
+            run_again(self.network.get_submodule(address))
         if not setup.training:
             self.network.to(self.dtype)
         clips = {name: torch.randn(setup.batch, *shape, device=device) for name, shape in plan.inputs.items()}
@@ -111,15 +111,6 @@ class Step:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return kept
-
-
-def checkpointed(network: nn.Module, plan: archdsl.Plan, level: str) -> None:
-    """Run every stage, or every block of the stages, under activation checkpointing."""
-    for address, scope in plan.scopes.items():
-        inside = plan.scopes.get(address.rpartition(".")[0])
-        if scope.kind == "Stage" if level == "stage" else inside and inside.kind == "Stage":
-            module = network.get_submodule(address)
-            module.forward = lambda *x, f=module.forward: checkpoint(f, *x, use_reentrant=False)  # type: ignore[method-assign]
 
 
 def measured(plan: archdsl.Plan, setup: Setup, device: str = "cpu") -> tuple[int, int]:
@@ -152,7 +143,7 @@ def main() -> None:
     words.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     words.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "fp16"])
     words.add_argument("--optimizer", default="sgd", choices=["sgd", "adamw"])
-    words.add_argument("--checkpoint", choices=["stage", "block"])
+    words.add_argument("--checkpoint", default="none", help="stage, block, or memory such as 500MB")
     words.add_argument("--batch", type=int, help="instead of the case's own")
     given = words.parse_args()
     options = f"{given.device}, {given.precision}, {given.optimizer}, checkpoint {given.checkpoint}"
@@ -163,7 +154,7 @@ def main() -> None:
     for name, overrides, batch in cases(given.names):
         plan = archdsl.compile(archdsl.load(name, **overrides))
         for training in (True, False):
-            if given.checkpoint and not training:
+            if given.checkpoint != "none" and not training:
                 continue
             setup = Setup(given.batch or batch, training, given.precision, given.optimizer, given.checkpoint)
             memory, start = Memory(plan, setup), time.perf_counter()

@@ -14,9 +14,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import archdsl
 from archdsl.backend import PASSES, freeze, lowerings_table
+from archdsl.backend.building import build_graph
+from archdsl.backend.passes import lowered_graph
 from archdsl.catalog import zoo
 from archdsl.compiler import Plan
+from archdsl.graph import Builder
 from archdsl.language import Arch, Model
+from archdsl.ops import UNIT, Add, Conv, Grid, Shape, TakeEvery
 from archdsl.testing import arches
 from archdsl.testing.agreement import clips_of
 
@@ -229,3 +233,30 @@ def test_every_pass_says_when_it_is_exact_and_when_it_pays() -> None:
     rows = lowerings_table()
     assert [row["name"] for row in rows] == [one.name for one in PASSES]
     assert all("Exact" in row["about"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("reader", "over"),
+    [(None, True), ("before", True), ("after", False), ("view", False), ("leaving", False), ("clip", False)],
+)
+def test_a_frozen_sum_lies_over_a_map_that_nobody_needs_any_more(reader: str | None, over: bool) -> None:
+    """The map that is added is read by nobody else, by what the sum is made of, later, as a view; leaves; is a clip."""
+    g, conv = Builder(), Conv(out_channels=8, kernel=(1, 1, 1))
+    clip = g.source("clip", Shape(8, 4, 6, 6), Grid(UNIT, UNIT, UNIT))
+    other = g.add("other", conv, clip)
+    added = clip if reader == "clip" else g.add("added", conv, clip)
+    seen = g.add("seen", TakeEvery(step=1), added) if reader == "view" else other
+    g.outputs["sum"] = g.add("sum", Add(), g.add("conv", conv, added if reader == "before" else seen), added)
+    if reader in ("after", "view"):
+        g.outputs["later"] = g.add("later", conv, added if reader == "after" else seen)
+    if reader == "leaving":
+        g.outputs["added"] = added
+    graph = g.finish()
+    lowered = lowered_graph(graph)
+    assert ("over=" in lowered.nodes["sum"].op.text.call) == over
+    literal, network = build_graph(graph), build_graph(lowered)
+    network.load_state_dict(literal.state_dict())
+    x = torch.randn(2, 8, 4, 6, 6)
+    with torch.inference_mode():
+        want, frozen = outputs(literal, x), freeze(network)
+        assert max(apart(outputs(frozen, x), want) for _ in range(2)) < 1e-5

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
+from archdsl.language.amounts import bytes_of, bytes_text
 from archdsl.ops import OPS
-from archdsl.report.memory import Memory, Setup, bytes_of, bytes_text
+from archdsl.report.memory import Memory, Setup
 from archdsl.report.memory_calls import calls_of
 from archdsl.report.memory_ops import KNOWN
 from archdsl.testing import arches
@@ -128,7 +129,7 @@ def test_weights_by_hand(plan: archdsl.Plan) -> None:
 
 def test_checkpoints_keep_only_what_stages_read(plan: archdsl.Plan) -> None:
     """Inputs of stages, and what laterals and head keep."""
-    whole, stage, block = (Memory(plan, Setup(8, checkpoint=c)) for c in (None, "stage", "block"))
+    whole, stage, block = (Memory(plan, Setup(8, checkpoint=c)) for c in ("none", "stage", "block"))
     assert stage.activations <= block.activations < whole.activations
     assert max(stage.peak, block.peak) < whole.peak
 

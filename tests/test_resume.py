@@ -347,6 +347,20 @@ def test_two_processes_are_one(changes, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_processes_each_fit_a_memory(tmp_path):
+    """What runs again is chosen for a process's share; the losses are those of one process that has room."""
+    one = finished(tmp_path / "one", groups=True)
+    two = finished(tmp_path / "two", 2, groups=True, checkpoint="530KB")
+    shards = finished(tmp_path / "shards", 2, shard=True, groups=True, checkpoint="480KB")
+    assert two == pytest.approx(one, rel=1e-5)
+    assert shards == pytest.approx(two, rel=1e-6)
+    for out, memory in (("two", 530_000), ("shards", 480_000)):
+        about = json.loads((tmp_path / out / "run.json").read_text())
+        assert about["again"] == ["main.stem.0"]
+        assert about["memory"] <= memory
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"optimizer__kind": "adamw", "optimizer__rate": 0.01, "average": 0.9}])
 def test_another_number_of_processes_goes_on_in_the_same_order(changes, tmp_path):
     """One process, then two that share weights, then one again, from each other's checkpoints."""

@@ -42,9 +42,12 @@ class MapConv(nn.Conv3d):
         norm: nn.BatchNorm3d | None = None,
         act: Callable[[Tensor], Tensor] | None = None,
         more: Tensor | None = None,
+        over: Tensor | None = None,
     ) -> Tensor:
+        """`more` is added; so is `over`, which nobody needs any more: a frozen layer's result lies where it lay."""
         if self.frozen:
-            return self.at_once(x, norm, act, more)
+            return self.at_once(x, norm, act, more, over)
+        more = over if more is None else more
         y = self.convolved(x, self.weight, self.bias)
         y = y if norm is None else norm(y)
         y = y if more is None else y + more
@@ -55,25 +58,34 @@ class MapConv(nn.Conv3d):
         return F.conv3d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def at_once(
-        self, x: Tensor, norm: nn.BatchNorm3d | None, act: Callable[[Tensor], Tensor] | None, more: Tensor | None
+        self,
+        x: Tensor,
+        norm: nn.BatchNorm3d | None,
+        act: Callable[[Tensor], Tensor] | None,
+        more: Tensor | None,
+        over: Tensor | None,
     ) -> Tensor:
         """The same, of a frozen layer."""
         if self.ready is None:
             self.make_ready(x, norm)
         weight, bias = self.ready or (self.weight, self.bias)
         if not self.packed:
-            y = self.convolved(x, weight, bias)
+            y, more = self.convolved(x, weight, bias), over if more is None else more
             y = y if more is None else y.add_(more)
             return y if act is None else act(y)
         known: dict[object, str] = {F.relu: "relu", F.silu: "swish", F.hardswish: "hardswish", torch.sigmoid: "sigmoid"}
         window = (self.padding, self.stride, self.dilation, self.groups)
-        onednn = torch.ops.mkldnn._convolution_pointwise
-        if more is None:
+        onednn, onto = torch.ops.mkldnn._convolution_pointwise, torch.ops.mkldnn._convolution_pointwise_
+        if more is None and over is None:
             name = known.get(act, "none")
             y = onednn(x, weight, bias, *window, name, [], "")
         else:
             name = "relu" if act is F.relu else "none"
-            y = onednn.binary(x, more, weight, bias, *window, "add", 1.0, name if act is F.relu else None, [], None)
+            then = name if act is F.relu else None
+            if over is None:
+                y = onednn.binary(x, more, weight, bias, *window, "add", 1.0, then, [], None)
+            else:
+                y = onto.binary(over, x, weight, bias, *window, "add", 1.0, then, [], None)
         return y if act is None or name != "none" else act(y)
 
     def make_ready(self, x: Tensor, norm: nn.BatchNorm3d | None) -> None:

@@ -128,7 +128,9 @@ def memory(parser: ArgumentParser) -> None:
     kind.add_argument("--infer", action="store_true", help="forward alone")
     group.add_argument("--precision", metavar="NAME", help="fp32 (default), bf16 or fp16; in training torch.autocast")
     group.add_argument("--optimizer", metavar="NAME", help="sgd (default, with momentum) or adamw")
-    group.add_argument("--checkpoint", metavar="NAME", help="stage or block: modules that run again in backward")
+    group.add_argument(
+        "--checkpoint", metavar="NAME", help="what runs again in backward: stage, block, or memory such as 24GB"
+    )
     group.add_argument("--fits", metavar="SIZE", help="the largest batch within that memory, such as 80GB")
 
 

@@ -12,6 +12,7 @@ from archdsl.cli import given as g
 from archdsl.cli.saying import GREEN, RED, YELLOW, painted, say, say_json, say_table
 from archdsl.compiler import compile
 from archdsl.errors import SpecError
+from archdsl.language.amounts import bytes_of
 
 MEMORY = ("train", "infer", "precision", "optimizer", "checkpoint", "fits")
 """Options that only speak of memory."""
@@ -47,11 +48,13 @@ def memory(given: Namespace) -> int:
             raise SpecError(f"--memory and --{name} together", got=f"--{name}", want="one of them")
     if given.infer and given.optimizer:
         raise SpecError("an optimizer in inference", got=f"--infer --optimizer {given.optimizer}", want="--train")
-    budget = report.bytes_of(given.fits) if given.fits else None
+    budget = bytes_of(given.fits) if given.fits else None
     setup = report.Setup(
-        given.batch, not given.infer, given.precision or "fp32", given.optimizer or "sgd", given.checkpoint
+        given.batch, not given.infer, given.precision or "fp32", given.optimizer or "sgd", given.checkpoint or "none"
     )
     memories = [report.Memory(compile(g.arch_of(model, given)), setup) for model in g.models(given)]
+    for one in memories:
+        one.check()
     say_table(report.memory_table(memories, budget), given.format)
     return 0
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from archdsl.blocks.names import ArchName
 from archdsl.errors import SpecError
+from archdsl.language.amounts import Checkpoint
 from archdsl.language.recipe_clips import Augment, Sampling, Values, Views
 from archdsl.language.recipe_optimizer import Norms, Optimizer, Schedule
 from archdsl.written import Count, Real, Share, Whole, Written
@@ -40,7 +41,10 @@ class Recipe(Written):
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="fp32, or torch.autocast to bf16 or fp16")
     compiled: bool = Field(False, description="torch.compile")
     channels_last: bool = Field(False, description="torch's memory format of maps and weights")
-    checkpoint: Literal["none", "stage", "block"] = Field("none", description="modules that run again in backward")
+    checkpoint: Checkpoint = Field(
+        "none",
+        description="what runs again in backward: none, stage, block, or as little as fits memory such as 24GB",
+    )
 
     log_every: Count = Field(10, description="steps between two entries of the log")
     evaluate_every: Annotated[Real, Field(gt=0)] | None = Field(

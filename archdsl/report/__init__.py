@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from archdsl.report.differences import Diff, diff
     from archdsl.report.drawing import draw, to_dot, write_drawing
     from archdsl.report.formats import FORMATS
-    from archdsl.report.memory import Memory, Setup, bytes_of, memory_table
+    from archdsl.report.memory import Memory, Setup, memory_table
     from archdsl.report.parts import LEVELS
     from archdsl.report.sheet import Table
     from archdsl.report.span import span_table
@@ -24,7 +24,7 @@ FILES = {
     "differences": ("Diff", "diff"),
     "drawing": ("draw", "to_dot", "write_drawing"),
     "formats": ("FORMATS",),
-    "memory": ("Memory", "Setup", "bytes_of", "memory_table"),
+    "memory": ("Memory", "Setup", "memory_table"),
     "parts": ("LEVELS",),
     "sheet": ("Table",),
     "span": ("span_table",),
@@ -45,7 +45,6 @@ __all__ = [
     "Setup",
     "Table",
     "admits",
-    "bytes_of",
     "claims_table",
     "count_table",
     "diff",

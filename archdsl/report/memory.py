@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from archdsl import ops
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
+from archdsl.language.amounts import LEVELS, bytes_of, bytes_text, checkpoint_of
 from archdsl.report.figures import shapes_text
-from archdsl.report.memory_run import Run, buffers_of
+from archdsl.report.memory_again import fewest, modules_at
+from archdsl.report.memory_run import Run
 from archdsl.report.sheet import Column, Row, Table
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 OPTIMIZERS = {"sgd": 1, "adamw": 2}
 """Numbers in float32 that an optimiser keeps for each parameter: momentum, or two moments."""
-CHECKPOINTS = ("stage", "block")
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 LARGEST_BATCH = 2**16
 
 
@@ -35,19 +34,29 @@ class Setup:
     training: bool = True
     precision: str = "fp32"
     optimizer: str = "sgd"
-    checkpoint: str | None = None
+    checkpoint: str = "none"
+    """none, every stage, every block, or as few of them as fit an amount of memory."""
+    copies: int = 0
+    """Copies of all weights that are kept beside: a moving average, buckets of gradients."""
+    accumulated: bool = False
+    """Whether gradients of parts of the batch that went before stand already."""
+    copied_norms: bool = False
+    """Whether batch norms have statistics of parts or over processes, for which they copy what they normalise."""
 
     def __post_init__(self) -> None:
         among("precision", self.precision, PRECISIONS)
         among("optimizer", self.optimizer, OPTIMIZERS)
-        if self.checkpoint is not None:
-            among("checkpoint", self.checkpoint, CHECKPOINTS)
-            if not self.training:
-                raise SpecError(
-                    "a checkpoint in inference",
-                    got="--infer --checkpoint",
-                    want="--train: inference keeps nothing for backward",
-                )
+        if checkpoint_of(self.checkpoint) != "none" and not self.training:
+            raise SpecError(
+                "a checkpoint in inference",
+                got="--infer --checkpoint",
+                want="--train: inference keeps nothing for backward",
+            )
+
+    @property
+    def budget(self) -> int | None:
+        """Bytes that a checkpoint must fit, where it is an amount."""
+        return None if self.checkpoint in LEVELS else bytes_of(self.checkpoint)
 
 
 def among(noun: str, name: str, known: Iterable[str]) -> None:
@@ -88,18 +97,39 @@ class Memory:
         """The optimiser's state."""
         return 4 * OPTIMIZERS[self.setup.optimizer] * self.plan.params if self.setup.training else 0
 
-    @cached_property
-    def run(self) -> tuple[int, int]:
-        """(bytes kept for backward, most bytes beside weights, buffers and optimiser)."""
+    @property
+    def standing(self) -> int:
+        """What lives all the time."""
+        return self.parameters + self.buffers + self.optimiser + 4 * self.setup.copies * self.plan.params
+
+    def ran(self, again: Iterable[str]) -> Run:
+        """A step in which those modules run again in backward."""
         setup = self.setup
-        run = Run(self.plan, setup.batch, setup.training, self.half, setup.checkpoint)
-        peak = run.step()
-        return (run.activations if setup.training else 0), peak
+        accumulated, copied = setup.accumulated, setup.copied_norms
+        return Run(self.plan, setup.batch, setup.training, self.half, frozenset(again), accumulated, copied).step()
+
+    @cached_property
+    def again(self) -> tuple[str, ...]:
+        """Modules that run again in backward: as few multiply-adds as fit, where an amount is asked for."""
+        budget = self.setup.budget
+        if budget is None:
+            return modules_at(self.plan, self.setup.checkpoint)
+        return fewest(self.plan, self.ran, budget - self.standing).modules
+
+    @property
+    def again_macs(self) -> int:
+        """Multiply-adds that are done twice in forward, for one clip."""
+        return sum(self.plan.cost_of(module).macs for module in self.again)
+
+    @cached_property
+    def run(self) -> Run:
+        """The step."""
+        return self.ran(self.again)
 
     @property
     def activations(self) -> int:
         """What is kept between forward and backward."""
-        return self.run[0]
+        return self.run.activations if self.setup.training else 0
 
     @property
     def peak(self) -> int:
@@ -107,9 +137,27 @@ class Memory:
 
         The optimiser works on all weights at once (foreach) with one temporary of their size.
         """
-        standing = self.parameters + self.buffers + self.optimiser
         updating = self.gradients + 4 * self.plan.params if self.setup.training else 0
-        return standing + max(self.run[1], updating)
+        return self.standing + max(self.run.peak, updating)
+
+    def check(self) -> None:
+        """Raises SpecError where no choice of what runs again fits the checkpoint's amount."""
+        budget = self.setup.budget
+        if budget is None or self.peak <= budget:
+            return
+        fits = self.largest(budget)
+        raise SpecError(
+            "a step that does not fit the memory",
+            got=f"{self.setup.checkpoint} for {self.setup.batch} clips at once, {self.setup.precision}",
+            want=f"at least {bytes_text(self.peak)}, with what saves most run again",
+            fix=f"no more than {fits} at once" if fits else None,
+        )
+
+    def __str__(self) -> str:
+        """What runs again and what that gives, in a line."""
+        share, checkpoint = self.again_macs / max(self.plan.macs, 1), self.setup.checkpoint
+        again = f"{', '.join(self.again) or 'nothing'} again in backward, {share:.1%} of the macs twice"
+        return f"{again}: {bytes_text(self.peak)} of {checkpoint}, predicted"
 
     def largest(self, budget: int) -> int:
         """The largest batch whose peak is within the budget; 0 where none is."""
@@ -132,6 +180,8 @@ class Memory:
             "input": {name: list(shape) for name, shape in self.plan.inputs.items()},
             **vars(self.setup),
             **{part: getattr(self, part) for part in PARTS},
+            "again": list(self.again),
+            "again_macs": self.again_macs,
         }
         return found if budget is None else found | {"budget": budget, "largest_batch": self.largest(budget)}
 
@@ -139,20 +189,13 @@ class Memory:
 PARTS = ("parameters", "buffers", "gradients", "optimiser", "activations", "peak")
 
 
-def bytes_of(text: str) -> int:
-    """80GB, 24 GiB or 512MB as bytes. Raises SpecError for anything else."""
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?) ?([KMG]?i?B)", text.strip(), re.IGNORECASE)
-    if not match or not Decimal(match[1]) or match[2].upper() not in UNITS:
-        raise SpecError("memory that cannot be read", got=text, want="a number and MB, GB, MiB or GiB, such as 80GB")
-    return int(Decimal(match[1]) * UNITS[match[2].upper()])
-
-
-def bytes_text(n: int) -> str:
-    """Bytes for people: 1.23 GB."""
-    for size, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "KB")):
-        if n >= size:
-            return f"{n / size:.{3 - len(str(n // size)) if n < 100 * size else 0}f} {unit}"
-    return f"{n} B"
+def buffers_of(plan: Plan) -> int:
+    """Bytes of running means and variances, of counts of batches, and of fixed matrices."""
+    shapes = plan.graph.shapes
+    norms = (n for n in plan.nodes if isinstance(n.op, ops.BatchNorm) and not n.tied)
+    fixed = (n for n in plan.nodes if isinstance(n.op, ops.BoundaryMatch) and not n.tied)
+    matrices = sum(4 * shapes[n.reads[0]].t * shapes[n.address].positions for n in fixed)
+    return sum(8 * shapes[norm.reads[0]].c + 8 for norm in norms) + matrices
 
 
 def memory_table(memories: Iterable[Memory], budget: int | None = None) -> Table:
@@ -163,7 +206,8 @@ def memory_table(memories: Iterable[Memory], budget: int | None = None) -> Table
         ("parameters", "gradients", "optimiser", "activations", "peak") if setup.training else ("parameters", "peak")
     )
     fits = (Column(f"batch in {bytes_text(budget)}", right=True),) if budget else ()
-    columns = (Column("name"), Column("input"), *(Column(part, right=True) for part in parts), *fits)
+    twice = (Column("macs twice", right=True),) if setup.checkpoint != "none" else ()
+    columns = (Column("name"), Column("input"), *(Column(part, right=True) for part in parts), *twice, *fits)
     records = tuple(memory.record(budget) for memory in memories)
     rows = tuple(
         Row(
@@ -171,6 +215,7 @@ def memory_table(memories: Iterable[Memory], budget: int | None = None) -> Table
                 memory.plan.name,
                 shapes_text(memory.plan.inputs),
                 *(bytes_text(getattr(memory, part)) for part in parts),
+                *([f"{memory.again_macs / max(memory.plan.macs, 1):.1%}"] if twice else []),
                 *([str(record["largest_batch"])] if budget else []),
             )
         )
@@ -182,7 +227,8 @@ def memory_table(memories: Iterable[Memory], budget: int | None = None) -> Table
 def title_of(setup: Setup) -> str:
     """How the networks are run."""
     kind = f"training with {setup.optimizer}" if setup.training else "inference"
-    checkpoint = f", each {setup.checkpoint} checkpointed" if setup.checkpoint else ""
+    which = f"as little as fits {setup.checkpoint}" if setup.budget else f"each {setup.checkpoint}"
+    checkpoint = f", {which} checkpointed" if setup.checkpoint != "none" else ""
     return f"{kind}, {setup.precision}, batch {setup.batch}{checkpoint}"
 
 

@@ -22,6 +22,7 @@ class Pool:
     holders: list[int] = field(default_factory=list)
     live: int = 0
     peak: int = 0
+    """The most that lived since it was last read."""
 
     def new(self, size: int) -> int:
         """A storage with one holder."""
@@ -45,6 +46,11 @@ class Pool:
     def passing(self, size: int) -> None:
         """Temporaries that are gone at once."""
         self.peak = max(self.peak, self.live + size)
+
+    def read(self) -> int:
+        """The peak, which begins anew."""
+        peak, self.peak = self.peak, self.live
+        return peak
 
 
 @dataclass(frozen=True)
@@ -76,14 +82,22 @@ class Run:
     training: bool
     half: bool
     """torch.autocast in training; in inference weights and maps in half precision."""
-    checkpoint: str | None = None
-    """`stage` or `block`: modules of which only the inputs are kept."""
+    again: frozenset[str] = frozenset()
+    """Modules that run again in backward: only their inputs are kept."""
+    accumulated: bool = False
+    """Whether gradients of parts of the batch that went before stand already."""
+    copied_norms: bool = False
+    """Whether batch norms copy what they normalise (statistics of parts, or over processes)."""
     pool: Pool = field(default_factory=Pool)
     grads: dict[str, int] = field(default_factory=dict)
     cached: list[int] = field(default_factory=list)
     """Half-precision copies of weights, which autocast keeps until the forward ends."""
     activations: int = 0
     """Bytes that are kept between forward and backward."""
+    peaks: dict[str, int] = field(default_factory=dict)
+    """Op -> most bytes that lived while it ran, forward, again or backward; in the order they run."""
+    kept: dict[str, int] = field(default_factory=dict)
+    """Module -> bytes that its forward leaves behind, its result among them."""
 
     @cached_property
     def widths(self) -> dict[str, int]:
@@ -117,27 +131,34 @@ class Run:
         """Bytes of a value."""
         return self.plan.graph.shapes[value].elements * self.batch * self.widths[value]
 
-    def step(self) -> int:
-        """Forward, and in training backward. Gives the most bytes that lived beside weights and optimiser."""
+    @property
+    def peak(self) -> int:
+        """The most bytes that lived beside weights and optimiser."""
+        return max(self.peaks.values(), default=0)
+
+    def step(self) -> Run:
+        """Forward, and in training backward."""
         pool, tape = self.pool, Tape()
+        pool.new(4 * self.plan.params * self.accumulated)
         clips = {node.address: pool.new(self.size(node.address)) for node in self.plan.nodes if not node.reads}
+        standing = pool.live
         outputs = self.forward(calls_of(self.plan), dict(clips), tape, saving=self.training)
         for copy in self.cached:
             pool.drop(copy)
         self.cached.clear()
-        self.activations = pool.live - sum(pool.sizes[clip] for clip in clips.values())
+        self.activations = pool.live - standing
         if self.training:
-            self.grads = {
-                value: pool.new(self.size(value)) for value in dict.fromkeys(self.plan.graph.outputs.values())
-            }
+            scores = dict.fromkeys(self.plan.graph.outputs.values())
+            self.grads = {value: pool.new(self.size(value)) for value in scores}
             self.backward(tape)
         for storage in (*outputs.values(), *clips.values()):
             pool.drop(storage)
-        return pool.peak
+        return self
 
     def forward(self, call: Call, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
         """One module. What is given stays its giver's; what is returned is the receiver's."""
-        if saving and self.checkpointed(call):
+        before = self.pool.live
+        if saving and call.address in self.again:
             tape.append(Replayed(call, {value: self.pool.hold(storage) for value, storage in given.items()}))
             saving = False
         nodes = self.plan.graph.nodes
@@ -161,30 +182,20 @@ class Run:
         outputs = {value: self.pool.hold(storages[value]) for value in call.outputs or self.ends(call)}
         for storage in variables.values():
             self.pool.drop(storage)
+        self.kept.setdefault(call.address, self.pool.live - before)
         return outputs
 
     def ends(self, call: Call) -> list[str]:
         """What the network itself returns."""
         return [] if call.address else list(dict.fromkeys(self.plan.graph.outputs.values()))
 
-    def checkpointed(self, call: Call) -> bool:
-        """Whether a module keeps only its inputs: stages, or the blocks of stages."""
-        scopes = self.plan.scopes
-        inside = scopes.get(call.address.rpartition(".")[0])
-        wanted = call.kind == "Stage" if self.checkpoint == "stage" else bool(inside and inside.kind == "Stage")
-        return bool(self.checkpoint) and wanted
-
     def op(self, address: str, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
         """One op: its result, what it saves, and what passes."""
         node, pool = self.plan.graph.nodes[address], self.pool
-        xs = tuple(self.plan.graph.shapes[read] for read in node.reads)
-        kept = keeps(node.op, xs, self.plan.graph.shapes[address], self.training)
+        kept = self.keeps(node)
         width = self.widths[address]
         own = pool.new(self.batch * (kept.own * width + kept.own_bytes))
-        if kept.view:
-            result = pool.hold(given[node.reads[0]])
-        else:
-            result = pool.new(self.size(address))
+        result = pool.hold(given[node.reads[0]]) if kept.view else pool.new(self.size(address))
         pool.passing(self.batch * kept.passing * width)
         saved = self.casts(node, given)
         if saving and self.learns[address]:
@@ -195,7 +206,19 @@ class Run:
             for storage in saved:
                 pool.drop(storage)
         pool.drop(own)
+        self.note(address)
         return {address: result}
+
+    def keeps(self, node: Node) -> Keeps:
+        """What an op keeps in this step."""
+        y = self.plan.graph.shapes[node.address]
+        if self.copied_norms and isinstance(node.op, ops.BatchNorm):
+            return Keeps(own_bytes=8 * y.elements, passing=2 * y.elements, passing_back=3 * y.elements)
+        return keeps(node.op, tuple(self.plan.graph.shapes[read] for read in node.reads), y, self.training)
+
+    def note(self, address: str) -> None:
+        """An op has run, in one direction."""
+        self.peaks[address] = max(self.peaks.get(address, 0), self.pool.read())
 
     def wide(self, node: Node, i: int) -> int:
         """The width of what an op reads, where it reads it as it is; else its own."""
@@ -227,9 +250,9 @@ class Run:
 
     def forward_again(self, entry: Replayed, tape: Tape) -> dict[str, int]:
         """A checkpointed module once more, now saving."""
-        before, self.checkpoint = self.checkpoint, None
+        before, self.again = self.again, frozenset()
         outputs = self.forward(entry.call, entry.given, tape, saving=True)
-        self.checkpoint = before
+        self.again = before
         for copy in self.cached:
             self.pool.drop(copy)
         self.cached.clear()
@@ -242,7 +265,9 @@ class Run:
         if gradient is not None:
             if weights := self.weights(node):
                 pool.passing(2 * weights if self.half else 0)
-                if not node.tied:
+                if self.accumulated:
+                    pool.passing(4 * weights)
+                elif not node.tied:
                     pool.new(4 * weights)  # kept until the optimiser has run
             made = [(read, self.gradient_of(read, entry, gradient)) for read in node.reads if self.learns[read]]
             pool.passing(self.batch * kept.passing_back * self.widths[node.address])
@@ -251,6 +276,7 @@ class Run:
             pool.drop(gradient)
         for storage in entry.storages:
             pool.drop(storage)
+        self.note(node.address)
 
     def gradient_of(self, read: str, entry: Saved, gradient: int) -> int:
         """The gradient of what an op reads: a tensor of its own, or the result's."""
@@ -270,12 +296,3 @@ class Run:
             self.grads[value] = self.pool.new(self.size(value))
             self.pool.drop(before)
             self.pool.drop(storage)
-
-
-def buffers_of(plan: Plan) -> int:
-    """Bytes of running means and variances, of counts of batches, and of fixed matrices."""
-    shapes = plan.graph.shapes
-    norms = (n for n in plan.nodes if isinstance(n.op, ops.BatchNorm) and not n.tied)
-    fixed = (n for n in plan.nodes if isinstance(n.op, ops.BoundaryMatch) and not n.tied)
-    matrices = sum(4 * shapes[n.reads[0]].t * shapes[n.address].positions for n in fixed)
-    return sum(8 * shapes[norm.reads[0]].c + 8 for norm in norms) + matrices

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipe import Recipe
+from archdsl.report.memory import Memory
 from archdsl.training.checkpoints import checkpoints_in, prune, save_checkpoint
 from archdsl.training.clips import Batch, Videos
 from archdsl.training.feed import train_feed
@@ -42,6 +43,8 @@ class Run:
     folder: Folder
     world: World
     network: nn.Module
+    memory: Memory
+    """What a step takes in a process, predicted; and what runs again in backward."""
     videos: Videos
     tests: Videos
     skips: Skips

@@ -33,7 +33,7 @@ from archdsl.training.state import State
 from archdsl.training.taking import begun_from
 from archdsl.training.videos import Files
 from archdsl.training.world import World, as_one, world_of
-from archdsl.training.wrapping import prepared, shared
+from archdsl.training.wrapping import memory_of, prepared, shared
 
 
 def train(
@@ -103,18 +103,20 @@ def begun(
         check_batch(recipe, world)
         videos, tests = data if isinstance(data, tuple) else both_of(str(data), plan, recipe)
         check_classes(plan, videos)
+        memory = memory_of(plan, recipe, world, shard=shard)
         folder = Folder(out, world)
     torch.manual_seed(seed_of(recipe.seed, "weights"))
     network = build(plan)
     with as_one():
         left = begun_from(network, weights) if weights else {}
-    network = prepared(network, plan, recipe, world, shard=shard)
+    network = prepared(network, plan, recipe, world, again=memory.again, shard=shard)
     run = Run(
         plan=plan,
         recipe=recipe,
         folder=folder,
         world=world,
         network=network,
+        memory=memory,
         videos=videos,
         tests=tests,
         skips=Skips.of(out, recipe, world.rank),
@@ -169,7 +171,9 @@ def take_up(run: Run, state: State, checkpoint: Path | None, *, any_recipe: bool
             run.progress.say(f"not taken into the head: {address}: {why}")
     about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
     about |= {"device": str(run.world.device), "workers": run.workers, "classes": list(run.videos.classes)}
-    about["weights"] = run.origin
+    about |= {"weights": run.origin, "again": list(run.memory.again), "memory": run.memory.peak}
+    if run.memory.setup.budget:
+        run.progress.say(str(run.memory))
     run.folder.describe(run.plan, run.recipe, about)
     run.folder.begin_log(state.step)
 

