@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archdsl.backend.lowered import Lowered
-from archdsl.backend.passes.base import Rewritten, literal, readers_of, with_nodes
+from archdsl.backend.passes.base import Rewritten, behind, literal, readers_of, with_nodes
 from archdsl.backend.runtime_gate import scaled
 from archdsl.graph import Graph, Node
 from archdsl.ops import (
@@ -72,14 +72,3 @@ def gates(graph: Graph, node: Node, readers: list[Node]) -> bool:
     rest = [reader for reader in readers if reader is not node]
     alone = all(isinstance(reader.op, SUMMARIES) and reader.address in before for reader in rest)
     return alone and first != gate and graph.shapes[first] == graph.shapes[node.address]
-
-
-def behind(graph: Graph, value: str) -> set[str]:
-    """Everything a value is made from, and itself."""
-    seen, waiting = set(), [value]
-    while waiting:
-        address = waiting.pop()
-        if address not in seen:
-            seen.add(address)
-            waiting += graph.nodes[address].reads
-    return seen
