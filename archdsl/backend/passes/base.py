@@ -96,9 +96,9 @@ def kept_only(graph: Graph, node: Node) -> Node:
     return node._replace(op=Rewritten(literal=literal(node.op), text=text), reads=())
 
 
-def behind(graph: Graph, value: str) -> set[str]:
-    """Everything a value is made from, and itself."""
-    seen, waiting = set(), [value]
+def behind(graph: Graph, *values: str) -> set[str]:
+    """Everything values are made from, and themselves."""
+    seen, waiting = set[str](), [*values]
     while waiting:
         address = waiting.pop()
         if address not in seen:

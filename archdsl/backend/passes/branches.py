@@ -82,8 +82,7 @@ def beyond(address: str, tied: str) -> str:
 def without_dead(graph: Graph) -> Graph:
     """The graph in which what no output is made from is not computed."""
     merged = {node.address for node in graph.nodes.values() if node.tied and not node.reads}
-    roots = (*graph.outputs.values(), *with_twins(graph, without=merged))
-    alive = set[str]().union(*(behind(graph, value) for value in roots))
+    alive = behind(graph, *graph.outputs.values(), *with_twins(graph, without=merged))
     dead = [n for n in graph.nodes.values() if n.address not in alive and n.reads]
     return with_nodes(graph, {node.address: kept_only(graph, node) for node in dead})
 
