@@ -243,13 +243,14 @@ def class_text(
             )
             lines += indented(text, 8).splitlines()
         lines.append("")
-    lines += [indented(line) if line else "" for line in template.forward.text()]
+    if part.outputs or not part.address:  # a part that only keeps weights is never called
+        lines += [indented(line) if line else "" for line in template.forward.text()]
     if not part.address:
         lines += ["", *map(indented, template.forward.introduction(name))]
         lines += ["", *map(indented, step_text(template.forward.graph))] if in_pieces(template.forward.graph) else []
         for method in programs(template.forward.graph, part):
             lines += ["", *map(indented, method)]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip()
 
 
 def numbered(part: Part) -> bool:

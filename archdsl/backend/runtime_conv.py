@@ -23,6 +23,11 @@ def columns_of(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 4, 1).flatten(2, 3).permute(0, 3, 1, 2)
 
 
+def clips_of(y: Tensor, n: int) -> Tensor:
+    """(n t, c, h, w) -> (n, c, t, h, w): what `frames_of` did, undone."""
+    return torch.unflatten(y.permute(0, 2, 3, 1), 0, (n, -1)).permute(0, 4, 1, 2, 3)
+
+
 class MapConv(nn.Conv3d):
     """A convolution, then a norm, a sum and a function of each element, where they follow.
 
@@ -76,6 +81,11 @@ class MapConv(nn.Conv3d):
         known: dict[object, str] = {F.relu: "relu", F.silu: "swish", F.hardswish: "hardswish", torch.sigmoid: "sigmoid"}
         window = (self.padding, self.stride, self.dilation, self.groups)
         onednn, onto = torch.ops.mkldnn._convolution_pointwise, torch.ops.mkldnn._convolution_pointwise_
+        if torch.compiler.is_compiling():  # torch 2.13 cannot trace the operators that also add
+            more = over if more is None else more
+            y = onednn(x, weight, bias, *window, "none", [], "")
+            y = y if more is None else y + more
+            return y if act is None else act(y)
         if more is None and over is None:
             name = known.get(act, "none")
             y = onednn(x, weight, bias, *window, name, [], "")
@@ -116,7 +126,7 @@ class FrameConv(MapConv):
         _, *padding = self.padding
         _, *dilation = self.dilation
         y = F.conv2d(frames_of(x), weight.squeeze(2), bias, stride, padding, dilation, self.groups)
-        return torch.unflatten(y.permute(0, 2, 3, 1), 0, (x.shape[0], x.shape[2])).permute(0, 4, 1, 2, 3)
+        return clips_of(y, x.shape[0])
 
 
 class ColumnConv(MapConv):

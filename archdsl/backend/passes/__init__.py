@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from archdsl.backend.passes.attention import attention, keys_first
 from archdsl.backend.passes.base import LoweredGraph, Pass
+from archdsl.backend.passes.branches import branches
 from archdsl.backend.passes.choice import chosen
 from archdsl.backend.passes.depthwise import depthwise
 from archdsl.backend.passes.fusion import fusion
+from archdsl.backend.passes.held import frame_means, shifts, shuffles
 from archdsl.backend.passes.layout import channels_last
 from archdsl.backend.passes.norms import steady_norms
 from archdsl.backend.passes.overwriting import overwriting
@@ -21,7 +24,13 @@ Lower = Literal["auto", "none"] | Sequence[str]
 """What `build` and `emit` take: what pays here, the literal network, or passes by name."""
 
 PASSES: tuple[Pass, ...] = (
+    Pass("branches", branches),
     Pass("channels_last", channels_last),
+    Pass("attention", attention),
+    Pass("keys_first", keys_first),
+    Pass("frame_means", frame_means),
+    Pass("shuffles", shuffles),
+    Pass("shifts", shifts),
     Pass("narrow_views", narrow_views),
     Pass("views", views),
     Pass("depthwise", depthwise),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from archdsl.backend.passes.base import Rewritten, literal, readers_of, text_of, with_nodes
+from archdsl.backend.passes.base import Rewritten, kept_only, literal, readers_of, text_of, with_nodes
 from archdsl.graph import Graph, Node
 from archdsl.ops import Add, BatchNorm, Conv, Gelu, Hardsigmoid, Hardswish, Op, Relu, Relu6, Sigmoid, Silu, Tanh
 
@@ -105,9 +105,3 @@ def fused(graph: Graph, chain: Chain) -> list[Node]:
     new = Rewritten(literal=literal(last.op), text=replace(text_of(graph, last), call=call), uses=tuple(uses))
     kept = [kept_only(graph, node) for node in chain.nodes[:-1]]
     return [*kept, last._replace(op=new, reads=tuple(reads))]
-
-
-def kept_only(graph: Graph, node: Node) -> Node:
-    """The node as a keeper of its weights."""
-    text = replace(text_of(graph, node), call="")
-    return node._replace(op=Rewritten(literal=literal(node.op), text=text), reads=())

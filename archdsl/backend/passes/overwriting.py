@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archdsl.backend.lowered import Lowered
-from archdsl.backend.passes.base import Rewritten, literal, readers_of, with_nodes
+from archdsl.backend.passes.base import Rewritten, behind, literal, readers_of, with_nodes
 from archdsl.backend.runtime_gate import scaled
 from archdsl.graph import Graph, Node
 from archdsl.ops import (
@@ -90,14 +90,3 @@ def lies_free(graph: Graph, node: Node, readers: dict[str, list[Node]], leaving:
     before = behind(graph, conv)
     rest = [reader for reader in readers[added] if reader is not node]
     return all(reader.address in before and isinstance(literal(reader.op), (*FRESH, *SUMMARIES)) for reader in rest)
-
-
-def behind(graph: Graph, value: str) -> set[str]:
-    """Everything a value is made from, and itself."""
-    seen, waiting = set(), [value]
-    while waiting:
-        address = waiting.pop()
-        if address not in seen:
-            seen.add(address)
-            waiting += graph.nodes[address].reads
-    return seen

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes.base import Rewritten, text_of, with_nodes
-from archdsl.backend.runtime_conv import ColumnConv, FrameConv, MapConv, columns_of, frames_of
+from archdsl.backend.runtime_conv import ColumnConv, FrameConv, MapConv, clips_of, columns_of, frames_of
 from archdsl.graph import Graph, Node
 from archdsl.ops import Conv, Shape
 
@@ -59,5 +59,5 @@ def kind_of(op: Conv, x: Shape) -> type[MapConv]:
 
 def layer(text: Lowered, kind: type[MapConv]) -> Lowered:
     """The same constructor, another class."""
-    needs = {FrameConv: (frames_of, MapConv, FrameConv), ColumnConv: (columns_of, MapConv, ColumnConv)}
+    needs = {FrameConv: (frames_of, clips_of, MapConv, FrameConv), ColumnConv: (columns_of, MapConv, ColumnConv)}
     return replace(text, module=kind.__name__, needs=(*text.needs, *needs.get(kind, (MapConv,))))

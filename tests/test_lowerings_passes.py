@@ -1,0 +1,282 @@
+"""What single passes find, what they write for it, and that it means the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_lowerings import Copies, apart, both, gives_the_same, learns_the_same
+from torch import Tensor
+
+import archdsl
+from archdsl import ops
+from archdsl.backend import build_graph, freeze
+from archdsl.backend.passes import PASSES
+from archdsl.blocks import NonLocal
+from archdsl.catalog import zoo
+from archdsl.compiler import Plan
+from archdsl.ops import Op, Shape
+from archdsl.testing import graph_of
+from archdsl.testing.agreement import clips_of
+
+RUN = {one.name: one.run for one in PASSES}
+TWICE = """
+name: twice
+clip: {frames: 4, size: 16, fps: 15}
+blocks:
+  twice:
+    steps:
+      mix: {conv: {out_channels: 8, kernel: [3, 1, 1]}}
+      act_a: {relu: {}, reads: [mix]}
+      act_b: {relu: {}, reads: [mix]}
+      never: {conv: {out_channels: 4, kernel: [1, 1, 1]}, reads: [mix]}
+      never_norm: {batch_norm: {}}
+      drop_a: {dropout: {}, reads: [act_a]}
+      drop_b: {dropout: {}, reads: [act_b]}
+      own_a: {conv: {out_channels: 8, kernel: [1, 1, 1]}, reads: [act_a]}
+      own_b: {conv: {out_channels: 8, kernel: [1, 1, 1]}, reads: [act_b]}
+      sum: {add: {}, reads: [drop_a, drop_b, own_a, own_b]}
+pathways:
+  one:
+    stages:
+      stem: {conv: {channels: 8, kernel: [1, 3, 3], stride: [1, 2, 2]}}
+      mixed: {twice: {}, repeat: 2}
+head: {classifier: {classes: 5}}
+"""
+TIED = """
+name: tied
+clip: {{frames: 4, size: 16, fps: 15}}
+pathways:
+  one:
+    stages:
+      stem: {{conv: {{channels: 8, kernel: [1, 3, 3], stride: [1, 2, 2]}}}}
+      res: {{bottleneck: {{channels: 16}}, repeat: 2}}
+  two: {{like: one, tied_to: one{every}}}
+  unread: {{like: one}}
+head: {{classifier: {{classes: 5, reads: [one, two]}}}}
+"""
+PAIRS = """
+name: pairs
+clip: {{frames: 4, size: 32, fps: 15}}
+pathways:
+  main:
+    stages:
+      stem: {{conv: {{channels: 16, kernel: [1, 3, 3], stride: [1, 2, 2]}}}}
+      pairs: {{non_local: {{{fields}}}}}
+      end: {{conv: {{channels: 8, kernel: [1, 3, 3], stride: [1, 2, 2]}}}}
+head: {{classifier: {{classes: 5}}}}
+"""
+READ_TWICE = """
+name: read_twice
+clip: {frames: 4, size: 32, fps: 15}
+blocks:
+  twice:
+    steps:
+      map: {affinity: {}, reads: [input, input]}
+      weights: {softmax: {}}
+      once: {gather: {}, reads: [weights, input]}
+      again: {gather: {}, reads: [weights, once]}
+      sum: {add: {}, reads: [once, again]}
+pathways:
+  main: {stages: {stem: {conv: {channels: 8, kernel: [1, 3, 3], stride: [1, 2, 2]}}, pairs: {twice: {}}}}
+head: {classifier: {classes: 5}}
+"""
+
+
+@pytest.fixture
+def plan_of(tmp_path: Path) -> Any:
+    """A plan from the text of a spec."""
+
+    def plan(text: str) -> Plan:
+        path = tmp_path / "spec.yaml"
+        path.write_text(text)
+        return archdsl.compile(archdsl.load(str(path)))
+
+    return plan
+
+
+def test_equal_branches_run_once_and_dead_ones_never(plan_of: Any) -> None:
+    plan = plan_of(TWICE)
+    source = archdsl.emit(plan, ["branches"])
+    block = source.partition("class Drawn")[2].partition("\n\n\n")[0]
+    forward = block.partition("def forward")[2]
+    assert forward.count("F.relu(") == 1
+    assert "self.never" in block
+    assert "self.never" not in forward
+    assert forward.count("self.drop_") == forward.count("self.own_") == 2
+    gives_the_same(plan)
+    literal, lowered = both(plan, ["branches"])
+    assert list(literal.state_dict()) == list(lowered.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("every", "calls"),
+    [
+        ("", ["self.one.stem", "self.one.res"]),
+        (", every: 2", ["self.one.stem", "self.one.res"] * 2),  # of other frames: both run
+    ],
+)
+def test_pathways_that_share_weights(every: str, calls: list[str], plan_of: Any) -> None:
+    plan = plan_of(TIED.format(every=every))
+    network = archdsl.emit(plan, ["branches"]).rpartition("def forward")[2]
+    assert re.findall(r"self\.one\.\w+", network) == calls
+    assert "self.unread" not in network
+    gives_the_same(plan)
+    literal, lowered = both(plan, ["branches"])
+    assert list(literal.state_dict()) == list(lowered.state_dict())
+
+
+def test_what_the_zoo_has_twice() -> None:
+    """How many nodes of a plan are not computed, by model, where there are any."""
+    found = {}
+    for model in zoo():
+        graph = archdsl.compile(model.arch()).graph
+        lowered = RUN["branches"](graph)
+        kept = sum(bool(graph.nodes[at].reads) and not node.reads for at, node in lowered.nodes.items())
+        found |= {model.name: kept} if kept else {}
+    assert found == {
+        "nasnet_a_large": 88,
+        "nasnet_a_mobile": 62,
+        "tal_net": 8,
+        "tal_net_flow": 4,
+        "tal_net_rgb": 4,
+        "tal_net_without_context": 12,
+    }
+
+
+def test_attention_is_one_call_without_copies(plan_of: Any) -> None:
+    plan = plan_of(PAIRS.format(fields="inner: 8, scale: true"))
+    source = archdsl.emit(plan, "auto")
+    assert "attended(" in source
+    assert "F.softmax" not in source
+    network = freeze(archdsl.build(plan, "auto").eval())
+    with torch.no_grad():
+        network(clip := clips_of(plan, device="cpu"))
+        with Copies() as copies:
+            network(clip)
+    assert copies.found == [3 * 4 * 32 * 32]
+
+
+@pytest.mark.parametrize(
+    ("fields", "call"),
+    [
+        ("inner: 8", "attended("),
+        ("inner: 8, pairwise: dot_product", "gathered("),
+        ("inner: 8, pairwise: gaussian", "F.softmax("),  # keys wider than values
+        ("inner: 16, pool: [4, 8, 8]", "F.softmax("),  # a small map
+        ("inner: 512, pool: [4, 8, 8], pairwise: dot_product", ".flatten(2).mT @"),  # fewer multiply-adds by pairs
+    ],
+)
+def test_which_attention_is_rewritten(fields: str, call: str, plan_of: Any) -> None:
+    plan = plan_of(PAIRS.format(fields=fields))
+    assert call in archdsl.emit(plan, ["attention", "keys_first"]).partition("class NonLocal")[2]
+
+
+def test_a_map_of_pairs_that_others_read_stays(plan_of: Any) -> None:
+    plan = plan_of(READ_TWICE)
+    assert archdsl.emit(plan, ["attention"]) == archdsl.emit(plan)
+
+
+NON_LOCALS = st.fixed_dictionaries(
+    {
+        "pairwise": st.sampled_from(["gaussian", "embedded_gaussian", "dot_product", "concatenation"]),
+        "inner": st.integers(1, 16),
+        "pool": st.sampled_from([(1, 1, 1), (1, 2, 2), (2, 2, 2), (4, 4, 4)]),
+        "pool_at": st.sampled_from(["before", "after"]),
+        "scale": st.booleans(),
+    }
+).filter(lambda fields: not fields["scale"] or str(fields["pairwise"]).endswith("gaussian"))
+
+
+@given(NON_LOCALS)
+@settings(max_examples=15, deadline=None)
+def test_random_non_local_blocks_give_the_same(fields: dict[str, Any]) -> None:
+    arch = archdsl.load("specs/primer/01_one_stage.yaml")
+    (pathway,) = arch.pathways.values()
+    stages = {**pathway.stages}
+    name, stage = next(iter(stages.items()))
+    stages[name] = stage.model_copy(update={"blocks": (*stage.blocks, NonLocal(**fields))})
+    pathways = {at: pathway.model_copy(update={"stages": stages}) for at in arch.pathways}
+    plan = archdsl.compile(arch.model_copy(update={"pathways": pathways}))
+    gives_the_same(plan)
+    learns_the_same(plan, ["channels_last", "attention", "keys_first"])
+
+
+def run_both(op: Op, shape: Shape, name: str) -> tuple[Tensor, Tensor]:
+    """One op of a channels-last map, literal and after a pass."""
+    graph = graph_of(op, (shape,))
+    x = torch.randn(2, *shape).contiguous(memory_format=torch.channels_last_3d)
+    lowered = RUN[name](graph)
+    assert lowered.nodes != graph.nodes, "the pass found nothing"
+    return build_graph(graph)(x), build_graph(lowered)(x)
+
+
+POOLS = st.builds(
+    ops.AvgPool,
+    kernel=st.tuples(st.just(1), st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.just(1), st.integers(1, 3), st.integers(1, 3)),
+    pad=st.sampled_from(["same", "valid", "tf_same"]),
+    ceil=st.booleans(),
+    count_pad=st.booleans(),
+)
+
+
+@given(POOLS, st.integers(2, 9), st.integers(1, 5))
+@settings(max_examples=40, deadline=None)
+def test_means_of_frames_are_the_same_and_stay_channels_last(op: ops.AvgPool, channels: int, t: int) -> None:
+    want, got = run_both(op, Shape(channels, t, 9, 7), "frame_means")
+    torch.testing.assert_close(got, want)
+    assert got.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
+@settings(max_examples=20, deadline=None)
+def test_shuffles_are_the_same_and_stay_channels_last(groups: int, width: int, t: int) -> None:
+    want, got = run_both(ops.ChannelShuffle(groups=groups), Shape(groups * width, t, 5, 4), "shuffles")
+    assert torch.equal(got, want)
+    assert got.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@given(st.integers(2, 9), st.integers(1, 20), st.integers(1, 4), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_shifts_are_the_same(share: int, channels: int, t: int, grad: bool) -> None:
+    with torch.set_grad_enabled(grad):
+        want, got = run_both(ops.TimeShift(share=share), Shape(channels, t, 3, 4), "shifts")
+    assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("name", ["frame_means", "shuffles", "shifts"])
+def test_passes_leave_what_is_not_theirs(name: str) -> None:
+    left = (
+        ops.AvgPool(kernel=(2, 2, 2), stride=(2, 2, 2)),
+        ops.AvgPool(kernel=(1, 2, 2), stride=(2, 2, 2)),
+        ops.TimeShift(past_only=True),
+    )
+    for op in left:
+        graph = graph_of(op, (Shape(8, 4, 6, 6),))
+        assert RUN[name](graph).nodes == graph.nodes
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of torch 2.13 itself
+@pytest.mark.parametrize("how", ["compile", "export"])
+@pytest.mark.parametrize("mode", ["infer", "frozen", "train"])
+@pytest.mark.parametrize("fields", ["inner: 8", "inner: 8, pairwise: dot_product"])
+def test_lowered_networks_are_traced_whole(how: str, mode: str, fields: str, plan_of: Any) -> None:
+    plan = plan_of(PAIRS.format(fields=fields))
+    _, network = both(plan, train=mode == "train")
+    network.train(mode == "train")
+    clip = clips_of(plan, batch=2, device="cpu")
+    with torch.set_grad_enabled(mode == "train"):
+        network = freeze(network) if mode == "frozen" else network
+        want = network(clip)
+        if how == "compile":
+            torch._dynamo.reset()
+            traced: Any = torch.compile(network, backend="eager", fullgraph=True)
+        else:
+            traced = torch.export.export(network, (clip,)).module()
+        assert apart(traced(clip).detach(), want.detach()) <= 1e-5
