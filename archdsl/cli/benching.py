@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from archdsl.measuring import Comparison, Setup, Side
 
 REPEATED = ("set", "param", "lower")
+RUNS = 7
 SIMPLE = (*g.COMMON, "vs", "batch", "device")
 
 
@@ -25,7 +26,9 @@ def bench(given: Namespace) -> int:
     from archdsl.measuring import Setup, bench_table, device_of
 
     device_of(given.device)
-    setup = Setup(given.batch, given.train, given.device, given.runs)
+    if given.calibrate:
+        return calibrate(given)
+    setup = Setup(given.batch, given.train, given.device, given.runs or RUNS)
     plans = list(named_plans(given))
     if given.only:
         return alone(given, plans, setup)
@@ -93,6 +96,35 @@ def again(given: Namespace, name: str, side: str) -> list[str]:
     for option in REPEATED:
         command += [f"--{option}={value}" for value in getattr(given, option) or ()]
     return [*command, "--train"] if given.train else command
+
+
+def calibrate(given: Namespace) -> int:
+    """Cases of networks timed on this machine, and written where `count --latency` and `auto` look for them."""
+    from archdsl.measuring import CASES, SAMPLED, WHOLE, calibrated, measured, paying, small, spread
+    from archdsl.report.cases import cases_of
+    from archdsl.report.machine import own_file
+
+    for name in ("vs", "lower", "train", "only"):
+        if getattr(given, name):
+            raise SpecError(f"--calibrate and --{name} together", got=f"--{name}", want="one of them")
+    if given.batch > 1:
+        raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
+    chosen = small() if not given.names else None
+    given.names = given.names or ([] if given.all else [*SAMPLED, *WHOLE])
+    plans = [plan for _, plan in named_plans(given)]
+    rounds = {"rounds": given.runs} if given.runs else {}
+    pays = paying(chosen or plans, given.device, told=tell, **rounds)
+    tell("choosing cases")
+    cases = spread((case for plan in plans for _, case in cases_of(plan)), CASES)
+    whole = [plan for plan in plans if plan.name in WHOLE]
+    lower = [name for name, does in pays["infer"].items() if does]
+    times = measured(cases, whole, given.device, lower, told=tell, **rounds)
+    tell(None)
+    own = own_file()
+    if not given.output:
+        own.parent.mkdir(parents=True, exist_ok=True)
+    put(calibrated(cases, whole, times, given.device, pays).text(), given.output or str(own))
+    return 0
 
 
 def tell(text: str | None) -> None:
