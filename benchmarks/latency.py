@@ -35,12 +35,12 @@ ABOUT = f"""\
 # Latency: predicted and measured
 
 `make benchmarks/latency.md` writes this page and the table that comes along. In each round every case of the table runs
-once alone, then {len(WHOLE)} whole networks to which two numbers are fitted (how much longer a case takes among
-others), then the {len(MODELS)} networks below, of which nothing goes into the table. A network's time is the sum of its
-cases'; a case is interpolated between the {CASES} that were measured, spread over the cases of
-{len(SAMPLED) + len(WHOLE)} other networks. *sampled* is the share of the predicted time that needs no interpolation:
-cases of just those sizes are in other networks too. Rounds in which other processes had the processors are left out
-where three others remain; *least* and *most* are of all rounds.
+once alone, then {len(WHOLE)} whole networks, which tell how much longer cases take among others, then the
+{len(MODELS)} networks below, of which nothing goes into the table. A network's time is the sum of its cases'; a case
+is interpolated between the {CASES} that were measured, spread over the cases of {len(SAMPLED) + len(WHOLE)} other
+networks. *sampled* is the share of the predicted time that needs no interpolation, since other networks have cases of
+just those sizes. Rounds in which other processes had the processors are left out where three others remain; *least* and
+*most* are of all rounds.
 """
 
 
@@ -76,7 +76,7 @@ def page(pairs: list[Pair], machine: Machine) -> str:
         f"Median error {100 * middle:.0f}% (aim: at most {100 * AIM:.0f}%, {verdict}), "
         f"largest {100 * max(abs(pair.error) for pair in pairs):.0f}%. {left_out(machine)}",
         f"{machine.name}; {plural(len(pairs[0].took.rounds), 'round')}; a case takes {machine.scale:.2f} times as long "
-        f"among others as alone, {1e6 * machine.more:+.0f} microseconds.",
+        f"among others as alone, where a call that does nothing takes {1e6 * machine.empty:.0f} microseconds.",
     ]
     return "\n\n".join([ABOUT.rstrip(), to_md(Table("", columns, tuple(rows), ())).rstrip(), *lines, ""])
 
@@ -139,7 +139,7 @@ def main() -> None:
         plans = [archdsl.compile(archdsl.load(name)) for name in SAMPLED] + whole
         cases = spread((case for plan in plans for _, case in cases_of(plan)), CASES)
         times = measured(cases, [*whole, *models], given.device, lower, given.runs, told)
-        machine = calibrated(cases, whole, times, given.device, pays)
+        machine = calibrated(cases, whole, times, given.device, pays, {})
     text = page([Pair(Latency(plan, machine), times[plan.name]) for plan in models], machine)
     if given.table:
         Path(given.table).write_text(machine.text(), encoding="utf-8")

@@ -17,11 +17,14 @@ from archdsl.backend.passes.base import text_of
 from archdsl.backend.passes.choice import chosen, whence
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.measuring.calibrating import Timed, fitted, in_turn, spread
+from archdsl.measuring import SAMPLED, WHOLE, Timed, small, spread
+from archdsl.measuring.calibrating import calibrated, in_turn
+from archdsl.measuring.cases import NOTHING
 from archdsl.ops import Shape
 from archdsl.report.cases import Case, Sizes, cases_of
 from archdsl.report.latency import Latency
 from archdsl.report.machine import FIELDS, Machine, Sample, known_machine, machine_of
+from benchmarks.latency import MODELS
 
 TINY = "slowfast_tiny"
 
@@ -76,15 +79,22 @@ def test_no_case_is_quicker_than_the_roof() -> None:
 
 
 def test_a_case_among_others() -> None:
-    among = Machine("a toy", "cpu", TOY.samples, scale=1.5, more=-0.001)
-    assert among.seconds("slow", sizes(64)) == pytest.approx(0.005)
-    assert Machine("a toy", "cpu", TOY.samples, more=-1.0).seconds("slow", sizes(64)) == 0.0
+    among = Machine("a toy", "cpu", TOY.samples, scale=1.5, empty=0.001)
+    assert among.seconds("slow", sizes(64)) == pytest.approx(0.0045)
+    assert Machine("a toy", "cpu", TOY.samples, empty=1.0).seconds("slow", sizes(64)) == 0.0
 
 
-def test_two_numbers_are_fitted_to_networks() -> None:
-    found = fitted([(s, n, 1.25 * s - 0.0001 * n) for s, n in ((0.1, 60), (0.02, 160), (1.0, 90))])
-    assert found == (pytest.approx(1.25), pytest.approx(-0.0001))
-    assert fitted([(1.0, 10, 2.0)]) == (1.0, 0.0)
+def test_whole_networks_tell_how_much_longer_cases_take_there() -> None:
+    plan = archdsl.compile(archdsl.load(TINY))
+    cases = spread((case for _, case in cases_of(plan)), 100)
+    times: dict[Any, Timed] = {case: Timed([(0.003, 0.0)]) for case in [*cases, NOTHING]}
+    times[NOTHING] = Timed([(0.001, 0.0)])
+    times[TINY] = Timed([(0.003 * len(list(cases_of(plan))), 0.0)])
+    machine = calibrated(cases, [plan], times, "cpu", {}, {"cuda": {"infer": {"views": True}}})
+    assert (machine.scale, machine.empty) == (pytest.approx(1.5), 0.001)
+    assert machine.pays == {"cuda": {"infer": {"views": True}}, "cpu": {}}
+    assert Latency(plan, machine).seconds == pytest.approx(times[TINY].seconds)
+    assert calibrated(cases, [], times, "cpu", {}, {}).scale == 1.0
 
 
 def test_a_network_is_the_sum_of_its_cases() -> None:
@@ -140,6 +150,15 @@ def test_cases_are_what_the_passes_leave(name: str) -> None:
     assert sum(not case.ops for _, case in told) == len(copies)
 
 
+def test_networks_that_a_calibration_runs_exist() -> None:
+    assert all(plan.macs < 2e10 for plan in small())
+    sampled = [archdsl.compile(archdsl.load(name)) for name in (*SAMPLED, *WHOLE)]
+    assert len({plan.name for plan in sampled}) == len(sampled) > 40
+    known = {case.kind for plan in sampled for _, case in cases_of(plan)}
+    assert not {*MODELS} & {*SAMPLED, *WHOLE}
+    assert {case.kind for name in MODELS for _, case in cases_of(archdsl.compile(archdsl.load(name)))} <= known
+
+
 def test_samples_are_spread() -> None:
     def pool(size: int) -> Case:
         return Case("relu", (ops.Relu(),), (Shape(8, 1, size, size),))
@@ -168,7 +187,7 @@ def test_what_goes_before_a_step_is_run_and_not_counted() -> None:
 
 def test_a_table_reads_back(tmp_path: Path) -> None:
     file = tmp_path / "machine.json"
-    machine = Machine("a toy", "cpu", TOY.samples, 1.25, -1e-5, {"cpu": {"infer": {"views": True}}})
+    machine = Machine("a toy", "cpu", TOY.samples, 1.25, 1e-5, {"cpu": {"infer": {"views": True}}})
     file.write_text(machine.text())
     assert machine_of(file) == machine
 
@@ -243,6 +262,7 @@ def test_latency_is_told_without_torch() -> None:
         (["count", TINY, "--latency", "--convention", "macs"], "--latency and --convention together"),
         (["count", TINY, "--latency", "--train"], "--train without --memory"),
         (["bench", "--calibrate", "--train"], "--calibrate and --train together"),
+        (["bench", "--calibrate", "--all"], "--calibrate and --all together"),
         (["bench", "--calibrate", "--batch", "2"], "a batch in a calibration"),
     ],
 )

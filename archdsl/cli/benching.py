@@ -102,29 +102,34 @@ def calibrate(given: Namespace) -> int:
     """Cases of networks timed on this machine, and written where `count --latency` and `auto` look for them."""
     from archdsl.measuring import CASES, SAMPLED, WHOLE, calibrated, measured, paying, small, spread
     from archdsl.report.cases import cases_of
-    from archdsl.report.machine import own_file
+    from archdsl.report.machine import own_file, own_machine
 
-    for name in ("vs", "lower", "train", "only"):
-        if getattr(given, name):
-            raise SpecError(f"--calibrate and --{name} together", got=f"--{name}", want="one of them")
-    if given.batch > 1:
-        raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
-    chosen = small() if not given.names else None
-    given.names = given.names or ([] if given.all else [*SAMPLED, *WHOLE])
+    alone_with(given)
+    chosen = [] if given.names else small()
+    given.names = given.names or [*SAMPLED, *WHOLE]
     plans = [plan for _, plan in named_plans(given)]
     rounds = {"rounds": given.runs} if given.runs else {}
     pays = paying(chosen or plans, given.device, told=tell, **rounds)
-    tell("choosing cases")
     cases = spread((case for plan in plans for _, case in cases_of(plan)), CASES)
     whole = [plan for plan in plans if plan.name in WHOLE]
     lower = [name for name, does in pays["infer"].items() if does]
     times = measured(cases, whole, given.device, lower, told=tell, **rounds)
     tell(None)
-    own = own_file()
+    before = own_machine()
     if not given.output:
-        own.parent.mkdir(parents=True, exist_ok=True)
-    put(calibrated(cases, whole, times, given.device, pays).text(), given.output or str(own))
+        own_file().parent.mkdir(parents=True, exist_ok=True)
+    table = calibrated(cases, whole, times, given.device, pays, before.pays if before else {})
+    put(table.text(), given.output or str(own_file()))
     return 0
+
+
+def alone_with(given: Namespace) -> None:
+    """Raise SpecError for options that a calibration does not read."""
+    for name in ("vs", "lower", "train", "only", "all"):
+        if getattr(given, name):
+            raise SpecError(f"--calibrate and --{name} together", got=f"--{name}", want="one of them")
+    if given.batch > 1:
+        raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
 
 
 def tell(text: str | None) -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import dist, fsum, inf
+from math import dist, inf
 from statistics import median
 from time import perf_counter
 
 import torch
 
 from archdsl.compiler import Plan
-from archdsl.measuring.cases import Arena, step_of_case, touched
+from archdsl.measuring.cases import NOTHING, Arena, step_of_case, touched
 from archdsl.measuring.comparing import Setup, clips_for, made
 from archdsl.measuring.machine import device_of, named, others, waiting
 from archdsl.measuring.sides import own_side, step_of
 from archdsl.measuring.timing import Step, Told, no_collection, timed
 from archdsl.report.cases import Case, Sizes
 from archdsl.report.latency import Latency
-from archdsl.report.machine import Machine, Sample
+from archdsl.report.machine import Machine, Pays, Sample
 
 SAMPLED = (
     *("fast_32x2_r50", "slow_4x16_r50_nl_embedded", "slowfast_4x16_r50_beta4", "slowfast_4x16_r50_beta16"),
@@ -33,7 +33,7 @@ WHOLE = (
     *("mobilenet_v3_large", "densenet121", "movinet_a0", "tsm_mobilenet_v2", "ircsn_r50", "slow_4x16_r50"),
     *("c2d_8x8_r50", "r2plus1d_18"),
 )
-"""Networks that run whole: how much more cases take among others than alone. Their cases are sampled too."""
+"""Networks that run whole: how much longer cases take among others than alone. Their cases are sampled too."""
 CASES = 500
 ROUNDS = 15
 LARGEST = 4e7
@@ -123,7 +123,7 @@ def measured(
     torch.manual_seed(0)
     where, steps = device_of(device), dict[Key, tuple[Step, Step]]()
     arena, wait = Arena(int(LARGEST), where), waiting(where)
-    for at, case in enumerate(cases, start=1):
+    for at, case in enumerate([*cases, NOTHING], start=1):
         told(f"making case {at} of {len(cases)}")
         xs = arena.maps(case)
         steps[case] = touched(xs), step_of_case(case, xs, lower)
@@ -142,27 +142,17 @@ def calibrated(
     times: Mapping[Key, Timed],
     device: str,
     pays: Mapping[str, Mapping[str, bool]],
+    of_others: Pays,
 ) -> Machine:
-    """The table: seconds of each case alone, and what a case takes among others, fitted to the networks."""
+    """The table: seconds of each case alone, how much longer whole networks take than their cases, and what pays.
+
+    `of_others` is what pays on other devices, as it was measured before.
+    """
     samples: dict[str, list[Sample]] = {}
     for case in cases:
         samples.setdefault(case.kind, []).append(Sample(case.sizes(), times[case].seconds))
     where = device_of(device)
-    alone = Machine(named(where), where.type, {kind: tuple(found) for kind, found in samples.items()})
-    sums = [(Latency(plan, alone), times[plan.name].seconds) for plan in plans]
-    scale, more = fitted([(told.seconds, len(told.cases), taken) for told, taken in sums])
-    return replace(alone, scale=scale, more=more, pays={where.type: pays})
-
-
-def fitted(networks: Sequence[tuple[float, int, float]]) -> tuple[float, float]:
-    """(scale, more) for which scale * s + more * n comes nearest to t, relative to t, over all (s, n, t).
-
-    Two unknowns want two networks; with fewer, cases take among others what they take alone.
-    """
-    if len(networks) < 2:
-        return 1.0, 0.0
-    rows = [(s / t, n / t) for s, n, t in networks]
-    uu, uv, vv = (fsum(row[i] * row[j] for row in rows) for i, j in ((0, 0), (0, 1), (1, 1)))
-    u, v = (fsum(row[i] for row in rows) for i in (0, 1))
-    over = uu * vv - uv * uv
-    return (u * vv - v * uv) / over, (v * uu - u * uv) / over
+    table = {kind: tuple(found) for kind, found in samples.items()}
+    alone = Machine(named(where), where.type, table, empty=times[NOTHING].seconds, pays={**of_others, where.type: pays})
+    ratios = [times[plan.name].seconds / Latency(plan, alone).seconds for plan in plans]
+    return replace(alone, scale=median(ratios) if ratios else 1.0)

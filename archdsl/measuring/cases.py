@@ -20,10 +20,14 @@ from archdsl.ops import UNIT, Grid, Shape
 from archdsl.report.cases import CHOICES, Case
 
 LAST = torch.channels_last_3d
+FRESH = Rewritten(literal=ops.Add(), text=Lowered("{0}"))
+"""An op that does nothing, and says that its result may be written over."""
+NOTHING = Case("nothing", (FRESH,), (Shape(1, 1, 1, 1),))
+"""The network around a case, without the case."""
 
 
 def graph_of(case: Case) -> Graph:
-    """Its ops behind sources; each source behind an op that is nothing and says its result may be written over."""
+    """Its ops behind sources, which it may write over as it may write over maps within a network."""
     grid = Grid(UNIT, UNIT, UNIT)
     nodes: dict[str, Node] = {}
     shapes: dict[str, Shape] = {}
@@ -35,8 +39,7 @@ def graph_of(case: Case) -> Graph:
 
     reads = [add(f"x{i}", ops.Source(shape=x), x) for i, x in enumerate(case.reads)]
     if not raw:
-        made = Rewritten(literal=ops.Add(), text=Lowered("{0}"))
-        reads = [add(f"made{i}", made, x, read) for i, (x, read) in enumerate(zip(case.reads, reads))]
+        reads = [add(f"made{i}", FRESH, x, read) for i, (x, read) in enumerate(zip(case.reads, reads))]
     first, *rest = case.ops
     last = add("op", first, case.y, *reads[: case.taken])
     for i, op in enumerate(rest):

@@ -42,8 +42,8 @@ class Machine:
     """By kind of case."""
     scale: float = 1.0
     """How much longer a case takes among others than alone."""
-    more: float = 0.0
-    """Seconds that it takes beside that; below 0 where a call alone costs more than one of many."""
+    empty: float = 0.0
+    """Seconds of a network that does nothing: a case alone has them, a case among others has not."""
     pays: Pays = field(default_factory=dict)
     """Passes that were measured there."""
     shipped: bool = False
@@ -88,11 +88,11 @@ class Machine:
 
     def seconds(self, kind: str, sizes: Sizes) -> float:
         """Seconds of a case among others."""
-        return max(0.0, self.scale * self.alone(kind, sizes) + self.more)
+        return self.scale * max(0.0, self.alone(kind, sizes) - self.empty)
 
     def text(self) -> str:
         """As a file: JSON, a sample on each line."""
-        head = {"machine": self.name, "device": self.device, "scale": self.scale, "more": self.more}
+        head = {"machine": self.name, "device": self.device, "scale": self.scale, "empty": self.empty}
         lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in (*head.items(), ("fields", FIELDS))]
         kinds = [
             f"    {json.dumps(kind)}: [\n" + ",\n".join(f"      {json.dumps(row(one))}" for one in found) + "\n    ]"
@@ -137,9 +137,7 @@ def machine_of(path: Path) -> Machine:
     try:
         return read(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise SpecError(
-            f"cannot read {path.name}", got=error.strerror or str(error), want="a table", fix=AGAIN
-        ) from None
+        raise SpecError(f"cannot read {path}", got=error.strerror or str(error), fix=AGAIN) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         got = f"{type(error).__name__}: {error}"
         raise SpecError(
@@ -155,7 +153,7 @@ def read(data: Any) -> Machine:
     if not any(samples.values()):
         raise ValueError("no samples")
     pays = {device: {mode: dict(found) for mode, found in modes.items()} for device, modes in data["pays"].items()}
-    return Machine(str(data["machine"]), str(data["device"]), samples, float(data["scale"]), float(data["more"]), pays)
+    return Machine(str(data["machine"]), str(data["device"]), samples, float(data["scale"]), float(data["empty"]), pays)
 
 
 def sample(numbers: list[float]) -> Sample:
