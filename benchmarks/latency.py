@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import archdsl
-from archdsl.measuring import CASES, SAMPLED, WHOLE, Timed, calibrated, device_of, measured, paying, small, spread
+from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, device_of, grid, measured, paying, small
 from archdsl.measuring.calibrating import ROUNDS
 from archdsl.measuring.machine import named
 from archdsl.report.cases import cases_of
@@ -37,7 +37,7 @@ ABOUT = f"""\
 `make benchmarks/latency.md` writes this page and the table that comes along. In each round every case of the table runs
 once alone, then {len(WHOLE)} whole networks, which tell how much longer cases take among others, then the
 {len(MODELS)} networks below, of which nothing goes into the table. A network's time is the sum of its cases'; a case
-is interpolated between the {CASES} that were measured, spread over the cases of {len(SAMPLED) + len(WHOLE)} other
+is interpolated between the {CASES} that were measured, spread over the cases of {len(USUAL)} other
 networks. *sampled* is the share of the predicted time that needs no interpolation, since other networks have cases of
 just those sizes. Rounds in which other processes had the processors are left out where three others remain; *least* and
 *most* are of all rounds.
@@ -136,8 +136,7 @@ def main() -> None:
     else:
         pays = paying(small(), given.device, told=told)
         lower = [name for name, does in pays["infer"].items() if does]
-        plans = [archdsl.compile(archdsl.load(name)) for name in SAMPLED] + whole
-        cases = spread((case for plan in plans for _, case in cases_of(plan)), CASES)
+        cases = grid()
         times = measured(cases, [*whole, *models], given.device, lower, given.runs, told)
         machine = calibrated(cases, whole, times, given.device, pays, {})
     text = page([Pair(Latency(plan, machine), times[plan.name]) for plan in models], machine)

@@ -17,7 +17,7 @@ from archdsl.backend.passes.base import text_of
 from archdsl.backend.passes.choice import chosen, whence
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.measuring import SAMPLED, WHOLE, Timed, small, spread
+from archdsl.measuring import CASES, USUAL, Timed, grid, small, spread
 from archdsl.measuring.calibrating import calibrated, in_turn
 from archdsl.measuring.cases import NOTHING
 from archdsl.ops import Shape
@@ -152,11 +152,12 @@ def test_cases_are_what_the_passes_leave(name: str) -> None:
 
 def test_networks_that_a_calibration_runs_exist() -> None:
     assert all(plan.macs < 2e10 for plan in small())
-    sampled = [archdsl.compile(archdsl.load(name)) for name in (*SAMPLED, *WHOLE)]
-    assert len({plan.name for plan in sampled}) == len(sampled) > 40
-    known = {case.kind for plan in sampled for _, case in cases_of(plan)}
-    assert not {*MODELS} & {*SAMPLED, *WHOLE}
-    assert {case.kind for name in MODELS for _, case in cases_of(archdsl.compile(archdsl.load(name)))} <= known
+    cases = grid()
+    kinds = {case.kind for case in cases}
+    assert len(cases) == CASES
+    assert not {*MODELS} & {*USUAL}
+    assert {case.kind for name in MODELS for _, case in cases_of(archdsl.compile(archdsl.load(name)))} <= kinds
+    assert {"transposed_conv", "roi_align", "resize", "past", "affinity", "tv_l1_flow"} <= kinds
 
 
 def test_samples_are_spread() -> None:

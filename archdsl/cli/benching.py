@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from archdsl.catalog import load
 from archdsl.cli import given as g
 from archdsl.cli.saying import DIM, harmless, painted, put, say, say_table
 from archdsl.compiler import Plan, compile
@@ -100,18 +101,16 @@ def again(given: Namespace, name: str, side: str) -> list[str]:
 
 def calibrate(given: Namespace) -> int:
     """Cases of networks timed on this machine, and written where `count --latency` and `auto` look for them."""
-    from archdsl.measuring import CASES, SAMPLED, WHOLE, calibrated, measured, paying, small, spread
+    from archdsl.measuring import CASES, WHOLE, calibrated, grid, measured, paying, small, spread
     from archdsl.report.cases import cases_of
     from archdsl.report.machine import own_file, own_machine
 
     alone_with(given)
-    chosen = [] if given.names else small()
-    given.names = given.names or [*SAMPLED, *WHOLE]
-    plans = [plan for _, plan in named_plans(given)]
+    plans = [plan for _, plan in named_plans(given)] if given.names else []
     rounds = {"rounds": given.runs} if given.runs else {}
-    pays = paying(chosen or plans, given.device, told=tell, **rounds)
-    cases = spread((case for plan in plans for _, case in cases_of(plan)), CASES)
-    whole = [plan for plan in plans if plan.name in WHOLE]
+    pays = paying(plans or small(), given.device, told=tell, **rounds)
+    cases = spread((case for plan in plans for _, case in cases_of(plan)), CASES) if plans else grid()
+    whole = [plan for plan in plans or map(compile, map(load, WHOLE)) if plan.name in WHOLE]
     lower = [name for name, does in pays["infer"].items() if does]
     times = measured(cases, whole, given.device, lower, told=tell, **rounds)
     tell(None)

@@ -1,6 +1,6 @@
 """What networks take on this machine: seconds, memory, and how near they come to what it can do."""
 
-from archdsl.measuring.calibrating import CASES, SAMPLED, WHOLE, Timed, calibrated, measured, spread
+from archdsl.measuring.calibrating import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured, spread
 from archdsl.measuring.choosing import paying, small
 from archdsl.measuring.comparing import Comparison, Measured, Setup, compared
 from archdsl.measuring.machine import device_of
@@ -10,7 +10,7 @@ from archdsl.measuring.tables import bench_table, geometric_mean
 
 __all__ = [
     "CASES",
-    "SAMPLED",
+    "USUAL",
     "WHOLE",
     "Comparison",
     "Measured",
@@ -23,6 +23,7 @@ __all__ = [
     "compared",
     "device_of",
     "geometric_mean",
+    "grid",
     "measured",
     "own_side",
     "paying",

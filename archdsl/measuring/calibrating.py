@@ -10,13 +10,14 @@ from time import perf_counter
 
 import torch
 
-from archdsl.compiler import Plan
+from archdsl.catalog import load
+from archdsl.compiler import Plan, compile
 from archdsl.measuring.cases import NOTHING, Arena, step_of_case, touched
 from archdsl.measuring.comparing import Setup, clips_for, made
 from archdsl.measuring.machine import device_of, named, others, waiting
 from archdsl.measuring.sides import own_side, step_of
 from archdsl.measuring.timing import Step, Told, no_collection, timed
-from archdsl.report.cases import Case, Sizes
+from archdsl.report.cases import Case, Sizes, cases_of
 from archdsl.report.latency import Latency
 from archdsl.report.machine import Machine, Pays, Sample
 
@@ -34,7 +35,15 @@ WHOLE = (
     *("c2d_8x8_r50", "r2plus1d_18"),
 )
 """Networks that run whole: how much longer cases take among others than alone. Their cases are sampled too."""
-CASES = 500
+USUAL = (*SAMPLED, *WHOLE)
+RARE = (
+    *("flownet_s", "slowfast_4x16_r50_ttoc_sum", "slowfast_4x16_r50_time_diff", "slowfast_4x16_r50_gray"),
+    *("slowfast_4x16_r50_half", "slow_4x16_r50_ava", "tsn_r50_max", "tsn_r50_topk", "tsn_r50_weighted"),
+    *("tsm_r50_online", "movinet_a1_stream", "two_stream_fusion_max", "two_stream_fusion_bilinear", "bsn_tem"),
+    *("i3d_32x2_r50_nl_concatenation", "repflow_r50_2d", "tal_net_rgb", "lenet5"),
+)
+"""Networks of which only those kinds of cases are sampled that no network above has."""
+CASES = 550
 ROUNDS = 15
 LARGEST = 4e7
 """Numbers that a sampled case reads or holds at most: larger ones would need memory that others lack."""
@@ -59,6 +68,13 @@ class Timed:
         """The median of rounds in which others were quiet; of all where these are fewer than three."""
         quiet = [taken for taken, share in self.rounds if share < CROWDED]
         return median(quiet if len(quiet) >= 3 else [taken for taken, _ in self.rounds])
+
+
+def grid() -> list[Case]:
+    """The cases that are measured unless networks are named."""
+    often, rare = ([case for name in names for _, case in cases_of(compile(load(name)))] for names in (USUAL, RARE))
+    kinds = {case.kind for case in often}
+    return spread([*often, *(case for case in rare if case.kind not in kinds)], CASES)
 
 
 def spread(cases: Iterable[Case], most: int) -> list[Case]:
