@@ -19,7 +19,7 @@ help:
 	@echo "make format    let ruff format"
 	@echo "make zoo/README.md  the zoo's list, counted anew"
 	@echo "make benchmarks/peers.md  ours beside PyTorchVideo's (half an hour, on a quiet machine)"
-	@echo "make benchmarks/latency.md  predicted beside measured, and the table that comes along (ten minutes, likewise)"
+	@echo "make benchmarks/latency.md  predicted beside measured, and the table that comes along (five minutes, likewise)"
 	@echo "make clean     remove $(VENV) and out"
 
 demo: $(VENV)/demo.installed

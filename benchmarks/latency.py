@@ -1,6 +1,6 @@
 """Predicted latency beside measured, for twelve networks of the zoo: cases, then networks, in one process.
 
-python -m benchmarks.latency -o benchmarks/latency.md --table archdsl/report/machine.json    four minutes
+python -m benchmarks.latency -o benchmarks/latency.md --table archdsl/report/machine.json    three minutes
 python -m benchmarks.latency --by archdsl/report/machine.json    by a table that was measured before
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median
 
 import archdsl
-from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, device_of, grid, measured, paying, small
+from archdsl.backend.passes.choice import chosen
+from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, device_of, grid, measured
 from archdsl.measuring.calibrating import ROUNDS
 from archdsl.measuring.machine import named
 from archdsl.report.cases import cases_of
@@ -128,17 +129,15 @@ def main() -> None:
     given = arguments()
     told = lambda text: print(f"  {text}", file=sys.stderr, flush=True)  # noqa: E731
     models, whole = ([archdsl.compile(archdsl.load(name)) for name in names] for names in (MODELS, WHOLE))
+    lower = chosen(train=False, device=device_of(given.device).type)
     if given.by:
         machine = machine_of(Path(given.by))
         assert machine.name == named(device_of(given.device)), f"measured on {machine.name}"
-        lower = [name for name, does in machine.pays[machine.device]["infer"].items() if does]
         times = measured([], models, given.device, lower, given.runs, told)
     else:
-        pays = paying(small(), given.device, told=told)
-        lower = [name for name, does in pays["infer"].items() if does]
         cases = grid()
         times = measured(cases, [*whole, *models], given.device, lower, given.runs, told)
-        machine = calibrated(cases, whole, times, given.device, pays, {})
+        machine = calibrated(cases, whole, times, given.device, {})
     text = page([Pair(Latency(plan, machine), times[plan.name]) for plan in models], machine)
     if given.table:
         Path(given.table).write_text(machine.text(), encoding="utf-8")

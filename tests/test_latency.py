@@ -90,11 +90,11 @@ def test_whole_networks_tell_how_much_longer_cases_take_there() -> None:
     times: dict[Any, Timed] = {case: Timed([(0.003, 0.0)]) for case in [*cases, NOTHING]}
     times[NOTHING] = Timed([(0.001, 0.0)])
     times[TINY] = Timed([(0.003 * len(list(cases_of(plan))), 0.0)])
-    machine = calibrated(cases, [plan], times, "cpu", {}, {"cuda": {"infer": {"views": True}}})
+    machine = calibrated(cases, [plan], times, "cpu", {"cuda": {"infer": {"views": True}}})
     assert (machine.scale, machine.empty) == (pytest.approx(1.5), 0.001)
-    assert machine.pays == {"cuda": {"infer": {"views": True}}, "cpu": {}}
+    assert machine.pays == {"cuda": {"infer": {"views": True}}}
     assert Latency(plan, machine).seconds == pytest.approx(times[TINY].seconds)
-    assert calibrated(cases, [], times, "cpu", {}, {}).scale == 1.0
+    assert calibrated(cases, [], times, "cpu", {}).scale == 1.0
 
 
 def test_a_network_is_the_sum_of_its_cases() -> None:
@@ -282,6 +282,11 @@ def test_a_calibration_of_a_small_grid(no_table_of_mine: Path, capsys: pytest.Ca
     assert {"1x1x1", "frame", "time", "3d", "channels_last", "max_pool", "linear"} <= set(machine.samples)
     assert set(machine.pays["cpu"]) == {"infer", "train"}
     assert "steady_norms" not in machine.pays["cpu"]["train"]
+    own = json.loads(no_table_of_mine.read_text())
+    no_table_of_mine.write_text(json.dumps(own | {"pays": {"cuda": {"infer": {"views": True}}}}))
+    assert main(["bench", TINY, "--frames", "8", "--size", "32", "--calibrate", "--runs", "1"]) == 0
+    assert set(known_machine().pays) == {"cuda", "cpu"}
+    capsys.readouterr()
     assert main(["count", TINY, "--latency", "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert (record["shipped"], record["machine"], record["unknown"]) == (False, machine.name, [])

@@ -101,7 +101,7 @@ def again(given: Namespace, name: str, side: str) -> list[str]:
 
 def calibrate(given: Namespace) -> int:
     """Cases of networks timed on this machine, and written where `count --latency` and `auto` look for them."""
-    from archdsl.measuring import CASES, WHOLE, calibrated, grid, measured, paying, small, spread
+    from archdsl.measuring import CASES, WHOLE, calibrated, device_of, grid, measured, paying, small, spread
     from archdsl.report.cases import cases_of
     from archdsl.report.machine import own_file, own_machine
 
@@ -115,10 +115,10 @@ def calibrate(given: Namespace) -> int:
     times = measured(cases, whole, given.device, lower, told=tell, **rounds)
     tell(None)
     before = own_machine()
+    every = {**(before.pays if before else {}), device_of(given.device).type: pays}
     if not given.output:
         own_file().parent.mkdir(parents=True, exist_ok=True)
-    table = calibrated(cases, whole, times, given.device, pays, before.pays if before else {})
-    put(table.text(), given.output or str(own_file()))
+    put(calibrated(cases, whole, times, given.device, every).text(), given.output or str(own_file()))
     return 0
 
 

@@ -164,18 +164,14 @@ def calibrated(
     plans: Sequence[Plan],
     times: Mapping[Key, Timed],
     device: str,
-    pays: Mapping[str, Mapping[str, bool]],
-    of_others: Pays,
+    pays: Pays,
 ) -> Machine:
-    """The table: seconds of each case alone, how much longer whole networks take than their cases, and what pays.
-
-    `of_others` is what pays on other devices, as it was measured before.
-    """
+    """The table: seconds of each case alone, how much longer whole networks take than their cases, and what pays."""
     samples: dict[str, list[Sample]] = {}
     for case in cases:
         samples.setdefault(case.kind, []).append(Sample(case.sizes(), times[case].seconds))
     where = device_of(device)
     table = {kind: tuple(found) for kind, found in samples.items()}
-    alone = Machine(named(where), where.type, table, empty=times[NOTHING].seconds, pays={**of_others, where.type: pays})
+    alone = Machine(named(where), where.type, table, empty=times[NOTHING].seconds, pays=pays)
     ratios = [times[plan.name].seconds / Latency(plan, alone).seconds for plan in plans]
     return replace(alone, scale=median(ratios) if ratios else 1.0)
