@@ -146,8 +146,8 @@ def measured(
     torch.manual_seed(0)
     where, steps = device_of(device), dict[Key, tuple[Step, Step]]()
     arena, wait = Arena(int(LARGEST), where), waiting(where)
-    for at, case in enumerate([*cases, NOTHING], start=1):
-        told(f"making case {at} of {len(cases)}")
+    for at, case in enumerate([*cases, NOTHING]):
+        told(f"{at} of {len(cases)} cases made")
         xs = arena.maps(case)
         steps[case] = touched(xs), step_of_case(case, xs, lower)
     for plan in plans:

@@ -56,9 +56,8 @@ def step_of_case(case: Case, xs: list[Tensor], lower: Sequence[str]) -> Step:
     """What is timed: the case lowered by the passes named, frozen."""
     if not case.ops:
         return torch.inference_mode()(lambda: xs[0].contiguous(memory_format=LAST))
-    network = frozen(
-        executed(Emission(lowered_graph(graph_of(case), lower), "Case").text(), "case").to(xs[0].device)
-    ).eval()
+    source = Emission(lowered_graph(graph_of(case), lower), "Case").text()
+    network = frozen(executed(source, "case").to(xs[0].device)).eval()
     given = xs[0] if len(xs) == 1 else {f"x{i}": x for i, x in enumerate(xs)}
     return torch.inference_mode()(lambda: network(given))
 

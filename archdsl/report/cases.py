@@ -113,7 +113,7 @@ class Case:
 
 
 def cases_of(plan: Plan) -> Iterator[tuple[Node, Case]]:
-    """Every case of a plan beside the node whose result it gives, as the passes for inference on a CPU leave them."""
+    """Every case of a plan beside the node whose result it gives: what channels_last, views and fusion leave."""
     readers: dict[str, list[Node]] = {address: [] for address in plan.graph.nodes}
     for node in plan.nodes:
         for read in dict.fromkeys(node.reads):
