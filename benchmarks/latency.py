@@ -41,7 +41,8 @@ once alone, then {len(WHOLE)} whole networks, which tell how much longer cases t
 is interpolated between the {CASES} that were measured, spread over the cases of {len(USUAL)} other
 networks. *sampled* is the share of the predicted time that needs no interpolation, since other networks have cases of
 just those sizes. Rounds in which other processes had the processors are left out where three others remain; *least* and
-*most* are of all rounds.
+*most* are of all rounds. A table from another hour (`--by FILE`) errs by the machine's drift on top of this. Where no
+sample is near, a case may err twofold: r2plus1d's largest maps took twice what the nearest samples told.
 """
 
 
