@@ -45,7 +45,7 @@ TOY = Machine(
 
 @pytest.fixture(autouse=True)
 def no_table_of_mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Whoever runs the tests may have calibrated: here nobody has."""
+    """Each test begins where nobody has calibrated; gives where the table would lie."""
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "machine.json"
 
