@@ -9,7 +9,7 @@ PYTEST_FLAGS ?= -n 2
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_FLAGS)
 
-.PHONY: help demo test test-all lint format clean zoo/README.md benchmarks/peers.md
+.PHONY: help demo test test-all lint format clean zoo/README.md benchmarks/peers.md benchmarks/latency.md
 
 help:
 	@echo "make demo      install, then the tour: check, count, draw, build, a real video, a small training (4 minutes)"
@@ -19,6 +19,7 @@ help:
 	@echo "make format    let ruff format"
 	@echo "make zoo/README.md  the zoo's list, counted anew"
 	@echo "make benchmarks/peers.md  ours beside PyTorchVideo's (half an hour, on a quiet machine)"
+	@echo "make benchmarks/latency.md  predicted beside measured, and the table that comes along (five minutes, likewise)"
 	@echo "make clean     remove $(VENV) and out"
 
 demo: $(VENV)/demo.installed
@@ -46,6 +47,9 @@ zoo/README.md: $(VENV)/test.installed
 # In an environment of its own: make benchmarks/peers.md VENV=.venv-peers
 benchmarks/peers.md: $(VENV)/peers.installed
 	$(BIN)/python -m benchmarks.peers -o $@
+
+benchmarks/latency.md: $(VENV)/test.installed
+	$(BIN)/python -m benchmarks.latency -o $@ --table archdsl/report/machine.json
 
 clean:
 	rm -rf $(VENV) out

@@ -105,12 +105,13 @@ COMMANDS = (
         "count",
         reports.count,
         "params and costs, exact, beside what was published",
-        (o.maybe_names, o.overrides, o.costs, o.memory, o.formats),
+        (o.maybe_names, o.overrides, o.costs, o.latency, o.memory, o.formats),
         (
             "archdsl count slowfast_4x16_r50 slow_4x16_r50 --size 256 --json",
             "archdsl count slowfast_8x8_r50 --size 256 --views 10x3 --convention flops",
             "archdsl count slowfast_8x8_r50 --claims",
             "archdsl count slowfast_8x8_r50 --verify",
+            "archdsl count slowfast_8x8_r50 x3d_m --latency",
             "archdsl count slowfast_8x8_r50 --memory --train --precision bf16 --batch 8 --fits 80GB",
         ),
     ),
@@ -249,6 +250,7 @@ COMMANDS = (
             "archdsl bench my_net.yaml --train --batch 2 --json",
             "archdsl bench slowfast_8x8_r50 my_net.yaml -o my_net.md",
             "archdsl bench my_net.yaml --vs my_peers.py:make_model",
+            "archdsl bench --calibrate",
         ),
     ),
     Command(

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from archdsl.catalog import load
 from archdsl.cli import given as g
 from archdsl.cli.saying import DIM, harmless, painted, put, say, say_table
 from archdsl.compiler import Plan, compile
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from archdsl.measuring import Comparison, Setup, Side
 
 REPEATED = ("set", "param", "lower")
+RUNS = 7
 SIMPLE = (*g.COMMON, "vs", "batch", "device")
 
 
@@ -25,7 +27,9 @@ def bench(given: Namespace) -> int:
     from archdsl.measuring import Setup, bench_table, device_of
 
     device_of(given.device)
-    setup = Setup(given.batch, given.train, given.device, given.runs)
+    if given.calibrate:
+        return calibrate(given)
+    setup = Setup(given.batch, given.train, given.device, given.runs or RUNS)
     plans = list(named_plans(given))
     if given.only:
         return alone(given, plans, setup)
@@ -93,6 +97,38 @@ def again(given: Namespace, name: str, side: str) -> list[str]:
     for option in REPEATED:
         command += [f"--{option}={value}" for value in getattr(given, option) or ()]
     return [*command, "--train"] if given.train else command
+
+
+def calibrate(given: Namespace) -> int:
+    """Cases of networks timed on this machine, and written where `count --latency` and `auto` look for them."""
+    from archdsl.measuring import CASES, WHOLE, calibrated, device_of, grid, measured, paying, small, spread
+    from archdsl.report.cases import cases_of
+    from archdsl.report.machine import own_file, own_machine
+
+    alone_with(given)
+    plans = [plan for _, plan in named_plans(given)] if given.names else []
+    rounds = {"rounds": given.runs} if given.runs else {}
+    pays = paying(plans or small(), given.device, told=tell, **rounds)
+    cases = spread((case for plan in plans for _, case in cases_of(plan)), CASES) if plans else grid()
+    whole = [plan for plan in plans or map(compile, map(load, WHOLE)) if plan.name in WHOLE]
+    lower = [name for name, does in pays["infer"].items() if does]
+    times = measured(cases, whole, given.device, lower, told=tell, **rounds)
+    tell(None)
+    before = own_machine()
+    every = {**(before.pays if before else {}), device_of(given.device).type: pays}
+    if not given.output:
+        own_file().parent.mkdir(parents=True, exist_ok=True)
+    put(calibrated(cases, whole, times, given.device, every).text(), given.output or str(own_file()))
+    return 0
+
+
+def alone_with(given: Namespace) -> None:
+    """Raise SpecError for options that a calibration does not read."""
+    for name in ("vs", "lower", "train", "only", "all"):
+        if getattr(given, name):
+            raise SpecError(f"--calibrate and --{name} together", got=f"--{name}", want="one of them")
+    if given.batch > 1:
+        raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
 
 
 def tell(text: str | None) -> None:

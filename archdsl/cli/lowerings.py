@@ -12,6 +12,7 @@ from archdsl.cli.saying import BOLD, painted, say, say_json
 def lowerings(given: Namespace) -> int:
     """Every pass: when it is exact, when it pays, and whether `auto` takes it here."""
     from archdsl.backend import lowerings_table
+    from archdsl.backend.passes.choice import whence
 
     rows = lowerings_table()
     if given.json:
@@ -22,4 +23,5 @@ def lowerings(given: Namespace) -> int:
         auto = f"auto takes it for {' and '.join(modes)}" if modes else "auto does not take it here"
         say(f"{painted(row['name'], BOLD, sys.stdout)}  ({auto})")
         say(textwrap.indent(textwrap.fill(row["about"], 100), "    "))
+    say(whence())
     return 0

@@ -119,6 +119,16 @@ def costs(parser: ArgumentParser) -> None:
     )
 
 
+def latency(parser: ArgumentParser) -> None:
+    """Time instead of costs."""
+    parser.add_argument(
+        "--latency",
+        action="store_true",
+        help="predicted seconds of a forward instead of costs, by a table of what a machine did "
+        "(of this one after `archdsl bench --calibrate`)",
+    )
+
+
 def memory(parser: ArgumentParser) -> None:
     """How memory is counted."""
     group = parser.add_argument_group("memory")
@@ -193,7 +203,15 @@ def benching(parser: ArgumentParser) -> None:
     group.add_argument("--train", action="store_true", help="forward, backward and a step of SGD; by default forward")
     group.add_argument("--batch", type=count, default=1, metavar="N", help="clips in a batch")
     group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), or cuda")
-    group.add_argument("--runs", type=count, default=7, metavar="N", help="rounds, each with every side once (7)")
+    group.add_argument(
+        "--runs", type=count, metavar="N", help="rounds, each with every side once (7; 15 of a calibration)"
+    )
+    group.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="measure small cases instead (of the networks named, or of many of the zoo), 3 minutes; "
+        "`count --latency` and `auto` then go by them",
+    )
     group.add_argument("--only", metavar="SIDE", help="run one side twice in this process and say its memory")
 
 

@@ -26,6 +26,8 @@ def count(given: Namespace) -> int:
         return memory(given)
     if asked := [name for name in MEMORY if getattr(given, name)]:
         raise SpecError(f"--{asked[0]} without --memory", got=f"--{asked[0]}", want="--memory beside it")
+    if given.latency:
+        return latency(given)
     if given.verify:
         return verify(given)
     views = report.views_of(given.views)
@@ -43,9 +45,7 @@ def memory(given: Namespace) -> int:
     """Bytes of one step of every model named."""
     from archdsl import report
 
-    for name in ("claims", "convention", "verify"):
-        if getattr(given, name):
-            raise SpecError(f"--memory and --{name} together", got=f"--{name}", want="one of them")
+    alone(given, "memory", ("claims", "convention", "verify", "latency"))
     if given.infer and given.optimizer:
         raise SpecError("an optimizer in inference", got=f"--infer --optimizer {given.optimizer}", want="--train")
     budget = bytes_of(given.fits) if given.fits else None
@@ -57,6 +57,24 @@ def memory(given: Namespace) -> int:
         one.check()
     say_table(report.memory_table(memories, budget), given.format)
     return 0
+
+
+def latency(given: Namespace) -> int:
+    """Predicted seconds of a forward of every model named."""
+    from archdsl import report
+
+    alone(given, "latency", ("claims", "convention", "verify"))
+    machine, views = report.known_machine(), report.views_of(given.views)
+    found = [report.Latency(compile(g.arch_of(model, given)), machine, given.batch) for model in g.models(given)]
+    say_table(report.latency_table(found, views), given.format)
+    return 0
+
+
+def alone(given: Namespace, name: str, others: tuple[str, ...]) -> None:
+    """Raise SpecError where an option stands beside one that it excludes."""
+    for other in others:
+        if getattr(given, other):
+            raise SpecError(f"--{name} and --{other} together", got=f"--{other}", want="one of them")
 
 
 def verify(given: Namespace) -> int:

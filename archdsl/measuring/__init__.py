@@ -1,5 +1,7 @@
 """What networks take on this machine: seconds, memory, and how near they come to what it can do."""
 
+from archdsl.measuring.calibrating import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured, spread
+from archdsl.measuring.choosing import paying, small
 from archdsl.measuring.comparing import Comparison, Measured, Setup, compared
 from archdsl.measuring.machine import device_of
 from archdsl.measuring.memory import alone, peak_of
@@ -7,16 +9,26 @@ from archdsl.measuring.sides import Side, own_side, peer_side
 from archdsl.measuring.tables import bench_table, geometric_mean
 
 __all__ = [
+    "CASES",
+    "USUAL",
+    "WHOLE",
     "Comparison",
     "Measured",
     "Setup",
     "Side",
+    "Timed",
     "alone",
     "bench_table",
+    "calibrated",
     "compared",
     "device_of",
     "geometric_mean",
+    "grid",
+    "measured",
     "own_side",
+    "paying",
     "peak_of",
     "peer_side",
+    "small",
+    "spread",
 ]

@@ -7,7 +7,7 @@ from math import exp, fsum, log
 
 from archdsl.measuring.comparing import Comparison, Measured
 from archdsl.measuring.machine import gigaflops
-from archdsl.report.figures import plural
+from archdsl.report.figures import plural, seconds_text
 from archdsl.report.sheet import Column, Row, Table
 
 CLOSE = 1e-4
@@ -45,9 +45,9 @@ def cells(one: Comparison, side: Measured) -> tuple[str, ...]:
     return (
         one.plan.name,
         side.side,
-        seconds(side.times.median),
-        f"{seconds(low)} to {seconds(high)}",
-        seconds(side.times.least),
+        seconds_text(side.times.median),
+        f"{seconds_text(low)} to {seconds_text(high)}",
+        seconds_text(side.times.least),
         f"{one.ratio(side):.2f}",
         f"{one.base.times.least / side.times.least:.2f}",
         "" if side is one.base else f"{side.error:.1e}",
@@ -55,8 +55,8 @@ def cells(one: Comparison, side: Measured) -> tuple[str, ...]:
         f"{one.gigaflops(side):.0f}",
         f"{100 * one.share(side):.0f}%",
         f"{most / 2**20:.0f} MiB" if most else "",
-        seconds(side.made),
-        seconds(side.first),
+        seconds_text(side.made),
+        seconds_text(side.first),
     )
 
 
@@ -72,13 +72,6 @@ def mean_cells(comparisons: Sequence[Comparison], at: int) -> tuple[str, ...]:
 def geometric_mean(ratios: Sequence[float]) -> float:
     """The number whose power is their product."""
     return exp(fsum(map(log, ratios)) / len(ratios))
-
-
-def seconds(value: float) -> str:
-    """A time as it is read: 1.27 s, 181 ms, 0.43 ms."""
-    if value >= 1:
-        return f"{value:.3g} s" if value < 100 else f"{value:.0f} s"
-    return f"{1000 * value:.3g} ms"
 
 
 def note(one: Comparison) -> str:

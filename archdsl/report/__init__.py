@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from archdsl.report.differences import Diff, diff
     from archdsl.report.drawing import draw, to_dot, write_drawing
     from archdsl.report.formats import FORMATS
+    from archdsl.report.latency import Latency, latency_table
+    from archdsl.report.machine import known_machine
     from archdsl.report.memory import Memory, Setup, memory_table
     from archdsl.report.parts import LEVELS
     from archdsl.report.sheet import Table
@@ -24,6 +26,8 @@ FILES = {
     "differences": ("Diff", "diff"),
     "drawing": ("draw", "to_dot", "write_drawing"),
     "formats": ("FORMATS",),
+    "latency": ("Latency", "latency_table"),
+    "machine": ("known_machine",),
     "memory": ("Memory", "Setup", "memory_table"),
     "parts": ("LEVELS",),
     "sheet": ("Table",),
@@ -41,6 +45,7 @@ __all__ = [
     "Admits",
     "Count",
     "Diff",
+    "Latency",
     "Memory",
     "Setup",
     "Table",
@@ -49,6 +54,8 @@ __all__ = [
     "count_table",
     "diff",
     "draw",
+    "known_machine",
+    "latency_table",
     "memory_table",
     "reported",
     "schema",

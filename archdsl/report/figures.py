@@ -72,7 +72,7 @@ def plural(n: int, noun: str) -> str:
     return f"{whole(n)} {noun}" + ("" if n == 1 else "s")
 
 
-def percent(part: int, total: int) -> str:
+def percent(part: float, total: float) -> str:
     """A share: 12.3%."""
     return f"{100 * part / total:.1f}%" if total else "-"
 
@@ -86,3 +86,10 @@ def runs(numbers: Sequence[int]) -> str:
         else:
             joined.append([n, n])
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in joined)
+
+
+def seconds_text(value: float) -> str:
+    """A time as it is read: 1.27 s, 181 ms, 0.43 ms."""
+    if value >= 1:
+        return f"{value:.3g} s" if value < 100 else f"{value:.0f} s"
+    return f"{1000 * value:.3g} ms"

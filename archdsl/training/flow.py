@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from archdsl.report.machine import cache
 from archdsl.training.files import write_whole
 from archdsl.training.parts import Part
 from archdsl.training.tvl1 import TvL1, tvl1_flow
@@ -32,8 +32,7 @@ class Flows:
         file, place = (video.file, f" {video.start}") if isinstance(video, Part) else (video, "")
         about = file.stat()
         key = sha256(f"{file.resolve()}{place} {about.st_size} {about.st_mtime_ns} {HOW}".encode()).hexdigest()
-        home = os.environ.get("ARCHDSL_CACHE") or Path.home() / ".cache" / "archdsl"
-        return cls(Path(home) / "flow" / key[:2] / key)
+        return cls(cache() / "flow" / key[:2] / key)
 
     def between(self, place: tuple[int, int], now: Tensor, after: Tensor) -> Tensor:
         """Pixels per frame, of half precision on disk and off it.  (3, h, w) uint8 twice -> (2, h, w)

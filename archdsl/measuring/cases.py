@@ -1,0 +1,92 @@
+"""One case of a lowered, frozen network alone, run as the network runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from archdsl import ops
+from archdsl.backend.building import executed
+from archdsl.backend.emission import Emission
+from archdsl.backend.lowered import Lowered
+from archdsl.backend.passes import lowered_graph
+from archdsl.backend.passes.base import Rewritten
+from archdsl.graph import Graph, Node
+from archdsl.measuring.sides import frozen
+from archdsl.measuring.timing import Step
+from archdsl.ops import UNIT, Grid, Shape
+from archdsl.report.cases import CHOICES, Case
+
+LAST = torch.channels_last_3d
+FRESH = Rewritten(literal=ops.Add(), text=Lowered("{0}"))
+"""An op that does nothing, and says that its result may be written over."""
+NOTHING = Case("nothing", (FRESH,), (Shape(1, 1, 1, 1),))
+"""The network around a case, without the case."""
+
+
+def graph_of(case: Case) -> Graph:
+    """Its ops behind sources, which it may write over as it may write over maps within a network."""
+    grid = Grid(UNIT, UNIT, UNIT)
+    nodes: dict[str, Node] = {}
+    shapes: dict[str, Shape] = {}
+    raw = isinstance(case.ops[0], CHOICES)
+
+    def add(address: str, op: ops.Op, shape: Shape, *reads: str) -> str:
+        nodes[address], shapes[address] = Node(address, op, reads), shape
+        return address
+
+    reads = [add(f"x{i}", ops.Source(shape=x), x) for i, x in enumerate(case.reads)]
+    if not raw:
+        reads = [add(f"made{i}", FRESH, x, read) for i, (x, read) in enumerate(zip(case.reads, reads))]
+    first, *rest = case.ops
+    last = add("op", first, case.y, *reads[: case.taken])
+    for i, op in enumerate(rest):
+        last = add(f"op{i}", op, case.y, last, *(reads[case.taken :] if isinstance(op, ops.Add) else ()))
+    return Graph(nodes, shapes, dict.fromkeys(nodes, grid), {}, {"y": last})
+
+
+def layout(case: Case) -> torch.memory_format:
+    """How the maps lie that it reads: those of a clip as they were given."""
+    return torch.contiguous_format if not case.ops or isinstance(case.ops[0], CHOICES) else LAST
+
+
+def step_of_case(case: Case, xs: list[Tensor], lower: Sequence[str]) -> Step:
+    """What is timed: the case lowered by the passes named, frozen."""
+    if not case.ops:
+        return torch.inference_mode()(lambda: xs[0].contiguous(memory_format=LAST))
+    source = Emission(lowered_graph(graph_of(case), lower), "Case").text()
+    network = frozen(executed(source, "case").to(xs[0].device)).eval()
+    given = xs[0] if len(xs) == 1 else {f"x{i}": x for i, x in enumerate(xs)}
+    return torch.inference_mode()(lambda: network(given))
+
+
+class Arena:
+    """Memory from which maps are cut, one behind the other and then from the start: it outgrows every cache."""
+
+    def __init__(self, elements: int, device: torch.device) -> None:
+        self.memory = torch.empty(2 * elements, device=device)
+        self.at = 0
+
+    def maps(self, case: Case) -> list[Tensor]:
+        """What a case reads, of one clip, laid out as it finds it in a network."""
+        return [self.map(x, layout(case)) for x in case.reads]
+
+    def map(self, x: Shape, lies: torch.memory_format) -> Tensor:
+        """One map.  -> (1, c, t, h, w)"""
+        if self.at + x.elements > self.memory.numel():
+            self.at = 0
+        flat = self.memory[self.at : self.at + x.elements]
+        self.at += x.elements
+        return flat.view(1, x.t, x.h, x.w, x.c).permute(0, 4, 1, 2, 3) if lies is LAST else flat.view(1, *x)
+
+
+def touched(xs: list[Tensor]) -> Step:
+    """What writes maps as the ops before a case would: the one it reads first comes last, and is in the cache."""
+
+    def write() -> None:
+        for x in reversed(xs):
+            x.fill_(0.5)
+
+    return torch.inference_mode()(write)

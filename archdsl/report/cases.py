@@ -1,0 +1,167 @@
+"""A plan as the cases that a lowered, frozen network runs one after the other: what latency is measured and told by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import log2, prod
+from typing import NamedTuple
+
+from archdsl import ops
+from archdsl.compiler import Plan
+from archdsl.graph import Node
+from archdsl.ops import Op, Shape, key_of
+from archdsl.report.weights import tensors_of
+
+ACTS = (ops.Relu, ops.Relu6, ops.Silu, ops.Hardswish, ops.Hardsigmoid, ops.Sigmoid, ops.Tanh, ops.Gelu)
+"""Functions that a convolution applies before its result leaves the cache."""
+CHOICES = (ops.TakeEvery, ops.TakeChosen, ops.TakeSnippets)
+"""Ops that choose frames of a clip, before it is laid out channels last."""
+FREE = (ops.BatchNorm, ops.Add, ops.Relu)
+"""What behind a convolution costs nothing of its own: a norm is in the weights, the rest waits for memory."""
+ENTRY = "channels_last"
+"""The kind of the copy that lays a clip out channels last."""
+
+
+class Sizes(NamedTuple):
+    """What the time of a case is told by, beside its kind."""
+
+    positions: int
+    """Of the result, over the batch."""
+    channels: int
+    """Of the result."""
+    width: int
+    """Of the result."""
+    read_channels: int
+    read: int
+    """Elements of the map it reads."""
+    window: int
+    """Elements that one element of the result is made from."""
+    sums: int
+    """Maps added behind a convolution."""
+    functions: int
+    """Functions behind a convolution that take longer than its write."""
+    macs: int
+    bytes: int
+
+    @property
+    def point(self) -> tuple[float, ...]:
+        """Where it lies among the cases of its kind: sizes in powers of 2, a sum or a function as one."""
+        ratio = self.read / (self.positions * self.channels)
+        sizes = (self.positions, self.channels, self.width, self.read_channels, ratio, self.window)
+        return (*map(log2, sizes), float(self.sums), float(self.functions))
+
+
+@dataclass(frozen=True)
+class Case:
+    """What torch is called for once: an op; a convolution with the norm, sum and function behind it; or a copy."""
+
+    kind: str
+    ops: tuple[Op, ...]
+    reads: tuple[Shape, ...]
+    """What it reads: the maps of its first op, and what is added behind a convolution."""
+
+    @cached_property
+    def y(self) -> Shape:
+        """The map that it writes."""
+        return self.ops[0].out(*self.reads[: self.taken]) if self.ops else self.reads[0]
+
+    @property
+    def taken(self) -> int:
+        """How many of the maps its first op reads."""
+        return 1 if isinstance(self.ops[0], ops.Conv) else len(self.reads)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-adds for one clip."""
+        return self.ops[0].cost(*self.reads[: self.taken]).macs if self.ops else 0
+
+    @cached_property
+    def window(self) -> int:
+        """Elements that one element of the result is made from."""
+        if self.macs:
+            return max(1, self.macs // self.y.elements)
+        return prod(self.ops[0].window(self.reads[0])) if self.ops and isinstance(self.ops[0], ops.Window) else 1
+
+    @cached_property
+    def weights(self) -> int:
+        """Numbers that it holds."""
+        if not self.ops:
+            return 0
+        return sum(map(prod, tensors_of(self.ops[0], *self.reads[: self.taken]).values()))
+
+    def bytes(self, batch: int) -> int:
+        """Read and written, each once."""
+        return 4 * (self.weights + batch * (sum(x.elements for x in self.reads) + self.y.elements))
+
+    def sizes(self, batch: int = 1) -> Sizes:
+        """What its time is told by."""
+        x, y = self.reads[0], self.y
+        return Sizes(
+            positions=y.positions * batch,
+            channels=y.c,
+            width=y.w,
+            read_channels=x.c,
+            read=x.elements * batch,
+            window=self.window,
+            sums=len(self.reads) - self.taken if self.ops else 0,
+            functions=sum(not isinstance(op, FREE) for op in self.ops[1:]),
+            macs=self.macs * batch,
+            bytes=self.bytes(batch),
+        )
+
+
+def cases_of(plan: Plan) -> Iterator[tuple[Node, Case]]:
+    """Every case of a plan beside the node whose result it gives: what channels_last, views and fusion leave."""
+    readers: dict[str, list[Node]] = {address: [] for address in plan.graph.nodes}
+    for node in plan.nodes:
+        for read in dict.fromkeys(node.reads):
+            readers[read].append(node)
+    shared = {node.tied for node in plan.nodes if node.tied}
+    shapes, raw, within = plan.graph.shapes, set[str](), set[str]()
+    for node in plan.nodes:
+        choice = isinstance(node.op, CHOICES) and node.reads[0] in raw
+        if isinstance(node.op, ops.Source) or choice:
+            raw.add(node.address)
+            if any(not isinstance(reader.op, CHOICES) for reader in readers[node.address]):
+                yield node, Case(ENTRY, (), (shapes[node.address],))
+        if node.address in within or isinstance(node.op, ops.Source):
+            continue
+        chain = [node]
+        if isinstance(node.op, ops.Conv) and not node.tied and node.address not in shared:
+            chain = chain_from(plan, readers, node, within)
+        within.update(link.address for link in chain)
+        reads = [*node.reads, *(read for link in chain[1:] for read in link.reads if read not in within)]
+        kind = kind_of(node.op, shapes[node.reads[0]])
+        yield chain[-1], Case(kind, tuple(link.op for link in chain), tuple(shapes[read] for read in reads))
+
+
+def chain_from(plan: Plan, readers: dict[str, list[Node]], conv: Node, within: set[str]) -> list[Node]:
+    """A convolution and the norm, the sum and the function behind it, each alone in reading what is before it.
+
+    `within` are nodes that another convolution has taken.
+    """
+    chain = [conv]
+    for kinds in ((ops.BatchNorm,), (ops.Add,), ACTS):
+        last = chain[-1].address
+        following = readers[last]
+        if last in plan.graph.outputs.values() or len(following) != 1:
+            break
+        (node,) = following
+        here = node.address.rpartition(".")[0] == conv.address.rpartition(".")[0] and not node.tied
+        free = here and node.address not in within
+        if free and isinstance(node.op, kinds) and (not isinstance(node.op, ops.Add) or len(set(node.reads)) == 2):
+            chain.append(node)
+    return chain
+
+
+def kind_of(op: Op, x: Shape) -> str:
+    """The op's key; of a convolution, how torch runs it: its groups, and the axes along which it has a window."""
+    if not isinstance(op, ops.Conv):
+        return key_of(type(op))
+    groups = "" if op.groups == 1 else "depthwise " if op.groups == x.c else "grouped "
+    if max(op.window(x)) == 1:
+        return f"{groups}1x1x1"
+    along = [k > 1 or s > 1 or pad != (0, 0) for k, s, pad in zip(op.window(x), op.stride, op.pads(x))]
+    return groups + ("3d" if all((along[0], any(along[1:]))) else "time" if along[0] else "frame")
