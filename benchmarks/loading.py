@@ -19,10 +19,10 @@ import torch
 
 from archdsl.language import Clip
 from archdsl.language.recipe_clips import Sampling
-from archdsl.training.decoding import decoders_here
-from archdsl.training.inspecting import speeds
-from archdsl.training.making import as_frame
-from archdsl.training.videos import Action, Entry, Files
+from archdsl.training.data.decoding import decoders_here
+from archdsl.training.data.inspecting import speeds
+from archdsl.training.data.making import as_frame
+from archdsl.training.data.videos import Action, Entry, Files
 
 VIDEOS, FRAMES, HEIGHT, WIDTH = 8, 300, 256, 340
 CLIPS = {"8 frames, every 8": (8, Sampling(every=8)), "32 frames, every 2": (32, Sampling(every=2))}

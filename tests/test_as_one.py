@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 import archdsl
 import archdsl.training.checkpoints as checkpoints
-from archdsl.training.clips import Unreadable
-from archdsl.training.motion import MovingDigits
+from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.motion import MovingDigits
 from archdsl.training.world import world_of
 from tests.trained import DATA, short, small
 

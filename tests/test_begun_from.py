@@ -15,7 +15,7 @@ from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import change
 from archdsl.training.checkpoints import checkpoints_in, read_facts
-from archdsl.training.motion import MovingDigits
+from archdsl.training.data.motion import MovingDigits
 from archdsl.training.run import Run
 from tests.trained import DATA, losses, short, small
 from tests.trained import entries as log_of

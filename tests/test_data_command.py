@@ -12,8 +12,8 @@ from archdsl.cli import main
 from archdsl.language import Clip
 from archdsl.recipes import recipe
 from archdsl.training import MovingDigits
-from archdsl.training.clips import Take
-from archdsl.training.finding import videos_of
+from archdsl.training.data.clips import Take
+from archdsl.training.data.finding import videos_of
 
 
 @pytest.fixture(scope="module")

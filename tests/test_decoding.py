@@ -14,10 +14,10 @@ import torch
 from filmed import KINDS, every_frame, film, numbered_frames, silent_sound
 from torch import Tensor
 
-from archdsl.training import decoding
-from archdsl.training.clips import Unreadable
-from archdsl.training.decoding import Index, Video, clip_of, decoders_here, stretches
-from archdsl.training.pictures import picture, pictures_of
+from archdsl.training.data import decoding
+from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.decoding import Index, Video, clip_of, decoders_here, stretches
+from archdsl.training.data.pictures import picture, pictures_of
 
 FRAMES = numbered_frames(40)
 

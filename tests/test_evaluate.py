@@ -23,11 +23,11 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip, change
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe
-from archdsl.training.clips import Sample, Take, Unreadable
-from archdsl.training.decoding import Video
+from archdsl.training.data.clips import Sample, Take, Unreadable
+from archdsl.training.data.decoding import Video
+from archdsl.training.data.finding import BUILT_IN
+from archdsl.training.data.motion import MovingDigits
 from archdsl.training.evaluate import with_views
-from archdsl.training.finding import BUILT_IN
-from archdsl.training.motion import MovingDigits
 from archdsl.training.scores import Scores
 from archdsl.training.scoring import scored
 from archdsl.writing import to_yaml

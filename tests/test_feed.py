@@ -20,11 +20,11 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe
-from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos
+from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos
+from archdsl.training.data.finding import videos_of
+from archdsl.training.data.packing import packed, unpacked
+from archdsl.training.data.reading import read
 from archdsl.training.feed import train_feed, view_feed
-from archdsl.training.finding import videos_of
-from archdsl.training.packing import packed, unpacked
-from archdsl.training.reading import read
 from archdsl.training.skips import Skips
 
 CPU = torch.device("cpu")
@@ -232,8 +232,8 @@ def test_clips_are_packed_and_unpacked_whatever_their_numbers() -> None:
 MANY = """
 import resource, torch
 from test_feed import Odd, asked
-from archdsl.training.clips import Take
-from archdsl.training.reading import read
+from archdsl.training.data.clips import Take
+from archdsl.training.data.reading import read
 resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
 many = [[(1, Take(0))] * 200] * 4
 kept = [found for _, found, _ in read(Odd(""), many, 1)]

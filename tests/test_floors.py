@@ -98,6 +98,12 @@ def test_nothing_is_imported_inside_functions(path: Path) -> None:
     ] == []
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "training" / "data").glob("*.py")), ids=lambda path: path.name)
+def test_videos_know_of_no_run(path: Path) -> None:
+    above = [name for name in imports(path) if name.startswith("archdsl.training")]
+    assert [name for name in above if not name.startswith("archdsl.training.data")] == []
+
+
 def test_every_file_stands_somewhere() -> None:
     assert len(FILES) > 50
     for path in HOUSE:

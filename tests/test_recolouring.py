@@ -13,13 +13,13 @@ from archdsl.language import Clip, change
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe_clips import Augment, Middle, Values, Views
 from archdsl.recipes import recipe
-from archdsl.training import rand_augment as ra
-from archdsl.training.clips import Batch
-from archdsl.training.colours import brightened, contrasted, saturated
+from archdsl.training.data import rand_augment as ra
+from archdsl.training.data.clips import Batch
+from archdsl.training.data.colours import brightened, contrasted, saturated
+from archdsl.training.data.motion import MovingDigits
+from archdsl.training.data.noise import erased, mixed
 from archdsl.training.feed import train_feed
 from archdsl.training.loop import losses_of
-from archdsl.training.motion import MovingDigits
-from archdsl.training.noise import erased, mixed
 from archdsl.training.skips import Skips
 
 CPU = torch.device("cpu")

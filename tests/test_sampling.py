@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archdsl.language.recipe_clips import Sampling
-from archdsl.training.clips import Take, indices_at, takes_at
-from archdsl.training.sampling import chosen_frames
+from archdsl.training.data.clips import Take, indices_at, takes_at
+from archdsl.training.data.sampling import chosen_frames
 
 KINDS = st.builds(
     Sampling,

@@ -26,13 +26,13 @@ from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Clip, change
 from archdsl.recipes import recipe
-from archdsl.training import flow, parts, shards
-from archdsl.training.clips import Take, Unreadable
-from archdsl.training.decoding import clip_of
-from archdsl.training.finding import videos_of
-from archdsl.training.parts import Part
+from archdsl.training.data import flow, parts, shards
+from archdsl.training.data.clips import Take, Unreadable
+from archdsl.training.data.decoding import clip_of
+from archdsl.training.data.finding import videos_of
+from archdsl.training.data.parts import Part
+from archdsl.training.data.videos import Files
 from archdsl.training.run import Run
-from archdsl.training.videos import Files
 from tests.trained import entries, losses, short, small
 
 CLIPS = {"clip": Clip(frames=4, size=32)}

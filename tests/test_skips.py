@@ -8,8 +8,8 @@ from typing import Any
 
 import archdsl
 from archdsl.training.checkpoints import checkpoints_in
-from archdsl.training.clips import Sample, Take, Unreadable
-from archdsl.training.motion import MovingDigits
+from archdsl.training.data.clips import Sample, Take, Unreadable
+from archdsl.training.data.motion import MovingDigits
 from archdsl.training.skips import Skips
 from tests.trained import short, small
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from archdsl.errors import SpecError
-from archdsl.training.tvl1 import TvL1, median, pyramid, tvl1_flow, warped
+from archdsl.training.data.tvl1 import TvL1, median, pyramid, tvl1_flow, warped
 
 Map = Any
 """An array of numpy (h, w), doubles."""

@@ -14,7 +14,7 @@ from archdsl.language import Clip
 from archdsl.recipes import recipe as recipe_named
 
 if TYPE_CHECKING:
-    from archdsl.training.videos import Files
+    from archdsl.training.data.videos import Files
 
 
 def data(given: Namespace) -> int:
@@ -31,7 +31,7 @@ def make(given: Namespace) -> int:
             want="motion and a folder",
             fix="archdsl data make motion OUT",
         )
-    from archdsl.training.making import make_motion, make_shards
+    from archdsl.training.data.making import make_motion, make_shards
 
     counts = {"train": given.count, "val": max(given.count // 5, 1)}
     form = (Path(given.out), counts, given.frames, given.size)
@@ -45,7 +45,7 @@ def make(given: Namespace) -> int:
 def check(given: Namespace) -> int:
     """How many videos of each class there are, and which cannot be read. Exit code 1 where there are some."""
     videos = files_of(given)
-    from archdsl.training.inspecting import inspected
+    from archdsl.training.data.inspecting import inspected
 
     found = list(shown(inspected(videos, max(given.workers)), len(videos), "reading videos"))
     bad = [one for one in found if one.reason]
@@ -66,11 +66,11 @@ def check(given: Namespace) -> int:
 def bench(given: Namespace) -> int:
     """Clips per second for each decoder and number of readers, and the ratio to PyAV without readers."""
     videos = files_of(given)
-    from archdsl.training.inspecting import speeds
+    from archdsl.training.data.inspecting import speeds
 
     workers = sorted({0, *given.workers})
     rounds = 3
-    from archdsl.training.decoding import decoders_here
+    from archdsl.training.data.decoding import decoders_here
 
     total = rounds * len(workers) * len(decoders_here())
     runs = list(shown(speeds(videos, workers, given.seconds, rounds), total, "reading"))
@@ -118,8 +118,8 @@ def bench_table(records: tuple[dict[str, Any], ...], given: Namespace) -> Any:
 
 def files_of(given: Namespace) -> Files:
     """The videos of a folder, of shards or of a list, whatever network will see them."""
-    from archdsl.training.finding import videos_of
-    from archdsl.training.videos import Files
+    from archdsl.training.data.finding import videos_of
+    from archdsl.training.data.videos import Files
 
     recipe = recipe_named("smoke")
     recipe = recipe.but(sampling=recipe.sampling.but(every=given.every))

@@ -1,8 +1,8 @@
 """Training: clips, one loop for every network, evaluation. torch lives here and in archdsl.backend only."""
 
-from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos
+from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos
+from archdsl.training.data.motion import MovingDigits
 from archdsl.training.evaluate import evaluate, write_results
-from archdsl.training.motion import MovingDigits
 from archdsl.training.predict import predict
 from archdsl.training.run import Run
 from archdsl.training.scores import Scores, fused

@@ -26,7 +26,7 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.tensor import DTensor
 
 from archdsl.errors import SpecError
-from archdsl.training.files import checksum, flush_folder, to_line, write_flushed
+from archdsl.training.data.files import checksum, flush_folder, to_line, write_flushed
 from archdsl.training.world import World, as_one
 
 Facts = dict[str, Any]

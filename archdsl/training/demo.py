@@ -18,9 +18,9 @@ from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
 from archdsl.recipes import recipe as recipe_named
 from archdsl.report import draw, table
+from archdsl.training.data.video import centred, decoded
 from archdsl.training.run import Run
 from archdsl.training.training import train
-from archdsl.training.video import centred, decoded
 
 NAME = "slowfast_4x16_r50"
 OUT = Path("out")

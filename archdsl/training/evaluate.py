@@ -20,9 +20,9 @@ from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_of
 from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
 from archdsl.report.formats import to_csv
-from archdsl.training.clips import Videos
-from archdsl.training.files import to_line, write_whole
-from archdsl.training.finding import videos_of
+from archdsl.training.data.clips import Videos
+from archdsl.training.data.files import to_line, write_whole
+from archdsl.training.data.finding import videos_of
 from archdsl.training.metrics import confusion
 from archdsl.training.ran import classes_of, columns_of, ran
 from archdsl.training.scores import Scores

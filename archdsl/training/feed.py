@@ -11,10 +11,10 @@ from torch import Tensor
 
 from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
-from archdsl.training.augment import augmented, viewed
-from archdsl.training.clips import Batch, Sample, Take, Unreadable, Videos, takes_at
-from archdsl.training.noise import mixed
-from archdsl.training.reading import Asked, read
+from archdsl.training.data.augment import augmented, viewed
+from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos, takes_at
+from archdsl.training.data.noise import mixed
+from archdsl.training.data.reading import Asked, read
 from archdsl.training.skips import Skips
 from archdsl.training.world import as_one
 

@@ -22,7 +22,7 @@ from archdsl.backend import emit
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipe import Recipe
-from archdsl.training.files import to_line, write_whole
+from archdsl.training.data.files import to_line, write_whole
 from archdsl.training.world import World
 from archdsl.writing import data_of, recipe_data, recipe_yaml, to_yaml
 

@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from archdsl.language.recipe import Recipe
-from archdsl.training.clips import Batch
+from archdsl.training.data.clips import Batch
 from archdsl.training.optimizing import set_rate
 from archdsl.training.precision import in_precision
 from archdsl.training.run import Run

@@ -14,19 +14,19 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.language.recipe import Recipe
-from archdsl.training.clips import Unreadable
-from archdsl.training.decoding import Index, Video, decoder_named
+from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.decoding import Index, Video, decoder_named
+from archdsl.training.data.listing import SUFFIXES
+from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.pictures import pictures_in, pictures_of
+from archdsl.training.data.videos import Action, Entry, Files
 from archdsl.training.evaluate import ready
 from archdsl.training.feed import view_feed
-from archdsl.training.listing import SUFFIXES
-from archdsl.training.modalities import check_modalities
-from archdsl.training.pictures import pictures_in, pictures_of
 from archdsl.training.precision import in_precision
 from archdsl.training.ran import classes_in
 from archdsl.training.scoring import BATCH, joined_heads, quiet, view_scores
 from archdsl.training.skips import Skips
 from archdsl.training.taking import with_weights
-from archdsl.training.videos import Action, Entry, Files
 from archdsl.training.world import world_of
 
 Best = list[tuple[str, float]]

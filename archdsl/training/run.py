@@ -19,7 +19,7 @@ from archdsl.errors import SpecError
 from archdsl.language.recipe import Recipe
 from archdsl.report.memory import Memory
 from archdsl.training.checkpoints import checkpoints_in, prune, save_checkpoint
-from archdsl.training.clips import Batch, Videos
+from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.feed import train_feed
 from archdsl.training.folder import Folder
 from archdsl.training.meters import DECODE_BOUND, Meter

@@ -14,7 +14,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe_clips import Views
-from archdsl.training.clips import Batch, Videos
+from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.feed import view_feed
 from archdsl.training.precision import in_precision
 from archdsl.training.scores import Scores

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from archdsl.errors import SpecError
 from archdsl.language.recipe import Recipe
-from archdsl.training.clips import Unreadable
-from archdsl.training.files import to_line
+from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.files import to_line
 
 FEW = 3
 """So many unreadable videos never end a run: a share of a handful says nothing."""

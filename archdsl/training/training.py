@@ -18,8 +18,9 @@ from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_of
 from archdsl.training.agreeing import check_agrees
 from archdsl.training.checkpoints import checkpoints_in, read_facts, sweep
-from archdsl.training.clips import Videos
-from archdsl.training.finding import videos_of
+from archdsl.training.data.clips import Videos
+from archdsl.training.data.finding import videos_of
+from archdsl.training.data.videos import Files
 from archdsl.training.folder import Folder, identity
 from archdsl.training.loop import seed_of, train_to_the_end
 from archdsl.training.meters import Meter, peak_of
@@ -31,7 +32,6 @@ from archdsl.training.run import Run
 from archdsl.training.skips import Skips
 from archdsl.training.state import State
 from archdsl.training.taking import begun_from
-from archdsl.training.videos import Files
 from archdsl.training.world import World, as_one, world_of
 from archdsl.training.wrapping import memory_of, prepared, shared
 

@@ -8,10 +8,10 @@ from time import perf_counter
 from typing import NamedTuple
 
 from archdsl.errors import SpecError
-from archdsl.training.clips import Sample, Take
-from archdsl.training.decoding import Decoder, decoders_here
-from archdsl.training.reading import read
-from archdsl.training.videos import Files
+from archdsl.training.data.clips import Sample, Take
+from archdsl.training.data.decoding import Decoder, decoders_here
+from archdsl.training.data.reading import read
+from archdsl.training.data.videos import Files
 
 BATCH = 8
 """Clips that are asked for at once."""

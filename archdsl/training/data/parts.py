@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from archdsl.training.clips import Unreadable
+from archdsl.training.data.clips import Unreadable
 
 LARGEST = 1 << 30
 """Bytes of a video in a shard: it is read whole."""

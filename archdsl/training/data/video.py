@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from archdsl.training.decoding import pixels
+from archdsl.training.data.decoding import pixels
 
 MEAN, STD = 0.45, 0.225
 """What PySlowFast subtracts from and divides values of [0, 1] by, in every channel."""

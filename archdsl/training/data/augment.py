@@ -16,13 +16,13 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe_clips import Jitter, Middle
-from archdsl.training.clips import Sample, Take
-from archdsl.training.colours import coloured
-from archdsl.training.crops import check_fits, drawn_cut, placed_cut, short_of
-from archdsl.training.geometry import Cut
-from archdsl.training.noise import erased
-from archdsl.training.rand_augment import rand_augmented
-from archdsl.training.values import FRAMELESS, in_values
+from archdsl.training.data.clips import Sample, Take
+from archdsl.training.data.colours import coloured
+from archdsl.training.data.crops import check_fits, drawn_cut, placed_cut, short_of
+from archdsl.training.data.geometry import Cut
+from archdsl.training.data.noise import erased
+from archdsl.training.data.rand_augment import rand_augmented
+from archdsl.training.data.values import FRAMELESS, in_values
 
 Clips = Tensor | dict[str, Tensor]
 """What a network takes: one clip, or several by name."""

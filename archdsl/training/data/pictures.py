@@ -11,8 +11,8 @@ import av
 import torch
 from torch import Tensor
 
-from archdsl.training.clips import Unreadable
-from archdsl.training.decoding import LARGEST, LONGEST, Index, pixels, told
+from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.decoding import LARGEST, LONGEST, Index, pixels, told
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FPS = 30

@@ -12,10 +12,10 @@ import av
 from torch import Tensor
 
 from archdsl.errors import SpecError
-from archdsl.training.clips import Take
-from archdsl.training.files import write_whole
-from archdsl.training.motion import FPS, MovingDigits
-from archdsl.training.shards import shards_of
+from archdsl.training.data.clips import Take
+from archdsl.training.data.files import write_whole
+from archdsl.training.data.motion import FPS, MovingDigits
+from archdsl.training.data.shards import shards_of
 
 PARTS = {"train": 0, "val": 1}
 """Split -> seed of its clips: those that training in memory sees."""

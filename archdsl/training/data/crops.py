@@ -8,7 +8,7 @@ from random import Random
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe_clips import Corners, Crop, Jitter, Middle, Resized
-from archdsl.training.geometry import Cut, cut_of_part, cut_of_resized, with_short_side
+from archdsl.training.data.geometry import Cut, cut_of_part, cut_of_resized, with_short_side
 
 Size = tuple[int, int]
 """(height, width)"""

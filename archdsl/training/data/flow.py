@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from archdsl.report.machine import cache
-from archdsl.training.files import write_whole
-from archdsl.training.parts import Part
-from archdsl.training.tvl1 import TvL1, tvl1_flow
-from archdsl.training.watching import alive
+from archdsl.training.data.files import write_whole
+from archdsl.training.data.parts import Part
+from archdsl.training.data.tvl1 import TvL1, tvl1_flow
+from archdsl.training.data.watching import alive
 
 HOW = TvL1()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archdsl.errors import SpecError, did_you_mean, listed
-from archdsl.training.parts import Part
+from archdsl.training.data.parts import Part
 
 LARGEST = 1 << 28
 """Bytes of a list; Kinetics-700's is 40 MB."""

@@ -10,16 +10,16 @@ from pathlib import Path
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipe import Recipe
-from archdsl.training.classes import classes_beside
-from archdsl.training.clips import Videos
-from archdsl.training.decoding import decoder_named
-from archdsl.training.listing import SUFFIXES, Line, Listing, listing_of, numbered
-from archdsl.training.modalities import check_modalities
-from archdsl.training.motion import MovingDigits
-from archdsl.training.pictures import SUFFIXES as PICTURES
-from archdsl.training.shards import is_pattern, listing_of_shards, renamed, shards_of
-from archdsl.training.splits import SPLITS, split_in
-from archdsl.training.videos import Action, Entry, Files
+from archdsl.training.data.classes import classes_beside
+from archdsl.training.data.clips import Videos
+from archdsl.training.data.decoding import decoder_named
+from archdsl.training.data.listing import SUFFIXES, Line, Listing, listing_of, numbered
+from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.motion import MovingDigits
+from archdsl.training.data.pictures import SUFFIXES as PICTURES
+from archdsl.training.data.shards import is_pattern, listing_of_shards, renamed, shards_of
+from archdsl.training.data.splits import SPLITS, split_in
+from archdsl.training.data.videos import Action, Entry, Files
 
 MOST = 99_999
 """The largest number of a class that has no name."""

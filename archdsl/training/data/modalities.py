@@ -11,8 +11,8 @@ from torch import Tensor
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.clip import CHANNELS
-from archdsl.training.flow import Flows
-from archdsl.training.parts import Part
+from archdsl.training.data.flow import Flows
+from archdsl.training.data.parts import Part
 
 SEEN = ("rgb", "gray", "rgb_diff", "flow")
 """Modalities that can be made of a video."""

@@ -6,7 +6,7 @@ from random import Random
 
 from torch import Tensor
 
-from archdsl.training.values import gray
+from archdsl.training.data.values import gray
 
 
 def coloured(x: Tensor, strength: float, dice: Random) -> Tensor:

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from archdsl.language import Clip
 from archdsl.language.recipe_clips import Sampling
-from archdsl.training.clips import Sample, Take, Unreadable
-from archdsl.training.decoding import Decoder, Index, clip_of
-from archdsl.training.modalities import maps_of, reach_of
-from archdsl.training.parts import Part
-from archdsl.training.pictures import pictures_of
-from archdsl.training.sampling import chosen_frames
+from archdsl.training.data.clips import Sample, Take, Unreadable
+from archdsl.training.data.decoding import Decoder, Index, clip_of
+from archdsl.training.data.modalities import maps_of, reach_of
+from archdsl.training.data.parts import Part
+from archdsl.training.data.pictures import pictures_of
+from archdsl.training.data.sampling import chosen_frames
 
 
 @dataclass(frozen=True)

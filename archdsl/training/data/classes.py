@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from archdsl.errors import SpecError
-from archdsl.training.listing import text_of
+from archdsl.training.data.listing import text_of
 
 
 def classes_beside(folder: Path) -> tuple[str, ...]:

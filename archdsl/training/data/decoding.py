@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from archdsl.errors import SpecError
-from archdsl.training.clips import Unreadable
-from archdsl.training.parts import Part
+from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.parts import Part
 
 Decoder = Literal["pyav", "torchcodec"]
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,h264,hevc,m4v,ivf"

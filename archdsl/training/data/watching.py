@@ -6,7 +6,7 @@ from faulthandler import cancel_dump_traceback_later, dump_traceback_later
 
 from torch.utils.data import get_worker_info
 
-from archdsl.training.decoding import PATIENCE
+from archdsl.training.data.decoding import PATIENCE
 
 HANGS = 3 * PATIENCE
 """Seconds for one clip, or for the flow of one pair of frames: more than two tries, which watch the time too."""

@@ -6,7 +6,7 @@ from math import floor
 from random import Random
 
 from archdsl.language.recipe_clips import Sampling
-from archdsl.training.clips import Take
+from archdsl.training.data.clips import Take
 
 
 def chosen_frames(sampling: Sampling, take: Take, count: int, length: int, fps: float) -> list[int]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, conv2d, grid_sample
 
-from archdsl.training.colours import blended, brightened, contrasted, saturated
+from archdsl.training.data.colours import blended, brightened, contrasted, saturated
 
 GRAY = 128.0
 Operation = Callable[[Tensor, float], Tensor]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from archdsl.training.clips import Sample, Unreadable
+from archdsl.training.data.clips import Sample, Unreadable
 
 WORD = 8
 """Bytes: every tensor begins at a multiple, as the widest numbers must."""

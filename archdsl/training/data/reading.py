@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from archdsl.errors import SpecError
-from archdsl.training import watching
-from archdsl.training.clips import Sample, Take, Unreadable, Videos
-from archdsl.training.packing import packed, unpacked
+from archdsl.training.data import watching
+from archdsl.training.data.clips import Sample, Take, Unreadable, Videos
+from archdsl.training.data.packing import packed, unpacked
 
 Asked = tuple[int, Take]
 """A video by index, and which clip of it."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from archdsl.training.clips import Sample, Take
+from archdsl.training.data.clips import Sample, Take
 
 DIRECTIONS = {"right": (0, 1), "down": (1, 0), "left": (0, -1), "up": (-1, 0)}
 """Name -> (rows, columns) per step."""

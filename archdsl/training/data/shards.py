@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from archdsl.errors import Fault, SpecError
-from archdsl.training.classes import classes_beside
-from archdsl.training.listing import SUFFIXES, Line, Listing, actions_in
-from archdsl.training.parts import Part
-from archdsl.training.splits import NAMES, split_in
+from archdsl.training.data.classes import classes_beside
+from archdsl.training.data.listing import SUFFIXES, Line, Listing, actions_in
+from archdsl.training.data.parts import Part
+from archdsl.training.data.splits import NAMES, split_in
 
 SUFFIX = ".tar"
 BRACES = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
