@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def compiled(network: nn.Module) -> nn.Module:
     return torch.compile(channels_last(network), dynamic=False, options={"freezing": True})
 
 
-def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, compile_too: bool) -> list[Side]:
+def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, device: str, compile_too: bool) -> list[Side]:
     """The untouched peer, what its users can make of it, and ours."""
 
     def feed_last(clip: torch.Tensor) -> Any:
@@ -82,12 +83,8 @@ def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, compile_too: bool) -> 
     sides = [Side(EAGER, peer.make, peer.copy, feed=feed), Side(LAST, peer.make, peer.copy, channels_last, feed_last)]
     if compile_too and not train:
         sides.append(Side(COMPILED, peer.make, peer.copy, compiled, feed_last))
-    return [*sides, Side("archdsl none", **own(plan, "none", train)), Side(OURS, **own(plan, "auto", train))]
-
-
-def own(plan: archdsl.Plan, lower: str, train: bool) -> dict[str, Any]:
-    """Our network, whatever its side is called."""
-    return {key: value for key, value in vars(own_side(plan, lower, train)).items() if key != "name"}
+    ours = {f"archdsl {lower}": own_side(plan, lower, train=train, device=device) for lower in ("none", "auto")}
+    return [*sides, *(replace(side, name=name) for name, side in ours.items())]
 
 
 def one(given: argparse.Namespace) -> None:
@@ -96,7 +93,7 @@ def one(given: argparse.Namespace) -> None:
     plan = archdsl.compile(archdsl.load(peer.ours))
     batch = TRAIN_BATCH.get(peer.ours, 1) if given.train else 1
     setup = Setup(batch, given.train, given.device, given.runs)
-    sides = sides_of(peer, plan, given.train, not given.no_compile)
+    sides = sides_of(peer, plan, given.train, given.device, not given.no_compile)
     if given.only:
         print(json.dumps(alone(plan, next(side for side in sides if side.name == given.only), setup)))
         return

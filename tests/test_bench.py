@@ -147,7 +147,7 @@ def test_norms_are_scattered_and_dropout_is_off() -> None:
 @pytest.mark.parametrize("train", [False, True])
 def test_equal_networks_agree(plan: archdsl.Plan, train: bool) -> None:
     told: list[str] = []
-    sides = [own_side(plan, "none", train), Side("again", lambda: archdsl.build(plan))]
+    sides = [own_side(plan, "none", train=train, device="cpu"), Side("again", lambda: archdsl.build(plan))]
     one = compared(plan, sides, Setup(batch=2, train=train, runs=2), told.append)
     assert [side.side for side in one.sides] == ["none", "again"]
     assert one.sides[1].error == 0.0

@@ -48,7 +48,7 @@ def bench(given: Namespace) -> int:
 def named_plans(given: Namespace) -> Iterator[tuple[str, Plan]]:
     """(how a process of its own finds it, plan) of every model named."""
     if not given.names:
-        g.models(given)
+        yield from ((model.name, compile(g.arch_of(model, given))) for model in g.models(given))
     for name in given.names:
         for model in g.models_of(name):
             yield f"{name}:{model.name}" if name.endswith(".py") else name, compile(g.arch_of(model, given))
@@ -70,8 +70,8 @@ def sides_of(plan: Plan, given: Namespace) -> list[Side]:
     """What is compared, the base first: the peer, or the literal network; then ours, lowered as asked."""
     from archdsl.measuring import own_side, peer_side
 
-    base = peer_side(given.vs) if given.vs else own_side(plan, "none", given.train)
-    ours = [own_side(plan, lower, given.train) for lower in given.lower or ["auto"]]
+    base = peer_side(given.vs) if given.vs else own_side(plan, "none", train=given.train, device=given.device)
+    ours = [own_side(plan, lower, train=given.train, device=given.device) for lower in given.lower or ["auto"]]
     sides = {side.name: side for side in (base, *ours)}
     return list(sides.values())
 

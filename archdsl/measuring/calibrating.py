@@ -125,7 +125,7 @@ def in_turn(
 
 def network_step(plan: Plan, device: str, lower: Sequence[str]) -> Step:
     """A network's forward as it is told: lowered, frozen, one clip."""
-    setup, side = Setup(device=device), own_side(plan, ",".join(lower) or "none", train=False)
+    setup, side = Setup(device=device), own_side(plan, ",".join(lower) or "none", train=False, device=device)
     network, _ = made(side, setup)
     return step_of(side, network, clips_for(plan, setup), train=False)
 

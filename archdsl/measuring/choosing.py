@@ -54,7 +54,7 @@ def quicker(plan: Plan, others: Sequence[str], name: str, setup: Setup, rounds: 
     clips, wait = clips_for(plan, setup), waiting(device_of(setup.device))
     steps: dict[str, Step] = {}
     for side, names in (("without", others), ("with", [*others, name])):
-        own = own_side(plan, ",".join(names) or "none", setup.train)
+        own = own_side(plan, ",".join(names) or "none", train=setup.train, device=setup.device)
         network, _ = made(own, setup)
         steps[side] = step_of(own, network, clips, setup.train)
         timed(steps[side], wait)

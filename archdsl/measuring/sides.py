@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 
 from archdsl import catalog
 from archdsl.backend import build, freeze
-from archdsl.backend.passes import Lower, passes_named
+from archdsl.backend.passes import passes_named
+from archdsl.backend.passes.choice import chosen
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.measuring.timing import Step
@@ -168,15 +169,15 @@ def without_dropout(network: nn.Module) -> None:
             module.p = 0.0  # type: ignore[assignment]
 
 
-def own_side(plan: Plan, lower: str, train: bool) -> Side:
+def own_side(plan: Plan, lower: str, *, train: bool, device: str) -> Side:
     """Our network, lowered as asked: `auto`, `none`, or names of lowerings joined by commas; frozen for inference.
 
-    Raises SpecError for names that are no lowering.
+    `auto` is what pays on the device. Raises SpecError for names that are no lowering.
     """
-    which: Lower = lower if lower == "auto" or lower == "none" else lower.split(",")
-    passes_named(which, train=train)
+    which = list(chosen(train=train, device=torch.device(device).type)) if lower == "auto" else lower
+    names = passes_named(which.split(",") if isinstance(which, str) and which != "none" else which, train=train)
     prepare = (lambda network: network) if train else frozen
-    return Side(lower, lambda: build(plan, which, train=train), copy_by_name, prepare)
+    return Side(lower, lambda: build(plan, names, train=train), copy_by_name, prepare)
 
 
 def frozen(network: nn.Module) -> nn.Module:
