@@ -14,8 +14,9 @@ from pathlib import Path
 from statistics import median
 
 import archdsl
+from archdsl.backend.devices import device_of
 from archdsl.backend.passes.choice import chosen
-from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, device_of, grid, measured
+from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured
 from archdsl.measuring.calibrating import ROUNDS
 from archdsl.measuring.machine import named
 from archdsl.report.cases import cases_of

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 import archdsl
+from archdsl.backend.devices import device_of
 from archdsl.cli import benching, main
 from archdsl.errors import SpecError
 from archdsl.measuring import Comparison, Measured, Setup, Side, bench_table, compared, geometric_mean, peer_side
-from archdsl.measuring.machine import device_of
 from archdsl.measuring.sides import copy_in_order, error_of, loss_of, own_side, scatter, without_dropout
 from archdsl.measuring.timing import Times, interleaved
 

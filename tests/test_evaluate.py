@@ -243,7 +243,7 @@ def test_which_checkpoint_was_tested_is_said(
         (["evaluate", "{runs}/one", "--data", "{runs}/none"], "no such data"),
         (["evaluate", "{runs}/one", "--classes", "9"], "does not score the classes of the videos"),
         (["evaluate", "{runs}/one", "--set", "recipe.views.crop=3"], "has no field 'crop'"),
-        (["evaluate", "{runs}/one", "--device", "cuda:77"], "no such device"),
+        (["evaluate", "{runs}/one", "--device", "cuda:77"], "no device 'cuda:77'"),
         (["predict", "{runs}", "x.mp4"], "is no run's folder"),
         (["predict", "{runs}/one", "{runs}/one/checkpoints"], "no videos in"),
         (["predict", "{runs}/one", "x.mp4", "--names", "{runs}/none"], "cannot read"),

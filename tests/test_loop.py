@@ -315,5 +315,5 @@ def test_what_does_not_fit_is_told(arch, recipe, data, what, tmp_path):
 
 
 def test_a_device_that_is_not_there(tmp_path):
-    with pytest.raises(SpecError, match="no such device"):
+    with pytest.raises(SpecError, match="no device 'warp'"):
         archdsl.train(small(), short(), "motion", out=tmp_path, device="warp")

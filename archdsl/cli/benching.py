@@ -24,7 +24,8 @@ SIMPLE = (*g.COMMON, "vs", "batch", "device")
 
 def bench(given: Namespace) -> int:
     """Networks timed in turn: lowered beside literal, or ours beside a peer."""
-    from archdsl.measuring import Setup, bench_table, device_of
+    from archdsl.backend.devices import device_of
+    from archdsl.measuring import Setup, bench_table
 
     device_of(given.device)
     if given.calibrate:
@@ -101,7 +102,8 @@ def again(given: Namespace, name: str, side: str) -> list[str]:
 
 def calibrate(given: Namespace) -> int:
     """Cases of networks timed on this machine, and written where `count --latency` and `auto` look for them."""
-    from archdsl.measuring import CASES, WHOLE, calibrated, device_of, grid, measured, paying, small, spread
+    from archdsl.backend.devices import device_of
+    from archdsl.measuring import CASES, WHOLE, calibrated, grid, measured, paying, small, spread
     from archdsl.report.cases import cases_of
     from archdsl.report.machine import own_file, own_machine
 

@@ -3,7 +3,6 @@
 from archdsl.measuring.calibrating import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured, spread
 from archdsl.measuring.choosing import paying, small
 from archdsl.measuring.comparing import Comparison, Measured, Setup, compared
-from archdsl.measuring.machine import device_of
 from archdsl.measuring.memory import alone, peak_of
 from archdsl.measuring.sides import Side, own_side, peer_side
 from archdsl.measuring.tables import bench_table, geometric_mean
@@ -21,7 +20,6 @@ __all__ = [
     "bench_table",
     "calibrated",
     "compared",
-    "device_of",
     "geometric_mean",
     "grid",
     "measured",

@@ -10,11 +10,12 @@ from time import perf_counter
 
 import torch
 
+from archdsl.backend.devices import device_of
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.measuring.cases import NOTHING, Arena, step_of_case, touched
 from archdsl.measuring.comparing import Setup, clips_for, made
-from archdsl.measuring.machine import device_of, named, others, waiting
+from archdsl.measuring.machine import named, others, waiting
 from archdsl.measuring.sides import own_side, step_of
 from archdsl.measuring.timing import Step, Told, no_collection, timed
 from archdsl.ops import Conv

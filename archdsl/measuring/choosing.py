@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archdsl.backend.devices import device_of
 from archdsl.backend.passes import PASSES
 from archdsl.backend.passes.choice import chosen
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.measuring.comparing import Setup, clips_for, made
-from archdsl.measuring.machine import device_of, waiting
+from archdsl.measuring.machine import waiting
 from archdsl.measuring.sides import own_side, step_of
 from archdsl.measuring.tables import geometric_mean
 from archdsl.measuring.timing import Step, Told, interleaved, timed

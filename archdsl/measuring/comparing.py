@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from archdsl.backend import build
+from archdsl.backend.devices import device_of
 from archdsl.compiler import Plan
-from archdsl.measuring.machine import device_of, gemm, gigaflops, named, others, waiting
+from archdsl.measuring.machine import gemm, gigaflops, named, others, waiting
 from archdsl.measuring.sides import Side, called, error_of, loss_of, scatter, step_of, without_dropout
 from archdsl.measuring.timing import Step, Times, Told, interleaved, timed
 

@@ -11,28 +11,12 @@ from time import perf_counter, process_time
 
 import torch
 
-from archdsl.errors import SpecError
 from archdsl.measuring.timing import Step
 
 GEMM = 2048
 """Rows and columns of the matrices whose product is the yardstick: 17 GFLOP, 50 MB."""
 COPIED = 64 * 2**20
 """Bytes that are copied to measure bandwidth: more than caches hold."""
-
-
-def device_of(text: str) -> torch.device:
-    """A device by name. Raises SpecError where there is none."""
-    try:
-        device = torch.device(text)
-        torch.empty(1, device=device).add_(1)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first = str(error).splitlines()[0]
-        raise SpecError(
-            f"no device {text!r}", got=first, want="cpu, or cuda where there is a GPU", fix="--device cpu"
-        ) from None
-    if device.type == "meta":
-        raise SpecError("nothing runs on the meta device", got=text, want="cpu, or cuda where there is a GPU")
-    return device
 
 
 def waiting(device: torch.device) -> Step:

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from archdsl.backend.devices import device_of
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.measuring.comparing import Setup, clips_for, made
-from archdsl.measuring.machine import device_of
 from archdsl.measuring.sides import Side, step_of
 
 STEPS = 2

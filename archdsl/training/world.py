@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from archdsl.backend.devices import device_of
 from archdsl.errors import SpecError
 
 T = TypeVar("T")
@@ -54,19 +55,6 @@ def world_of(device: str | None = None) -> Iterator[World]:
 def ranks() -> tuple[int, int]:
     """(rank, size) of the group of processes; (0, 1) without one."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-
-
-def device_of(name: str | None) -> torch.device:
-    """The device of that name. Raises SpecError where torch has none."""
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        here = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        raise SpecError("no such device", got=f"{name}: {str(error).splitlines()[0]}", want=here) from None
-    return device
 
 
 def added(value: Tensor) -> Tensor:

@@ -1,0 +1,26 @@
+"""Devices by name."""
+
+from __future__ import annotations
+
+import torch
+
+from archdsl.errors import SpecError
+
+
+def device_of(name: str | None) -> torch.device:
+    """The device of that name; of None CUDA where there is one, else the CPU. Raises SpecError where torch has none."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device).add_(1)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise no_device(name, str(error).splitlines()[0]) from None
+    if device.type == "meta":
+        raise no_device(name, "nothing runs on the meta device")
+    return device
+
+
+def no_device(name: str, why: str) -> SpecError:
+    """The error of a name that is no device here."""
+    return SpecError(f"no device {name!r}", got=why, want="cpu, or cuda where there is a GPU", fix="--device cpu")
