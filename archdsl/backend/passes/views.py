@@ -24,11 +24,10 @@ def views(graph: Graph) -> Graph:
 
 
 def narrow_views(graph: Graph) -> Graph:
-    """The same as `views`, but for 1 x k x k convolutions that read and write more than 32 channels.
+    """The same as `views` for convolutions that read or write up to 32 channels only.
 
-    Exact on channels-last maps. Pays in training, where weights cannot be packed and these views cost as much as they
-    gain: 4 to 8 times for a Fast pathway's convolutions and for stems. Windows of one pixel are level with two threads;
-    with one, torch 2.13 runs them as 3-D ones without oneDNN, which undoes channels-last from there on.
+    Exact on channels-last maps. Pays in training, where weights cannot be packed and views of wide maps cost as much
+    as they gain: 4 to 8 times for a Fast pathway's convolutions and for stems.
     """
     return with_nodes(graph, {n.address: seen(graph, n, least=FEW) for n in graph.nodes.values() if plain(n)})
 
@@ -39,11 +38,11 @@ def plain(node: Node) -> bool:
 
 
 def seen(graph: Graph, node: Node, least: int) -> Node:
-    """The convolution as a layer that sees its map by a view; with `least`, a wider window only up to such channels."""
+    """The convolution as a layer that sees its map by a view; with `least`, only where channels are no more."""
     x = graph.shapes[node.reads[0]]
     assert isinstance(node.op, Conv)
     kind = kind_of(node.op, x)
-    if least and max(node.op.window(x)[1:]) > 1 and min(x.c, node.op.out_channels) > least:
+    if kind is not MapConv and least and min(x.c, node.op.out_channels) > least:
         kind = MapConv
     return node._replace(op=Rewritten(literal=node.op, text=layer(text_of(graph, node), kind)))
 
