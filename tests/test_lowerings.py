@@ -39,8 +39,9 @@ def scattered(network: nn.Module, clips: Any) -> nn.Module:
             part.p = 0.0
     for norm in norms:
         norm.momentum = 1.0
-        if norm.affine:
+        if norm.weight is not None:
             nn.init.uniform_(norm.weight, 0.5, 1.5)
+        if norm.bias is not None:
             nn.init.normal_(norm.bias, std=0.1)
     with torch.no_grad():
         network.train()(clips)
