@@ -37,6 +37,7 @@ def scattered(network: nn.Module, clips: Any) -> nn.Module:
     for part in network.modules():
         if isinstance(part, nn.Dropout):
             part.p = 0.0
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
         if norm.weight is not None:
@@ -45,8 +46,7 @@ def scattered(network: nn.Module, clips: Any) -> nn.Module:
             nn.init.normal_(norm.bias, std=0.1)
     with torch.no_grad():
         network.train()(clips)
-    for norm in norms:
-        norm.momentum = 0.1
+    for norm, norm.momentum in zip(norms, momenta):
         if norm.running_mean is not None and norm.running_var is not None:
             norm.running_mean += 0.1 * norm.running_var.sqrt() * torch.randn_like(norm.running_mean)
             norm.running_var *= 0.5 + torch.rand_like(norm.running_var)
