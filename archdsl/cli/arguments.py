@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from archdsl.cli import benching, commands, data, drawings, growing, lowerings, reports, testing, training
 from archdsl.cli import options as o
+from archdsl.cli import options_run as r
 from archdsl.errors import SpecError, did_you_mean
 
 EXAMPLES = """\
@@ -189,7 +190,7 @@ COMMANDS = (
         "train",
         training.train,
         "train a network by a recipe on videos, test it; the same command goes on where a run was interrupted",
-        (o.one_name, o.overrides, o.trained),
+        (o.one_name, o.overrides, r.trained),
         (
             "archdsl train slowfast_tiny --recipe smoke",
             "archdsl train slowfast_tiny --recipe smoke --seed 1 --set recipe.optimizer.rate=0.05 --out runs/slower",
@@ -202,7 +203,7 @@ COMMANDS = (
         "evaluate",
         testing.evaluate,
         "test trained networks on videos, alone and fused",
-        (o.tested, o.overrides, o.as_json),
+        (r.tested, o.overrides, o.as_json),
         (
             "archdsl evaluate runs/slowfast_tiny --out results",
             "archdsl evaluate runs/slowfast_4x16_r50 --data kinetics.csv --views 10x3 --size 256 --workers 8",
@@ -214,7 +215,7 @@ COMMANDS = (
         "predict",
         testing.predict,
         "what a trained network sees in video files, and when",
-        (o.predicted, o.overrides),
+        (r.predicted, o.overrides),
         (
             "archdsl predict runs/slowfast_tiny clip.mp4",
             "archdsl predict runs/slowfast_4x16_r50 holiday/ --top 3 -o holiday.json",
@@ -224,14 +225,14 @@ COMMANDS = (
         "recipes",
         training.recipes,
         "how networks are trained: the recipes that come along, or one in full",
-        (o.recipe_name, o.as_json),
+        (r.recipe_name, o.as_json),
         ("archdsl recipes", "archdsl recipes slowfast_k400 > mine.yaml"),
     ),
     Command(
         "data",
         data.data,
         DATA,
-        (o.data_action,),
+        (r.data_action,),
         (
             "archdsl data make motion out/motion          moving digits as mp4 files",
             "archdsl data make motion out/shards --shards 4  the same in shards",
@@ -244,7 +245,7 @@ COMMANDS = (
         "bench",
         benching.bench,
         "what networks take on this machine: lowered beside literal, or ours beside a peer's (loads torch)",
-        (o.maybe_names, o.overrides, o.benching, o.formats, o.output),
+        (o.maybe_names, o.overrides, r.benching, o.formats, o.output),
         (
             "archdsl bench my_net.yaml",
             "archdsl bench my_net.yaml --train --batch 2 --json",
@@ -257,7 +258,7 @@ COMMANDS = (
         "schema",
         commands.schema,
         "JSON Schema of spec files or recipes, for editors",
-        (o.recipe_schema, o.output),
+        (r.recipe_schema, o.output),
         (
             "archdsl schema -o archdsl.schema.json",
             "archdsl schema --recipe -o recipe.schema.json",

@@ -1,0 +1,168 @@
+"""Groups of options of the commands that run networks: bench, train, evaluate, predict, and data for them."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+
+from archdsl.cli.options import count
+
+
+def benching(parser: ArgumentParser) -> None:
+    """What is timed, against what, and how often."""
+    group = parser.add_argument_group("bench")
+    group.add_argument(
+        "--vs", metavar="FILE.py:NAME", help="a function that makes a peer's network; by default our literal network"
+    )
+    group.add_argument(
+        "--lower",
+        action="append",
+        metavar="WHICH",
+        help="auto (default), none, or lowerings joined by commas; repeatable, a side for each",
+    )
+    group.add_argument("--train", action="store_true", help="forward, backward and a step of SGD; by default forward")
+    group.add_argument("--batch", type=count, default=1, metavar="N", help="clips in a batch")
+    group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), or cuda")
+    group.add_argument(
+        "--runs", type=count, metavar="N", help="rounds, each with every side once (7; 15 of a calibration)"
+    )
+    group.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="measure small cases instead (of the networks named, or of many of the zoo), 3 minutes; "
+        "`count --latency` and `auto` then go by them",
+    )
+    group.add_argument("--only", metavar="SIDE", help="run one side twice in this process and say its memory")
+
+
+def recipe_name(parser: ArgumentParser) -> None:
+    """One recipe, or none."""
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a name from `archdsl recipes`, or a path")
+    parser.add_argument("--set", action="append", default=[], metavar="recipe.PATH=VALUE", help="any field; repeatable")
+
+
+def recipe_schema(parser: ArgumentParser) -> None:
+    """Which schema."""
+    parser.add_argument("--recipe", action="store_true", help="of recipe files instead of network files")
+
+
+def trained(parser: ArgumentParser) -> None:
+    """How a network is trained, on what, and where the run goes."""
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--recipe", required=True, metavar="RECIPE", help="a name from `archdsl recipes`, or a .yaml, .json or .py file"
+    )
+    group.add_argument(
+        "--data",
+        default="motion",
+        metavar="DATA",
+        help="motion (built in, the default), a folder of videos or shards, or a manifest; see `archdsl data --help`",
+    )
+    group.add_argument("--out", metavar="DIR", help="folder of the run; by default runs/NAME. A run in it goes on")
+    group.add_argument("--steps", type=count, metavar="N", help="optimiser steps; a schedule of epochs is squeezed")
+    group.add_argument("--epochs", type=count, metavar="N", help="epochs; a schedule of steps is stretched")
+    group.add_argument("--batch", type=count, metavar="N", help="clips per step over all processes")
+    group.add_argument("--seed", type=whole, metavar="N", help="of weights, order, augmentation and dropout")
+    group.add_argument(
+        "--workers",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="readers of videos beside each process; one that dies of a video is replaced, with 0 the run dies of it",
+    )
+    group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
+    group.add_argument("--shard", action="store_true", help="processes share the weights too (FSDP2), stage by stage")
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="begin a new run with these: .safetensors, a file of torch.save, a checkpoint, or a run (its last); "
+        "head tensors that do not fit stay as initialised and are named; a run in DIR goes on without them",
+    )
+    group.add_argument("--resume", metavar="CHECKPOINT", help="go on from this checkpoint instead of the folder's last")
+    group.add_argument("--quiet", action="store_true", help="say only how it ended")
+
+
+def tested(parser: ArgumentParser) -> None:
+    """Which networks are tested, on what, and where figures go."""
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="RUN",
+        help="a run's folder: its last checkpoint, and if another was better it is said which; or a network with "
+        "--recipe and --weights; NAME=RUN gives it a name to be fused by",
+    )
+    weighted(parser, "testing")
+    group = parser.add_argument_group("views and videos")
+    group.add_argument("--data", default="motion", metavar="DATA", help="motion (default), a folder, or a manifest")
+    group.add_argument("--split", default="val", choices=("train", "val", "test"), help="val (default), test or train")
+    group.add_argument("--views", metavar="CxS", help="clips x crops of a video, such as 10x3; by default the recipe's")
+    group.add_argument("--batch", type=count, metavar="N", help="views that go through the network at once")
+    group.add_argument(
+        "--fuse", nargs="+", default=[], metavar="NAME:SHARE", help="average the scores of several: rgb:1 flow:1.5"
+    )
+    group.add_argument("--out", metavar="DIR", help="figures as JSON, videos, classes and confusion as SVG and CSV")
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def weighted(parser: ArgumentParser, title: str) -> None:
+    """Where recipe and weights are, and what computes."""
+    group = parser.add_argument_group(title)
+    group.add_argument("--recipe", metavar="RECIPE", help="by default the run's")
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help=".safetensors, a file of torch.save, a checkpoint; by default the run's last, not its best, which was "
+        "chosen by the videos that it is tested on",
+    )
+    group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")
+    group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
+
+
+def predicted(parser: ArgumentParser) -> None:
+    """Which network sees which videos."""
+    parser.add_argument("name", metavar="RUN", help="a run's folder, or a network with --recipe and --weights")
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or folders of videos or of pictures")
+    weighted(parser, "predicting")
+    parser.add_argument("--top", type=count, default=5, metavar="N", help="classes that are told, 5 by default")
+    parser.add_argument("--names", metavar="FILE", help="a class's name on each line; by default the run's")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write JSON to a file")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def whole(text: str) -> int:
+    """A whole number from 0 to MOST."""
+    return 0 if text == "0" else count(text)
+
+
+def data_action(parser: ArgumentParser) -> None:
+    """What is done with data."""
+    parser.add_argument("action", metavar="ACTION", choices=("make", "check", "bench"), help="make, check or bench")
+    parser.add_argument("data", metavar="DATA", help="with make: motion; else a folder of videos or shards, or a list")
+    parser.add_argument("out", metavar="OUT", nargs="?", help="with make: the folder that is written")
+    parser.add_argument(
+        "--count", type=count, default=240, metavar="N", help="make: videos to train on; a fifth to test"
+    )
+    parser.add_argument("--frames", type=count, default=16, metavar="N", help="frames of a clip (16)")
+    parser.add_argument("--size", type=count, default=64, metavar="N", help="make: height and width in pixels (64)")
+    parser.add_argument("--shards", type=count, metavar="N", help="make: N shards a split instead of class folders")
+    parser.add_argument("--every", type=count, default=1, metavar="N", help="check, bench: one frame in so many (1)")
+    parser.add_argument("--split", default="train", choices=("train", "val", "test"), help="check, bench (train)")
+    parser.add_argument(
+        "--workers", type=whole, nargs="+", default=[2], metavar="N", help="readers; bench: one or more"
+    )
+    parser.add_argument("--seconds", type=seconds, default=3.0, metavar="S", help="bench: of each measurement (3)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print data instead of text")
+    form.add_argument(
+        "--format", default="text", metavar="FORMAT", help="bench: text (default), md, csv, html or latex"
+    )
+
+
+def seconds(text: str) -> float:
+    """A time above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e5:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
