@@ -61,6 +61,15 @@ class Graph:
     warnings: tuple[Fault, ...] = ()
 
 
+def readers_of(graph: Graph) -> dict[str, list[Node]]:
+    """Value -> the nodes that read it."""
+    readers: dict[str, list[Node]] = {address: [] for address in graph.nodes}
+    for node in graph.nodes.values():
+        for read in dict.fromkeys(node.reads):
+            readers[read].append(node)
+    return readers
+
+
 @dataclass
 class Builder:
     """Writes a graph. `add` checks one op against what it reads; faults are kept and told together."""

@@ -15,6 +15,17 @@ settings.register_profile("ci", settings.get_profile("archdsl"), derandomize=Tru
 settings.load_profile("ci" if os.environ.get("CI") else "archdsl")
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small nets are slower on several threads, the more so beside other tests."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_cached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Whoever runs the tests may have calibrated: neither is their table read, nor is anything put beside it."""

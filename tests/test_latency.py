@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import archdsl
 from archdsl import ops
@@ -303,7 +304,7 @@ def test_auto_goes_by_the_table_of_this_machine(no_table_of_mine: Path) -> None:
 
 
 def test_a_device_that_nobody_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archdsl.backend.passes.choice.here", lambda: "cuda")
+    monkeypatch.setattr("archdsl.backend.passes.choice.device_of", lambda name: torch.device("cuda"))
     assert whence() == (
         "nothing was measured on cuda, so auto takes no pass; `archdsl bench --calibrate --device cuda` measures it"
     )

@@ -25,13 +25,7 @@ QUIET = pytest.mark.filterwarnings("ignore")
 """torch's compiler warns of its own parts (torch 2.13)."""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Small nets are slower on several threads, the more so beside other tests."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def run(out: Path, arch: Any = None, recipe: Recipe | None = None, **options: Any) -> Any:

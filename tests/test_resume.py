@@ -39,12 +39,7 @@ EVERYTHING = {
 """Whatever has a state."""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def run(out: Path, recipe: Any = None, arch: Any = None, **options: Any) -> Run:

@@ -39,12 +39,7 @@ CLIPS = {"clip": Clip(frames=4, size=32)}
 Member = tuple[str, bytes]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -74,26 +74,26 @@ class MapConv(nn.Conv3d):
         if self.ready is None:
             self.make_ready(x, norm)
         weight, bias = self.ready or (self.weight, self.bias)
+        added = over if more is None else more
         if not self.packed:
-            y, more = self.convolved(x, weight, bias), over if more is None else more
-            y = y if more is None else y.add_(more)
+            y = self.convolved(x, weight, bias)
+            y = y if added is None else y.add_(added)
             return y if act is None else act(y)
         known: dict[object, str] = {F.relu: "relu", F.silu: "swish", F.hardswish: "hardswish", torch.sigmoid: "sigmoid"}
         window = (self.padding, self.stride, self.dilation, self.groups)
         onednn, onto = torch.ops.mkldnn._convolution_pointwise, torch.ops.mkldnn._convolution_pointwise_
         if torch.compiler.is_compiling():  # torch 2.13 cannot trace the operators that also add
-            more = over if more is None else more
             y = onednn(x, weight, bias, *window, "none", [], "")
-            y = y if more is None else y + more
+            y = y if added is None else y + added
             return y if act is None else act(y)
-        if more is None and over is None:
+        if added is None:
             name = known.get(act, "none")
             y = onednn(x, weight, bias, *window, name, [], "")
         else:
             name = "relu" if act is F.relu else "none"
             then = name if act is F.relu else None
             if over is None:
-                y = onednn.binary(x, more, weight, bias, *window, "add", 1.0, then, [], None)
+                y = onednn.binary(x, added, weight, bias, *window, "add", 1.0, then, [], None)
             else:
                 y = onto.binary(over, x, weight, bias, *window, "add", 1.0, then, [], None)
         return y if act is None or name != "none" else act(y)

@@ -107,7 +107,9 @@ def calibrate(given: Namespace) -> int:
     from archdsl.report.cases import cases_of
     from archdsl.report.machine import own_file, own_machine
 
-    alone_with(given)
+    g.alone(given, "calibrate", ("vs", "lower", "train", "only", "all"))
+    if given.batch > 1:
+        raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
     plans = [plan for _, plan in named_plans(given)] if given.names else []
     rounds = {"rounds": given.runs} if given.runs else {}
     pays = paying(plans or small(), given.device, told=tell, **rounds)
@@ -122,15 +124,6 @@ def calibrate(given: Namespace) -> int:
         own_file().parent.mkdir(parents=True, exist_ok=True)
     put(calibrated(cases, whole, times, given.device, every).text(), given.output or str(own_file()))
     return 0
-
-
-def alone_with(given: Namespace) -> None:
-    """Raise SpecError for options that a calibration does not read."""
-    for name in ("vs", "lower", "train", "only", "all"):
-        if getattr(given, name):
-            raise SpecError(f"--calibrate and --{name} together", got=f"--{name}", want="one of them")
-    if given.batch > 1:
-        raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
 
 
 def tell(text: str | None) -> None:

@@ -53,6 +53,13 @@ def overridden(given: Namespace) -> bool:
     return bool(given.set or given.param or any(getattr(given, name) is not None for name in COMMON))
 
 
+def alone(given: Namespace, name: str, others: tuple[str, ...]) -> None:
+    """Raise SpecError where an option stands beside one that it excludes."""
+    for other in others:
+        if getattr(given, other):
+            raise SpecError(f"--{name} and --{other} together", got=f"--{other}", want="one of them")
+
+
 def pair(text: str) -> tuple[str, Any]:
     """`path=value` as its parts."""
     path, found, value = text.partition("=")

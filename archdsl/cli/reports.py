@@ -45,7 +45,7 @@ def memory(given: Namespace) -> int:
     """Bytes of one step of every model named."""
     from archdsl import report
 
-    alone(given, "memory", ("claims", "convention", "verify", "latency"))
+    g.alone(given, "memory", ("claims", "convention", "verify", "latency"))
     if given.infer and given.optimizer:
         raise SpecError("an optimizer in inference", got=f"--infer --optimizer {given.optimizer}", want="--train")
     budget = bytes_of(given.fits) if given.fits else None
@@ -63,18 +63,11 @@ def latency(given: Namespace) -> int:
     """Predicted seconds of a forward of every model named."""
     from archdsl import report
 
-    alone(given, "latency", ("claims", "convention", "verify"))
+    g.alone(given, "latency", ("claims", "convention", "verify"))
     machine, views = report.known_machine(), report.views_of(given.views)
     found = [report.Latency(compile(g.arch_of(model, given)), machine, given.batch) for model in g.models(given)]
     say_table(report.latency_table(found, views), given.format)
     return 0
-
-
-def alone(given: Namespace, name: str, others: tuple[str, ...]) -> None:
-    """Raise SpecError where an option stands beside one that it excludes."""
-    for other in others:
-        if getattr(given, other):
-            raise SpecError(f"--{name} and --{other} together", got=f"--{other}", want="one of them")
 
 
 def verify(given: Namespace) -> int:

@@ -12,7 +12,6 @@ from archdsl.errors import SpecError, did_you_mean
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 AMOUNT = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?([KMG]?i?B)", re.IGNORECASE)
-PATTERN = r"^\d{1,6}(\.\d{1,3})? ?[KMGkmg]?[iI]?[Bb]$"
 LEVELS = ("none", "stage", "block")
 
 

@@ -13,8 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from archdsl import catalog
 from archdsl.backend import build, freeze
-from archdsl.backend.passes import passes_named
-from archdsl.backend.passes.choice import chosen
+from archdsl.backend.passes import Lower, passes_named
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.measuring.timing import Step
@@ -174,8 +173,8 @@ def own_side(plan: Plan, lower: str, *, train: bool, device: str) -> Side:
 
     `auto` is what pays on the device. Raises SpecError for names that are no lowering.
     """
-    which = list(chosen(train=train, device=torch.device(device).type)) if lower == "auto" else lower
-    names = passes_named(which.split(",") if isinstance(which, str) and which != "none" else which, train=train)
+    which: Lower = lower if lower == "auto" or lower == "none" else lower.split(",")
+    names = passes_named(which, train=train, device=torch.device(device).type)
     prepare = (lambda network: network) if train else frozen
     return Side(lower, lambda: build(plan, names, train=train), copy_by_name, prepare)
 

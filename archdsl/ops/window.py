@@ -57,6 +57,13 @@ class Window(Op):
             return by_axis(tf_same(n, k, s, d) for n, k, s, d in zip(x[1:], kernel, self.stride, self.dilation))
         return by_axis((p, p) if isinstance(p, int) else p for p in self.pad)
 
+    def along(self, x: Shape) -> tuple[bool, bool, bool]:
+        """Along which of (t, h, w) it does more than see one element after the other."""
+        t, h, w = (
+            k > 1 or s > 1 or pad != (0, 0) for k, s, pad in zip(self.window(x), self.stride, self.pads(x), strict=True)
+        )
+        return t, h, w
+
     def slide(self, x: Shape) -> Triple:
         """The size of the result along (t, h, w)."""
         sizes = []

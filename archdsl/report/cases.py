@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from archdsl import ops
 from archdsl.compiler import Plan
-from archdsl.graph import Node
+from archdsl.graph import Node, readers_of
 from archdsl.ops import Op, Shape, key_of
 from archdsl.report.weights import tensors_of
 
 ACTS = (ops.Relu, ops.Relu6, ops.Silu, ops.Hardswish, ops.Hardsigmoid, ops.Sigmoid, ops.Tanh, ops.Gelu)
 """Functions that a convolution applies before its result leaves the cache."""
 CHOICES = (ops.TakeEvery, ops.TakeChosen, ops.TakeSnippets)
-"""Ops that choose frames of a clip, before it is laid out channels last."""
+"""Ops that choose frames of a clip, before it is laid out channels last: what they leave out is not converted."""
 FREE = (ops.BatchNorm, ops.Add, ops.Relu)
 """What behind a convolution costs nothing of its own: a norm is in the weights, the rest waits for memory."""
 ENTRY = "channels_last"
@@ -114,10 +114,7 @@ class Case:
 
 def cases_of(plan: Plan) -> Iterator[tuple[Node, Case]]:
     """Every case of a plan beside the node whose result it gives: what channels_last, views and fusion leave."""
-    readers: dict[str, list[Node]] = {address: [] for address in plan.graph.nodes}
-    for node in plan.nodes:
-        for read in dict.fromkeys(node.reads):
-            readers[read].append(node)
+    readers = readers_of(plan.graph)
     shared = {node.tied for node in plan.nodes if node.tied}
     shapes, raw, within = plan.graph.shapes, set[str](), set[str]()
     for node in plan.nodes:
@@ -163,5 +160,5 @@ def kind_of(op: Op, x: Shape) -> str:
     groups = "" if op.groups == 1 else "depthwise " if op.groups == x.c else "grouped "
     if max(op.window(x)) == 1:
         return f"{groups}1x1x1"
-    along = [k > 1 or s > 1 or pad != (0, 0) for k, s, pad in zip(op.window(x), op.stride, op.pads(x))]
+    along = op.along(x)
     return groups + ("3d" if all((along[0], any(along[1:]))) else "time" if along[0] else "frame")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,10 +45,10 @@ class Latency:
     @property
     def kinds(self) -> dict[str, float]:
         """Seconds by kind of case, the longest first."""
-        sums: Counter[str] = Counter()
+        sums: dict[str, float] = {}
         for kind, seconds in self.cases:
-            sums[kind] += seconds  # type: ignore[assignment]
-        return dict(sums.most_common())
+            sums[kind] = sums.get(kind, 0.0) + seconds
+        return dict(sorted(sums.items(), key=lambda one: one[1], reverse=True))
 
     @property
     def unknown(self) -> list[str]:

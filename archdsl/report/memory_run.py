@@ -96,8 +96,6 @@ class Run:
     """Bytes that are kept between forward and backward."""
     peaks: dict[str, int] = field(default_factory=dict)
     """Op -> most bytes that lived while it ran, forward, again or backward; in the order they run."""
-    kept: dict[str, int] = field(default_factory=dict)
-    """Module -> bytes that its forward leaves behind, its result among them."""
 
     @cached_property
     def widths(self) -> dict[str, int]:
@@ -157,7 +155,6 @@ class Run:
 
     def forward(self, call: Call, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
         """One module. What is given stays its giver's; what is returned is the receiver's."""
-        before = self.pool.live
         if saving and call.address in self.again:
             tape.append(Replayed(call, {value: self.pool.hold(storage) for value, storage in given.items()}))
             saving = False
@@ -182,7 +179,6 @@ class Run:
         outputs = {value: self.pool.hold(storages[value]) for value in call.outputs or self.ends(call)}
         for storage in variables.values():
             self.pool.drop(storage)
-        self.kept.setdefault(call.address, self.pool.live - before)
         return outputs
 
     def ends(self, call: Call) -> list[str]:

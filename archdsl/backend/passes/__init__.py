@@ -53,13 +53,14 @@ def lowered_graph(graph: Graph, lower: Lower = "auto", *, train: bool | None = N
     return LoweredGraph(**vars(graph), literal=literal) if names else graph
 
 
-def passes_named(lower: Lower, *, train: bool = False) -> tuple[str, ...]:
-    """The names that `lower` stands for."""
+def passes_named(lower: Lower, *, train: bool = False, device: str | None = None) -> tuple[str, ...]:
+    """The names that `lower` stands for, `auto` for what pays on a device."""
     if lower == "none":
         return ()
     known = [one.name for one in PASSES]
     if lower == "auto":
-        return tuple(name for name in known if name in chosen(train=train))
+        taken = chosen(train=train, device=device)
+        return tuple(name for name in known if name in taken)
     names = [lower] if isinstance(lower, str) else list(lower)
     for name in names:
         if name not in known:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from archdsl.backend.lowered import Lowered
-from archdsl.backend.passes.base import Rewritten, kept_only, readers_of, with_nodes
+from archdsl.backend.passes.base import Rewritten, kept_only, with_nodes
 from archdsl.backend.runtime_pairs import attended, gathered, tokens_of
-from archdsl.graph import Graph, Node
+from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import Affinity, Gather, Op, Shape, Softmax
 
 LARGE = 2**13

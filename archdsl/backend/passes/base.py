@@ -81,15 +81,6 @@ def with_nodes(graph: Graph, nodes: dict[str, Node]) -> Graph:
     return replace(graph, nodes={**graph.nodes, **nodes})
 
 
-def readers_of(graph: Graph) -> dict[str, list[Node]]:
-    """Value -> the nodes that read it."""
-    readers: dict[str, list[Node]] = {address: [] for address in graph.nodes}
-    for node in graph.nodes.values():
-        for read in dict.fromkeys(node.reads):
-            readers[read].append(node)
-    return readers
-
-
 def kept_only(graph: Graph, node: Node) -> Node:
     """The node as a keeper of its weights."""
     text = replace(text_of(graph, node), call="")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
-
+from archdsl.backend.devices import device_of
 from archdsl.report.machine import AGAIN, own_file, own_machine
 
 MEASURED = Path(__file__).with_name("measured.json")
@@ -18,7 +17,7 @@ def chosen(*, train: bool, device: str | None = None) -> tuple[str, ...]:
 
     What was measured on the user's machine goes before what comes along.
     """
-    device, mode = device or here(), "train" if train else "infer"
+    device, mode = device or device_of(None).type, "train" if train else "infer"
     pays = json.loads(MEASURED.read_text(encoding="utf-8"))[device][mode]
     own = own_machine()
     if own is not None:
@@ -26,14 +25,9 @@ def chosen(*, train: bool, device: str | None = None) -> tuple[str, ...]:
     return tuple(name for name, does in pays.items() if does)
 
 
-def here() -> str:
-    """The device that networks are lowered for unless one is named."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def whence() -> str:
     """Where it was measured what pays."""
-    device, own = here(), own_machine()
+    device, own = device_of(None).type, own_machine()
     if own is not None and device in own.pays:
         return f"what pays on {device} was measured on this machine: {own_file()}"
     again = AGAIN if device == "cpu" else f"{AGAIN} --device {device}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from archdsl.backend.passes.base import Rewritten, kept_only, literal, readers_of, text_of, with_nodes
-from archdsl.graph import Graph, Node
+from archdsl.backend.passes.base import Rewritten, kept_only, literal, text_of, with_nodes
+from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import Add, BatchNorm, Conv, Gelu, Hardsigmoid, Hardswish, Op, Relu, Relu6, Sigmoid, Silu, Tanh
 
 ACTS: dict[type[Op], str] = {

@@ -6,10 +6,8 @@ from dataclasses import replace
 
 from archdsl.backend.passes.base import ChannelsLast
 from archdsl.graph import Graph, Node
-from archdsl.ops import Source, TakeChosen, TakeEvery, TakeSnippets
-
-CHOICES = (TakeEvery, TakeChosen, TakeSnippets)
-"""Ops that choose frames: what they leave out need not be converted."""
+from archdsl.ops import Source
+from archdsl.report.cases import CHOICES
 
 
 def channels_last(graph: Graph) -> Graph:

@@ -49,8 +49,7 @@ def seen(graph: Graph, node: Node, least: int) -> Node:
 
 def kind_of(op: Conv, x: Shape) -> type[MapConv]:
     """The layer that sees as few axes as the window has."""
-    window, pads = op.window(x), op.pads(x)
-    along = [k > 1 or s > 1 or pad != (0, 0) for k, s, pad in zip(window, op.stride, pads)]
+    along = op.along(x)
     if not along[0]:
         return FrameConv
     return MapConv if along[1] or along[2] else ColumnConv
