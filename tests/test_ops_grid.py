@@ -61,7 +61,7 @@ def seen(graph: Graph, x: str, i: int) -> set[int]:
 
 @given(st.lists(windows(), min_size=1, max_size=4), st.integers(0, 3))
 def test_step_start_and_span_by_index_sets(stack: list[Any], i: int) -> None:
-    graph, x = chain(stack, t=240)
+    graph, x = chain(stack, t=1296)  # three steps of 3 leave 48: more than the largest window
     axis = graph.grids[x].t
     frames, following = seen(graph, x, i), seen(graph, x, i + 1)
     assert max(frames) - min(frames) + 1 == axis.span
