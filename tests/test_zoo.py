@@ -78,7 +78,7 @@ def reduced(one: Model) -> Arch:
     """The model at the smallest of a few sizes that it accepts."""
     own = next(iter(one.arch().clips.values()))
     for size in (64, 112, 160, 224, None):
-        for frames in (1, 4, 8, 16, 32, None):
+        for frames in (1, 4, 5, 6, 8, 10, 16, 20, 32, 40, None):
             if frames and frames > own.frames:
                 continue
             try:
