@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_lowerings import Copies, apart, both, gives_the_same, learns_the_same
-from torch import Tensor
+from torch import Tensor, nn
 
 import archdsl
 from archdsl import ops
@@ -280,3 +281,10 @@ def test_lowered_networks_are_traced_whole(how: str, mode: str, fields: str, pla
         else:
             traced = torch.export.export(network, (clip,)).module()
         assert apart(traced(clip).detach(), want.detach()) <= 1e-5
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_lowered_source_is_a_file_of_its_own(train: bool, tmp_path: Path) -> None:
+    file = tmp_path / "network.py"
+    file.write_text(archdsl.emit(archdsl.compile(archdsl.load("x3d_xs")), "auto", train=train), encoding="utf-8")
+    assert issubclass(runpy.run_path(str(file))["X3dXs"], nn.Module)

@@ -41,7 +41,7 @@ def executed(source: str, title: str) -> nn.Module:
     file = f"<archdsl {title} {next(NUMBERS)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     namespace: dict[str, Any] = {"__name__": f"archdsl_emitted_{title}"}
-    exec(builtins.compile(source, file, "exec"), namespace)
+    exec(builtins.compile(source, file, "exec", dont_inherit=True), namespace)  # else this file's `annotations` too
     name = re.findall(r"^class (\w+)", source, flags=re.MULTILINE)[-1]
     network: nn.Module = namespace[name]()
     return network

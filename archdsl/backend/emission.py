@@ -102,8 +102,10 @@ class Emission:
             self.level([part for part in parts if part.height == height])
         self.level([root])
         body = "\n\n\n".join([*helpers, *self.texts.values()])
-        imports = ["import math", ""] if "math." in body else []
-        imports += ["from typing import Any", ""] if re.search(r"\bAny\b", body) else []
+        imports = ["import math"] if "math." in body else []
+        imports += ["from collections.abc import Callable"] if re.search(r"\bCallable\b", body) else []
+        imports += ["from typing import Any"] if re.search(r"\bAny\b", body) else []
+        imports += [""] if imports else []
         imports += ["import torch"] if "torch." in body else []
         imports += ["import torch.nn.functional as F"] if "F." in body else []
         return "\n".join(["", *imports, "from torch import Tensor, nn", "", "", body, ""])
