@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import archdsl
-from archdsl.cli import given, main
+from archdsl.cli import LARGE_PAGES, given, main
 from archdsl.cli.arguments import COMMANDS, parser
 from archdsl.cli.saying import harmless
 from archdsl.errors import SpecError
@@ -416,3 +416,12 @@ def test_views() -> None:
     for text in ("0", "10x", "x3", "10x0", "1e9", "-1", ""):
         with pytest.raises(SpecError):
             views_of(text)
+
+
+@pytest.mark.parametrize("own", ["", "0"])
+def test_torch_is_asked_for_large_pages_unless_the_user_has_a_say(
+    own: str, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {LARGE_PAGES: own} if own else {})
+    run("list", "--json")
+    assert os.environ == {LARGE_PAGES: own or "1"}
