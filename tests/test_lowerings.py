@@ -15,12 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import archdsl
 from archdsl.backend import PASSES, freeze, lowerings_table
 from archdsl.backend.building import build_graph
+from archdsl.backend.devices import device_of
 from archdsl.backend.passes import lowered_graph
 from archdsl.catalog import zoo
 from archdsl.compiler import Plan
 from archdsl.graph import Builder
 from archdsl.language import Arch, Model
 from archdsl.ops import UNIT, Add, Conv, Grid, Shape, TakeEvery
+from archdsl.report.choices import MODES
+from archdsl.report.machine import choices_on
 from archdsl.testing import arches
 from archdsl.testing.agreement import clips_of
 
@@ -173,7 +176,7 @@ def test_a_sample_of_the_zoo_gives_the_same(one: Model) -> None:
     gives_the_same(archdsl.compile(reduced(one)))
 
 
-@pytest.mark.parametrize("lower", ["auto", [one.name for one in PASSES if one.name != "narrow_views"]])
+@pytest.mark.parametrize("lower", ["auto", [one.name for one in PASSES]])
 def test_training_steps_are_the_same(lower: Any) -> None:
     learns_the_same(archdsl.compile(archdsl.load("slowfast_tiny")), lower)
 
@@ -245,6 +248,31 @@ def test_frozen_weights_exist_once() -> None:
 def test_a_name_that_is_no_pass() -> None:
     with pytest.raises(archdsl.SpecError, match="no lowering 'view'"):
         archdsl.build(archdsl.load("slowfast_tiny"), ["view"])
+
+
+@pytest.mark.parametrize(
+    ("row", "got", "want"),
+    [
+        ({"views": {"pairs": 8}}, "{'pairs': 8}", "true, false, or a number of channels"),
+        ({"fusion": {"channels": 8}}, "{'channels': 8}", "true, false"),
+    ],
+)
+def test_a_bound_that_a_pass_has_not(row: Any, got: str, want: str) -> None:
+    with pytest.raises(archdsl.SpecError) as error:
+        archdsl.build(archdsl.load("slowfast_tiny"), row)
+    (name,) = row
+    fault = f"no such bound of lowering {name!r}\n  got     {got}\n  want    {want}"
+    assert str(error.value.faults[0]) == fault
+
+
+def test_auto_is_a_row_of_the_table() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    for mode in MODES:
+        auto = archdsl.emit(plan, "auto", train=mode == "train")
+        assert auto == archdsl.emit(plan, choices_on(device_of(None).type, mode))
+    rows = {row["name"]: row for row in lowerings_table()}
+    assert rows["views"]["train"] == {"channels": 32} == choices_on("cpu", "train")["views"]
+    assert archdsl.emit(plan, {}) == archdsl.emit(plan, {"views": False}) == archdsl.emit(plan)
 
 
 def test_the_literal_network_is_the_default() -> None:
