@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -18,6 +19,7 @@ from archdsl.backend.building import build_graph
 from archdsl.backend.devices import device_of
 from archdsl.backend.passes import lowered_graph
 from archdsl.catalog import zoo
+from archdsl.cli import main
 from archdsl.compiler import Plan
 from archdsl.graph import Builder
 from archdsl.language import Arch, Model
@@ -270,8 +272,6 @@ def test_auto_is_a_row_of_the_table() -> None:
     for mode in MODES:
         auto = archdsl.emit(plan, "auto", train=mode == "train")
         assert auto == archdsl.emit(plan, choices_on(device_of(None).type, mode))
-    rows = {row["name"]: row for row in lowerings_table()}
-    assert rows["views"]["train"] == {"channels": 32} == choices_on("cpu", "train")["views"]
     assert archdsl.emit(plan, {}) == archdsl.emit(plan, {"views": False}) == archdsl.emit(plan)
 
 
@@ -284,6 +284,20 @@ def test_every_pass_says_when_it_is_exact_and_when_it_pays() -> None:
     rows = lowerings_table()
     assert [row["name"] for row in rows] == [one.name for one in PASSES]
     assert all("Exact" in row["about"] for row in rows)
+
+
+def test_it_is_said_what_auto_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lowerings"]) == 0
+    said = capsys.readouterr().out
+    channels = choices_on("cpu", "train")["views"]["channels"]
+    assert f"views  (auto takes it for infer and for train up to {channels} channels)\n" in said
+    assert "depthwise  (auto takes it for train)\n" in said
+    pairs = choices_on("cpu", "infer")["attention"]["pairs"]
+    assert f"attention  (auto takes it for infer from {pairs} pairs a channel)\n" in said
+    assert main(["lowerings", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert (rows["attention"]["infer"], rows["attention"]["train"]) == ({"pairs": pairs}, False)
+    assert (rows["views"]["infer"], rows["views"]["train"]) == (True, choices_on("cpu", "train")["views"])
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,6 @@ SMALL: tuple[tuple[str, dict[str, int]], ...] = (
 FOR_ACCURACY = ("steady_norms",)
 """Passes that cost time and are taken for what they give: no clock decides on them."""
 ROUNDS = 5
-OFTENER = 3
-"""How many times more often single cases run."""
 
 
 def small() -> list[Plan]:
@@ -52,7 +50,7 @@ def paying(
                 continue
             told(f"{one.name}, {mode}")
             if one.bound:
-                taken[one.name] = bounded(one, taken, setup, rounds * OFTENER, told)
+                taken[one.name] = bounded(one, taken, setup, 2 * rounds, told)
             else:
                 ratio = geometric_mean([quicker(plan, taken, one.name, setup, rounds) for plan in plans])
                 taken[one.name] = taken.get(one.name, False) if 1 / CLEAR < ratio < CLEAR else ratio >= CLEAR
