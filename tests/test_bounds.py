@@ -49,7 +49,7 @@ def test_rungs_are_of_their_size() -> None:
             queries, keys, values = case.reads
             assert isinstance(case.ops[0], Affinity)
             assert queries.c == values.c
-            assert queries.positions * keys.positions / queries.c == pytest.approx(size, rel=0.2)
+            assert queries.positions * keys.positions / queries.c == pytest.approx(size, rel=0.01)
 
 
 @pytest.mark.parametrize("train", [False, True])
