@@ -1,4 +1,4 @@
-"""Predicted latency beside measured, for twelve networks of the zoo: cases, then networks, in one process.
+"""Predicted latency beside measured, for networks of the zoo: cases, then networks, in one process.
 
 python -m benchmarks.latency -o benchmarks/latency.md --table archdsl/report/machine.json    three minutes
 python -m benchmarks.latency --by archdsl/report/machine.json    by a table that was measured before
@@ -15,20 +15,20 @@ from statistics import median
 
 import archdsl
 from archdsl.backend.devices import device_of
-from archdsl.backend.passes.choice import chosen
 from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured
 from archdsl.measuring.calibrating import ROUNDS
 from archdsl.measuring.machine import named
 from archdsl.report.cases import cases_of
+from archdsl.report.choices import MODES
 from archdsl.report.figures import percent, plural, seconds_text
 from archdsl.report.formats import to_md
 from archdsl.report.latency import Latency
-from archdsl.report.machine import Machine, Sample, machine_of
+from archdsl.report.machine import Machine, Sample, choices_on, machine_of
 from archdsl.report.sheet import Column, Row, Table
 
 MODELS = (
     *("slow_8x8_r50", "slowfast_4x16_r50", "slowfast_8x8_r50", "slowfast_tiny", "r2plus1d_16x4_r50", "x3d_xs"),
-    *("x3d_s", "x3d_m", "ircsn_r101", "i3d_8x8_r50", "s3d", "tsm_r50"),
+    *("x3d_s", "x3d_m", "ircsn_r101", "i3d_8x8_r50", "s3d", "tsm_r50", "slow_8x8_r50_nl"),
 )
 """Chosen before any error was seen; none of them is sampled or fitted."""
 AIM = 0.2
@@ -63,7 +63,7 @@ class Pair:
     def sampled(self) -> float:
         """The share of the predicted time that stands in the table as it is."""
         known = {(kind, one.sizes) for kind, found in self.told.machine.samples.items() for one in found}
-        cases = [(case.kind, case.sizes()) for _, case in cases_of(self.told.plan)]
+        cases = [(case.kind, case.sizes()) for _, case in cases_of(self.told.plan, self.told.machine.pays["infer"])]
         times = [seconds for _, seconds in self.told.cases]
         return sum(time for case, time in zip(cases, times) if case in known) / sum(times)
 
@@ -131,15 +131,16 @@ def main() -> None:
     given = arguments()
     told = lambda text: print(f"  {text}", file=sys.stderr, flush=True)  # noqa: E731
     models, whole = ([archdsl.compile(archdsl.load(name)) for name in names] for names in (MODELS, WHOLE))
-    lower = chosen(train=False, device=device_of(given.device).type)
+    device = device_of(given.device)
     if given.by:
         machine = machine_of(Path(given.by))
-        assert machine.name == named(device_of(given.device)), f"measured on {machine.name}"
-        times = measured([], models, given.device, lower, given.runs, told)
+        assert machine.name == named(device), f"measured on {machine.name}"
+        times = measured([], models, given.device, machine.pays["infer"], given.runs, told)
     else:
-        cases = grid()
-        times = measured(cases, [*whole, *models], given.device, lower, given.runs, told)
-        machine = calibrated(cases, whole, times, given.device, {})
+        pays = {mode: choices_on(device.type, mode) for mode in MODES}
+        cases = grid(pays["infer"])
+        times = measured(cases, [*whole, *models], given.device, pays["infer"], given.runs, told)
+        machine = calibrated(cases, whole, times, given.device, pays)
     text = page([Pair(Latency(plan, machine), times[plan.name]) for plan in models], machine)
     if given.table:
         Path(given.table).write_text(machine.text(), encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,17 @@ import pytest
 import torch
 
 import archdsl
-from archdsl import ops
-from archdsl.backend.passes import lowered_graph
-from archdsl.backend.passes.base import text_of
+from archdsl.backend.passes import PASSES
 from archdsl.backend.passes.choice import chosen, whence
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.measuring import CASES, USUAL, Timed, grid, small, spread
-from archdsl.measuring.calibrating import calibrated, in_turn
+from archdsl.measuring import Timed, spread
+from archdsl.measuring.calibrating import calibrated
 from archdsl.measuring.cases import NOTHING
-from archdsl.ops import Shape
-from archdsl.report.cases import Case, Sizes, cases_of
+from archdsl.report.cases import Sizes, cases_of
+from archdsl.report.choices import Choice
 from archdsl.report.latency import Latency
 from archdsl.report.machine import FIELDS, Machine, Sample, known_machine, machine_of
-from benchmarks.latency import MODELS
 
 TINY = "slowfast_tiny"
 
@@ -44,11 +42,16 @@ TOY = Machine(
 )
 
 
+def with_pays(pays: Any) -> str:
+    """A table as text, with these choices."""
+    return json.dumps(json.loads(TOY.text()) | {"pays": pays})
+
+
 @pytest.fixture(autouse=True)
 def no_table_of_mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Each test begins where nobody has calibrated; gives where the table would lie."""
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "machine.json"
+    return tmp_path / "cache" / "machine-cpu.json"
 
 
 # telling
@@ -87,13 +90,13 @@ def test_a_case_among_others() -> None:
 
 def test_whole_networks_tell_how_much_longer_cases_take_there() -> None:
     plan = archdsl.compile(archdsl.load(TINY))
-    cases = spread((case for _, case in cases_of(plan)), 100)
+    cases = spread((case for _, case in cases_of(plan, {})), 100)
     times: dict[Any, Timed] = {case: Timed([(0.003, 0.0)]) for case in [*cases, NOTHING]}
     times[NOTHING] = Timed([(0.001, 0.0)])
-    times[TINY] = Timed([(0.003 * len(list(cases_of(plan))), 0.0)])
-    machine = calibrated(cases, [plan], times, "cpu", {"cuda": {"infer": {"views": True}}})
+    times[TINY] = Timed([(0.003 * len(list(cases_of(plan, {}))), 0.0)])
+    machine = calibrated(cases, [plan], times, "cpu", {"infer": {"views": True}})
     assert (machine.scale, machine.empty) == (pytest.approx(1.5), 0.001)
-    assert machine.pays == {"cuda": {"infer": {"views": True}}}
+    assert machine.pays == {"infer": {"views": True}}
     assert Latency(plan, machine).seconds == pytest.approx(times[TINY].seconds)
     assert calibrated(cases, [], times, "cpu", {}).scale == 1.0
 
@@ -102,86 +105,17 @@ def test_a_network_is_the_sum_of_its_cases() -> None:
     plan = archdsl.compile(archdsl.load(TINY))
     told = Latency(plan, TOY)
     assert told.seconds == pytest.approx(sum(told.kinds.values()))
-    assert set(told.unknown) == set(told.kinds) == {case.kind for _, case in cases_of(plan)}
-    assert Latency(plan, known_machine(), 8).seconds > Latency(plan, known_machine()).seconds
+    assert set(told.unknown) == set(told.kinds) == {case.kind for _, case in cases_of(plan, {})}
+    assert Latency(plan, known_machine("cpu"), 8).seconds > Latency(plan, known_machine("cpu")).seconds
 
 
-# cases
-
-
-def test_a_bottleneck_by_hand() -> None:
-    x, more = Shape(64, 4, 56, 56), Shape(256, 4, 56, 56)
-    case = Case(
-        "1x1x1", (ops.Conv(out_channels=256, kernel=(1, 1, 1)), ops.BatchNorm(), ops.Add(), ops.Relu()), (x, more)
-    )
-    positions = 4 * 56 * 56
-    assert case.sizes(2) == Sizes(
-        positions=2 * positions,
-        channels=256,
-        width=56,
-        read_channels=64,
-        read=2 * 64 * positions,
-        window=64,
-        sums=1,
-        functions=0,
-        macs=2 * 64 * 256 * positions,
-        bytes=4 * (64 * 256 + 2 * (64 + 256 + 256) * positions),
-    )
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("slowfast_4x16_r50", "x3d_m", "s3d_g", "ipcsn_r152", "tdn_r50", "movinet_a0", "densenet121", "mobileone_s0"),
-        *("slow_4x16_r50_nl_embedded", "two_stream_fusion_sum", "nasnet_a_mobile", "avslowfast_r50_8x8"),
-    ],
-)
-def test_cases_are_what_the_passes_leave(name: str) -> None:
-    """The report may not ask the backend: here they are held against each other, call for call."""
-    plan = archdsl.compile(archdsl.load(name))
-    graph = lowered_graph(plan.graph, ("channels_last", "views", "fusion", "overwriting"))
-    called = [
-        node.address
-        for node in graph.nodes.values()
-        if not isinstance(node.op, ops.Source) and text_of(graph, node).call
-    ]
-    copies = [address for address in called if address.endswith("_channels_last")]
-    told = list(cases_of(plan))
-    assert sorted(node.address for node, case in told if case.ops) == sorted(set(called) - set(copies))
-    assert sum(not case.ops for _, case in told) == len(copies)
-
-
-def test_networks_that_a_calibration_runs_exist() -> None:
-    assert all(plan.macs < 2e10 for plan in small())
-    cases = grid()
-    kinds = {case.kind for case in cases}
-    assert len(cases) == CASES
-    assert not {*MODELS} & {*USUAL}
-    assert {case.kind for name in MODELS for _, case in cases_of(archdsl.compile(archdsl.load(name)))} <= kinds
-    assert {"transposed_conv", "roi_align", "resize", "past", "affinity", "tv_l1_flow"} <= kinds
-
-
-def test_samples_are_spread() -> None:
-    def pool(size: int) -> Case:
-        return Case("relu", (ops.Relu(),), (Shape(8, 1, size, size),))
-
-    line = [pool(size) for size in (8, 16, 32, 33, 34, 128)]
-    assert [case.reads[0].w for case in spread([*line, *line], 4)] == [8, 128, 32, 16]
-
-
-def test_rounds_in_which_others_were_busy_do_not_count() -> None:
-    assert Timed([(1.0, 0.0), (9.0, 0.5), (1.2, 0.01), (1.1, 0.0), (9.0, 0.5), (9.0, 0.5)]).seconds == 1.1
-    assert Timed([(1.0, 0.0), (9.0, 0.5), (8.0, 0.5)]).seconds == 8.0
-
-
-def test_what_goes_before_a_step_is_run_and_not_counted() -> None:
-    ran: list[str] = []
-    steps: Any = {
-        name: (lambda name=name: ran.append(f"to {name}"), lambda name=name: ran.append(name)) for name in "ab"
-    }
-    found = in_turn(steps, 2, lambda: None)
-    assert ran == ["to a", "a", "to b", "b"] * 2
-    assert {name: len(timed.rounds) for name, timed in found.items()} == {"a": 2, "b": 2}
+def test_a_network_is_told_by_the_passes_of_the_table() -> None:
+    plan = archdsl.compile(archdsl.load("slow_4x16_r50_nl_embedded"))
+    known = known_machine("cpu")
+    assert "attention" in Latency(plan, known).kinds
+    literal = Latency(plan, replace(known, pays={"infer": {"attention": False}}))
+    assert "attention" not in literal.kinds
+    assert {"affinity", "softmax", "gather"} <= {*literal.kinds}
 
 
 # tables
@@ -189,13 +123,14 @@ def test_what_goes_before_a_step_is_run_and_not_counted() -> None:
 
 def test_a_table_reads_back(tmp_path: Path) -> None:
     file = tmp_path / "machine.json"
-    machine = Machine("a toy", "cpu", TOY.samples, 1.25, 1e-5, {"cpu": {"infer": {"views": True}}})
+    pays = {"infer": {"views": True, "attention": {"pairs": 512}}, "train": {}}
+    machine = Machine("a toy", "cpu", TOY.samples, 1.25, 1e-5, pays)
     file.write_text(machine.text())
     assert machine_of(file) == machine
 
 
 def test_the_table_that_comes_along() -> None:
-    machine = known_machine()
+    machine = known_machine("cpu")
     assert machine.shipped
     assert machine.device == "cpu"
     assert 200 < sum(map(len, machine.samples.values())) < 1000
@@ -210,6 +145,12 @@ def test_the_table_that_comes_along() -> None:
         ('{"fields": ["a"]}', "ValueError: fields a"),
         (json.dumps({"fields": FIELDS, "samples": {}}), "ValueError: no samples"),
         (json.dumps({"fields": FIELDS, "samples": {"relu": [[0] * 11]}}), f"ValueError: a sample {[0] * 11}"),
+        (
+            with_pays({"cpu": {"infer": {}}}),
+            "ValueError: pays of cpu",
+        ),  # as it was before there was one for each device
+        (with_pays({"infer": {"views": 32}}), "ValueError: views pays 32"),
+        (with_pays({"infer": {"views": {"channels": True}}}), "ValueError: views pays {'channels': True}"),
     ],
 )
 def test_a_broken_table(no_table_of_mine: Path, text: str, got: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,12 +158,44 @@ def test_a_broken_table(no_table_of_mine: Path, text: str, got: str, capsys: pyt
     no_table_of_mine.write_text(text)
     assert main(["count", TINY, "--latency"]) == 2
     assert capsys.readouterr().err == (
-        "machine.json is no table of a machine\n"
+        "machine-cpu.json is no table of a machine\n"
         f"  at      {no_table_of_mine}\n"
         f"  got     {got}\n"
         "  want    what archdsl bench --calibrate writes\n"
         "  fix     archdsl bench --calibrate\n"
     )
+
+
+def test_a_table_of_before_there_was_one_for_each_device(
+    no_table_of_mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = no_table_of_mine.with_name("machine.json")
+    old.parent.mkdir()
+    old.write_text("{}")
+    for argv in (["count", TINY, "--latency"], ["emit", TINY, "--lower", "auto"]):
+        assert main(argv) == 2
+        assert capsys.readouterr().err == (
+            "machine.json of an older archdsl\n"
+            f"  at      {old}\n"
+            "  want    a table for each device, here machine-cpu.json\n"
+            "  fix     delete it, then archdsl bench --calibrate\n"
+        )
+    no_table_of_mine.write_text(TOY.text())
+    assert main(["count", TINY, "--latency"]) == 0
+
+
+def test_a_device_whose_cases_nobody_measured(no_table_of_mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["count", TINY, "--latency", "--device", "cuda"]) == 2
+    file = no_table_of_mine.with_name("machine-cuda.json")
+    assert capsys.readouterr().err == (
+        f"no table of cuda\n  got     no {file}\n  fix     archdsl bench --calibrate --device cuda\n"
+    )
+    file.parent.mkdir()
+    file.write_text(replace(TOY, name="a GPU", device="cuda").text())
+    no_table_of_mine.write_text(TOY.text())
+    for argv, machine in (([], "a toy"), (["--device", "cuda"], "a GPU")):
+        assert main(["count", TINY, "--latency", *argv, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)[0]["machine"] == machine
 
 
 def test_a_table_that_is_not_there(tmp_path: Path) -> None:
@@ -263,6 +236,8 @@ def test_latency_is_told_without_torch() -> None:
         (["count", TINY, "--latency", "--verify"], "--latency and --verify together"),
         (["count", TINY, "--latency", "--convention", "macs"], "--latency and --convention together"),
         (["count", TINY, "--latency", "--train"], "--train without --memory"),
+        (["count", TINY, "--memory", "--device", "cpu"], "--memory and --device together"),
+        (["count", TINY, "--device", "cpu"], "--device without --latency"),
         (["bench", "--calibrate", "--train"], "--calibrate and --train together"),
         (["bench", "--calibrate", "--all"], "--calibrate and --all together"),
         (["bench", "--calibrate", "--batch", "2"], "a batch in a calibration"),
@@ -278,15 +253,11 @@ def test_a_calibration_of_a_small_grid(no_table_of_mine: Path, capsys: pytest.Ca
     assert "measured on another machine; `archdsl bench --calibrate` measures this one" in whence()
     assert main(["bench", TINY, "--frames", "8", "--size", "32", "--calibrate", "--runs", "1"]) == 0
     assert capsys.readouterr().err == f"wrote {no_table_of_mine}\n"
-    machine = known_machine()
-    assert not machine.shipped
+    machine = machine_of(no_table_of_mine)
     assert {"1x1x1", "frame", "time", "3d", "channels_last", "max_pool", "linear"} <= set(machine.samples)
-    assert set(machine.pays["cpu"]) == {"infer", "train"}
-    assert "steady_norms" not in machine.pays["cpu"]["train"]
-    own = json.loads(no_table_of_mine.read_text())
-    no_table_of_mine.write_text(json.dumps(own | {"pays": {"cuda": {"infer": {"views": True}}}}))
-    assert main(["bench", TINY, "--frames", "8", "--size", "32", "--calibrate", "--runs", "1"]) == 0
-    assert set(known_machine().pays) == {"cuda", "cpu"}
+    passes = {one.name for one in PASSES} - {"steady_norms"}  # whose worth no clock tells
+    assert {mode: {*choices} for mode, choices in machine.pays.items()} == {"infer": passes, "train": passes}
+    assert known_machine("cpu").pays["train"]["steady_norms"] is True
     capsys.readouterr()
     assert main(["count", TINY, "--latency", "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
@@ -295,10 +266,12 @@ def test_a_calibration_of_a_small_grid(no_table_of_mine: Path, capsys: pytest.Ca
 
 def test_auto_goes_by_the_table_of_this_machine(no_table_of_mine: Path) -> None:
     before = chosen(train=False, device="cpu")
-    assert "views" in before
+    assert before["views"] is True
     no_table_of_mine.parent.mkdir()
-    no_table_of_mine.write_text(Machine("a toy", "cpu", TOY.samples, pays={"cpu": {"infer": {"views": False}}}).text())
-    assert chosen(train=False, device="cpu") == tuple(name for name in before if name != "views")
+    row: dict[str, Choice] = {"views": False, "attention": {"pairs": 64}}
+    no_table_of_mine.write_text(Machine("a toy", "cpu", TOY.samples, pays={"infer": row}).text())
+    rest = {name: choice for name, choice in before.items() if name != "views"}
+    assert chosen(train=False, device="cpu") == {**rest, "attention": {"pairs": 64}}
     assert "steady_norms" in chosen(train=True, device="cpu")
     assert whence() == f"what pays on cpu was measured on this machine: {no_table_of_mine}"
 

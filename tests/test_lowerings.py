@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -15,12 +16,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import archdsl
 from archdsl.backend import PASSES, freeze, lowerings_table
 from archdsl.backend.building import build_graph
+from archdsl.backend.devices import device_of
 from archdsl.backend.passes import lowered_graph
 from archdsl.catalog import zoo
+from archdsl.cli import main
 from archdsl.compiler import Plan
 from archdsl.graph import Builder
 from archdsl.language import Arch, Model
 from archdsl.ops import UNIT, Add, Conv, Grid, Shape, TakeEvery
+from archdsl.report.choices import MODES
+from archdsl.report.machine import choices_on
 from archdsl.testing import arches
 from archdsl.testing.agreement import clips_of
 
@@ -175,7 +180,7 @@ def test_a_sample_of_the_zoo_gives_the_same(one: Model) -> None:
     gives_the_same(archdsl.compile(reduced(one)))
 
 
-@pytest.mark.parametrize("lower", ["auto", [one.name for one in PASSES if one.name != "narrow_views"]])
+@pytest.mark.parametrize("lower", ["auto", [one.name for one in PASSES]])
 def test_training_steps_are_the_same(lower: Any) -> None:
     learns_the_same(archdsl.compile(archdsl.load("slowfast_tiny")), lower)
 
@@ -249,6 +254,29 @@ def test_a_name_that_is_no_pass() -> None:
         archdsl.build(archdsl.load("slowfast_tiny"), ["view"])
 
 
+@pytest.mark.parametrize(
+    ("row", "got", "want"),
+    [
+        ({"views": {"pairs": 8}}, "{'pairs': 8}", "true, false, or a number of channels"),
+        ({"fusion": {"channels": 8}}, "{'channels': 8}", "true, false"),
+    ],
+)
+def test_a_bound_that_a_pass_has_not(row: Any, got: str, want: str) -> None:
+    with pytest.raises(archdsl.SpecError) as error:
+        archdsl.build(archdsl.load("slowfast_tiny"), row)
+    (name,) = row
+    fault = f"no such bound of lowering {name!r}\n  got     {got}\n  want    {want}"
+    assert str(error.value.faults[0]) == fault
+
+
+def test_auto_is_a_row_of_the_table() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    for mode in MODES:
+        auto = archdsl.emit(plan, "auto", train=mode == "train")
+        assert auto == archdsl.emit(plan, choices_on(device_of(None).type, mode))
+    assert archdsl.emit(plan, {}) == archdsl.emit(plan, {"views": False}) == archdsl.emit(plan)
+
+
 def test_the_literal_network_is_the_default() -> None:
     plan = archdsl.compile(archdsl.load("slowfast_tiny"))
     assert archdsl.emit(plan) == archdsl.emit(plan, "none") != archdsl.emit(plan, "auto")
@@ -258,6 +286,20 @@ def test_every_pass_says_when_it_is_exact_and_when_it_pays() -> None:
     rows = lowerings_table()
     assert [row["name"] for row in rows] == [one.name for one in PASSES]
     assert all("Exact" in row["about"] for row in rows)
+
+
+def test_it_is_said_what_auto_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lowerings"]) == 0
+    said = capsys.readouterr().out
+    channels = choices_on("cpu", "train")["views"]["channels"]
+    assert f"views  (auto takes it for infer and for train up to {channels} channels)\n" in said
+    assert "depthwise  (auto takes it for train)\n" in said
+    pairs = choices_on("cpu", "infer")["attention"]["pairs"]
+    assert f"attention  (auto takes it for infer from {pairs} pairs a channel)\n" in said
+    assert main(["lowerings", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert (rows["attention"]["infer"], rows["attention"]["train"]) == ({"pairs": pairs}, False)
+    assert (rows["views"]["infer"], rows["views"]["train"]) == (True, choices_on("cpu", "train")["views"])
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 import archdsl
 from archdsl import ops
 from archdsl.backend import build_graph, freeze
-from archdsl.backend.passes import PASSES
+from archdsl.backend.passes import PASSES, lowered_graph
+from archdsl.backend.passes.base import Rewritten
 from archdsl.blocks import NonLocal
 from archdsl.catalog import zoo
 from archdsl.compiler import Plan
@@ -169,13 +170,28 @@ def test_attention_is_one_call_without_copies(plan_of: Any) -> None:
         ("inner: 8", "attended("),
         ("inner: 8, pairwise: dot_product", "gathered("),
         ("inner: 8, pairwise: gaussian", "F.softmax("),  # keys wider than values
-        ("inner: 16, pool: [4, 8, 8]", "F.softmax("),  # a small map
         ("inner: 512, pool: [4, 8, 8], pairwise: dot_product", ".flatten(2).mT @"),  # fewer multiply-adds by pairs
     ],
 )
 def test_which_attention_is_rewritten(fields: str, call: str, plan_of: Any) -> None:
     plan = plan_of(PAIRS.format(fields=fields))
     assert call in archdsl.emit(plan, ["attention", "keys_first"]).partition("class NonLocal")[2]
+
+
+@pytest.mark.parametrize(("pairs", "call"), [(64 * 256, "attended("), (64 * 256 + 1, "F.softmax(")])
+def test_attention_from_so_many_pairs_a_channel(pairs: int, call: str, plan_of: Any) -> None:
+    plan = plan_of(PAIRS.format(fields="inner: 16"))  # 1024 queries, 256 keys
+    assert call in archdsl.emit(plan, {"attention": {"pairs": pairs}}).partition("class NonLocal")[2]
+    assert "attended(" in archdsl.emit(plan, ["attention"])
+
+
+@pytest.mark.parametrize(("channels", "seen"), [(2, 0), (3, 1), (8, 2), (15, 2), (16, 6), (None, 6)])
+def test_views_up_to_so_many_channels(channels: int | None, seen: int, plan_of: Any) -> None:
+    """The stem reads 3 channels, the end writes 8, four projections read and write 16. All are layers that can fuse."""
+    plan = plan_of(PAIRS.format(fields="inner: 16"))
+    nodes = lowered_graph(plan.graph, ["views"] if channels is None else {"views": {"channels": channels}}).nodes
+    layers = [node.op.text.module for node in nodes.values() if isinstance(node.op, Rewritten)]
+    assert (layers.count("FrameConv"), layers.count("MapConv")) == (seen, 6 - seen)
 
 
 def test_a_map_of_pairs_that_others_read_stays(plan_of: Any) -> None:

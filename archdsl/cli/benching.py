@@ -105,7 +105,7 @@ def calibrate(given: Namespace) -> int:
     from archdsl.backend.devices import device_of
     from archdsl.measuring import CASES, WHOLE, calibrated, grid, measured, paying, small, spread
     from archdsl.report.cases import cases_of
-    from archdsl.report.machine import own_file, own_machine
+    from archdsl.report.machine import own_file
 
     g.alone(given, "calibrate", ("vs", "lower", "train", "only", "all"))
     if given.batch > 1:
@@ -113,16 +113,15 @@ def calibrate(given: Namespace) -> int:
     plans = [plan for _, plan in named_plans(given)] if given.names else []
     rounds = {"rounds": given.runs} if given.runs else {}
     pays = paying(plans or small(), given.device, told=tell, **rounds)
-    cases = spread((case for plan in plans for _, case in cases_of(plan)), CASES) if plans else grid()
+    taken = pays["infer"]
+    cases = spread((case for plan in plans for _, case in cases_of(plan, taken)), CASES) if plans else grid(taken)
     whole = [plan for plan in plans or map(compile, map(load, WHOLE)) if plan.name in WHOLE]
-    lower = [name for name, does in pays["infer"].items() if does]
-    times = measured(cases, whole, given.device, lower, told=tell, **rounds)
+    times = measured(cases, whole, given.device, taken, told=tell, **rounds)
     tell(None)
-    before = own_machine()
-    every = {**(before.pays if before else {}), device_of(given.device).type: pays}
+    file = own_file(device_of(given.device).type)
     if not given.output:
-        own_file().parent.mkdir(parents=True, exist_ok=True)
-    put(calibrated(cases, whole, times, given.device, every).text(), given.output or str(own_file()))
+        file.parent.mkdir(parents=True, exist_ok=True)
+    put(calibrated(cases, whole, times, given.device, pays).text(), given.output or str(file))
     return 0
 
 

@@ -7,20 +7,21 @@ import textwrap
 from argparse import Namespace
 
 from archdsl.cli.saying import BOLD, painted, say, say_json
+from archdsl.report.choices import MODES
 
 
 def lowerings(given: Namespace) -> int:
     """Every pass: when it is exact, when it pays, and whether `auto` takes it here."""
-    from archdsl.backend import lowerings_table
+    from archdsl.backend import PASSES, lowerings_table
     from archdsl.backend.passes.choice import whence
 
     rows = lowerings_table()
     if given.json:
         say_json(rows)
         return 0
-    for row in rows:
-        modes = [mode for mode in ("infer", "train") if row[mode]]
-        auto = f"auto takes it for {' and '.join(modes)}" if modes else "auto does not take it here"
+    for one, row in zip(PASSES, rows):
+        modes = [f"for {mode}{one.told(row[mode])}" for mode in MODES if row[mode]]
+        auto = f"auto takes it {' and '.join(modes)}" if modes else "auto does not take it here"
         say(f"{painted(row['name'], BOLD, sys.stdout)}  ({auto})")
         say(textwrap.indent(textwrap.fill(row["about"], 100), "    "))
     say(whence())

@@ -127,6 +127,7 @@ def latency(parser: ArgumentParser) -> None:
         help="predicted seconds of a forward instead of costs, by a table of what a machine did "
         "(of this one after `archdsl bench --calibrate`)",
     )
+    parser.add_argument("--device", metavar="NAME", help="with --latency: cpu (default), or one that was calibrated")
 
 
 def memory(parser: ArgumentParser) -> None:

@@ -28,7 +28,7 @@ def benching(parser: ArgumentParser) -> None:
     group.add_argument(
         "--calibrate",
         action="store_true",
-        help="measure small cases instead (of the networks named, or of many of the zoo), 3 minutes; "
+        help="measure small cases instead (of the networks named, or of many of the zoo), 2 minutes; "
         "`count --latency` and `auto` then go by them",
     )
     group.add_argument("--only", metavar="SIDE", help="run one side twice in this process and say its memory")

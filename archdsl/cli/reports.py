@@ -28,6 +28,8 @@ def count(given: Namespace) -> int:
         raise SpecError(f"--{asked[0]} without --memory", got=f"--{asked[0]}", want="--memory beside it")
     if given.latency:
         return latency(given)
+    if given.device:
+        raise SpecError("--device without --latency", got=f"--device {given.device}", want="--latency beside it")
     if given.verify:
         return verify(given)
     views = report.views_of(given.views)
@@ -45,7 +47,7 @@ def memory(given: Namespace) -> int:
     """Bytes of one step of every model named."""
     from archdsl import report
 
-    g.alone(given, "memory", ("claims", "convention", "verify", "latency"))
+    g.alone(given, "memory", ("claims", "convention", "verify", "latency", "device"))
     if given.infer and given.optimizer:
         raise SpecError("an optimizer in inference", got=f"--infer --optimizer {given.optimizer}", want="--train")
     budget = bytes_of(given.fits) if given.fits else None
@@ -64,7 +66,7 @@ def latency(given: Namespace) -> int:
     from archdsl import report
 
     g.alone(given, "latency", ("claims", "convention", "verify"))
-    machine, views = report.known_machine(), report.views_of(given.views)
+    machine, views = report.known_machine(given.device or "cpu"), report.views_of(given.views)
     found = [report.Latency(compile(g.arch_of(model, given)), machine, given.batch) for model in g.models(given)]
     say_table(report.latency_table(found, views), given.format)
     return 0

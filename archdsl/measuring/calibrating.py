@@ -18,10 +18,11 @@ from archdsl.measuring.comparing import Setup, clips_for, made
 from archdsl.measuring.machine import named, others, waiting
 from archdsl.measuring.sides import own_side, step_of
 from archdsl.measuring.timing import Step, Told, no_collection, timed
-from archdsl.ops import Conv
+from archdsl.ops import Affinity, Conv, Op
 from archdsl.report.cases import Case, Sizes, cases_of
+from archdsl.report.choices import Choices, Pays
 from archdsl.report.latency import Latency
-from archdsl.report.machine import Machine, Pays, Sample
+from archdsl.report.machine import Machine, Sample
 
 SAMPLED = (
     *("fast_32x2_r50", "slow_4x16_r50_nl_embedded", "slowfast_4x16_r50_beta4", "slowfast_4x16_r50_beta16"),
@@ -30,6 +31,7 @@ SAMPLED = (
     *("tdn_r50", "tea_r50", "tanet_r50", "teinet_r50", "tin_r50", "stm_r50", "trn_r50_multiscale", "lrcn_caffenet"),
     *("vgg_m_2048", "squeezenet1_0", "inception_v3", "resnext50_32x4d", "seresnet50", "res2net50_26w_4s"),
     *("shufflenet_v1_x1_0_g3", "shufflenet_v2_x1_0", "mobileone_s0", "nasnet_a_mobile", "fractalnet_20"),
+    *("i3d_32x2_r50_nl_dot", "tsm_r50_nl_embedded"),
 )
 """Networks whose cases are sampled, unless others are named."""
 WHOLE = (
@@ -46,8 +48,8 @@ RARE = (
 )
 """Networks of which only those kinds of cases are sampled that no network above has."""
 CASES = 550
-NEARER = 1.5
-"""How many times nearer to each other convolutions are sampled than others."""
+NEARER: dict[type[Op], float] = {Conv: 1.5, Affinity: 3.0}
+"""How many times nearer to each other cases that begin so are sampled than others: networks spend their time there."""
 ROUNDS = 15
 LARGEST = 4e7
 """Numbers that a sampled case reads or holds at most: larger ones would need memory that others lack."""
@@ -74,9 +76,11 @@ class Timed:
         return median(quiet if len(quiet) >= 3 else [taken for taken, _ in self.rounds])
 
 
-def grid() -> list[Case]:
+def grid(taken: Choices) -> list[Case]:
     """The cases that are measured unless networks are named."""
-    often, rare = ([case for name in names for _, case in cases_of(compile(load(name)))] for names in (USUAL, RARE))
+    often, rare = (
+        [case for name in names for _, case in cases_of(compile(load(name)), taken)] for names in (USUAL, RARE)
+    )
     kinds = {case.kind for case in often}
     return spread([*often, *(case for case in rare if case.kind not in kinds)], CASES)
 
@@ -84,14 +88,14 @@ def grid() -> list[Case]:
 def spread(cases: Iterable[Case], most: int) -> list[Case]:
     """So many of the cases that none is far from one of its kind: each time the one that is farthest from those.
 
-    Convolutions lie nearer to each other, since networks spend their time on them.
+    Convolutions, and sums over pairs, lie nearer to each other.
     """
     known: dict[tuple[str, Sizes], Case] = {}
     for case in cases:
         if case.macs <= LONGEST and case.weights + sum(x.elements for x in case.reads) <= LARGEST:
             known.setdefault((case.kind, case.sizes()), case)
     points = {key: key[1].point for key in known}
-    counts = {key: NEARER if case.ops and isinstance(case.ops[0], Conv) else 1.0 for key, case in known.items()}
+    counts = {key: NEARER.get(type(case.ops[0]), 1.0) if case.ops else 1.0 for key, case in known.items()}
     away = dict.fromkeys(known, inf)
     taken: list[Case] = []
     while away and len(taken) < most:
@@ -124,9 +128,9 @@ def in_turn(
     return found
 
 
-def network_step(plan: Plan, device: str, lower: Sequence[str]) -> Step:
+def network_step(plan: Plan, device: str, taken: Choices) -> Step:
     """A network's forward as it is told: lowered, frozen, one clip."""
-    setup, side = Setup(device=device), own_side(plan, ",".join(lower) or "none", train=False, device=device)
+    setup, side = Setup(device=device), own_side(plan, taken, train=False, device=device)
     network, _ = made(side, setup)
     return step_of(side, network, clips_for(plan, setup), train=False)
 
@@ -139,21 +143,21 @@ def measured(
     cases: Sequence[Case],
     plans: Sequence[Plan],
     device: str,
-    lower: Sequence[str],
+    taken: Choices,
     rounds: int = ROUNDS,
     told: Told = lambda text: None,
 ) -> dict[Key, Timed]:
-    """Cases, and networks by name, lowered by the passes named, in turn."""
+    """Cases, and networks by name, lowered by the passes taken, in turn."""
     torch.manual_seed(0)
     where, steps = device_of(device), dict[Key, tuple[Step, Step]]()
     arena, wait = Arena(int(LARGEST), where), waiting(where)
     for at, case in enumerate([*cases, NOTHING]):
         told(f"{at} of {len(cases)} cases made")
         xs = arena.maps(case)
-        steps[case] = touched(xs), step_of_case(case, xs, lower)
+        steps[case] = touched(xs), step_of_case(case, xs, taken)
     for plan in plans:
         told(f"making {plan.name}")
-        steps[plan.name] = nothing, network_step(plan, device, lower)
+        steps[plan.name] = nothing, network_step(plan, device, taken)
     for key, (_, step) in steps.items():
         told(f"warming {key.kind if isinstance(key, Case) else key}")
         timed(step, wait)

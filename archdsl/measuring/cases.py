@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archdsl import ops
 from archdsl.backend.building import executed
@@ -18,6 +20,7 @@ from archdsl.measuring.sides import frozen
 from archdsl.measuring.timing import Step
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.report.cases import CHOICES, Case
+from archdsl.report.choices import Choices
 
 LAST = torch.channels_last_3d
 FRESH = Rewritten(literal=ops.Add(), text=Lowered("{0}"))
@@ -40,11 +43,10 @@ def graph_of(case: Case) -> Graph:
     reads = [add(f"x{i}", ops.Source(shape=x), x) for i, x in enumerate(case.reads)]
     if not raw:
         reads = [add(f"made{i}", FRESH, x, read) for i, (x, read) in enumerate(zip(case.reads, reads))]
-    first, *rest = case.ops
-    last = add("op", first, case.y, *reads[: case.taken])
-    for i, op in enumerate(rest):
-        last = add(f"op{i}", op, case.y, last, *(reads[case.taken :] if isinstance(op, ops.Add) else ()))
-    return Graph(nodes, shapes, dict.fromkeys(nodes, grid), {}, {"y": last})
+    waiting, last = iter(reads), list[str]()
+    for i, call in enumerate(case.calls):
+        last = [add(f"op{i}", call.op, call.y, *last, *islice(waiting, len(call.reads) - len(last)))]
+    return Graph(nodes, shapes, dict.fromkeys(nodes, grid), {}, {"y": last[0]})
 
 
 def layout(case: Case) -> torch.memory_format:
@@ -52,14 +54,32 @@ def layout(case: Case) -> torch.memory_format:
     return torch.contiguous_format if not case.ops or isinstance(case.ops[0], CHOICES) else LAST
 
 
-def step_of_case(case: Case, xs: list[Tensor], lower: Sequence[str]) -> Step:
-    """What is timed: the case lowered by the passes named, frozen."""
+def network_of(case: Case, taken: Choices) -> nn.Module:
+    """The case lowered by the passes taken."""
+    return executed(Emission(lowered_graph(graph_of(case), taken), "Case").text(), "case")
+
+
+def given(xs: Sequence[Tensor]) -> Any:
+    """Maps as a network takes them."""
+    return xs[0] if len(xs) == 1 else {f"x{i}": x for i, x in enumerate(xs)}
+
+
+def step_of_case(case: Case, xs: list[Tensor], taken: Choices) -> Step:
+    """What is timed: the case lowered by the passes taken, frozen."""
     if not case.ops:
         return torch.inference_mode()(lambda: xs[0].contiguous(memory_format=LAST))
-    source = Emission(lowered_graph(graph_of(case), lower), "Case").text()
-    network = frozen(executed(source, "case").to(xs[0].device)).eval()
-    given = xs[0] if len(xs) == 1 else {f"x{i}": x for i, x in enumerate(xs)}
-    return torch.inference_mode()(lambda: network(given))
+    network = frozen(network_of(case, taken).to(xs[0].device)).eval()
+    return torch.inference_mode()(lambda: network(given(xs)))
+
+
+def training_step_of_case(case: Case, xs: list[Tensor], taken: Choices) -> Step:
+    """The case lowered by the passes taken, and back to what it reads and holds."""
+    network = network_of(case, taken).to(xs[0].device)
+    leaves = [x.detach().requires_grad_() for x in xs]
+    with torch.no_grad():
+        grad = torch.ones_like(network(given(xs)))
+    wanted = [*leaves, *network.parameters()]
+    return lambda: torch.autograd.grad(network(given(leaves)), wanted, grad)
 
 
 class Arena:

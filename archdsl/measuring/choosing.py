@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archdsl.backend import emit
 from archdsl.backend.devices import device_of
 from archdsl.backend.passes import PASSES
-from archdsl.backend.passes.choice import chosen
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
+from archdsl.measuring.bounds import CLEAR, bounded
 from archdsl.measuring.comparing import Setup, clips_for, made
 from archdsl.measuring.machine import waiting
 from archdsl.measuring.sides import own_side, step_of
 from archdsl.measuring.tables import geometric_mean
 from archdsl.measuring.timing import Step, Told, interleaved, timed
+from archdsl.report.choices import MODES, Choice, Choices
+from archdsl.report.machine import shipped_machine
 
 SMALL: tuple[tuple[str, dict[str, int]], ...] = (
     ("slowfast_4x16_r50", {"frames": 32}),
@@ -23,8 +26,6 @@ SMALL: tuple[tuple[str, dict[str, int]], ...] = (
 """Networks, and clips small enough to run them often."""
 FOR_ACCURACY = ("steady_norms",)
 """Passes that cost time and are taken for what they give: no clock decides on them."""
-CLEAR = 1.03
-"""How many times quicker one must be for the choice to change."""
 ROUNDS = 5
 
 
@@ -35,27 +36,38 @@ def small() -> list[Plan]:
 
 def paying(
     plans: Sequence[Plan], device: str, rounds: int = ROUNDS, told: Told = lambda text: None
-) -> dict[str, dict[str, bool]]:
-    """{mode: {pass: whether it pays}}, one pass after the other on top of those before it that do."""
-    pays: dict[str, dict[str, bool]] = {}
-    for mode in ("infer", "train"):
-        taken = list(chosen(train=mode == "train", device=device_of(device).type))
-        found, setup = pays.setdefault(mode, {}), Setup(train=mode == "train", device=device)
-        for name in (one.name for one in PASSES if one.name not in FOR_ACCURACY):
-            told(f"{name}, {mode}")
-            others = [other for other in taken if other != name]
-            ratio = geometric_mean([quicker(plan, others, name, setup, rounds) for plan in plans])
-            found[name] = name in taken if 1 / CLEAR < ratio < CLEAR else ratio >= CLEAR
-            taken = [*others, name] if found[name] else others
+) -> dict[str, dict[str, Choice]]:
+    """{mode: {pass: choice}}, one pass after the other on top of those before it that pay.
+
+    It begins with what comes along, which a pass must clearly better or worsen.
+    """
+    pays: dict[str, dict[str, Choice]] = {}
+    shipped = shipped_machine(device_of(device).type)
+    for mode in MODES:
+        taken = dict(shipped.pays[mode]) if shipped else {}
+        setup = Setup(train=mode == "train", device=device)
+        for one in PASSES:
+            if one.name in FOR_ACCURACY:
+                continue
+            told(f"{one.name}, {mode}")
+            if one.bound:
+                taken[one.name] = bounded(one, taken, setup, 2 * rounds, told)
+            else:
+                ratio = geometric_mean([quicker(plan, taken, one.name, setup, rounds) for plan in plans])
+                taken[one.name] = taken.get(one.name, False) if 1 / CLEAR < ratio < CLEAR else ratio >= CLEAR
+        pays[mode] = {name: choice for name, choice in taken.items() if name not in FOR_ACCURACY}
     return pays
 
 
-def quicker(plan: Plan, others: Sequence[str], name: str, setup: Setup, rounds: int) -> float:
-    """How many times quicker a network is with a pass than without it."""
+def quicker(plan: Plan, others: Choices, name: str, setup: Setup, rounds: int) -> float:
+    """How many times quicker a network is with a pass than without it: once, where the pass finds nothing there."""
+    rows = {side: {**others, name: side == "with"} for side in ("without", "with")}
+    if emit(plan, rows["with"]) == emit(plan, rows["without"]):
+        return 1.0
     clips, wait = clips_for(plan, setup), waiting(device_of(setup.device))
     steps: dict[str, Step] = {}
-    for side, names in (("without", others), ("with", [*others, name])):
-        own = own_side(plan, ",".join(names) or "none", train=setup.train, device=setup.device)
+    for side, row in rows.items():
+        own = own_side(plan, row, train=setup.train, device=setup.device)
         network, _ = made(own, setup)
         steps[side] = step_of(own, network, clips, setup.train)
         timed(steps[side], wait)

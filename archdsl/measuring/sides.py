@@ -13,10 +13,11 @@ from torch.nn.functional import cross_entropy
 
 from archdsl import catalog
 from archdsl.backend import build, freeze
-from archdsl.backend.passes import Lower, passes_named
+from archdsl.backend.passes import Lower, passes_taken
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.measuring.timing import Step
+from archdsl.report.choices import Choices
 
 Copy = Callable[[nn.Module, nn.Module], object]
 RATE = 1e-6
@@ -168,15 +169,21 @@ def without_dropout(network: nn.Module) -> None:
             module.p = 0.0  # type: ignore[assignment]
 
 
-def own_side(plan: Plan, lower: str, *, train: bool, device: str) -> Side:
-    """Our network, lowered as asked: `auto`, `none`, or names of lowerings joined by commas; frozen for inference.
+def asked(lower: str) -> Lower:
+    """What a person wrote: `auto`, `none`, or names of lowerings joined by commas."""
+    return "auto" if lower == "auto" else "none" if lower == "none" else lower.split(",")
 
-    `auto` is what pays on the device. Raises SpecError for names that are no lowering.
+
+def own_side(plan: Plan, lower: str | Choices, *, train: bool, device: str) -> Side:
+    """Our network, lowered as asked or by the passes of a row; frozen for inference. `auto` is what pays on the device.
+
+    Raises SpecError for names that are no lowering.
     """
-    which: Lower = lower if lower == "auto" or lower == "none" else lower.split(",")
-    names = passes_named(which, train=train, device=torch.device(device).type)
+    which: Lower = asked(lower) if isinstance(lower, str) else lower
+    taken = passes_taken(which, train=train, device=torch.device(device).type)
     prepare = (lambda network: network) if train else frozen
-    return Side(lower, lambda: build(plan, names, train=train), copy_by_name, prepare)
+    name = lower if isinstance(lower, str) else ", ".join(taken)
+    return Side(name, lambda: build(plan, taken, train=train), copy_by_name, prepare)
 
 
 def frozen(network: nn.Module) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import log2, prod
@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from archdsl import ops
 from archdsl.compiler import Plan
-from archdsl.graph import Node, readers_of
+from archdsl.compiler.pairs import Pairs, keys_first_macs, pairs_of
+from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import Op, Shape, key_of
+from archdsl.report.choices import Choices
 from archdsl.report.weights import tensors_of
 
 ACTS = (ops.Relu, ops.Relu6, ops.Silu, ops.Hardswish, ops.Hardsigmoid, ops.Sigmoid, ops.Tanh, ops.Gelu)
@@ -22,6 +24,8 @@ FREE = (ops.BatchNorm, ops.Add, ops.Relu)
 """What behind a convolution costs nothing of its own: a norm is in the weights, the rest waits for memory."""
 ENTRY = "channels_last"
 """The kind of the copy that lays a clip out channels last."""
+ATTENTION, KEYS_FIRST = "attention", "keys_first"
+"""Kinds of sums over all pairs whose map is not made, named as the passes that see to it."""
 
 
 class Sizes(NamedTuple):
@@ -53,29 +57,49 @@ class Sizes(NamedTuple):
         return (*map(log2, sizes), float(self.sums), float(self.functions))
 
 
+class Call(NamedTuple):
+    """One op of a case."""
+
+    op: Op
+    reads: tuple[Shape, ...]
+    y: Shape
+
+
 @dataclass(frozen=True)
 class Case:
-    """What torch is called for once: an op; a convolution with the norm, sum and function behind it; or a copy."""
+    """What torch is called for once: an op; a convolution with what follows it; a sum over all pairs; or a copy."""
 
     kind: str
     ops: tuple[Op, ...]
     reads: tuple[Shape, ...]
-    """What it reads: the maps of its first op, and what is added behind a convolution."""
+    """What it reads: the maps of its first op, then what later ones read beside the result before them."""
 
     @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        """Its ops with what they read and give, in order."""
+        rest, found = [*self.reads[self.taken :]], list[Call]()
+        for op in self.ops:
+            more = tuple(rest.pop(0) for _ in range(beside(op))) if found else self.reads[: self.taken]
+            xs = (found[-1].y, *more) if found else more
+            found.append(Call(op, xs, op.out(*xs)))
+        return tuple(found)
+
+    @property
     def y(self) -> Shape:
         """The map that it writes."""
-        return self.ops[0].out(*self.reads[: self.taken]) if self.ops else self.reads[0]
+        return self.calls[-1].y if self.calls else self.reads[0]
 
     @property
     def taken(self) -> int:
         """How many of the maps its first op reads."""
-        return 1 if isinstance(self.ops[0], ops.Conv) else len(self.reads)
+        return len(self.reads) - sum(map(beside, self.ops[1:]))
 
     @cached_property
     def macs(self) -> int:
         """Multiply-adds for one clip."""
-        return self.ops[0].cost(*self.reads[: self.taken]).macs if self.ops else 0
+        if self.kind == KEYS_FIRST:
+            return keys_first_macs(*self.reads)
+        return sum(call.op.cost(*call.reads).macs for call in self.calls)
 
     @cached_property
     def window(self) -> int:
@@ -105,18 +129,28 @@ class Case:
             read_channels=x.c,
             read=x.elements * batch,
             window=self.window,
-            sums=len(self.reads) - self.taken if self.ops else 0,
-            functions=sum(not isinstance(op, FREE) for op in self.ops[1:]),
+            sums=sum(isinstance(op, ops.Add) for op in self.ops[1:]),
+            functions=sum(isinstance(op, ACTS) and not isinstance(op, FREE) for op in self.ops[1:]),
             macs=self.macs * batch,
             bytes=self.bytes(batch),
         )
 
 
-def cases_of(plan: Plan) -> Iterator[tuple[Node, Case]]:
-    """Every case of a plan beside the node whose result it gives: what channels_last, views and fusion leave."""
+def beside(op: Op) -> int:
+    """How many maps an op reads beside the one before it."""
+    return (op.reads or 2) - 1
+
+
+def cases_of(plan: Plan, taken: Choices) -> Iterator[tuple[Node, Case]]:
+    """Every case of a plan beside the node whose result it gives: what channels_last, views and fusion leave.
+
+    Of the passes taken, those are asked for that run sums over pairs at once.
+    """
     readers = readers_of(plan.graph)
     shared = {node.tied for node in plan.nodes if node.tied}
-    shapes, raw, within = plan.graph.shapes, set[str](), set[str]()
+    sums = {one.nodes[-1].address: (kind, one) for kind, one in at_once(plan.graph, taken)}
+    within = {node.address for _, one in sums.values() for node in one.nodes[:-1]}
+    shapes, raw = plan.graph.shapes, set[str]()
     for node in plan.nodes:
         choice = isinstance(node.op, CHOICES) and node.reads[0] in raw
         if isinstance(node.op, ops.Source) or choice:
@@ -125,13 +159,29 @@ def cases_of(plan: Plan) -> Iterator[tuple[Node, Case]]:
                 yield node, Case(ENTRY, (), (shapes[node.address],))
         if node.address in within or isinstance(node.op, ops.Source):
             continue
+        if node.address in sums:
+            kind, one = sums[node.address]
+            yield node, Case(kind, tuple(link.op for link in one.nodes), (one.queries, one.keys, one.values))
+            continue
         chain = [node]
         if isinstance(node.op, ops.Conv) and not node.tied and node.address not in shared:
             chain = chain_from(plan, readers, node, within)
-        within.update(link.address for link in chain)
-        reads = [*node.reads, *(read for link in chain[1:] for read in link.reads if read not in within)]
+        own = {link.address for link in chain}
+        within |= own
+        reads = [*node.reads, *(read for link in chain[1:] for read in link.reads if read not in own)]
         kind = kind_of(node.op, shapes[node.reads[0]])
         yield chain[-1], Case(kind, tuple(link.op for link in chain), tuple(shapes[read] for read in reads))
+
+
+def at_once(graph: Graph, taken: Choices) -> Iterator[tuple[str, Pairs]]:
+    """Sums over all pairs whose map is not made, and the pass that sees to it."""
+    choice = taken.get(ATTENTION, False)
+    least = choice["pairs"] if isinstance(choice, Mapping) else 0
+    for one in pairs_of(graph):
+        if choice and one.attends(least):
+            yield ATTENTION, one
+        elif taken.get(KEYS_FIRST) and one.keys_first:
+            yield KEYS_FIRST, one
 
 
 def chain_from(plan: Plan, readers: dict[str, list[Node]], conv: Node, within: set[str]) -> list[Node]:

@@ -30,7 +30,7 @@ class Latency:
         """(kind, seconds) of every case, in the order in which they run."""
         known: dict[Any, float] = {}
         found = []
-        for _, case in cases_of(self.plan):
+        for _, case in cases_of(self.plan, self.machine.pays.get("infer", {})):
             key = case.kind, case.sizes(self.batch)
             if key not in known:
                 known[key] = self.machine.seconds(*key)

@@ -1,4 +1,7 @@
-"""A table of cases that were measured on a machine: one comes along, `archdsl bench --calibrate` writes the user's."""
+"""A table of what was measured on a machine: cases, and which passes pay there.
+
+One comes along; `archdsl bench --calibrate` writes the user's, one for each device.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from typing import Any, NamedTuple
 
 from archdsl.errors import SpecError
 from archdsl.report.cases import Sizes
+from archdsl.report.choices import MODES, Choices, Pays, pays_from
 
 SHIPPED = Path(__file__).with_name("machine.json")
 AGAIN = "archdsl bench --calibrate"
@@ -20,9 +24,6 @@ FIELDS = [*Sizes._fields, "microseconds"]
 """The numbers of a sample, in order."""
 NEAREST = 4
 """Samples between which a time is interpolated."""
-
-Pays = Mapping[str, Mapping[str, Mapping[str, bool]]]
-"""{device: {mode: {pass: whether it pays}}}"""
 
 
 class Sample(NamedTuple):
@@ -45,7 +46,7 @@ class Machine:
     empty: float = 0.0
     """Seconds of a network that does nothing: a case alone has them, a case among others has not."""
     pays: Pays = field(default_factory=dict)
-    """Passes that were measured there."""
+    """What passes gain there."""
     shipped: bool = False
     """Whether it came along: then it is of another machine."""
 
@@ -91,15 +92,24 @@ class Machine:
         return self.scale * max(0.0, self.alone(kind, sizes) - self.empty)
 
     def text(self) -> str:
-        """As a file: JSON, a sample on each line."""
+        """As a file: JSON, a sample or a choice on each line."""
+        samples = {kind: [row(one) for one in found] for kind, found in sorted(self.samples.items())}
         head = {"machine": self.name, "device": self.device, "scale": self.scale, "empty": self.empty}
-        lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in (*head.items(), ("fields", FIELDS))]
-        kinds = [
-            f"    {json.dumps(kind)}: [\n" + ",\n".join(f"      {json.dumps(row(one))}" for one in found) + "\n    ]"
-            for kind, found in sorted(self.samples.items())
-        ]
-        pays = f"  {json.dumps('pays')}: {json.dumps(self.pays)}"
-        return "\n".join(["{", *lines, '  "samples": {', ",\n".join(kinds), "  },", pays, "}", ""])
+        return lines({**head, "fields": FIELDS, "pays": self.pays, "samples": samples}, deep=3) + "\n"
+
+
+def lines(value: Any, deep: int, indent: str = "") -> str:
+    """JSON; what a mapping has, or a list of lists, on lines of their own so many levels deep."""
+    listed = isinstance(value, list) and all(isinstance(one, list) for one in value)
+    if not deep or not value or not (listed or isinstance(value, Mapping)):
+        return json.dumps(value)
+    inner = f"{indent}  "
+    if listed:
+        rows = [lines(one, deep - 1, inner) for one in value]
+    else:
+        rows = [f"{json.dumps(key)}: {lines(one, deep - 1, inner)}" for key, one in value.items()]
+    opened, closed = "[]" if listed else "{}"
+    return f"{opened}\n{inner}" + f",\n{inner}".join(rows) + f"\n{indent}{closed}"
 
 
 def row(sample: Sample) -> list[float]:
@@ -107,9 +117,9 @@ def row(sample: Sample) -> list[float]:
     return [*sample.sizes, float(f"{1e6 * sample.seconds:.4g}")]
 
 
-def own_file() -> Path:
+def own_file(device: str) -> Path:
     """Where the table of the user's machine lies, once there is one."""
-    return cache() / "machine.json"
+    return cache() / f"machine-{device}.json"
 
 
 def cache() -> Path:
@@ -117,19 +127,52 @@ def cache() -> Path:
     return Path(os.environ.get("ARCHDSL_CACHE") or Path.home() / ".cache" / "archdsl")
 
 
-def own_machine() -> Machine | None:
-    """The table of the user's machine, where there is one."""
-    return machine_of(own_file()) if own_file().is_file() else None
+def own_machine(device: str) -> Machine | None:
+    """The table of the user's machine, where there is one. Raises SpecError where only an older archdsl wrote one."""
+    if own_file(device).is_file():
+        return machine_of(own_file(device))
+    if (old := cache() / "machine.json").is_file():
+        raise SpecError(
+            f"{old.name} of an older archdsl",
+            at=str(old),
+            want=f"a table for each device, here {own_file(device).name}",
+            fix=f"delete it, then {again(device)}",
+        )
+    return None
 
 
-def known_machine() -> Machine:
-    """The table of the user's machine where there is one, else the one that comes along."""
-    return own_machine() or replace(machine_of(SHIPPED), shipped=True)
+def shipped_machine(device: str) -> Machine | None:
+    """The table that comes along, where it is of that device."""
+    shipped = replace(machine_of(SHIPPED), shipped=True)
+    return shipped if shipped.device == device else None
+
+
+def known_machine(device: str) -> Machine:
+    """The table of the user's machine where there is one, else the one that comes along. Raises SpecError for neither.
+
+    What passes gain that were not measured on the user's machine is as in the one that comes along.
+    """
+    known = own_machine(device) or shipped_machine(device)
+    if known is None:
+        raise SpecError(f"no table of {device}", got=f"no {own_file(device)}", fix=again(device))
+    return replace(known, pays={mode: choices_on(device, mode) for mode in MODES})
+
+
+def choices_on(device: str, mode: str) -> Choices:
+    """What passes gain on a device, as the table that comes along has it, and before it the user's."""
+    tables = [table for table in (shipped_machine(device), own_machine(device)) if table]
+    return {name: choice for table in tables for name, choice in table.pays.get(mode, {}).items()}
+
+
+def again(device: str) -> str:
+    """The command that measures a device."""
+    return AGAIN if device == "cpu" else f"{AGAIN} --device {device}"
 
 
 def told_of(machine: Machine) -> str:
     """Whose table it is."""
-    return f"measured on {machine.name}" + (f", which may not be this machine (`{AGAIN}`)" if machine.shipped else "")
+    other = f", which may not be this machine (`{again(machine.device)}`)" if machine.shipped else ""
+    return f"measured on {machine.name}{other}"
 
 
 def machine_of(path: Path) -> Machine:
@@ -152,8 +195,8 @@ def read(data: Any) -> Machine:
     samples = {kind: tuple(map(sample, rows)) for kind, rows in data["samples"].items()}
     if not any(samples.values()):
         raise ValueError("no samples")
-    pays = {device: {mode: dict(found) for mode, found in modes.items()} for device, modes in data["pays"].items()}
-    return Machine(str(data["machine"]), str(data["device"]), samples, float(data["scale"]), float(data["empty"]), pays)
+    scale, empty, pays = float(data["scale"]), float(data["empty"]), pays_from(data["pays"])
+    return Machine(str(data["machine"]), str(data["device"]), samples, scale, empty, pays)
 
 
 def sample(numbers: list[float]) -> Sample:

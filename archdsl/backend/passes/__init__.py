@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from archdsl.backend.passes.attention import attention, keys_first
-from archdsl.backend.passes.base import LoweredGraph, Pass
+from archdsl.backend.passes.base import Bound, LoweredGraph, Pass
 from archdsl.backend.passes.branches import branches
 from archdsl.backend.passes.choice import chosen
 from archdsl.backend.passes.depthwise import depthwise
@@ -15,24 +15,24 @@ from archdsl.backend.passes.held import frame_means, shifts, shuffles
 from archdsl.backend.passes.layout import channels_last
 from archdsl.backend.passes.norms import steady_norms
 from archdsl.backend.passes.overwriting import overwriting
-from archdsl.backend.passes.views import narrow_views, views
+from archdsl.backend.passes.views import views
 from archdsl.compiler.keys import schedule_of
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import Graph
+from archdsl.report.choices import Choices
 
-Lower = Literal["auto", "none"] | Sequence[str]
-"""What `build` and `emit` take: what pays here, the literal network, or passes by name."""
+Lower = Literal["auto", "none"] | Sequence[str] | Choices
+"""What `build` and `emit` take: what pays here, the literal network, passes by name, or those of a row of the table."""
 
 PASSES: tuple[Pass, ...] = (
     Pass("branches", branches),
     Pass("channels_last", channels_last),
-    Pass("attention", attention),
+    Pass("attention", attention, Bound("pairs", "from", "pairs a channel")),
     Pass("keys_first", keys_first),
     Pass("frame_means", frame_means),
     Pass("shuffles", shuffles),
     Pass("shifts", shifts),
-    Pass("narrow_views", narrow_views),
-    Pass("views", views),
+    Pass("views", views, Bound("channels", "up to", "channels")),
     Pass("depthwise", depthwise),
     Pass("steady_norms", steady_norms),
     Pass("fusion", fusion),
@@ -43,39 +43,55 @@ PASSES: tuple[Pass, ...] = (
 
 def lowered_graph(graph: Graph, lower: Lower = "auto", *, train: bool | None = None) -> Graph:
     """The graph after the passes asked for. Raises SpecError for names that are no pass."""
-    names = passes_named(lower, train=bool(train))
+    taken = passes_taken(lower, train=bool(train))
     if schedule_of(graph):
         return graph  # the two programs of key frames are written from the literal graph
     literal = graph
     for one in PASSES:
-        if one.name in names:
-            graph = one.run(graph)
-    return LoweredGraph(**vars(graph), literal=literal) if names else graph
+        if one.name in taken:
+            graph = one.within(graph, taken[one.name])
+    return LoweredGraph(**vars(graph), literal=literal) if taken else graph
 
 
-def passes_named(lower: Lower, *, train: bool = False, device: str | None = None) -> tuple[str, ...]:
-    """The names that `lower` stands for, `auto` for what pays on a device."""
+def passes_taken(lower: Lower, *, train: bool = False, device: str | None = None) -> Choices:
+    """The passes that `lower` stands for, `auto` for what pays on a device; those by name at every size.
+
+    Raises SpecError for what is no pass, and for bounds that a pass has not.
+    """
     if lower == "none":
-        return ()
-    known = [one.name for one in PASSES]
+        return {}
     if lower == "auto":
-        taken = chosen(train=train, device=device)
-        return tuple(name for name in known if name in taken)
-    names = [lower] if isinstance(lower, str) else list(lower)
-    for name in names:
+        lower = chosen(train=train, device=device)
+    elif not isinstance(lower, Mapping):
+        lower = dict.fromkeys([lower] if isinstance(lower, str) else lower, True)
+    known = {one.name: one for one in PASSES}
+    for name, choice in lower.items():
         if name not in known:
             raise SpecError(
                 f"no lowering {name!r}",
                 got=name,
                 want=f"auto, none, or some of {', '.join(known)}",
-                fix=did_you_mean(name, known),
+                fix=did_you_mean(name, [*known]),
             )
-    return tuple(names)
+        bound = known[name].bound
+        if isinstance(choice, Mapping) and [*choice] != [bound and bound.name]:
+            want = f"true, false{f', or a number of {bound.name}' if bound else ''}"
+            raise SpecError(f"no such bound of lowering {name!r}", got=f"{dict(choice)}", want=want)
+    return {name: choice for name, choice in lower.items() if choice}
 
 
 def lowerings_table() -> list[dict[str, Any]]:
-    """Every pass: its name, what it is, and whether `auto` takes it for inference and for training on this machine."""
+    """Every pass: its name, what it is, and whether `auto` takes it for inference and for training on this machine.
+
+    One that pays at some sizes only has its bound there, as in {"channels": 32}.
+    """
     infer, train = chosen(train=False), chosen(train=True)
     return [
-        {"name": one.name, "about": one.about, "infer": one.name in infer, "train": one.name in train} for one in PASSES
+        {
+            "name": one.name,
+            "about": one.about,
+            "infer": infer.get(one.name, False),
+            "train": train.get(one.name, False),
+        }
+        for one in PASSES
     ]

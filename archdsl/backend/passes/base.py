@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from archdsl.backend.lowered import Lowered
 from archdsl.backend.lowerings import lowered
 from archdsl.compiler.causal import streams
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Shape
+from archdsl.report.choices import Choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +43,33 @@ class LoweredGraph(Graph):
     literal: Graph = field(kw_only=True)
 
 
-class Pass(NamedTuple):
-    """A lowering: a function Graph -> Graph under a name. Its docstring tells when it is exact and when it pays."""
+class Bound(NamedTuple):
+    """A size up to which, or from which, a pass runs."""
 
     name: str
-    run: Callable[[Graph], Graph]
+    side: Literal["up to", "from"]
+    unit: str
+
+
+class Pass(NamedTuple):
+    """A lowering: a function Graph -> Graph under a name. Its docstring tells when it is exact and when it pays.
+
+    One with a bound takes that as its second argument, and without it runs at every size.
+    """
+
+    name: str
+    run: Callable[..., Graph]
+    bound: Bound | None = None
+
+    def within(self, graph: Graph, choice: Choice) -> Graph:
+        """The graph after the pass, within the bound that is chosen."""
+        return self.run(graph, *choice.values()) if isinstance(choice, Mapping) else self.run(graph)
+
+    def told(self, choice: Choice) -> str:
+        """The bound that is chosen, in words."""
+        if self.bound is None or not isinstance(choice, Mapping):
+            return ""
+        return f" {self.bound.side} {choice[self.bound.name]} {self.bound.unit}"
 
     @property
     def about(self) -> str:

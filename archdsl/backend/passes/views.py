@@ -10,26 +10,18 @@ from archdsl.backend.runtime_conv import ColumnConv, FrameConv, MapConv, clips_o
 from archdsl.graph import Graph, Node
 from archdsl.ops import Conv, Shape
 
-FEW = 32
-"""Channels up to which oneDNN's 3-D convolution is slow unless its weight is packed."""
 
-
-def views(graph: Graph) -> Graph:
+def views(graph: Graph, channels: int | None = None) -> Graph:
     """Run 1 x k x k convolutions over frames as images, k x 1 x 1 ones over columns: views, no copies.
 
-    Exact on channels-last maps, elsewhere with a copy. Pays on CPUs: 1.3 to 1.9 times for k x 1 x 1, 4 to 8 times for
-    up to 32 channels; for wider 1 x k x k ones it is level with a channels-last 3-D convolution.
+    By name all of them; with a bound those that read or write up to so many channels. Exact on channels-last maps,
+    elsewhere with a copy. Pays on CPUs: 1.3 to 1.9 times for k x 1 x 1, 3 to 5 times for up to 64 channels (a Fast
+    pathway's convolutions, stems, res2), for which oneDNN's 3-D convolution is slow unless its weight is packed; for
+    wider 1 x k x k ones it is level with a channels-last 3-D convolution. In training up to 2.7 times for those of 64
+    channels, but 0.9 for wider ones: with 64 for 32 a step of slow_8x8_r50 takes 1.14 times less, of x3d_s 1.15, of
+    slowfast_4x16_r50 1.08, of r2plus1d_18 1.03.
     """
-    return with_nodes(graph, {n.address: seen(graph, n, least=0) for n in graph.nodes.values() if plain(n)})
-
-
-def narrow_views(graph: Graph) -> Graph:
-    """The same as `views` for convolutions that read or write up to 32 channels only.
-
-    Exact on channels-last maps. Pays in training, where weights cannot be packed and views of wide maps cost as much
-    as they gain: 4 to 8 times for a Fast pathway's convolutions and for stems.
-    """
-    return with_nodes(graph, {n.address: seen(graph, n, least=FEW) for n in graph.nodes.values() if plain(n)})
+    return with_nodes(graph, {n.address: seen(graph, n, channels) for n in graph.nodes.values() if plain(n)})
 
 
 def plain(node: Node) -> bool:
@@ -37,13 +29,12 @@ def plain(node: Node) -> bool:
     return isinstance(node.op, Conv)
 
 
-def seen(graph: Graph, node: Node, least: int) -> Node:
-    """The convolution as a layer that sees its map by a view; with `least`, only where channels are no more."""
+def seen(graph: Graph, node: Node, channels: int | None) -> Node:
+    """The convolution as a layer that sees its map by a view; one of more channels as a layer that does not."""
     x = graph.shapes[node.reads[0]]
     assert isinstance(node.op, Conv)
-    kind = kind_of(node.op, x)
-    if kind is not MapConv and least and min(x.c, node.op.out_channels) > least:
-        kind = MapConv
+    wide = channels is not None and min(x.c, node.op.out_channels) > channels
+    kind = MapConv if wide else kind_of(node.op, x)
     return node._replace(op=Rewritten(literal=node.op, text=layer(text_of(graph, node), kind)))
 
 
