@@ -19,8 +19,8 @@ def key_pairs(x: Tensor, every: int) -> Tensor:
 
 def interleave(keys: Tensor, current: Tensor) -> Tensor:
     """(n, c, k, h, w), (n, c, (m - 1) k, h, w) -> (n, c, m k, h, w): behind each key frame its current frames."""
-    n, c, k, h, w = keys.shape
-    return torch.cat([keys.unsqueeze(3), current.reshape(n, c, k, -1, h, w)], dim=3).flatten(2, 3)
+    behind = current.split(current.shape[2] // keys.shape[2], dim=2)
+    return torch.cat([part for interval in zip(keys.split(1, dim=2), behind) for part in interval], dim=2)
 
 
 def warp(x: Tensor, flow: Tensor) -> Tensor:

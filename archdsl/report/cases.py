@@ -16,7 +16,7 @@ from archdsl.report.weights import tensors_of
 
 ACTS = (ops.Relu, ops.Relu6, ops.Silu, ops.Hardswish, ops.Hardsigmoid, ops.Sigmoid, ops.Tanh, ops.Gelu)
 """Functions that a convolution applies before its result leaves the cache."""
-CHOICES = (ops.TakeEvery, ops.TakeChosen, ops.TakeSnippets)
+CHOICES = (ops.TakeEvery, ops.TakeChosen, ops.TakeSnippets, ops.KeyPairs)
 """Ops that choose frames of a clip, before it is laid out channels last: what they leave out is not converted."""
 FREE = (ops.BatchNorm, ops.Add, ops.Relu)
 """What behind a convolution costs nothing of its own: a norm is in the weights, the rest waits for memory."""

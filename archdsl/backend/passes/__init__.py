@@ -16,7 +16,6 @@ from archdsl.backend.passes.layout import channels_last
 from archdsl.backend.passes.norms import steady_norms
 from archdsl.backend.passes.overwriting import overwriting
 from archdsl.backend.passes.views import narrow_views, views
-from archdsl.compiler.keys import schedule_of
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import Graph
 
@@ -44,8 +43,6 @@ PASSES: tuple[Pass, ...] = (
 def lowered_graph(graph: Graph, lower: Lower = "auto", *, train: bool | None = None) -> Graph:
     """The graph after the passes asked for. Raises SpecError for names that are no pass."""
     names = passes_named(lower, train=bool(train))
-    if schedule_of(graph):
-        return graph  # the two programs of key frames are written from the literal graph
     literal = graph
     for one in PASSES:
         if one.name in names:
