@@ -19,8 +19,8 @@ def key_pairs(x: Tensor, every: int) -> Tensor:
 
 def interleave(keys: Tensor, current: Tensor) -> Tensor:
     """(n, c, k, h, w), (n, c, (m - 1) k, h, w) -> (n, c, m k, h, w): behind each key frame its current frames."""
-    behind = current.split(current.shape[2] // keys.shape[2], dim=2)
-    return torch.cat([part for interval in zip(keys.split(1, dim=2), behind) for part in interval], dim=2)
+    intervals = zip(torch.split(keys, 1, dim=2), torch.split(current, current.shape[2] // keys.shape[2], dim=2))
+    return torch.cat([part for interval in intervals for part in interval], dim=2)
 
 
 def warp(x: Tensor, flow: Tensor) -> Tensor:

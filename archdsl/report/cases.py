@@ -18,6 +18,8 @@ ACTS = (ops.Relu, ops.Relu6, ops.Silu, ops.Hardswish, ops.Hardsigmoid, ops.Sigmo
 """Functions that a convolution applies before its result leaves the cache."""
 CHOICES = (ops.TakeEvery, ops.TakeChosen, ops.TakeSnippets, ops.KeyPairs)
 """Ops that choose frames of a clip, before it is laid out channels last: what they leave out is not converted."""
+SIZED = (ops.ResizeTo, ops.CropTo, ops.Proposals)
+"""Ops that take nothing but the size of the last map they read."""
 FREE = (ops.BatchNorm, ops.Add, ops.Relu)
 """What behind a convolution costs nothing of its own: a norm is in the weights, the rest waits for memory."""
 ENTRY = "channels_last"
@@ -121,7 +123,8 @@ def cases_of(plan: Plan) -> Iterator[tuple[Node, Case]]:
         choice = isinstance(node.op, CHOICES) and node.reads[0] in raw
         if isinstance(node.op, ops.Source) or choice:
             raw.add(node.address)
-            if any(not isinstance(reader.op, CHOICES) for reader in readers[node.address]):
+            laid_out = (reader for reader in readers[node.address] if not isinstance(reader.op, CHOICES))
+            if any(node.address in elements_read(reader) for reader in laid_out):
                 yield node, Case(ENTRY, (), (shapes[node.address],))
         if node.address in within or isinstance(node.op, ops.Source):
             continue
@@ -132,6 +135,11 @@ def cases_of(plan: Plan) -> Iterator[tuple[Node, Case]]:
         reads = [*node.reads, *(read for link in chain[1:] for read in link.reads if read not in within)]
         kind = kind_of(node.op, shapes[node.reads[0]])
         yield chain[-1], Case(kind, tuple(link.op for link in chain), tuple(shapes[read] for read in reads))
+
+
+def elements_read(node: Node) -> tuple[str, ...]:
+    """The maps of which a node reads more than the size."""
+    return node.reads[:-1] if isinstance(node.op, SIZED) else node.reads
 
 
 def chain_from(plan: Plan, readers: dict[str, list[Node]], conv: Node, within: set[str]) -> list[Node]:

@@ -78,7 +78,11 @@ def in_pieces(graph: Graph) -> bool:
 
 
 def programs_of(graph: Graph) -> Schedule | None:
-    """The two programs of key frames, as the literal graph tells; what passes put in runs with what it reads."""
+    """The two programs of key frames, as the literal graph tells; what passes put in runs with what it reads.
+
+    No pass mixes the programs: ops other than HoldKeys and Interleave, which no pass takes into another op, read maps
+    of one kind of frame and give that, so neither equal ops nor chains of them run at different times.
+    """
     schedule = schedule_of(literal_graph(graph))
     if schedule is None:
         return None
