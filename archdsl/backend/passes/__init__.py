@@ -11,7 +11,7 @@ from archdsl.backend.passes.branches import branches
 from archdsl.backend.passes.choice import chosen
 from archdsl.backend.passes.depthwise import depthwise
 from archdsl.backend.passes.fusion import fusion
-from archdsl.backend.passes.held import frame_means, shifts, shuffles
+from archdsl.backend.passes.held import frame_means, shifts, shuffles, warps
 from archdsl.backend.passes.layout import channels_last
 from archdsl.backend.passes.norms import steady_norms
 from archdsl.backend.passes.overwriting import overwriting
@@ -30,6 +30,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("frame_means", frame_means),
     Pass("shuffles", shuffles),
     Pass("shifts", shifts),
+    Pass("warps", warps),
     Pass("narrow_views", narrow_views),
     Pass("views", views),
     Pass("depthwise", depthwise),
