@@ -26,6 +26,7 @@ def interleave(keys: Tensor, current: Tensor) -> Tensor:
 def pointed_to(flow: Tensor) -> tuple[Tensor, Tensor]:
     """Flow (n, 2, t, h, w) in elements -> where it points, across and down, (n, t, h, w) each."""
     h, w = flow.shape[3:]
+    flow = flow.to(torch.promote_types(flow.dtype, torch.float32))  # bfloat16 is too coarse for a place
     rows, columns = (torch.arange(size, device=flow.device, dtype=flow.dtype) for size in (h, w))
     # torch's -1 and 1 are the outer borders here, which, unlike the middles, also differ in a map of one element
     return (2 * (flow[:, 0] + columns) + 1) / w - 1, (2 * (flow[:, 1] + rows[:, None]) + 1) / h - 1

@@ -17,7 +17,7 @@ from archdsl.report.weights import tensors_of
 ACTS = (ops.Relu, ops.Relu6, ops.Silu, ops.Hardswish, ops.Hardsigmoid, ops.Sigmoid, ops.Tanh, ops.Gelu)
 """Functions that a convolution applies before its result leaves the cache."""
 CHOICES = (ops.TakeEvery, ops.TakeChosen, ops.TakeSnippets, ops.KeyPairs)
-"""Ops that choose frames of a clip, before it is laid out channels last: what they leave out is not converted."""
+"""Ops that choose or pair frames of a clip before these are laid out channels last: what they leave out is not."""
 SIZED = (ops.ResizeTo, ops.CropTo, ops.Proposals)
 """Ops that take nothing but the size of the last map they read."""
 FREE = (ops.BatchNorm, ops.Add, ops.Relu)

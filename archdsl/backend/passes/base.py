@@ -80,8 +80,8 @@ def in_pieces(graph: Graph) -> bool:
 def programs_of(graph: Graph) -> Schedule | None:
     """The two programs of key frames, as the literal graph tells; what passes put in runs with what it reads.
 
-    No pass mixes the programs: ops other than HoldKeys and Interleave, which no pass takes into another op, read maps
-    of one kind of frame and give that, so neither equal ops nor chains of them run at different times.
+    No pass mixes the programs: but for HoldKeys, which `warps` gives to its Warp, and Interleave, which stays,
+    ops read maps of one kind of frames and give that kind: neither equal ops nor chains of them run at different times.
     """
     schedule = schedule_of(literal_graph(graph))
     if schedule is None:

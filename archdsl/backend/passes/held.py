@@ -48,9 +48,11 @@ def shifts(graph: Graph) -> Graph:
 
 
 def warps(graph: Graph) -> Graph:
-    """Read a map where flow points all channels at once, from key frames themselves where they are held for others.
+    """Read a map where flow points all channels of a place at once; of key frames no copy is made for each frame.
 
-    Exact to rounding.
+    Exact to rounding. Pays on CPUs, where torch 2.13 warps channel by channel and what it gives is channels-last no
+    more: 6 to 12 times for the warp with its copies, 1.25 for a frame of dff_r101_rfcn between key frames; in training
+    5 to 10 times for the warp.
     """
     readers, new = readers_of(graph), dict[str, Node]()
     text = Lowered("held_warp({0}, {1})", needs=(pointed_to, held_warp))

@@ -41,7 +41,7 @@ FRESH = (*ACTS, Sigmoid, Tanh, Conv, BatchNorm, Add, Mul, StretchedAdd, Concat, 
 """Ops whose result is memory of its own: a view or a clip must never be written over.
 
 Nor frames put in order (Interleave): those of a key frame alone are the very map that is held for later frames. What
-is held is read by HoldKeys or Interleave, and no result is put over a map that these read.
+is held is also read by HoldKeys, Warp or Interleave, and no result is put over a map that these read.
 """
 SUMMARIES = (Mean, AdaptiveAvgPool, AdaptiveMaxPool)
 """Ops that leave nothing of the map they read in their result's memory."""
