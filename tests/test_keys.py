@@ -15,6 +15,7 @@ from torch import Tensor
 
 import archdsl
 from archdsl import ops
+from archdsl.backend import PASSES
 from archdsl.backend.runtime_keys import interleave, key_pairs, warp
 from archdsl.blocks import AvgPool, Basic, Block, Bottleneck, Conv, Gray, InvertedResidual, MaxPool, Mean
 from archdsl.compiler import CONVENTIONS
@@ -52,7 +53,7 @@ def scheduled(host: tuple[Block, ...], head: Head, every: int, intervals: int = 
     return with_key_frames(alone, every=every, flow=FLOW, by=Warp(**warp_fields))
 
 
-def built(arch: Arch, lower: str = "none", dtype: torch.dtype = torch.double) -> Any:
+def built(arch: Arch, lower: Any = "none", dtype: torch.dtype = torch.double) -> Any:
     """The network in eval mode, with weights that matter everywhere and depend on nothing but their names."""
     network = archdsl.build(arch, lower).to(dtype).eval()
     torch.manual_seed(0)
@@ -141,6 +142,16 @@ def near(got: dict[str, Tensor], want: dict[str, Tensor]) -> None:
     """Equal to 1e-5 of the largest element."""
     assert got.keys() == want.keys()
     assert all(float((got[name] - y).abs().max() / y.abs().max()) < 1e-5 for name, y in want.items())
+
+
+@pytest.mark.parametrize("names", [*([one.name] for one in PASSES), [one.name for one in PASSES]], ids="-".join)
+def test_each_pass_and_all_at_once_keep_both_programs_right(names: list[str]) -> None:
+    literal, lowered = built(twice(3)), built(twice(3), names)
+    clip = torch.randn(2, 3, 6, 16, 16, dtype=torch.double)
+    with torch.no_grad():
+        want = named(literal(clip))
+        near(named(lowered(clip)), want)
+        near(in_pieces(lowered, clip, [2]), want)
 
 
 def test_both_programs_are_lowered() -> None:
