@@ -15,6 +15,7 @@ from torch import Tensor
 
 import archdsl
 from archdsl import ops
+from archdsl.backend import PASSES
 from archdsl.backend.runtime_keys import interleave, key_pairs, warp
 from archdsl.blocks import AvgPool, Basic, Block, Bottleneck, Conv, Gray, InvertedResidual, MaxPool, Mean
 from archdsl.compiler import CONVENTIONS
@@ -52,10 +53,10 @@ def scheduled(host: tuple[Block, ...], head: Head, every: int, intervals: int = 
     return with_key_frames(alone, every=every, flow=FLOW, by=Warp(**warp_fields))
 
 
-def built(arch: Arch) -> Any:
-    """The network in eval mode and in double, with weights that matter everywhere."""
+def built(arch: Arch, lower: Any = "none", dtype: torch.dtype = torch.double) -> Any:
+    """The network in eval mode, with weights that matter everywhere and depend on nothing but their names."""
+    network = archdsl.build(arch, lower).to(dtype).eval()
     torch.manual_seed(0)
-    network = archdsl.build(arch).double().eval()
     for name, value in network.state_dict().items():
         if value.is_floating_point():
             value.copy_(torch.rand_like(value) + 0.5 if "norm" in name else torch.randn_like(value) / 2)
@@ -88,6 +89,78 @@ def test_a_stream_gives_what_the_clip_gives(
     assert whole.keys() == pieces.keys()
     for name, value in whole.items():
         torch.testing.assert_close(pieces[name], value)
+
+
+def behind_the_host(every: int, intervals: int = 2) -> Arch:
+    """A pathway of all frames that adds to what the host ends in, its own map of a key frame, which is held."""
+    stages = {"each": Stage(Basic(channels=6), Mean(over="hw"))}
+    pathways = {"rgb": Pathway(stages={"host": Stage(*HOSTS[0])}), "task": Pathway(after="rgb", stages=stages)}
+    alone = Arch(name="small", clip=Clip(frames=every * intervals, size=16), pathways=pathways, head=Localiser())
+    return with_key_frames(alone, every=every, flow=FLOW, pathway="rgb")
+
+
+def twice(every: int) -> Arch:
+    """Two hosts that choose the same frames, two flow nets that begin alike: what is equal is computed once."""
+    arch = scheduled(HOSTS[0], HEADS[0], every)
+    pathways = {**arch.pathways, "other": arch.pathways["rgb"], "more": arch.pathways["flow"]}
+    joins = (
+        Edge(source="other", target="rgb", after=("host",), merge="concat"),
+        Edge(source="more", target="flow", after=("pool",), merge="sum"),
+    )
+    return arch.but(pathways=pathways, edges=(*joins, *arch.edges))
+
+
+LOWERED = [
+    *((scheduled(HOSTS[i], HEADS[0], 3), torch.float) for i in range(4)),
+    (twice(3), torch.float),
+    (behind_the_host(3), torch.float),
+    (scheduled(HOSTS[1], HEADS[2], 3), torch.double),
+]
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["lowered", "frozen"])
+@pytest.mark.parametrize(("arch", "dtype"), LOWERED)
+def test_lowered_streams_give_what_the_literal_clip_gives(arch: Arch, dtype: torch.dtype, frozen: bool) -> None:
+    """Two clips, one after the other and then in turn: neither state is written over."""
+    literal, lowered = built(arch, dtype=dtype), built(arch, "auto", dtype)
+    network = archdsl.freeze(lowered) if frozen else lowered
+    clips = torch.randn(2, 2, 3, 6, 16, 16, dtype=dtype)
+    with torch.inference_mode():
+        want = [named(literal(clip)) for clip in clips]
+        near(in_pieces(network, clips[0], [1, 5]), want[0])
+        near(named(network(clips[1])), want[1])
+        given, states = [[], []], [None, None]
+        for frame in range(6):
+            for i, clip in enumerate(clips):
+                outputs, states[i] = network.step(clip[:, :, frame : frame + 1], states[i])
+                given[i].append(named(outputs))
+        for one, whole in zip(given, want):
+            near({name: torch.cat([outputs[name] for outputs in one], dim=2) for name in whole}, whole)
+
+
+def near(got: dict[str, Tensor], want: dict[str, Tensor]) -> None:
+    """Equal to 1e-5 of the largest element."""
+    assert got.keys() == want.keys()
+    assert all(float((got[name] - y).abs().max() / y.abs().max()) < 1e-5 for name, y in want.items())
+
+
+@pytest.mark.parametrize("names", [*([one.name] for one in PASSES), [one.name for one in PASSES]], ids="-".join)
+def test_each_pass_and_all_at_once_keep_both_programs_right(names: list[str]) -> None:
+    literal, lowered = built(twice(3)), built(twice(3), names)
+    clip = torch.randn(2, 3, 6, 16, 16, dtype=torch.double)
+    with torch.no_grad():
+        want = named(literal(clip))
+        near(named(lowered(clip)), want)
+        near(in_pieces(lowered, clip, [2]), want)
+
+
+def test_both_programs_are_lowered() -> None:
+    """Frames are laid out channels last once they are chosen; what only tells a size is left as it is."""
+    source = archdsl.emit(archdsl.compile(scheduled(HOSTS[2], HEADS[0], 3)), "auto")
+    assert "nn.Conv3d(" not in source
+    methods = {part.partition("(")[0]: part for part in source.rpartition("class ")[2].split("    def ")}
+    copies = {name: methods[name].count("memory_format") for name in ("forward", "key_frame", "current_frame")}
+    assert copies == {"forward": 2, "key_frame": 1, "current_frame": 1}
 
 
 def test_the_interval_is_kept() -> None:
@@ -153,14 +226,11 @@ def test_torch_and_yaml_agree(head: Head) -> None:
 
 def test_pathways_behind_the_host_see_all_frames() -> None:
     """A head per frame that reads a pathway which reads the host."""
-    stages = {"each": Stage(Conv(channels=5), Mean(over="hw"))}
-    pathways = {"rgb": Pathway(stages={"host": Stage(*HOSTS[0])}), "task": Pathway(after="rgb", stages=stages)}
-    alone = Arch(name="small", clip=Clip(frames=6, size=16), pathways=pathways, head=Localiser())
-    arch = with_key_frames(alone, every=3, flow=FLOW, pathway="rgb")
+    arch = behind_the_host(3)
     network, clip = built(arch), torch.randn(2, 3, 6, 16, 16, dtype=torch.double)
     with torch.no_grad():
         torch.testing.assert_close(in_pieces(network, clip, [2])["scores"], network(clip))
-    assert archdsl.compile(arch).outputs == {"task": (5, 6)}
+    assert archdsl.compile(arch).outputs == {"task": (6, 6)}
 
 
 def test_weights_are_those_of_the_host_and_of_the_flow_net() -> None:

@@ -68,7 +68,7 @@ def test_a_sum_reads_what_another_convolution_gave() -> None:
     [
         *("slowfast_4x16_r50", "x3d_m", "s3d_g", "ipcsn_r152", "tdn_r50", "movinet_a0", "densenet121", "mobileone_s0"),
         *("slow_4x16_r50_nl_embedded", "slow_8x8_r50_nl", "i3d_32x2_r50_nl_gaussian", "two_stream_fusion_sum"),
-        *("nasnet_a_mobile", "avslowfast_r50_8x8"),
+        *("nasnet_a_mobile", "avslowfast_r50_8x8", "dff_r101_rfcn"),
     ],
 )
 def test_cases_are_what_the_passes_leave(name: str) -> None:

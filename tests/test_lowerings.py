@@ -71,9 +71,11 @@ def both(plan: Plan, lower: Any = "auto", *, train: bool = False, dtype: torch.d
 
 
 def outputs(network: nn.Module, clips: Any) -> Tensor:
-    """All that a network gives, in one row."""
-    given = network(clips)
-    return torch.cat([y.flatten() for y in (given.values() if isinstance(given, dict) else [given])])
+    """All that a network gives, in one row; of one with key frames also what it gives frame by frame."""
+    given = [network(clips)]
+    if hasattr(network, "key_frame") and not network.training:
+        given.append(network.step(clips)[0])
+    return torch.cat([y.flatten() for one in given for y in (one.values() if isinstance(one, dict) else [one])])
 
 
 def doubled(clips: Any) -> Any:

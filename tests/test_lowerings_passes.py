@@ -19,13 +19,16 @@ from archdsl import ops
 from archdsl.backend import build_graph, freeze
 from archdsl.backend.passes import PASSES, lowered_graph
 from archdsl.backend.passes.base import Rewritten
+from archdsl.backend.runtime_keys import held_warp, warp
 from archdsl.blocks import NonLocal
 from archdsl.catalog import zoo
 from archdsl.compiler import Plan
-from archdsl.ops import Op, Shape
+from archdsl.graph import Builder
+from archdsl.ops import UNIT, Grid, Op, Shape
 from archdsl.testing import graph_of
 from archdsl.testing.agreement import clips_of
 
+GRID = Grid(UNIT, UNIT, UNIT)
 RUN = {one.name: one.run for one in PASSES}
 TWICE = """
 name: twice
@@ -267,7 +270,40 @@ def test_shifts_are_the_same(share: int, channels: int, t: int, grad: bool) -> N
     assert torch.equal(got, want)
 
 
-@pytest.mark.parametrize("name", ["frame_means", "shuffles", "shifts"])
+@given(st.integers(1, 2), st.integers(1, 3), st.booleans(), st.tuples(st.integers(1, 6), st.integers(1, 6)))
+@settings(max_examples=30, deadline=None)
+def test_warps_are_the_same_and_stay_channels_last(k: int, each: int, read: bool, size: tuple[int, int]) -> None:
+    """Of maps, and of key frames that are held: without a copy of them unless another reads it."""
+    g, t = Builder(), k * each
+    keys, flow = (g.source(name, Shape(*shape, *size), GRID) for name, shape in (("keys", (5, k)), ("flow", (2, t))))
+    hold = g.add("hold", ops.HoldKeys(), keys, flow)
+    g.outputs["y"] = g.add("warp", ops.Warp(), hold, flow)
+    if read:
+        g.outputs["hold"] = g.add("read", ops.Relu(), hold)
+    graph = g.finish()
+    lowered = RUN["warps"](graph)
+    assert bool(lowered.nodes["hold"].reads) == read
+    maps = {"keys": torch.randn(2, 5, k, *size), "flow": 3 * torch.randn(2, 2, t, *size)}
+    both_maps = [{name: x.double().requires_grad_() for name, x in maps.items()} for _ in range(2)]
+    want, got = (build_graph(one)(given) for one, given in zip((graph, lowered), both_maps))
+    want, got = (y["y"] if read else y for y in (want, got))
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-12)
+    assert got.is_contiguous(memory_format=torch.channels_last_3d)
+    for y in (want, got):
+        y.square().sum().backward()
+    for name in maps:
+        torch.testing.assert_close(*(given[name].grad for given in both_maps), rtol=0, atol=1e-10)
+
+
+def test_a_flow_that_points_nowhere_breaks_nothing() -> None:
+    """What is no number, or far beyond any map, gives what it gives the literal network: nan and 0."""
+    flow = torch.zeros(1, 2, 1, 1, 4)
+    flow[..., :3] = torch.tensor([float("nan"), 1e30, -1e30])
+    x = torch.ones(1, 1, 1, 1, 4)
+    torch.testing.assert_close(held_warp(x, flow), warp(x, flow), equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["frame_means", "shuffles", "shifts", "warps"])
 def test_passes_leave_what_is_not_theirs(name: str) -> None:
     left = (
         ops.AvgPool(kernel=(2, 2, 2), stride=(2, 2, 2)),

@@ -14,6 +14,7 @@ from archdsl import Arch, Clip, Pathway, Stage, compile, ops
 from archdsl.blocks import BLOCKS, Block, BoundaryMatch, Conv, Gray, GruScan
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language import TRANSFORMS, Classifier
+from archdsl.language.pathway import CHOICES
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.testing import arches, blocks, check
 from archdsl.testing import ops as random_ops
@@ -35,7 +36,7 @@ def test_a_random_arch_passes_the_check(made: Arch) -> None:
 
 
 def test_random_archs_are_of_every_kind() -> None:
-    """Pathways one to three, edges both ways, several clips, every frame choice and most transforms."""
+    """Pathways one to three, edges both ways, several clips, every frame choice and most transforms; key frames."""
     met: Counter[str] = Counter()
 
     @settings(max_examples=200, database=None)
@@ -43,15 +44,15 @@ def test_random_archs_are_of_every_kind() -> None:
     def look(made: Arch) -> None:
         met[f"{len(made.pathways)} pathways"] += 1
         met[f"{len(made.clips)} clips"] += 1
-        met.update(key for p in made.pathways.values() for key in ("every", "linspace", "segments") if getattr(p, key))
+        met.update(key for p in made.pathways.values() for key in CHOICES if getattr(p, key))
         met.update(f"{edge.source} to {edge.target}" for edge in made.edges)
         met.update(edge.merge for edge in made.edges)
         met.update(type(transform).__name__ for edge in made.edges for transform in edge.transform)
 
     look()
-    transforms = {kind.__name__ for kind in TRANSFORMS} - {"Through", "Fit", "Warp"}
-    choices = {"every", "linspace", "segments"}
-    assert {*choices, *transforms, "3 pathways", "2 clips", "slow to fast", "fast to slow", "concat", "sum"} <= set(met)
+    transforms = {kind.__name__ for kind in TRANSFORMS} - {"Through", "Fit"}
+    others = ("3 pathways", "2 clips", "slow to fast", "fast to slow", "concat", "sum", "interleave")
+    assert {*CHOICES, *transforms, *others} <= set(met)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in BLOCKS if kind is not Gray], ids=lambda kind: kind.__name__)

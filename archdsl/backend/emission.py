@@ -12,11 +12,10 @@ from archdsl.backend.forward_keys import programs
 from archdsl.backend.lowered import Argument
 from archdsl.backend.parts import Part, network_of, shared_with
 from archdsl.backend.passes import Lower, lowered_graph
-from archdsl.backend.passes.base import in_pieces, text_of
+from archdsl.backend.passes.base import in_pieces, programs_of, text_of
 from archdsl.backend.runtime_keys import keyed
 from archdsl.backend.runtime_stream import streamed
 from archdsl.compiler import Plan
-from archdsl.compiler.keys import schedule_of
 from archdsl.graph import Graph
 from archdsl.ops import Source
 
@@ -113,7 +112,7 @@ class Emission:
     def helpers(self) -> list[str]:
         """The source of what torch lacks and this graph uses, each once."""
         nodes = [node for node in self.graph.nodes.values() if not isinstance(node.op, Source)]
-        stream = [streamed] if in_pieces(self.graph) else [keyed] if schedule_of(self.graph) else []
+        stream = [streamed] if in_pieces(self.graph) else [keyed] if programs_of(self.graph) else []
         used = [need for node in nodes for need in text_of(self.graph, node).needs]
         used += stream
         self.taken |= {need.__name__ for need in used}

@@ -8,14 +8,15 @@ from typing import Literal
 
 from archdsl.backend.forward import Forward
 from archdsl.backend.parts import Part
-from archdsl.compiler.keys import Schedule, schedule_of
+from archdsl.backend.passes.base import programs_of
+from archdsl.compiler.keys import Schedule
 from archdsl.graph import Graph
 from archdsl.ops import Interleave, KeyPairs, Source, TakeEvery
 
 
 def programs(graph: Graph, network: Part) -> Iterator[list[str]]:
     """The methods of a network with key frames; none of another."""
-    schedule = schedule_of(graph)
+    schedule = programs_of(graph)
     if schedule is None:
         return
     for kind in ("key", "current"):
@@ -61,6 +62,8 @@ class Program(Forward):
         """Whether a step of the whole network is one of this program."""
         if isinstance(step, str) and isinstance(self.graph.nodes[step].op, KeyPairs | TakeEvery):
             return False
+        if isinstance(step, Part) and not step.outputs:
+            return False  # a part that only keeps weights
         if self.orders(step):
             return self.kind == "current"
         address = step.outputs[0] if isinstance(step, Part) else step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Lowered
-from archdsl.backend.runtime_keys import interleave, key_pairs, warp
+from archdsl.backend.runtime_keys import interleave, key_pairs, pointed_to, warp
 from archdsl.backend.runtime_rcnn import moved, overlaps, place_pool, propose, suppressed
 from archdsl.ops import Shape
 
@@ -16,7 +16,7 @@ def pairs(op: ops.KeyPairs, x: Shape) -> Lowered:
 
 def warped(op: ops.Warp, x: Shape, flow: Shape) -> Lowered:
     """Bilinear samples of all frames at once."""
-    return Lowered("warp({0}, {1})", needs=(warp,))
+    return Lowered("warp({0}, {1})", needs=(pointed_to, warp))
 
 
 def interleaved(op: ops.Interleave, x: Shape, current: Shape) -> Lowered:

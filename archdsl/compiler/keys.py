@@ -44,14 +44,13 @@ def schedule_of(graph: Graph) -> Schedule | None:
         kinds[address] = kind
     if any(kinds[address] != "all" for address in graph.outputs.values()) or not parted(graph, kinds):
         return None
-    held = [
-        read
-        for node in graph.nodes.values()
-        if kinds[node.address] != "key"
-        for read in node.reads
-        if kinds[read] == "key"
-    ]
-    return Schedule(every, kinds, tuple(dict.fromkeys(held)))
+    return Schedule(every, kinds, held_of(graph, kinds))
+
+
+def held_of(graph: Graph, kinds: dict[str, Kind]) -> tuple[str, ...]:
+    """Values of key frames that are read by what has other frames too."""
+    readers = [node for node in graph.nodes.values() if kinds[node.address] != "key"]
+    return tuple(dict.fromkeys(read for node in readers for read in node.reads if kinds[read] == "key"))
 
 
 def kind_of(graph: Graph, node: Node, reads: list[Kind], every: int) -> Kind | None:

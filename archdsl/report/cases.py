@@ -18,8 +18,10 @@ from archdsl.report.weights import tensors_of
 
 ACTS = (ops.Relu, ops.Relu6, ops.Silu, ops.Hardswish, ops.Hardsigmoid, ops.Sigmoid, ops.Tanh, ops.Gelu)
 """Functions that a convolution applies before its result leaves the cache."""
-CHOICES = (ops.TakeEvery, ops.TakeChosen, ops.TakeSnippets)
-"""Ops that choose frames of a clip, before it is laid out channels last: what they leave out is not converted."""
+CHOICES = (ops.TakeEvery, ops.TakeChosen, ops.TakeSnippets, ops.KeyPairs)
+"""Ops that choose or pair frames of a clip before these are laid out channels last: what they leave out is not."""
+SIZED = (ops.ResizeTo, ops.CropTo, ops.Proposals)
+"""Ops that take nothing but the size of the last map they read."""
 FREE = (ops.BatchNorm, ops.Add, ops.Relu)
 """What behind a convolution costs nothing of its own: a norm is in the weights, the rest waits for memory."""
 ENTRY = "channels_last"
@@ -155,7 +157,8 @@ def cases_of(plan: Plan, taken: Choices) -> Iterator[tuple[Node, Case]]:
         choice = isinstance(node.op, CHOICES) and node.reads[0] in raw
         if isinstance(node.op, ops.Source) or choice:
             raw.add(node.address)
-            if any(not isinstance(reader.op, CHOICES) for reader in readers[node.address]):
+            laid_out = (reader for reader in readers[node.address] if not isinstance(reader.op, CHOICES))
+            if any(node.address in elements_read(reader) for reader in laid_out):
                 yield node, Case(ENTRY, (), (shapes[node.address],))
         if node.address in within or isinstance(node.op, ops.Source):
             continue
@@ -182,6 +185,11 @@ def at_once(graph: Graph, taken: Choices) -> Iterator[tuple[str, Pairs]]:
             yield ATTENTION, one
         elif taken.get(KEYS_FIRST) and one.keys_first:
             yield KEYS_FIRST, one
+
+
+def elements_read(node: Node) -> tuple[str, ...]:
+    """The maps of which a node reads more than the size."""
+    return node.reads[:-1] if isinstance(node.op, SIZED) else node.reads
 
 
 def chain_from(plan: Plan, readers: dict[str, list[Node]], conv: Node, within: set[str]) -> list[Node]:

@@ -103,6 +103,4 @@ def note(latencies: Sequence[Latency]) -> str:
     told = f"forward of {plural(one.batch, 'clip')}, lowered by auto and frozen; predicted, not run: "
     told += told_of(one.machine)
     unknown = dict.fromkeys(kind for latency in latencies for kind in latency.unknown)
-    told += f"; never measured, so too little for {', '.join(unknown)}" if unknown else ""
-    literal = [latency.plan.name for latency in latencies if latency.plan.schedule]
-    return told + (f"; key frames are not lowered, so too little for {', '.join(literal)}" if literal else "")
+    return told + (f"; never measured, so too little for {', '.join(unknown)}" if unknown else "")

@@ -1,7 +1,8 @@
-"""Random small archs: pathways at several frame rates, edges both ways, a classifier."""
+"""Random small archs: pathways at several frame rates, edges both ways, a classifier; or key frames."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,7 @@ from archdsl.language import (
     Arch,
     Classifier,
     Clip,
+    Dense,
     Edge,
     Pathway,
     ResizeTo,
@@ -22,8 +24,10 @@ from archdsl.language import (
     TimeSample,
     TimeToChannels,
     Transform,
+    Warp,
     repeat,
 )
+from archdsl.rewrites import with_key_frames
 
 NAMES = ("slow", "fast", "third")
 STAGES = ("stem", "res2", "res3", "res4")
@@ -32,7 +36,12 @@ FRAMES, SIZE = 8, 16
 
 @st.composite
 def arches(draw: Any) -> Arch:
-    """An arch that compiles: 1 to 3 pathways of 1 to 4 stages, frame choices, edges of every transform, a head."""
+    """An arch that compiles: 1 to 3 pathways of 1 to 4 stages, frame choices, edges of every transform, a head.
+
+    One in four has key frames.
+    """
+    if draw(st.integers(0, 3)) == 3:
+        return draw(keyed_arches())
     strides = draw(st.lists(st.sampled_from([1, 2]), min_size=1, max_size=4))
     names = NAMES[: draw(st.integers(1, 3))]
     rates = {name: draw(st.sampled_from([1, 2, 4])) for name in names}
@@ -50,6 +59,22 @@ def arches(draw: Any) -> Arch:
             window=draw(st.sampled_from([None, 1])),
         ),
     )
+
+
+@st.composite
+def keyed_arches(draw: Any) -> Arch:
+    """An arch that also runs frame by frame: a pathway of key frames, one that says flow between them, a dense head."""
+    strides = draw(st.lists(st.sampled_from([1, 2]), min_size=1, max_size=3))
+    key, flow = (
+        Pathway(stages={name: draw(stages_of(stride, kernels_t=(1,))) for name, stride in zip(STAGES, strides)})
+        for _ in range(2)
+    )
+    head = Dense(
+        classes=draw(st.integers(1, 10)), enlarge=draw(st.booleans()), act=draw(st.sampled_from(["none", "softmax"]))
+    )
+    alone = Arch(name="keyed", clips=draw(clips_of(("slow",))), pathways={"slow": key}, head=head)
+    warp = Warp(by=draw(st.sampled_from([Fraction(1), Fraction(5, 2)])), scale=draw(st.booleans()))
+    return with_key_frames(alone, every=draw(st.sampled_from([2, 4, 8])), flow=flow, by=warp)
 
 
 @st.composite
@@ -84,19 +109,19 @@ def pathways_of(draw: Any, strides: list[int], rate: int, clip: str | None) -> P
 
 
 @st.composite
-def stages_of(draw: Any, stride: int) -> Stage:
+def stages_of(draw: Any, stride: int, kernels_t: Sequence[int] = (1, 3)) -> Stage:
     """One or two kinds of block; the first strides."""
-    first = draw(strided(stride))
-    more = draw(st.lists(st.one_of(strided(1), pools()), max_size=1))
+    first = draw(strided(stride, kernels_t))
+    more = draw(st.lists(st.one_of(strided(1, kernels_t), pools(kernels_t)), max_size=1))
     return Stage(*repeat(first, draw(st.integers(1, 2))), *more)
 
 
 @st.composite
-def strided(draw: Any, stride: int) -> Block:
+def strided(draw: Any, stride: int, kernels_t: Sequence[int]) -> Block:
     """A convolving block of small width at a spatial stride."""
     norm = draw(st.sampled_from([Norm(), Norm(eps=1e-3), Norm(kind="layer"), Norm(kind="none")]))
     act = draw(st.sampled_from(["relu", "silu", "none"]))
-    channels, kernel_t = draw(st.sampled_from([8, 16])), draw(st.sampled_from([1, 3]))
+    channels, kernel_t = draw(st.sampled_from([8, 16])), draw(st.sampled_from(kernels_t))
     kinds: list[type[Block]] = [Conv, Basic, Bottleneck]
     kind = draw(st.sampled_from(kinds))
     if kind is Conv:
@@ -104,9 +129,9 @@ def strided(draw: Any, stride: int) -> Block:
     return kind(channels=channels, kernel_t=kernel_t, stride=stride, norm=norm, act=act)
 
 
-def pools() -> st.SearchStrategy[Block]:
+def pools(kernels_t: Sequence[int]) -> st.SearchStrategy[Block]:
     """A pool that keeps the size."""
-    return st.sampled_from([MaxPool(kernel=(1, 3, 3)), AvgPool(kernel=(3, 1, 1), count_pad=False)])
+    return st.sampled_from([MaxPool(kernel=(1, 3, 3)), AvgPool(kernel=(max(kernels_t), 1, 3), count_pad=False)])
 
 
 @st.composite

@@ -11,12 +11,11 @@ from archdsl.backend.passes.branches import branches
 from archdsl.backend.passes.choice import chosen
 from archdsl.backend.passes.depthwise import depthwise
 from archdsl.backend.passes.fusion import fusion
-from archdsl.backend.passes.held import frame_means, shifts, shuffles
+from archdsl.backend.passes.held import frame_means, shifts, shuffles, warps
 from archdsl.backend.passes.layout import channels_last
 from archdsl.backend.passes.norms import steady_norms
 from archdsl.backend.passes.overwriting import overwriting
 from archdsl.backend.passes.views import views
-from archdsl.compiler.keys import schedule_of
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import Graph
 from archdsl.report.choices import Choices
@@ -32,6 +31,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("frame_means", frame_means),
     Pass("shuffles", shuffles),
     Pass("shifts", shifts),
+    Pass("warps", warps),
     Pass("views", views, Bound("channels", "up to", "channels")),
     Pass("depthwise", depthwise),
     Pass("steady_norms", steady_norms),
@@ -44,8 +44,6 @@ PASSES: tuple[Pass, ...] = (
 def lowered_graph(graph: Graph, lower: Lower = "auto", *, train: bool | None = None) -> Graph:
     """The graph after the passes asked for. Raises SpecError for names that are no pass."""
     taken = passes_taken(lower, train=bool(train))
-    if schedule_of(graph):
-        return graph  # the two programs of key frames are written from the literal graph
     literal = graph
     for one in PASSES:
         if one.name in taken:

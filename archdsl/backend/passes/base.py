@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from archdsl.backend.lowered import Lowered
 from archdsl.backend.lowerings import lowered
 from archdsl.compiler.causal import streams
+from archdsl.compiler.keys import Schedule, held_of, schedule_of
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Shape
 from archdsl.report.choices import Choice
@@ -97,6 +98,22 @@ def literal_graph(graph: Graph) -> Graph:
 def in_pieces(graph: Graph) -> bool:
     """Whether a clip may come in pieces, as the literal graph tells."""
     return streams(literal_graph(graph))
+
+
+def programs_of(graph: Graph) -> Schedule | None:
+    """The two programs of key frames, as the literal graph tells; what passes put in runs with what it reads.
+
+    No pass mixes the programs: but for HoldKeys, which `warps` gives to its Warp, and Interleave, which stays,
+    ops read maps of one kind of frames and give that kind: neither equal ops nor chains of them run at different times.
+    """
+    schedule = schedule_of(literal_graph(graph))
+    if schedule is None:
+        return None
+    kinds = dict(schedule.kinds)
+    for address, node in graph.nodes.items():
+        if address not in kinds:
+            kinds[address] = kinds[node.reads[0]]
+    return replace(schedule, kinds=kinds, held=held_of(graph, kinds))
 
 
 def with_nodes(graph: Graph, nodes: dict[str, Node]) -> Graph:

@@ -26,7 +26,7 @@ def depthwise(graph: Graph) -> Graph:
 def in_depth(graph: Graph, node: Node) -> bool:
     """Whether a node is a depthwise convolution over time and place that runs as a 3-D one."""
     op = literal(node.op)
-    if not isinstance(op, Conv) or op.dilation != (1, 1, 1):
+    if not isinstance(op, Conv) or not node.reads or op.dilation != (1, 1, 1):
         return False
     x = graph.shapes[node.reads[0]]
     kt, kh, kw = op.window(x)

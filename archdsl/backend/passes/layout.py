@@ -7,7 +7,7 @@ from dataclasses import replace
 from archdsl.backend.passes.base import ChannelsLast
 from archdsl.graph import Graph, Node
 from archdsl.ops import Source
-from archdsl.report.cases import CHOICES
+from archdsl.report.cases import CHOICES, elements_read
 
 
 def channels_last(graph: Graph) -> Graph:
@@ -23,9 +23,11 @@ def channels_last(graph: Graph) -> Graph:
         if isinstance(node.op, Source) or choice:
             raw.add(address)
         if not choice:
-            for read in raw.intersection(node.reads):
+            laid_out = elements_read(node)
+            for read in raw.intersection(laid_out):
                 nodes.setdefault(made(read), Node(made(read), ChannelsLast(), (read,), node.written))
-            node = node._replace(reads=tuple(made(read) if read in raw else read for read in node.reads))
+            rest = node.reads[len(laid_out) :]
+            node = node._replace(reads=(*(made(read) if read in raw else read for read in laid_out), *rest))
         nodes[address] = node
     new = {made(read): read for read in raw if made(read) in nodes}
     return replace(

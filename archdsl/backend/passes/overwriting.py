@@ -38,7 +38,11 @@ ACTS = {
 }
 """Functions that torch can put over what they read."""
 FRESH = (*ACTS, Sigmoid, Tanh, Conv, BatchNorm, Add, Mul, StretchedAdd, Concat, MaxPool, AvgPool)
-"""Ops whose result is memory of its own: a view or a clip must never be written over."""
+"""Ops whose result is memory of its own: a view or a clip must never be written over.
+
+Nor frames put in order (Interleave): those of a key frame alone are the very map that is held for later frames. What
+is held is also read by HoldKeys, Warp or Interleave, and no result is put over a map that these read.
+"""
 SUMMARIES = (Mean, AdaptiveAvgPool, AdaptiveMaxPool)
 """Ops that leave nothing of the map they read in their result's memory."""
 
