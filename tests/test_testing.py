@@ -39,7 +39,7 @@ def test_random_archs_are_of_every_kind() -> None:
     """Pathways one to three, edges both ways, several clips, every frame choice and most transforms; key frames."""
     met: Counter[str] = Counter()
 
-    @settings(max_examples=200, database=None)
+    @settings(max_examples=800, database=None)
     @given(arches())
     def look(made: Arch) -> None:
         met[f"{len(made.pathways)} pathways"] += 1
