@@ -48,7 +48,13 @@ INFER = {
     "ircsn_r101": 2.7,
 }
 """Ratios to the untouched peer that are aimed at, forward of one clip."""
-TRAIN = {"x3d_s_ptv": 2.3, "r2plus1d_16x4_r50": 1.35, "slow_8x8_r50": 1.0, "slowfast_8x8_r50": 1.0}
+TRAIN = {
+    "x3d_s_ptv": 2.3,
+    "r2plus1d_16x4_r50": 1.35,
+    "slow_8x8_r50": 1.0,
+    "slowfast_8x8_r50": 1.0,
+    "ircsn_r101": 1.0,
+}
 """The same, for a training step."""
 MEAN = 2.1
 TRAIN_BATCH = {"x3d_s_ptv": 2}
