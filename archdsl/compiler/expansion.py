@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import networkx as nx
 
@@ -48,7 +48,8 @@ class Expansion:
                 self.fusions((name, stage))
         self.head()
         self.g.faults += untied(self.g)
-        return self.g.finish()
+        graph = self.g.finish()
+        return replace(graph, warnings=(*graph.warnings, *unread(graph)))
 
     def stage(self, place: Place) -> None:
         """One stage, and before the first one the choice of frames."""
@@ -196,6 +197,22 @@ def untied(g: Builder) -> Iterator[Fault]:
                 want=f"{node.op}" if got == want else want,
                 fix="stages equal to those of the pathway that tied_to names",
             )
+
+
+def unread(graph: Graph) -> Iterator[Fault]:
+    """What no output is made from, each part told as a whole. Its weights would never learn."""
+    under: dict[str, list[str]] = {}
+    for address in graph.nodes:
+        parts = address.split(".")
+        for i in range(len(parts)):
+            under.setdefault(".".join(parts[: i + 1]), []).append(address)
+    dead = {at: inner for at, inner in under.items() if graph.alive.isdisjoint(inner)}
+    for at, inner in dead.items():
+        if at.rpartition(".")[0] not in dead:
+            node = graph.nodes[inner[0]]
+            clip = isinstance(node.op, ops.Source)
+            want = "a pathway that reads it" if clip else "a head, an edge or an op that reads on from here"
+            yield Fault(what="a part that no output is made from", at=at, written=node.written, want=want)
 
 
 def weights(g: Builder, node: Node) -> str:
