@@ -253,8 +253,9 @@ def ordered(arch: Arch) -> list[tuple[str, str, str]]:
                 raise finished(edge, a, b)
             order.add_edge((edge.source, a, "run"), (edge.target, b, "merge"))
     try:
-        written = [(name, stage) for name, pathway in arch.pathways.items() for stage in pathway.stages]
-        return list(nx.lexicographical_topological_sort(order, key=lambda task: written.index(task[:2])))
+        written = ((name, stage) for name, pathway in arch.pathways.items() for stage in pathway.stages)
+        number = {place: i for i, place in enumerate(written)}
+        return list(nx.lexicographical_topological_sort(order, key=lambda task: number[task[:2]]))
     except nx.NetworkXUnfeasible:
         raise cycle(arch, [node for node, _ in nx.find_cycle(order)]) from None
 
