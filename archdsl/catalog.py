@@ -44,7 +44,8 @@ def model(name_or_path: str | Path) -> Model:
         return zoo_model(text)
     if path.endswith(".py"):
         return chosen(models_in(Path(path)), name, path)
-    return model_of_data(Path(path), ())
+    found = model_of_data(Path(path), ())
+    return chosen((found,), name, path)
 
 
 def chosen(models: tuple[Model, ...], name: str, where: str) -> Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from archdsl.errors import Fault, SpecError
@@ -59,6 +60,15 @@ class Graph:
     outputs: dict[str, str]
     """Output name -> address of the value that leaves."""
     warnings: tuple[Fault, ...] = ()
+
+    @cached_property
+    def alive(self) -> frozenset[str]:
+        """Addresses of what some output is made from."""
+        seen = set(self.outputs.values())
+        for node in reversed(self.nodes.values()):
+            if node.address in seen:
+                seen.update(node.reads)
+        return frozenset(seen)
 
 
 def readers_of(graph: Graph) -> dict[str, list[Node]]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from archdsl.errors import SpecError
-from archdsl.written import Lines
+from archdsl.written import Lines, cut
 
 LARGEST = 1_000_000
 """Bytes; a spec is a few kilobytes."""
@@ -61,7 +61,7 @@ class Reader:
         try:
             return self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError):
-            raise SpecError("a value that cannot be read", written=self.line(node), got=str(node.value)) from None
+            raise SpecError("a value that cannot be read", written=self.line(node), got=cut(str(node.value))) from None
 
     def mapping(self, node: yaml.MappingNode, depth: int) -> Lines:
         """A mapping; a key twice is an error."""
@@ -112,7 +112,7 @@ def read_data(path: Path, wants: str = "a mapping: name, clip, pathways, head") 
         raise SpecError(
             "not a spec",
             written=f"{path.name}:1",
-            got=type(data).__name__,
+            got="nothing" if data is None else "a list" if isinstance(data, list) else cut(str(data)),
             want=wants,
         )
     return data

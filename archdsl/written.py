@@ -142,7 +142,7 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
             yield fault.under(at).placed(None, line)
         return
     got = f"{found['input']!r}"
-    got = got if len(got) <= 80 else got[:77] + "..."
+    got = cut(got)
     match found["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             known = fields_at(kind, loc[:-1])
@@ -168,6 +168,8 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
             yield Fault(what=f"missing field {loc[-1]!r}", at=at, written=line, want=f"{loc[-1]}: a value")
         case _:
             want = wanted(found)
+            if loc[1:] and loc[-1].isdigit():  # a number alone names nothing: which list it stands in does
+                loc.pop()
             if loc and loc[-1] == "[key]":
                 yield Fault(
                     what=f"a name that cannot be: {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want
@@ -178,6 +180,11 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
             )
 
 
+def cut(text: str) -> str:
+    """What was met, as far as it helps."""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def wanted(found: Any) -> str:
     """What a finding asks for."""
     match found["type"]:
@@ -185,6 +192,8 @@ def wanted(found: Any) -> str:
             return f"at least {found['ctx']['min_length']}"
         case "too_long":
             return f"at most {found['ctx']['max_length']}"
+        case "string_too_long":
+            return f"at most {found['ctx']['max_length']} characters"
         case kind:
             return WANTS.get(kind) or str(found["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
 

@@ -31,7 +31,7 @@ def rewritten(path: Path) -> None:
     """Put the report at the top; twice, for it names lines that the report itself moves."""
     for _ in range(3):
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        start = next(i for i, line in enumerate(lines) if not line.startswith("#"))
+        start = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
         head = "".join(f"# {line}".rstrip() + "\n" for line in report(path).splitlines())
         path.write_text(head + "".join(lines[start:]), encoding="utf-8")
 

@@ -245,3 +245,25 @@ def test_a_model_makes_its_arch_anew() -> None:
     one = Model(name="net", family=small)
     assert one.arch() == small()
     assert one.arch(frames=2).clips["clip"].frames == 2
+
+
+def test_what_a_family_raises_is_told_as_a_fault(file: Path) -> None:
+    """A value that the family did not expect, in the shelf's own and in a person's: never a traceback."""
+    with pytest.raises(SpecError) as caught:
+        load("slowfast_4x16_r50", depth=51)
+    (told,) = caught.value.faults
+    assert (told.what, told.got) == ("KeyError in the family of slowfast_4x16_r50", "51 with depth=51")
+    assert (told.written or "").startswith("slowfast.py:")
+    file.write_text(PYTHON.replace("Stage(Conv(channels=width))", "Stage(Conv(channels=8 // width))"))
+    with pytest.raises(SpecError) as caught:
+        load(f"{file}:thin", width=0)
+    (told,) = caught.value.faults
+    assert (told.what, told.written) == ("ZeroDivisionError in the family of thin", "family.py:7")
+    assert told.got == "integer division or modulo by zero with width=0"
+
+
+def test_a_name_behind_a_file_of_data_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(to_yaml(small()), encoding="utf-8")
+    assert load(f"{path}:net") == small()
+    assert said(f"{path}:nett").startswith(f"no model 'nett' in {path}")

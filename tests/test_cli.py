@@ -425,3 +425,22 @@ def test_torch_is_asked_for_large_pages_unless_the_user_has_a_say(
     monkeypatch.setattr(os, "environ", {LARGE_PAGES: own} if own else {})
     run("list", "--json")
     assert os.environ == {LARGE_PAGES: own or "1"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["check", "--all", "nope"], "--all and names together"),
+        (["count", "--all", "slowfast_tiny"], "--all and names together"),
+        (["count", "slowfast_tiny", "--claims", "--views", "10x3"], "--claims and --views together"),
+        (["count", "slowfast_tiny", "--claims", "--convention", "flops"], "--claims and --convention together"),
+        (["count", "slowfast_tiny", "--verify", "--batch", "2"], "--verify and --batch together"),
+        (["count", "slowfast_tiny", "--memory", "--views", "3"], "--memory and --views together"),
+        (["count", "slowfast_tiny", "--json", "--format", "csv"], "not allowed with argument --json"),
+        (["show", "slowfast_tiny", "--json", "--python"], "--json and --python together"),
+    ],
+)
+def test_nothing_is_accepted_that_is_not_read(run: Any, argv: list[str], told: str) -> None:
+    code, out, err = run(*argv)
+    assert (code, out) == (2, "")
+    assert told in err

@@ -264,3 +264,25 @@ def test_a_cycle_names_its_stages() -> None:
     told = fault(two(there, back))
     assert told.what == "a cycle of edges"
     assert told.at == "edges.fast_to_slow, edges.slow_to_fast"
+
+
+# What nothing reads
+
+
+def test_a_stage_that_no_output_is_made_from_is_told() -> None:
+    """The head reads slow alone: what fast does after the stem, where the edge leaves, is in vain."""
+    edge = Edge(source="fast", target="slow", after="stem", transform=TimeConv())
+    arch = two(edge)
+    plan = compile(arch.but(head=arch.head.but(reads=("slow",))))
+    (told,) = plan.warnings
+    assert (told.what, told.at) == ("a part that no output is made from", "fast.res2")
+    left_out = sum(plan.costs[address].macs + plan.costs[address].fvcore_extra for address in plan.within("fast.res2"))
+    assert left_out > 0
+    assert plan.total.macs + plan.total.fvcore_extra - plan.count("fvcore") == left_out
+
+
+def test_a_clip_that_nothing_reads_is_told() -> None:
+    arch = two()
+    reading = {name: pathway.but(clip="clip") for name, pathway in arch.pathways.items()}
+    plan = compile(arch.but(clips={**arch.clips, "spare": Clip(frames=4, size=8)}, pathways=reading))
+    assert [(told.at, told.want) for told in plan.warnings] == [("spare", "a pathway that reads it")]

@@ -102,6 +102,22 @@ def test_seconds_need_a_frame_rate() -> None:
     assert {record["span_seconds"] for record in records} == {None}
 
 
+def test_the_head_shows_what_leaves_the_network() -> None:
+    """Scores of 8 boxes are no vector; each of several outputs stands under its name."""
+    ava, bmn = (table_of(archdsl.compile(archdsl.load(name))) for name in ("slow_4x16_r50_ava", "bmn"))
+    output = next(i for i, column in enumerate(ava.columns) if column.title == "output T×S²")
+    assert next(row for row in ava.rows if row.kind == "head").cells[output] == ("80×8",)
+    output = next(i for i, column in enumerate(bmn.columns) if column.title == "output T×S²")
+    head = next(row for row in bmn.rows if row.kind == "head")
+    assert head.cells[output] == ("start 1×100", "end 1×100", "proposals 2×1×100²")
+
+
+def test_each_clip_has_its_own_rate_in_the_title(plan: archdsl.Plan) -> None:
+    title = table_of(archdsl.compile(archdsl.load("avslowfast_r50_8x8"))).title
+    assert title == "avslowfast_r50_8x8: clip 3×64×224² at 30 fps, audio 1×128×1×80 at 60 fps → 400"
+    assert table_of(plan).title == "slowfast_4x16_r50: 3×64×224² at 30 fps → 400"
+
+
 def test_text_has_a_column_for_each_pathway_and_a_row_for_each_lateral(plan: archdsl.Plan) -> None:
     text = archdsl.table(plan)
     heading = next(line for line in text.splitlines() if "stage" in line)

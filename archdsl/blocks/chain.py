@@ -11,7 +11,7 @@ import archdsl.blocks as known  # the tuple BLOCKS is read when a spec is, after
 from archdsl.blocks.base import Block
 from archdsl.blocks.drawn import Drawn
 from archdsl.blocks.keyed import keyed, kinds_by_key, unkeyed
-from archdsl.errors import SpecError
+from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.written import Lines
 
@@ -33,9 +33,9 @@ def blocks_of(item: Any) -> Iterator[Block]:
     if isinstance(item, str) and item in by_key:
         item = {item: None}
     if not isinstance(item, Mapping):
-        raise SpecError(
-            "not a block", got=repr(item), want="{conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ..."
-        )
+        fix = did_you_mean(item, by_key) or f"{item}: {{}}" if isinstance(item, str) else None
+        want = "{conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ..."
+        raise SpecError("not a block", got=repr(item), want=want, fix=fix)
     times = item.get("repeat", 1)
     if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MOST:
         raise SpecError("a repeat that is not a whole number", got=repr(times), want=f"repeat: 1 to {MOST}")

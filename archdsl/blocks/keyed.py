@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
@@ -69,6 +70,7 @@ def fields_of(thing: Written) -> dict[str, Any]:
         raise
 
 
-def kinds_by_key(kinds: Iterable[type[Written]]) -> dict[str, type[Written]]:
+@cache  # asked for with every block of a spec
+def kinds_by_key(kinds: tuple[type[Written], ...]) -> Mapping[str, type[Written]]:
     """Kinds under their names in YAML."""
     return {key_of(kind): kind for kind in kinds}

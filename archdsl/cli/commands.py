@@ -74,6 +74,7 @@ def show(given: Namespace) -> int:
         say_table(span_table(compile(arch)), "json" if given.json else "text")
         return 0
     if given.json:
+        g.alone(given, "json", ("yaml", "python"))
         say(to_json(arch))
         return 0
     if reference := catalog.reference_of(model):

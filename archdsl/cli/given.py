@@ -17,6 +17,7 @@ COMMON = ("frames", "size", "classes", "fps")
 def models(given: Namespace) -> list[Model]:
     """The models named on the command line, or with --all every model of the zoo. A Python file gives all it has."""
     if getattr(given, "all", False):
+        alone(given, "all", ("names",))
         return list(catalog.zoo())
     if not given.names:
         raise SpecError(
@@ -57,7 +58,8 @@ def alone(given: Namespace, name: str, others: tuple[str, ...]) -> None:
     """Raise SpecError where an option stands beside one that it excludes."""
     for other in others:
         if getattr(given, other):
-            raise SpecError(f"--{name} and --{other} together", got=f"--{other}", want="one of them")
+            other = "names" if other == "names" else f"--{other}"
+            raise SpecError(f"--{name} and {other} together", got=other, want="one of them")
 
 
 def pair(text: str) -> tuple[str, Any]:

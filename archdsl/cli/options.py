@@ -96,10 +96,9 @@ def shown(parser: ArgumentParser) -> None:
 
 def formats(parser: ArgumentParser) -> None:
     """How a table is written."""
-    parser.add_argument(
-        "--format", default="text", metavar="FORMAT", help="text (default), md, csv, html, latex or json"
-    )
-    parser.add_argument(
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--format", default="text", metavar="FORMAT", help="text (default), md, csv, html, latex or json")
+    form.add_argument(
         "--json", action="store_const", dest="format", const="json", default=SUPPRESS, help="the same as --format json"
     )
 
@@ -109,10 +108,8 @@ def costs(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--convention", metavar="NAME", help="macs, fvcore, flops or ptv-zoo; by default macs and fvcore"
     )
-    parser.add_argument("--batch", type=count, default=1, metavar="N", help="clips in a batch")
-    parser.add_argument(
-        "--views", default="1", metavar="CxS", help="views of a video, such as 10x3: 10 clips of 3 crops"
-    )
+    parser.add_argument("--batch", type=count, metavar="N", help="clips in a batch")
+    parser.add_argument("--views", metavar="CxS", help="views of a video, such as 10x3: 10 clips of 3 crops")
     parser.add_argument("--claims", action="store_true", help="each published figure beside ours at the same input")
     parser.add_argument(
         "--verify", action="store_true", help="fvcore's and torch's own counters beside ours (loads torch)"

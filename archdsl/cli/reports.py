@@ -32,9 +32,11 @@ def count(given: Namespace) -> int:
         raise SpecError("--device without --latency", got=f"--device {given.device}", want="--latency beside it")
     if given.verify:
         return verify(given)
-    views = report.views_of(given.views)
+    if given.claims:
+        g.alone(given, "claims", ("convention", "batch", "views"))
+    batch, views = given.batch or 1, report.views_of(given.views or "1")
     counts = [
-        report.Count(compile(g.arch_of(model, given)), report.reported(model), given.batch, views)
+        report.Count(compile(g.arch_of(model, given)), report.reported(model), batch, views)
         for model in g.models(given)
     ]
     title = f"The zoo: {len(counts)} models" if given.all else ""
@@ -47,12 +49,20 @@ def memory(given: Namespace) -> int:
     """Bytes of one step of every model named."""
     from archdsl import report
 
+<<<<<<< HEAD
     g.alone(given, "memory", ("claims", "convention", "verify", "latency", "device"))
+=======
+    g.alone(given, "memory", ("claims", "convention", "verify", "latency", "views"))
+>>>>>>> audit_lang
     if given.infer and given.optimizer:
         raise SpecError("an optimizer in inference", got=f"--infer --optimizer {given.optimizer}", want="--train")
     budget = bytes_of(given.fits) if given.fits else None
     setup = report.Setup(
-        given.batch, not given.infer, given.precision or "fp32", given.optimizer or "sgd", given.checkpoint or "none"
+        given.batch or 1,
+        not given.infer,
+        given.precision or "fp32",
+        given.optimizer or "sgd",
+        given.checkpoint or "none",
     )
     memories = [report.Memory(compile(g.arch_of(model, given)), setup) for model in g.models(given)]
     for one in memories:
@@ -66,16 +76,20 @@ def latency(given: Namespace) -> int:
     from archdsl import report
 
     g.alone(given, "latency", ("claims", "convention", "verify"))
+<<<<<<< HEAD
     machine, views = report.known_machine(given.device or "cpu"), report.views_of(given.views)
     found = [report.Latency(compile(g.arch_of(model, given)), machine, given.batch) for model in g.models(given)]
+=======
+    machine, views = report.known_machine(), report.views_of(given.views or "1")
+    found = [report.Latency(compile(g.arch_of(model, given)), machine, given.batch or 1) for model in g.models(given)]
+>>>>>>> audit_lang
     say_table(report.latency_table(found, views), given.format)
     return 0
 
 
 def verify(given: Namespace) -> int:
     """Two other counters beside ours, for every model named. Exit code 1 where they differ."""
-    if given.claims:
-        raise SpecError("--verify and --claims together", got="--verify --claims", want="one of them")
+    g.alone(given, "verify", ("claims", "convention", "batch", "views"))
     if find_spec("torch") is None:
         raise SpecError("torch is not installed", got="--verify, which builds the network", fix="pip install torch")
     from archdsl.testing.opinions import opinions_table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import networkx as nx
 
@@ -48,7 +48,8 @@ class Expansion:
                 self.fusions((name, stage))
         self.head()
         self.g.faults += untied(self.g)
-        return self.g.finish()
+        graph = self.g.finish()
+        return replace(graph, warnings=(*graph.warnings, *unread(graph)))
 
     def stage(self, place: Place) -> None:
         """One stage, and before the first one the choice of frames."""
@@ -198,6 +199,22 @@ def untied(g: Builder) -> Iterator[Fault]:
             )
 
 
+def unread(graph: Graph) -> Iterator[Fault]:
+    """What no output is made from, each part told as a whole. Its weights would never learn."""
+    under: dict[str, list[str]] = {}
+    for address in graph.nodes:
+        parts = address.split(".")
+        for i in range(len(parts)):
+            under.setdefault(".".join(parts[: i + 1]), []).append(address)
+    dead = {at: inner for at, inner in under.items() if graph.alive.isdisjoint(inner)}
+    for at, inner in dead.items():
+        if at.rpartition(".")[0] not in dead:
+            node = graph.nodes[inner[0]]
+            clip = isinstance(node.op, ops.Source)
+            want = "a pathway that reads it" if clip else "a head, an edge or an op that reads on from here"
+            yield Fault(what="a part that no output is made from", at=at, written=node.written, want=want)
+
+
 def weights(g: Builder, node: Node) -> str:
     """What two ops that share weights must agree on beside their fields; nothing where there are no weights."""
     xs = [g.shapes[x] for x in node.reads]
@@ -236,8 +253,9 @@ def ordered(arch: Arch) -> list[tuple[str, str, str]]:
                 raise finished(edge, a, b)
             order.add_edge((edge.source, a, "run"), (edge.target, b, "merge"))
     try:
-        written = [(name, stage) for name, pathway in arch.pathways.items() for stage in pathway.stages]
-        return list(nx.lexicographical_topological_sort(order, key=lambda task: written.index(task[:2])))
+        written = ((name, stage) for name, pathway in arch.pathways.items() for stage in pathway.stages)
+        number = {place: i for i, place in enumerate(written)}
+        return list(nx.lexicographical_topological_sort(order, key=lambda task: number[task[:2]]))
     except nx.NetworkXUnfeasible:
         raise cycle(arch, [node for node, _ in nx.find_cycle(order)]) from None
 

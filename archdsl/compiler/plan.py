@@ -161,8 +161,8 @@ class Plan:
         return self.counted(self.nodes, convention) * batch
 
     def counted(self, nodes: Iterable[Node], convention: str) -> int:
-        """Cost of some of the ops for one clip under a convention."""
-        nodes = tuple(nodes)
+        """Cost of some of the ops for one clip under a convention. fvcore does not see what no output is made from."""
+        nodes = tuple(node for node in nodes if convention != "fvcore" or node.address in self.graph.alive)
         total = Cost(*map(sum, zip(Cost(), *(self.costs[node.address] for node in nodes))))
         match convention:
             case "macs":

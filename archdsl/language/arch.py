@@ -124,7 +124,7 @@ class Arch(Written):
                 Fault(
                     what=f"a clip and a pathway of one name {name!r}",
                     at=f"clips.{name}",
-                    written=self.written,
+                    written=self.clips[name].written,
                     fix="another name",
                 )
             )

@@ -12,6 +12,8 @@ from archdsl.ops import UNIT, Grid, Shape
 from archdsl.written import Count, Ratio, Written
 
 CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4}
+FLAT = {"audio": "height: 1, width: the number of bands", "boxes": "size: 1", "features": "size: 1"}
+"""How the size of what is no picture is written."""
 Modality = Literal["rgb", "gray", "flow", "rgb_diff", "audio", "boxes", "features"]
 
 
@@ -36,8 +38,12 @@ class Clip(Written):
     def model_post_init(self, context: object, /) -> None:
         if (self.size is None) == (self.height is None) or (self.height is None) != (self.width is None):
             got = ", ".join(f"{k}={v}" for k in ("size", "height", "width") if (v := getattr(self, k)) is not None)
-            raise SpecError("a clip without one size", got=got or "neither", want="size, or height and width together")
-
+            raise SpecError(
+                "a clip without one size",
+                got=got or "neither",
+                want="size, or height and width together",
+                fix=FLAT.get(self.modality),
+            )
         if self.modality == "features" and self.channels is None:
             raise SpecError("features without channels", got="no channels", want="channels: how many there are")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from traceback import extract_tb
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
@@ -122,7 +123,22 @@ class Model(Written):
                     want=", ".join([*COMMON, *(k for k in known if k not in COMMON)]),
                     fix=did_you_mean(name, [*COMMON, *known]),
                 )
-        return overridden(self.family(self.name, **{**self.parameters, **own}), **rest)
+        return overridden(self.made(own), **rest)
+
+    def made(self, own: dict[str, Any]) -> Arch:
+        """What the family makes of its parameters. Whatever it raises is told as one fault."""
+        try:
+            return self.family(self.name, **{**self.parameters, **own})
+        except SpecError:
+            raise
+        except Exception as error:  # noqa: BLE001  a family is a person's code, and so are the values it is given
+            frames = extract_tb(error.__traceback__)[1:2]
+            given = ", ".join(f"{name}={value!r}" for name, value in own.items())
+            raise SpecError(
+                f"{type(error).__name__} in the family of {self.name}",
+                written=f"{Path(frames[0].filename).name}:{frames[0].lineno}" if frames else None,
+                got=f"{error} with {given}" if given else str(error),
+            ) from None
 
 
 COMMON = ("frames", "size", "fps", "classes")

@@ -50,11 +50,16 @@ def shape_text(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape))
 
 
-def shapes_text(shapes: Mapping[str, Sequence[int]]) -> str:
+def shape_lines(shapes: Mapping[str, Sequence[int]]) -> list[str]:
     """Named shapes; the name is left out where there is one."""
     if len(shapes) == 1:
-        return shape_text(next(iter(shapes.values())))
-    return ", ".join(f"{name} {shape_text(shape)}" for name, shape in shapes.items())
+        return [shape_text(shape) for shape in shapes.values()]
+    return [f"{name} {shape_text(shape)}" for name, shape in shapes.items()]
+
+
+def shapes_text(shapes: Mapping[str, Sequence[int]]) -> str:
+    """Named shapes on one line."""
+    return ", ".join(shape_lines(shapes))
 
 
 def number(value: Fraction | float, digits: int = 4) -> str:

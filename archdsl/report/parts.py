@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import Node
 from archdsl.language import Edge
 from archdsl.ops import Cost, Shape
-from archdsl.report.figures import shape_text
+from archdsl.report.figures import shape_lines, shape_text
 from archdsl.report.formats import cell_text
 from archdsl.report.layers import op_in_full, op_lines, op_text, said, stage_lines
 from archdsl.report.sheet import Bracket
@@ -35,6 +35,8 @@ class Part:
     span: Fraction
     tick: Fraction
     """Seconds between two source frames; 0 when not known."""
+    leaving: tuple[str, ...] = ()
+    """Of the head: the network's outputs."""
 
     def record(self, total: int) -> dict[str, Any]:
         """Exact figures by name."""
@@ -112,7 +114,8 @@ class Reader:
             yield from self.laterals(stage)
         if head := self.inside.get("head"):
             told = [op_in_full(node.op, self.x(node)) for node in head if type(node.op).__name__ != "Vector"]
-            yield self.part("head", "head", head, tuple(dict.fromkeys(told)), stage="head")
+            part = self.part("head", "head", head, tuple(dict.fromkeys(told)), stage="head")
+            yield replace(part, leaving=tuple(shape_lines(self.plan.outputs)))
 
     def stage(self, pathway: str, stage: str) -> Part:
         """One stage of one pathway."""

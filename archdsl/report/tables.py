@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archdsl.compiler import Plan
-from archdsl.report.figures import area, fraction, number, percent, shapes_text, short, span_text, whole
+from archdsl.report.figures import area, fraction, number, percent, shape_lines, shapes_text, short, span_text, whole
 from archdsl.report.formats import written
 from archdsl.report.parts import Part, parts_of
 from archdsl.report.sheet import Cell, Column, Row, Table
@@ -25,8 +25,7 @@ def figures_of(part: Part, total: int) -> tuple[str, ...]:
         else ("", "", "")
     )
     span = span_text(part.span, part.tick) if part.kind in ("stage", "lateral") else ""
-    output = str(part.shape.c) if part.kind == "head" else area(*part.shape[1:])
-    return (output, *costs, span)
+    return (area(*part.shape[1:]), *costs, span)
 
 
 def side_by_side(plan: Plan, parts: tuple[Part, ...]) -> Table:
@@ -51,7 +50,8 @@ def row_cells(group: list[Part], pathways: list[str], total: int) -> tuple[Cell,
     figures = [figures_of(part, total) for part in group]
     if len(group) > 1:
         figures = [(f"{part.pathway} {first}", *rest) for part, (first, *rest) in zip(group, figures)]
-    return (group[0].stage, *layers, *(stacked(column) for column in zip(*figures)))
+    output, *rest = (stacked(column) for column in zip(*figures))
+    return (group[0].stage, *layers, group[0].leaving or output, *rest)
 
 
 def stacked(column: tuple[str, ...]) -> Cell:
@@ -71,9 +71,7 @@ def listed(plan: Plan, parts: tuple[Part, ...]) -> Table:
 
 def titled(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], parts: tuple[Part, ...]) -> Table:
     """The table with its input and totals above it."""
-    rates = {clip.fps for clip in plan.arch.clips.values() if clip.fps}
-    fps = f" at {', '.join(number(rate) for rate in rates)} fps" if rates else ""
-    title = f"{plan.name}: {shapes_text(plan.inputs)}{fps} → {shapes_text(plan.outputs)}"
+    title = f"{plan.name}: {clips_text(plan)} → {shapes_text(plan.outputs)}"
     costs = f"{whole(plan.params)} params, {whole(plan.macs)} macs (1 per multiply-add)"
     note = f"{costs} for one clip of {shapes_text(plan.inputs)}"
     if frame := plan.one_frame:
@@ -83,6 +81,14 @@ def titled(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], parts
         note += f"{fraction(each.mean)} on average (1 in {each.every} is a key frame), "
         note += f"{whole(plan.held)} numbers held between frames"
     return Table(title, columns, rows, tuple(part.record(plan.macs) for part in parts), note)
+
+
+def clips_text(plan: Plan) -> str:
+    """The clips with their frame rates; a rate that all share is told once."""
+    rates = [f" at {number(clip.fps)} fps" if clip.fps else "" for clip in plan.arch.clips.values()]
+    if len(set(rates)) == 1:
+        return shapes_text(plan.inputs) + rates[0]
+    return ", ".join(shape + rate for shape, rate in zip(shape_lines(plan.inputs), rates))
 
 
 def table_of(plan: Plan, level: str = "stage") -> Table:

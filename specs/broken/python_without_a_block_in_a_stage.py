@@ -1,7 +1,8 @@
 # not a block
-#   written python_without_a_block_in_a_stage.py:10
+#   written python_without_a_block_in_a_stage.py:11
 #   got     'res2'
 #   want    {conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ...
+#   fix     resize
 
 from archdsl import Arch, Clip, Edge, Pathway, Stage
 from archdsl.blocks import Bottleneck, Conv
