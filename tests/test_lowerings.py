@@ -244,6 +244,21 @@ def test_frozen_weights_exist_once() -> None:
     assert [name for name, _ in network.named_parameters() if name.endswith("conv.weight")] == []
 
 
+def test_a_frozen_network_makes_no_gradients() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    network, clip = freeze(archdsl.build(plan, "auto")), clips_of(plan, device="cpu").requires_grad_()
+    assert not network(clip).requires_grad
+
+
+def test_a_frozen_network_is_copied_and_frozen_again() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    network, clip = freeze(archdsl.build(plan, "auto")), clips_of(plan, device="cpu")
+    want = network(clip)
+    assert torch.equal(deepcopy(network)(clip), want)
+    assert freeze(network) is network
+    assert torch.equal(network(clip), want)
+
+
 def test_a_name_that_is_no_pass() -> None:
     with pytest.raises(archdsl.SpecError, match="no lowering 'view'"):
         archdsl.build(archdsl.load("slowfast_tiny"), ["view"])
