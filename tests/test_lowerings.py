@@ -259,6 +259,11 @@ def test_a_frozen_network_is_copied_and_frozen_again() -> None:
     assert torch.equal(network(clip), want)
 
 
+def test_a_batch_of_no_clips() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    assert archdsl.build(plan, "auto").eval()(torch.empty(0, 3, 16, 64, 64)).shape == (0, 8)
+
+
 def test_a_name_that_is_no_pass() -> None:
     with pytest.raises(archdsl.SpecError, match="no lowering 'view'"):
         archdsl.build(archdsl.load("slowfast_tiny"), ["view"])
