@@ -16,6 +16,7 @@ import archdsl
 from archdsl.backend import PASSES, freeze, lowerings_table
 from archdsl.backend.building import build_graph
 from archdsl.backend.passes import lowered_graph
+from archdsl.backend.runtime_conv import MapConv
 from archdsl.catalog import zoo
 from archdsl.compiler import Plan
 from archdsl.graph import Builder
@@ -257,6 +258,15 @@ def test_a_frozen_network_is_copied_and_frozen_again() -> None:
     assert torch.equal(deepcopy(network)(clip), want)
     assert freeze(network) is network
     assert torch.equal(network(clip), want)
+
+
+def test_a_layer_that_another_thread_made_ready_stays_so() -> None:
+    layer, x = MapConv(4, 4, 1), torch.randn(1, 4, 2, 3, 3)
+    layer.frozen = True
+    want, ready = layer(x), layer.ready
+    layer.make_ready(x, None)
+    assert layer.ready is ready
+    assert torch.equal(layer(x), want)
 
 
 def test_a_batch_of_no_clips() -> None:

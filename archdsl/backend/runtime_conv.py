@@ -100,7 +100,10 @@ class MapConv(nn.Conv3d):
 
     def make_ready(self, x: Tensor, norm: nn.BatchNorm3d | None) -> None:
         """Fold the norm in and pack the weight; the plain weight is let go."""
-        weight, bias = self.weight.double(), None if self.bias is None else self.bias.double()
+        plain, added = self.weight, self.bias
+        if self.ready is not None:  # since it was asked another thread made it so, and may have let go of what was read
+            return
+        weight, bias = plain.double(), None if added is None else added.double()
         if norm is not None and norm.running_var is not None and norm.running_mean is not None:
             scale = torch.rsqrt(norm.running_var.double() + norm.eps)
             scale = scale if norm.weight is None else scale * norm.weight
