@@ -139,6 +139,10 @@ def test_what_is_no_checkpoint_is_not_called_a_damaged_one(tmp_path):
         assert str(caught.value) == want + (f"\n  fix     {fix}" if fix else "")
 
 
+def test_one_process_alone_shares_with_nobody(tmp_path):
+    assert run(tmp_path, shard=True).step == 6
+
+
 def halved(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
