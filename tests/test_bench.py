@@ -198,6 +198,19 @@ def test_what_a_person_wrote_wrongly(run: Any, argv: tuple[str, ...], want: str)
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("argv", [(TINY, "-o", "{}/table.md"), ("--calibrate",), ("--calibrate", "-o", "{}/own.json")])
+def test_what_cannot_be_written_is_told_before_anything_is_measured(
+    argv: tuple[str, ...], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "file"))
+    for name in ("compared", "paying"):
+        monkeypatch.setattr(f"archdsl.measuring.{name}", None)
+    code, out, err = run("bench", *(text.format(tmp_path / "file") for text in argv))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"cannot write {tmp_path}/file/")
+
+
 def test_a_side_alone_is_told_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     from archdsl.cli.arguments import parser
 

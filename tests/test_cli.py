@@ -276,6 +276,7 @@ def test_a_stage_can_be_set_whole(run: Any) -> None:
         (["emit", "slowfast_tiny", "-o", "/nowhere/x.py"], "cannot write /nowhere/x.py"),
         (["emit", "slowfast_tiny", "-o", str(DATA)], "cannot write"),
         (["draw", "slowfast_tiny", "-o", "/nowhere/x.svg"], "cannot write /nowhere/x.svg"),
+        (["predict", "nope", "nope.mp4", "-o", "/nowhere/x.json"], "cannot write /nowhere/x.json"),
         (["chek"], "fix     archdsl check"),
         (["check", "--al"], "unrecognized arguments: --al"),
     ],

@@ -181,6 +181,12 @@ def test_what_is_written(runs: Path, tmp_path: Path) -> None:
         minidom.parse(str(tmp_path / "out" / name))
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_videos_are_read(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SpecError, match=r"cannot write .*file"):
+        archdsl.evaluate(runs / "one", (), out=tmp_path / "file")  # no videos: reading these would be another error
+
+
 def say(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     code = main(argv)
     said = capsys.readouterr()

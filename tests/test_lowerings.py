@@ -18,6 +18,7 @@ from archdsl.backend import PASSES, freeze, lowerings_table
 from archdsl.backend.building import build_graph
 from archdsl.backend.devices import device_of
 from archdsl.backend.passes import lowered_graph
+from archdsl.backend.runtime_conv import MapConv
 from archdsl.catalog import zoo
 from archdsl.cli import main
 from archdsl.compiler import Plan
@@ -249,6 +250,35 @@ def test_frozen_weights_exist_once() -> None:
     with torch.inference_mode():
         network(clips_of(plan, device="cpu"))
     assert [name for name, _ in network.named_parameters() if name.endswith("conv.weight")] == []
+
+
+def test_a_frozen_network_makes_no_gradients() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    network, clip = freeze(archdsl.build(plan, "auto")), clips_of(plan, device="cpu").requires_grad_()
+    assert not network(clip).requires_grad
+
+
+def test_a_frozen_network_is_copied_and_frozen_again() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    network, clip = freeze(archdsl.build(plan, "auto")), clips_of(plan, device="cpu")
+    want = network(clip)
+    assert torch.equal(deepcopy(network)(clip), want)
+    assert freeze(network) is network
+    assert torch.equal(network(clip), want)
+
+
+def test_a_layer_that_another_thread_made_ready_stays_so() -> None:
+    layer, x = MapConv(4, 4, 1), torch.randn(1, 4, 2, 3, 3)
+    layer.frozen = True
+    want, ready = layer(x), layer.ready
+    layer.make_ready(x, None)
+    assert layer.ready is ready
+    assert torch.equal(layer(x), want)
+
+
+def test_a_batch_of_no_clips() -> None:
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    assert archdsl.build(plan, "auto").eval()(torch.empty(0, 3, 16, 64, 64)).shape == (0, 8)
 
 
 def test_a_name_that_is_no_pass() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import inspect
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +80,30 @@ def test_dynamo_traces_it_whole(tiny: nn.Module, clip: torch.Tensor) -> None:
     # the eager backend shows that the graph is one piece, without the minutes of code generation
     traced = torch.compile(tiny, backend="eager", fullgraph=True)
     torch.testing.assert_close(traced(clip), tiny(clip))
+
+
+@torch.no_grad()
+def test_dynamo_traces_it_within_other_code(clip: torch.Tensor) -> None:
+    class Scores(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, clip: torch.Tensor) -> torch.Tensor:
+            return self.network(clip).softmax(-1)
+
+    scores = Scores(archdsl.build(archdsl.load("slowfast_tiny")).eval())
+    want = scores(clip)
+    traced = torch.compile(scores, backend="eager", fullgraph=True)
+    torch.testing.assert_close(traced(clip), want)
+    scores.network.get_submodule("slow.res2").compile(backend="eager", fullgraph=True)
+    torch.testing.assert_close(scores(clip), want)
+
+
+def test_its_classes_are_found_where_they_say(clip: torch.Tensor) -> None:
+    network = archdsl.build(archdsl.load("slowfast_tiny")).eval()
+    assert inspect.getsource(type(network)).startswith("class SlowfastTiny(nn.Module):")
+    assert torch.equal(pickle.loads(pickle.dumps(network))(clip), network(clip))
 
 
 @pytest.mark.slow

@@ -128,6 +128,21 @@ def flipped(path: Path) -> None:
     path.write_bytes(data)
 
 
+def test_what_is_no_checkpoint_is_not_called_a_damaged_one(tmp_path):
+    out = tmp_path / "run"
+    run(out)
+    (*_, last) = checkpoints_in(out)
+    for path, fix in ((tmp_path / "none", None), (out, f"--resume {last}")):
+        with pytest.raises(SpecError) as caught:
+            run(tmp_path / "other", resume=path)
+        want = f"no checkpoint\n  got     {path}\n  want    a folder such as RUN/checkpoints/step_00000500"
+        assert str(caught.value) == want + (f"\n  fix     {fix}" if fix else "")
+
+
+def test_one_process_alone_shares_with_nobody(tmp_path):
+    assert run(tmp_path, shard=True).step == 6
+
+
 def halved(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

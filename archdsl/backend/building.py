@@ -5,8 +5,9 @@ from __future__ import annotations
 import builtins
 import linecache
 import re
-from itertools import count
-from typing import Any
+import sys
+from hashlib import sha256
+from types import ModuleType
 
 from torch import nn
 
@@ -15,8 +16,6 @@ from archdsl.backend.passes import Lower
 from archdsl.compiler import Plan, compile
 from archdsl.graph import Graph
 from archdsl.language import Arch
-
-NUMBERS = count(1)
 
 
 def build(arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | None = None) -> nn.Module:
@@ -37,11 +36,19 @@ def build_graph(graph: Graph, name: str = "Network") -> nn.Module:
 
 
 def executed(source: str, title: str) -> nn.Module:
-    """The network, the last class of its source, constructed. Tracebacks and `inspect.getsource` find the text."""
-    file = f"<archdsl {title} {next(NUMBERS)}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    namespace: dict[str, Any] = {"__name__": f"archdsl_emitted_{title}"}
-    exec(builtins.compile(source, file, "exec", dont_inherit=True), namespace)  # else this file's `annotations` too
-    name = re.findall(r"^class (\w+)", source, flags=re.MULTILINE)[-1]
-    network: nn.Module = namespace[name]()
+    """The network, the last class of its source, constructed."""
+    name = f"archdsl_emitted_{title}_{sha256(source.encode()).hexdigest()[:16]}"
+    module = sys.modules.get(name) or loaded(source, name)
+    kind = re.findall(r"^class (\w+)", source, flags=re.MULTILINE)[-1]
+    network: nn.Module = getattr(module, kind)()
     return network
+
+
+def loaded(source: str, name: str) -> ModuleType:
+    """The source as a module that Python knows: tracebacks, `inspect.getsource`, pickle, torch.compile look there."""
+    module = ModuleType(name)
+    module.__file__ = f"<{name}>"
+    linecache.cache[module.__file__] = (len(source), None, source.splitlines(keepends=True), module.__file__)
+    code = builtins.compile(source, module.__file__, "exec", dont_inherit=True)  # else this file's `annotations` too
+    exec(code, vars(module))
+    return sys.modules.setdefault(name, module)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, NoReturn
 
+import torch
 from torch import nn
 
 from archdsl.errors import SpecError
 
 
-class Frozen:
-    """What a frozen network no longer does."""
+class Frozen(nn.Module):
+    """What a frozen network does otherwise, and no longer does."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A copy that shares folded and packed weights: nobody changes them, and torch 2.13 cannot copy packed ones."""
+        memo |= {id(tensor): tensor for part in self.modules() for tensor in getattr(part, "ready", None) or ()}
+        twin = self.__new__(type(self))
+        twin.__dict__ = deepcopy(self.__dict__, memo)
+        return twin
 
     def train(self, mode: bool = True) -> Any:
         """Only `eval()`, which changes nothing."""
@@ -37,8 +46,11 @@ def refused(verb: str) -> NoReturn:
 def freeze(network: nn.Module) -> nn.Module:
     """The network itself, for inference only: norms folded and weights packed, one copy of each, at its first clip.
 
-    Load weights and choose device and dtype before. Raises SpecError where nothing can be folded.
+    It makes no gradients, not even of its clip. Load weights and choose device and dtype before. Raises SpecError where
+    nothing can be folded.
     """
+    if isinstance(network, Frozen):
+        return network
     layers: list[Any] = [part for part in network.modules() if hasattr(type(part), "frozen")]
     if not layers:
         raise SpecError("nothing to freeze", got="a network without fused layers", want='build(arch, lower="auto")')
@@ -46,5 +58,6 @@ def freeze(network: nn.Module) -> nn.Module:
     for layer in layers:
         layer.frozen = True
     kind = type(network)
-    network.__class__ = type(f"Frozen{kind.__name__}", (Frozen, kind), {})
+    without = torch.no_grad()(kind.forward)  # packed convolutions have no gradients, and maps are written over
+    network.__class__ = type(f"Frozen{kind.__name__}", (Frozen, kind), {"forward": without})
     return network

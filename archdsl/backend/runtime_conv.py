@@ -23,9 +23,9 @@ def columns_of(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 4, 1).flatten(2, 3).permute(0, 3, 1, 2)
 
 
-def clips_of(y: Tensor, n: int) -> Tensor:
+def clips_of(y: Tensor, t: int) -> Tensor:
     """(n t, c, h, w) -> (n, c, t, h, w): what `frames_of` did, undone."""
-    return torch.unflatten(y.permute(0, 2, 3, 1), 0, (n, -1)).permute(0, 4, 1, 2, 3)
+    return torch.unflatten(y.permute(0, 2, 3, 1), 0, (-1, t)).permute(0, 4, 1, 2, 3)
 
 
 class MapConv(nn.Conv3d):
@@ -100,7 +100,10 @@ class MapConv(nn.Conv3d):
 
     def make_ready(self, x: Tensor, norm: nn.BatchNorm3d | None) -> None:
         """Fold the norm in and pack the weight; the plain weight is let go."""
-        weight, bias = self.weight.double(), None if self.bias is None else self.bias.double()
+        plain, added = self.weight, self.bias
+        if self.ready is not None:  # since it was asked another thread made it so, and may have let go of what was read
+            return
+        weight, bias = plain.double(), None if added is None else added.double()
         if norm is not None and norm.running_var is not None and norm.running_mean is not None:
             scale = torch.rsqrt(norm.running_var.double() + norm.eps)
             scale = scale if norm.weight is None else scale * norm.weight
@@ -126,7 +129,7 @@ class FrameConv(MapConv):
         _, *padding = self.padding
         _, *dilation = self.dilation
         y = F.conv2d(frames_of(x), weight.squeeze(2), bias, stride, padding, dilation, self.groups)
-        return clips_of(y, x.shape[0])
+        return clips_of(y, x.shape[2])
 
 
 class ColumnConv(MapConv):

@@ -20,7 +20,7 @@ def frames_averaged(
 ) -> Tensor:
     """`F.avg_pool3d` with windows of one frame, over all frames as images."""
     y = F.avg_pool2d(frames_of(x), kernel[1:], stride[1:], padding[1:], ceil_mode, count_include_pad)
-    return clips_of(y, x.shape[0])
+    return clips_of(y, x.shape[2])
 
 
 def shuffled(x: Tensor, groups: int) -> Tensor:

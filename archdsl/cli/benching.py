@@ -6,11 +6,12 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.catalog import load
 from archdsl.cli import given as g
-from archdsl.cli.saying import DIM, harmless, painted, put, say, say_table
+from archdsl.cli.saying import DIM, cannot_write, check_writable, harmless, painted, put, say, say_table
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
 
@@ -30,6 +31,7 @@ def bench(given: Namespace) -> int:
     device_of(given.device)
     if given.calibrate:
         return calibrate(given)
+    check_writable(given.output)
     setup = Setup(given.batch, given.train, given.device, given.runs or RUNS)
     plans = list(named_plans(given))
     if given.only:
@@ -111,6 +113,13 @@ def calibrate(given: Namespace) -> int:
     if given.batch > 1:
         raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
     plans = [plan for _, plan in named_plans(given)] if given.names else []
+    out = Path(given.output or own_file(device_of(given.device).type))
+    if not given.output:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(str(out), error) from None
+    check_writable(out)
     rounds = {"rounds": given.runs} if given.runs else {}
     pays = paying(plans or small(), given.device, told=tell, **rounds)
     taken = pays["infer"]
@@ -118,10 +127,7 @@ def calibrate(given: Namespace) -> int:
     whole = [plan for plan in plans or map(compile, map(load, WHOLE)) if plan.name in WHOLE]
     times = measured(cases, whole, given.device, taken, told=tell, **rounds)
     tell(None)
-    file = own_file(device_of(given.device).type)
-    if not given.output:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    put(calibrated(cases, whole, times, given.device, pays).text(), given.output or str(file))
+    put(calibrated(cases, whole, times, given.device, pays).text(), str(out))
     return 0
 
 

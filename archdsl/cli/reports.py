@@ -49,11 +49,7 @@ def memory(given: Namespace) -> int:
     """Bytes of one step of every model named."""
     from archdsl import report
 
-<<<<<<< HEAD
-    g.alone(given, "memory", ("claims", "convention", "verify", "latency", "device"))
-=======
-    g.alone(given, "memory", ("claims", "convention", "verify", "latency", "views"))
->>>>>>> audit_lang
+    g.alone(given, "memory", ("claims", "convention", "verify", "latency", "device", "views"))
     if given.infer and given.optimizer:
         raise SpecError("an optimizer in inference", got=f"--infer --optimizer {given.optimizer}", want="--train")
     budget = bytes_of(given.fits) if given.fits else None
@@ -76,13 +72,8 @@ def latency(given: Namespace) -> int:
     from archdsl import report
 
     g.alone(given, "latency", ("claims", "convention", "verify"))
-<<<<<<< HEAD
-    machine, views = report.known_machine(given.device or "cpu"), report.views_of(given.views)
-    found = [report.Latency(compile(g.arch_of(model, given)), machine, given.batch) for model in g.models(given)]
-=======
-    machine, views = report.known_machine(), report.views_of(given.views or "1")
+    machine, views = report.known_machine(given.device or "cpu"), report.views_of(given.views or "1")
     found = [report.Latency(compile(g.arch_of(model, given)), machine, given.batch or 1) for model in g.models(given)]
->>>>>>> audit_lang
     say_table(report.latency_table(found, views), given.format)
     return 0
 

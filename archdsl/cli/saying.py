@@ -83,6 +83,19 @@ def put(text: str, out: str | None) -> None:
     sys.stderr.write(f"wrote {harmless(out)}\n")
 
 
+def check_writable(out: str | Path | None) -> None:
+    """Raise SpecError where a file cannot be written, before what is to be in it has taken its time."""
+    if out is None or str(out) == "-":
+        return
+    new = not Path(out).exists()
+    try:
+        Path(out).open("a").close()
+    except OSError as error:
+        raise cannot_write(str(out), error) from None
+    if new:
+        Path(out).unlink()
+
+
 def cannot_write(out: str, error: OSError) -> SpecError:
     """The error of a file that cannot be written."""
     return SpecError(f"cannot write {out}", got=error.strerror or str(error))

@@ -11,7 +11,7 @@ from typing import Any
 
 from archdsl import catalog
 from archdsl.cli import given as g
-from archdsl.cli.saying import harmless, put, say, say_json, say_table
+from archdsl.cli.saying import check_writable, harmless, put, say, say_json, say_table
 from archdsl.cli.training import MINE
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.extras import opened
@@ -117,6 +117,7 @@ def asked(text: str, given: Namespace) -> tuple[Arch, Recipe | None, str | None]
 
 def predict(given: Namespace) -> int:
     """What is seen in videos. Files that cannot be read are told; exit code 2 where none could be."""
+    check_writable(given.output)
     arch, recipe, weights = asked(given.name, given)
     classes = names_of(given)
     training = opened("archdsl.training")

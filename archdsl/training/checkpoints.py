@@ -110,7 +110,11 @@ def not_saved(run: Path, place: Path, error: OSError) -> SpecError:
 
 
 def read_facts(checkpoint: Path) -> Facts:
-    """What a checkpoint says of itself, every file of it checked. Raises SpecError for a damaged one."""
+    """What a checkpoint says of itself, every file of it checked. Raises SpecError for a damaged one, and for none."""
+    if not (checkpoint / STATE).exists() and not (checkpoint.is_dir() and NAMED.fullmatch(checkpoint.name)):
+        last = [f"--resume {path}" for path in checkpoints_in(checkpoint)[-1:]]
+        want = "a folder such as RUN/checkpoints/step_00000500"
+        raise SpecError("no checkpoint", got=str(checkpoint), want=want, fix=last[0] if last else None)
     try:
         facts: Facts = json.loads((checkpoint / STATE).read_bytes())
         stated = facts.pop("checksum")

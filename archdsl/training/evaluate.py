@@ -56,6 +56,8 @@ def evaluate(
     """
     plan, recipe, weights = ready(arch, recipe, weights)
     recipe = with_views(recipe, views) if views else recipe
+    if out:
+        made(Path(out))  # before videos have taken their time
     with world_of(device) as world:
         videos = videos_of(str(data), split, plan.arch.clips, recipe) if isinstance(data, str | Path) else data
         check_classes(plan, videos)
@@ -140,12 +142,17 @@ def settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def write_results(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
-    """results.json, videos.jsonl, and classes.* and confusion.* as picture and table."""
+def made(out: Path) -> None:
+    """Make a folder. Raises SpecError where that cannot be."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SpecError(f"cannot write {out}", got=error.strerror or str(error)) from None
+
+
+def write_results(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
+    """results.json, videos.jsonl, and classes.* and confusion.* as picture and table."""
+    made(out)
     record = {"name": name, "figures": scores.figures, "videos": len(scores.names), "skipped": len(scores.skipped)}
     write_whole(out / "results.json", json.dumps(record | about, indent=2, ensure_ascii=False) + "\n")
     write_whole(out / "videos.jsonl", "".join(f"{to_line(line)}\n" for line in video_lines(scores)))

@@ -72,7 +72,7 @@ def train(
             world,
             weights=None if checkpoint else initial,
             workers=workers,
-            shard=shard,
+            shard=shard and world.size > 1,  # one process alone has nobody to share with
             quiet=quiet,
         )
         take_up(run, state, checkpoint, any_recipe=resume is not None, unread=initial if checkpoint else None)
