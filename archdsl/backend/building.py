@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import copyreg
 import linecache
 import re
 import sys
 from hashlib import sha256
 from types import ModuleType
+from typing import Any
 
 from torch import nn
 
@@ -37,11 +39,14 @@ def build_graph(graph: Graph, name: str = "Network") -> nn.Module:
 
 def executed(source: str, title: str) -> nn.Module:
     """The network, the last class of its source, constructed."""
-    name = f"archdsl_emitted_{title}_{sha256(source.encode()).hexdigest()[:16]}"
-    module = sys.modules.get(name) or loaded(source, name)
-    kind = re.findall(r"^class (\w+)", source, flags=re.MULTILINE)[-1]
-    network: nn.Module = getattr(module, kind)()
+    network: nn.Module = class_in(source, f"archdsl_emitted_{title}_{sha256(source.encode()).hexdigest()[:16]}")()
     return network
+
+
+def class_in(source: str, name: str) -> Any:
+    """The network's class in the module of that name, which is made from the source where Python does not know it."""
+    module = sys.modules.get(name) or loaded(source, name)
+    return getattr(module, re.findall(r"^class (\w+)", source, flags=re.MULTILINE)[-1])
 
 
 def loaded(source: str, name: str) -> ModuleType:
@@ -51,4 +56,13 @@ def loaded(source: str, name: str) -> ModuleType:
     linecache.cache[module.__file__] = (len(source), None, source.splitlines(keepends=True), module.__file__)
     code = builtins.compile(source, module.__file__, "exec", dont_inherit=True)  # else this file's `annotations` too
     exec(code, vars(module))
-    return sys.modules.setdefault(name, module)
+    module = sys.modules.setdefault(name, module)
+    copyreg.pickle(class_in(source, name), lambda network: (unpickled, (source, name), vars(network)))
+    return module
+
+
+def unpickled(source: str, name: str) -> nn.Module:
+    """A network without its state. It brings its source along: another process has no module of that name."""
+    kind = class_in(source, name)
+    network: nn.Module = kind.__new__(kind)
+    return network
