@@ -18,8 +18,8 @@ def views(graph: Graph, channels: int | None = None) -> Graph:
     elsewhere with a copy. Pays on CPUs: 1.3 to 1.9 times for k x 1 x 1, 3 to 5 times for up to 64 channels (a Fast
     pathway's convolutions, stems, res2), for which oneDNN's 3-D convolution is slow unless its weight is packed; for
     wider 1 x k x k ones it is level with a channels-last 3-D convolution. In training up to 2.7 times for those of 64
-    channels, but 0.9 for wider ones: with 64 for 32 a step of slow_8x8_r50 takes 1.14 times less, of x3d_s 1.15, of
-    slowfast_4x16_r50 1.08, of r2plus1d_18 1.03.
+    channels, but 0.9 for wider ones: with 64 for 32 a step is 1.03 (r2plus1d_18, 8 frames) to 1.15 times (x3d_s)
+    quicker, and level for slow_8x8_r50, slowfast_8x8_r50 and r2plus1d_16x4_r50 on clips of their own size.
     """
     return with_nodes(graph, {n.address: seen(graph, n, channels) for n in graph.nodes.values() if plain(n)})
 
