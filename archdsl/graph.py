@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 from archdsl.errors import Fault, SpecError
@@ -61,14 +60,16 @@ class Graph:
     """Output name -> address of the value that leaves."""
     warnings: tuple[Fault, ...] = ()
 
-    @cached_property
-    def alive(self) -> frozenset[str]:
-        """Addresses of what some output is made from."""
-        seen = set(self.outputs.values())
-        for node in reversed(self.nodes.values()):
-            if node.address in seen:
-                seen.update(node.reads)
-        return frozenset(seen)
+
+def behind(graph: Graph, *values: str) -> set[str]:
+    """Everything values are made from, and themselves."""
+    seen, waiting = set[str](), [*values]
+    while waiting:
+        address = waiting.pop()
+        if address not in seen:
+            seen.add(address)
+            waiting += graph.nodes[address].reads
+    return seen
 
 
 def readers_of(graph: Graph) -> dict[str, list[Node]]:

@@ -11,7 +11,7 @@ from archdsl import ops
 from archdsl.blocks import Block, add_block
 from archdsl.compiler.causal import CausalBuilder
 from archdsl.errors import Fault, SpecError
-from archdsl.graph import UNKNOWN, Builder, Graph, Node
+from archdsl.graph import UNKNOWN, Builder, Graph, Node, behind
 from archdsl.language.arch import Arch
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import CHOICES, Pathway
@@ -206,7 +206,8 @@ def unread(graph: Graph) -> Iterator[Fault]:
         parts = address.split(".")
         for i in range(len(parts)):
             under.setdefault(".".join(parts[: i + 1]), []).append(address)
-    dead = {at: inner for at, inner in under.items() if graph.alive.isdisjoint(inner)}
+    alive = behind(graph, *graph.outputs.values())
+    dead = {at: inner for at, inner in under.items() if alive.isdisjoint(inner)}
     for at, inner in dead.items():
         if at.rpartition(".")[0] not in dead:
             node = graph.nodes[inner[0]]

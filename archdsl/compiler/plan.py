@@ -12,7 +12,7 @@ from archdsl.compiler.causal import held, streams
 from archdsl.compiler.expansion import expand
 from archdsl.compiler.keys import Schedule, schedule_of
 from archdsl.errors import Fault, SpecError, did_you_mean
-from archdsl.graph import Graph, Node, Scope
+from archdsl.graph import Graph, Node, Scope, behind
 from archdsl.language.arch import Arch
 from archdsl.ops import BatchNorm, Cost, Grid, Shape
 
@@ -136,6 +136,11 @@ class Plan:
         """The programs for key frames and for the frames between; None where there are no key frames."""
         return schedule_of(self.graph)
 
+    @cached_property
+    def alive(self) -> set[str]:
+        """Addresses of what some output is made from."""
+        return behind(self.graph, *self.graph.outputs.values())
+
     def frame_costs(self, convention: str = "macs") -> FrameCosts | None:
         """What a key frame of a stream costs, and a frame between; None where there are no key frames."""
         if not self.schedule:
@@ -162,7 +167,7 @@ class Plan:
 
     def counted(self, nodes: Iterable[Node], convention: str) -> int:
         """Cost of some of the ops for one clip under a convention. fvcore does not see what no output is made from."""
-        nodes = tuple(node for node in nodes if convention != "fvcore" or node.address in self.graph.alive)
+        nodes = tuple(node for node in nodes if convention != "fvcore" or node.address in self.alive)
         total = Cost(*map(sum, zip(Cost(), *(self.costs[node.address] for node in nodes))))
         match convention:
             case "macs":

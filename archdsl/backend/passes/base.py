@@ -125,14 +125,3 @@ def kept_only(graph: Graph, node: Node) -> Node:
     """The node as a keeper of its weights."""
     text = replace(text_of(graph, node), call="")
     return node._replace(op=Rewritten(literal=literal(node.op), text=text), reads=())
-
-
-def behind(graph: Graph, *values: str) -> set[str]:
-    """Everything values are made from, and themselves."""
-    seen, waiting = set[str](), [*values]
-    while waiting:
-        address = waiting.pop()
-        if address not in seen:
-            seen.add(address)
-            waiting += graph.nodes[address].reads
-    return seen

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterator
 from dataclasses import replace
 
 from archdsl.backend.parts import Part, network_of
-from archdsl.backend.passes.base import behind, kept_only, text_of, with_nodes
-from archdsl.graph import Graph, Node
+from archdsl.backend.passes.base import kept_only, text_of, with_nodes
+from archdsl.graph import Graph, Node, behind
 from archdsl.ops import BatchNorm, Conv, GroupNorm, LayerNorm, Linear, Source, TransposedConv
 
 WEIGHTED = (Conv, TransposedConv, Linear, BatchNorm, GroupNorm, LayerNorm)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archdsl.backend.lowered import Lowered
-from archdsl.backend.passes.base import Rewritten, behind, literal, with_nodes
+from archdsl.backend.passes.base import Rewritten, literal, with_nodes
 from archdsl.backend.runtime_gate import scaled
-from archdsl.graph import Graph, Node, readers_of
+from archdsl.graph import Graph, Node, behind, readers_of
 from archdsl.ops import (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
