@@ -141,8 +141,7 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
         for fault in inner.faults:
             yield fault.under(at).placed(None, line)
         return
-    got = f"{found['input']!r}"
-    got = cut(got)
+    got = cut(f"{found['input']!r}")
     match found["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             known = fields_at(kind, loc[:-1])

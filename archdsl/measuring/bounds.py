@@ -12,7 +12,7 @@ from archdsl.measuring.cases import Arena, step_of_case, training_step_of_case
 from archdsl.measuring.comparing import Setup
 from archdsl.measuring.machine import waiting
 from archdsl.measuring.tables import geometric_mean
-from archdsl.measuring.timing import Told, interleaved, timed
+from archdsl.measuring.timing import Step, Told, interleaved, timed
 from archdsl.ops import Affinity, BatchNorm, Conv, Gather, Relu, Shape, Softmax
 from archdsl.report.cases import Case
 from archdsl.report.choices import Choice, Choices
@@ -61,12 +61,22 @@ def bounded(one: Pass, others: Choices, setup: Setup, rounds: int, told: Told) -
 
 def quicker(case: Case, others: Choices, name: str, setup: Setup, rounds: int) -> float:
     """How many times quicker a case is with a pass than without it."""
-    where = device_of(setup.device)
-    wait, xs = waiting(where), Arena(sum(x.elements for x in case.reads), where).maps(case)
+    xs = Arena(sum(x.elements for x in case.reads), device_of(setup.device)).maps(case)
     for x in xs:
         x.normal_()
     made = training_step_of_case if setup.train else step_of_case
-    steps = {side: made(case, xs, {**others, name: side == "with"}) for side in ("without", "with")}
+    return gained(lambda row: made(case, xs, row), with_and_without(name, others), setup, rounds)
+
+
+def with_and_without(name: str, others: Choices) -> tuple[Choices, Choices]:
+    """Others with a pass, and without it."""
+    return {**others, name: True}, {**others, name: False}
+
+
+def gained(made: Callable[[Choices], Step], rows: tuple[Choices, Choices], setup: Setup, rounds: int) -> float:
+    """How many times quicker the step is that is made by the first of two rows."""
+    wait = waiting(device_of(setup.device))
+    steps = {side: made(row) for side, row in zip(("with", "without"), rows)}
     for step in steps.values():
         timed(step, wait)
     times = interleaved(steps, rounds, wait)

@@ -9,12 +9,11 @@ from archdsl.backend.devices import device_of
 from archdsl.backend.passes import PASSES
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
-from archdsl.measuring.bounds import CLEAR, bounded
+from archdsl.measuring.bounds import CLEAR, bounded, gained, with_and_without
 from archdsl.measuring.comparing import Setup, clips_for, made
-from archdsl.measuring.machine import waiting
 from archdsl.measuring.sides import own_side, step_of
 from archdsl.measuring.tables import geometric_mean
-from archdsl.measuring.timing import Step, Told, interleaved, timed
+from archdsl.measuring.timing import Step, Told
 from archdsl.report.choices import MODES, Choice, Choices
 from archdsl.report.machine import shipped_machine
 
@@ -61,15 +60,14 @@ def paying(
 
 def quicker(plan: Plan, others: Choices, name: str, setup: Setup, rounds: int) -> float:
     """How many times quicker a network is with a pass than without it: once, where the pass finds nothing there."""
-    rows = {side: {**others, name: side == "with"} for side in ("without", "with")}
-    if emit(plan, rows["with"]) == emit(plan, rows["without"]):
+    rows = with_and_without(name, others)
+    if emit(plan, rows[0]) == emit(plan, rows[1]):
         return 1.0
-    clips, wait = clips_for(plan, setup), waiting(device_of(setup.device))
-    steps: dict[str, Step] = {}
-    for side, row in rows.items():
+    clips = clips_for(plan, setup)
+
+    def step(row: Choices) -> Step:
         own = own_side(plan, row, train=setup.train, device=setup.device)
         network, _ = made(own, setup)
-        steps[side] = step_of(own, network, clips, setup.train)
-        timed(steps[side], wait)
-    times = interleaved(steps, rounds, wait)
-    return times["with"].ratio_of(times["without"])
+        return step_of(own, network, clips, setup.train)
+
+    return gained(step, rows, setup, rounds)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import dist, exp, fsum, isfinite, log
@@ -152,15 +152,24 @@ def known_machine(device: str) -> Machine:
 
     What passes gain that were not measured on the user's machine is as in the one that comes along.
     """
-    known = own_machine(device) or shipped_machine(device)
-    if known is None:
+    tables = tables_of(device)
+    if not tables:
         raise SpecError(f"no table of {device}", got=f"no {own_file(device)}", fix=again(device))
-    return replace(known, pays={mode: choices_on(device, mode) for mode in MODES})
+    return replace(tables[-1], pays={mode: choices_in(tables, mode) for mode in MODES})
 
 
 def choices_on(device: str, mode: str) -> Choices:
     """What passes gain on a device, as the table that comes along has it, and before it the user's."""
-    tables = [table for table in (shipped_machine(device), own_machine(device)) if table]
+    return choices_in(tables_of(device), mode)
+
+
+def tables_of(device: str) -> list[Machine]:
+    """The table that comes along and the user's, where they are of that device."""
+    return [table for table in (shipped_machine(device), own_machine(device)) if table]
+
+
+def choices_in(tables: Sequence[Machine], mode: str) -> Choices:
+    """What passes gain: a later table goes before an earlier one."""
     return {name: choice for table in tables for name, choice in table.pays.get(mode, {}).items()}
 
 
