@@ -53,7 +53,7 @@ def plot(given: Namespace) -> int:
 def emit(given: Namespace) -> int:
     """Python source."""
     from archdsl.backend import emit as source_of
+    from archdsl.backend.passes import asked
 
-    lower = given.lower if given.lower in ("auto", "none") else given.lower.split(",")
-    put(source_of(compile(g.arch(given.name, given)), lower, train=given.train), given.output)
+    put(source_of(compile(g.arch(given.name, given)), asked(given.lower), train=given.train), given.output)
     return 0

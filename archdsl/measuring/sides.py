@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from archdsl import catalog
 from archdsl.backend import build, freeze
-from archdsl.backend.passes import Lower, passes_taken
+from archdsl.backend.passes import asked, passes_taken
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.measuring.timing import Step
@@ -169,17 +169,12 @@ def without_dropout(network: nn.Module) -> None:
             module.p = 0.0  # type: ignore[assignment]
 
 
-def asked(lower: str) -> Lower:
-    """What a person wrote: `auto`, `none`, or names of lowerings joined by commas."""
-    return "auto" if lower == "auto" else "none" if lower == "none" else lower.split(",")
-
-
 def own_side(plan: Plan, lower: str | Choices, *, train: bool, device: str) -> Side:
     """Our network, lowered as asked or by the passes of a row; frozen for inference. `auto` is what pays on the device.
 
     Raises SpecError for names that are no lowering.
     """
-    which: Lower = asked(lower) if isinstance(lower, str) else lower
+    which = asked(lower) if isinstance(lower, str) else lower
     taken = passes_taken(which, train=train, device=torch.device(device).type)
     prepare = (lambda network: network) if train else frozen
     name = lower if isinstance(lower, str) else ", ".join(taken)

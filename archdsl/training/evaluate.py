@@ -21,7 +21,7 @@ from archdsl.recipes import recipe as recipe_of
 from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
 from archdsl.report.formats import to_csv
 from archdsl.training.data.clips import Videos
-from archdsl.training.data.files import to_line, write_whole
+from archdsl.training.data.files import make_folder, to_line, write_whole
 from archdsl.training.data.finding import videos_of
 from archdsl.training.metrics import confusion
 from archdsl.training.ran import classes_of, columns_of, ran
@@ -57,7 +57,7 @@ def evaluate(
     plan, recipe, weights = ready(arch, recipe, weights)
     recipe = with_views(recipe, views) if views else recipe
     if out:
-        made(Path(out))  # before videos have taken their time
+        make_folder(Path(out))  # before videos have taken their time
     with world_of(device) as world:
         videos = videos_of(str(data), split, plan.arch.clips, recipe) if isinstance(data, str | Path) else data
         check_classes(plan, videos)
@@ -142,17 +142,9 @@ def settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def made(out: Path) -> None:
-    """Make a folder. Raises SpecError where that cannot be."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SpecError(f"cannot write {out}", got=error.strerror or str(error)) from None
-
-
 def write_results(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
     """results.json, videos.jsonl, and classes.* and confusion.* as picture and table."""
-    made(out)
+    make_folder(out)
     record = {"name": name, "figures": scores.figures, "videos": len(scores.names), "skipped": len(scores.skipped)}
     write_whole(out / "results.json", json.dumps(record | about, indent=2, ensure_ascii=False) + "\n")
     write_whole(out / "videos.jsonl", "".join(f"{to_line(line)}\n" for line in video_lines(scores)))

@@ -22,7 +22,7 @@ from archdsl.backend import emit
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipe import Recipe
-from archdsl.training.data.files import to_line, write_whole
+from archdsl.training.data.files import make_folder, to_line, write_whole
 from archdsl.training.world import World
 from archdsl.writing import data_of, recipe_data, recipe_yaml, to_yaml
 
@@ -34,10 +34,7 @@ class Folder:
         self.path, self.world = path, world
         self.board: SummaryWriter | None = None
         if world.first:
-            try:
-                path.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise SpecError(f"cannot write {path}", got=error.strerror or str(error)) from None
+            make_folder(path)
 
     def describe(self, plan: Plan, recipe: Recipe, about: dict[str, Any]) -> None:
         """Write what is trained, how, and with what."""

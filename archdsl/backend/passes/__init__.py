@@ -51,6 +51,11 @@ def lowered_graph(graph: Graph, lower: Lower = "auto", *, train: bool | None = N
     return LoweredGraph(**vars(graph), literal=literal) if taken else graph
 
 
+def asked(lower: str) -> Lower:
+    """What a person wrote in one word: `auto`, `none`, or names of lowerings joined by commas."""
+    return "auto" if lower == "auto" else "none" if lower == "none" else lower.split(",")
+
+
 def passes_taken(lower: Lower, *, train: bool = False, device: str | None = None) -> Choices:
     """The passes that `lower` stands for, `auto` for what pays on a device; those by name at every size.
 

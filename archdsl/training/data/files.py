@@ -8,6 +8,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from archdsl.errors import SpecError
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it. Raises SpecError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpecError(f"cannot write {path}", got=error.strerror or str(error)) from None
+
 
 def write_whole(path: Path, data: bytes | str) -> None:
     """Write a file at once: who reads it sees the old one or the new one."""
