@@ -13,7 +13,7 @@ from test_lowerings import learns_the_same
 from torch import Tensor
 
 import archdsl
-from archdsl.backend.runtime_depthwise import Depthwise, DepthwiseConv
+from archdsl.backend.runtime.depthwise import Depthwise, DepthwiseConv
 
 LAST = torch.channels_last_3d
 numbers = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 3), st.integers(1, 9))

@@ -16,7 +16,7 @@ from torch import Tensor
 import archdsl
 from archdsl import ops
 from archdsl.backend import PASSES
-from archdsl.backend.runtime_keys import interleave, key_pairs, warp
+from archdsl.backend.runtime.keys import interleave, key_pairs, warp
 from archdsl.blocks import AvgPool, Basic, Block, Bottleneck, Conv, Gray, InvertedResidual, MaxPool, Mean
 from archdsl.compiler import CONVENTIONS
 from archdsl.errors import SpecError

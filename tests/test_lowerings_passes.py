@@ -19,7 +19,7 @@ from archdsl import ops
 from archdsl.backend import build_graph, freeze
 from archdsl.backend.passes import PASSES, lowered_graph
 from archdsl.backend.passes.base import Rewritten
-from archdsl.backend.runtime_keys import held_warp, warp
+from archdsl.backend.runtime.keys import held_warp, warp
 from archdsl.blocks import NonLocal
 from archdsl.catalog import zoo
 from archdsl.compiler import Plan

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archdsl
-from archdsl.backend import runtime_join
+from archdsl.backend.runtime import join as runtime_join
 from archdsl.blocks import Block, Branches, Conv, FeatureGate, Fractal, MaxPool, Norm, Res2Bottleneck
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 from archdsl.ops import MeanJoin, Shape

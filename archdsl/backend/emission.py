@@ -13,8 +13,8 @@ from archdsl.backend.lowered import Argument
 from archdsl.backend.parts import Part, network_of, shared_with
 from archdsl.backend.passes import Lower, lowered_graph
 from archdsl.backend.passes.base import in_pieces, programs_of, text_of
-from archdsl.backend.runtime_keys import keyed
-from archdsl.backend.runtime_stream import streamed
+from archdsl.backend.runtime.keys import keyed
+from archdsl.backend.runtime.stream import streamed
 from archdsl.compiler import Plan
 from archdsl.graph import Graph
 from archdsl.ops import Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered
-from archdsl.backend.runtime_flow import TvL1Flow, filtered, flow_kernel
+from archdsl.backend.runtime.flow import TvL1Flow, filtered, flow_kernel
 from archdsl.ops import Shape
 from archdsl.ops.flow import LEARNT
 

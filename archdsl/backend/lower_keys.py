@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Lowered
-from archdsl.backend.runtime_keys import interleave, key_pairs, pointed_to, warp
-from archdsl.backend.runtime_rcnn import moved, overlaps, place_pool, propose, suppressed
+from archdsl.backend.runtime.keys import interleave, key_pairs, pointed_to, warp
+from archdsl.backend.runtime.rcnn import moved, overlaps, place_pool, propose, suppressed
 from archdsl.ops import Shape
 
 

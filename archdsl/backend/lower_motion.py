@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered
-from archdsl.backend.runtime_motion import (
+from archdsl.backend.runtime.motion import (
     FrameTuples,
     earlier,
     later,

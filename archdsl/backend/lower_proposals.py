@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered
-from archdsl.backend.runtime_proposals import BoundaryMatch, valid_proposals
+from archdsl.backend.runtime.proposals import BoundaryMatch, valid_proposals
 from archdsl.ops import Shape
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered
-from archdsl.backend.runtime_recurrent import GruScan, LstmScan, Scan
-from archdsl.backend.runtime_stream import Held
+from archdsl.backend.runtime.recurrent import GruScan, LstmScan, Scan
+from archdsl.backend.runtime.stream import Held
 from archdsl.ops import Shape
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered
-from archdsl.backend.runtime_segments import TimeWeights
+from archdsl.backend.runtime.segments import TimeWeights
 from archdsl.ops import Shape
 
 

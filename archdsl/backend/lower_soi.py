@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Lowered
-from archdsl.backend.runtime_soi import anchored, segment_proposals, soi_pool, without_doubles
+from archdsl.backend.runtime.soi import anchored, segment_proposals, soi_pool, without_doubles
 from archdsl.ops import Shape
 
 

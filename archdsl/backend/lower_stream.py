@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from archdsl import ops
 from archdsl.backend.lowered import Argument, Lowered
-from archdsl.backend.runtime_gain import Gain
-from archdsl.backend.runtime_stream import Held, MeanSoFar, Past, PastShift
+from archdsl.backend.runtime.gain import Gain
+from archdsl.backend.runtime.stream import Held, MeanSoFar, Past, PastShift
 from archdsl.ops import Shape
 
 

@@ -33,10 +33,10 @@ from archdsl.backend.lower_segments import (
 from archdsl.backend.lower_soi import proposals_of_segments, segments_pooled
 from archdsl.backend.lower_stream import gain, mean_so_far, past, past_shift
 from archdsl.backend.lowered import Argument, Lowered, even, joined, padded, text, weights_drawn, written, zeroed
-from archdsl.backend.runtime_join import MeanJoin
-from archdsl.backend.runtime_motion import start_as_shift
-from archdsl.backend.runtime_norm import ShiftNorm
-from archdsl.backend.runtime_roi import roi_align, sampled
+from archdsl.backend.runtime.join import MeanJoin
+from archdsl.backend.runtime.motion import start_as_shift
+from archdsl.backend.runtime.norm import ShiftNorm
+from archdsl.backend.runtime.roi import roi_align, sampled
 from archdsl.ops import Op, Shape
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes.base import Rewritten, kept_only, with_nodes
-from archdsl.backend.runtime_pairs import attended, gathered, tokens_of
+from archdsl.backend.runtime.pairs import attended, gathered, tokens_of
 from archdsl.compiler.pairs import Pairs, pairs_of
 from archdsl.graph import Graph, Node
 from archdsl.ops import Affinity, Gather

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archdsl.backend.passes.base import Rewritten, text_of, with_nodes
-from archdsl.backend.runtime_steady import NormByRows, SteadyNorm
+from archdsl.backend.runtime.steady import NormByRows, SteadyNorm
 from archdsl.graph import Graph, Node
 from archdsl.ops import BatchNorm
 

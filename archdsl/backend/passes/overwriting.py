@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes.base import Rewritten, literal, with_nodes
-from archdsl.backend.runtime_gate import scaled
+from archdsl.backend.runtime.gate import scaled
 from archdsl.graph import Graph, Node, behind, readers_of
 from archdsl.ops import (
     AdaptiveAvgPool,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes.base import Rewritten, text_of, with_nodes
-from archdsl.backend.runtime_conv import ColumnConv, FrameConv, MapConv, clips_of, columns_of, frames_of
+from archdsl.backend.runtime.conv import ColumnConv, FrameConv, MapConv, clips_of, columns_of, frames_of
 from archdsl.graph import Graph, Node
 from archdsl.ops import Conv, Shape
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archdsl.backend.runtime_conv import MapConv, frames_of
+from archdsl.backend.runtime.conv import MapConv, frames_of
 
 
 def map_grad(g: Tensor, weight: Tensor, size: tuple[int, ...], stride: Any, padding: Any) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.backend.runtime_stream import Held
+from archdsl.backend.runtime.stream import Held
 
 
 class Scan(Held):
