@@ -14,6 +14,7 @@ from typing import Any
 
 from archdsl.blocks import Drawing
 from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.files import is_regular, regular
 from archdsl.language import Arch, Card, Model, Reference, change
 from archdsl.written import Lines, read
 
@@ -39,7 +40,7 @@ def load(name_or_path: str | Path | Arch, **overrides: Any) -> Arch:
 def model(name_or_path: str | Path) -> Model:
     """The model of that name or in that file. `file.py:name` chooses among several in a file."""
     text = str(name_or_path)
-    path, _, name = text.partition(":") if ":" in text and not Path(text).exists() else (text, "", "")
+    path, _, name = text.partition(":") if ":" in text and not is_regular(text) else (text, "", "")
     if not path.endswith(SUFFIXES):
         return zoo_model(text)
     if path.endswith(".py"):
@@ -95,7 +96,7 @@ def zoo() -> Iterator[Model]:
 
 def models_in(path: Path) -> tuple[Model, ...]:
     """The models of a Python spec file: its `models = (...)`, or its `arch = ...`."""
-    module = module_of(path.resolve())
+    module = module_of(regular(path))
     found = getattr(module, "models", None) or ((module.arch,) if hasattr(module, "arch") else ())
     models = []
     for thing in found if isinstance(found, tuple | list) else (found,):
@@ -136,9 +137,10 @@ def model_of(arch: Arch, reference: Reference | None = None) -> Model:
 @cache
 def module_of(path: Path) -> ModuleType:
     """A Python spec file, executed once."""
+    regular(path)
     spec = importlib.util.spec_from_file_location(f"archdsl_spec_{path.stem}_{abs(hash(path))}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise SpecError(f"cannot read {path.name}", got="no such file" if not path.exists() else "not a Python file")
+    if spec is None or spec.loader is None:
+        raise SpecError(f"cannot read {path.name}", got="not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from archdsl.errors import SpecError
+from archdsl.files import read_text
 from archdsl.written import Lines, cut
 
 LARGEST = 1_000_000
@@ -86,19 +87,7 @@ class Reader:
 
 def read_data(path: Path, wants: str = "a mapping: name, clip, pathways, head") -> Lines:
     """The mapping in a YAML or JSON file. Raises SpecError for anything else."""
-    try:
-        if path.stat().st_size > LARGEST:
-            raise SpecError(
-                "a file too large for a spec",
-                written=path.name,
-                got=f"{path.stat().st_size} bytes",
-                want=f"at most {LARGEST}",
-            )
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SpecError(f"cannot read {path}", got=error.strerror or str(error)) from None
-    except UnicodeDecodeError:
-        raise SpecError("a file that is not text", written=path.name, want="YAML or JSON in UTF-8") from None
+    text = read_text(path, LARGEST)
     try:
         node = yaml.compose(PAIR.sub(joined, text) if path.suffix == ".json" else text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from archdsl.catalog import SHELF, SUFFIXES, module_of
 from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.files import regular
 from archdsl.language import change
 from archdsl.language.recipe import Recipe
 from archdsl.written import Lines, read
@@ -52,7 +53,7 @@ def recipe_of(text: str, above: tuple[Path, ...] = ()) -> Recipe:
 
 def recipe_of_python(path: Path) -> Recipe:
     """The `recipe = Recipe(...)` of a Python file."""
-    made = getattr(module_of(path.resolve()), "recipe", None)
+    made = getattr(module_of(regular(path)), "recipe", None)
     if not isinstance(made, Recipe):
         raise SpecError("no recipe in the file", written=path.name, got=repr(made)[:80], want="recipe = Recipe(...)")
     return made

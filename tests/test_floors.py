@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "archdsl"
 FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"errors"},),
-    ({"written"}, {"ops"}, {"extras"}),
+    ({"written"}, {"ops"}, {"extras"}, {"files"}),
     ({"graph"},),
     ({"blocks"},),
     ({"language"},),

@@ -202,7 +202,7 @@ def test_a_table_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot read") as error:
         machine_of(tmp_path / "nowhere.json")
     assert str(error.value.faults[0]).splitlines()[1:] == [
-        "  got     No such file or directory",
+        "  got     no such file",
         "  fix     archdsl bench --calibrate",
     ]
 

@@ -15,10 +15,13 @@ from archdsl.cli.saying import check_writable, harmless, put, say, say_json, say
 from archdsl.cli.training import MINE
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.extras import opened
+from archdsl.files import read_text
 from archdsl.language import Arch, change
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 
+LARGEST = 10_000_000
+"""Bytes of a list of class names."""
 FUSED = "fused"
 """What the scores of several networks together are called."""
 
@@ -141,10 +144,7 @@ def predict(given: Namespace) -> int:
 def names_of(given: Namespace) -> tuple[str, ...] | None:
     """The names of classes: of the file that was named, or of the run."""
     if given.names:
-        try:
-            return tuple(Path(given.names).read_text(encoding="utf-8").splitlines())
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(f"cannot read {given.names}", got=str(error), want="a class's name on each line") from None
+        return tuple(read_text(given.names, LARGEST).splitlines())
     folder = Path(given.name)
     return opened("archdsl.training.ran").classes_in(folder) if folder.is_dir() else None
 
