@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -28,6 +29,15 @@ DAMAGED = (
 """What torch raises for a damaged file, besides UnpicklingError."""
 SHOWN = 12
 """Differences that are told."""
+MOST = 50_000
+"""Tensors in a file: the deepest networks have a few thousand, an optimiser's state three times as many."""
+LONGEST = 1 << 25
+"""Bytes of the pickle that says where a file's tensors are: it is read at about 5 MB per second."""
+LONGEST_NAME = 500
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""What weights may be stored as. Eight bits and fewer mean nothing without a scale, which no weight's name tells."""
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+"""What counters may be stored as."""
 COUNTER = "num_batches_tracked"
 """Batch norm counts batches; files older than torch 0.4.1 do not have it, and in tests it is not read."""
 
@@ -59,6 +69,7 @@ def read_safe(path: Path) -> Any:
 
 def read_pickled(path: Path) -> Any:
     """What torch.save wrote, as long as it is made of tensors and plain data."""
+    check_archive(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of protocols that torch.save does not write: they are refused anyway
@@ -78,6 +89,27 @@ def read_pickled(path: Path) -> Any:
         raise unreadable(path, said, "a file of torch.save, or .safetensors") from None
 
 
+def check_archive(path: Path) -> None:
+    """Raises SpecError for a file of torch.save that unpacks to more than it is, or takes long to read."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\3\4":
+            return
+        try:
+            with zipfile.ZipFile(file) as archive:
+                entries = archive.infolist()
+        except (zipfile.BadZipFile, *DAMAGED) as error:
+            raise unreadable(path, str(error) or "no zip archive", "a file of torch.save") from None
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise unreadable(path, "compressed entries", "a file as torch.save writes it")
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise unreadable(path, "entries that share their bytes", "a file as torch.save writes it")
+    if len(entries) > MOST:
+        raise unreadable(path, f"{len(entries)} entries", f"at most {MOST} tensors")
+    longest = max((entry.file_size for entry in entries if entry.filename.endswith("data.pkl")), default=0)
+    if longest > LONGEST:
+        raise unreadable(path, f"a pickle of {longest} bytes", f"at most {LONGEST} beside the tensors")
+
+
 def unreadable(path: Path, said: str, want: str) -> SpecError:
     """The error of a file that holds no weights."""
     return SpecError(f"no weights in {path.name}", written=str(path), got=said[:160], want=want)
@@ -90,7 +122,14 @@ def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
             found = found[key]
     if not isinstance(found, Mapping) or not found or not all(isinstance(x, Tensor) for x in found.values()):
         raise unreadable(path, type(found).__name__, "tensors by name")
-    tensors = {str(name): tensor for name, tensor in found.items()}
+    if len(found) > MOST:
+        raise unreadable(path, f"{len(found)} tensors", f"at most {MOST}")
+    for name, tensor in found.items():
+        if not isinstance(name, str) or not name.isprintable() or len(name) > LONGEST_NAME:
+            raise unreadable(path, f"a tensor named {name!r}"[:80], "tensors by the names of a network's parameters")
+        if not plain(tensor):
+            raise odd(name, str(path), kind_of(tensor), "numbers of 16, 32 or 64 bits, dense and in memory")
+    tensors = dict(found)
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
@@ -104,16 +143,48 @@ def put_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) 
 
 
 def copy_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Put tensors that fit into a network, which may have more. Raises SpecError for kinds that no network has."""
+    """Put tensors that fit into a network, which may have more.
+
+    Raises SpecError for numbers that it cannot hold: integers for weights, NaN, infinity, fractions for counters.
+    """
     own = network.state_dict()
-    odd = [name for name, x in tensors.items() if x.is_quantized or x.is_complex() or x.layout != torch.strided]
-    if odd:
-        raise SpecError(
-            "weights of a kind that no network has", at=odd[0], written=source, got=str(tensors[odd[0]].dtype)
-        )
+    taken = {name: cast(name, tensor, own[name].dtype, source) for name, tensor in tensors.items()}
     with torch.no_grad():
-        for name, tensor in tensors.items():
+        for name, tensor in taken.items():
             own[name].copy_(tensor)
+
+
+def cast(name: str, tensor: Tensor, kind: torch.dtype, source: str) -> Tensor:
+    """A tensor's numbers in a network's kind. Raises SpecError where they would become others."""
+    if kind.is_floating_point and tensor.dtype not in FLOATS:
+        fix = "the weights before they were quantised, or multiplied by their scale"
+        raise odd(name, source, kind_of(tensor), "numbers of 16, 32 or 64 bits with a point", fix)
+    if not tensor.isfinite().all():
+        raise odd(name, source, "NaN or infinity", "finite numbers", "a file from before the training diverged")
+    made = tensor.to(kind)
+    if kind.is_floating_point and not made.isfinite().all():
+        raise odd(name, source, f"{tensor.abs().max().item():.3g}", f"numbers that {kind_of(made)} holds")
+    if not kind.is_floating_point and not torch.equal(made.to(tensor.dtype), tensor):
+        raise odd(name, source, f"{kind_of(tensor)} with fractions", f"whole numbers, as {kind_of(made)}")
+    return made
+
+
+def plain(tensor: Tensor) -> bool:
+    """Whether a tensor is dense, in memory, and of real numbers that need no scale."""
+    dense = tensor.layout == torch.strided and not tensor.is_nested and not tensor.is_quantized and not tensor.is_meta
+    return dense and tensor.dtype in (*FLOATS, *INTEGERS, torch.bool)
+
+
+def kind_of(tensor: Tensor) -> str:
+    """How a tensor's numbers are stored, in words."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    others = {"meta": tensor.is_meta, "nested": tensor.is_nested, "sparse": tensor.layout != torch.strided}
+    return " ".join([*(word for word, holds in others.items() if holds), name])
+
+
+def odd(name: str, source: str, got: str, want: str, fix: str | None = None) -> SpecError:
+    """The error of a tensor whose numbers cannot be a network's."""
+    return SpecError("weights of a kind that no network has", at=name, written=source, got=got, want=want, fix=fix)
 
 
 def check_names(own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], source: str) -> None:
