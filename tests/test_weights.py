@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from archdsl.backend import build
+from archdsl.backend import weights as weights_module
 from archdsl.backend.weights import load_weights, read_weights
 from archdsl.errors import SpecError
 from tests.trained import small
@@ -154,3 +156,66 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
         read_weights(tmp_path / "none.pt")
     with pytest.raises(SpecError, match="a folder"):
         read_weights(tmp_path)
+
+
+ODD = {
+    **{kind: lambda x, kind=kind: x.to(getattr(torch, kind)) for kind in ("int8", "uint8", "bool", "int64", "uint16")},
+    **{kind: lambda x, kind=kind: x.to(getattr(torch, kind)) for kind in ("float8_e4m3fn", "float8_e5m2", "complex64")},
+    "bits8": lambda x: torch.empty(x.shape, dtype=torch.bits8),
+    "float4": lambda x: torch.empty(x.shape, dtype=torch.float4_e2m1fn_x2),
+    "meta": lambda x: x.to("meta"),
+    "nested": lambda x: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
+    "sparse": lambda x: x.to_sparse(),
+    "NaN": lambda x: x * float("nan"),
+    "infinity": lambda x: x / 0,
+    "beyond float32": lambda x: torch.full(x.shape, 1e300, dtype=torch.float64),
+}
+"""What is stored -> a weight stored as that."""
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_weights_of_odd_kinds_are_refused_before_any_is_taken(kind: str, tmp_path: Path) -> None:
+    weights, made = filled(), network()
+    name = list(dict(made.named_parameters()))[-1]
+    before = {key: x.clone() for key, x in made.state_dict().items()}
+    torch.save(weights | {name: ODD[kind](weights[name])}, tmp_path / "w.pt")
+    with pytest.raises(SpecError, match="weights of a kind that no network has") as error:
+        load_weights(made, tmp_path / "w.pt")
+    assert [fault.at for fault in error.value.faults] == [name]
+    assert all(torch.equal(x, before[key]) for key, x in made.state_dict().items())
+
+
+def test_a_counter_takes_whole_numbers_of_any_kind(tmp_path: Path) -> None:
+    made, weights = network(), filled()
+    name = next(name for name, x in weights.items() if not x.is_floating_point())
+    for value in (torch.tensor(12.0).half(), torch.tensor(12, dtype=torch.int32)):
+        torch.save(weights | {name: value}, tmp_path / "w.pt")
+        load_weights(made, tmp_path / "w.pt")
+        assert made.state_dict()[name] == 12
+    torch.save(weights | {name: torch.tensor(2.5)}, tmp_path / "w.pt")
+    with pytest.raises(SpecError, match="float32 with fractions"):
+        load_weights(made, tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("name", [3, "\udce9", "a\x1b[2J", "a" * 501])
+def test_names_that_no_weight_has(name: object, tmp_path: Path) -> None:
+    torch.save({name: torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(SpecError, match=r"no weights in w\.pt"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_a_file_that_unpacks_to_more_than_it_is(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1 << 20)}, tmp_path / "whole.pt")
+    with zipfile.ZipFile(tmp_path / "whole.pt") as whole, zipfile.ZipFile(tmp_path / "w.pt", "w", 8) as packed:
+        for entry in whole.infolist():
+            packed.writestr(entry.filename, whole.read(entry))
+    with pytest.raises(SpecError, match="compressed entries"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_a_file_of_very_many_tensors_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.pt", "w") as file:
+        for i in range(weights_module.MOST + 1):
+            file.writestr(f"w/data/{i}", b"")
+    with pytest.raises(SpecError, match=f"got +{weights_module.MOST + 1} entries"):
+        read_weights(tmp_path / "w.pt")
