@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from archdsl import ops
 from archdsl.backend.lowered import Lowered, even, padded, written
 from archdsl.ops import Pads, Shape
@@ -49,9 +46,24 @@ def reached(op: ops.Window, x: Shape) -> Pads:
     return (t, h, w)
 
 
-def adaptive(name: str) -> Callable[[Any, Shape], Lowered]:
-    """A pool whose result has a size that is given."""
-    return lambda op, x: Lowered(f"F.{name}({{0}}, {tuple(size or None for size in op.size)})")
+def adaptive_avg_pool(op: ops.AdaptiveAvgPool, x: Shape) -> Lowered:
+    """The mean of each window. A mean over whole axes takes maps of any size; ONNX has no adaptive pool in 3-D."""
+    if set(op.size) <= {0, 1} and any(op.size):
+        return mean(ops.Mean(over="".join(axis for axis, size in zip("thw", op.size) if size)), x)
+    return Lowered(adaptive(op, x, "avg_pool3d"))
+
+
+def adaptive_max_pool(op: ops.AdaptiveMaxPool, x: Shape) -> Lowered:
+    """The largest of each window."""
+    return Lowered(adaptive(op, x, "max_pool3d"))
+
+
+def adaptive(op: ops.AdaptiveAvgPool, x: Shape, pool: str) -> str:
+    """Equal windows side by side where the size divides the map's, else torch's adaptive pool."""
+    sizes = tuple(op.out(x)[1:])
+    if all(n % m == 0 for n, m in zip(x[1:], sizes)):
+        return f"F.{pool}({{0}}, {tuple(n // m for n, m in zip(x[1:], sizes))})"
+    return f"F.adaptive_{pool}({{0}}, {tuple(size or None for size in op.size)})"
 
 
 def mean(op: ops.Mean, x: Shape) -> Lowered:

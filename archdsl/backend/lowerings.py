@@ -19,7 +19,7 @@ from archdsl.backend.lower_motion import (
     snippet_steps,
 )
 from archdsl.backend.lower_pairwise import affinity, gather, pair_sum
-from archdsl.backend.lower_pools import adaptive, avg_pool, max_pool, mean
+from archdsl.backend.lower_pools import adaptive_avg_pool, adaptive_max_pool, avg_pool, max_pool, mean
 from archdsl.backend.lower_proposals import boundary_match, only_valid
 from archdsl.backend.lower_recurrent import gru_scan, lstm_scan
 from archdsl.backend.lower_segments import (
@@ -101,7 +101,7 @@ def layer_norm(op: ops.LayerNorm, x: Shape) -> Lowered:
         Argument("eps", op.eps, 1e-5),
         Argument("elementwise_affine", op.affine, True),
     )
-    return Lowered("{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.LayerNorm", args)
+    return Lowered("{m}({0}.movedim(1, -1)).movedim(4, 1)", "nn.LayerNorm", args)
 
 
 def local_response_norm(op: ops.LocalResponseNorm, x: Shape) -> Lowered:
@@ -113,7 +113,7 @@ def local_response_norm(op: ops.LocalResponseNorm, x: Shape) -> Lowered:
 def linear(op: ops.Linear, x: Shape) -> Lowered:
     args = (Argument("in_features", x.c), Argument("out_features", op.out_features), Argument("bias", op.bias, True))
     return Lowered(
-        "{m}({0}.movedim(1, -1)).movedim(-1, 1)", "nn.Linear", args, weights_drawn(op.init, op.bias, op.bias_start)
+        "{m}({0}.movedim(1, -1)).movedim(4, 1)", "nn.Linear", args, weights_drawn(op.init, op.bias, op.bias_start)
     )
 
 
@@ -164,8 +164,8 @@ LOWERINGS: dict[type[Op], Callable[..., Lowered]] = {
     ops.TransposedConv: transposed_conv,
     ops.MaxPool: max_pool,
     ops.AvgPool: avg_pool,
-    ops.AdaptiveAvgPool: adaptive("adaptive_avg_pool3d"),
-    ops.AdaptiveMaxPool: adaptive("adaptive_max_pool3d"),
+    ops.AdaptiveAvgPool: adaptive_avg_pool,
+    ops.AdaptiveMaxPool: adaptive_max_pool,
     ops.Mean: mean,
     ops.BatchNorm: batch_norm,
     ops.GroupNorm: group_norm,

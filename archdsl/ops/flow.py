@@ -53,7 +53,9 @@ class TvL1Flow(Op):
         kernels = self.kernel_shapes(c)
         held = [name for name in kernels if ("gradient" if name.startswith("gradient") else "divergence") in self.learn]
         found: dict[str, tuple[int, ...]] = {name: kernels[name] for name in held}
-        return found | {name: () for name in ("theta", "lambda", "tau") if name in self.learn}
+        # `lambda` is a word of Python, which tracers of modules cannot write as an attribute
+        names = {"theta": "theta", "lambda": "lambda_", "tau": "tau"}
+        return found | {name: () for field, name in names.items() if field in self.learn}
 
     def cost(self, *xs: Shape) -> Cost:
         """The convolutions: two for the image, then in each iteration four for each of the flow's two directions."""

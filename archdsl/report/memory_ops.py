@@ -116,7 +116,7 @@ def keeps(op: Op, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         case ops.AdaptiveMaxPool():
             return Keeps(reads=(0,), own_bytes=INDEX * y.elements)
         case ops.AdaptiveAvgPool():
-            return NOTHING if y.positions == 1 else SELF  # to one position torch takes the mean
+            return NOTHING if set(op.size) <= {0, 1} and any(op.size) else SELF  # whole axes: a mean
         case ops.Linear():
             # channels last: where there are several positions, the rows are a copy
             return SELF if y.positions == 1 else Keeps(own=xs[0].elements)

@@ -24,6 +24,7 @@ class TvL1Flow(nn.Module):
     """(n, c, t, h, w) -> (n, 2c, t - 1, h, w): flow along w, then along h, from each frame to the next."""
 
     theta: Tensor
+    lambda_: Tensor
     tau: Tensor
     gradient_x: Tensor
     gradient_y: Tensor
@@ -60,7 +61,7 @@ class TvL1Flow(nn.Module):
             learnt = learn_gradient if name.startswith("gradient") else learn_divergence
             self.hold(name, flow_kernel(rows, channels, dense), learnt)
         self.hold("theta", torch.tensor(0.3), learn_theta)
-        self.hold("lambda", torch.tensor(0.15), learn_lambda)
+        self.hold("lambda_", torch.tensor(0.15), learn_lambda)
         self.hold("tau", torch.tensor(0.25), learn_tau)
 
     def hold(self, name: str, value: Tensor, learnt: bool) -> None:
@@ -105,7 +106,7 @@ class TvL1Flow(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One iteration: flow (2n, c, h, w) and its duals. Images differ by `rest` where u is 0, linearly elsewhere."""
         theta = self.theta.abs() + 1e-12
-        most, pace = getattr(self, "lambda") * theta, self.tau / theta
+        most, pace = self.lambda_ * theta, self.tau / theta
         slope_x, slope_y = slope.chunk(2)
         moved_x, moved_y = (slope * u).chunk(2)
         # the three cases of the threshold step are one: a step along the slope, of bounded length

@@ -25,7 +25,7 @@ def frames_averaged(
 
 def shuffled(x: Tensor, groups: int) -> Tensor:
     """The channels of each group in turn."""
-    return torch.unflatten(x.movedim(1, -1), -1, (groups, -1)).transpose(-1, -2).flatten(-2).movedim(-1, 1)
+    return torch.unflatten(x.movedim(1, -1), -1, (groups, -1)).transpose(-1, -2).flatten(-2).movedim(4, 1)
 
 
 def shifted(x: Tensor, share: int) -> Tensor:

@@ -16,10 +16,10 @@ def attended(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Ten
     """The values of all keys by the softmax of their products with each query; the map of them is never whole."""
     q, k, v = (tokens_of(x)[:, None] for x in (queries, keys, values))
     y = F.scaled_dot_product_attention(q, k, v, scale=scale)
-    return torch.unflatten(y[:, 0], 1, queries.shape[2:]).movedim(-1, 1)
+    return torch.unflatten(y[:, 0], 1, queries.shape[2:]).movedim(4, 1)
 
 
 def gathered(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
     """The values of all keys by their products with each query: keys meet values first, (Q K') V = Q (K' V)."""
     q, k, v = (tokens_of(x) for x in (queries, keys, values))
-    return torch.unflatten(q @ (k.mT @ v * scale), 1, queries.shape[2:]).movedim(-1, 1)
+    return torch.unflatten(q @ (k.mT @ v * scale), 1, queries.shape[2:]).movedim(4, 1)

@@ -1,0 +1,55 @@
+"""Networks leave through torch.onnx.export and torch.export: onnxruntime's scores are torch's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_zoo import MODELS, reduced
+from torch import Tensor
+
+import archdsl
+from archdsl.language import Model
+from archdsl.testing.agreement import clips_of
+
+ONNX_LACKS = {
+    "googlenet_aux": "adaptive_avg_pool3d from 14 to 4 elements: windows that overlap unevenly",
+}
+"""Models of the zoo with the op that stands in the way."""
+
+
+def differs(arch: archdsl.Arch, folder: Path) -> float:
+    """The largest difference between onnxruntime and torch, over the largest score."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: make test-all installs it")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed: make test-all installs it")
+    torch.manual_seed(0)
+    plan = archdsl.compile(arch)
+    network, clips = archdsl.build(plan).eval(), clips_of(plan, device="cpu")
+    file = folder / "network.onnx"
+    # a dict that comes last would be taken for keyword arguments
+    torch.onnx.export(network, (clips,) if isinstance(clips, Tensor) else (clips, {}), file, dynamo=True, verbose=False)
+    onnxruntime.set_default_logger_severity(3)
+    session = onnxruntime.InferenceSession(file)
+    given = [clips] if isinstance(clips, Tensor) else list(clips.values())
+    got = session.run(None, {node.name: clip.numpy() for node, clip in zip(session.get_inputs(), given, strict=True)})
+    with torch.no_grad():
+        scores: Any = network(clips)
+    wanted = [scores] if isinstance(scores, Tensor) else list(scores.values())
+    assert [x.shape for x in got] == [tuple(x.shape) for x in wanted]
+    return max(float((torch.from_numpy(x) - y).abs().max() / y.abs().max().clamp_min(1e-6)) for x, y in zip(got, wanted))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's exporter warns of its own parts
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_onnxruntime_gives_what_torch_gives(model: Model, tmp_path: Path) -> None:
+    arch = reduced(model)
+    if "F.adaptive_" in archdsl.emit(archdsl.compile(arch)):
+        arch = model.arch()  # VGG's pool to 7x7 parts its own size evenly
+    if model.name in ONNX_LACKS:
+        with pytest.raises(Exception, match="_adaptive_avg_pool3d"):
+            differs(arch, tmp_path)
+    else:
+        assert differs(arch, tmp_path) < 1e-5
