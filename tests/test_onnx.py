@@ -38,7 +38,8 @@ def differs(arch: archdsl.Arch, folder: Path) -> float:
         scores: Any = network(clips)
     wanted = [scores] if isinstance(scores, Tensor) else list(scores.values())
     assert [x.shape for x in got] == [tuple(x.shape) for x in wanted]
-    return max(float((torch.from_numpy(x) - y).abs().max() / y.abs().max().clamp_min(1e-6)) for x, y in zip(got, wanted))
+    errors = ((torch.from_numpy(x) - y).abs().max() / y.abs().max().clamp_min(1e-6) for x, y in zip(got, wanted))
+    return max(float(error) for error in errors)
 
 
 @pytest.mark.slow
