@@ -6,7 +6,6 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +14,7 @@ from typing import Any
 from archdsl.blocks import Drawing
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.files import is_regular, regular
-from archdsl.language import Arch, Card, Model, Reference, change
+from archdsl.language import Arch, Card, Model, Reference, change_all
 from archdsl.written import Lines, read
 
 PACKAGE = Path(__file__).parent
@@ -194,24 +193,14 @@ def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
             got=repr(changes),
             want="set: {path: value}",
         )
-    if "name" in data:
-        arch = change(arch, "name", data["name"])
+    own: list[tuple[str, Any]] = [("name", data["name"])] if "name" in data else []
     if "blocks" in data:
-        arch = with_blocks(arch, data["blocks"], data.keys_written["blocks"])
-    faults: list[Fault] = []
-    for key, value in changes.items():
-        line = changes.keys_written.get(key) if isinstance(changes, Lines) else None
-        try:
-            arch = change(arch, key, value, line)
-        except SpecError as error:
-            faults += [replace(fault, written=line or fault.written) for fault in error.faults]
-    if faults:
-        raise SpecError(faults)
-    return arch
+        own.append(("blocks", {**arch.blocks, **drawings(data["blocks"], data.keys_written["blocks"])}))
+    return change_all(arch, [*own, *changes.items()], {**data.keys_written, **getattr(changes, "keys_written", {})})
 
 
-def with_blocks(arch: Arch, blocks: Any, line: str) -> Arch:
-    """The arch with further drawn blocks."""
+def drawings(blocks: Any, line: str) -> dict[str, Drawing]:
+    """Further drawn blocks, by name."""
     if not isinstance(blocks, Mapping):
         raise SpecError(
             "blocks without names",
@@ -229,8 +218,7 @@ def with_blocks(arch: Arch, blocks: Any, line: str) -> Arch:
             faults += error.under(f"blocks.{name}").placed(written=line).faults
     if faults:
         raise SpecError(faults)
-    more: Arch = change(arch, "blocks", {**arch.blocks, **made})
-    return more
+    return made
 
 
 def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Arch:

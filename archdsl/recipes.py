@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from archdsl.catalog import SHELF, SUFFIXES, module_of
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.files import regular
-from archdsl.language import change
+from archdsl.language import change_all
 from archdsl.language.recipe import Recipe
 from archdsl.written import Lines, read
 
@@ -80,8 +79,12 @@ def recipe_of_data(path: Path, above: tuple[Path, ...]) -> Recipe:
             for key in unknown
         )
     base = base_of(str(data["extends"]), path, (*above, path.resolve()), data.keys_written["extends"])
-    own = {key: data[key] for key in ("name", "source") if key in data}
-    return with_set(base.but(**own), data)
+    own = [(key, data[key]) for key in ("name", "source") if key in data]
+    changes = data.get("set") or Lines({}, data.written, {})
+    if not isinstance(changes, Lines):
+        line = data.keys_written["set"]
+        raise SpecError("set without paths", at="set", written=line, got=repr(changes), want="set: {path: value}")
+    return change_all(base, [*own, *changes.items()], {**data.keys_written, **changes.keys_written})
 
 
 def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Recipe:
@@ -103,21 +106,3 @@ def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Recipe
     if not other.is_file():
         raise SpecError(f"cannot read {base}", at="extends", written=line, got="no such file")
     return recipe_of_data(other, above)
-
-
-def with_set(made: Recipe, data: Lines) -> Recipe:
-    """A recipe with fields changed by path, every wrong one told."""
-    changes = data.get("set") or {}
-    if not isinstance(changes, Lines):
-        line = data.keys_written["set"]
-        raise SpecError("set without paths", at="set", written=line, got=repr(changes), want="set: {path: value}")
-    faults: list[Fault] = []
-    for key, value in changes.items():
-        line = changes.keys_written[key]
-        try:
-            made = change(made, key, value, line)
-        except SpecError as error:
-            faults += [replace(fault, written=line) for fault in error.faults]
-    if faults:
-        raise SpecError(faults)
-    return made

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archdsl import Arch, SpecError, load
-from archdsl.language import change
+from archdsl.cli import main
+from archdsl.language import Classifier, change, change_all
 from archdsl.language.paths import whole
+from archdsl.recipes import recipe
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +111,80 @@ def test_a_wrong_value_is_told_at_the_whole_path(arch: Arch) -> None:
 )
 def test_where_a_path_and_an_address_meet(path: str, at: str, want: str) -> None:
     assert whole(path, at) == want
+
+
+# Several settings are one change
+
+
+def test_fields_that_only_go_together(arch: Arch) -> None:
+    """A height and a width in place of a size; another choice of frames: no order of single changes is allowed."""
+    sizes = [("clips.clip.size", None), ("clips.clip.height", 256), ("clips.clip.width", 448)]
+    frames = [("pathways.slow.every", None), ("pathways.slow.linspace", 4)]
+    for settings in ([*sizes, *frames], [*frames, *sizes], [*reversed(sizes), *reversed(frames)]):
+        made = change_all(arch, settings)
+        clip, slow = made.clips["clip"], made.pathways["slow"]
+        assert (clip.size, clip.height, clip.width, slow.every, slow.linspace) == (None, 256, 448, None, 4)
+    for path, value in (*sizes, frames[1]):
+        with pytest.raises(SpecError):
+            change(arch, path, value)
+
+
+def test_the_last_setting_counts_and_one_below_another_is_made_in_it(arch: Arch) -> None:
+    assert change_all(arch, [("head.classes", 5), ("head.classes", 7)]).classes == 7
+    made = change_all(arch, [("head", {"classifier": {"classes": 5}}), ("head.dropout", 0.25)])
+    assert made.head == Classifier(classes=5, dropout=0.25)
+    made = change_all(
+        arch, [("pathways.*.stages.res4.kernel_t", 5), ("pathways.slow.stages.res*.kernel_t", 1), ("name", "other")]
+    )
+    assert (values(made, "slow", "res4", "kernel_t")[0], values(made, "fast", "res4", "kernel_t")[0]) == (1, 5)
+    assert made.name == "other"
+
+
+def test_a_file_its_like_pathways_the_command_line_and_recipes_change_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wide.yaml").write_text(
+        "extends: slowfast_tiny\nset: {clips.clip.size: null, clips.clip.height: 32, clips.clip.width: 64}"
+    )
+    assert load(tmp_path / "wide.yaml").clips["clip"].shape[2:] == (32, 64)
+    (tmp_path / "like.yaml").write_text(
+        "name: two\nclip: {frames: 8, size: 16}\nhead: {classifier: {classes: 2}}\npathways:\n"
+        "  one: {every: 4, stages: {stem: {conv: {channels: 8}}}}\n"
+        "  two: {like: one, linspace: 2, set: {every: null}}\n"
+    )
+    assert load(tmp_path / "like.yaml").pathways["two"].linspace == 2
+    sizes = [f"--set=clips.clip.{name}={n}" for name, n in (("size", "null"), ("height", 32), ("width", 64))]
+    assert main(["check", "slowfast_tiny", *sizes]) == 0
+    (tmp_path / "mine.yaml").write_text(
+        "extends: smoke\nset: {steps: 9, epochs: null, schedule.kind: step, schedule.at: [4]}"
+    )
+    assert recipe(tmp_path / "mine.yaml").schedule.at == (4.0,)
+    capsys.readouterr()
+    settings = [
+        "--set=recipe.optimizer.accumulate=3",
+        "--set=recipe.schedule.at=[1]",
+        "--set=recipe.schedule.kind=step",
+    ]
+    assert main(["recipes", "smoke", "--set=recipe.batch=6", *settings]) == 0
+    assert "accumulate: 3" in capsys.readouterr().out
+
+
+def test_every_wrong_setting_is_told_once_at_its_own_line_and_path(arch: Arch) -> None:
+    settings = {
+        "pathways.*.stages.*.ceil": True,
+        "pathways.slow.stages.res*.kernel_t": 0,
+        "clip.size": 180,
+        "head": {"classes": 174},
+        "clips.size": 128,
+    }
+    lines = {path: f"mine.yaml:{i}" for i, path in enumerate(settings)}
+    with pytest.raises(SpecError) as caught:
+        change_all(arch, settings.items(), lines)
+    at = [f"pathways.*.stages.res{i}.ceil" for i in (2, 3, 4, 5)]
+    assert {(fault.at, fault.written, fault.fix) for fault in caught.value.faults} == {
+        (", ".join(at), "mine.yaml:0", None),
+        ("pathways.slow.stages.res*.kernel_t", "mine.yaml:1", None),
+        ("clip.size", "mine.yaml:2", "clips.clip.size"),
+        ("head", "mine.yaml:3", "head.classes: 174"),
+        ("clips.size", "mine.yaml:4", "clips.clip.size"),
+    }

@@ -9,7 +9,7 @@ from typing import Any
 
 from archdsl import catalog
 from archdsl.errors import SpecError
-from archdsl.language import Arch, Model, change
+from archdsl.language import Arch, Model, change_all
 
 COMMON = ("frames", "size", "classes", "fps")
 
@@ -39,9 +39,7 @@ def arch_of(model: Model, given: Namespace) -> Arch:
     """The model's arch with the overrides of the command line."""
     overrides = {name: value for name in COMMON if (value := getattr(given, name)) is not None}
     arch = model.arch(**overrides, **dict(map(pair, given.param)))
-    for text in given.set:
-        arch = change(arch, *pair(text))
-    return arch
+    return change_all(arch, map(pair, given.set))
 
 
 def arch(name: str, given: Namespace) -> Arch:

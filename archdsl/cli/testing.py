@@ -12,11 +12,11 @@ from typing import Any
 from archdsl import catalog
 from archdsl.cli import given as g
 from archdsl.cli.saying import check_writable, harmless, put, say, say_json, say_table
-from archdsl.cli.training import MINE
+from archdsl.cli.training import MINE, with_settings
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.extras import opened
 from archdsl.files import read_text
-from archdsl.language import Arch, change
+from archdsl.language import Arch
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 
@@ -104,17 +104,12 @@ def shares(texts: list[str], names: dict[str, str]) -> dict[str, float]:
 
 def asked(text: str, given: Namespace) -> tuple[Arch, Recipe | None, str | None]:
     """A run's folder or a network, with the changes of the command line."""
-    settings = [setting for setting in given.set if setting.startswith(MINE)]
-    given = Namespace(**{**vars(given), "set": [setting for setting in given.set if not setting.startswith(MINE)]})
     recipe, weights = given.recipe and recipe_named(given.recipe), given.weights
     if Path(text).is_dir():
         found = opened("archdsl.training.ran").ran(Path(text))
         text, recipe, weights = str(found.arch), recipe or found.recipe, weights or str(found.checkpoint)
-    for setting in settings if recipe else ():
-        try:
-            recipe = change(recipe, *g.pair(setting.removeprefix(MINE)))
-        except SpecError as error:
-            raise error.under("recipe") from None
+    recipe = recipe and with_settings(recipe, given)
+    given = Namespace(**{**vars(given), "set": [setting for setting in given.set if not setting.startswith(MINE)]})
     return g.arch_of(catalog.model(text), given), recipe, weights
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterable
+from typing import Any
 
 from archdsl import catalog
 from archdsl.cli import given as g
 from archdsl.cli.saying import harmless, say, say_json, say_table
 from archdsl.errors import SpecError
 from archdsl.extras import opened
-from archdsl.language import change
+from archdsl.language import change_all
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 from archdsl.recipes import recipe_names
@@ -49,15 +51,18 @@ def train(given: Namespace) -> int:
 
 def recipe_of(given: Namespace) -> Recipe:
     """The recipe that was named, with the settings of the command line."""
-    named = ("steps", "epochs", "batch", "seed")
-    made = recipe_named(given.recipe, **{name: v for name in named if (v := getattr(given, name, None)) is not None})
-    for text in given.set:
-        if text.startswith(MINE):
-            try:
-                made = change(made, *g.pair(text.removeprefix(MINE)))
-            except SpecError as error:
-                raise error.under("recipe") from None
-    return made
+    lengths = {unit: n for unit in ("steps", "epochs") if (n := getattr(given, unit, None)) is not None}
+    fields = [(name, n) for name in ("batch", "seed") if (n := getattr(given, name, None)) is not None]
+    return with_settings(recipe_named(given.recipe, **lengths), given, fields)
+
+
+def with_settings(recipe: Recipe, given: Namespace, fields: Iterable[tuple[str, Any]] = ()) -> Recipe:
+    """The recipe with some fields and all `--set recipe.PATH=VALUE` of the command line, as one change."""
+    mine = [g.pair(text.removeprefix(MINE)) for text in given.set if text.startswith(MINE)]
+    try:
+        return change_all(recipe, [*fields, *mine])
+    except SpecError as error:
+        raise error.under("recipe") from None
 
 
 def recipes(given: Namespace) -> int:

@@ -30,7 +30,7 @@ from archdsl.language.head import (
     Several,
 )
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
-from archdsl.language.paths import change
+from archdsl.language.paths import change, change_all
 from archdsl.language.pathway import Pathway, Stage, repeat
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "Transform",
     "Warp",
     "change",
+    "change_all",
     "overridden",
     "repeat",
 ]

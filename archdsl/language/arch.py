@@ -25,7 +25,7 @@ from archdsl.language.head import (
     SegmentDetector,
     Several,
 )
-from archdsl.language.paths import change
+from archdsl.language.paths import change_all
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
 from archdsl.written import Lines, Written, read
 
@@ -241,14 +241,11 @@ def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
             del made[name]  # the other one's faults are told where it stands, once
             continue
         try:
-            pathway = pathway.but(**{key: value for key, value in data.items() if key not in ("like", "set")})
-            for path, value in changes.items():
-                pathway = change(pathway, path, value)
+            own = [(key, value) for key, value in data.items() if key not in ("like", "set")]
+            lines = {**getattr(data, "keys_written", {}), **getattr(changes, "keys_written", {})}
+            pathway = change_all(pathway, [*own, *changes.items()], lines).model_copy()
         except SpecError as error:
-            raise SpecError(
-                Fault(**{**vars(f), "at": ".".join(filter(None, (at, f.at))), "written": line or f.written})
-                for f in error.faults
-            ) from None
+            raise SpecError(fault.under(at).placed(None, line) for fault in error.faults) from None
         pathway._written = line
         made[name] = pathway
     return Lines(made, pathways.written, pathways.keys_written) if isinstance(pathways, Lines) else made

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
-from archdsl.language import Arch, change
+from archdsl.language import Arch, change_all
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_of
 from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
@@ -112,7 +112,7 @@ def with_views(recipe: Recipe, text: str) -> Recipe:
     if not clips.isdecimal() or not (crops or "1").isdecimal() or len(text) > 12:
         raise SpecError("views that cannot be read", got=text, want="clips x crops, such as 10x3")
     try:
-        return change(change(recipe, "views.clips", int(clips)), "views.crops", int(crops or "1"))
+        return change_all(recipe, [("views.clips", int(clips)), ("views.crops", int(crops or "1"))])
     except SpecError as error:
         raise error.under("recipe") from None
 
