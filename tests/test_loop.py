@@ -17,8 +17,9 @@ from archdsl.errors import SpecError
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe_optimizer import Group, Norms, Optimizer
 from archdsl.training.loop import losses_of
-from archdsl.training.norms import SplitNorm, measured, norms_in, set_norms, still, train_mode
+from archdsl.training.norms import Population, SplitNorm, measured, norms_in, set_norms, still, train_mode
 from archdsl.training.optimizing import Average, groups_of, hold_fixed, optimizer_of
+from archdsl.training.precision import in_precision
 from tests.trained import DATA, GROUPS, entries, losses, short, small
 
 QUIET = pytest.mark.filterwarnings("ignore")
@@ -211,6 +212,16 @@ def test_a_network_without_gradients_in_a_group_keeps_it(tmp_path):
     assert not any(weights.requires_grad for name, weights in done.network.named_parameters() if "main" in name)
 
 
+@pytest.mark.parametrize("norms", [{}, {"norms__freeze": "all"}], ids=str)
+def test_nothing_to_train_is_told(norms, tmp_path):
+    with pytest.raises(SpecError) as caught:
+        run(tmp_path, recipe=short(optimizer__groups=({"match": "*", "rate": 0},), **norms))
+    (fault,) = caught.value.faults
+    assert fault.what == "no parameters to train"
+    assert (fault.at, fault.got) == ("recipe.optimizer.groups", "14 parameters, all of them held fixed")
+    assert fault.fix == "groups: []"
+
+
 def test_adamw_and_sgd_are_torchs():
     assert isinstance(optimizer_of(network(), Optimizer(kind="adamw", rate=0.1)), torch.optim.AdamW)
     plain = optimizer_of(network(), Optimizer(rate=0.1, momentum=0.0))
@@ -251,16 +262,59 @@ def test_parts_must_be_equal():
         set_norms(network(), Norms(split=3), 8)
 
 
-def test_precise_statistics_are_plain_means():
-    made = nn.Sequential(nn.BatchNorm3d(2))
-    batches = torch.randn(3, 4, 2, 1, 3, 3)
-    with measured(made, Norms(precise=12)):
-        for batch in batches:
-            made(batch)
-    norm = norms_in(made)[0]
-    torch.testing.assert_close(norm.running_mean, batches.mean((0, 1, 3, 4, 5)))
-    torch.testing.assert_close(norm.running_var, batches.transpose(1, 2).flatten(2).var(2).mean(0))
-    assert norm.momentum == 0.1
+class ThreeNorms(nn.Module):
+    """Three batch norms, one behind the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.third = (nn.BatchNorm3d(2) for _ in range(3))
+        for norm in (self.first, self.second):
+            nn.init.normal_(norm.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.third(self.second(self.first(x)).relu())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_precise_statistics_are_fvcores(precision):
+    """Batches whose means differ: what the mean of their variances leaves out."""
+    from fvcore.nn.precise_bn import update_bn_stats
+
+    theirs, made = ThreeNorms().train(), ThreeNorms()
+    batches = torch.randn(6, 4, 2, 1, 3, 3) + torch.arange(6).view(6, 1, 1, 1, 1, 1)
+    with in_precision(short(precision=precision), torch.device("cpu")):
+        update_bn_stats(theirs, batches, 6)
+        with measured(made, Norms(precise=24)):
+            for batch in batches:
+                made(batch)
+    for ours, norm in zip(norms_in(made), norms_in(theirs)):
+        torch.testing.assert_close(ours.running_mean, norm.running_mean)
+        torch.testing.assert_close(ours.running_var, norm.running_var)
+        assert ours.momentum == 0.1
+
+
+def test_precise_statistics_leave_frozen_norms_alone():
+    made = ThreeNorms()
+    norms = Norms(precise=24, freeze="all_but_first", split=2)
+    set_norms(made, norms, 4)
+    with measured(made, norms):
+        made(torch.randn(4, 2, 1, 3, 3) + 3)
+    assert made.first.running_mean.min() > 2
+    assert made.second.running_mean.tolist() == [0, 0]
+
+
+def test_precise_statistics_are_taken_in_the_precision_of_training(tmp_path, monkeypatch):
+    seen, real = [], Population.see
+
+    def see(population: Population, norm: nn.Module, inputs: Any) -> None:
+        seen.append(inputs[0].dtype)
+        real(population, norm, inputs)
+
+    monkeypatch.setattr(Population, "see", see)
+    run(tmp_path, recipe=short(steps=1, precision="bf16", norms__precise=8))
+    assert seen[0] == torch.bfloat16
 
 
 def test_still_norms_do_not_follow():

@@ -46,6 +46,20 @@ def test_average_precision_is_the_authors(table: tuple[list[list[int]], list[lis
         assert (isnan(ap) and isnan(want)) or ap == pytest.approx(want, abs=1e-12)
 
 
+@settings(max_examples=200, deadline=None)
+@given(tables)
+def test_of_equal_scores_the_earlier_class_counts_everywhere(table: tuple[list[list[int]], list[list[int]]]) -> None:
+    """Top-1, the confusion, and the best of each video, against sorted(): it is stable."""
+    scores, labels = torch.tensor(table[0]).float(), torch.tensor(table[1]).float().argmax(1)
+    order = [sorted(range(3), key=lambda i: -row[i]) for row in table[0]]
+    made = Scores(("a", "b", "c"), False, tuple(map(str, range(len(scores)))), scores, labels)
+    for k in (1, 2):
+        right = [label in best[:k] for best, label in zip(order, labels.tolist())]
+        assert metrics.top(scores, labels, k) == pytest.approx(sum(right) / len(right))
+    assert metrics.confusion(scores, labels).diagonal().sum() == sum(b[0] == y for b, y in zip(order, labels.tolist()))
+    assert [name for name, _ in made.best(0, 3)] == ["abc"[i] for i in order[0]]
+
+
 def test_average_precision_by_hand() -> None:
     scores = torch.tensor([[0.9], [0.8], [0.7], [0.6]])
     assert metrics.average_precisions(scores, torch.tensor([[1.0], [0], [1], [0]])).item() == pytest.approx(

@@ -6,10 +6,14 @@ import torch
 from torch import Tensor
 
 
+def ranked(scores: Tensor, k: int) -> Tensor:
+    """The k likeliest classes, of equal scores the earlier class first.  (n, classes) -> (n, k)"""
+    return scores.argsort(dim=1, descending=True, stable=True)[:, :k]
+
+
 def top(scores: Tensor, labels: Tensor, k: int) -> float:
     """Share of videos whose class is among the k best (Kinetics, Something-Something).  (n, classes), (n,)"""
-    best = scores.topk(min(k, scores.shape[1]), dim=1).indices
-    return (best == labels[:, None]).any(1).double().mean().item()
+    return (ranked(scores, k) == labels[:, None]).any(1).double().mean().item()
 
 
 def recalls(scores: Tensor, labels: Tensor) -> Tensor:
@@ -29,7 +33,7 @@ def mean_class(scores: Tensor, labels: Tensor) -> float:
 def confusion(scores: Tensor, labels: Tensor) -> Tensor:
     """How often a class (row) was taken for a class (column).  (classes, classes)"""
     classes = scores.shape[1]
-    pairs = labels * classes + scores.argmax(1)
+    pairs = labels * classes + ranked(scores, 1)[:, 0]
     return torch.bincount(pairs, minlength=classes * classes).view(classes, classes)
 
 

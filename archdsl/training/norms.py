@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from archdsl.errors import SpecError
 from archdsl.language.recipe_optimizer import Norms
+from archdsl.training.world import added
 
 
 def norms_in(network: nn.Module) -> list[_BatchNorm]:
@@ -178,16 +179,50 @@ def still(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def measured(network: nn.Module, norms: Norms) -> Iterator[None]:
-    """Running statistics are the plain mean over all that goes through within (precise BN, arXiv:2105.07576)."""
+    """Running statistics become those of all that goes through within, in every process (precise BN).
+
+    The mean and the population variance over batches (arXiv:2105.07576, appendix; fvcore's `update_bn_stats`).
+    """
     held = set(map(id, frozen(network, norms)))
-    momenta = [(norm, norm.momentum) for norm in norms_in(network) if id(norm) not in held]
+    populations = [
+        Population(norm) for norm in norms_in(network) if id(norm) not in held and norm.running_mean is not None
+    ]
     train_mode(network, norms)
-    for norm, _ in momenta:
-        norm.reset_running_stats()
-        norm.momentum = None
+    hooks = [population.norm.register_forward_pre_hook(population.see) for population in populations]
     try:
-        with torch.no_grad():
+        # a compiled stage does not call hooks that came after it (torch 2.13)
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
             yield
     finally:
-        for norm, momentum in momenta:
-            norm.momentum = momentum
+        for hook in hooks:
+            hook.remove()
+    for population in populations:
+        population.take()
+
+
+class Population:
+    """What has gone through one batch norm: count, sum and sum of squares of each channel."""
+
+    def __init__(self, norm: _BatchNorm) -> None:
+        assert norm.running_mean is not None
+        self.norm = norm
+        self.sums = torch.zeros(2, len(norm.running_mean), device=norm.running_mean.device, dtype=torch.double)
+        self.count = self.sums.new_zeros(1)
+
+    def see(self, norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        """One more batch.  (n, c, ...)"""
+        x = inputs[0].float()
+        var, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
+        mean, count = mean.double(), x.numel() // x.shape[1]
+        self.sums += count * torch.stack((mean, var.double() + mean.square()))
+        self.count += count
+
+    def take(self) -> None:
+        """The statistics of all processes become the norm's; those of a norm that nothing went through stay."""
+        added(self.sums)
+        if added(self.count) > 0:
+            mean, square = self.sums / self.count
+            assert self.norm.running_mean is not None
+            assert self.norm.running_var is not None
+            self.norm.running_mean.copy_(mean)
+            self.norm.running_var.copy_((square - mean.square()).clamp(min=0))

@@ -16,12 +16,27 @@ from archdsl.language.recipe_optimizer import Optimizer as Wanted
 
 
 def optimizer_of(network: nn.Module, wanted: Wanted) -> Optimizer:
-    """SGD or AdamW over the network's parameters that are not held fixed."""
+    """SGD or AdamW over the network's parameters that are not held fixed. Raises SpecError where all are."""
     groups = list(groups_of(network, wanted))
+    if not groups:
+        raise nothing_to_train(network, wanted)
     if wanted.kind == "adamw":
         return AdamW(groups, lr=wanted.rate, betas=wanted.betas, eps=wanted.eps)
     nesterov = wanted.nesterov and wanted.momentum > 0
     return SGD(groups, lr=wanted.rate, momentum=wanted.momentum, nesterov=nesterov)
+
+
+def nothing_to_train(network: nn.Module, wanted: Wanted) -> SpecError:
+    """The error of a network in which nothing can change: without parameters, or with every one held fixed."""
+    names = [name for name, _ in network.named_parameters()]
+    return SpecError(
+        "no parameters to train",
+        at="recipe.optimizer.groups" if names else None,
+        written=wanted.written,
+        got=f"{len(names)} parameters, all of them held fixed" if names else "a network without parameters",
+        want="a parameter whose rate is above 0",
+        fix="groups: []" if names else "another arch: this one can only be evaluated",
+    )
 
 
 def groups_of(network: nn.Module, wanted: Wanted) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ from archdsl.training.evaluate import ready
 from archdsl.training.feed import view_feed
 from archdsl.training.precision import in_precision
 from archdsl.training.ran import classes_in
+from archdsl.training.scores import best_of
 from archdsl.training.scoring import BATCH, joined_heads, quiet, view_scores
 from archdsl.training.skips import Skips
 from archdsl.training.taking import with_weights
@@ -176,8 +177,7 @@ def told(
 
     def joined(rows: Tensor) -> Best:
         row = rows.amax(0) if recipe.views.join == "max" else rows.mean(0)
-        best = row.topk(min(top, len(names)))
-        return [(names[i], score) for i, score in zip(best.indices.tolist(), best.values.tolist())]
+        return best_of(row, names, top)
 
     windows = [Window(*times[i], joined(scores[i : i + crops])) for i in range(0, len(scores), crops)]
     return Seen(path, joined(scores), tuple(windows))

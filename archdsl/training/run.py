@@ -24,6 +24,7 @@ from archdsl.training.feed import train_feed
 from archdsl.training.folder import Folder
 from archdsl.training.meters import DECODE_BOUND, Meter
 from archdsl.training.norms import measured, train_mode
+from archdsl.training.precision import in_precision
 from archdsl.training.progress import Progress
 from archdsl.training.scoring import scored
 from archdsl.training.skips import Skips
@@ -191,7 +192,8 @@ class Run:
         if steps:
             with measured(network, self.recipe.norms):
                 for batch in self.feed(self.step, steps):
-                    network(batch.clips)
+                    with in_precision(self.recipe, self.world.device):
+                        network(batch.clips)
 
     def feed(self, start: int, steps: int) -> Iterator[Batch]:
         """Batches of clips for training."""

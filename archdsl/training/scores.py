@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -62,10 +62,12 @@ class Scores:
 
     def best(self, row: int, count: int) -> list[tuple[str, float]]:
         """The likeliest classes of one video and their scores."""
-        found = self.scores[row].topk(min(count, len(self.classes)))
-        return [
-            (self.classes[i], score) for i, score in zip(found.indices.tolist(), found.values.tolist(), strict=True)
-        ]
+        return best_of(self.scores[row], self.classes, count)
+
+
+def best_of(scores: Tensor, classes: Sequence[str], count: int) -> list[tuple[str, float]]:
+    """The likeliest classes and their scores.  (classes,)"""
+    return [(classes[i], scores[i].item()) for i in metrics.ranked(scores[None], count)[0].tolist()]
 
 
 def fused(parts: Mapping[str, tuple[Scores, float]]) -> Scores:
