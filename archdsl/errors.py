@@ -62,6 +62,17 @@ class SpecError(ValueError):
         return SpecError(fault.under(at) for fault in self.faults)
 
 
+def printable(text: str) -> str:
+    """The text with escapes for control characters, which a terminal would obey, and for bytes that are not UTF-8."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else escaped(c) for c in text)
+
+
+def escaped(character: str) -> str:
+    """A character as Python spells it; a byte of a name that is not UTF-8 (PEP 383) as that byte."""
+    code = ord(character)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else repr(character)[1:-1]
+
+
 SHOWN = 20
 """Names listed in an error; a longer list helps nobody."""
 

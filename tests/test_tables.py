@@ -19,7 +19,7 @@ import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.report.figures import percent, runs, shape_text, short, signed, span_text
-from archdsl.report.formats import FORMATS, as_text, cell_text, written
+from archdsl.report.formats import FORMATS, as_text, cell_text, to_csv, written
 from archdsl.report.markup import tex_escaped
 from archdsl.report.parts import LEVELS, parts_of
 from archdsl.report.sheet import Bracket, Column, Row, Table
@@ -326,3 +326,32 @@ def test_figures_by_hand() -> None:
     assert runs((1, 2, 3, 5, 8, 9)) == "1-3, 5, 8-9"
     assert (shape_text((3, 4, 8, 8)), shape_text((3, 4, 8, 9)), shape_text((400,))) == ("3×4×8²", "3×4×8×9", "400")
     assert (span_text(Fraction(17), Fraction(1, 30)), span_text(Fraction(17), Fraction(0))) == ("17 (0.57 s)", "17")
+
+
+def test_no_cell_of_csv_is_a_formula_or_a_second_row() -> None:
+    """Quoted or not, at the start or behind blanks, of either width, behind a carriage return; also in the head."""
+    evil = (
+        "=1+1",
+        "+1",
+        "-1",
+        "@a",
+        " =1",
+        "\t=1",
+        "\r=1",
+        "a\r=1",
+        "a\n=1",
+        "\uff1d1",
+        "\x00=1",
+        "\u2028=1",
+        "\udce9",
+    )
+    made = to_csv(Table("", (), (), tuple({"class": name, "=head": -1.5, "list": [name, "x"]} for name in evil)))
+    made.encode()
+    head, *rows = list(csv.reader(io.StringIO(made, newline="")))
+    assert head == ["class", "'=head", "list"]
+    assert len(rows) == len(evil) == len(made.splitlines()) - 1
+    for row in rows:
+        assert row[1] == "-1.5"  # a number stays one
+        assert not any(cell.lstrip()[:1] in "=+-@\uff1d" for cell in (row[0], row[2]))
+        assert all(cell.isprintable() for cell in row)
+    assert [row[0] for row in rows if "e9" in row[0]] == [r"\xe9"]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from archdsl.catalog import load
 from archdsl.cli import given as g
-from archdsl.cli.saying import DIM, cannot_write, check_writable, harmless, painted, put, say, say_table
+from archdsl.cli.saying import DIM, painted, put, say, say_table
 from archdsl.compiler import Plan, compile
-from archdsl.errors import SpecError
+from archdsl.errors import SpecError, printable
+from archdsl.files import check_writable, make_folder
 
 if TYPE_CHECKING:
     from archdsl.measuring import Comparison, Setup, Side
@@ -31,7 +32,8 @@ def bench(given: Namespace) -> int:
     device_of(given.device)
     if given.calibrate:
         return calibrate(given)
-    check_writable(given.output)
+    if given.output not in (None, "-"):
+        check_writable(given.output)
     setup = Setup(given.batch, given.train, given.device, given.runs or RUNS)
     plans = list(named_plans(given))
     if given.only:
@@ -115,10 +117,7 @@ def calibrate(given: Namespace) -> int:
     plans = [plan for _, plan in named_plans(given)] if given.names else []
     out = Path(given.output or own_file(device_of(given.device).type))
     if not given.output:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(str(out), error) from None
+        make_folder(out.parent)
     check_writable(out)
     rounds = {"rounds": given.runs} if given.runs else {}
     pays = paying(plans or small(), given.device, told=tell, **rounds)
@@ -135,5 +134,5 @@ def tell(text: str | None) -> None:
     """How far it is, on a terminal's last line; None wipes it."""
     if not sys.stderr.isatty():
         return
-    sys.stderr.write("\r\033[K" + (painted(harmless(text), DIM, sys.stderr) if text else ""))
+    sys.stderr.write("\r\033[K" + (painted(printable(text), DIM, sys.stderr) if text else ""))
     sys.stderr.flush()

@@ -13,7 +13,6 @@ from archdsl.cli.saying import (
     BOLD,
     GREEN,
     YELLOW,
-    harmless,
     painted,
     put,
     say,
@@ -23,7 +22,7 @@ from archdsl.cli.saying import (
     say_table,
 )
 from archdsl.compiler import Plan, compile
-from archdsl.errors import Fault, SpecError
+from archdsl.errors import Fault, SpecError, printable
 from archdsl.language import Model
 
 
@@ -79,7 +78,7 @@ def show(given: Namespace) -> int:
         return 0
     if reference := catalog.reference_of(model):
         about = [f"{reference.title} ({reference.paper})", reference.where, *reference.notes]
-        say("\n".join(f"# {harmless(line)}" for text in about if text for line in text.splitlines()))
+        say("\n".join(f"# {printable(line)}" for text in about if text for line in text.splitlines()))
     if given.python:
         from archdsl.writing_python import to_python
 
@@ -130,7 +129,7 @@ def say_result(name: str, result: Plan | SpecError) -> None:
     """One line and its warnings, or all faults."""
     if isinstance(result, SpecError):
         count = "a fault" if len(result.faults) == 1 else f"{len(result.faults)} faults"
-        sys.stderr.write(painted(f"{harmless(name)}: {count}", BOLD, sys.stderr) + "\n")
+        sys.stderr.write(painted(f"{printable(name)}: {count}", BOLD, sys.stderr) + "\n")
         say_error(result)
         return
     from archdsl.report.figures import shapes_text, short, whole

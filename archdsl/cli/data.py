@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from archdsl.cli.saying import harmless, say, say_json, say_table
-from archdsl.errors import SpecError
+from archdsl.cli.saying import say, say_json, say_table
+from archdsl.errors import SpecError, printable
 from archdsl.language import Clip
 from archdsl.recipes import recipe as recipe_named
 
@@ -56,10 +56,10 @@ def check(given: Namespace) -> int:
     from archdsl.report.sheet import Column, Row, Table
 
     columns = (Column("class"), Column("videos", right=True))
-    rows = tuple(Row((harmless(name), str(count))) for name, count in videos.counts.items())
+    rows = tuple(Row((printable(name), str(count))) for name, count in videos.counts.items())
     say_table(Table(f"{len(found)} videos of {len(rows)} classes", columns, rows, ()), "text")
     for one in bad:
-        sys.stderr.write(harmless(f"unreadable: {one.name}: {one.reason}") + "\n")
+        sys.stderr.write(printable(f"unreadable: {one.name}: {one.reason}") + "\n")
     return 1 if bad else 0
 
 

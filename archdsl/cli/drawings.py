@@ -6,8 +6,9 @@ import sys
 from argparse import Namespace
 
 from archdsl.cli import given as g
-from archdsl.cli.saying import cannot_write, harmless, put
+from archdsl.cli.saying import put
 from archdsl.compiler import Plan, compile
+from archdsl.errors import printable
 
 
 def draw(given: Namespace) -> int:
@@ -19,11 +20,8 @@ def draw(given: Namespace) -> int:
     if given.output in (None, "-"):
         put(svg_of(plan, level=given.level), None)
         return 0
-    try:
-        write_drawing(plan, given.output, level=given.level, sources=sources_of(plan, given.output))
-    except OSError as error:
-        raise cannot_write(given.output, error) from None
-    sys.stderr.write(f"wrote {harmless(given.output)}\n")
+    write_drawing(plan, given.output, level=given.level, sources=sources_of(plan, given.output))
+    sys.stderr.write(f"wrote {printable(given.output)}\n")
     return 0
 
 
@@ -42,11 +40,8 @@ def plot(given: Namespace) -> int:
     from archdsl.report.plot import points
 
     found = points(g.models(given), given.against, given.figure, given.source, strict=not given.all)
-    try:
-        draw_plot(found, given.output, given.against, given.figure)
-    except OSError as error:
-        raise cannot_write(given.output, error) from None
-    sys.stderr.write(f"wrote {harmless(given.output)}\n")
+    draw_plot(found, given.output, given.against, given.figure)
+    sys.stderr.write(f"wrote {printable(given.output)}\n")
     return 0
 
 

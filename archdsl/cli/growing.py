@@ -6,7 +6,8 @@ import sys
 from argparse import Namespace
 
 from archdsl import catalog
-from archdsl.cli.saying import harmless, put, say_table
+from archdsl.cli.saying import put, say_table
+from archdsl.errors import printable
 
 
 def expand(given: Namespace) -> int:
@@ -19,5 +20,5 @@ def expand(given: Namespace) -> int:
     say_table(growth_table(model, steps), given.format)
     if given.output:
         put(to_yaml(steps[-1].plan.arch.but(name=f"{model.name}_expanded")), given.output)
-        sys.stderr.write(f"wrote {harmless(given.output)}\n")
+        sys.stderr.write(f"wrote {printable(given.output)}\n")
     return 0

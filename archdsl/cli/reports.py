@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from importlib.util import find_spec
@@ -102,7 +101,7 @@ def table(given: Namespace) -> int:
     tables = [(plan.name, report.table_of(plan, given.level)) for plan in plans]
     if given.format == "json":
         data = [{"name": name, "rows": list(made.records)} for name, made in tables]
-        say(json.dumps(data, indent=2, ensure_ascii=False))
+        say_json(data)
         return 0
     for _, made in tables:
         say_table(made, given.format)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from archdsl.errors import Fault, SpecError
+from archdsl.errors import Fault, SpecError, printable
+from archdsl.files import json_text, write_out
 
 if TYPE_CHECKING:
     from archdsl.report.sheet import Table
@@ -26,14 +25,9 @@ def painted(text: str, colour: str, stream: TextIO) -> str:
     return f"{colour}{text}{PLAIN}" if coloured(stream) else text
 
 
-def harmless(text: str) -> str:
-    """The text without control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
-
-
 def say_fault(fault: Fault, stream: TextIO, colour: str = RED) -> None:
     """One fault: what is wrong in colour, then its rows."""
-    what, *rows = harmless(str(fault)).split("\n")
+    what, *rows = printable(str(fault)).split("\n")
     stream.write("\n".join([painted(what, colour, stream), *rows, ""]))
 
 
@@ -58,7 +52,7 @@ def say(text: str) -> None:
 
 def say_json(data: Any) -> None:
     """Data to stdout as JSON."""
-    say(json.dumps(data, indent=2, ensure_ascii=False))
+    say(json_text(data, indent=2))
 
 
 def say_table(table: Table, form: str) -> None:
@@ -76,26 +70,5 @@ def put(text: str, out: str | None) -> None:
     if out is None or out == "-":
         say(text)
         return
-    try:
-        Path(out).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise cannot_write(out, error) from None
-    sys.stderr.write(f"wrote {harmless(out)}\n")
-
-
-def check_writable(out: str | Path | None) -> None:
-    """Raise SpecError where a file cannot be written, before what is to be in it has taken its time."""
-    if out is None or str(out) == "-":
-        return
-    new = not Path(out).exists()
-    try:
-        Path(out).open("a").close()
-    except OSError as error:
-        raise cannot_write(str(out), error) from None
-    if new:
-        Path(out).unlink()
-
-
-def cannot_write(out: str, error: OSError) -> SpecError:
-    """The error of a file that cannot be written."""
-    return SpecError(f"cannot write {out}", got=error.strerror or str(error))
+    write_out(out, text)
+    sys.stderr.write(f"wrote {printable(out)}\n")

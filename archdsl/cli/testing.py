@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -11,11 +10,11 @@ from typing import Any
 
 from archdsl import catalog
 from archdsl.cli import given as g
-from archdsl.cli.saying import check_writable, harmless, put, say, say_json, say_table
+from archdsl.cli.saying import put, say, say_json, say_table
 from archdsl.cli.training import MINE, with_settings
-from archdsl.errors import SpecError, did_you_mean
+from archdsl.errors import SpecError, did_you_mean, printable
 from archdsl.extras import opened
-from archdsl.files import read_text
+from archdsl.files import check_writable, json_text, read_text
 from archdsl.language import Arch
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
@@ -115,7 +114,8 @@ def asked(text: str, given: Namespace) -> tuple[Arch, Recipe | None, str | None]
 
 def predict(given: Namespace) -> int:
     """What is seen in videos. Files that cannot be read are told; exit code 2 where none could be."""
-    check_writable(given.output)
+    if given.output not in (None, "-"):
+        check_writable(given.output)
     arch, recipe, weights = asked(given.name, given)
     classes = names_of(given)
     training = opened("archdsl.training")
@@ -131,7 +131,7 @@ def predict(given: Namespace) -> int:
     )
     results = list(told(found, given))
     if given.json or given.output:
-        text = json.dumps([one.record() for one in results], indent=2, ensure_ascii=False)
+        text = json_text([one.record() for one in results], indent=2)
         put(text, given.output) if given.output else say(text)
     return 0 if any(one.unreadable is None for one in results) else 2
 
@@ -148,9 +148,9 @@ def told(found: Any, given: Namespace) -> Iterator[Any]:
     """Each video as it is done: its classes, then each stretch of it."""
     for one in found:
         if one.unreadable is not None:
-            sys.stderr.write(harmless(f"{one.path} cannot be read: {one.unreadable}\n"))
+            sys.stderr.write(printable(f"{one.path} cannot be read: {one.unreadable}\n"))
         elif not given.json:
-            say(harmless(text_of(one)))
+            say(printable(text_of(one)))
         yield one
 
 

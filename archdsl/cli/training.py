@@ -8,8 +8,8 @@ from typing import Any
 
 from archdsl import catalog
 from archdsl.cli import given as g
-from archdsl.cli.saying import harmless, say, say_json, say_table
-from archdsl.errors import SpecError
+from archdsl.cli.saying import say, say_json, say_table
+from archdsl.errors import SpecError, printable
 from archdsl.extras import opened
 from archdsl.language import change_all
 from archdsl.language.recipe import Recipe
@@ -74,7 +74,7 @@ def recipes(given: Namespace) -> int:
         if given.json:
             say_json(recipe_data(made))
             return 0
-        say(f"# {harmless(made.source or 'no source')}\n{recipe_yaml(made)}")
+        say(f"# {printable(made.source or 'no source')}\n{recipe_yaml(made)}")
         return 0
     found = [recipe_named(name) for name in recipe_names()]
     if given.json:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archdsl.errors import printable
 from archdsl.report.drawing_svg import Canvas, fitted, text_width
-from archdsl.report.sheet import Column, Row, Table, printable
+from archdsl.report.sheet import Column, Row, Table
 
 NAMED = 60
 """Classes up to which every row and column bears its name and every cell its count."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 from shutil import which
-from subprocess import run
+from subprocess import PIPE, run
 
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
+from archdsl.files import write_out
 from archdsl.report.drawing_dot import OpsDot, dot_of_parts, rendered
 from archdsl.report.drawing_lanes import svg
 from archdsl.report.drawing_read import LEVELS, parts
@@ -39,20 +40,20 @@ def write_drawing(plan: Plan, path: str | Path, level: str = "stage", sources: S
     path = Path(path)
     match path.suffix.lower():
         case ".svg":
-            path.write_text(draw(plan, level), encoding="utf-8")
+            write_out(path, draw(plan, level))
         case ".dot":
-            path.write_text(to_dot(plan, level), encoding="utf-8")
+            write_out(path, to_dot(plan, level))
         case ".html":
-            path.write_text(page(plan, level, sources), encoding="utf-8")
+            write_out(path, page(plan, level, sources))
         case ".pdf" | ".png" as suffix:
-            convert(draw(plan, level), path, suffix[1:])
+            write_out(path, converted(draw(plan, level), path, suffix[1:]))
         case suffix:
             raise SpecError(
                 "no drawing of that format", got=suffix or str(path), want=", ".join(SUFFIXES), fix=f"{path.stem}.svg"
             )
 
 
-def convert(drawing: str, path: Path, kind: str) -> None:
+def converted(drawing: str, path: Path, kind: str) -> bytes:
     """SVG as PDF or PNG by cairosvg, or by rsvg-convert."""
     try:
         cairosvg = import_module("cairosvg")  # not a dependency: used where it is at hand
@@ -63,13 +64,10 @@ def convert(drawing: str, path: Path, kind: str) -> None:
             raise SpecError(
                 f"nothing here turns SVG into {kind.upper()}", got=path.name, want="cairosvg or rsvg-convert", fix=fix
             ) from None
-        run(
-            [program, "-f", kind, "-z", "2" if kind == "png" else "1", "-o", str(path)],
-            input=drawing.encode(),
-            check=True,
-        )
-        return
-    getattr(cairosvg, f"svg2{kind}")(bytestring=drawing.encode(), write_to=str(path), scale=2 if kind == "png" else 1)
+        command = [program, "-f", kind, "-z", "2" if kind == "png" else "1"]
+        return run(command, input=drawing.encode(), stdout=PIPE, check=True).stdout
+    made: bytes = getattr(cairosvg, f"svg2{kind}")(bytestring=drawing.encode(), scale=2 if kind == "png" else 1)
+    return made
 
 
 __all__ = ["LEVELS", "draw", "to_dot", "write_drawing"]

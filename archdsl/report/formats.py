@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archdsl.errors import SpecError, did_you_mean
+from archdsl.errors import SpecError, did_you_mean, printable
+from archdsl.files import json_text
 from archdsl.report.markup import to_html, to_latex
-from archdsl.report.sheet import Bracket, Cell, Table, lines_of, printable
+from archdsl.report.sheet import Bracket, Cell, Table, lines_of
 
 
 def bracket_text(bracket: Bracket) -> list[str]:
@@ -102,12 +102,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         numbers = all(isinstance(inner, int) for inner in value)
         return ("x" if numbers else "; ").join(str(plain(inner)) for inner in value)
-    return "" if value is None else as_text(value) if isinstance(value, str) else value
+    return "" if value is None else value
 
 
-def as_text(text: str) -> str:
-    """A text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+def as_text(value: Any) -> Any:
+    """A cell of one line that a spreadsheet does not take for a formula, wherever it splits what it reads."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value).replace("\n", "\\n")
+    return f"'{text}" if text.lstrip()[:1] in FORMULA and text.strip() else text
+
+
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What begins a formula, of both widths."""
 
 
 def to_csv(table: Table) -> str:
@@ -115,14 +122,14 @@ def to_csv(table: Table) -> str:
     file = io.StringIO()
     names = list(dict.fromkeys(name for record in table.records for name in record))
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([plain(record.get(name)) for name in names] for record in table.records)
+    writer.writerow(map(as_text, names))
+    writer.writerows([as_text(plain(record.get(name))) for name in names] for record in table.records)
     return file.getvalue()
 
 
 def to_json(table: Table) -> str:
     """The records as a JSON list."""
-    return json.dumps(list(table.records), indent=2, ensure_ascii=False) + "\n"
+    return json_text(list(table.records), indent=2) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Table], str]] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import unicodedata
 
-from archdsl.report.sheet import Cell, Table, lines_of, printable
+from archdsl.errors import printable
+from archdsl.report.sheet import Cell, Table, lines_of
 
 
 def html_cell(cell: Cell) -> str:

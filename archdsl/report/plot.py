@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.catalog import reference_of
 from archdsl.compiler import CONVENTIONS, compile
 from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.files import write_out
 from archdsl.language import Claim, Model
 
 if TYPE_CHECKING:
@@ -112,7 +114,9 @@ def plot(found: Sequence[Point], path: str | Path, against: str = "macs", figure
         sheet.draw_without_rendering()  # so that the places of the points are known
         names(axes, found, scale)
         date = {"Date": None} if path.suffix.lower() == ".svg" else {}
-        sheet.savefig(path, dpi=200, metadata=date or None)
+        made = BytesIO()
+        sheet.savefig(made, format=path.suffix[1:].lower(), dpi=200, metadata=date or None)
+    write_out(path, made.getvalue())
 
 
 def against_in_words(against: str) -> str:

@@ -48,8 +48,3 @@ class Table:
 def lines_of(cell: Cell) -> tuple[str | Bracket, ...]:
     """A cell's lines."""
     return (cell,) if isinstance(cell, str) else cell
-
-
-def printable(text: str) -> str:
-    """The text without control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)

@@ -26,7 +26,7 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.tensor import DTensor
 
 from archdsl.errors import SpecError
-from archdsl.training.data.files import checksum, flush_folder, to_line, write_flushed
+from archdsl.files import checksum, flush_folder, json_text, write_flushed
 from archdsl.training.world import World, as_one
 
 Facts = dict[str, Any]
@@ -88,7 +88,7 @@ def finish(folder: Path, facts: Facts) -> None:
     """The facts, with the checksums of all that was written."""
     files = {path.name: checksum(path) for path in sorted(folder.iterdir())}
     facts = facts | {"files": files}
-    write_flushed(folder / STATE, to_line(facts | {"checksum": digest(facts)}))
+    write_flushed(folder / STATE, json_text(facts | {"checksum": digest(facts)}))
     flush_folder(folder)
 
 

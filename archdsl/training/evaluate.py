@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,13 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
+from archdsl.files import json_text, make_folder, write_whole
 from archdsl.language import Arch, change_all
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_of
 from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
 from archdsl.report.formats import to_csv
 from archdsl.training.data.clips import Videos
-from archdsl.training.data.files import make_folder, to_line, write_whole
 from archdsl.training.data.finding import videos_of
 from archdsl.training.metrics import confusion
 from archdsl.training.ran import classes_of, columns_of, ran
@@ -146,8 +145,8 @@ def write_results(out: Path, scores: Scores, name: str, about: dict[str, Any]) -
     """results.json, videos.jsonl, and classes.* and confusion.* as picture and table."""
     make_folder(out)
     record = {"name": name, "figures": scores.figures, "videos": len(scores.names), "skipped": len(scores.skipped)}
-    write_whole(out / "results.json", json.dumps(record | about, indent=2, ensure_ascii=False) + "\n")
-    write_whole(out / "videos.jsonl", "".join(f"{to_line(line)}\n" for line in video_lines(scores)))
+    write_whole(out / "results.json", json_text(record | about, indent=2) + "\n")
+    write_whole(out / "videos.jsonl", "".join(f"{json_text(line)}\n" for line in video_lines(scores)))
     title = f"{name}: " + ", ".join(f"{figure} {value:.1%}" for figure, value in scores.figures.items())
     rows = scores.per_class()
     write_whole(out / "classes.csv", to_csv(classes_table(rows)))

@@ -21,8 +21,8 @@ from archdsl import __version__
 from archdsl.backend import emit
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
+from archdsl.files import json_text, make_folder, write_whole
 from archdsl.language.recipe import Recipe
-from archdsl.training.data.files import make_folder, to_line, write_whole
 from archdsl.training.world import World
 from archdsl.writing import data_of, recipe_data, recipe_yaml, to_yaml
 
@@ -44,7 +44,7 @@ class Folder:
             write_whole(self.path / "arch.yaml", to_yaml(plan.arch))
         write_whole(self.path / "network.py", emit(plan))
         write_whole(self.path / "recipe.yaml", recipe_yaml(recipe))
-        write_whole(self.path / "run.json", json.dumps(about | versions(), indent=2, ensure_ascii=False) + "\n")
+        write_whole(self.path / "run.json", json_text(about | versions(), indent=2) + "\n")
 
     def begin_log(self, step: int) -> None:
         """Forget what was logged after a step: it will be done again."""
@@ -52,7 +52,7 @@ class Folder:
             return
         path = self.path / "metrics.jsonl"
         kept = [entry for entry in entries_in(path) if entry["step"] <= step]
-        write_whole(path, "".join(f"{to_line(entry)}\n" for entry in kept))
+        write_whole(path, "".join(f"{json_text(entry)}\n" for entry in kept))
         self.board = SummaryWriter(str(self.path / "tensorboard"), purge_step=step + 1)
 
     def log(self, entry: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ class Folder:
         if not self.world.first or self.board is None:
             return
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(f"{to_line(entry)}\n")
+            file.write(f"{json_text(entry)}\n")
         for name, value in entry.items():
             if isinstance(value, int | float) and name not in ("step", "epoch"):
                 self.board.add_scalar(name, value, entry["step"])

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from archdsl.errors import SpecError
+from archdsl.files import append_line, is_regular, json_text, read_bytes
 from archdsl.language.recipe import Recipe
 from archdsl.training.data.clips import Unreadable
-from archdsl.training.data.files import to_line
 
 FEW = 3
 """So many unreadable videos never end a run: a share of a handful says nothing."""
+
+
+LARGEST = 1 << 28
+"""Bytes of a file of skipped videos."""
 
 
 class Skips:
@@ -38,7 +42,7 @@ class Skips:
             return
         self.names[missing.name] = missing.reason
         if self.path:
-            note(self.path, to_line({"name": missing.name, "reason": missing.reason}))
+            note(self.path, json_text({"name": missing.name, "reason": missing.reason}))
         if len(self.names) > max(FEW, self.most * count):
             last = list(self.names.items())[-3:]
             raise SpecError(
@@ -60,6 +64,6 @@ class Skips:
 def note(path: Path, line: str) -> None:
     """Add a line to a file, unless it or one of another process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not any(line in other.read_text(encoding="utf-8").splitlines() for other in path.parent.glob("skipped*.jsonl")):
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+    others = [read_bytes(other, LARGEST) for other in path.parent.glob("skipped*.jsonl") if is_regular(other)]
+    if not any(line.encode() in data.splitlines() for data in others):
+        append_line(path, line)

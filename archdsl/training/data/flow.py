@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from archdsl.files import write_whole
 from archdsl.report.machine import cache
-from archdsl.training.data.files import write_whole
 from archdsl.training.data.parts import Part
 from archdsl.training.data.tvl1 import TvL1, tvl1_flow
 from archdsl.training.data.watching import alive

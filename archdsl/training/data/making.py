@@ -12,8 +12,8 @@ import av
 from torch import Tensor
 
 from archdsl.errors import SpecError
+from archdsl.files import beside, open_new, write_whole
 from archdsl.training.data.clips import Take
-from archdsl.training.data.files import write_whole
 from archdsl.training.data.motion import FPS, MovingDigits
 from archdsl.training.data.shards import shards_of
 
@@ -67,18 +67,18 @@ def members(videos: MovingDigits, part: range, names: list[str]) -> Iterator[dic
 
 def write_shard(path: Path, keys: Iterable[dict[str, bytes]]) -> Iterator[Path]:
     """A tar of what each key has; its path for each of them. Whole, or not there."""
-    beside = path.with_name(f".{path.name}")
+    part = beside(path)
     try:
-        with tarfile.open(beside, "w") as tar:
+        with open_new(part) as file, tarfile.open(fileobj=file, mode="w") as tar:
             for key in keys:
                 for name, data in key.items():
                     member = tarfile.TarInfo(name)
                     member.size = len(data)
                     tar.addfile(member, BytesIO(data))
                 yield path
-        beside.replace(path)
+        part.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def encoded(pictures: Tensor, fps: int) -> bytes:
