@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from archdsl.budget import AXIS, OPS, PLACES
 from archdsl.errors import Fault, SpecError
-from archdsl.ops import UNIT, Grid, Op, Shape, Source
+from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
 
 UNKNOWN = "?"
 """The address of a value that could not be made: what reads it is passed over in silence, the fault is told once."""
@@ -32,6 +33,10 @@ class Scope(NamedTuple):
     container: bool = False
 
 
+class Endless(SpecError):
+    """Raised where a network asks for more than its budget. Nothing after it is looked at."""
+
+
 class Unknown(Exception):
     """Raised when a block asks for the shape of a value that could not be made. Never leaves the builder."""
 
@@ -46,6 +51,16 @@ def wanted(op: Op) -> str:
     if op.reads is None:
         return "two or more"
     return f"{op.reads} or {op.reads + op.may_read}" if op.may_read else f"{op.reads}"
+
+
+def within_budget(shape: Shape, axes: Iterable[Axis]) -> None:
+    """Raise SpecError for a map larger than any, or a place that has too many digits to be worked with."""
+    if max(shape) > AXIS:
+        raise SpecError("a map too large", got=f"{shape}", want=f"at most {AXIS} along each axis")
+    for number in (number for axis in axes for number in axis):
+        if max(abs(number.numerator), number.denominator) > PLACES:
+            want = f"a fraction of at most {len(str(PLACES)) - 1} digits above and below"
+            raise SpecError("a place in time or space of too many digits", got="a longer fraction", want=want)
 
 
 @dataclass(frozen=True)
@@ -96,10 +111,13 @@ class Builder:
     line: str | None = None
     tied: tuple[str, str] | None = None
     """(prefix here, prefix of the owner) while nodes share the weights of a part already written."""
+    asked: int = 0
+    """Ops so far, those that could not be made included."""
 
     def add(self, name: str, op: Op, *reads: str) -> str:
         """One op under a short name; gives the address of its result."""
         address = f"{self.path}.{name}" if self.path else name
+        self.spend()
         if UNKNOWN in reads:
             return UNKNOWN
         try:
@@ -115,6 +133,7 @@ class Builder:
                 self.aligned(address, xs, grids)
             shape = op.out(*xs)
             grid = op.place(xs, grids) if reads else Grid(UNIT, UNIT, UNIT)
+            within_budget(shape, () if any(grid is one for one in grids) else grid[:3])
         except SpecError as error:
             self.faults.extend(error.placed(address, self.line).faults)
             return UNKNOWN
@@ -123,6 +142,13 @@ class Builder:
         self.shapes[address] = shape
         self.grids[address] = grid
         return address
+
+    def spend(self) -> None:
+        """Count one op. Raises Endless for one too many."""
+        self.asked += 1
+        if self.asked > OPS:
+            got = f"more than {OPS} ops"
+            raise Endless("a network of too many ops", at=self.path, written=self.line, got=got, want=f"at most {OPS}")
 
     def source(self, name: str, shape: Shape, grid: Grid) -> str:
         """A clip enters under its name."""
@@ -155,6 +181,8 @@ class Builder:
             yield
         except Unknown:
             pass
+        except Endless:
+            raise
         except SpecError as error:
             self.faults.extend(error.placed(self.path, self.line).faults)
         finally:

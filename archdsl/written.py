@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
+from archdsl.numbers import exact
 
 OURS = (str(Path(__file__).parent), str(Path(pydantic.__file__).parent))
 SHELF = str(Path(__file__).parent / "_shelf")
@@ -265,10 +266,7 @@ def as_fraction(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a fraction such as 1/8")
     if isinstance(value, str | float | int):
-        try:
-            return Fraction(str(value))
-        except (ValueError, ZeroDivisionError):
-            raise ValueError("a fraction such as 1/8") from None
+        return exact(value)
     return value
 
 

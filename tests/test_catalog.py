@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 import archdsl
 from archdsl import Arch, Clip, Model, Pathway, SpecError, Stage, compile, load
 from archdsl.blocks import Conv
+from archdsl.budget import BYTES
 from archdsl.catalog import model, models_in, zoo
 from archdsl.language import Claim, Classifier, Reference
-from archdsl.reading import LARGEST, read_data
+from archdsl.reading import read_data
 from archdsl.writing import to_json, to_yaml
 
 PYTHON = """from archdsl import Arch, Clip, Model, Pathway, Stage
@@ -139,8 +140,8 @@ def test_files_that_are_no_text_or_too_large(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(b"\xff\xfe\x00name")
     assert said(path).startswith("a file that is not text")
-    path.write_text("name: " + "x" * LARGEST, encoding="utf-8")
-    assert said(path).startswith(f"cannot read {path}\n  got     more than {LARGEST} bytes")
+    path.write_text("name: " + "x" * BYTES, encoding="utf-8")
+    assert said(path).startswith(f"cannot read {path}\n  got     more than {BYTES} bytes")
     path.write_text("", encoding="utf-8")
     assert said(path).startswith("not a spec")
 

@@ -17,7 +17,7 @@ import archdsl
 from archdsl.cli import LARGE_PAGES, given, main
 from archdsl.cli.arguments import COMMANDS, parser
 from archdsl.errors import SpecError, printable
-from archdsl.report.cost import views_of
+from archdsl.numbers import views_of
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
@@ -412,8 +412,23 @@ def test_reports_leave_torch_alone(argv: list[str]) -> None:
 
 
 def test_views() -> None:
-    assert (views_of("10x3"), views_of("1"), views_of("30")) == (30, 1, 30)
-    for text in ("0", "10x", "x3", "10x0", "1e9", "-1", ""):
+    assert (views_of("10x3"), views_of("1"), views_of("30")) == ((10, 3), (1, 1), (30, 1))
+    for text in (
+        "0",
+        "10x",
+        "x3",
+        "10x0",
+        "1e9",
+        "-1",
+        "",
+        "010x3",
+        "10x03",
+        "10X3",
+        "10x3x1",
+        " 10x3",
+        "1٣",
+        "9" * 30,
+    ):
         with pytest.raises(SpecError):
             views_of(text)
 

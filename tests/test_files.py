@@ -67,7 +67,7 @@ def test_a_pipe_that_takes_the_place_of_a_file_does_not_block(folder: Path, monk
 @pytest.mark.parametrize("suffix", [".yaml", ".json", ".py"])
 @pytest.mark.parametrize("name", STRANGE)
 def test_commands_refuse_them(folder: Path, name: str, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for argv in (["check"], ["show"], ["train", "slow_tiny", "--recipe"], ["recipes"]):
+    for argv in (["check"], ["show"], ["train", "slowfast_tiny", "--recipe"], ["recipes"]):
         assert main([*argv, f"{folder}/{name}{suffix}"]) == 2
         assert "cannot read" in capsys.readouterr().err
 

@@ -10,7 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "archdsl"
 FLOORS: tuple[tuple[set[str], ...], ...] = (
-    ({"errors"},),
+    ({"budget"}, {"errors"}),
+    ({"numbers"},),
     ({"written"}, {"ops"}, {"extras"}, {"files"}),
     ({"graph"},),
     ({"blocks"},),

@@ -11,12 +11,10 @@ import archdsl.blocks as known  # the tuple BLOCKS is read when a spec is, after
 from archdsl.blocks.base import Block
 from archdsl.blocks.drawn import Drawn
 from archdsl.blocks.keyed import keyed, kinds_by_key, unkeyed
+from archdsl.budget import REPEATS
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.written import Lines
-
-MOST = 10_000
-"""Repeats of one block; more is a slip of the finger."""
 
 
 def repeat(block: Block, times: int) -> tuple[Block, ...]:
@@ -37,8 +35,8 @@ def blocks_of(item: Any) -> Iterator[Block]:
         want = "{conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ..."
         raise SpecError("not a block", got=repr(item), want=want, fix=fix)
     times = item.get("repeat", 1)
-    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MOST:
-        raise SpecError("a repeat that is not a whole number", got=repr(times), want=f"repeat: 1 to {MOST}")
+    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= REPEATS:
+        raise SpecError("a repeat that is not a whole number", got=repr(times), want=f"repeat: 1 to {REPEATS}")
     rest: Any = {key: value for key, value in item.items() if key != "repeat"}
     if isinstance(item, Lines):
         rest = Lines(rest, item.written, item.keys_written)

@@ -10,6 +10,8 @@ from typing import Any
 from archdsl import catalog
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Model, change_all
+from archdsl.numbers import exact
+from archdsl.written import cut
 
 COMMON = ("frames", "size", "classes", "fps")
 
@@ -69,18 +71,31 @@ def pair(text: str) -> tuple[str, Any]:
 
 
 def value_of(text: str) -> Any:
-    """A value as YAML reads it. Numbers, words and JSON are read without YAML, which takes a while to import."""
+    """A value as YAML reads it. Numbers, words and lists are read without YAML, which takes a while to import."""
     try:
-        return json.loads(text)
+        if not set(text) & set("{\\"):
+            return json.loads(text, parse_int=number, parse_float=number, parse_constant=number)
     except (ValueError, RecursionError):
         pass  # not JSON
     if not set(text) & set("{}[]\"'#&*!|>%@`:,~"):
         return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
-    import yaml
+    from archdsl.reading import data_of
 
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SpecError(
-            "a value that cannot be read", got=text, want="a number, a word, [1, 3, 3], {key: value}"
-        ) from None
+        return without_lines(data_of(text, "value"))
+    except SpecError as error:
+        want = error.faults[0].want or "a number, a word, [1, 3, 3], {key: value}"
+        raise SpecError("a value that cannot be read", got=cut(text), want=want) from None
+
+
+def number(text: str) -> int | float:
+    """A number of JSON. Raises ValueError for one that no file may have either."""
+    value = exact(text)
+    return value.numerator if text.lstrip("-").isdecimal() else float(value)
+
+
+def without_lines(data: Any) -> Any:
+    """Data without the lines of a file: it has none."""
+    if isinstance(data, dict):
+        return {key: without_lines(value) for key, value in data.items()}
+    return [without_lines(value) for value in data] if isinstance(data, list) else data

@@ -5,6 +5,9 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from fractions import Fraction
 
+from archdsl.numbers import exact
+from archdsl.numbers import whole as whole_number
+
 MOST = 1_000_000
 """Frames, pixels, classes or clips beyond this are a slip of the finger."""
 
@@ -177,13 +180,21 @@ def budget(parser: ArgumentParser) -> None:
 
 def macs(text: str) -> int:
     """A number of multiply-adds, such as 4.7e9."""
-    try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        value = Fraction(0)
-    if not 1 <= value <= 10**18 or len(text) > 40:
-        raise ArgumentTypeError(f"{text!r} is no number of multiply-adds such as 4.7e9")
+    value = number(text, "a number of multiply-adds such as 4.7e9")
+    if value < 1:
+        raise ArgumentTypeError(f"{text!r} is less than one multiply-add")
     return int(value)
+
+
+def number(text: str, noun: str) -> Fraction:
+    """A number above 0, exactly."""
+    try:
+        value = exact(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not {noun}: {error}") from None
+    if value <= 0:
+        raise ArgumentTypeError(f"{text!r} is not {noun}: a number above 0")
+    return value
 
 
 def output(parser: ArgumentParser) -> None:
@@ -193,17 +204,15 @@ def output(parser: ArgumentParser) -> None:
 
 def count(text: str) -> int:
     """A whole number from 1 to MOST."""
-    if not text.isdecimal() or len(text) > len(str(MOST)) or not 1 <= int(text) <= MOST:
+    try:
+        value = whole_number(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value <= MOST:
         raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST}")
-    return int(text)
+    return value
 
 
 def rate(text: str) -> Fraction:
     """Frames per second: 30, 29.97 or 30000/1001."""
-    try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        value = Fraction(0)
-    if value <= 0:
-        raise ArgumentTypeError(f"{text!r} is not a frame rate, such as 30 or 30000/1001")
-    return value
+    return number(text, "a frame rate")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
 
-from archdsl.cli.options import count
+from archdsl.cli.options import count, number
+
+LONG = 100_000
+"""Seconds beyond which nobody waits."""
 
 
 def benching(parser: ArgumentParser) -> None:
@@ -159,10 +162,7 @@ def data_action(parser: ArgumentParser) -> None:
 
 def seconds(text: str) -> float:
     """A time above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e5:
-        raise ArgumentTypeError(f"{text!r} is no number of seconds")
-    return value
+    value = number(text, "a number of seconds")
+    if value >= LONG:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds below {LONG}")
+    return float(value)

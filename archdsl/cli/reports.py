@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from importlib.util import find_spec
+from math import prod
 
 from archdsl import catalog
 from archdsl.cli import given as g
@@ -12,6 +13,7 @@ from archdsl.cli.saying import GREEN, RED, YELLOW, painted, say, say_json, say_t
 from archdsl.compiler import compile
 from archdsl.errors import SpecError
 from archdsl.language.amounts import bytes_of
+from archdsl.numbers import views_of
 
 MEMORY = ("train", "infer", "precision", "optimizer", "checkpoint", "fits")
 """Options that only speak of memory."""
@@ -33,7 +35,7 @@ def count(given: Namespace) -> int:
         return verify(given)
     if given.claims:
         g.alone(given, "claims", ("convention", "batch", "views"))
-    batch, views = given.batch or 1, report.views_of(given.views or "1")
+    batch, views = given.batch or 1, prod(views_of(given.views or "1"))
     counts = [
         report.Count(compile(g.arch_of(model, given)), report.reported(model), batch, views)
         for model in g.models(given)
@@ -71,7 +73,7 @@ def latency(given: Namespace) -> int:
     from archdsl import report
 
     g.alone(given, "latency", ("claims", "convention", "verify"))
-    machine, views = report.known_machine(given.device or "cpu"), report.views_of(given.views or "1")
+    machine, views = report.known_machine(given.device or "cpu"), prod(views_of(given.views or "1"))
     found = [report.Latency(compile(g.arch_of(model, given)), machine, given.batch or 1) for model in g.models(given)]
     say_table(report.latency_table(found, views), given.format)
     return 0

@@ -17,6 +17,7 @@ from archdsl.extras import opened
 from archdsl.files import check_writable, json_text, read_text
 from archdsl.language import Arch
 from archdsl.language.recipe import Recipe
+from archdsl.numbers import exact
 from archdsl.recipes import recipe as recipe_named
 
 LARGEST = 10_000_000
@@ -89,7 +90,7 @@ def shares(texts: list[str], names: dict[str, str]) -> dict[str, float]:
             fix = did_you_mean(name, names)
             raise SpecError("a network that is not tested", got=name or text, want=", ".join(names), fix=fix)
         try:
-            found[name] = float(share)
+            found[name] = float(exact(share))
         except ValueError:
             found[name] = 0.0
         if not 0 < found[name] < 1e6:

@@ -19,7 +19,7 @@ class CausalBuilder(Builder):
 
     def add(self, name: str, op: Op, *reads: str) -> str:
         if UNKNOWN in reads:
-            return UNKNOWN
+            return super().add(name, op, *reads)
         ended = [read in self.summed_up for read in reads]
         if not reads or all(ended):
             return self.put(name, op, reads)

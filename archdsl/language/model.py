@@ -21,7 +21,7 @@ from archdsl.language.paths import change
 from archdsl.written import Count, Written
 
 SCALES = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12}
-PRINTED = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+PRINTED = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)([KMGT]?)", re.ASCII)
 
 
 class Claim(Written):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archdsl.report.admission import Admits, admits
-    from archdsl.report.cost import Count, claims_table, count_table, reported, views_of
+    from archdsl.report.cost import Count, claims_table, count_table, reported
     from archdsl.report.differences import Diff, diff
     from archdsl.report.drawing import draw, to_dot, write_drawing
     from archdsl.report.formats import FORMATS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FILES = {
     "admission": ("Admits", "admits"),
-    "cost": ("Count", "claims_table", "count_table", "reported", "views_of"),
+    "cost": ("Count", "claims_table", "count_table", "reported"),
     "differences": ("Diff", "diff"),
     "drawing": ("draw", "to_dot", "write_drawing"),
     "formats": ("FORMATS",),
@@ -63,7 +63,6 @@ __all__ = [
     "table",
     "table_of",
     "to_dot",
-    "views_of",
     "write_drawing",
 ]
 

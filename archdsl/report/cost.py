@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -72,14 +71,6 @@ def reported(model: Model) -> tuple[Reported, ...]:
         # the views an accuracy was tested with are its source's affair, not this input
         found.append(Reported(claim, {} if ours is None else plan.inputs, ours))
     return tuple(found)
-
-
-def views_of(text: str) -> int:
-    """How many clips of a video are averaged: 30 for `10x3` or `30`. Raises SpecError for anything else."""
-    if not re.fullmatch(r"[1-9]\d{0,3}(x[1-9]\d{0,3})?", text):
-        raise SpecError("views that cannot be read", got=text, want="clips x crops, such as 10x3")
-    clips, _, crops = text.partition("x")
-    return int(clips) * int(crops or 1)
 
 
 @dataclass(frozen=True)

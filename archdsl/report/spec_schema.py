@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from archdsl.blocks import BLOCKS
-from archdsl.blocks.chain import MOST
 from archdsl.blocks.drawn import OPS_BY_KEY
+from archdsl.budget import REPEATS
 from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe_clips import CROPS
@@ -111,7 +111,7 @@ def block_schema(defs: Schema) -> Schema:
             "repeat": {
                 "type": "integer",
                 "minimum": 1,
-                "maximum": MOST,
+                "maximum": REPEATS,
                 "description": "how many times; strides stay with the first",
             },
         },

@@ -17,6 +17,7 @@ from archdsl.errors import SpecError
 from archdsl.files import json_text, make_folder, write_whole
 from archdsl.language import Arch, change_all
 from archdsl.language.recipe import Recipe
+from archdsl.numbers import views_of
 from archdsl.recipes import recipe as recipe_of
 from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
 from archdsl.report.formats import to_csv
@@ -107,11 +108,9 @@ def ready(
 
 def with_views(recipe: Recipe, text: str) -> Recipe:
     """A recipe tested on other views: `10x3` for ten clips of three crops, or `10`. Raises SpecError."""
-    clips, _, crops = text.partition("x")
-    if not clips.isdecimal() or not (crops or "1").isdecimal() or len(text) > 12:
-        raise SpecError("views that cannot be read", got=text, want="clips x crops, such as 10x3")
+    clips, crops = views_of(text)
     try:
-        return change_all(recipe, [("views.clips", int(clips)), ("views.crops", int(crops or "1"))])
+        return change_all(recipe, [("views.clips", clips), ("views.crops", crops)])
     except SpecError as error:
         raise error.under("recipe") from None
 

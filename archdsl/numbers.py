@@ -1,0 +1,41 @@
+"""Numbers as a person writes them, in files and on the command line: read exactly, and within the budget."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from archdsl.budget import DIGITS, NUMBER
+from archdsl.errors import SpecError
+
+EXACT = re.compile(r"[+-]?(\d+/\d+|(?=\.?\d)\d*\.?\d*(e[+-]?\d{1,2})?)", re.ASCII | re.IGNORECASE)
+WHOLE = re.compile(r"\d+", re.ASCII)
+RANGE = f"a number from {1 / NUMBER:g} to {NUMBER:g}"
+
+
+def exact(value: str | float) -> Fraction:
+    """30, 29.97, 30000/1001 or 4.7e9 as it was written. Raises ValueError with what was wanted for anything else."""
+    if isinstance(value, int) and abs(value) > NUMBER:
+        raise ValueError(RANGE)
+    text = str(value).strip()
+    if len(text) > DIGITS or not EXACT.fullmatch(text) or text.rpartition("/")[2].strip("0") == "":
+        raise ValueError("a number such as 30, 29.97 or 1/8")
+    number = Fraction(text)
+    if number and not 1 <= abs(number) * NUMBER <= NUMBER**2:
+        raise ValueError(RANGE)
+    return number
+
+
+def whole(text: str) -> int:
+    """A whole number in digits. Raises ValueError with what was wanted for anything else."""
+    if len(text) > DIGITS or not WHOLE.fullmatch(text) or int(text) > NUMBER:
+        raise ValueError(f"a whole number of at most {NUMBER:g}")
+    return int(text)
+
+
+def views_of(text: str) -> tuple[int, int]:
+    """(clips, crops) of `10x3`, or of `10` with one crop. Raises SpecError for anything else."""
+    found = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text, re.ASCII)
+    if not found:
+        raise SpecError("views that cannot be read", got=text, want="clips x crops, such as 10x3")
+    return int(found[1]), int(found[2] or "1")
