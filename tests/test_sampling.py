@@ -96,6 +96,35 @@ def test_a_clip_at_another_rate() -> None:
     assert frames == [0, 4, 8, 12]
 
 
+VARIABLE = (0.0, 0.033, 0.053, 0.103, 0.123, 0.323, 0.4, 0.6)
+
+
+def test_frames_by_time_are_those_a_player_shows() -> None:
+    """At 0, 1/15, 2/15... seconds the last frame that has come is on the screen."""
+    by_time = Sampling(fps=15.0)
+    taken = chosen_frames(by_time, Take(0), 8, 6, 18.6, times=VARIABLE[:6])
+    assert [VARIABLE[i] for i in taken] == [0, 0.053, 0.123, 0.123, 0.123, 0.323, 0.323, 0.323]
+    for seed in range(100):
+        frames = chosen_frames(by_time, Take(seed, training=True), 4, 8, 11.7, times=VARIABLE)
+        first = VARIABLE[frames[0]]
+        assert first + 3 / 15 <= VARIABLE[-1]
+        shown = [max(i for i, time in enumerate(VARIABLE) if time <= first + k / 15 + 1e-9) for k in range(4)]
+        assert frames == shown
+    middle = chosen_frames(Sampling(kind="centre", fps=15.0), Take(0, centre=0.3), 3, 8, 11.7, times=VARIABLE)
+    assert middle == [4, 4, 5]  # 0.233, 0.3, 0.367
+    second = chosen_frames(by_time, Take(0, clip=1, clips=2), 4, 8, 11.7, times=VARIABLE)
+    assert second == [6, 6, 6, 7]  # 0.4, 0.467, 0.533, 0.6
+
+
+@given(st.sampled_from([24, 25, 30, 50, 60]), st.integers(10, 200), st.integers(0, 2**62))
+def test_times_that_a_container_rounds_leave_out_no_frame(rate, length, seed) -> None:
+    """Matroska counts whole milliseconds."""
+    times = [round(i / rate, 3) for i in range(length)]
+    for take in (Take(seed, training=True), Take(seed)):
+        frames = chosen_frames(Sampling(fps=float(rate)), take, 8, length, rate, times=times)
+        assert frames == list(range(frames[0], frames[0] + 8))
+
+
 def test_a_video_shorter_than_a_clip_repeats_its_last_frame() -> None:
     assert chosen_frames(DENSE, Take(3, training=True), 5, 4, 25) == [0, 2, 3, 3, 3]
     assert chosen_frames(SEGMENTS, Take(0), 4, 1, 25) == [0, 0, 0, 0]

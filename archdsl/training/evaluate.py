@@ -22,7 +22,7 @@ from archdsl.recipes import recipe as recipe_of
 from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
 from archdsl.report.formats import to_csv
 from archdsl.training.data.clips import Videos
-from archdsl.training.data.finding import videos_of
+from archdsl.training.data.finding import videos_for
 from archdsl.training.metrics import confusion
 from archdsl.training.ran import classes_of, columns_of, ran
 from archdsl.training.scores import Scores
@@ -59,7 +59,7 @@ def evaluate(
     if out:
         make_folder(Path(out))  # before videos have taken their time
     with world_of(device) as world:
-        videos = videos_of(str(data), split, plan.arch.clips, recipe) if isinstance(data, str | Path) else data
+        videos = videos_for(str(data), split, plan.arch, recipe) if isinstance(data, str | Path) else data
         check_classes(plan, videos)
         known = classes_of(weights)
         columns = columns_of(known, videos.classes) if known else None

@@ -19,6 +19,7 @@ from archdsl.training.data.decoding import Index, Video, decoder_named
 from archdsl.training.data.listing import SUFFIXES
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.pictures import pictures_in, pictures_of
+from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.videos import Action, Entry, Files
 from archdsl.training.evaluate import ready
 from archdsl.training.feed import view_feed
@@ -136,7 +137,14 @@ def seen(
     clips, skips = plan.arch.clips, Skips()
     recipe = recipe.but(views=recipe.views.but(clips=windows_of(index, plan, recipe)))
     entry = Entry(path, str(path), (Action(0),), index=index)
-    files = Files((entry,), names, clips, recipe.sampling, decoder=decoder_named(None))
+    files = Files(
+        (entry,),
+        names,
+        clips,
+        recipe.sampling,
+        decoder=decoder_named(None),
+        snippets=snippets_of(plan.arch, recipe.sampling),
+    )
     times: list[tuple[float, float]] = []
     rows: list[Tensor] = []
     feed = view_feed(files, recipe, clips, device=device, workers=workers, skips=skips, batch=BATCH)

@@ -19,7 +19,7 @@ from archdsl.recipes import recipe as recipe_of
 from archdsl.training.agreeing import check_agrees
 from archdsl.training.checkpoints import checkpoints_in, read_facts, sweep
 from archdsl.training.data.clips import Videos
-from archdsl.training.data.finding import videos_of
+from archdsl.training.data.finding import videos_for
 from archdsl.training.data.videos import Files
 from archdsl.training.folder import Folder, identity
 from archdsl.training.loop import seed_of, train_to_the_end
@@ -132,7 +132,7 @@ def begun(
 
 def both_of(data: str, plan: Plan, recipe: Recipe) -> tuple[Videos, Videos]:
     """The videos to train on, and those to test on. Raises SpecError where they are the same."""
-    videos, tests = (videos_of(data, split, plan.arch.clips, recipe) for split in ("train", "val"))
+    videos, tests = (videos_for(data, split, plan.arch, recipe) for split in ("train", "val"))
     if isinstance(videos, Files) and isinstance(tests, Files) and videos.entries == tests.entries:
         raise SpecError(
             "the same videos to train on and to test on",

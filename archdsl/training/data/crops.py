@@ -89,7 +89,7 @@ def placed_cut(crop: int, crops: int, frame: Size, short: int, out: Size) -> Cut
         at = (place, at[1]) if along == 0 else (at[0], place)
     elif crops > 3:
         down, right = FIVE[crop % 5]
-        at = at if down == 2 else (room[0] * down // 4, room[1] * right // 4)
+        at = (room[0] // 4 * down, room[1] // 4 * right)  # whole quarters, as TSN's and mmaction2's code counts them
     cut = cut_of_resized(frame, resized, at, out)
     return cut.flipped() if crop >= 5 else cut
 

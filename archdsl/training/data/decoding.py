@@ -61,6 +61,10 @@ class Index:
         """When a frame is shown, counted from the first."""
         return float((self.times[frame] - self.times[0]) * self.base)
 
+    def between(self, first: int, last: int) -> list[float]:
+        """When the frames from first to last (exclusive) are shown, counted from the first frame of all."""
+        return [(time - self.times[0]) * float(self.base) for time in self.times[first:last]]
+
 
 class Video:
     """A video file, or a part of one, that is open. Use it in a `with`; raises Unreadable."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from archdsl.errors import SpecError
-from archdsl.language import Clip
+from archdsl.language import Arch, Clip
 from archdsl.language.recipe import Recipe
 from archdsl.training.data.classes import classes_beside
 from archdsl.training.data.clips import Videos
@@ -18,6 +19,7 @@ from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.motion import MovingDigits
 from archdsl.training.data.pictures import SUFFIXES as PICTURES
 from archdsl.training.data.shards import is_pattern, listing_of_shards, renamed, shards_of
+from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.splits import SPLITS, split_in
 from archdsl.training.data.videos import Action, Entry, Files
 
@@ -60,6 +62,12 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
             fix=f"loss: {wanted}",
         )
     return Files(entries, classes, dict(clips), recipe.sampling, several, decoder_named(None))
+
+
+def videos_for(data: str, split: str, arch: Arch, recipe: Recipe) -> Videos:
+    """The same, sampled as the arch reads its clips. Raises SpecError."""
+    videos = videos_of(data, split, arch.clips, recipe)
+    return replace(videos, snippets=snippets_of(arch, recipe.sampling)) if isinstance(videos, Files) else videos
 
 
 def built_in(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDigits:

@@ -15,8 +15,8 @@ from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.decoding import LARGEST, LONGEST, Index, pixels, told
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-FPS = 30
-"""Of pictures, which do not say it."""
+FPS = 30.0
+"""Of pictures, which do not say it, where the recipe does not either."""
 FORMATS = "image2,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
 
 
@@ -27,12 +27,12 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: ([int(part) for part in re.findall(r"\d{1,12}", path.stem)], path.name))
 
 
-def pictures_of(folder: Path, name: str, wanted: Any) -> tuple[Tensor, Index]:
+def pictures_of(folder: Path, name: str, wanted: Any, fps: float = FPS) -> tuple[Tensor, Index]:
     """Frames of a folder and where they lie.  (3, frames, height, width) uint8. Raises Unreadable."""
     found = pictures_in(folder)
     if not 0 < len(found) <= LONGEST:
         raise Unreadable(name, "a folder without pictures" if not found else f"more than {LONGEST} pictures")
-    index = Index(tuple(range(len(found))), (0,), Fraction(1, FPS))
+    index = Index(tuple(range(len(found))), (0,), 1 / Fraction(fps).limit_denominator(1001))
     read = [picture(found[frame], name) for frame in wanted(index)]
     if any(one.shape != read[0].shape for one in read):
         raise Unreadable(name, "pictures of different sizes")

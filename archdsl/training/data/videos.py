@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from archdsl.training.data.clips import Sample, Take, Unreadable
 from archdsl.training.data.decoding import Decoder, Index, clip_of
 from archdsl.training.data.modalities import maps_of, reach_of
 from archdsl.training.data.parts import Part
-from archdsl.training.data.pictures import pictures_of
+from archdsl.training.data.pictures import FPS, pictures_of
 from archdsl.training.data.sampling import chosen_frames
+from archdsl.training.data.snippets import Snippets
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Files:
     sampling: Sampling
     several: bool = False
     decoder: Decoder = "pyav"
+    snippets: Mapping[str, tuple[Snippets, ...]] = field(default_factory=dict)
+    """Where in each clip a network that reads segments finds them."""
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -70,13 +73,18 @@ class Files:
 
         def wanted(found: Index) -> list[int]:
             first, last = within(entry, found)
+            times = found.between(first, last) if self.sampling.fps else ()
             for name, clip in self.clips.items():
-                frames = chosen_frames(self.sampling, take, clip.frames, last - first, found.fps)
+                snippets = self.snippets.get(name, ())
+                length = last - first
+                frames = chosen_frames(
+                    self.sampling, take, clip.frames, length, found.fps, snippets=snippets, times=times
+                )
                 chosen[name] = [first + frame for frame in frames]
             return self.used(chosen, last)
 
         if isinstance(entry.path, Path) and entry.path.is_dir():
-            pictures, found = pictures_of(entry.path, entry.name, wanted)
+            pictures, found = pictures_of(entry.path, entry.name, wanted, self.sampling.fps or FPS)
         else:
             pictures, found = clip_of(entry.path, entry.name, wanted, self.decoder, entry.index)
         last = within(entry, found)[1]
