@@ -102,7 +102,7 @@ def models_in(path: Path) -> tuple[Model, ...]:
         if isinstance(thing, Arch):
             models.append(model_of(thing))
         elif isinstance(thing, Model):
-            models.append(thing)
+            models.append(thing.model_copy())
         else:
             raise SpecError("not a model", written=path.name, got=repr(thing)[:80], want="Arch or Model")
     for model in models:

@@ -87,5 +87,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A mend for a misspelt name, or None when nothing is near."""
     from difflib import get_close_matches
 
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return near[0] if near else None
+    names = list(known)
+    longer = (
+        name for name in names if min(len(name), len(word)) > 2 and (name.startswith(word) or word.startswith(name))
+    )
+    return next(iter(get_close_matches(word, names, n=1, cutoff=0.6)), None) or next(longer, None)

@@ -54,10 +54,14 @@ class Block(Written):
 
     def again(self) -> Self:
         """This block as the second, third... of a repeat: without the fields in `first_only`."""
-        changes = {
-            name: type(self).model_fields[name].default for name in self.first_only if name in type(self).model_fields
-        }
+        fields = type(self).model_fields
+        changes = {name: self.unstrided(name) for name in self.first_only if name in fields}
         return self.but(**changes) if any(getattr(self, name) != value for name, value in changes.items()) else self
+
+    def unstrided(self, name: str) -> Any:
+        """A field's default; where it has none, the 1 of a stride, for each axis of a list."""
+        field, value = type(self).model_fields[name], getattr(self, name)
+        return ones_like(value) if field.is_required() else field.get_default(call_default_factory=True)
 
     def scaled(self, ratio: Fraction, rounding: Rounding) -> Self:
         """This block with every width multiplied, those of the blocks within it too."""
@@ -71,6 +75,13 @@ class Block(Written):
             if isinstance(value, tuple) and value and isinstance(value[0], Block):
                 changes[name] = tuple(block.scaled(ratio, rounding) for block in value)
         return self.but(**changes)
+
+
+def ones_like(value: Any) -> Any:
+    """1 for a number or for what must be given, one for each axis of a list: no stride."""
+    if isinstance(value, tuple):
+        return tuple([ones_like(part) for part in value])
+    return 1 if value is None or (isinstance(value, int) and not isinstance(value, bool)) else value
 
 
 @lru_cache

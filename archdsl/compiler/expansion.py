@@ -170,7 +170,7 @@ class Expansion:
     def head(self) -> None:
         """The head reads the pathways that end."""
         read_on = {p.after.partition(".")[0] for p in self.arch.pathways.values() if p.after and "." not in p.after}
-        names = self.arch.head.reads or [name for name in self.arch.pathways if name not in read_on]
+        names = self.arch.head.pathways or [name for name in self.arch.pathways if name not in read_on]
         ends = {name: self.merged[name, list(self.arch.pathways[name].stages)[-1]] for name in names}
         with self.g.inside("head", type(self.arch.head).__name__, written=self.arch.head.written):
             self.g.outputs.update(self.arch.head.build(self.g, ends))

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from archdsl.blocks import Drawing, Drawn
-from archdsl.blocks.branches import nested
+from archdsl.blocks import Drawing
+from archdsl.blocks.keyed import unkeyed
 from archdsl.blocks.names import ArchName, Name
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.language.clip import Clip
-from archdsl.language.edge import Edge, Through
+from archdsl.language.drawings import defined, faults_of_drawn
+from archdsl.language.edge import Edge
 from archdsl.language.head import (
+    HEADS_BY_KEY,
     Classifier,
     Consensus,
     Dense,
@@ -25,9 +35,9 @@ from archdsl.language.head import (
     SegmentDetector,
     Several,
 )
-from archdsl.language.paths import change_all
+from archdsl.language.likes import with_likes
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
-from archdsl.written import Lines, Written, read
+from archdsl.written import Lines, Written, spec_error
 
 
 class Arch(Written):
@@ -47,52 +57,71 @@ class Arch(Written):
     @model_validator(mode="before")
     @classmethod
     def _unfold(cls, data: Any) -> Any:
-        """`clip` becomes the one of `clips`, and a pathway written `like` another is made."""
-        if not isinstance(data, Mapping):
-            return data
-        rest = dict(data)
-        if "clip" in data:
-            if "clips" in data:
-                raise SpecError("clips written twice", got="clip and clips", want="one of them")
-            rest["clips"] = {"clip": rest.pop("clip")}
-        if isinstance(data.get("pathways"), Mapping):
-            rest["pathways"] = with_likes(data["pathways"])
-        return Lines(rest, data.written, data.keys_written) if isinstance(data, Lines) else rest
+        return unfolded(data)
+
+    @field_validator("pathways", "edges")
+    @classmethod
+    def _define(cls, value: Any, info: ValidationInfo) -> Any:
+        """Every drawn block gets its definition."""
+        return defined(value, info.data.get("blocks", {}))
 
     @model_validator(mode="after")
     def _names_meet(self) -> Arch:
-        faults = [
+        if faults := self._faults_of_names():
+            raise SpecError(faults)
+        return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _every_fault(cls, data: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        """Where some parts have faults, names are looked up among the others, so that all faults come at once."""
+        try:
+            return handler(data)
+        except ValidationError as error:
+            faults = spec_error(error, cls, data).faults
+            whole = any(found["loc"] == () for found in error.errors())
+            raise SpecError(dict.fromkeys([*faults, *(() if whole else cls._faults_of_rest(data))])) from None
+
+    @classmethod
+    def _faults_of_rest(cls, data: Any) -> list[Fault]:
+        """Faults of names in the parts of a spec that stand; names of the parts that do not are taken as known."""
+        if not isinstance(data, Mapping):
+            return []
+        raw = unfolded(data)
+        kinds: dict[str, type[Written]] = {"clips": Clip, "blocks": Drawing, "pathways": Pathway}
+        parts: dict[str, Any] = {field: standing(kind, raw.get(field)) for field, kind in kinds.items()}
+        parts["pathways"] = defined(parts["pathways"], parts["blocks"])
+        edges = raw.get("edges") if isinstance(raw.get("edges"), list | tuple) else ()
+        edges = tuple(standing(Edge, dict(enumerate(edges))).values())
+        head = standing(Head, {"head": raw["head"]}) if "head" in raw else {}
+        arch = cls.model_construct(
+            name="", edges=defined(edges, parts["blocks"]), head=head.get("head", Head()), **parts
+        )
+        broken = {str(name) for field in kinds if isinstance(data.get(field), Mapping) for name in data[field]}
+        broken -= {name for field in kinds for name in parts[field]}
+        return [fault for fault in arch._faults_of_names() if fault.got not in broken]
+
+    def _faults_of_names(self) -> list[Fault]:
+        """Names that nothing has, and parts that do not go together."""
+        return [
             *self._faults_of_drawn(),
             *self._faults_of_pathways(),
             *self._faults_of_edges(),
             *self._faults_of_head(),
         ]
-        if faults:
-            raise SpecError(faults)
-        return self
 
     def _faults_of_drawn(self) -> list[Fault]:
-        """Give every drawn block its drawing; tell of names that are no block, or already one."""
-        faults = [
-            Fault(what=f"a block drawn under a known name {name!r}", at=f"blocks.{name}", written=d.written, got=name)
-            for name, d in self.blocks.items()
-            if name in BLOCKS_BY_KEY
-        ]
-        inner = [(f"pathways.{p}.stages.{s}.{i}", b) for p, s, i, block in self.all_blocks() for b in nested(block)]
-        through = [(f"edges.{e.label}", t) for e in self.edges for t in e.transform if isinstance(t, Through)]
-        inner += [(at, b) for at, transform in through for block in transform.blocks for b in nested(block)]
-        for at, block in ((at, block) for at, block in inner if isinstance(block, Drawn)):
-            drawing = self.blocks.get(block.name) or block.drawing
-            if drawing is None:
-                known = [*BLOCKS_BY_KEY, *self.blocks]
-                near = did_you_mean(block.name, known)
-                what = f"no block {block.name!r}"
-                faults.append(
-                    Fault(what=what, at=at, written=block.written, got=block.name, want=listed(known), fix=near)
+        """Names that are no block, or already one, and parameters that a drawn block lacks."""
+        taken = [(name, drawing) for name, drawing in self.blocks.items() if name in BLOCKS_BY_KEY]
+        return [
+            *(
+                Fault(
+                    what=f"a block drawn under a known name {name!r}", at=f"blocks.{name}", written=d.written, got=name
                 )
-            else:
-                block.__dict__["drawing"] = drawing
-        return faults
+                for name, d in taken
+            ),
+            *faults_of_drawn(self.pathways, self.edges, self.blocks),
+        ]
 
     def _faults_of_pathways(self) -> list[Fault]:
         faults = []
@@ -189,7 +218,7 @@ class Arch(Written):
         return self.pathways[name]
 
     def _faults_of_head(self) -> list[Fault]:
-        reads = self.head.reads or ()
+        reads = self.head.pathways or ()
         return [
             unknown("reads", name, self.pathways, "head", self.head.written)
             for name in reads
@@ -210,45 +239,28 @@ class Arch(Written):
         return self.head.classes if isinstance(self.head, telling) else None
 
 
-def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`{like: slow, every: 2, set: {stages.res2.kernel_t: 3}}` as the pathway it means."""
-    made = dict(pathways)
-    for name, data in pathways.items():
-        if not isinstance(data, Mapping) or "like" not in data:
-            continue
-        at, line = f"pathways.{name}", getattr(data, "written", None)
-        other = data["like"]
-        if not isinstance(other, str) or other not in pathways or other == name:
-            known = [known for known in pathways if known != name]
-            raise SpecError(
-                f"no pathway {other!r} before this one",
-                at=f"{at}.like",
-                written=line,
-                got=str(other),
-                want=", ".join(known),
-            )
-        if other not in made:
-            del made[name]  # what it is like was left out below, with its own faults told
-            continue
-        changes = {} if data.get("set") is None else data["set"]
-        if not isinstance(changes, Mapping):
-            raise SpecError(
-                "set without paths", at=f"{at}.set", written=line, got=repr(changes), want="set: {path: value}"
-            )
-        try:
-            pathway = made[other] if isinstance(made[other], Pathway) else read(Pathway, made[other])
-        except SpecError:
-            del made[name]  # the other one's faults are told where it stands, once
-            continue
-        try:
-            own = [(key, value) for key, value in data.items() if key not in ("like", "set")]
-            lines = {**getattr(data, "keys_written", {}), **getattr(changes, "keys_written", {})}
-            pathway = change_all(pathway, [*own, *changes.items()], lines).model_copy()
-        except SpecError as error:
-            raise SpecError(fault.under(at).placed(None, line) for fault in error.faults) from None
-        pathway._written = line
-        made[name] = pathway
-    return Lines(made, pathways.written, pathways.keys_written) if isinstance(pathways, Lines) else made
+def unfolded(data: Any) -> Any:
+    """`clip` becomes the one of `clips`, and a pathway written `like` another is made."""
+    if not isinstance(data, Mapping):
+        return data
+    rest = dict(data)
+    if "clip" in data:
+        if "clips" in data:
+            raise SpecError("clips written twice", got="clip and clips", want="one of them")
+        rest["clips"] = {"clip": rest.pop("clip")}
+    if isinstance(data.get("pathways"), Mapping):
+        rest["pathways"] = with_likes(data["pathways"])
+    return Lines(rest, data.written, data.keys_written) if isinstance(data, Lines) else rest
+
+
+def standing(kind: type[Written], data: Any) -> dict[Any, Any]:
+    """Those parts of a mapping that can be read."""
+    made: dict[Any, Any] = {}
+    for name, value in data.items() if isinstance(data, Mapping) else ():
+        with suppress(ValidationError, SpecError):
+            value = unkeyed(value, HEADS_BY_KEY, "head") if kind is Head else value
+            made[name] = kind.model_validate(value)
+    return made
 
 
 def unknown(field: str, name: str, known: Any, at: str, written: str | None, of: str = "") -> Fault:

@@ -81,10 +81,12 @@ class Several(Head):
                 raise SpecError(
                     f"head {name} does not say what it reads", at=f"heads.{name}", written=head.written, want=want
                 )
-        if self.reads is None:
-            every = [name for head in self.heads.values() for name in head.reads or ()]
-            self.__dict__["reads"] = tuple(dict.fromkeys(every))
         return self
+
+    @property
+    def pathways(self) -> tuple[str, ...] | None:
+        every = [name for head in self.heads.values() for name in head.reads or ()]
+        return self.reads or tuple(dict.fromkeys(every))
 
     @property
     def classes(self) -> int | None:

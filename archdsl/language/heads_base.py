@@ -15,6 +15,11 @@ class Head(Written):
 
     reads: tuple[Name, ...] | None = Field(None, description="pathways it reads; by default all that end")
 
+    @property
+    def pathways(self) -> tuple[str, ...] | None:
+        """The pathways it reads; None for all that end."""
+        return self.reads
+
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         """Add ops that read `ends` (pathway -> value); give output name -> value."""
         raise SpecError(f"{type(self).__name__} has no build", written=self.written, fix="def build(self, g, ...)")

@@ -35,7 +35,7 @@ def with_key_frames(
         merge="interleave",
     )
     pathways = {**arch.pathways, key: own.but(every=every), "flow": flow.but(pairs=every, clip=own.clip)}
-    reads = arch.head.reads or tuple(read for read in arch.pathways if read not in read_on(arch))
+    reads = arch.head.pathways or tuple(read for read in arch.pathways if read not in read_on(arch))
     made: Arch = arch.but(
         name=name or arch.name, pathways=pathways, edges=(*arch.edges, moved), head=arch.head.but(reads=reads)
     )
