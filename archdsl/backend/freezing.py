@@ -46,8 +46,8 @@ def refused(verb: str) -> NoReturn:
 def freeze(network: nn.Module) -> nn.Module:
     """The network itself, for inference only: norms folded and weights packed, one copy of each, at its first clip.
 
-    It makes no gradients, not even of its clip. Load weights and choose device and dtype before. Raises SpecError where
-    nothing can be folded.
+    It makes no gradients, not even of its clip. Load weights and choose device and dtype before; trace or export it
+    before its first clip (afterwards only `torch.export` takes it). Raises SpecError where nothing can be folded.
     """
     if isinstance(network, Frozen):
         return network

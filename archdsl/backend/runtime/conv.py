@@ -32,7 +32,7 @@ class MapConv(nn.Conv3d):
     """A convolution, then a norm, a sum and a function of each element, where they follow.
 
     Frozen, the norm goes into the weights at the first clip; on a CPU they are then packed for oneDNN, which does all
-    of it in one pass over the map.
+    of it in one pass over the map. Traced or exported before, it is what it was: a trace cannot hold packed weights.
     """
 
     padding: tuple[int, ...]
@@ -50,7 +50,7 @@ class MapConv(nn.Conv3d):
         over: Tensor | None = None,
     ) -> Tensor:
         """`more` is added; so is `over`, which nobody needs any more: a frozen layer's result lies where it lay."""
-        if self.frozen:
+        if self.frozen and (self.ready or not (torch.compiler.is_compiling() or torch.jit.is_tracing())):
             return self.at_once(x, norm, act, more, over)
         more = over if more is None else more
         y = self.convolved(x, self.weight, self.bias)
@@ -80,6 +80,8 @@ class MapConv(nn.Conv3d):
             y = y if added is None else y.add_(added)
             return y if act is None else act(y)
         known: dict[object, str] = {F.relu: "relu", F.silu: "swish", F.hardswish: "hardswish", torch.sigmoid: "sigmoid"}
+        if torch.jit.is_tracing():
+            raise RuntimeError("packed weights cannot be traced: trace a frozen network before its first clip")
         window = (self.padding, self.stride, self.dilation, self.groups)
         onednn, onto = torch.ops.mkldnn._convolution_pointwise, torch.ops.mkldnn._convolution_pointwise_
         if torch.compiler.is_compiling():  # torch 2.13 cannot trace the operators that also add

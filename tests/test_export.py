@@ -11,6 +11,7 @@ from test_zoo import MODELS, reduced
 from torch import Tensor
 
 import archdsl
+from archdsl.backend import freeze
 from archdsl.language import Model
 from archdsl.testing.agreement import clips_of
 
@@ -54,3 +55,29 @@ def test_onnxruntime_gives_what_torch_gives(model: Model, tmp_path: Path) -> Non
             differs(arch, tmp_path)
     else:
         assert differs(arch, tmp_path) < 1e-5
+
+
+TINY = """
+name: tiny
+clip: {frames: 4, size: 16}
+pathways: {rgb: {stages: {res: {bottleneck: {channels: 8, stride: 2}}}}}
+head: {classifier: {classes: 3}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch.jit.trace is to go, and warns of each branch on a shape
+def test_a_frozen_network_is_exported_and_traced_before_its_first_clip(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    arch = archdsl.load(tmp_path / "tiny.yaml")
+    torch.manual_seed(0)
+    literal, clip = archdsl.build(arch).eval(), torch.rand(2, 3, 4, 16, 16)
+    scores = literal(clip)
+    for leave in (lambda net: torch.export.export(net, (clip,)).module(), lambda net: torch.jit.trace(net, (clip,))):
+        lowered = archdsl.build(arch, lower="auto")
+        lowered.load_state_dict(literal.state_dict())
+        frozen = freeze(lowered)
+        torch.testing.assert_close(leave(frozen)(clip), scores, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(frozen(clip), scores, rtol=1e-5, atol=1e-6)
+    with pytest.raises(RuntimeError, match="trace a frozen network before its first clip"):
+        torch.jit.trace(frozen, (clip,))
