@@ -144,7 +144,7 @@ def step_of(side: Side, network: nn.Module, clips: Any, train: bool) -> Step:
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
 
     def step() -> None:
-        loss_of(network(given())).backward()  # type: ignore[no-untyped-call]
+        loss_of(network(given())).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

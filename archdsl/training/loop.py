@@ -36,7 +36,7 @@ def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Ite
                     losses = losses_of(wrapped(part.clips), part.labels, recipe)
                 share = (losses * part.weights).sum() / clips
                 # processes take the mean of their gradients, and torch's backward is untyped
-                scaler.scale(share * world.size).backward()  # type: ignore[no-untyped-call]
+                scaler.scale(share * world.size).backward()
             loss += share.detach()
         scaler.unscale_(optimizer)
         if recipe.optimizer.clip:

@@ -91,7 +91,7 @@ class Crew:
     """The readers of a feed, until one of them is gone."""
 
     def __init__(self, videos: Videos, line: Line, workers: int, device: torch.device, lost: dict[int, str]) -> None:
-        self.at = torch.full((workers, 2), -1).share_memory_()  # type: ignore[no-untyped-call]  # torch's is untyped
+        self.at = torch.full((workers, 2), -1).share_memory_()  # torch's is untyped
         before = set(active_children())
         with unheard():
             self.batches = iter(
