@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from archdsl.errors import SpecError
-from archdsl.graph import UNKNOWN, Builder, Graph
+from archdsl.graph import UNKNOWN, Builder, Graph, Node
 from archdsl.ops import Held, NewestFrame, Op, Past, Source, TakeChosen, TakeEvery, Window, key_of
 from archdsl.ops.causal import each_frame, from_past, holds
+
+METHODS = frozenset(["step", "streaming", "key_frame", "current_frame"])
+"""Names that a network which takes clips in pieces has for itself: one with such a pathway takes whole clips."""
 
 
 @dataclass
@@ -46,9 +49,10 @@ class CausalBuilder(Builder):
 def choice(graph: Graph) -> Op | None:
     """Which of a clip's frames all that reads it takes; None where that is all of them, or not one choice."""
     (source, *others) = (address for address, node in graph.nodes.items() if isinstance(node.op, Source))
-    first, *rest = (node.op for node in graph.nodes.values() if source in node.reads)
-    chosen = isinstance(first, TakeEvery | TakeChosen) and all(op == first for op in rest)
-    return first if chosen and not others else None
+    taken = [node.op for node in graph.nodes.values() if source in node.reads]
+    if others or not taken or any(op != taken[0] for op in taken):
+        return None
+    return taken[0] if isinstance(taken[0], TakeEvery | TakeChosen) else None
 
 
 def streams(graph: Graph) -> bool:
@@ -56,20 +60,46 @@ def streams(graph: Graph) -> bool:
 
     Pieces are of those frames that the clip's one choice leaves: a stream has no end to choose by.
     """
-    chosen = choice(graph)
+    return obstacle(graph) is None
+
+
+def obstacle(graph: Graph) -> str | None:
+    """Why a clip cannot come in pieces; None where it can."""
     nodes = [node for node in graph.nodes.values() if not isinstance(node.op, Source)]
+    lengths = {graph.shapes[address].t for address, node in graph.nodes.items() if isinstance(node.op, Source)}
+    if not any(isinstance(node.op, Held) for node in nodes):
+        return "it holds nothing from frame to frame"
     if len(graph.outputs) != 1:
-        return False
-    nodes = [node for node in nodes if not (chosen and isinstance(graph.nodes[node.reads[0]].op, Source))]
-    if any(isinstance(node.op, Held) and node.tied for node in nodes):
-        return False  # one module would hold the past of two places
-    summed_up: set[str] = set()
+        return "it has several outputs"
+    if named := graph.scopes.keys() & METHODS:
+        return f"a pathway is named {min(named)}"
+    if len(lengths) != 1:
+        return "its clips differ in their number of frames"
+    chosen, summed_up = choice(graph), set[str]()
     for node in nodes:
-        if isinstance(node.op, NewestFrame) or all(read in summed_up for read in node.reads):
+        if chosen and isinstance(graph.nodes[node.reads[0]].op, Source):
+            continue
+        ended = [read in summed_up for read in node.reads]
+        if problem := problem_of(graph, node, ended):
+            return f"{node.address} {problem}"
+        if isinstance(node.op, NewestFrame) or all(ended):
             summed_up.add(node.address)
-        elif not (holds(node.op) or each_frame(node.op) or over_past(graph, node.op, node.reads[0])):
-            return False
-    return any(isinstance(node.op, Held) for node in nodes)
+    return None
+
+
+def problem_of(graph: Graph, node: Node, ended: list[bool]) -> str | None:
+    """What an op does that pieces of a clip cannot give; `ended` tells which of its reads stand for all frames."""
+    if isinstance(node.op, Held) and node.tied:
+        return "would hold the past of two places"
+    if any(ended) and not all(ended):
+        return "merges all frames so far with each frame"
+    if all(ended):
+        return "holds a state behind the last frame" if isinstance(node.op, Held) else None
+    if isinstance(node.op, NewestFrame) or over_past(graph, node.op, node.reads[0]):
+        return None
+    if any(isinstance(graph.nodes[read].op, Past) for read in node.reads):
+        return "reads frames of the past beside a clip's own"
+    return None if holds(node.op) or each_frame(node.op) else "does not take each frame by itself"
 
 
 def over_past(graph: Graph, op: Op, read: str) -> bool:

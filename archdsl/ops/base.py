@@ -107,6 +107,14 @@ class Op:
         """The grid of the result; by default that of the first map."""
         return grids[0]
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        """For each map it reads, whether a gradient of the result reaches it; by default all."""
+        return (True,) * len(xs)
+
+    def unlearnt(self, *xs: Shape) -> tuple[str, ...]:
+        """Names of its own weights that no gradient reaches; by default none."""
+        return ()
+
     def tensor(self, y: Shape) -> tuple[int, ...]:
         """The result `y` as torch has it, without the batch axis; by default with all its axes."""
         return tuple(y)

@@ -139,6 +139,9 @@ class FrameDifference(Op):
         t = grids[0].t
         return grids[0]._replace(t=t._replace(span=t.span + t.step))
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return (xs[0].t > 1,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gray(Op):

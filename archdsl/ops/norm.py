@@ -110,6 +110,10 @@ class LayerNorm(Op):
             activations=x.elements,
         )
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        """One channel alone is always 0."""
+        return (xs[0].c > 1,)
+
 
 def scale_exists(op: BatchNorm | GroupNorm) -> None:
     """A scale that starts at 0 must exist."""
