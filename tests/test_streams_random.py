@@ -137,7 +137,9 @@ def brought_by(plan: archdsl.Plan, clip: Tensor) -> Tensor:
     for node in plan.nodes:
         if plan.one_frame and isinstance(node.op, ops.TakeEvery | ops.TakeChosen) and node.reads[0] in plan.inputs:
             op: Any = node.op
-            every = range(op.start, clip.shape[2], op.step) if isinstance(op, ops.TakeEvery) else op.frames(clip.shape[2])
+            every = (
+                range(op.start, clip.shape[2], op.step) if isinstance(op, ops.TakeEvery) else op.frames(clip.shape[2])
+            )
             return clip[:, :, list(every)]
     return clip
 
