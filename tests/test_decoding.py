@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 import zlib
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from time import monotonic
 
 import av
 import pytest
@@ -17,7 +20,7 @@ from torch import Tensor
 from archdsl.training.data import decoding
 from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.decoding import Index, Video, clip_of, decoders_here, stretches
-from archdsl.training.data.pictures import picture, pictures_of
+from archdsl.training.data.pictures import picture, pictures_in, pictures_of
 
 FRAMES = numbered_frames(40)
 
@@ -143,7 +146,7 @@ def test_one_frame(tmp_path: Path) -> None:
 def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     whole = film(tmp_path / "whole.mp4", FRAMES).read_bytes()
     assert refused(tmp_path / "missing.mp4") == "no such file"
-    assert refused(tmp_path) == "not a file"
+    assert refused(tmp_path) == "a folder"
     bad = {
         "empty.mp4": (b"", "an empty file"),
         "text.mp4": (b"a text that bears a video's name\n" * 40, "not a video: Invalid data found"),
@@ -202,6 +205,66 @@ def test_bounds_of_size_number_memory_and_time(tmp_path: Path, monkeypatch: pyte
         with monkeypatch.context() as patch:
             patch.setattr(decoding, name, bound)
             assert reason in refused(path, list(range(40))), name
+
+
+@pytest.mark.parametrize(("size", "claimed"), [(200, 2_000_000), (1, 2_000_001)])
+def test_a_file_that_claims_millions_of_frames(size: int, claimed: int, tmp_path: Path) -> None:
+    """All of one size, so that its table has one row; ffmpeg's seek takes the square of what is claimed."""
+    path = film(tmp_path / "claims.mp4", FRAMES[:, :8])
+    data = bytearray(path.read_bytes())
+    for box, place, values in (
+        (b"stts", 8, (1, claimed)),
+        (b"stsz", 8, (size, claimed)),
+        (b"stsc", 16, (claimed,)),
+    ):
+        struct.pack_into(f">{len(values)}I", data, data.index(box) + place, *values)
+    path.write_bytes(data)
+    begun = monotonic()
+    assert refused(path).startswith("cannot be decoded" if claimed <= decoding.LONGEST else "more than 2000000 frames")
+    assert monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("how", ["pipe", "loop", "device", "socket"])
+def test_only_regular_files_are_opened(how: str, tmp_path: Path) -> None:
+    path, folder = tmp_path / "video.mp4", folder_of(tmp_path / "pictures", FRAMES[:, :1])
+    for place in (path, folder / "img_00002.png"):
+        if how == "pipe":
+            os.mkfifo(place)
+        elif how == "socket":
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(str(place))
+        else:
+            place.symlink_to(place.name if how == "loop" else "/dev/zero")
+    assert refused(path) in ("a pipe", "a socket", "a device", "Too many levels of symbolic links")
+    assert [path.name for path in pictures_in(folder)] == ["img_00001.png"]
+
+
+def test_pictures_are_bounded_in_number_size_memory_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of(tmp_path / "video", FRAMES[:, :3])
+    for name, bound, reason in (
+        ("pictures.LONGEST", 2, "more than 2 pictures"),
+        ("pictures.LARGEST", 48 * 64 - 1, "img_00001.png has 64x48 pixels"),
+        ("pictures.LARGEST_FILE", 100, "img_00001.png cannot be read"),
+        ("decoding.MOST", 48 * 64 * 3 - 1, "3 frames of 64x48 pixels are too much"),
+        ("decoding.PATIENCE", -1.0, "reading it takes longer than -1 s"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"archdsl.training.data.{name}", bound)
+            with pytest.raises(Unreadable, match=reason):
+                pictures_of(folder, "video", lambda index: range(len(index.times)))
+
+
+def test_names_that_a_decoder_could_take_for_others(tmp_path: Path) -> None:
+    """A pattern of pictures, an address, bytes that are not UTF-8: each is a file's own name, and nothing else."""
+    shown = every_frame(film(tmp_path / "plain.mp4", FRAMES[:, :3]))
+    for name in (os.fsdecode(b"caf\xe9.mp4"), "http:%2d*?.mp4", "-i.mp4", "a\nb.mp4"):
+        (tmp_path / name).write_bytes((tmp_path / "plain.mp4").read_bytes())
+        assert torch.equal(read(tmp_path / name, [0, 2]), shown[:, [0, 2]])
+    folder = folder_of(tmp_path / "pictures", FRAMES[:, :2])
+    (folder / "img_00002.png").rename(folder / "img_%d*.png")
+    (folder / "img_00001.png").rename(folder / os.fsdecode(b"caf\xe9_1.png"))
+    both = pictures_of(folder, "video", lambda index: [0, 1])[0]
+    assert sorted(both.sum((0, 2, 3)).tolist()) == sorted(FRAMES[:, :2].sum((0, 2, 3)).tolist())
 
 
 def test_a_frame_larger_than_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

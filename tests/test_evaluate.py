@@ -375,6 +375,30 @@ def test_a_network_without_a_run_names_classes_by_number(runs: Path, tmp_path: P
     assert {name for name, _ in one.best} <= {f"class {i}" for i in range(8)}
 
 
+def test_predict_ranks_no_scores_that_are_no_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights that are finite, and overflow; evaluate refuses them in the same words."""
+    film(tmp_path / "a.mp4", 4)
+    (tmp_path / "small.yaml").write_text(to_yaml(small()))
+    weights = {name: x * 1e30 if x.ndim > 1 else x for name, x in build(small()).state_dict().items()}
+    torch.save(weights, tmp_path / "w.pt")
+    argv = ["predict", f"{tmp_path}/small.yaml", f"{tmp_path}/a.mp4", "--recipe=smoke", f"--weights={tmp_path}/w.pt"]
+    code, out, err = say([*argv, "--json"], capsys)
+    assert (code, out) == (2, "")
+    assert "scores that are no numbers" in err
+
+
+def test_predict_keeps_a_name_that_is_not_utf_8(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")
+    film(tmp_path / "a.mp4", 4)
+    (tmp_path / "a.mp4").rename(tmp_path / name)
+    (tmp_path / os.fsdecode(b"bad\xe9.mp4")).write_bytes(b"no video")
+    code, out, err = say(["predict", str(runs / "one"), str(tmp_path), "-o", str(tmp_path / "seen.json")], capsys)
+    assert code == 0
+    assert r"caf\xe9.mp4" in out
+    assert r"bad\xe9.mp4 cannot be read" in err
+    assert [Path(one["path"]).name for one in json.loads((tmp_path / "seen.json").read_text())][1] == name
+
+
 def test_scores_are_told_by_video() -> None:
     made = Scores(("a", "b"), False, ("v",), torch.tensor([[0.2, 0.8]]), torch.tensor([0]))
     assert made.best(0, 9) == [("b", pytest.approx(0.8)), ("a", pytest.approx(0.2))]

@@ -21,12 +21,13 @@ from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.pictures import pictures_in, pictures_of
 from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.videos import Action, Entry, Files
+from archdsl.training.data.watching import watched
 from archdsl.training.evaluate import ready
 from archdsl.training.feed import view_feed
 from archdsl.training.precision import in_precision
 from archdsl.training.ran import classes_in
 from archdsl.training.scores import best_of
-from archdsl.training.scoring import BATCH, joined_heads, quiet, view_scores
+from archdsl.training.scoring import BATCH, check_finite, joined_heads, quiet, view_scores
 from archdsl.training.skips import Skips
 from archdsl.training.taking import with_weights
 from archdsl.training.world import world_of
@@ -131,9 +132,9 @@ def seen(
 ) -> Seen:
     """What is seen in one video."""
     try:
-        index = index_of(path)
-    except Unreadable as missing:
-        return Seen(path, [], (), missing.reason)
+        index = watched(lambda: index_of(path))
+    except (Unreadable, TimeoutError) as missing:
+        return Seen(path, [], (), missing.reason if isinstance(missing, Unreadable) else str(missing))
     clips, skips = plan.arch.clips, Skips()
     recipe = recipe.but(views=recipe.views.but(clips=windows_of(index, plan, recipe)))
     entry = Entry(path, str(path), (Action(0),), index=index)
@@ -156,7 +157,9 @@ def seen(
             times.extend(zip(batch.starts, batch.ends))
     if not rows:
         return Seen(path, [], (), next(iter(skips.names.values())))
-    return told(path, times, torch.stack(rows), recipe, names, top)
+    scores = torch.stack(rows)
+    check_finite({str(path): scores})
+    return told(path, times, scores, recipe, names, top)
 
 
 def index_of(path: Path) -> Index:

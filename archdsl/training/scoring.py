@@ -155,15 +155,20 @@ def scores_of(found: dict[int, Video], videos: Videos, views: Views, skipped: li
         raise SpecError("nothing to test", got=got, want="videos", fix="archdsl data check tells why")
     rows = [one.scores if views.join == "max" else one.scores / one.views for one in found.values()]
     scores = torch.stack(rows).float()
-    odd = [videos.name(index) for index, row in zip(found, scores) if not row.isfinite().all()]
-    if odd:
-        raise SpecError(
-            "scores that are no numbers",
-            got=f"{len(odd)} of {len(found)} videos: {', '.join(odd[:3])}",
-            want="finite scores",
-            fix="other weights, or recipe.precision: fp32",
-        )
     names = tuple(videos.name(index) for index in found)
+    check_finite(dict(zip(names, scores)))
     labels = torch.stack([one.label for one in found.values()])
     missing = tuple(sorted({name for part in skipped for name in part} - set(names)))
     return Scores(videos.classes, videos.several, names, scores, labels, missing)
+
+
+def check_finite(scores: Mapping[str, Tensor]) -> None:
+    """Raises SpecError where the scores of some videos are no numbers."""
+    odd = [name for name, rows in scores.items() if not rows.isfinite().all()]
+    if odd:
+        raise SpecError(
+            "scores that are no numbers",
+            got=f"{len(odd)} of {len(scores)} videos: {', '.join(odd[:3])}",
+            want="finite scores",
+            fix="other weights, or recipe.precision: fp32",
+        )

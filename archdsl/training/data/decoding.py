@@ -14,27 +14,30 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import av
 import torch
 from torch import Tensor
 
 from archdsl.errors import SpecError
+from archdsl.files import open_regular
 from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.parts import Part
 
 Decoder = Literal["pyav", "torchcodec"]
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,h264,hevc,m4v,ivf"
 """Containers that hold their own frames. Playlists, which name other files and addresses, are not among them."""
-LARGEST = 8192 * 8192
-"""Pixels of a frame; one of that size takes 192 MiB."""
-MOST = 1 << 30
-"""Pixels of all frames of a clip, which take 3 GiB."""
+LARGEST = 8192 * 4320
+"""Pixels of a frame: those of 8K, which take 101 MiB."""
+MOST = 1 << 29
+"""Pixels of all frames of a clip, which take 1.5 GiB."""
 LONGEST = 2_000_000
 """Frames of a file: 18 hours at 30 per second."""
 PATIENCE = 60.0
 """Seconds for one clip."""
+LEAST = 1000
+"""Frames that a file may claim and not have."""
 ORIENTATION = {90: 1, 180: 2, 270: 3}
 SOUGHT = ("mov", "matroska", "avi", "flv", "asf")
 """Containers that say where their key frames are. In the others, MPEG's streams, ffmpeg guesses and lands elsewhere."""
@@ -75,20 +78,24 @@ class Video:
 
     def __enter__(self) -> Video:
         self.source = source_of(self.path, self.name)
-        self.open()
+        try:
+            self.open()
+        except Unreadable:
+            self.source.close()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
         self.file.close()
+        self.source.close()
 
     def open(self) -> None:
         """Open the file, at its first frame."""
         try:
-            # a local path, its format among FORMATS: nothing in the file makes ffmpeg open another one
+            # its format among FORMATS: nothing in the file makes ffmpeg open another one
             options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-            local = f"file:{self.source}" if isinstance(self.source, str) else BytesIO(self.source)
-            self.file = av.open(local, "r", options=options)
-        except (av.FFmpegError, ValueError) as error:
+            self.file = av.open(self.source, "r", options=options)
+        except (av.FFmpegError, ValueError, MemoryError) as error:
             raise Unreadable(self.name, f"not a video: {told(error)}") from None
         try:
             self.stream = self.opened()
@@ -106,6 +113,8 @@ class Video:
         width, height = stream.codec_context.width, stream.codec_context.height
         if not 0 < width * height <= LARGEST:
             raise Unreadable(self.name, f"frames of {width}x{height} pixels")
+        if stream.frames > LONGEST:
+            raise Unreadable(self.name, f"more than {LONGEST} frames")
         # several threads would be idle: clips are read side by side
         stream.codec_context.thread_count = 1
         # what a frame says of its size may be more than what the file says
@@ -133,20 +142,22 @@ class Video:
     def frames(self, index: Index, wanted: Sequence[int]) -> Tensor:
         """Frames by their place in the order shown, which rises.  (3, len(wanted), height, width) uint8"""
         try:
-            pictures = self.sought(index, wanted) if self.seeks() else {}
+            pictures = self.sought(index, wanted) if self.seeks(index) else {}
             if any(frame not in pictures for frame in wanted):
                 pictures = self.counted(wanted)
         except (av.FFmpegError, MemoryError, ValueError) as error:
             raise Unreadable(self.name, f"cannot be decoded: {told(error)}") from None
         if missing := [frame for frame in wanted if frame not in pictures]:
             raise Unreadable(self.name, f"frame {missing[0]} of {len(index.times)} cannot be decoded")
-        shape = pictures[wanted[0]].shape
-        if any(picture.shape != shape for picture in pictures.values()):
-            raise Unreadable(self.name, "frames of different sizes")
-        return torch.stack([pictures[frame] for frame in wanted], dim=1)
+        return stacked([pictures[frame] for frame in wanted], self.name, "frames")
 
-    def seeks(self) -> bool:
-        """Whether times lead to frames. AVI holds none, and ffmpeg's guess fails for H.264 out of order."""
+    def seeks(self, index: Index) -> bool:
+        """Whether times lead to frames. AVI holds none, and ffmpeg's guess fails for H.264 out of order.
+
+        Where a file claims far more frames than it has, ffmpeg (8.0) seeks for a time that grows with their square.
+        """
+        if self.stream.frames > 10 * len(index.times) + LEAST:
+            return False
         container, codec = self.file.format.name, self.stream.codec_context.name
         return container.startswith(SOUGHT) and (container, codec) not in (("avi", "h264"), ("avi", "hevc"))
 
@@ -176,6 +187,7 @@ class Video:
     def counted(self, wanted: Sequence[int]) -> dict[int, Tensor]:
         """Frames found by counting from the first, for files whose times do not lead to them."""
         self.file.close()
+        self.source.seek(0)
         self.open()
         pictures: dict[int, Tensor] = {}
         places = set(wanted)
@@ -189,27 +201,53 @@ class Video:
 
     def pixels(self, frame: av.VideoFrame, wanted: Sequence[int]) -> Tensor:
         """One frame, where all of the clip find room."""
-        if frame.width * frame.height * len(wanted) > MOST:
-            raise ValueError(f"{len(wanted)} frames of {frame.width}x{frame.height} pixels are too much for memory")
+        check_memory(self.name, len(wanted), frame.width, frame.height)
         return pixels(frame)
 
     def in_time(self, frames: int) -> None:
         """Raise Unreadable for a file without end."""
         if frames > LONGEST:
             raise Unreadable(self.name, f"more than {LONGEST} frames")
-        if monotonic() - self.begun > PATIENCE:
-            raise Unreadable(self.name, f"reading it takes longer than {PATIENCE:.0f} s")
+        check_time(self.name, self.begun)
 
 
-def source_of(path: Path | Part, name: str) -> str | bytes:
-    """What a decoder opens: a file by its path, or the bytes of a part. Raises Unreadable."""
+def check_time(name: str, begun: float) -> None:
+    """Raise Unreadable where a clip has taken longer than PATIENCE since it was begun."""
+    if monotonic() - begun > PATIENCE:
+        raise Unreadable(name, f"reading it takes longer than {PATIENCE:.0f} s")
+
+
+def check_memory(name: str, frames: int, width: int, height: int) -> None:
+    """Raise Unreadable where a clip's frames have more than MOST pixels."""
+    if frames * width * height > MOST:
+        raise Unreadable(name, f"{frames} frames of {width}x{height} pixels are too much for memory")
+
+
+def stacked(pictures: list[Tensor], name: str, what: str) -> Tensor:
+    """Frames side by side in time.  (3, height, width) -> (3, frames, height, width)"""
+    if any(picture.shape != pictures[0].shape for picture in pictures):
+        raise Unreadable(name, f"{what} of different sizes")
+    return torch.stack(pictures, dim=1)
+
+
+def source_of(path: Path | Part, name: str) -> BinaryIO:
+    """What a decoder reads: a regular file, or the bytes of a part. Raises Unreadable."""
     if isinstance(path, Part):
-        return path.read(name)
-    if not path.is_file():
-        raise Unreadable(name, "no such file" if not path.exists() else "not a file")
-    if not path.stat().st_size:
+        return BytesIO(path.read(name))
+    return opened(path, name)
+
+
+def opened(path: Path, name: str) -> BinaryIO:
+    """A regular file that is not empty. Raises Unreadable."""
+    try:
+        file = open_regular(path)
+    except SpecError as error:
+        raise Unreadable(name, error.faults[0].got or error.faults[0].what) from None
+    if not os.fstat(file.fileno()).st_size:
+        file.close()
         raise Unreadable(name, "an empty file")
-    return str(path)
+    file.raw.name = str(path)  # type: ignore[attr-defined]  # ffmpeg looks at the name's ending
+    return file
 
 
 def told(error: Exception) -> str:
@@ -264,8 +302,10 @@ def by_torchcodec(path: Path | Part, name: str, frames: Sequence[int]) -> Tensor
     """The same frames by torchcodec, which must be importable."""
     decoders = import_module("torchcodec.decoders")
     try:
-        decoder = decoders.VideoDecoder(source_of(path, name), num_ffmpeg_threads=1)
-        data: Tensor = decoder.get_frames_at(list(frames)).data
+        with source_of(path, name) as file:
+            decoder = decoders.VideoDecoder(file, num_ffmpeg_threads=1)
+            check_memory(name, len(frames), decoder.metadata.width or 0, decoder.metadata.height or 0)
+            data: Tensor = decoder.get_frames_at(list(frames)).data
     except (RuntimeError, ValueError, IndexError) as error:
         raise Unreadable(name, f"cannot be decoded: {told(error)}") from None
     return data.transpose(0, 1)

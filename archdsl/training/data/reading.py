@@ -30,6 +30,8 @@ AHEAD = 2
 CPU = torch.device("cpu")
 TRIES = 2
 """So often is a video read that cannot be read, or at which its reader dies."""
+SOON = 10.0
+"""Seconds within which a video that cannot be read is tried again."""
 GRACE = 1.0
 """Seconds between a broken connection and the end of the process behind it."""
 
@@ -49,11 +51,11 @@ class Reader(Dataset[Any]):
         if index in self.lost:
             return Unreadable(self.videos.name(index), self.lost[index])
         self.mark(index)
-        watching.alive()
-        found = self.once(asked)
-        if isinstance(found, Unreadable):
-            found = self.once(asked)  # a network drive may have blinked
-        watching.done()
+        try:
+            found = watching.watched(lambda: self.tried(asked))
+        except TimeoutError as error:
+            self.lost[index] = str(error)
+            found = Unreadable(self.videos.name(index), str(error))
         self.mark(-1)
         return found
 
@@ -61,6 +63,12 @@ class Reader(Dataset[Any]):
         """Leave word of what is read, for when this process dies of it."""
         if worker := get_worker_info():
             self.at[worker.id, 0], self.at[worker.id, 1] = os.getpid(), index
+
+    def tried(self, asked: Asked) -> Sample | Unreadable:
+        """A clip; tried again where that failed soon, for a network drive may have blinked."""
+        begun = perf_counter()
+        found = self.once(asked)
+        return self.once(asked) if isinstance(found, Unreadable) and perf_counter() - begun < SOON else found
 
     def once(self, asked: Asked) -> Sample | Unreadable:
         """One try."""
@@ -70,6 +78,10 @@ class Reader(Dataset[Any]):
             return missing
         except (OSError, MemoryError) as error:
             return Unreadable(self.videos.name(asked[0]), str(error) or type(error).__name__)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            return Unreadable(self.videos.name(asked[0]), "no memory for its frames")
 
 
 class Line:
@@ -148,12 +160,17 @@ def read(
             if not gone:
                 raise
         for index, how in (crew.blamed(gone) or {-1: next(iter(gone.values()))}).items():
-            deaths[index] += 1
-            if deaths[index] == TRIES:
+            deaths[index] += TRIES if how == watching.too_long() else 1
+            if deaths[index] >= TRIES:
                 if index < 0:
                     raise broken(how)
                 lost[index] = how
         del crew  # its processes end here
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch (2.13) found no memory, which it says in words alone."""
+    return any(words in str(error) for words in ("DefaultCPUAllocator", "out of memory", "not enough memory"))
 
 
 @contextmanager
@@ -174,7 +191,7 @@ def quiet(worker: int) -> None:
 def ended(code: int) -> str:
     """How a reader ended, by its exit code."""
     if code == watching.GAVE_UP:
-        return f"reading it takes longer than {watching.HANGS:g} s"
+        return watching.too_long()
     if code >= 0:
         return f"the process that read it ended with code {code}"
     said = ", as where memory runs out" if -code == signal.SIGKILL else ""
