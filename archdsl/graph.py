@@ -156,6 +156,11 @@ class Builder:
         self.grids[address] = grid
         return address
 
+    @property
+    def clips(self) -> list[str]:
+        """Addresses of the clips."""
+        return [address for address, node in self.nodes.items() if not node.reads]
+
     def shape(self, x: str) -> Shape:
         """The shape of a value."""
         if x == UNKNOWN:

@@ -29,9 +29,9 @@ from archdsl.compiler.causal import CausalBuilder, streams
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Localiser, Pathway, Stage
 from archdsl.ops import UNIT, Grid, Op, Shape
-from archdsl.ops.causal import each_frame, from_past
 from archdsl.rewrites import causal
-from archdsl.testing import OP_STRATEGIES, arches
+from archdsl.testing import arches
+from archdsl.testing import ops as random_ops
 
 WITHOUT_SPACE = AdaptiveAvgPool(size=(0, 1, 1))
 GATE = SqueezeExcite(over="thw", ratio=0.5)
@@ -139,8 +139,8 @@ FIELDLESS = [kind for kind in ops.OPS if kind is not ops.Source]
 @settings(max_examples=10)
 @given(st.data())
 def test_an_op_said_to_take_each_frame_by_itself_does(kind: type[Op], data: st.DataObject) -> None:
-    op, xs = data.draw(OP_STRATEGIES[kind])
-    if not each_frame(op) or len({x.t for x in xs}) > 1 or isinstance(op, ops.Dropout | ops.MeanJoin):
+    op, xs = data.draw(random_ops(kind))
+    if not op.each_frame or len({x.t for x in xs}) > 1 or isinstance(op, ops.Dropout | ops.MeanJoin):
         return
     network = build_graph(archdsl.testing.graph_of(op, xs)).eval()
     maps = [torch.randn(1, *x) for x in xs]
@@ -215,7 +215,7 @@ def test_tsm_streams_frame_by_frame() -> None:
 
 def test_a_window_reaches_back_by_hand() -> None:
     conv = ops.Conv(out_channels=2, kernel=(3, 3, 3), dilation=(2, 1, 1), stride=(1, 2, 2))
-    past, flat = from_past(conv, Shape(2, 5, 8, 8))
+    past, flat = conv.causal(Shape(2, 5, 8, 8))
     assert past == ops.Past(frames=4)
     assert flat.out(past.out(Shape(2, 5, 8, 8))) == Shape(2, 5, 4, 4)
     assert past.held(Shape(2, 5, 8, 8)) == 2 * 4 * 8 * 8

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 import archdsl
 from archdsl.backend import build_graph
 from archdsl.language import change
-from archdsl.ops import Op, Source
+from archdsl.ops import OPS, Op, Source
 from archdsl.report.differences import diff
-from archdsl.report.weights import tensors_of, weights_of
-from archdsl.testing import OP_STRATEGIES, graph_of
+from archdsl.report.weights import weights_of
+from archdsl.testing import graph_of
+from archdsl.testing import ops as random_ops
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +105,15 @@ def test_weights_have_torchs_names_and_shapes(name: str) -> None:
     assert weights_of(plan) == {name: tuple(p.shape) for name, p in network.named_parameters()}
 
 
-@given(st.data(), st.sampled_from(sorted(OP_STRATEGIES, key=lambda kind: kind.__name__)))
-def test_tensors_of_ops_are_torchs(data: st.DataObject, kind: type[Op]) -> None:
-    op, xs = data.draw(OP_STRATEGIES[kind])
+@given(st.data(), st.sampled_from(sorted(OPS, key=lambda kind: kind.__name__)))
+def test_weights_of_ops_are_torchs(data: st.DataObject, kind: type[Op]) -> None:
+    op, xs = data.draw(random_ops(kind))
     if kind is Source:
         return
     with torch.device("meta"):
         network = build_graph(graph_of(op, xs))
     got = {name.removeprefix("op."): tuple(p.shape) for name, p in network.named_parameters()}
-    assert tensors_of(op, *xs) == got
+    assert op.weights(*xs) == got
     assert sum(prod(shape) for shape in got.values()) == op.cost(*xs).params
 
 

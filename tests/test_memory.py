@@ -14,10 +14,8 @@ import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language.amounts import bytes_of, bytes_text
-from archdsl.ops import OPS
 from archdsl.report.memory import Memory, Setup
 from archdsl.report.memory_calls import calls_of
-from archdsl.report.memory_ops import KNOWN
 from archdsl.testing import arches
 from benchmarks.memory import measured
 
@@ -96,11 +94,6 @@ def test_any_arch_as_measured(arch: archdsl.Arch, training: bool) -> None:
     plan = archdsl.compile(arch)
     peak, _ = measured(plan, Setup(2, training))
     assert Memory(plan, Setup(2, training)).peak == pytest.approx(peak, rel=0.15, abs=20_000)
-
-
-def test_every_op_is_known() -> None:
-    assert set(KNOWN) == set(OPS)
-    assert len(KNOWN) == len(OPS)
 
 
 def test_calls_are_the_modules(plan: archdsl.Plan) -> None:

@@ -294,6 +294,17 @@ def test_fields_that_cannot_be(make: Any) -> None:
         make()
 
 
+def test_the_tuple_of_ops_is_whole() -> None:
+    """Every op of the package that no other is made from; what these are made from are no ops."""
+    found, waiting = set(), [ops.Op]
+    while waiting:
+        kinds = [kind for kind in waiting.pop().__subclasses__() if kind.__module__.startswith("archdsl.ops.")]
+        found.update(kind for kind in kinds if not kind.__subclasses__())
+        waiting += kinds
+    assert found <= set(ops.OPS)
+    assert len(set(ops.OPS)) == len(ops.OPS)
+
+
 def test_names_in_yaml() -> None:
     assert key_of(ops.AdaptiveAvgPool) == "adaptive_avg_pool"
     assert len({key_of(kind) for kind in ops.OPS}) == len(ops.OPS), "every op has a name of its own"

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from archdsl import ops
-from archdsl.backend import LOWERINGS, build_graph
+from archdsl.backend import build_graph
 from archdsl.ops import OPS, Op, Shape
-from archdsl.testing import OP_STRATEGIES, graph_of
+from archdsl.testing import graph_of
+from archdsl.testing import ops as random_ops
 from archdsl.testing.agreement import fvcore_count
 
 LOWERED = [kind for kind in OPS if kind is not ops.Source]
@@ -31,16 +32,11 @@ def fed(shapes: tuple[Shape, ...], batch: int = 2, device: str = "cpu") -> Any:
     return xs if len(xs) > 1 else xs["x0"]
 
 
-def test_every_op_has_a_strategy_and_a_lowering() -> None:
-    assert set(OP_STRATEGIES) == set(OPS)
-    assert set(LOWERINGS) == set(LOWERED)
-
-
 @pytest.mark.parametrize("kind", LOWERED, ids=lambda kind: kind.__name__)
 @settings(max_examples=25)
 @given(st.data())
 def test_an_op_tells_the_truth_about_torch(kind: type[Op], data: st.DataObject) -> None:
-    op, shapes = data.draw(OP_STRATEGIES[kind])
+    op, shapes = data.draw(random_ops(kind))
     with torch.device("meta"):
         module = built(op, shapes)
     y = module(fed(shapes, device="meta"))
@@ -55,7 +51,7 @@ def test_an_op_tells_the_truth_about_torch(kind: type[Op], data: st.DataObject) 
 @settings(max_examples=8)
 @given(st.data())
 def test_fvcore_counts_what_the_op_says(kind: type[Op], data: st.DataObject) -> None:
-    op, shapes = data.draw(OP_STRATEGIES[kind])
+    op, shapes = data.draw(random_ops(kind))
     cost = op.cost(*shapes)
     assert fvcore_count(built(op, shapes), fed(shapes, batch=1)) == cost.macs + cost.fvcore_extra
 
@@ -65,19 +61,19 @@ def test_fvcore_counts_what_the_op_says(kind: type[Op], data: st.DataObject) -> 
 @given(st.data())
 def test_real_numbers_pass(kind: type[Op], data: st.DataObject) -> None:
     """What the meta device lets through, a CPU computes: finite numbers of the same shape."""
-    op, shapes = data.draw(OP_STRATEGIES[kind])
+    op, shapes = data.draw(random_ops(kind))
     y = built(op, shapes)(fed(shapes))
     assert y.numel() == 2 * op.out(*shapes).elements
     assert bool(torch.isfinite(y).all())
 
 
 @pytest.mark.parametrize("kind", LOWERED, ids=lambda kind: kind.__name__)
-def test_strategies_reach_every_field(kind: type[Op]) -> None:
-    """No op has a field that its strategy leaves alone."""
+def test_examples_reach_every_field(kind: type[Op]) -> None:
+    """No op has a field that its example leaves alone."""
     met: dict[str, set[Any]] = {name: set() for name in names_of(kind) if name not in FIXED.get(kind, ())}
 
     @settings(max_examples=200, database=None, derandomize=True)
-    @given(OP_STRATEGIES[kind])
+    @given(random_ops(kind))
     def look(case: Any) -> None:
         for name, values in met.items():
             values.add(getattr(case[0], name))

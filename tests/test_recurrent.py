@@ -34,7 +34,6 @@ from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language import Arch, Classifier, Clip, Consensus, Pathway, Stage
 from archdsl.ops import UNIT, Grid, Shape
-from archdsl.ops.causal import from_past
 from archdsl.rewrites import causal
 from archdsl.testing import graph_of
 from archdsl.testing.conformance import check
@@ -241,9 +240,9 @@ def test_a_scan_reads_one_map_or_two() -> None:
 
 
 def test_a_reversed_scan_is_not_causal() -> None:
-    assert from_past(ops.GruScan(), Shape(3, 4, 1, 1)) == (ops.GruScan(),)
+    assert ops.GruScan().causal(Shape(3, 4, 1, 1)) == (ops.GruScan(),)
     with pytest.raises(SpecError, match="GruScan may see later frames"):
-        from_past(ops.GruScan(reverse=True), Shape(3, 4, 1, 1))
+        ops.GruScan(reverse=True).causal(Shape(3, 4, 1, 1))
 
 
 # Networks

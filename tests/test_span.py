@@ -30,15 +30,16 @@ from archdsl.ops import (
     TimeToChannels,
     TransposedConv,
 )
-from archdsl.report.seeing import frames_seen, seen_by, together
-from archdsl.report.span import sights
-from archdsl.testing import OP_STRATEGIES, graph_of
+from archdsl.ops.receptive_field import together
+from archdsl.report.span import frames_seen, sights
+from archdsl.testing import graph_of
+from archdsl.testing import ops as random_ops
 
 
 def sees(op: Op, t: int) -> list[set[int]]:
     """For each element of the result the elements it sees of t."""
     x = Shape(4, t, 8, 8)
-    seen = seen_by(op, (x,), (tuple(1 << i for i in range(t)),), op.out(x))
+    seen = op.sees((x,), (tuple(1 << i for i in range(t)),), op.out(x))
     return [{i for i in range(t) if mask >> i & 1} for mask in seen]
 
 
@@ -73,7 +74,7 @@ ACROSS = (GroupNorm, Softmax)
 @settings(max_examples=8)
 @given(st.data())
 def test_ops_see_no_more_than_is_said(kind: type[Op], data: st.DataObject) -> None:
-    op, xs = data.draw(OP_STRATEGIES[kind])
+    op, xs = data.draw(random_ops(kind))
     network = build_graph(graph_of(op, xs)).double().eval()
     maps = [torch.randn(1, *x, dtype=torch.double, requires_grad=True) for x in xs]
     y = network(maps[0] if len(maps) == 1 else {f"x{i}": x for i, x in enumerate(maps)})
@@ -84,7 +85,7 @@ def test_ops_see_no_more_than_is_said(kind: type[Op], data: st.DataObject) -> No
     for x in xs:
         seen.append(tuple(1 << first + i for i in range(x.t)))
         first += x.t
-    found = seen_by(op, xs, tuple(seen), op.out(*xs))
+    found = op.sees(xs, tuple(seen), op.out(*xs))
     for i, mask in enumerate(found):
         gradients = torch.autograd.grad(y[:, :, i].sum(), maps, retain_graph=True, allow_unused=True)
         reach = [torch.zeros(x.t) if g is None else g.abs().amax((0, 1, 3, 4)) for g, x in zip(gradients, xs)]

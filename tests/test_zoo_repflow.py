@@ -131,7 +131,7 @@ def test_repeated_flow_keeps_time() -> None:
 def test_what_is_not_learnt_is_no_parameter(learn: set[Any]) -> None:
     layer = TvL1Flow(3, 3, **{f"learn_{part}": part in learn for part in LEARNT})
     op = ops.TvL1Flow(iterations=3, learn=tuple(learn))
-    assert {name: tuple(p.shape) for name, p in layer.named_parameters()} == op.tensors(3)
+    assert {name: tuple(p.shape) for name, p in layer.named_parameters()} == op.weights(ops.Shape(3, 2, 4, 4))
     layer(torch.randn(1, 3, 3, 5, 5).requires_grad_()).square().sum().backward()
     assert all(bool(torch.isfinite(p.grad).all()) for p in layer.parameters() if p.grad is not None)
     assert [name for name, p in layer.named_parameters() if p.grad is None] == []

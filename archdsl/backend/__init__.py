@@ -3,21 +3,16 @@
 from archdsl.backend.building import build, build_graph
 from archdsl.backend.emission import emit
 from archdsl.backend.freezing import freeze
-from archdsl.backend.lowered import Lowered
-from archdsl.backend.lowerings import LOWERINGS, lowered
 from archdsl.backend.passes import PASSES, Pass, lowerings_table
 from archdsl.backend.sources import sources
 
 __all__ = [
-    "LOWERINGS",
     "PASSES",
-    "Lowered",
     "Pass",
     "build",
     "build_graph",
     "emit",
     "freeze",
-    "lowered",
     "lowerings_table",
     "sources",
 ]

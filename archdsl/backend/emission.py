@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from archdsl.backend.forward import Forward, step_text
 from archdsl.backend.forward_keys import programs
-from archdsl.backend.lowered import Argument
 from archdsl.backend.parts import Part, network_of, shared_with
 from archdsl.backend.passes import Lower, lowered_graph
-from archdsl.backend.passes.base import in_pieces, literal_graph, programs_of, text_of
+from archdsl.backend.passes.base import in_pieces, programs_of, text_of
 from archdsl.backend.runtime.keys import keyed
 from archdsl.backend.runtime.stream import streamed
 from archdsl.compiler import Plan
-from archdsl.compiler.keys import whole_clips
 from archdsl.graph import Graph
 from archdsl.ops import Source
+from archdsl.ops.layer import Argument, Function
 
 WIDTH = 120
 
@@ -75,6 +76,14 @@ def emit(plan: Plan, lower: Lower = "none", *, train: bool | None = None) -> str
     return "\n".join(title) + Emission(lowered_graph(plan.graph, lower, train=train), class_name(plan.name)).text()
 
 
+def function_of(need: Function | Callable[..., Any]) -> Callable[..., Any]:
+    """A function or module that an op names."""
+    if not isinstance(need, Function):
+        return need
+    function: Callable[..., Any] = getattr(import_module(f"archdsl.backend.runtime.{need.file}"), need.name)
+    return function
+
+
 def class_name(name: str) -> str:
     """The network's class: slowfast_4x16_r50 -> Slowfast4x16R50."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part) or "Network"
@@ -114,7 +123,7 @@ class Emission:
         """The source of what torch lacks and this graph uses, each once."""
         nodes = [node for node in self.graph.nodes.values() if not isinstance(node.op, Source)]
         stream = [streamed] if in_pieces(self.graph) else [keyed] if programs_of(self.graph) else []
-        used = [need for node in nodes for need in text_of(self.graph, node).needs]
+        used = [function_of(need) for node in nodes for need in text_of(self.graph, node).needs]
         used += stream
         self.taken |= {need.__name__ for need in used}
         return [inspect.getsource(need).rstrip() for need in dict.fromkeys(used)]
@@ -222,13 +231,14 @@ def class_text(
 ) -> str:
     """The text of one class."""
     part = template.part
-    assert template.forward
     where = f" Shapes as in {part.address}." if shared > 1 else ""
-    title = f"{part.kind}, used {shared} times.{where}" if shared > 1 else f"{part.kind} {part.address}."
-    if not part.address:
-        whole = whole_clips(literal_graph(template.forward.graph))
-        title = f"The network. It takes whole clips: {whole}." if whole else "The network."
+    title = (
+        f"{part.kind}, used {shared} times.{where}"
+        if shared > 1
+        else (part.address and f"{part.kind} {part.address}.") or "The network."
+    )
     lines = [f"class {name}({template.base}):", f'    """{title}"""', ""]
+    assert template.forward
     if template.forward.chosen and not part.address:
         lines += ["    streaming = False  # in `step` the frames are those chosen", ""]
     typed = [f"{parameter}: {annotation(column[0])}" for column, parameter in parameters.items()]
@@ -316,8 +326,7 @@ def parameter_name(hint: str, name: str) -> str:
         "in_features": "in",
         "out_features": "out",
     }
-    made = f"{hint}_{short.get(name, name)}"
-    return f"part_{made}" if made[0].isdigit() else made  # of a list of parts, which are named by numbers
+    return f"{hint}_{short.get(name, name)}"
 
 
 def unique(name: str, taken: Any) -> str:

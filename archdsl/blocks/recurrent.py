@@ -119,7 +119,7 @@ class ConvGru(Gru):
 
 def clip_named(g: Builder, name: str) -> str:
     """The address of a clip; SpecError where there is none of that name."""
-    clips = [address for address, node in g.nodes.items() if isinstance(node.op, ops.Source)]
+    clips = g.clips
     if name not in clips:
         raise SpecError(
             f"no clip {name!r}",

@@ -6,11 +6,7 @@ from dataclasses import dataclass, field
 
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Node
-from archdsl.ops import Held, NewestFrame, Op, Past, Source, TakeChosen, TakeEvery, Window, key_of
-from archdsl.ops.causal import each_frame, from_past, holds
-
-METHODS = frozenset(["step", "streaming", "key_frame", "current_frame"])
-"""Names that a network which takes clips in pieces has for itself: one with such a pathway takes whole clips."""
+from archdsl.ops import Op, key_of
 
 
 @dataclass
@@ -30,7 +26,7 @@ class CausalBuilder(Builder):
             if any(ended):
                 what, want = "all frames so far, merged with each frame", "a mean over time that keeps its frames"
                 raise SpecError(what, got=type(op).__name__, want=want)
-            *before, last = from_past(op, *(self.shapes[read] for read in reads))
+            *before, last = op.causal(*(self.shapes[read] for read in reads))
         except SpecError as error:
             self.faults.extend(error.placed(f"{self.path}.{name}", self.line).faults)
             return UNKNOWN
@@ -41,18 +37,17 @@ class CausalBuilder(Builder):
     def put(self, name: str, op: Op, reads: tuple[str, ...]) -> str:
         """One op as it is."""
         y = super().add(name, op, *reads)
-        if y != UNKNOWN and reads and (isinstance(op, NewestFrame) or all(read in self.summed_up for read in reads)):
+        if y != UNKNOWN and reads and (op.newest or all(read in self.summed_up for read in reads)):
             self.summed_up.add(y)
         return y
 
 
 def choice(graph: Graph) -> Op | None:
     """Which of a clip's frames all that reads it takes; None where that is all of them, or not one choice."""
-    (source, *others) = (address for address, node in graph.nodes.items() if isinstance(node.op, Source))
-    taken = [node.op for node in graph.nodes.values() if source in node.reads]
-    if others or not taken or any(op != taken[0] for op in taken):
-        return None
-    return taken[0] if isinstance(taken[0], TakeEvery | TakeChosen) else None
+    (source, *others) = (address for address, node in graph.nodes.items() if not node.reads)
+    first, *rest = (node.op for node in graph.nodes.values() if source in node.reads)
+    chosen = first.chooses == "frames" and all(op == first for op in rest)
+    return first if chosen and not others else None
 
 
 def streams(graph: Graph) -> bool:
@@ -60,58 +55,29 @@ def streams(graph: Graph) -> bool:
 
     Pieces are of those frames that the clip's one choice leaves: a stream has no end to choose by.
     """
-    return obstacle(graph) is None
-
-
-def obstacle(graph: Graph) -> str | None:
-    """Why a clip cannot come in pieces; None where it can."""
-    nodes = [node for node in graph.nodes.values() if not isinstance(node.op, Source)]
-    lengths = {graph.shapes[address].t for address, node in graph.nodes.items() if isinstance(node.op, Source)}
-    if not any(isinstance(node.op, Held) for node in nodes):
-        return "it holds nothing from frame to frame"
+    chosen = choice(graph)
+    nodes = [node for node in graph.nodes.values() if node.reads]
     if len(graph.outputs) != 1:
-        return "it has several outputs"
-    if named := graph.scopes.keys() & METHODS:
-        return f"a pathway is named {min(named)}"
-    if len(lengths) != 1:
-        return "its clips differ in their number of frames"
-    chosen, summed_up = choice(graph), set[str]()
-    for node in nodes:
-        if chosen and isinstance(graph.nodes[node.reads[0]].op, Source):
-            continue
-        ended = [read in summed_up for read in node.reads]
-        if problem := problem_of(graph, node, ended):
-            return f"{node.address} {problem}"
-        if isinstance(node.op, NewestFrame) or all(ended):
-            summed_up.add(node.address)
-    return None
-
-
-def problem_of(graph: Graph, node: Node, ended: list[bool]) -> str | None:
-    """What an op does that pieces of a clip cannot give; `ended` tells which of its reads stand for all frames."""
-    if isinstance(node.op, Held) and node.tied:
-        return "would hold the past of two places"
-    if any(ended) and not all(ended):
-        return "merges all frames so far with each frame"
-    if all(ended):
-        return "holds a state behind the last frame" if isinstance(node.op, Held) else None
-    if isinstance(node.op, NewestFrame) or over_past(graph, node.op, node.reads[0]):
-        return None
-    if any(isinstance(graph.nodes[read].op, Past) for read in node.reads):
-        return "reads frames of the past beside a clip's own"
-    return None if holds(node.op) or each_frame(node.op) else "does not take each frame by itself"
-
-
-def over_past(graph: Graph, op: Op, read: str) -> bool:
-    """Whether a window reads as much of the past as it needs, and gives as many frames as came."""
-    past = graph.nodes[read].op
-    if not isinstance(op, Window) or not isinstance(past, Past):
         return False
-    reach = op.dilation[0] * (op.kernel[0] - 1)
-    return (op.stride[0], reach, op.pads(graph.shapes[read])[0]) == (1, past.frames, (0, 0))
+    nodes = [node for node in nodes if not (chosen and not graph.nodes[node.reads[0]].reads)]
+    if any(node.op.stateful and node.tied for node in nodes):
+        return False  # one module would hold the past of two places
+    summed_up: set[str] = set()
+    for node in nodes:
+        if node.op.newest or all(read in summed_up for read in node.reads):
+            summed_up.add(node.address)
+        elif not one_by_one(graph, node):
+            return False
+    return any(node.op.stateful for node in nodes)
+
+
+def one_by_one(graph: Graph, node: Node) -> bool:
+    """Whether an op gives a frame for each that comes, from it and from what is held of those before."""
+    op, read = node.op, node.reads[0]
+    return (op.stateful and op.in_order) or op.each_frame or op.continues(graph.nodes[read].op, graph.shapes[read])
 
 
 def held(graph: Graph) -> int:
     """Numbers that a stream of one clip holds from frame to frame, counts of frames apart."""
     nodes = graph.nodes.values()
-    return sum(node.op.held(graph.shapes[node.reads[0]]) for node in nodes if isinstance(node.op, Held))
+    return sum(node.op.held(graph.shapes[node.reads[0]]) for node in nodes if node.op.stateful)

@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from archdsl.compiler.causal import METHODS, obstacle
 from archdsl.graph import Graph, Node
-from archdsl.ops import Held, HoldKeys, Interleave, KeyPairs, ResizeTo, Source, TakeEvery
-from archdsl.ops.causal import each_frame
+from archdsl.ops import HoldKeys, Interleave, KeyPairs, ResizeTo, TakeEvery
 
 Kind = Literal["all", "key", "current"]
 """The frames that a value has: all of the clip's, the key frames, those between."""
@@ -32,40 +30,20 @@ class Schedule:
 
 def schedule_of(graph: Graph) -> Schedule | None:
     """The two programs of a graph; None where there are no key frames, or some op sees more than one frame."""
-    found = scheduled(graph)
-    return found if isinstance(found, Schedule) else None
-
-
-def scheduled(graph: Graph) -> Schedule | str:
-    """The two programs of a graph, or why it has none."""
     kinds: dict[str, Kind] = {}
     intervals = {op.every for op in (node.op for node in graph.nodes.values()) if isinstance(op, KeyPairs)}
-    sources = [node for node in graph.nodes.values() if isinstance(node.op, Source)]
-    if len(intervals) != 1:
-        return "it has key frames at several intervals" if intervals else "it has no key frames"
-    if len(sources) != 1:
-        return "it has several clips"
-    if named := graph.scopes.keys() & METHODS:
-        return f"a pathway is named {min(named)}"
+    sources = [node for node in graph.nodes.values() if not node.reads]
+    if len(intervals) != 1 or len(sources) != 1:
+        return None
     (every,) = intervals
     for address, node in graph.nodes.items():
         kind = kind_of(graph, node, [kinds[read] for read in node.reads], every)
         if kind is None:
-            return f"{address} sees more than one frame, or frames of two kinds"
+            return None
         kinds[address] = kind
-    for name, address in graph.outputs.items():
-        if kinds[address] != "all":
-            return f"output {name} has {kinds[address]} frames only"
-    mixed = parted(graph, kinds)
-    return Schedule(every, kinds, held_of(graph, kinds)) if not mixed else f"{mixed} mixes frames of two kinds"
-
-
-def whole_clips(graph: Graph) -> str | None:
-    """Why a network that holds states or has key frames takes whole clips only; None where it needs no reason."""
-    if any(isinstance(node.op, KeyPairs) for node in graph.nodes.values()):
-        found = scheduled(graph)
-        return found if isinstance(found, str) else None
-    return obstacle(graph) if any(isinstance(node.op, Held) for node in graph.nodes.values()) else None
+    if any(kinds[address] != "all" for address in graph.outputs.values()) or not parted(graph, kinds):
+        return None
+    return Schedule(every, kinds, held_of(graph, kinds))
 
 
 def held_of(graph: Graph, kinds: dict[str, Kind]) -> tuple[str, ...]:
@@ -76,10 +54,10 @@ def held_of(graph: Graph, kinds: dict[str, Kind]) -> tuple[str, ...]:
 
 def kind_of(graph: Graph, node: Node, reads: list[Kind], every: int) -> Kind | None:
     """Which frames the result of an op has; None where that cannot be run frame by frame."""
-    of_clip = [isinstance(graph.nodes[read].op, Source) for read in node.reads]
+    if not node.reads:
+        return "all"
+    of_clip = [not graph.nodes[read].reads for read in node.reads]
     match node.op:
-        case Source():
-            return "all"
         case TakeEvery():
             return "key" if of_clip == [True] and (node.op.step, node.op.start) == (every, 0) else None
         case KeyPairs():
@@ -91,17 +69,17 @@ def kind_of(graph: Graph, node: Node, reads: list[Kind], every: int) -> Kind | N
         case ResizeTo():
             alike = len({graph.shapes[read].t for read in node.reads}) == 1
         case _:
-            alike = each_frame(node.op)
+            alike = node.op.each_frame
     return reads[0] if alike and len(set(reads)) == 1 else None
 
 
-def parted(graph: Graph, kinds: dict[str, Kind]) -> str | None:
-    """A stage, edge or head that runs in one program only in part; an edge may end in putting frames in order."""
+def parted(graph: Graph, kinds: dict[str, Kind]) -> bool:
+    """Whether each stage, edge and head runs in one program as a whole; an edge may end in putting frames in order."""
     found: dict[str, set[Kind]] = {}
     for address, node in graph.nodes.items():
         kind = "current" if isinstance(node.op, Interleave) else kinds[address]
         found.setdefault(outermost(graph, address), set()).add(kind)
-    return next((part for part, inner in found.items() if len(inner) > 1), None)
+    return all(len(inner) == 1 for inner in found.values())
 
 
 def outermost(graph: Graph, address: str) -> str:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from archdsl.compiler.causal import held, streams
 from archdsl.compiler.expansion import expand
-from archdsl.compiler.keys import Schedule, schedule_of, whole_clips
+from archdsl.compiler.keys import Schedule, schedule_of
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.graph import Graph, Node, Scope, behind
 from archdsl.language.arch import Arch
-from archdsl.ops import BatchNorm, Cost, Grid, Shape
+from archdsl.ops import Cost, Grid, Shape
 
 CONVENTIONS = ("macs", "fvcore", "flops", "ptv-zoo")
 """How cost is counted; DESIGN's table says what each counts."""
@@ -137,11 +137,6 @@ class Plan:
         return schedule_of(self.graph)
 
     @cached_property
-    def whole_clips(self) -> str | None:
-        """Why a network that holds states or has key frames takes whole clips only; None where it needs no reason."""
-        return whole_clips(self.graph)
-
-    @cached_property
     def alive(self) -> set[str]:
         """Addresses of what some output is made from."""
         return behind(self.graph, *self.graph.outputs.values())
@@ -182,7 +177,7 @@ class Plan:
             case "fvcore":
                 return total.macs + total.fvcore_extra
             case "ptv-zoo":
-                norms = (self.costs[node.address] for node in nodes if isinstance(node.op, BatchNorm))
+                norms = (self.costs[node.address] for node in nodes if node.op.batch_statistics)
                 return total.conv_macs + total.linear_macs + 5 * sum(cost.norm_elements for cost in norms)
             case _:
                 raise SpecError(

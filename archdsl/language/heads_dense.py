@@ -27,7 +27,7 @@ class Dense(Head):
     act: Literal["none", "softmax"] = Field("none", description="activation before the map is enlarged")
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        x, clip = the_end(ends), next(address for address, node in g.nodes.items() if isinstance(node.op, ops.Source))
+        x, clip = the_end(ends), g.clips[0]
         window = (1, self.kernel, self.kernel)
         conv = ops.Conv(out_channels=self.classes, kernel=window, bias=self.bias, init="normal")
         x = g.add("classifier", conv, x)

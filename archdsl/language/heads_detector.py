@@ -51,7 +51,7 @@ class Detector(Head):
     def proposed(self, g: Builder, x: str) -> dict[str, str]:
         """Boxes from what is said of each anchor."""
         a = len(self.scales) * len(self.ratios)
-        clip = next(address for address, node in g.nodes.items() if isinstance(node.op, ops.Source))
+        clip = g.clips[0]
         scores, shifts = (self.conv(g, name, n * a, x) for name, n in (("anchor_scores", 2), ("anchor_shifts", 4)))
         background = g.add("anchor_background", ops.TakeChannels(start=0, count=a), scores)
         thing = g.add("anchor_thing", ops.TakeChannels(start=a, count=a), scores)

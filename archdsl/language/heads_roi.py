@@ -30,7 +30,7 @@ class Roi(Head):
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        clips = [address for address, node in g.nodes.items() if isinstance(node.op, ops.Source)]
+        clips = g.clips
         if self.boxes not in clips:
             raise SpecError(
                 f"no clip {self.boxes!r}", got=self.boxes, want=", ".join(clips), fix="a clip of modality boxes"

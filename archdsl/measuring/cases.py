@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from archdsl import ops
 from archdsl.backend.building import executed
 from archdsl.backend.emission import Emission
-from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes import lowered_graph
 from archdsl.backend.passes.base import Rewritten
 from archdsl.graph import Graph, Node
 from archdsl.measuring.sides import frozen
 from archdsl.measuring.timing import Step
 from archdsl.ops import UNIT, Grid, Shape
-from archdsl.report.cases import CHOICES, Case
+from archdsl.ops.layer import Layer
+from archdsl.report.cases import Case
 from archdsl.report.choices import Choices
 
 LAST = torch.channels_last_3d
-FRESH = Rewritten(literal=ops.Add(), text=Lowered("{0}"))
+FRESH = Rewritten(literal=ops.Add(), text=Layer("{0}"))
 """An op that does nothing, and says that its result may be written over."""
 NOTHING = Case("nothing", (FRESH,), (Shape(1, 1, 1, 1),))
 """The network around a case, without the case."""
@@ -34,7 +34,7 @@ def graph_of(case: Case) -> Graph:
     grid = Grid(UNIT, UNIT, UNIT)
     nodes: dict[str, Node] = {}
     shapes: dict[str, Shape] = {}
-    raw = isinstance(case.ops[0], CHOICES)
+    raw = case.ops[0].chooses != "nothing"
 
     def add(address: str, op: ops.Op, shape: Shape, *reads: str) -> str:
         nodes[address], shapes[address] = Node(address, op, reads), shape
@@ -51,7 +51,7 @@ def graph_of(case: Case) -> Graph:
 
 def layout(case: Case) -> torch.memory_format:
     """How the maps lie that it reads: those of a clip as they were given."""
-    return torch.contiguous_format if not case.ops or isinstance(case.ops[0], CHOICES) else LAST
+    return LAST if case.ops and case.ops[0].chooses == "nothing" else torch.contiguous_format
 
 
 def network_of(case: Case, taken: Choices) -> nn.Module:

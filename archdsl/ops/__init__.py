@@ -19,17 +19,7 @@ from archdsl.ops.gain import Gain
 from archdsl.ops.keys import HoldKeys, Interleave, KeyPairs, Warp
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mix, Mul, StretchedAdd
-from archdsl.ops.motion import (
-    FrameStep,
-    FrameTuples,
-    OwnTimeConv,
-    OwnTimeShift,
-    SetFrame,
-    SnippetSteps,
-    SumOverTime,
-    SwapTime,
-    TimeShift,
-)
+from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
 from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
 from archdsl.ops.pointwise import (
@@ -57,6 +47,7 @@ from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, Weighte
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
+from archdsl.ops.whole_clip import FrameTuples, OwnTimeConv, OwnTimeShift, SumOverTime, SwapTime
 from archdsl.ops.window import Pads, Triple, Window
 
 OPS: tuple[type[Op], ...] = (

@@ -1,13 +1,20 @@
-"""What every op has: a shape rule, a cost rule, and where its result lies in time and space."""
+"""What every op answers: shape, cost, place, weights, what it sees and keeps, causality, words, torch, an example."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import ClassVar, NamedTuple
+from math import prod
+from typing import ClassVar, Literal, NamedTuple
 
 from archdsl.errors import SpecError
+from archdsl.ops.autograd import Keeps
+from archdsl.ops.example import Draw, Example, fields_drawn
+from archdsl.ops.layer import Layer, Weights
+from archdsl.ops.notation import number, steps
+from archdsl.ops.receptive_field import Seen, everything, merged
 
 
 class Shape(NamedTuple):
@@ -79,7 +86,7 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Op:
-    """One tensor operation: fields, a shape rule, a cost rule, a place rule. It computes nothing.
+    """One tensor operation: fields, and what follows from them. It computes nothing.
 
     The rules see the shapes of what the op reads, in order. An op knows what is wrong, never where: it raises
     SpecError without an address, and the builder adds one.
@@ -94,30 +101,138 @@ class Op:
     """How many maps it may read beside those."""
     merges: ClassVar[bool] = False
     """Whether the maps it reads must lie on the same grid."""
+    reads_size: ClassVar[bool] = False
+    """Whether it takes nothing but the size of the last map it reads."""
+    chooses: ClassVar[Literal["nothing", "frames", "pairs"]] = "nothing"
+    """Whether it chooses frames of a clip, or pairs them, before these are laid out channels last."""
+    causality: ClassVar[Literal["any", "frame", "past"]] = "any"
+    """Which frames frame i of the result comes from, whatever the fields: any, frame i alone, or none after it."""
+    stateful: ClassVar[bool] = False
+    """Whether it holds something between the frames of a stream."""
+    newest: ClassVar[bool] = False
+    """Whether it gives the newest frame only, which stands for all so far."""
+    batch_statistics: ClassVar[bool] = False
+    """Whether it normalises by statistics over the batch."""
+    autocast: ClassVar[Literal["half", "float32", "widest"]] = "widest"
+    """The precision in which torch.autocast runs it on a GPU; the widest is that of the maps it reads."""
+    kept: ClassVar[Keeps | None] = None
+    """What autograd keeps of it, where that is the same whatever its fields and shapes."""
+    call: ClassVar[str | None] = None
+    """The call in torch, where that is one text whatever its fields and shapes."""
+    prefix: ClassVar[str] = ""
+    """What stands before its label where the label is only a kernel."""
+    shown: ClassVar[Literal["always", "in heads", "never"]] = "always"
+    """Where a paper's table tells of it: norms and activations only in heads."""
+    joins_branches: ClassVar[bool] = False
+    """Whether branches of equal standing meet in it; a sum has a main branch and a shortcut."""
 
     def out(self, *xs: Shape) -> Shape:
         """The shape of the result."""
         return xs[0]
 
     def cost(self, *xs: Shape) -> Cost:
-        """The cost of one clip; by default only the elements it writes."""
-        return Cost(activations=self.out(*xs).elements)
+        """The cost of one clip; by default its parameters and the elements it writes."""
+        return Cost(params=sum(map(prod, self.weights(*xs).values())), activations=self.out(*xs).elements)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """The grid of the result; by default that of the first map."""
         return grids[0]
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        """For each map it reads, whether a gradient of the result reaches it; by default all."""
-        return (True,) * len(xs)
-
-    def unlearnt(self, *xs: Shape) -> tuple[str, ...]:
-        """Names of its own weights that no gradient reaches; by default none."""
-        return ()
-
     def tensor(self, y: Shape) -> tuple[int, ...]:
         """The result `y` as torch has it, without the batch axis; by default with all its axes."""
         return tuple(y)
+
+    def weights(self, *xs: Shape) -> Weights:
+        """Name -> shape of its parameters; by default it has none."""
+        return {}
+
+    def buffers(self, *xs: Shape) -> int:
+        """Bytes of its buffers: running statistics, fixed matrices."""
+        return 0
+
+    def window(self, x: Shape) -> tuple[int, int, int]:
+        """How many elements along (t, h, w) slide under its window; 1 where it has none."""
+        return 1, 1, 1
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        """What each element along time sees, where the elements of what it reads see `seen`.
+
+        By default the elements beside it, and everything where the numbers of elements differ.
+        """
+        return everything(seen, y.t) if any(x.t not in (1, y.t) for x in xs) else merged(*seen)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """What torch keeps of it; by default the maps it reads and its result."""
+        return self.kept or Keeps(reads=tuple(range(len(xs))), result=True)
+
+    @property
+    def each_frame(self) -> bool:
+        """Whether frame i of the result comes from frame i alone, however many frames there are."""
+        return self.causality == "frame"
+
+    @property
+    def in_order(self) -> bool:
+        """Of an op with a state: whether it reads frames in the order in which they come."""
+        return True
+
+    def causal(self, *xs: Shape) -> tuple[Op, ...]:
+        """The ops that stand for it where no frame sees a later one, in turn. Raises SpecError where nothing can."""
+        if self.each_frame or self.causality == "past" or (self.stateful and self.in_order):
+            return (self,)
+        what = f"{type(self).__name__} may see later frames"
+        raise SpecError(what, got="a causal network", want="ops that see the past only")
+
+    def continues(self, past: Op, x: Shape) -> bool:
+        """Whether it gives a frame for each that comes, where `past` puts frames before the map `x` that it reads."""
+        return False
+
+    def held(self, x: Shape) -> int:
+        """Of an op with a state: numbers held for one clip, a count of frames apart."""
+        return 0
+
+    def kind(self, x: Shape) -> str:
+        """What torch runs for it: ops of one kind take alike long at one size."""
+        return key_of(type(self))
+
+    def label(self, x: Shape, y: Shape) -> str:
+        """It in a drawing, without its stride: two or three words. `x` is what it reads first, `y` its result."""
+        return key_of(type(self)).replace("_", " ")
+
+    def strides(self) -> str:
+        """Its strides in a drawing: `t/2 s/2`; empty where there are none."""
+        return steps(getattr(self, "stride", (1, 1, 1)))
+
+    def row(self, x: Shape | None = None) -> str:
+        """It in a table, without its stride: its name and the fields that are not at their default."""
+        return " ".join([key_of(type(self)).replace("_", " "), *field_texts(self)])
+
+    def torch(self, *xs: Shape) -> Layer:
+        """What torch does for it. Raises SpecError where that is not said."""
+        if self.call is None:
+            raise SpecError(f"{type(self).__name__} has no torch", fix="a method torch(self, *xs) that gives a Layer")
+        return Layer(self.call)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """A random one and maps that it reads, alike in shape; what its rules refuse is drawn anew."""
+        reads = cls.reads if cls.reads is not None else draw.integer(2, 4)
+        return cls(**fields_drawn(cls, draw)), (draw.shape(),) * reads
+
+
+def field_texts(op: Op) -> Iterable[str]:
+    """The fields of an op that are not at their default: a name for words, a bare number where there is one field."""
+    for field in fields(op):
+        value = getattr(op, field.name)
+        if value == field.default:
+            continue
+        text = (
+            number(value)
+            if isinstance(value, float | Fraction)
+            else "×".join(map(str, value))
+            if isinstance(value, tuple)
+            else str(value)
+        )
+        yield text if len(fields(op)) == 1 else f"{field.name} {text}"
 
 
 def key_of(kind: type) -> str:

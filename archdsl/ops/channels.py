@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archdsl.ops.autograd import NOTHING, SLICED
 from archdsl.ops.base import Op, Shape, require
+from archdsl.ops.example import Draw, Example, integers
+from archdsl.ops.layer import Layer
 
 
 @dataclass(frozen=True, kw_only=True)
-class TakeChannels(Op):
+class ChannelMove(Op):
+    """Moves channels, within each frame."""
+
+    causality = "frame"
+    kept = NOTHING
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeChannels(ChannelMove):
     """A run of channels.  (c, t, h, w) -> (count, t, h, w)"""
 
+    kept = SLICED
     start: int
     count: int
 
@@ -24,9 +36,16 @@ class TakeChannels(Op):
         )
         return Shape(self.count, *x[1:])
 
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}[:, {self.start}:{self.start + self.count}]")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(start=draw.integer(0, 3), count=draw.integer(1, 4)), (draw.shape(),)
+
 
 @dataclass(frozen=True, kw_only=True)
-class PickChannels(Op):
+class PickChannels(ChannelMove):
     """Single channels, in the order given.  (c, t, h, w) -> (number of channels, t, h, w)"""
 
     channels: tuple[int, ...]
@@ -37,9 +56,16 @@ class PickChannels(Op):
         require(bool(there), "channels that are not there", got=list(self.channels), want=f"0 to {x.c - 1}")
         return Shape(len(self.channels), *x[1:])
 
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}[:, {list(self.channels)}]")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(channels=integers(draw, 0, 2, count=draw.integer(1, 4))), (draw.shape(),)
+
 
 @dataclass(frozen=True, kw_only=True)
-class ChannelShuffle(Op):
+class ChannelShuffle(ChannelMove):
     """The channels of several groups dealt out in turn: g0, g1, ..., g0, g1, ...  (c, t, h, w) -> (c, t, h, w)"""
 
     groups: int
@@ -51,9 +77,12 @@ class ChannelShuffle(Op):
         require(x.c % self.groups == 0, "channels that do not fall into groups", got=got, want="no rest")
         return x
 
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}.unflatten(1, ({self.groups}, -1)).transpose(1, 2).flatten(1, 2)")
+
 
 @dataclass(frozen=True, kw_only=True)
-class RepeatChannels(Op):
+class RepeatChannels(ChannelMove):
     """Every channel several times in a row.  (c, t, h, w) -> (c times, t, h, w)"""
 
     times: int
@@ -63,9 +92,12 @@ class RepeatChannels(Op):
         require(self.times >= 1, "channels repeated less than once", got=self.times, want="at least 1")
         return x._replace(c=x.c * self.times)
 
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}.repeat_interleave({self.times}, dim=1)")
+
 
 @dataclass(frozen=True, kw_only=True)
-class PadChannels(Op):
+class PadChannels(ChannelMove):
     """Channels of zeros behind the map's own.  (c, t, h, w) -> (channels, t, h, w)"""
 
     channels: int
@@ -74,3 +106,10 @@ class PadChannels(Op):
         (x,) = xs
         require(self.channels >= x.c, "fewer channels than there are", got=self.channels, want=f"at least {x.c}")
         return x._replace(c=self.channels)
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"F.pad({{0}}, (0, 0, 0, 0, 0, 0, 0, {self.channels - xs[0].c}))")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(channels=draw.integer(1, 9)), (draw.shape(),)

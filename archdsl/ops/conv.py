@@ -7,8 +7,13 @@ from fractions import Fraction
 from math import prod
 from typing import Literal
 
+from archdsl.ops.autograd import INPUT, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
-from archdsl.ops.window import AXES, Triple, Window
+from archdsl.ops.example import Draw, Example, fields_drawn, triple_of
+from archdsl.ops.layer import Argument, Function, Layer, Weights, needed, weights_drawn, with_bias
+from archdsl.ops.notation import area, steps, triple
+from archdsl.ops.receptive_field import Seen, spread
+from archdsl.ops.window import AXES, Triple, Window, padded, window_drawn
 
 Init = Literal["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "zeros", "default"]
 
@@ -24,6 +29,8 @@ class Conv(Window):
     bias starts at, if not as `init` has it.
     """
 
+    autocast = "half"
+    prefix = "conv"
     out_channels: int
     groups: int = 1
     bias: bool = False
@@ -45,11 +52,60 @@ class Conv(Window):
             activations=y.elements,
         )
 
+    def weights(self, *xs: Shape) -> Weights:
+        (x,) = xs
+        found = {"weight": (self.out_channels, x.c // self.groups, *self.window(x))}
+        return with_bias(found, self.bias * self.out_channels)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return self.keeps_window(xs[0], self.even_pads(xs[0]) is not None)
+
+    def kind(self, x: Shape) -> str:
+        """How torch runs it: its groups, and the axes along which it has a window."""
+        groups = "" if self.groups == 1 else "depthwise " if self.groups == x.c else "grouped "
+        if max(self.window(x)) == 1:
+            return f"{groups}1x1x1"
+        t, h, w = self.along(x)
+        return groups + ("3d" if t and (h or w) else "time" if t else "frame")
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"{self.kernel_text()}, {width_text(self, x)}"
+
+    def row(self, x: Shape | None = None) -> str:
+        return ", ".join([area(*(self.window(x) if x else self.kernel)), str(self.out_channels), *row_words(self, x)])
+
+    def torch(self, *xs: Shape) -> Layer:
+        (x,) = xs
+        pads = self.even_pads(x)
+        args = (
+            Argument("in_channels", x.c),
+            Argument("out_channels", self.out_channels),
+            Argument("kernel_size", self.window(x)),
+            Argument("stride", self.stride, (1, 1, 1)),
+            Argument("padding", pads or (0, 0, 0), (0, 0, 0)),
+            Argument("dilation", self.dilation, (1, 1, 1)),
+            Argument("groups", self.groups, 1),
+            Argument("bias", self.bias, True),
+        )
+        call = "{m}({0})" if pads else f"{{m}}({padded('{0}', self.pads(x))})"
+        inits = weights_drawn(self.init, self.bias, self.bias_start)
+        return Layer(call, "nn.Conv3d", args, inits, started_by(self.init))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Of any padding rule; its channels fall into its groups."""
+        window, x = window_drawn(draw)
+        groups = draw.choice((1, 1, 2, 3, x.c))
+        fields = fields_drawn(cls, draw, **window, ceil=False, groups=groups, out_channels=groups * draw.integer(1, 4))
+        return cls(**fields), (x._replace(c=x.c if groups == x.c else x.c * groups),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransposedConv(Op):
     """The transpose of a convolution.  (c, t, h, w) -> (out_channels, (n-1)s - 2p + d(k-1) + 1 + extra, ...)"""
 
+    autocast = "half"
+    kept = INPUT
     out_channels: int
     kernel: Triple
     stride: Triple = (1, 1, 1)
@@ -106,6 +162,78 @@ class TransposedConv(Op):
             for a, k, s, d, p in zip(grid[:3], self.kernel, self.stride, self.dilation, self.pad)
         )
         return Grid(t, h, w, grid.tick)
+
+    def weights(self, *xs: Shape) -> Weights:
+        found = {"weight": (xs[0].c, self.out_channels // self.groups, *self.kernel)}
+        return with_bias(found, self.bias * self.out_channels)
+
+    def window(self, x: Shape) -> Triple:
+        return self.kernel
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return spread(seen[0], y.t, self.kernel[0], self.stride[0], self.dilation[0], self.pad[0])
+
+    @property
+    def each_frame(self) -> bool:
+        return (self.kernel[0], self.stride[0], self.extra[0]) == (1, 1, 0)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"up {area(*self.kernel)}, {width_text(self, x)}"
+
+    def strides(self) -> str:
+        return steps(self.stride, "×")
+
+    def row(self, x: Shape | None = None) -> str:
+        return ", ".join([area(*self.kernel), str(self.out_channels), *row_words(self, x), "transposed"])
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (
+            Argument("in_channels", xs[0].c),
+            Argument("out_channels", self.out_channels),
+            Argument("kernel_size", self.kernel),
+            Argument("stride", self.stride, (1, 1, 1)),
+            Argument("padding", self.pad, (0, 0, 0)),
+            Argument("output_padding", self.extra, (0, 0, 0)),
+            Argument("groups", self.groups, 1),
+            Argument("bias", self.bias, True),
+            Argument("dilation", self.dilation, (1, 1, 1)),
+        )
+        inits = weights_drawn(self.init, self.bias)
+        return Layer("{m}({0})", "nn.ConvTranspose3d", args, inits, started_by(self.init))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Padded within its kernel."""
+        kernel, stride, dilation = triple_of(draw), triple_of(draw), triple_of(draw)
+        pad = tuple(draw.integer(0, d * (k - 1)) for k, d in zip(kernel, dilation))
+        extra = tuple(draw.integer(0, max(s, d) - 1) for s, d in zip(stride, dilation))
+        groups, x = draw.integer(1, 2), draw.shape(c=3, t=5, s=5)
+        sizes = {"kernel": kernel, "stride": stride, "dilation": dilation, "pad": pad, "extra": extra}
+        out = groups * draw.integer(1, 3)
+        return cls(**fields_drawn(cls, draw, **sizes, groups=groups, out_channels=out)), (x._replace(c=x.c * groups),)
+
+
+def started_by(init: Init) -> tuple[Function, ...]:
+    """What draws weights that torch has no function for."""
+    return needed("motion", "start_as_shift") if init in ("shift", "swap") else ()
+
+
+def width_text(op: Conv | TransposedConv, x: Shape) -> str:
+    """Channels written, and how it is grouped or dilated, in a drawing."""
+    words = [str(op.out_channels)]
+    if op.groups > 1:
+        words.append("dw" if op.groups == x.c else f"g{op.groups}")
+    if max(op.dilation) > 1:
+        words.append(f"d{max(op.dilation)}")
+    return " ".join(words)
+
+
+def row_words(op: Conv | TransposedConv, x: Shape | None) -> list[str]:
+    """How it is dilated and grouped, in a table."""
+    words = [f"dilation {triple(*op.dilation)}"] if op.dilation != (1, 1, 1) else []
+    if op.groups > 1:
+        words.append("depthwise" if x and op.groups == x.c else f"{op.groups} groups")
+    return words
 
 
 def grouped(c: int, out: int, groups: int) -> None:

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
+from archdsl.ops.autograd import SLICED, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example, fields_drawn
+from archdsl.ops.layer import Argument, Layer, Weights, needed
+from archdsl.ops.receptive_field import Seen, everything
 
 Learnt = Literal["gradient", "divergence", "theta", "lambda", "tau"]
 LEARNT: tuple[Learnt, ...] = ("gradient", "divergence", "theta", "lambda", "tau")
@@ -22,6 +26,7 @@ class TvL1Flow(Op):
     start like those of `channel`, each channel an image by itself.
     """
 
+    autocast = "float32"
     iterations: int = 10
     kernels: Literal["channel", "dense"] = "channel"
     gradient: Literal["central", "sobel"] = "central"
@@ -48,9 +53,9 @@ class TvL1Flow(Op):
             sizes |= {f"{name}_x": (1, 2), f"{name}_y": (2, 1)}
         return {name: (*rows, *size) for name, size in sizes.items()}
 
-    def tensors(self, c: int) -> dict[str, tuple[int, ...]]:
-        """Name -> shape of what is learnt; `divergence` stands for all kernels of the flow."""
-        kernels = self.kernel_shapes(c)
+    def weights(self, *xs: Shape) -> Weights:
+        """What is learnt; `divergence` stands for all kernels of the flow."""
+        kernels = self.kernel_shapes(xs[0].c)
         held = [name for name in kernels if ("gradient" if name.startswith("gradient") else "divergence") in self.learn]
         found: dict[str, tuple[int, ...]] = {name: kernels[name] for name in held}
         # `lambda` is a word of Python, which tracers of modules cannot write as an attribute
@@ -65,17 +70,12 @@ class TvL1Flow(Op):
         once = 2 * (sum(weights.values()) - image)
         places = (x.t - 1) * x.h * x.w
         return Cost(
-            params=sum(map(prod, self.tensors(x.c).values())),
+            params=sum(map(prod, self.weights(x).values())),
             conv_macs=(image + self.iterations * once) * places,
             # a trace leaves out the last forward differences, which no flow reads
             fvcore_extra=-(once // 2) * places,
             activations=self.out(x).elements,
         )
-
-    def unlearnt(self, *xs: Shape) -> tuple[str, ...]:
-        """The first iteration's flow reads no duals, and those of the last nobody reads."""
-        names = () if self.iterations > 1 else self.tensors(xs[0].c)
-        return tuple(name for name in names if name.startswith(("forward", "divergence", "tau")))
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Between two frames; each iteration looks one element further to every side. The stretching is left out."""
@@ -84,11 +84,39 @@ class TvL1Flow(Op):
         h, w = (axis._replace(span=axis.span + 2 * (1 + self.iterations) * axis.step) for axis in grid[1:3])
         return Grid(t, h, w, grid.tick)
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return everything(seen, y.t)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Every iteration: 28.5 maps of c channels and t - 1 frames, 11 before the first (counted with hooks)."""
+        (x,) = xs
+        n = x.c * (x.t - 1) * x.h * x.w
+        return Keeps(own=(22 + 57 * self.iterations) * n // 2, passing=16 * n, passing_back=16 * n)
+
+    def torch(self, *xs: Shape) -> Layer:
+        """Unrolled iterations."""
+        args = (
+            Argument("channels", xs[0].c),
+            Argument("iterations", self.iterations, 10),
+            Argument("dense", self.kernels == "dense", False),
+            Argument("sobel", self.gradient == "sobel", False),
+            *(Argument(f"learn_{part}", part in self.learn, True) for part in LEARNT),
+            Argument("repeat", self.frames == "repeat", False),
+            Argument("whole_batch", self.normalise == "batch", False),
+        )
+        return Layer("{m}({0})", "TvL1Flow", args, needs=needed("flow", "flow_kernel", "filtered", "TvL1Flow"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        learn = tuple(part for part in LEARNT if draw.flag())
+        return cls(**fields_drawn(cls, draw, iterations=draw.integer(1, 3), learn=learn)), (draw.shape(),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DropFrames(Op):
     """Without so many frames at the front and at the back.  (c, t, h, w) -> (c, t - front - back, h, w)"""
 
+    kept = SLICED
     front: int = 0
     back: int = 0
 
@@ -106,3 +134,13 @@ class DropFrames(Op):
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         t = grids[0].t
         return grids[0]._replace(t=t._replace(start=t.start + t.step * self.front))
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return seen[0][self.front : self.front + y.t]
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}[:, :, {self.front} : {xs[0].t - self.back}]")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(front=draw.integer(0, 2), back=draw.integer(0, 2)), (draw.shape(),)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from archdsl.ops.autograd import NOTHING, SLICED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import Layer
+from archdsl.ops.notation import ordinal
+from archdsl.ops.receptive_field import Seen, merged, repeated, together
 
 
 @dataclass(frozen=True, kw_only=True)
 class TakeEvery(Op):
     """Frames start, start + step, ...  (c, t, h, w) -> (c, t / step, h, w); t must be a multiple of step."""
 
+    chooses = "frames"
+    causality = "past"
+    kept = SLICED
     step: int
     start: int = 0
 
@@ -34,6 +42,24 @@ class TakeEvery(Op):
         t = grids[0].t
         return grids[0]._replace(t=Axis(t.step * self.step, t.start + t.step * self.start, t.span))
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return seen[0][self.start :: self.step]
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"every {ordinal(self.step)} frame" + (f" from {self.start}" if self.start else "")
+
+    def row(self, x: Shape | None = None) -> str:
+        return f"stride {self.step}, 1²"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}[:, :, {self.start or ''}::{self.step}]")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """A frame step that divides the frames."""
+        step, x = draw.integer(1, 4), draw.shape()
+        return cls(step=step, start=draw.integer(0, step - 1)), (x._replace(t=x.t * step),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TakeChosen(Op):
@@ -42,6 +68,9 @@ class TakeChosen(Op):
     The chosen frames may be unevenly spaced: the grid's step is t / count, its start puts the centres together.
     """
 
+    chooses = "frames"
+    causality = "past"
+    kept = NOTHING
     count: int
 
     def frames(self, t: int) -> tuple[int, ...]:
@@ -64,6 +93,18 @@ class TakeChosen(Op):
         centre = Fraction(sum(self.frames(n)), self.count) - step * (self.count - 1) / 2
         return grids[0]._replace(t=Axis(t.step * step, t.start + t.step * centre, t.span))
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return tuple(seen[0][i] for i in self.frames(xs[0].t))
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}[:, :, {list(self.frames(xs[0].t))}]")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """At most as many frames as there are."""
+        x = draw.shape(t=40)
+        return cls(count=draw.integer(1, x.t)), (x,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TakeLinspace(TakeChosen):
@@ -78,6 +119,9 @@ class TakeLinspace(TakeChosen):
             return (0,)
         return tuple(i * (t - 1) // (self.count - 1) for i in range(self.count))
 
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"{self.count} frames, first to last"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TakeSegments(TakeChosen):
@@ -89,11 +133,15 @@ class TakeSegments(TakeChosen):
     def frames(self, t: int) -> tuple[int, ...]:
         return tuple((2 * i + 1) * t // (2 * self.count) for i in range(self.count))
 
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"middles of {self.count} segments"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatFrames(Op):
     """Every frame several times in a row.  (c, t, h, w) -> (c, t times, h, w)"""
 
+    kept = NOTHING
     times: int
 
     def out(self, *xs: Shape) -> Shape:
@@ -105,6 +153,15 @@ class RepeatFrames(Op):
         t = grids[0].t
         return grids[0]._replace(t=t._replace(step=t.step / self.times))
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return repeated(seen[0], self.times)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"each frame {self.times} times"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}.repeat_interleave({self.times}, dim=2)")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TimeToChannels(Op):
@@ -113,6 +170,7 @@ class TimeToChannels(Op):
     Channel c of frame i in the pack becomes channel c * factor + i. The place of a pack is its first frame's.
     """
 
+    kept = NOTHING
     factor: int
 
     def out(self, *xs: Shape) -> Shape:
@@ -130,24 +188,56 @@ class TimeToChannels(Op):
         t, k = grids[0].t, self.factor
         return grids[0]._replace(t=Axis(t.step * k, t.start, t.span + t.step * (k - 1)))
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        k = self.factor
+        return tuple(together(seen[0][i * k : (i + 1) * k]) for i in range(y.t))
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"{self.factor} frames to channels"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}.unflatten(2, (-1, {self.factor})).movedim(3, 2).flatten(1, 2)")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Frames that fall into packs."""
+        factor, x = draw.integer(1, 4), draw.shape()
+        return cls(factor=factor), (x._replace(t=x.t * factor),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameDifference(Op):
     """Each frame minus the one before it, the first minus itself.  (c, t, h, w) -> (c, t, h, w)"""
 
+    causality = "past"
+    call = "{0} - torch.cat([{0}[:, :, :1], {0}[:, :, :-1]], dim=2)"
+
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         t = grids[0].t
         return grids[0]._replace(t=t._replace(span=t.span + t.step))
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return (xs[0].t > 1,)
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return merged(seen[0], (seen[0][0], *seen[0][:-1]))
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=y.elements)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gray(Op):
     """Red, green and blue to luma by fixed weights (ITU-R BT.601).  (3, t, h, w) -> (1, t, h, w)"""
 
+    causality = "frame"
+    call = "0.299 * {0}[:, 0:1] + 0.587 * {0}[:, 1:2] + 0.114 * {0}[:, 2:3]"
+
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(x.c == 3, "grey of a map that has not three channels", got=f"c={x.c}", want="c=3")
         return x._replace(c=1)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=3 * y.elements)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(), (draw.shape()._replace(c=3),)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Cost, Grid, Shape
+from archdsl.ops.example import Draw, Example
 from archdsl.ops.merge import Merge, apart, of_one_shape
 from archdsl.ops.pool import pooled_to
 
@@ -14,17 +15,24 @@ from archdsl.ops.pool import pooled_to
 class Maximum(Merge):
     """The larger of each pair of elements.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
 
-    reads: ClassVar[int | None] = 2
+    causality = "frame"
+    call = "torch.maximum({0}, {1})"
+    reads = 2
 
     def out(self, *xs: Shape) -> Shape:
         return of_one_shape("maximum", xs)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(reads=(0, 1), passing_back=y.elements)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bilinear(Merge):
     """Products of all pairs of channels, summed over each frame.  (c, t, h, w), (d, t, h, w) -> (c d, t, 1, 1)"""
 
-    reads: ClassVar[int | None] = 2
+    autocast = "half"
+    call = "({0}.movedim(2, 1).flatten(3) @ {1}.movedim(2, 1).flatten(3).mT).flatten(2).mT[..., None, None]"
+    reads = 2
 
     def out(self, *xs: Shape) -> Shape:
         x, y = xs
@@ -38,3 +46,11 @@ class Bilinear(Merge):
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         return pooled_to(self.out(*xs), xs[0], super().place(xs, grids))
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(own=sum(x.elements for x in xs), passing=y.elements)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        x = draw.shape()
+        return cls(), (x, x._replace(c=draw.integer(1, 4)))

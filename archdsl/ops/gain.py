@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.ops.base import Cost, Op, Shape
+from archdsl.ops.autograd import INPUT
+from archdsl.ops.base import Op, Shape
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import Argument, Layer, Weights, needed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain(Op):
     """g x, g one learnt number that starts at `start` (ReZero, arXiv:2003.04887).  (c, t, h, w) -> (c, t, h, w)"""
 
+    causality = "frame"
+    kept = INPUT
     start: float = 0.0
 
-    def cost(self, *xs: Shape) -> Cost:
-        return Cost(params=1, activations=xs[0].elements)
+    def weights(self, *xs: Shape) -> Weights:
+        return {"weight": ()}
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer("{m}({0})", "Gain", (Argument("start", self.start, 0.0),), needs=needed("gain", "Gain"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(start=draw.choice((0.0, 1.0))), (draw.shape(),)

@@ -6,9 +6,13 @@ Key frames are 0, n, 2n, ... (TakeEvery); the frames between are here called cur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+from archdsl.ops.autograd import NOTHING, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import Layer, needed
+from archdsl.ops.notation import ordinal
+from archdsl.ops.receptive_field import Seen, repeated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,7 @@ class KeyPairs(Op):
     t must be a multiple of `every`.
     """
 
+    chooses = "pairs"
     every: int
 
     def out(self, *xs: Shape) -> Shape:
@@ -37,23 +42,50 @@ class KeyPairs(Op):
         t, n = grids[0].t, self.every
         return grids[0]._replace(t=Axis(t.step * n / (n - 1), t.start + t.step, t.span + t.step * (n - 1)))
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return tuple(seen[0][i] | seen[0][i - i % self.every] for i in range(xs[0].t) if i % self.every)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=y.elements // 2)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"all but every {ordinal(self.every)} frame, with it"
+
+    def row(self, x: Shape | None = None) -> str:
+        return f"pairs with key frames, 1 in {self.every}"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"key_pairs({{0}}, {self.every})", needs=needed("keys", "key_pairs"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Frames that fall into intervals."""
+        every, x = draw.integer(2, 5), draw.shape(t=3)
+        return cls(every=every), (x._replace(t=x.t * every),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class HoldKeys(Op):
     """What key frames have, once for each current frame.  (c, k, h, w), (c', t, h', w') -> (c, t, h, w)"""
 
-    reads: ClassVar[int | None] = 2
+    kept = NOTHING
+    call = "{0}.repeat_interleave({1}.shape[2] // {0}.shape[2], dim=2)"
+    reads = 2
 
     def out(self, *xs: Shape) -> Shape:
         x, like = xs
         held_by(x, like)
         return x._replace(t=like.t)
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return True, False
-
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         return grids[0]._replace(t=grids[1].t)
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return repeated(seen[0], y.t // xs[0].t)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(), between_keys(draw)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +96,8 @@ class Warp(Op):
     written to where it is read. fvcore counts 4 for each element written; there are no multiply-adds.
     """
 
-    reads: ClassVar[int | None] = 2
+    causality = "frame"
+    reads = 2
 
     def out(self, *xs: Shape) -> Shape:
         x, flow = xs
@@ -80,12 +113,27 @@ class Warp(Op):
         h, w = (a._replace(span=a.span + a.step * (n - 1)) for a, n in zip((grid.h, grid.w), x[2:]))
         return Grid(grid.t._replace(span=max(grid.t.span, flow.t.span)), h, w, grid.tick)
 
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Where it reads: two numbers for each place."""
+        places = xs[0].positions
+        return Keeps(reads=(0,), own=2 * places, passing=4 * places)
+
+    def torch(self, *xs: Shape) -> Layer:
+        """Bilinear samples of all frames at once."""
+        return Layer("warp({0}, {1})", needs=needed("keys", "pointed_to", "warp"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        x = draw.shape()
+        return cls(), (x, x._replace(c=2))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interleave(Op):
     """Key frames and current frames back in order.  (c, k, h, w), (c, (n - 1) k, h, w) -> (c, n k, h, w)"""
 
-    reads: ClassVar[int | None] = 2
+    kept = Keeps(gradient="part")
+    reads = 2
 
     def out(self, *xs: Shape) -> Shape:
         x, current = xs
@@ -102,6 +150,27 @@ class Interleave(Op):
         t, current, n = grids[0].t, grids[1].t, xs[1].t // xs[0].t + 1
         h, w = (getattr(grids[1], axis) for axis in "hw")
         return Grid(Axis(t.step / n, t.start, max(t.span, current.span)), h, w, grids[0].tick)
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        keys, current = seen
+        n = len(current) // len(keys)
+        return tuple(one for i, key in enumerate(keys) for one in (key, *current[i * n : (i + 1) * n]))
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return "frames in order"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer("interleave({0}, {1})", needs=needed("keys", "interleave"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(), between_keys(draw)
+
+
+def between_keys(draw: Draw) -> tuple[Shape, Shape]:
+    """Maps of key frames and of the frames between them."""
+    x, between = draw.shape(t=3), draw.integer(1, 4)
+    return x, x._replace(t=x.t * between)
 
 
 def held_by(keys: Shape, current: Shape) -> None:

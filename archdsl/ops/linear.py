@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from archdsl.ops.autograd import INPUT, Keeps
 from archdsl.ops.base import Cost, Op, Shape, require
+from archdsl.ops.layer import Argument, Layer, Weights, weights_drawn, with_bias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +17,8 @@ class Linear(Op):
     `init`: `normal` draws weights from N(0, 0.01^2) and starts the bias at 0, `default` is torch's.
     """
 
+    causality = "frame"
+    autocast = "half"
     out_features: int
     bias: bool = True
     init: Literal["normal", "default"] = "normal"
@@ -34,3 +38,25 @@ class Linear(Op):
             linear_macs=weights * x.positions,
             activations=self.out_features * x.positions,
         )
+
+    def weights(self, *xs: Shape) -> Weights:
+        return with_bias({"weight": (self.out_features, xs[0].c)}, self.bias * self.out_features)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Channels last: where there are several positions, the rows are a copy."""
+        return INPUT if y.positions == 1 else Keeps(own=xs[0].elements)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"linear {self.out_features}"
+
+    def row(self, x: Shape | None = None) -> str:
+        return f"fc, {self.out_features}"
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (
+            Argument("in_features", xs[0].c),
+            Argument("out_features", self.out_features),
+            Argument("bias", self.bias, True),
+        )
+        inits = weights_drawn(self.init, self.bias, self.bias_start)
+        return Layer("{m}({0}.movedim(1, -1)).movedim(4, 1)", "nn.Linear", args, inits)

@@ -7,7 +7,10 @@ from fractions import Fraction
 from typing import ClassVar
 
 from archdsl.errors import SpecError
+from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import Argument, Layer, joined, needed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +18,8 @@ class Merge(Op):
     """Several maps on one grid. The result lies where the first one does and sees as far as the one that sees most."""
 
     reads: ClassVar[int | None] = None
-    merges: ClassVar[bool] = True
+    merges = True
+    causality = "frame"
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         first = grids[0]
@@ -31,6 +35,9 @@ class Merge(Op):
 class Concat(Merge):
     """Channels side by side.  (c1, t, h, w), (c2, t, h, w) -> (c1 + c2, t, h, w)"""
 
+    kept = Keeps(gradient="part")
+    joins_branches = True
+
     def out(self, *xs: Shape) -> Shape:
         first = xs[0]
         for x in xs[1:]:
@@ -38,13 +45,28 @@ class Concat(Merge):
                 raise apart("concat", first, x, axes="thw")
         return Shape(sum(x.c for x in xs), *first[1:])
 
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"torch.cat([{joined(len(xs))}], dim=1)")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Maps that differ in channels only."""
+        x = draw.shape()
+        return cls(), tuple(x._replace(c=draw.integer(1, 6)) for _ in range(draw.integer(2, 4)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Add(Merge):
     """The sum of maps of one shape.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
 
+    kept = Keeps(gradient="same")
+    shown = "in heads"
+
     def out(self, *xs: Shape) -> Shape:
         return of_one_shape("sum", xs)
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(joined(len(xs), " + "))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +76,29 @@ class Average(Merge):
     def out(self, *xs: Shape) -> Shape:
         return of_one_shape("average", xs)
 
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"({joined(len(xs), ' + ')}) / {len(xs)}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mix(Merge):
     """`share` of the second map and the rest of the first.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
 
-    reads: ClassVar[int | None] = 2
+    reads = 2
     share: Fraction = Fraction(1, 2)
 
     def out(self, *xs: Shape) -> Shape:
         require(0 < self.share < 1, "a mix of one map", got=self.share, want="a share between 0 and 1")
         return of_one_shape("mix", xs)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=2 * y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{float(1 - self.share)} * {{0}} + {float(self.share)} * {{1}}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,31 +108,58 @@ class MeanJoin(Merge):
     (c, t, h, w), (c, t, h, w) -> (c, t, h, w)
     """
 
+    joins_branches = True
     drop: float = 0.15
 
     def out(self, *xs: Shape) -> Shape:
         require(0 <= self.drop < 1, "a drop-path that leaves nothing", got=self.drop, want="0 <= drop < 1")
         return of_one_shape("mean", xs)
 
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=2 * len(xs) * y.elements, passing_back=len(xs) * y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("drop", self.drop),)
+        return Layer(f"{{m}}({joined(len(xs))})", "MeanJoin", args, needs=needed("join", "MeanJoin"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(drop=draw.choice((0.0, 0.15, 0.5))), (draw.shape(),) * draw.integer(2, 4)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mul(Merge):
     """The product, an axis of size 1 stretched to the other.  (c, t, h, w), (c, 1, 1, 1) -> (c, t, h, w)"""
 
-    reads: ClassVar[int | None] = 2
+    call = "{0} * {1}"
+    shown = "in heads"
+    reads = 2
 
     def out(self, *xs: Shape) -> Shape:
         return stretched("product", *xs)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(reads=(0, 1), passing_back=y.elements)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(), stretching(draw)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StretchedAdd(Merge):
     """The sum, an axis of size 1 stretched to the other.  (c, t, h, w), (c, t, 1, 1) -> (c, t, h, w)"""
 
-    reads: ClassVar[int | None] = 2
+    kept = Keeps(gradient="same")
+    call = "{0} + {1}"
+    reads = 2
 
     def out(self, *xs: Shape) -> Shape:
         return stretched("sum", *xs)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(), stretching(draw)
 
 
 def of_one_shape(verb: str, xs: tuple[Shape, ...]) -> Shape:
@@ -115,6 +176,12 @@ def stretched(verb: str, x: Shape, y: Shape) -> Shape:
     if axes:
         raise apart(verb, x, y, axes=axes)
     return Shape(*map(max, x, y))
+
+
+def stretching(draw: Draw) -> tuple[Shape, Shape]:
+    """Two maps, some axes of the second being 1."""
+    x = draw.shape()
+    return x, Shape(*(draw.choice((1, n)) for n in x))
 
 
 def apart(verb: str, x: Shape, y: Shape, *, axes: str) -> SpecError:

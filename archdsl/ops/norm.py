@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archdsl.ops.autograd import INPUT, STATISTICS, Keeps
 from archdsl.ops.base import Cost, Op, Shape, require
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import Argument, Layer, Weights, needed, with_bias, written, zeroed
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalResponseNorm(Op):
+class Norm(Op):
+    """Normalises a map.  (c, t, h, w) -> (c, t, h, w)"""
+
+    shown = "in heads"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalResponseNorm(Norm):
     """x / (k + alpha * sum of the squares of `size` neighbouring channels)^beta.  (c, t, h, w) -> (c, t, h, w)
 
     As the AlexNet paper writes it (section 3.3). Caffe and torch multiply alpha by the mean instead: theirs is `size`
     times this one. No parameters; fvcore counts nothing.
     """
 
+    causality = "frame"
+    autocast = "float32"
     size: int = 5
     alpha: float = 1e-4
     beta: float = 0.75
@@ -24,14 +36,31 @@ class LocalResponseNorm(Op):
         require(self.size >= 1, "no channels to sum over", got=f"size={self.size}", want="at least 1")
         return xs[0]
 
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Squares, padded along channels; the base of the power; the divisor."""
+        (x,), n = xs, y.elements
+        return Keeps(reads=(0,), own=(x.c + self.size - 1) * x.positions + 2 * n, passing=n, passing_back=2 * n)
+
+    def torch(self, *xs: Shape) -> Layer:
+        # torch's alpha multiplies the mean of the squares, ours their sum
+        fields = written(alpha=(self.alpha * self.size, 1e-4), beta=(self.beta, 0.75), k=(self.k, 1.0))
+        return Layer(f"F.local_response_norm({{0}}, {self.size}{fields})")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(size=draw.integer(1, 5), alpha=draw.choice((1e-4, 0.5))), (draw.shape(),)
+
 
 @dataclass(frozen=True, kw_only=True)
-class BatchNorm(Op):
+class BatchNorm(Norm):
     """Each channel to mean 0, variance 1 over batch, time and space.  (c, t, h, w) -> (c, t, h, w)
 
     fvcore counts 2 per element in eval mode (1 without scale).
     """
 
+    causality = "frame"
+    batch_statistics = True
+    kept = INPUT
     eps: float = 1e-5
     momentum: float = 0.1
     affine: bool = True
@@ -58,14 +87,39 @@ class BatchNorm(Op):
             activations=x.elements,
         )
 
+    def weights(self, *xs: Shape) -> Weights:
+        return with_bias({"weight": (xs[0].c,)} if self.affine and self.scale else {}, self.affine * xs[0].c)
+
+    def buffers(self, *xs: Shape) -> int:
+        """Running means and variances, and a count of batches."""
+        return 8 * xs[0].c + 8
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (
+            Argument("num_features", xs[0].c),
+            Argument("eps", self.eps, 1e-5),
+            Argument("momentum", self.momentum, 0.1),
+            Argument("affine", self.affine, True),
+        )
+        if self.affine and not self.scale:
+            return Layer("{m}({0})", "ShiftNorm", args[:3], needs=needed("norm", "ShiftNorm"))
+        return Layer("{m}({0})", "nn.BatchNorm3d", args, zeroed(self.zero_init))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """With scale and shift, without both, from 0, or with a shift alone."""
+        fields = draw.choice(({}, {"affine": False}, {"zero_init": True}, {"scale": False}))
+        return cls(**fields), (draw.shape(),)
+
 
 @dataclass(frozen=True, kw_only=True)
-class GroupNorm(Op):
+class GroupNorm(Norm):
     """Each group of channels of a clip to mean 0, variance 1 over time and space.  (c, t, h, w) -> (c, t, h, w)
 
     fvcore counts 5 per element (4 without scale and shift).
     """
 
+    autocast = "float32"
     groups: int
     eps: float = 1e-5
     affine: bool = True
@@ -93,11 +147,35 @@ class GroupNorm(Op):
             activations=x.elements,
         )
 
+    def weights(self, *xs: Shape) -> Weights:
+        return scale_and_shift(self.affine, xs[0])
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(reads=(0,), own_bytes=STATISTICS * self.groups)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (
+            Argument("num_groups", self.groups),
+            Argument("num_channels", xs[0].c),
+            Argument("eps", self.eps, 1e-5),
+            Argument("affine", self.affine, True),
+        )
+        return Layer("{m}({0})", "nn.GroupNorm", args, zeroed(self.zero_init))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Over more than one element in each group, as torch wants in training."""
+        groups, x = draw.integer(1, 4), draw.shape(c=3, least=2)
+        fields = draw.choice(({}, {"affine": False}, {"zero_init": True}))
+        return cls(groups=groups, **fields), (x._replace(c=x.c * groups),)
+
 
 @dataclass(frozen=True, kw_only=True)
-class LayerNorm(Op):
+class LayerNorm(Norm):
     """The channels of each position to mean 0, variance 1.  (c, t, h, w) -> (c, t, h, w); fvcore as for group norm."""
 
+    causality = "frame"
+    autocast = "float32"
     eps: float = 1e-6
     affine: bool = True
 
@@ -110,9 +188,24 @@ class LayerNorm(Op):
             activations=x.elements,
         )
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        """One channel alone is always 0."""
-        return (xs[0].c > 1,)
+    def weights(self, *xs: Shape) -> Weights:
+        return scale_and_shift(self.affine, xs[0])
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(reads=(0,), own_bytes=STATISTICS * y.positions)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (
+            Argument("normalized_shape", xs[0].c),
+            Argument("eps", self.eps, 1e-5),
+            Argument("elementwise_affine", self.affine, True),
+        )
+        return Layer("{m}({0}.movedim(1, -1)).movedim(4, 1)", "nn.LayerNorm", args)
+
+
+def scale_and_shift(affine: bool, x: Shape) -> Weights:
+    """A number for each channel of both, where they are learnt."""
+    return with_bias({"weight": (x.c,)}, x.c) if affine else {}
 
 
 def scale_exists(op: BatchNorm | GroupNorm) -> None:

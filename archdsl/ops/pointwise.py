@@ -5,86 +5,163 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from archdsl.ops.autograd import INPUT, RESHAPED, RESULT, Keeps
 from archdsl.ops.base import Op, Shape, require
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import Argument, Layer
+from archdsl.ops.notation import number
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relu(Op):
+class Pointwise(Op):
+    """A function of one element at a time.  (c, t, h, w) -> (c, t, h, w)"""
+
+    causality = "frame"
+    kept = INPUT
+    shown = "in heads"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relu(Pointwise):
     """max(x, 0).  (c, t, h, w) -> (c, t, h, w)"""
 
+    kept = RESULT
+    call = "F.relu({0})"
+
 
 @dataclass(frozen=True, kw_only=True)
-class Relu6(Op):
+class Relu6(Pointwise):
     """min(max(x, 0), 6).  (c, t, h, w) -> (c, t, h, w)"""
 
+    call = "F.relu6({0})"
+
 
 @dataclass(frozen=True, kw_only=True)
-class LeakyRelu(Op):
+class LeakyRelu(Pointwise):
     """max(x, slope x).  (c, t, h, w) -> (c, t, h, w)"""
 
     slope: float = 0.01
 
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"F.leaky_relu({{0}}, {self.slope})")
+
 
 @dataclass(frozen=True, kw_only=True)
-class Silu(Op):
+class Silu(Pointwise):
     """x sigmoid(x), also called swish.  (c, t, h, w) -> (c, t, h, w)"""
 
+    call = "F.silu({0})"
+
 
 @dataclass(frozen=True, kw_only=True)
-class Sigmoid(Op):
+class Sigmoid(Pointwise):
     """1 / (1 + exp(-x)).  (c, t, h, w) -> (c, t, h, w)"""
 
+    kept = RESULT
+    call = "torch.sigmoid({0})"
+
 
 @dataclass(frozen=True, kw_only=True)
-class Hardsigmoid(Op):
+class Hardsigmoid(Pointwise):
     """min(max(x + 3, 0), 6) / 6.  (c, t, h, w) -> (c, t, h, w)"""
 
+    call = "F.hardsigmoid({0})"
+
 
 @dataclass(frozen=True, kw_only=True)
-class Tanh(Op):
+class Tanh(Pointwise):
     """tanh(x).  (c, t, h, w) -> (c, t, h, w)"""
 
+    kept = RESULT
+    call = "torch.tanh({0})"
+
 
 @dataclass(frozen=True, kw_only=True)
-class ScaledTanh(Op):
+class ScaledTanh(Pointwise):
     """1.7159 tanh(2 x / 3), which is 1 at 1 (LeCun et al. 1998, appendix A).  (c, t, h, w) -> (c, t, h, w)"""
 
+    call = "1.7159 * torch.tanh({0} * (2 / 3))"
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(own=y.elements, passing=y.elements)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Hardswish(Op):
+class Hardswish(Pointwise):
     """x min(max(x + 3, 0), 6) / 6.  (c, t, h, w) -> (c, t, h, w)"""
 
+    call = "F.hardswish({0})"
+
 
 @dataclass(frozen=True, kw_only=True)
-class Gelu(Op):
+class Gelu(Pointwise):
     """x Phi(x), exact.  (c, t, h, w) -> (c, t, h, w)"""
+
+    call = "F.gelu({0})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Softmax(Op):
     """exp(x) / sum exp(x) along one axis.  (c, t, h, w) -> (c, t, h, w)"""
 
+    autocast = "float32"
+    kept = RESULT
+    shown = "in heads"
     axis: Literal["c", "t", "h", "w"] = "c"
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        """Of one element it is 1, whatever that is."""
-        return (getattr(xs[0], self.axis) > 1,)
+    @property
+    def each_frame(self) -> bool:
+        return self.axis != "t"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"F.softmax({{0}}, dim={1 + 'cthw'.index(self.axis)})")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Affine(Op):
+class Affine(Pointwise):
     """scale x + shift, both fixed numbers.  (c, t, h, w) -> (c, t, h, w)"""
 
     scale: float = 1.0
     shift: float = 0.0
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        if (self.scale, self.shift) == (1, 0):
+            return RESHAPED
+        return Keeps(passing=y.elements * (self.scale != 1 and self.shift != 0))
+
+    def torch(self, *xs: Shape) -> Layer:
+        """Of the two numbers those that do something."""
+        scale = f"{self.scale} * {{0}}" if self.scale != 1 else "{0}"
+        return Layer(f"{scale} + {self.shift}" if self.shift else scale)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(scale=draw.choice((1.0, 2.0)), shift=draw.choice((0.0, -0.5))), (draw.shape(),)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout(Op):
     """Drops elements with probability p in training, the rest scaled up.  (c, t, h, w) -> (c, t, h, w)"""
 
+    causality = "frame"
     p: float = 0.5
 
     def out(self, *xs: Shape) -> Shape:
         require(0 <= self.p < 1, "a dropout that leaves nothing", got=self.p, want="0 <= p < 1")
         return xs[0]
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(own_bytes=y.elements) if training and self.p else RESHAPED
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"dropout {self.p:g}"
+
+    def row(self, x: Shape | None = None) -> str:
+        return f"dropout {number(self.p)}"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer("{m}({0})", "nn.Dropout", (Argument("p", self.p, 0.5),))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(p=draw.choice((0.0, 0.2, 0.5))), (draw.shape(),)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from archdsl.ops.autograd import NOTHING
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example, fields_drawn
+from archdsl.ops.layer import Argument, Layer, needed
+from archdsl.ops.receptive_field import Seen, everything
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,8 @@ class BoundaryMatch(Op):
     has it, a place less than one step before the sequence reads its first element. The matrix is no parameter.
     """
 
+    autocast = "half"
+    kept = NOTHING
     samples: int = 32
     per_bin: int = 3
     margin: Fraction = Fraction(1, 2)
@@ -52,6 +58,31 @@ class BoundaryMatch(Op):
         samples = Axis(t.step * share, t.start + t.step * (share - 1) / 2, whole)
         return Grid(samples, Axis(t.step, t.step, whole), Axis(t.step, t.start, whole), grids[0].tick)
 
+    def buffers(self, *xs: Shape) -> int:
+        """The matrix."""
+        return 4 * xs[0].t * self.out(*xs).positions
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return everything(seen, y.t)
+
+    def torch(self, *xs: Shape) -> Layer:
+        """The matrix is made when the network is."""
+        (x,) = xs
+        args = (
+            Argument("positions", x.t),
+            Argument("durations", self.out(x).h),
+            Argument("samples", self.samples),
+            Argument("per_bin", self.per_bin),
+            Argument("margin", float(self.margin)),
+        )
+        return Layer("{m}({0})", "BoundaryMatch", args, needs=needed("proposals", "BoundaryMatch"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Of a sequence."""
+        few = {name: draw.choice((1, 1, 1, 2, 3)) for name in ("samples", "per_bin", "durations")}
+        return cls(**fields_drawn(cls, draw, **few)), (draw.shape(s=1),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ValidProposals(Op):
@@ -59,3 +90,9 @@ class ValidProposals(Op):
 
     Valid is what ends within the sequence: duration and start, both from 0, add up to less than s.
     """
+
+    kept = NOTHING
+
+    def torch(self, *xs: Shape) -> Layer:
+        """A mask made of the map's own sizes."""
+        return Layer("valid_proposals({0})", needs=needed("proposals", "valid_proposals"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
 
+from archdsl.ops.autograd import INDEX, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import Layer, needed
 
 Box = tuple[float, float, float, float]
 
@@ -24,7 +26,9 @@ class Proposals(Op):
     as the first implementations had it: its width is x2 - x1 + 1. Nothing of it is learnt through.
     """
 
-    reads: ClassVar[int | None] = 3
+    causality = "frame"
+    reads_size = True
+    reads = 3
     step: int
     """Pixels of the clip between neighbours of the map."""
     scales: tuple[float, ...] = (8, 16, 32)
@@ -47,9 +51,6 @@ class Proposals(Op):
         require(min(self.candidates, self.count) >= 1, "no proposals", got=f"{self.count}", want="at least 1")
         return Shape(5, chances.t, self.count, 1)
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return (False,) * len(xs)
-
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Time is the map's. A box may lie anywhere, so in space it may see all there is."""
         return anywhere(xs[0], grids[0], self.count, 1)
@@ -67,6 +68,33 @@ class Proposals(Op):
                 found.append((middle - x, middle - y, middle + x, middle + y))
         return tuple(found)
 
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=10 * xs[0].elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        """Anchors are written out: they follow from the fields."""
+        fields = f"{self.step}, {self.candidates}, {self.count}, {float(self.overlap)}, {float(self.least)}"
+        anchors, deviations = list(self.anchors), tuple(map(float, self.deviations))
+        call = f"propose({{0}}, {{1}}, {{2}}, {anchors}, {deviations}, {fields})"
+        return Layer(call, needs=needed("rcnn", "overlaps", "suppressed", "moved", "propose"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Chances and shifts of anchors on a map, and a clip."""
+        op = cls(
+            step=draw.integer(1, 16),
+            scales=draw.choice(((8.0,), (1.0, 2.0))),
+            ratios=draw.choice(((1.0,), (0.5, 1.0, 2.0))),
+            deviations=draw.choice(((1.0, 1.0, 1.0, 1.0), (0.1, 0.1, 0.4, 0.4))),
+            candidates=draw.integer(1, 60),
+            count=draw.integer(1, 9),
+            overlap=draw.choice((0.3, 0.7)),
+            least=draw.choice((0.0, 4.0)),
+        )
+        x, a = draw.shape(t=2, s=5), len(op.anchors)
+        clip = Shape(3, x.t, x.h * op.step, x.w * op.step)
+        return op, (x._replace(c=a), x._replace(c=4 * a), clip)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlacePool(Op):
@@ -77,7 +105,8 @@ class PlacePool(Op):
     one that touches none is 0.
     """
 
-    reads: ClassVar[int | None] = 2
+    causality = "frame"
+    reads = 2
     size: int
     step: int
     """Pixels of the clip between neighbours of the map."""
@@ -91,12 +120,24 @@ class PlacePool(Op):
         require(fits, "boxes of another form", got=boxes, want=f"(4, {x.t}, boxes, 1)")
         return Shape(x.c // cells, x.t, boxes.h, cells)
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return True, False
-
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """A box may lie anywhere, so in space it may see all there is."""
         return anywhere(xs[0], grids[0], xs[1].h, self.size**2)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Running sums in double precision; each corner of a cell is an index."""
+        x, n = xs[0].elements, y.elements
+        return Keeps(own_bytes=4 * INDEX * n, passing=4 * x + 8 * n, passing_back=4 * x)
+
+    def torch(self, *xs: Shape) -> Layer:
+        """Cells of each box, each from its own map."""
+        return Layer(f"place_pool({{0}}, {{1}}, {self.size}, {self.step})", needs=needed("rcnn", "place_pool"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """A map for each cell of each class, and boxes."""
+        op, x = cls(size=draw.integer(1, 3), step=draw.integer(1, 16)), draw.shape(c=3, t=2)
+        return op, (x._replace(c=x.c * op.size**2), Shape(4, x.t, draw.integer(1, 5), 1))
 
 
 def anywhere(x: Shape, grid: Grid, height: int, width: int) -> Grid:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import or_
 from typing import ClassVar, Literal
 
-from archdsl.ops.base import Axis, Cost, Grid, Shape, require
+from archdsl.ops.autograd import Keeps
+from archdsl.ops.base import Axis, Cost, Grid, Shape, key_of, require
+from archdsl.ops.example import Draw, Example, fields_drawn
+from archdsl.ops.layer import Argument, Function, Layer, Weights, needed, with_bias
+from archdsl.ops.receptive_field import Seen, merged
 from archdsl.ops.stream import Held
 
 
@@ -18,11 +24,13 @@ class Scan(Held):
     multiplied by the frame's mark, so that 0 begins anew (LRCN's clip markers).
     """
 
-    may_read: ClassVar[int] = 1
+    may_read = 1
     gates: ClassVar[int]
     """Terms that it reads for each channel of the state; its weights give as many."""
     states: ClassVar[int] = 1
     """Maps that it holds, of which the first is given."""
+    saves: ClassVar[int]
+    """Maps that each step saves for backward: its gates, states and what it makes of them (counted)."""
 
     kernel: int = 1
     bias: bool = False
@@ -50,19 +58,17 @@ class Scan(Held):
             )
         return terms._replace(c=terms.c // self.gates)
 
-    def weight(self, terms: Shape) -> tuple[int, int, int, int]:
+    def weights(self, *xs: Shape) -> Weights:
         """The kernel over the state: gates x channels, channels, height, width."""
-        return terms.c, terms.c // self.gates, self.kernel, self.kernel
+        terms = xs[0].c
+        found = {"weight": (terms, terms // self.gates, self.kernel, self.kernel)}
+        return with_bias(found, self.bias * terms)
 
     def cost(self, *xs: Shape) -> Cost:
         """Every step reads the state, the first one too."""
         y = self.out(*xs)
         weights = self.gates * y.c * y.c * self.kernel**2
         return Cost(params=weights + self.bias * xs[0].c, conv_macs=weights * y.positions, activations=y.elements)
-
-    def unlearnt(self, *xs: Shape) -> tuple[str, ...]:
-        """Of a single frame the state before it is 0."""
-        return ("weight",) if xs[0].t == 1 else ()
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """The last step has seen every frame, and as far to every side as that many kernels reach.
@@ -76,6 +82,48 @@ class Scan(Held):
 
     def held(self, x: Shape) -> int:
         return self.states * (x.c // self.gates) * x.h * x.w
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        """Every element with all before it, or in reverse all after it, and their marks."""
+        both = merged(*seen)
+        return tuple(accumulate(both[::-1], or_))[::-1] if self.reverse else tuple(accumulate(both, or_))
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Beside the result stand the states that it is put together of, and the terms of one step, twice."""
+        terms = xs[0]
+        passing = y.elements + 2 * terms.elements // terms.t
+        return Keeps(own=self.saves * y.elements, passing=passing, passing_back=terms.elements)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        window = f" {self.kernel}²" if self.kernel > 1 else ""
+        return f"{key_of(type(self)).replace('_', ' ')}{window}{' in reverse' if self.reverse else ''}"
+
+    def torch(self, *xs: Shape) -> Layer:
+        """A step a frame; in reverse all that is read and what is given is turned round."""
+        turned = ".flip(2)" if self.reverse else ""
+        reads = ", ".join(f"{{{i}}}{turned}" for i in range(len(xs)))
+        name = type(self).__name__
+        return Layer(f"{{m}}({reads}){turned}", name, self.arguments(*xs), needs=scan_needs(name))
+
+    def arguments(self, *xs: Shape) -> tuple[Argument, ...]:
+        """What its layer is made with."""
+        return (
+            Argument("hidden", self.out(*xs).c),
+            Argument("kernel", self.kernel, 1),
+            Argument("bias", self.bias, False),
+        )
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Terms of all gates, and sometimes marks."""
+        x = draw.shape(c=4, t=4, s=4)
+        marks = draw.choice(((), (Shape(1, x.t, 1, 1),)))
+        return cls(**fields_drawn(cls, draw, kernel=draw.choice((1, 3)))), (x._replace(c=x.c * cls.gates), *marks)
+
+
+def scan_needs(name: str) -> tuple[Function, ...]:
+    """The layer of a scan, and what it is made from."""
+    return needed("stream", "Held") + needed("recurrent", "Scan", name)
 
 
 def wider(axis: Axis, by: int) -> Axis:
@@ -91,8 +139,9 @@ class LstmScan(Scan):
     Terms and weights lie in the order i, f, g, o, as torch.nn.LSTM has them. No gate reads c (no peepholes).
     """
 
-    gates: ClassVar[int] = 4
-    states: ClassVar[int] = 2
+    gates = 4
+    states = 2
+    saves = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +153,10 @@ class GruScan(Scan):
     arXiv:1406.1078), or what U gives `after` that, its bias too (torch.nn.GRU).
     """
 
-    gates: ClassVar[int] = 3
+    gates = 3
+    saves = 6
 
     reset: Literal["before", "after"] = "before"
+
+    def arguments(self, *xs: Shape) -> tuple[Argument, ...]:
+        return (*super().arguments(*xs), Argument("after", self.reset == "after", False))

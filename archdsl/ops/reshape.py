@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, Literal
+from typing import Literal
 
+from archdsl.ops.autograd import NOTHING, RESHAPED, SLICED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example, fields_drawn
+from archdsl.ops.layer import Layer
+from archdsl.ops.notation import area, triple
 from archdsl.ops.pool import pooled_to
+from archdsl.ops.receptive_field import Seen, interpolated, parted
+from archdsl.ops.stream import NewestFrame
 
 Interpolation = Literal["nearest", "trilinear"]
+SCALES = (Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2))
+"""Of random examples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flatten(Op):
     """All elements as channels, ordered c, t, h, w.  (c, t, h, w) -> (c t h w, 1, 1, 1)"""
+
+    kept = RESHAPED
+    call = "{0}.flatten(1)[:, :, None, None, None]"
 
     def out(self, *xs: Shape) -> Shape:
         return Shape(xs[0].elements, 1, 1, 1)
@@ -27,6 +38,9 @@ class Flatten(Op):
 class FlattenSpace(Op):
     """The elements of each frame as channels, ordered c, h, w.  (c, t, h, w) -> (c h w, t, 1, 1)"""
 
+    causality = "frame"
+    call = "{0}.movedim(2, -1).flatten(1, 3)[..., None, None]"
+
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         return Shape(x.c * x.h * x.w, x.t, 1, 1)
@@ -34,10 +48,17 @@ class FlattenSpace(Op):
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         return pooled_to(self.out(*xs), xs[0], grids[0])
 
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return RESHAPED if xs[0].t == 1 else NOTHING
+
 
 @dataclass(frozen=True, kw_only=True)
 class Vector(Op):
     """One position becomes none: what leaves the network is (n, c).  (c, 1, 1, 1) -> (c,)"""
+
+    kept = RESHAPED
+    call = "{0}.flatten(1)"
+    shown = "never"
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -47,10 +68,21 @@ class Vector(Op):
     def tensor(self, y: Shape) -> tuple[int, ...]:
         return (y.c,)
 
+    def causal(self, *xs: Shape) -> tuple[Op, ...]:
+        return NewestFrame(), self
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(), (draw.shape(t=1, s=1),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Series(Op):
     """Places in space become none: what leaves the network is (n, c, t).  (c, t, 1, 1) -> (c, t)"""
+
+    causality = "frame"
+    kept = RESHAPED
+    call = "{0}.flatten(2)"
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -60,11 +92,16 @@ class Series(Op):
     def tensor(self, y: Shape) -> tuple[int, ...]:
         return (y.c, y.t)
 
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(), (draw.shape(s=1),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resize(Op):
     """Interpolation by a scale per axis.  (c, t, h, w) -> (c, t st, h sh, w sw), rounded down"""
 
+    kept = NOTHING
     scale: tuple[Fraction, Fraction, Fraction]
     mode: Interpolation = "nearest"
 
@@ -78,12 +115,34 @@ class Resize(Op):
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         return resized(self.out(*xs), xs[0], grids[0], self.mode)
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return seen_resized(self.mode, seen[0], y.t)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"resize to {area(*y[1:])}"
+
+    def causal(self, *xs: Shape) -> tuple[Op, ...]:
+        return (self,) if self.scale[0] == 1 else super().causal(*xs)
+
+    def row(self, x: Shape | None = None) -> str:
+        return f"resize {triple(*self.scale)}"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"F.interpolate({{0}}, size={tuple(self.out(*xs)[1:])}, {torch_mode(self.mode)})")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        scale = tuple(draw.choice(SCALES) for _ in "thw")
+        return cls(**fields_drawn(cls, draw, scale=scale)), (draw.shape(),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResizeTo(Op):
     """Interpolation to the size of a second map.  (c, t, h, w), (c', t', h', w') -> (c, t', h', w')"""
 
-    reads: ClassVar[int | None] = 2
+    reads_size = True
+    kept = NOTHING
+    reads = 2
     mode: Interpolation = "nearest"
     onto: bool = False
     """Whether the result lies where the second map does, though a pool before it may have dropped a border."""
@@ -92,9 +151,6 @@ class ResizeTo(Op):
         x, like = xs
         return Shape(x.c, *like[1:])
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return True, False
-
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         own = resized(self.out(*xs), xs[0], grids[0], self.mode)
         if not self.onto:
@@ -102,20 +158,55 @@ class ResizeTo(Op):
         t, h, w = (there._replace(span=here.span) for here, there in zip(own[:3], grids[1][:3]))
         return Grid(t, h, w, grids[1].tick)
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return seen_resized(self.mode, seen[0], y.t)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"resize to {area(*y[1:])}"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"F.interpolate({{0}}, size={{1}}.shape[2:], {torch_mode(self.mode)})")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(**fields_drawn(cls, draw)), (draw.shape(), draw.shape())
+
 
 @dataclass(frozen=True, kw_only=True)
 class CropTo(Op):
     """The first rows and columns, as many as a second map has.  (c, t, h, w), (c', t', h', w') -> (c, t, h', w')"""
 
-    reads: ClassVar[int | None] = 2
+    reads_size = True
+    causality = "frame"
+    kept = SLICED
+    call = "{0}[..., : {1}.shape[-2], : {1}.shape[-1]]"
+    reads = 2
 
     def out(self, *xs: Shape) -> Shape:
         x, like = xs
         require(like.h <= x.h and like.w <= x.w, "a crop larger than the map", got=f"{like}", want=f"at most {x}")
         return x._replace(h=like.h, w=like.w)
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return True, False
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return seen[0]
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """A map, and one that is no larger."""
+        x, like = draw.shape(), draw.shape()
+        return cls(), (x, like._replace(h=draw.integer(1, x.h), w=draw.integer(1, x.w)))
+
+
+def seen_resized(mode: Interpolation, seen: Seen, t: int) -> Seen:
+    """What each of t elements sees."""
+    if len(seen) == t:
+        return seen
+    return (interpolated if mode == "trilinear" else parted)(seen, t)
+
+
+def torch_mode(mode: Interpolation) -> str:
+    """The interpolation mode in torch."""
+    return 'mode="nearest"' if mode == "nearest" else f'mode="{mode}", align_corners=False'
 
 
 def resized(y: Shape, x: Shape, grid: Grid, mode: Interpolation) -> Grid:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
 
+from archdsl.ops.autograd import INDEX, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import Layer, needed
+from archdsl.ops.receptive_field import Seen, everything
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +20,7 @@ class RoiAlign(Op):
     along time. A cell has ceil(height / size) x ceil(width / size) samples. Interpolation counts no multiply-adds.
     """
 
-    reads: ClassVar[int | None] = 2
+    reads = 2
     size: int
     step: Fraction
     """Pixels of the clip between neighbours of the map."""
@@ -43,3 +46,25 @@ class RoiAlign(Op):
             Axis(a.step * n / self.size, a.start, a.span + a.step * (n - 1)) for a, n in zip((grid.h, grid.w), x[2:])
         )
         return Grid(boxes.t, h, w, boxes.tick)
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return everything(seen, y.t)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Two gathers along rows, then two along columns; indices are kept for each sample."""
+        x, boxes = xs
+        rows = boxes.t * self.size * (x.h // self.size + 1)
+        columns = boxes.t * self.size * (x.w // self.size + 1)
+        inner = max(rows * x.w, columns * self.size) * x.c
+        return Keeps(own_bytes=2 * INDEX * (rows + columns), passing=4 * inner, passing_back=3 * inner)
+
+    def torch(self, *xs: Shape) -> Layer:
+        call = f"roi_align({{0}}, {{1}}, {self.size}, {float(self.step)}, {self.aligned})"
+        return Layer(call, needs=needed("roi", "sampled", "roi_align"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """A map without time, and boxes."""
+        step = draw.choice((Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2)))
+        op = cls(size=draw.integer(1, 7), step=step, aligned=draw.flag())
+        return op, (draw.shape(t=1), Shape(4, draw.integer(1, 5), 1, 1))

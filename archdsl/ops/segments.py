@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.autograd import INDEX, NOTHING, Keeps
+from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.layer import Argument, Layer, Weights, needed
 from archdsl.ops.pool import pooled_to
+from archdsl.ops.receptive_field import Seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +19,8 @@ class TakeSnippets(Op):
     The frames are not evenly spaced: the grid's step is their mean distance.
     """
 
+    chooses = "frames"
+    kept = NOTHING
     count: int
     length: int
 
@@ -39,6 +44,15 @@ class TakeSnippets(Op):
         centre = Fraction(sum(self.frames(n)), total) - step * (total - 1) / 2
         return grids[0]._replace(t=Axis(t.step * step, t.start + t.step * centre, t.span))
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return tuple(seen[0][i] for i in self.frames(xs[0].t))
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"{self.length} frames of {self.count} segments"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}[:, :, {list(self.frames(xs[0].t))}]")
+
 
 @dataclass(frozen=True, kw_only=True)
 class OverTime(Op):
@@ -55,6 +69,9 @@ class OverTime(Op):
 class MaxOverTime(OverTime):
     """The largest value of each channel and position over time.  (c, t, h, w) -> (c, 1, h, w)"""
 
+    kept = Keeps(reads=(0,), result=True)
+    call = "{0}.amax(dim=2, keepdim=True)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TopOverTime(OverTime):
@@ -69,11 +86,25 @@ class TopOverTime(OverTime):
         )
         return super().out(x)
 
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        picked = self.k * y.elements
+        return Keeps(own_bytes=INDEX * picked, passing=picked)
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}.topk({self.k}, dim=2).values.mean(dim=2, keepdim=True)")
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightedOverTime(OverTime):
     """A learned weight for each frame, 1 / t at the start, and the weighted sum.  (c, t, h, w) -> (c, 1, h, w)"""
 
-    def cost(self, *xs: Shape) -> Cost:
-        (x,) = xs
-        return Cost(params=x.t, activations=self.out(x).elements)
+    def weights(self, *xs: Shape) -> Weights:
+        return {"weight": (xs[0].t, 1, 1)}
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        weighted = xs[0].elements
+        return Keeps(reads=(0,), passing=weighted, passing_back=2 * weighted)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("frames", xs[0].t),)
+        return Layer("{m}({0})", "TimeWeights", args, needs=needed("segments", "TimeWeights"))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
 
+from archdsl.ops.autograd import INDEX, NOTHING, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.example import SHARES, Draw, Example, integers
+from archdsl.ops.layer import Layer, needed
+from archdsl.ops.receptive_field import Seen, everything
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,7 @@ class SegmentProposals(Op):
     rest, and so on; where fewer than `top` are left, 0 to 0 fills up. What is written is not differentiated.
     """
 
+    kept = NOTHING
     scales: tuple[int, ...]
     """Lengths, in elements of the map."""
     top: int = 300
@@ -35,13 +39,24 @@ class SegmentProposals(Op):
         require(0 < self.overlap <= 1, "an overlap that is no share", got=self.overlap, want="above 0, at most 1")
         return Shape(2, self.top, 1, 1)
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return (False,) * len(xs)
-
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """In order of their scores; each may lie anywhere, so it may see all there is."""
         t, n = grids[0].t, xs[0].t
         return grids[0]._replace(t=Axis(t.step * Fraction(n, self.top), t.start, t.span + t.step * (n - 1)))
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return everything(seen, y.t)
+
+    def torch(self, *xs: Shape) -> Layer:
+        call = f"segment_proposals({{0}}, {self.scales}, {self.top}, {self.overlap})"
+        return Layer(call, needs=needed("soi", "anchored", "without_doubles", "segment_proposals"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """A sequence with four channels for each of several lengths."""
+        scales = integers(draw, 1, 9, count=draw.integer(1, 3))
+        op = cls(scales=scales, top=draw.integer(1, 6), overlap=draw.choice((0.3, 0.7)))
+        return op, (Shape(4 * len(scales), draw.integer(1, 12), 1, 1),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +68,7 @@ class SoiPool(Op):
     touches; a segment without length gives 0. Where segments lie is not differentiated.
     """
 
-    reads: ClassVar[int | None] = 2
+    reads = 2
     bins: int = 7
     extend: Fraction = Fraction(1, 2)
 
@@ -66,12 +81,32 @@ class SoiPool(Op):
         require(self.extend >= 0, "segments made shorter", got=self.extend, want="0 or more")
         return Shape(x.c, segments.t, self.bins, 1)
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return True, False
-
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Time is the segments'; their parts lie along h. A part may lie anywhere, so it may see all there is."""
         (x, _), (grid, segments) = xs, grids
         t = grid.t
         part = Axis(t.step * Fraction(x.t, self.bins), t.start, t.span + t.step * (x.t - 1))
         return Grid(segments.t, part, grid.w, segments.tick)
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return everything(seen, y.t)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Both maps of each maximum in the table of doubled lengths, then the two gathered; places and a mask."""
+        x = xs[0]
+        table = x.t.bit_length() * x.elements
+        places = 2 * INDEX * y.t * y.h
+        own = 2 * (table - x.elements) + 2 * y.elements
+        return Keeps(own=own, own_bytes=places + y.t, passing=table, passing_back=table)
+
+    def torch(self, *xs: Shape) -> Layer:
+        """How often a length doubles is told: a trace has no number for it."""
+        doubled = xs[0].t.bit_length() - 1
+        call = f"soi_pool({{0}}, {{1}}, {self.bins}, {float(self.extend)}, {doubled})"
+        return Layer(call, needs=needed("soi", "soi_pool"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """A sequence and segments of it."""
+        op = cls(bins=draw.integer(1, 7), extend=draw.choice(SHARES))
+        return op, (draw.shape(t=20, s=1), Shape(2, draw.integer(1, 5), 1, 1))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+from archdsl.ops.autograd import NOTHING
 from archdsl.ops.base import Cost, Op, Shape
+from archdsl.ops.example import Draw, Example
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Op):
     """A clip as the user hands it over.  nothing -> (c, t, h, w)"""
 
-    reads: ClassVar[int | None] = 0
+    reads = 0
+    causality = "past"
+    kept = NOTHING
+    shown = "never"
     shape: Shape
 
     def out(self, *xs: Shape) -> Shape:
@@ -20,3 +24,7 @@ class Source(Op):
 
     def cost(self, *xs: Shape) -> Cost:
         return Cost()
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(shape=draw.shape()), ()

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
+from operator import or_
 
+from archdsl.ops.autograd import NOTHING, SLICED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import Argument, Layer, needed
+from archdsl.ops.receptive_field import Seen, earlier, merged
 
 
 @dataclass(frozen=True, kw_only=True)
 class Held(Op):
     """An op that holds something between the frames of a stream."""
 
-    @property
-    def in_order(self) -> bool:
-        """Whether it reads frames in the order in which they come."""
-        return True
-
-    def held(self, x: Shape) -> int:
-        """Numbers held for one clip, a count of frames apart."""
-        raise NotImplementedError
+    stateful = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +29,7 @@ class Past(Held):
     by half of the frames, so that what such a window gives lies where its newest frame does.
     """
 
+    kept = NOTHING
     frames: int
     lowest: bool = False
 
@@ -44,6 +44,18 @@ class Past(Held):
 
     def held(self, x: Shape) -> int:
         return x.c * self.frames * x.h * x.w
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return (0,) * self.frames + seen[0]
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("frames", self.frames), Argument("lowest", self.lowest, False))
+        return Layer("{m}({0})", "Past", args, needs=needed("stream", "Held", "Past"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        """Zeros in front: -infinity is for the largest of a window."""
+        return cls(frames=draw.integer(1, 4)), (draw.shape(),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +75,16 @@ class PastShift(Held):
     def held(self, x: Shape) -> int:
         return x.c // self.share * x.h * x.w
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return merged(seen[0], earlier(seen[0]))
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=y.elements, passing_back=y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("share", self.share),)
+        return Layer("{m}({0})", "PastShift", args, needs=needed("stream", "Held", "PastShift"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class MeanSoFar(Held):
@@ -75,10 +97,25 @@ class MeanSoFar(Held):
     def held(self, x: Shape) -> int:
         return x.c * x.h * x.w
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return tuple(accumulate(seen[0], or_))
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        """A running sum and its count."""
+        return Layer("{m}({0})", "MeanSoFar", needs=needed("stream", "Held", "MeanSoFar"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewestFrame(Op):
     """The last frame.  (c, t, h, w) -> (c, 1, h, w)"""
+
+    causality = "past"
+    newest = True
+    kept = SLICED
+    call = "{0}[:, :, -1:]"
 
     def out(self, *xs: Shape) -> Shape:
         return xs[0]._replace(t=1)
@@ -86,3 +123,6 @@ class NewestFrame(Op):
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         t, n = grids[0].t, xs[0].t
         return grids[0]._replace(t=Axis(t.step * n, t.start + t.step * (n - 1), t.span))
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return seen[0][-1:]

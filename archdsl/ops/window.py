@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from archdsl.errors import SpecError
+from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape
+from archdsl.ops.example import Draw, triple_of
+from archdsl.ops.notation import area
+from archdsl.ops.receptive_field import Seen, windowed
+from archdsl.ops.stream import Past
 
 Triple = tuple[int, int, int]
 Pads = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -32,6 +37,8 @@ class Window(Op):
     pad: PadRule = "same"
     ceil: bool = False
     """Round the result's size up, as Caffe does (a window that would start in the padding is dropped)."""
+    pads_lowest: ClassVar[bool] = False
+    """Whether it pads with -infinity, not 0."""
 
     def __post_init__(self) -> None:
         for field in ("stride", "dilation"):
@@ -64,6 +71,11 @@ class Window(Op):
         )
         return t, h, w
 
+    def even_pads(self, x: Shape) -> Triple | None:
+        """One number for each axis where both sides are padded alike, as torch pads."""
+        (t, t1), (h, h1), (w, w1) = self.pads(x)
+        return (t, h, w) if (t, h, w) == (t1, h1, w1) else None
+
     def slide(self, x: Shape) -> Triple:
         """The size of the result along (t, h, w)."""
         sizes = []
@@ -91,11 +103,65 @@ class Window(Op):
         )
         return Grid(t, h, w, grid.tick)
 
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        x = xs[0]
+        return windowed(seen[0], y.t, self.window(x)[0], self.stride[0], self.dilation[0], self.pads(x)[0][0])
+
+    def keeps_window(self, x: Shape, fits: bool, *, own: int = 0, own_bytes: int = 0) -> Keeps:
+        """A window keeps what it reads; where torch cannot pad it (`fits`), the padded copy."""
+        if fits:
+            return Keeps(reads=(0,), own=own, own_bytes=own_bytes)
+        t, h, w = (n + front + back for n, (front, back) in zip(x[1:], self.pads(x)))
+        copy = x.c * t * h * w
+        return Keeps(own=copy + own, own_bytes=own_bytes, passing_back=copy)
+
+    @property
+    def each_frame(self) -> bool:
+        return (self.kernel[0], self.stride[0]) == (1, 1) and (isinstance(self.pad, str) or self.pad[0] in (0, (0, 0)))
+
+    def causal(self, *xs: Shape) -> tuple[Op, ...]:
+        """A window whose padding in time lies in front."""
+        if self.each_frame:
+            return (self,)
+        if self.kernel[0] == 0:
+            got = f"{type(self).__name__} {self.kernel}"
+            raise SpecError("a window over all frames", got=got, want="an average without padding")
+        reach = self.dilation[0] * (self.kernel[0] - 1)
+        flat = replace(self, pad=((0, 0), *self.pads(xs[0])[1:]))
+        return (Past(frames=reach, lowest=self.pads_lowest), flat) if reach else (flat,)
+
+    def continues(self, past: Op, x: Shape) -> bool:
+        """Where it reads as much of the past as it needs."""
+        reach = self.dilation[0] * (self.kernel[0] - 1)
+        return isinstance(past, Past) and (self.stride[0], reach, self.pads(x)[0]) == (1, past.frames, (0, 0))
+
+    def kernel_text(self) -> str:
+        """The window in a drawing, T and S standing for whole axes."""
+        t, h, w = self.kernel
+        return area(t or "T", h or "S", w or "S")
+
+
+def window_drawn(draw: Draw, *, dilated: bool = True) -> tuple[dict[str, Any], Shape]:
+    """Kernel, stride, dilation and any padding rule, and a map at least as large as the window."""
+    kernel = triple_of(draw, 0, 4)
+    dilation = tuple(draw.choice((1, 1, 1, 2, 3)) for _ in kernel) if dilated else (1, 1, 1)
+    sides = [tuple(draw.integer(0, k // 2) for k in kernel) for _ in range(2)]
+    pad = draw.choice(("same", "valid", "tf_same", sides[0], tuple(zip(*sides))))
+    c, *sizes = draw.shape()
+    x = Shape(c, *(max(n, d * (k - 1) + 1) for n, d, k in zip(sizes, dilation, kernel)))
+    return {"kernel": kernel, "stride": triple_of(draw), "dilation": dilation, "pad": pad}, x
+
 
 def by_axis(pairs: Iterable[tuple[int, int]]) -> Pads:
     """(front, back) of t, h and w."""
     t, h, w = pairs
     return t, h, w
+
+
+def padded(x: str, pads: Pads, value: str = "") -> str:
+    """The text of a map with uneven padding; torch lists the last axis first."""
+    (t0, t1), (h0, h1), (w0, w1) = pads
+    return f"F.pad({x}, {(w0, w1, h0, h1, t0, t1)}{value})"
 
 
 def tf_same(n: int, k: int, s: int, d: int) -> tuple[int, int]:

@@ -12,16 +12,11 @@ from archdsl import ops
 from archdsl.compiler import Plan
 from archdsl.compiler.pairs import Pairs, keys_first_macs, pairs_of
 from archdsl.graph import Graph, Node, readers_of
-from archdsl.ops import Op, Shape, key_of
+from archdsl.ops import Op, Shape
 from archdsl.report.choices import Choices
-from archdsl.report.weights import tensors_of
 
 ACTS = (ops.Relu, ops.Relu6, ops.Silu, ops.Hardswish, ops.Hardsigmoid, ops.Sigmoid, ops.Tanh, ops.Gelu)
 """Functions that a convolution applies before its result leaves the cache."""
-CHOICES = (ops.TakeEvery, ops.TakeChosen, ops.TakeSnippets, ops.KeyPairs)
-"""Ops that choose or pair frames of a clip before these are laid out channels last: what they leave out is not."""
-SIZED = (ops.ResizeTo, ops.CropTo, ops.Proposals)
-"""Ops that take nothing but the size of the last map they read."""
 FREE = (ops.BatchNorm, ops.Add, ops.Relu)
 """What behind a convolution costs nothing of its own: a norm is in the weights, the rest waits for memory."""
 ENTRY = "channels_last"
@@ -108,14 +103,14 @@ class Case:
         """Elements that one element of the result is made from."""
         if self.macs:
             return max(1, self.macs // self.y.elements)
-        return prod(self.ops[0].window(self.reads[0])) if self.ops and isinstance(self.ops[0], ops.Window) else 1
+        return prod(self.ops[0].window(self.reads[0])) if self.ops else 1
 
     @cached_property
     def weights(self) -> int:
         """Numbers that it holds."""
         if not self.ops:
             return 0
-        return sum(map(prod, tensors_of(self.ops[0], *self.reads[: self.taken]).values()))
+        return sum(map(prod, self.ops[0].weights(*self.reads[: self.taken]).values()))
 
     def bytes(self, batch: int) -> int:
         """Read and written, each once."""
@@ -154,13 +149,13 @@ def cases_of(plan: Plan, taken: Choices) -> Iterator[tuple[Node, Case]]:
     within = {node.address for _, one in sums.values() for node in one.nodes[:-1]}
     shapes, raw = plan.graph.shapes, set[str]()
     for node in plan.nodes:
-        choice = isinstance(node.op, CHOICES) and node.reads[0] in raw
-        if isinstance(node.op, ops.Source) or choice:
+        choice = node.op.chooses != "nothing" and node.reads[0] in raw
+        if not node.reads or choice:
             raw.add(node.address)
-            laid_out = (reader for reader in readers[node.address] if not isinstance(reader.op, CHOICES))
+            laid_out = (reader for reader in readers[node.address] if reader.op.chooses == "nothing")
             if any(node.address in elements_read(reader) for reader in laid_out):
                 yield node, Case(ENTRY, (), (shapes[node.address],))
-        if node.address in within or isinstance(node.op, ops.Source):
+        if node.address in within or not node.reads:
             continue
         if node.address in sums:
             kind, one = sums[node.address]
@@ -172,7 +167,7 @@ def cases_of(plan: Plan, taken: Choices) -> Iterator[tuple[Node, Case]]:
         own = {link.address for link in chain}
         within |= own
         reads = [*node.reads, *(read for link in chain[1:] for read in link.reads if read not in own)]
-        kind = kind_of(node.op, shapes[node.reads[0]])
+        kind = node.op.kind(shapes[node.reads[0]])
         yield chain[-1], Case(kind, tuple(link.op for link in chain), tuple(shapes[read] for read in reads))
 
 
@@ -189,7 +184,7 @@ def at_once(graph: Graph, taken: Choices) -> Iterator[tuple[str, Pairs]]:
 
 def elements_read(node: Node) -> tuple[str, ...]:
     """The maps of which a node reads more than the size."""
-    return node.reads[:-1] if isinstance(node.op, SIZED) else node.reads
+    return node.reads[:-1] if node.op.reads_size else node.reads
 
 
 def chain_from(plan: Plan, readers: dict[str, list[Node]], conv: Node, within: set[str]) -> list[Node]:
@@ -209,14 +204,3 @@ def chain_from(plan: Plan, readers: dict[str, list[Node]], conv: Node, within: s
         if free and isinstance(node.op, kinds) and (not isinstance(node.op, ops.Add) or len(set(node.reads)) == 2):
             chain.append(node)
     return chain
-
-
-def kind_of(op: Op, x: Shape) -> str:
-    """The op's key; of a convolution, how torch runs it: its groups, and the axes along which it has a window."""
-    if not isinstance(op, ops.Conv):
-        return key_of(type(op))
-    groups = "" if op.groups == 1 else "depthwise " if op.groups == x.c else "grouped "
-    if max(op.window(x)) == 1:
-        return f"{groups}1x1x1"
-    along = op.along(x)
-    return groups + ("3d" if all((along[0], any(along[1:]))) else "time" if along[0] else "frame")

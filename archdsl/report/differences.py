@@ -11,7 +11,8 @@ from typing import Any
 from archdsl.compiler import Plan, compile
 from archdsl.language import Arch
 from archdsl.ops import Cost
-from archdsl.report.figures import number, percent, runs, shapes_text, short, signed
+from archdsl.ops.notation import number
+from archdsl.report.figures import percent, runs, shapes_text, short, signed
 from archdsl.report.layers import op_in_full
 from archdsl.report.weights import carried
 

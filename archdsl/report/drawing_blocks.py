@@ -6,14 +6,11 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from archdsl import ops
 from archdsl.blocks import Block, Drawn
 from archdsl.compiler import Plan
 from archdsl.ops import key_of
 from archdsl.report.drawing_words import in_brief
 
-JOINS = (ops.Concat, ops.MeanJoin)
-"""Where branches of equal standing meet; a sum has a main branch and a shortcut."""
 MOST_LINES = 9
 """Lines in one box; a stage of more is told block by block."""
 LONGEST = 4
@@ -47,7 +44,7 @@ class BlockWords:
             found.append(at)
             node = self.plan.graph.nodes[at]
             inside = [read for read in node.reads if read in members]
-            if not inside or (isinstance(node.op, JOINS) and len(inside) > 1):
+            if not inside or (node.op.joins_branches and len(inside) > 1):
                 return found[::-1]
             at = max(inside, key=lambda read: self.plan.graph.shapes[read].positions)
 
@@ -57,7 +54,7 @@ class BlockWords:
         for at in self.main(address):
             node, y = self.plan.graph.nodes[at], self.plan.graph.shapes[at]
             x = self.plan.graph.shapes[node.reads[0]]
-            if isinstance(node.op, JOINS):
+            if node.op.joins_branches:
                 inside = sum(read.startswith(f"{address}.") for read in node.reads)
                 found += [f"{inside} branches, {y.c}"] if inside > 1 else []
             elif self.plan.costs[at].macs or (x != y and not node.op.merges):

@@ -9,7 +9,6 @@ from html import escape
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.graph import Node
-from archdsl.ops import Source
 from archdsl.report.drawing_parts import Item, Lateral, Parts
 from archdsl.report.drawing_rows import rows_of
 from archdsl.report.drawing_sizes import figures, label_below
@@ -271,7 +270,7 @@ class OpsDot:
         y, cost = self.plan.graph.shapes[node.address], self.plan.costs[node.address]
         share = cost.macs / self.plan.macs if self.plan.macs else 0.0
         x = self.plan.graph.shapes[node.reads[0]] if node.reads else y
-        words = f"{node.address} {size(y)}" if isinstance(node.op, Source) else in_full(node, x, y)
+        words = in_full(node.op, x, y) if node.reads else f"{node.address} {size(y)}"
         hint = quoted(
             f"{node.address}\noutput {y}\n{amount(cost.params)} params, {amount(cost.macs)} macs ({percent(share)})"
         )

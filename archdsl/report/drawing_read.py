@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
-from archdsl import ops
 from archdsl.blocks import Block
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
@@ -16,7 +15,7 @@ from archdsl.language import Edge
 from archdsl.ops import Cost, Shape
 from archdsl.report.drawing_blocks import MOST_LINES, BlockWords, repeats
 from archdsl.report.drawing_parts import Group, Item, Lane, Lateral, Parts
-from archdsl.report.drawing_words import FRAME_CHOICES, in_brief, in_full, size, strides
+from archdsl.report.drawing_words import in_brief, in_full, size
 
 LEVELS = ("pathway", "stage", "block", "op")
 MOST_PLACES = 6
@@ -106,9 +105,8 @@ class Reader:
         pathway = self.plan.arch.pathways[name]
         chosen = f"{name}.frames"
         if chosen in self.plan.graph.nodes:
-            op = self.plan.graph.nodes[chosen].op
-            assert isinstance(op, FRAME_CHOICES), "a pathway chooses frames"
-            text, value = in_brief(op, *[self.plan.graph.shapes[chosen]] * 2), chosen
+            y = self.plan.graph.shapes[chosen]
+            text, value = in_brief(self.plan.graph.nodes[chosen].op, y, y), chosen
         else:
             first = self.inner[f"{name}.{next(iter(pathway.stages))}"][0]
             value = self.plan.graph.nodes[first].reads[0]
@@ -179,7 +177,7 @@ class Reader:
     def strides_in(self, blocks: list[str]) -> str:
         """The strides along the main branches of blocks."""
         ops = [self.plan.graph.nodes[at].op for block in blocks for at in self.words.main(block)]
-        return " ".join(dict.fromkeys(filter(None, map(strides, ops))))
+        return " ".join(dict.fromkeys(filter(None, (op.strides() for op in ops))))
 
     def by_kind(self, blocks: list[tuple[str, Block]]) -> list[Group]:
         """A stage of many unlike blocks, in a line for each kind that follows another; what repeats as one group."""
@@ -247,18 +245,17 @@ class Reader:
 
     def lateral_line(self, at: str, x: Shape, y: Shape) -> str:
         """One op of a transform. Its channels are in the shape written below."""
-        node = self.plan.graph.nodes[at]
-        if isinstance(node.op, ops.Conv):
-            words = in_full(node, x, y).split(", ")[0]
-            return f"{words}, {strides(node.op)}" if strides(node.op) else words
-        return in_brief(node.op, x, y)
+        op = self.plan.graph.nodes[at].op
+        if op.prefix:
+            return ", ".join(filter(None, (in_full(op, x, y).split(", ")[0], op.strides())))
+        return in_brief(op, x, y)
 
     def head(self) -> Item:
         """The head: its ops in the order in which they run, equal ones once."""
         found: Counter[str] = Counter()
         for at in self.inner["head"]:
             node = self.plan.graph.nodes[at]
-            if not isinstance(node.op, ops.Vector):
+            if node.op.shown != "never":
                 x = self.plan.graph.shapes[node.reads[0]]
                 found[in_brief(node.op, x, self.plan.graph.shapes[at])] += 1
         words = [text if n == 1 else f"{n} × {text}" for text, n in found.items()]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+from archdsl.ops.notation import area, number
+
 UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
 
 
@@ -33,16 +35,6 @@ def signed(n: int) -> str:
     return f"+{short(n)}" if n > 0 else short(n)
 
 
-def area(t: int, h: int, w: int) -> str:
-    """Time and space as the paper writes them: 4×56², or 4×56×112 where the map is not square."""
-    return f"{t}×{h}²" if h == w else f"{t}×{h}×{w}"
-
-
-def triple(t: object, h: object, w: object) -> str:
-    """A stride as the paper writes it: 1, 2²."""
-    return f"{t}, {h}²" if h == w else f"{t}, {h}, {w}"
-
-
 def shape_text(shape: Sequence[int]) -> str:
     """A shape without its batch axis: 3×64×256², or 400 for a vector."""
     if len(shape) == 4:
@@ -60,11 +52,6 @@ def shape_lines(shapes: Mapping[str, Sequence[int]]) -> list[str]:
 def shapes_text(shapes: Mapping[str, Sequence[int]]) -> str:
     """Named shapes on one line."""
     return ", ".join(shape_lines(shapes))
-
-
-def number(value: Fraction | float, digits: int = 4) -> str:
-    """A fraction as a short decimal: 17, 0.5667."""
-    return f"{float(value):.{digits}g}"
 
 
 def span_text(frames: Fraction, tick: Fraction) -> str:

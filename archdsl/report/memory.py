@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from archdsl import ops
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language.amounts import LEVELS, bytes_of, bytes_text, checkpoint_of
@@ -192,10 +191,7 @@ PARTS = ("parameters", "buffers", "gradients", "optimiser", "activations", "peak
 def buffers_of(plan: Plan) -> int:
     """Bytes of running means and variances, of counts of batches, and of fixed matrices."""
     shapes = plan.graph.shapes
-    norms = (n for n in plan.nodes if isinstance(n.op, ops.BatchNorm) and not n.tied)
-    fixed = (n for n in plan.nodes if isinstance(n.op, ops.BoundaryMatch) and not n.tied)
-    matrices = sum(4 * shapes[n.reads[0]].t * shapes[n.address].positions for n in fixed)
-    return sum(8 * shapes[norm.reads[0]].c + 8 for norm in norms) + matrices
+    return sum(n.op.buffers(*(shapes[read] for read in n.reads)) for n in plan.nodes if not n.tied)
 
 
 def memory_table(memories: Iterable[Memory], budget: int | None = None) -> Table:

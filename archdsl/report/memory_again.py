@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from archdsl.compiler import Plan
 from archdsl.report.memory_run import Run
-from archdsl.report.weights import tensors_of
+from archdsl.report.weights import weights_in
 
 Runs = Callable[[Iterable[str]], Run]
 """A step that is over, in which those modules ran again."""
@@ -22,8 +22,7 @@ PRECISE = 20
 
 def modules_at(plan: Plan, level: str) -> tuple[str, ...]:
     """The stages, or the blocks in them, that have parameters; of `none` none."""
-    shapes = plan.graph.shapes
-    learn = [node.address for node in plan.nodes if tensors_of(node.op, *(shapes[read] for read in node.reads))]
+    learn = [node.address for node in plan.nodes if weights_in(plan.graph, node)]
     stages = [address for address, scope in plan.scopes.items() if scope.kind == "Stage"]
     blocks = [address for address in plan.scopes if address.rpartition(".")[0] in stages]
     found = {"none": [], "stage": stages, "block": blocks}[level]

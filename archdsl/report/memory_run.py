@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
-from archdsl import ops
 from archdsl.compiler import Plan
 from archdsl.graph import Node
+from archdsl.ops.autograd import Keeps
 from archdsl.report.memory_calls import Call, Names, calls_of, last_reads
-from archdsl.report.memory_ops import FULL, HALF, Keeps, keeps
-from archdsl.report.weights import tensors_of
+from archdsl.report.weights import weights_in
 
 
 @dataclass
@@ -104,10 +103,11 @@ class Run:
         for node in self.plan.nodes:
             if not self.half or not node.reads:
                 widths[node.address] = 2 if self.half and not self.training else 4
-            elif not self.training or isinstance(node.op, HALF):
+            elif not self.training or node.op.autocast == "half":
                 widths[node.address] = 2
             else:
-                widths[node.address] = 4 if isinstance(node.op, FULL) else max(widths[read] for read in node.reads)
+                wide = node.op.autocast == "float32"
+                widths[node.address] = 4 if wide else max(widths[read] for read in node.reads)
         return widths
 
     @cached_property
@@ -121,9 +121,7 @@ class Run:
 
     def weights(self, node: Node) -> int:
         """Parameters that an op reads, shared or its own."""
-        return sum(
-            prod(shape) for shape in tensors_of(node.op, *(self.plan.graph.shapes[x] for x in node.reads)).values()
-        )
+        return sum(map(prod, weights_in(self.plan.graph, node).values()))
 
     def size(self, value: str) -> int:
         """Bytes of a value."""
@@ -208,9 +206,9 @@ class Run:
     def keeps(self, node: Node) -> Keeps:
         """What an op keeps in this step."""
         y = self.plan.graph.shapes[node.address]
-        if self.copied_norms and isinstance(node.op, ops.BatchNorm):
+        if self.copied_norms and node.op.batch_statistics:
             return Keeps(own_bytes=8 * y.elements, passing=2 * y.elements, passing_back=3 * y.elements)
-        return keeps(node.op, tuple(self.plan.graph.shapes[read] for read in node.reads), y, self.training)
+        return node.op.keeps(tuple(self.plan.graph.shapes[read] for read in node.reads), y, self.training)
 
     def note(self, address: str) -> None:
         """An op has run, in one direction."""
@@ -218,11 +216,12 @@ class Run:
 
     def wide(self, node: Node, i: int) -> int:
         """The width of what an op reads, where it reads it as it is; else its own."""
-        return self.widths[node.reads[i]] if self.training and isinstance(node.op, HALF) else self.widths[node.address]
+        as_read = self.training and node.op.autocast == "half"
+        return self.widths[node.reads[i] if as_read else node.address]
 
     def casts(self, node: Node, given: dict[str, int]) -> list[int]:
         """What autocast makes for an op in half precision: copies of wide maps, and of its weights."""
-        if not (self.half and self.training and isinstance(node.op, HALF)):
+        if not (self.half and self.training and node.op.autocast == "half"):
             return []
         wide = [read for read in node.reads if self.widths[read] == 4]
         copies = [self.pool.new(self.plan.graph.shapes[read].elements * self.batch * 2) for read in wide]

@@ -93,7 +93,7 @@ def tree(plan: Plan) -> Iterator[str]:
         y = plan.graph.shapes[node.address]
         x = plan.graph.shapes[node.reads[0]] if node.reads else y
         name = escape(node.address.rpartition(".")[2])
-        words = f"{name} <span class=soft>{escape(in_full(node, x, y))} → {size(y)}</span>"
+        words = f"{name} <span class=soft>{escape(in_full(node.op, x, y))} → {size(y)}</span>"
         yield f'<div class="op" data-address="{escape(node.address)}">{words}</div>'
     yield "</details>" * len(open_scopes)
 

@@ -15,7 +15,7 @@ from archdsl.language import Edge
 from archdsl.ops import Cost, Shape
 from archdsl.report.figures import shape_lines, shape_text
 from archdsl.report.formats import cell_text
-from archdsl.report.layers import op_in_full, op_lines, op_text, said, stage_lines
+from archdsl.report.layers import op_in_full, op_lines, said, stage_lines
 from archdsl.report.sheet import Bracket
 
 LEVELS = ("stage", "block", "op")
@@ -104,16 +104,14 @@ class Reader:
             )
         for pathway in self.plan.arch.pathways:
             if chosen := nodes.get(f"{pathway}.frames"):
-                yield self.part(
-                    "frames", chosen.address, [chosen], (op_text(chosen.op),), stage="frames", pathway=pathway
-                )
+                yield self.part("frames", chosen.address, [chosen], (chosen.op.row(),), stage="frames", pathway=pathway)
         for stage in stage_names(self.plan):
             for pathway, made in self.plan.arch.pathways.items():
                 if stage in made.stages:
                     yield self.stage(pathway, stage)
             yield from self.laterals(stage)
         if head := self.inside.get("head"):
-            told = [op_in_full(node.op, self.x(node)) for node in head if type(node.op).__name__ != "Vector"]
+            told = [op_in_full(node.op, self.x(node)) for node in head if node.op.shown != "never"]
             part = self.part("head", "head", head, tuple(dict.fromkeys(told)), stage="head")
             yield replace(part, leaving=tuple(shape_lines(self.plan.outputs)))
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from archdsl import ops
 from archdsl.compiler import Plan
-from archdsl.report.figures import number, plural, shapes_text
+from archdsl.ops.notation import number
+from archdsl.ops.receptive_field import Seen, together
+from archdsl.report.figures import plural, shapes_text
 from archdsl.report.parts import Part, Reader
-from archdsl.report.seeing import Seen, frames_seen, seen_by, together
 from archdsl.report.sheet import Column, Row, Table
 
 
@@ -59,6 +59,22 @@ class Sight:
         return f"{window}{read}, {plural(self.unseen, 'frame')} never seen"
 
 
+def frames_seen(plan: Plan) -> dict[str, Seen]:
+    """Address -> for each element the frames of the clips that reach it. Clips take bits one after the other."""
+    found: dict[str, Seen] = {}
+    first = 0
+    for node in plan.nodes:
+        y = plan.graph.shapes[node.address]
+        if node.reads:
+            xs = tuple(plan.graph.shapes[read] for read in node.reads)
+            found[node.address] = node.op.sees(xs, tuple(found[read] for read in node.reads), y)
+        else:
+            timed = plan.arch.clips[node.address].modality != "boxes"  # boxes lie along the axis, not in time
+            found[node.address] = tuple(timed << (first + i) for i in range(y.t))
+            first += y.t
+    return found
+
+
 def sights(plan: Plan) -> tuple[Sight, ...]:
     """Every stage, lateral and the head, in the order of the paper."""
     reader, seen = Reader(plan), frames_seen(plan)
@@ -99,10 +115,11 @@ def lateral_sight(plan: Plan, reader: Reader, part: Part, seen: Mapping[str, See
     for node in transform:
         xs = tuple(shapes[read] for read in node.reads)
         reads = tuple(bits.get(read, (0,) * x.t) for read, x in zip(node.reads, xs))
-        bits[node.address] = seen_by(node.op, xs, reads, shapes[node.address])
+        bits[node.address] = node.op.sees(xs, reads, shapes[node.address])
     read = together(bits[brought]).bit_count()
     unseen = together(seen[source]) & ~together(seen[brought])
-    windows = [(n.op.kernel[0], n.op.stride[0]) for n in transform if isinstance(n.op, ops.Window)]
+    strides = [getattr(node.op, "stride", (1,))[0] for node in transform]
+    windows = zip((node.op.window(shapes[node.reads[0]])[0] for node in transform), strides)
     return sight_of(
         plan,
         part,
@@ -110,7 +127,7 @@ def lateral_sight(plan: Plan, reader: Reader, part: Part, seen: Mapping[str, See
         seen,
         unread=(shapes[source].t - read, shapes[source].t),
         unseen=unseen.bit_count(),
-        window=next(((k, s) for k, s in windows if 0 < k < s), None),
+        window=next(((k, s) for k, s in windows if k < s), None),
     )
 
 

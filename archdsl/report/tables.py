@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from archdsl.compiler import Plan
-from archdsl.report.figures import area, fraction, number, percent, shape_lines, shapes_text, short, span_text, whole
+from archdsl.ops.notation import area, number
+from archdsl.report.figures import fraction, percent, shape_lines, shapes_text, short, span_text, whole
 from archdsl.report.formats import written
 from archdsl.report.parts import Part, parts_of
 from archdsl.report.sheet import Cell, Column, Row, Table
@@ -80,8 +81,6 @@ def titled(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], parts
         note += f"; as a stream {whole(each.key)} macs a key frame, {whole(each.current)} a frame between, "
         note += f"{fraction(each.mean)} on average (1 in {each.every} is a key frame), "
         note += f"{whole(plan.held)} numbers held between frames"
-    if plan.whole_clips:
-        note += f"; takes whole clips only: {plan.whole_clips}"
     return Table(title, columns, rows, tuple(part.record(plan.macs) for part in parts), note)
 
 

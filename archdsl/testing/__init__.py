@@ -2,8 +2,7 @@
 
 from archdsl.testing.arches import arches
 from archdsl.testing.blocks import blocks
-from archdsl.testing.cases import maps
 from archdsl.testing.conformance import check, graph_of
-from archdsl.testing.ops import OP_STRATEGIES, ops
+from archdsl.testing.ops import maps, ops
 
-__all__ = ["OP_STRATEGIES", "arches", "blocks", "check", "graph_of", "maps", "ops"]
+__all__ = ["arches", "blocks", "check", "graph_of", "maps", "ops"]

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archdsl import ops
 from archdsl.backend import build
 from archdsl.compiler import Plan
-from archdsl.ops import Op
+from archdsl.graph import Node
+from archdsl.ops import key_of
 from archdsl.report.figures import shapes_text, whole
 from archdsl.report.sheet import Column, Row, Table
 from archdsl.testing.agreement import clips_of
@@ -26,7 +26,6 @@ class Class:
     """Ops of one kind, under the names that each counter has for them."""
 
     name: str
-    ops: tuple[type[Op], ...]
     fvcore: tuple[str, ...] = ()
     torch: tuple[str, ...] = ()
     reason: str = ""
@@ -35,17 +34,12 @@ class Class:
 
 NORMS = "fvcore counts {} per element in eval mode, torch nothing; neither is a multiply-add of the network"
 CLASSES = (
-    Class(
-        "convolutions",
-        (ops.Conv, ops.TransposedConv, ops.OwnTimeConv, ops.LstmScan, ops.GruScan),
-        ("conv",),
-        ("convolution",),
-    ),
-    Class("linear layers", (ops.Linear,), ("linear", "addmm"), ("addmm", "mm")),
-    Class("matrix products", (ops.Affinity, ops.Gather, ops.Bilinear), ("matmul", "bmm", "einsum"), ("bmm", "baddbmm")),
-    Class("batch norms", (ops.BatchNorm,), ("batch_norm",), (), NORMS.format("2 (1 without scale)")),
-    Class("group norms", (ops.GroupNorm,), ("group_norm",), (), NORMS.format("5 (4 without scale and shift)")),
-    Class("layer norms", (ops.LayerNorm,), ("layer_norm",), (), NORMS.format("5 (4 without scale and shift)")),
+    Class("convolutions", ("conv",), ("convolution",)),
+    Class("linear layers", ("linear", "addmm"), ("addmm", "mm")),
+    Class("matrix products", ("matmul", "bmm", "einsum"), ("bmm", "baddbmm")),
+    Class("batch norms", ("batch_norm",), (), NORMS.format("2 (1 without scale)")),
+    Class("group norms", ("group_norm",), (), NORMS.format("5 (4 without scale and shift)")),
+    Class("layer norms", ("layer_norm",), (), NORMS.format("5 (4 without scale and shift)")),
 )
 OTHER = "other ops"
 WITHOUT_FVCORE = "fvcore is not installed, so that its column is empty: pip install fvcore"
@@ -81,8 +75,8 @@ def opinions(plan: Plan) -> tuple[Opinion, ...]:
     by_torch = torch_counts(network, plan)
     by_fvcore = fvcore_counts(network.to_empty(device="cpu"), plan) if find_spec("fvcore") else None
     found = []
-    for one in (*CLASSES, Class(OTHER, ())):
-        mine = of_class(plan, one)
+    for one in (*CLASSES, Class(OTHER)):
+        mine = [node.address for node in plan.nodes if class_of(plan, node) == one.name]
         macs = sum(plan.costs[address].macs for address in mine)
         extra = sum(plan.costs[address].fvcore_extra for address in mine)
         theirs = picked(by_torch, one, lambda of: of.torch)
@@ -93,16 +87,21 @@ def opinions(plan: Plan) -> tuple[Opinion, ...]:
     return tuple(found)
 
 
-def of_class(plan: Plan, one: Class) -> list[str]:
-    """Addresses of a class's ops; the last class has those of no other."""
-    known = tuple(kind for of in CLASSES for kind in of.ops)
-    return [n.address for n in plan.nodes if isinstance(n.op, one.ops) or not (one.ops or isinstance(n.op, known))]
+def class_of(plan: Plan, node: Node) -> str:
+    """The class of an op: by what it costs, of norms by their name."""
+    cost = plan.costs[node.address]
+    kinds = {"convolutions": cost.conv_macs, "linear layers": cost.linear_macs, "matrix products": cost.matmul_macs}
+    name = f"{key_of(type(node.op)).replace('_', ' ')}s"
+    known = {one.name for one in CLASSES}
+    return next((kind for kind, macs in kinds.items() if macs), name if name in known else OTHER)
 
 
 def picked(counts: Mapping[str, int], one: Class, names: Callable[[Class], tuple[str, ...]]) -> int:
     """A counter's figure for a class; the last class has what no other takes."""
     known = {name for of in CLASSES for name in names(of)}
-    return sum(count for name, count in counts.items() if name in names(one) or (not one.ops and name not in known))
+    return sum(
+        count for name, count in counts.items() if name in names(one) or (one.name == OTHER and name not in known)
+    )
 
 
 def reason_of(one: Class, opinion: Opinion) -> str:

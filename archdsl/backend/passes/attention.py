@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes.base import Rewritten, kept_only, with_nodes
 from archdsl.backend.runtime.pairs import attended, gathered, tokens_of
 from archdsl.compiler.pairs import Pairs, pairs_of
 from archdsl.graph import Graph, Node
 from archdsl.ops import Affinity, Gather
+from archdsl.ops.layer import Layer
 
 
 def attention(graph: Graph, pairs: int = 0) -> Graph:
@@ -50,5 +50,5 @@ def called(one: Pairs, call: Callable[..., object]) -> Rewritten:
     assert isinstance(affinity, Affinity)
     scale = f"{one.queries.c} ** -0.5" if affinity.scale else "1.0"
     mean = " / {2}[0, 0].numel()" if gather.mean else ""
-    text = Lowered(f"{call.__name__}({{0}}, {{1}}, {{2}}, {scale}){mean}", needs=(tokens_of, call))
+    text = Layer(f"{call.__name__}({{0}}, {{1}}, {{2}}, {scale}){mean}", needs=(tokens_of, call))
     return Rewritten(literal=gather, text=text)

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from archdsl.backend.lowered import Lowered
-from archdsl.backend.lowerings import lowered
 from archdsl.compiler.causal import streams
 from archdsl.compiler.keys import Schedule, held_of, schedule_of
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Shape
+from archdsl.ops.layer import Layer
 from archdsl.report.choices import Choice
 
 
@@ -20,7 +19,7 @@ class Rewritten(Op):
     """An op that torch runs otherwise. What it means is still told by its literal op."""
 
     literal: Op
-    text: Lowered
+    text: Layer
     """What torch does now; without a call the op only keeps its weights at their address, for another to use."""
     uses: tuple[tuple[str, str], ...] = ()
     """Placeholder in the call -> address of the module it stands for."""
@@ -83,11 +82,11 @@ def literal(op: Op) -> Op:
     return op.literal if isinstance(op, Rewritten) else op
 
 
-def text_of(graph: Graph, node: Node) -> Lowered:
+def text_of(graph: Graph, node: Node) -> Layer:
     """What torch does for a node that no pass has absorbed."""
     if isinstance(node.op, ChannelsLast):
-        return Lowered("{0}.contiguous(memory_format=torch.channels_last_3d)")
-    return node.op.text if isinstance(node.op, Rewritten) else lowered(node.op, *[graph.shapes[x] for x in node.reads])
+        return Layer("{0}.contiguous(memory_format=torch.channels_last_3d)")
+    return node.op.text if isinstance(node.op, Rewritten) else node.op.torch(*[graph.shapes[x] for x in node.reads])
 
 
 def literal_graph(graph: Graph) -> Graph:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes.base import Rewritten, kept_only, text_of, with_nodes
 from archdsl.backend.runtime.conv import clips_of, frames_of
 from archdsl.backend.runtime.keys import held_warp, pointed_to
@@ -12,6 +11,7 @@ from archdsl.backend.runtime.motion import earlier, later, time_shift
 from archdsl.backend.runtime.move import frames_averaged, shifted, shuffled
 from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import AvgPool, ChannelShuffle, HoldKeys, TimeShift, Warp
+from archdsl.ops.layer import Layer
 
 
 def frame_means(graph: Graph) -> Graph:
@@ -31,7 +31,7 @@ def shuffles(graph: Graph) -> Graph:
     shufflenet_v1_x1_0_g3 and 1.2 in training; level for shufflenet_v2_x1_0.
     """
     shuffling = [(node, node.op) for node in graph.nodes.values() if isinstance(node.op, ChannelShuffle)]
-    texts = {node: Lowered(f"shuffled({{0}}, {op.groups})", needs=(shuffled,)) for node, op in shuffling}
+    texts = {node: Layer(f"shuffled({{0}}, {op.groups})", needs=(shuffled,)) for node, op in shuffling}
     return with_nodes(graph, {n.address: n._replace(op=Rewritten(literal=n.op, text=t)) for n, t in texts.items()})
 
 
@@ -43,7 +43,7 @@ def shifts(graph: Graph) -> Graph:
     """
     shifting = [(node, node.op) for node in graph.nodes.values() if isinstance(node.op, TimeShift)]
     needs = (later, earlier, time_shift, shifted)
-    texts = {node: Lowered(f"shifted({{0}}, {op.share})", needs=needs) for node, op in shifting if not op.past_only}
+    texts = {node: Layer(f"shifted({{0}}, {op.share})", needs=needs) for node, op in shifting if not op.past_only}
     return with_nodes(graph, {n.address: n._replace(op=Rewritten(literal=n.op, text=t)) for n, t in texts.items()})
 
 
@@ -55,7 +55,7 @@ def warps(graph: Graph) -> Graph:
     5 to 10 times for the warp.
     """
     readers, new = readers_of(graph), dict[str, Node]()
-    text = Lowered("held_warp({0}, {1})", needs=(pointed_to, held_warp))
+    text = Layer("held_warp({0}, {1})", needs=(pointed_to, held_warp))
     for node in graph.nodes.values():
         if not isinstance(node.op, Warp):
             continue

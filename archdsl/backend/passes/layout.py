@@ -7,7 +7,7 @@ from dataclasses import replace
 from archdsl.backend.passes.base import ChannelsLast
 from archdsl.graph import Graph, Node
 from archdsl.ops import Source
-from archdsl.report.cases import CHOICES, elements_read
+from archdsl.report.cases import elements_read
 
 
 def channels_last(graph: Graph) -> Graph:
@@ -19,7 +19,7 @@ def channels_last(graph: Graph) -> Graph:
     nodes: dict[str, Node] = {}
     raw: set[str] = set()
     for address, node in graph.nodes.items():
-        choice = isinstance(node.op, CHOICES) and node.reads[0] in raw
+        choice = node.op.chooses != "nothing" and node.reads[0] in raw
         if isinstance(node.op, Source) or choice:
             raw.add(address)
         if not choice:

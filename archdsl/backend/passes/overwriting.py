@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes.base import Rewritten, literal, with_nodes
 from archdsl.backend.runtime.gate import scaled
 from archdsl.graph import Graph, Node, behind, readers_of
@@ -21,6 +20,7 @@ from archdsl.ops import (
     MaxPool,
     Mean,
     Mul,
+    Op,
     Relu,
     Relu6,
     Sigmoid,
@@ -28,8 +28,9 @@ from archdsl.ops import (
     StretchedAdd,
     Tanh,
 )
+from archdsl.ops.layer import Layer
 
-ACTS = {
+ACTS: dict[type[Op], str] = {
     Relu: "F.relu",
     Relu6: "F.relu6",
     Silu: "F.silu",
@@ -70,9 +71,9 @@ def overwriting(graph: Graph) -> Graph:
             continue
         if type(node.op) in ACTS and readers[first] == [node]:
             call = f"{ACTS[type(node.op)]}({{0}}, inplace=not torch.is_grad_enabled())"
-            new[node.address] = node._replace(op=Rewritten(literal=node.op, text=Lowered(call)))
+            new[node.address] = node._replace(op=Rewritten(literal=node.op, text=Layer(call)))
         elif isinstance(node.op, Mul) and gates(graph, node, readers[first]):
-            text = Lowered("scaled({0}, {1})", needs=(scaled,))
+            text = Layer("scaled({0}, {1})", needs=(scaled,))
             new[node.address] = node._replace(op=Rewritten(literal=node.op, text=text))
     return with_nodes(graph, new)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archdsl.backend.lowered import Lowered
 from archdsl.backend.passes.base import Rewritten, text_of, with_nodes
 from archdsl.backend.runtime.conv import ColumnConv, FrameConv, MapConv, clips_of, columns_of, frames_of
 from archdsl.graph import Graph, Node
 from archdsl.ops import Conv, Shape
+from archdsl.ops.layer import Layer
 
 
 def views(graph: Graph, channels: int | None = None) -> Graph:
@@ -46,7 +46,7 @@ def kind_of(op: Conv, x: Shape) -> type[MapConv]:
     return MapConv if along[1] or along[2] else ColumnConv
 
 
-def layer(text: Lowered, kind: type[MapConv]) -> Lowered:
+def layer(text: Layer, kind: type[MapConv]) -> Layer:
     """The same constructor, another class."""
     needs = {FrameConv: (frames_of, clips_of, MapConv, FrameConv), ColumnConv: (columns_of, MapConv, ColumnConv)}
     return replace(text, module=kind.__name__, needs=(*text.needs, *needs.get(kind, (MapConv,))))

@@ -1,0 +1,85 @@
+"""What torch does for one op, as text: a call, the layer it calls, and what the emitted file needs beside torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Weights = dict[str, tuple[int, ...]]
+"""Name -> shape of the parameters of one op, as torch's `named_parameters` has them."""
+
+
+class Argument(NamedTuple):
+    """One argument of a layer. Equal to its default, it is not written."""
+
+    name: str
+    value: Any
+    default: Any = None
+
+
+class Function(NamedTuple):
+    """A function or module of `archdsl/backend/runtime/`, by name: an op does not import torch."""
+
+    file: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One op in torch. In `call`, {m} is the layer and {0}, {1}... are the maps read; in `inits`, {m} likewise.
+
+    `needs` are functions or modules that torch lacks: their source is put into the emitted file, so they use nothing
+    but torch, nn, F, math and each other. An op of one's own names its own functions and modules directly.
+    """
+
+    call: str
+    module: str | None = None
+    args: tuple[Argument, ...] = ()
+    inits: tuple[str, ...] = ()
+    needs: tuple[Function | Callable[..., Any], ...] = ()
+
+
+INITS = {
+    "msra": ('nn.init.kaiming_normal_({m}.weight, mode="fan_out", nonlinearity="relu")',),
+    "msra_in": ('nn.init.kaiming_normal_({m}.weight, nonlinearity="relu")',),
+    "xavier": ("nn.init.xavier_uniform_({m}.weight)",),
+    "normal": ("nn.init.normal_({m}.weight, std=0.01)",),
+    "identity": ("nn.init.dirac_({m}.weight, {m}.groups)",),
+    "shift": ("start_as_shift({m}.weight, {m}.groups, 8)",),
+    "swap": ("start_as_shift({m}.weight, {m}.groups, 2)",),
+    "zeros": ("nn.init.zeros_({m}.weight)",),
+    "default": (),
+}
+
+
+def needed(file: str, *names: str) -> tuple[Function, ...]:
+    """Functions and modules of one file of `archdsl/backend/runtime/`."""
+    return tuple(Function(file, name) for name in names)
+
+
+def weights_drawn(init: str, bias: bool, bias_start: float | None = None) -> tuple[str, ...]:
+    """Statements that draw a layer's weights; a bias starts at 0 unless a number or torch's own start is asked for."""
+    if bias and bias_start is not None:
+        return (*INITS[init], f"nn.init.constant_({{m}}.bias, {bias_start})")
+    return INITS[init] + (("nn.init.zeros_({m}.bias)",) if bias and init != "default" else ())
+
+
+def zeroed(zero_init: bool) -> tuple[str, ...]:
+    """The statement that starts a norm's scale at 0."""
+    return ("nn.init.zeros_({m}.weight)",) if zero_init else ()
+
+
+def written(**values: tuple[Any, Any]) -> str:
+    """Keyword arguments that differ from their defaults."""
+    return "".join(f", {name}={value!r}" for name, (value, default) in values.items() if value != default)
+
+
+def joined(maps: int, sign: str = ", ") -> str:
+    """What is read, with a sign between: `{0}, {1}`."""
+    return sign.join(f"{{{i}}}" for i in range(maps))
+
+
+def with_bias(weights: Mapping[str, tuple[int, ...]], channels: int) -> Weights:
+    """The weights, and a bias of so many channels where there are any."""
+    return {**weights, "bias": (channels,)} if channels else {**weights}
