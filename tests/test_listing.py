@@ -267,7 +267,10 @@ BROKEN = {
         b"path,label\n" + b"a" * 200_000 + b",run\n",
         "a line that is not CSV\n  written long_field.csv:2",
     ),
-    "long_head.csv": (b"a" * 200_000 + b"," + b"b" * 200_000, "a line without a label"),
+    "long_head.csv": (
+        b"a" * 200_000 + b"," + b"b" * 200_000,
+        "a line that is not understood\n  written long_head.csv:1",
+    ),
 }
 
 

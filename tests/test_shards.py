@@ -356,7 +356,7 @@ WRONG: dict[str, tuple[list[Member | tarfile.TarInfo], str]] = {
         'labels that are not a list\n  written a.tar/1.json\n  got     run\n  want    labels: ["a", "b"]',
     ),
     "a label that is many": (
-        [("1.mp4", b"v"), ("1.json", b'{"label": ["run", "jump"]}')],
+        [("1.mp4", b"v"), ("1.json", b'{"label": [["run", "jump"]]}')],
         "a label that is no name\n  written a.tar/1.json\n  got     ['run', 'jump']\n  want    a name, or a number",
     ),
     "no video": ([("1.txt", b"x"), ("info.json", b"{}")], "a shard without videos\n  written a.tar"),

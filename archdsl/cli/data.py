@@ -51,13 +51,16 @@ def check(given: Namespace) -> int:
     bad = [one for one in found if one.reason]
     if given.json:
         unreadable = [{"name": one.name, "reason": one.reason} for one in bad]
-        say_json({"videos": len(found), "classes": videos.counts, "unreadable": unreadable})
+        told = {"videos": len(found), "classes": videos.counts, "unreadable": unreadable}
+        say_json(told | {"left_out": list(videos.left_out)})
         return 1 if bad else 0
     from archdsl.report.sheet import Column, Row, Table
 
     columns = (Column("class"), Column("videos", right=True))
     rows = tuple(Row((printable(name), str(count))) for name, count in videos.counts.items())
     say_table(Table(f"{len(found)} videos of {len(rows)} classes", columns, rows, ()), "text")
+    for name in videos.left_out:
+        sys.stderr.write(printable(f"left out, as no video ends so: {name}") + "\n")
     for one in bad:
         sys.stderr.write(printable(f"unreadable: {one.name}: {one.reason}") + "\n")
     return 1 if bad else 0

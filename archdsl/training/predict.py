@@ -16,7 +16,7 @@ from archdsl.language import Arch
 from archdsl.language.recipe import Recipe
 from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.decoding import Index, Video, decoder_named
-from archdsl.training.data.listing import SUFFIXES
+from archdsl.training.data.lines import SUFFIXES
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.pictures import pictures_in, pictures_of
 from archdsl.training.data.snippets import snippets_of

@@ -26,7 +26,10 @@ from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.parts import Part
 
 Decoder = Literal["pyav", "torchcodec"]
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,h264,hevc,m4v,ivf"
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,gif,h264,hevc,m4v,ivf,"
+    "mxf,dv,nut,rm,wtv,yuv4mpegpipe"
+)
 """Containers that hold their own frames. Playlists, which name other files and addresses, are not among them."""
 LARGEST = 8192 * 4320
 """Pixels of a frame: those of 8K, which take 101 MiB."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 from archdsl.errors import SpecError
@@ -14,10 +12,12 @@ from archdsl.language.recipe import Recipe
 from archdsl.training.data.classes import classes_beside
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.decoding import decoder_named
-from archdsl.training.data.listing import SUFFIXES, Line, Listing, listing_of, numbered
+from archdsl.training.data.lines import SUFFIXES, Line, Listing, each
+from archdsl.training.data.listing import listing_of, numbered
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.motion import MovingDigits
 from archdsl.training.data.pictures import SUFFIXES as PICTURES
+from archdsl.training.data.places import place_of, settled
 from archdsl.training.data.shards import is_pattern, listing_of_shards, renamed, shards_of
 from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.splits import SPLITS, split_in
@@ -48,9 +48,15 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
     if path.exists() and not path.is_file() and not path.is_dir():
         raise SpecError("neither a file nor a folder", got=data)
     found, root = of_split(path, split)
-    entries, classes, several = entries_of(found, root, split, beside(path, found))
+    training, several = beside(path, found), False
+    left_out: tuple[str, ...] = ()
+    if found.is_dir() and not hmdb_lists(found) and not shards_of(found):
+        entries, classes, left_out = in_class_folders(found, training)
+    else:
+        entries, classes, several = entries_of(found, root, split, training)
     if not entries:
-        raise SpecError(f"no videos in {found}", want=f"files ending in {', '.join(SUFFIXES)}, or folders of pictures")
+        got = f"{left_out[0]} and others" if left_out else None
+        raise SpecError(f"no videos in {found}", got=got, want=f"files ending in {', '.join(SUFFIXES)}, or pictures")
     if several != (recipe.loss == "binary"):
         wanted = "binary" if several else "cross_entropy"
         raise SpecError(
@@ -61,7 +67,8 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
             want=wanted,
             fix=f"loss: {wanted}",
         )
-    return Files(entries, classes, dict(clips), recipe.sampling, several, decoder_named(None))
+    made = Files(entries, classes, dict(clips), recipe.sampling, several, decoder_named(None))
+    return replace(made, left_out=left_out)
 
 
 def videos_for(data: str, split: str, arch: Arch, recipe: Recipe) -> Videos:
@@ -155,20 +162,21 @@ def sibling_to_train(path: Path) -> Path:
 
 
 def entries_of(found: Path, root: Path, split: str, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
-    """(videos, classes, whether a video may have several) of a folder or a list."""
-    if found.is_dir() and not hmdb_lists(found) and not shards_of(found):
-        return in_class_folders(found, training)
-    listing = listing_at(found)
+    """(videos, classes, whether a video may have several) of a list, or of shards."""
+    listing = settled(listing_at(found), root)
     lines = of_the_split(listing.lines, split)
     if not lines and listing.lines:
         has = ", ".join(sorted({str(line.split) for line in listing.lines}))
         raise SpecError(f"no videos of the split {split}", written=found.name, got=f"splits {has}")
     alone = training == found or listing.classes or (training.is_dir() and not shards_of(training))
-    lists = [listing] if alone else [listing_at(training), listing]
+    lists = [listing] if alone else [settled(listing_at(training), root), listing]
     classes = classes_of(lists, root)
     places = {name: i for i, name in enumerate(classes)}
-    entries = tuple(entry_of(line, root, classes, places, listing.several) for line in lines)
-    return entries, classes, listing.several
+    several = any(one.several for one in lists)
+    entries = each(
+        ((line.where, line) for line in lines), lambda _, line: entry_of(line, root, classes, places, several)
+    )
+    return tuple(entries), classes, several
 
 
 def listing_at(found: Path) -> Listing:
@@ -204,53 +212,35 @@ def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
 
 
 def entry_of(line: Line, root: Path, classes: tuple[str, ...], places: dict[str, int], several: bool) -> Entry:
-    """A line of a list as a video with numbers for labels."""
+    """A line of a list as a video with numbers for labels. Raises SpecError."""
     if not line.labels and not several:
         raise SpecError("a video without a label", written=line.where, got=line.video, want="a class")
     actions = tuple(Action(numbered(line, name, classes, places), start, end) for name, start, end in line.labels)
-    return Entry(line.part or file_of(line, root), line.video, actions, line.start, line.end, line.centre)
+    if line.part:
+        return Entry(line.part, line.video, actions, line.start, line.end, line.centre)
+    path, fault = place_of(line, root)
+    return Entry(path, line.video, actions, line.start, line.end, line.centre, frames=line.frames, fault=fault)
 
 
-def file_of(line: Line, root: Path) -> Path:
-    """The file or folder that a list speaks of: as written, or found by its name below the list's folder."""
-    video = line.video
-    if "\0" in video or len(video) > 4000:
-        raise SpecError("a name that no file can have", written=line.where, got=repr(video[:80]))
-    for base in (root, root / "videos"):
-        if os.path.lexists(base / video):
-            return base / video
-    names = files_below(root)
-    stem = Path(video).name
-    without = Path(stem).stem if stem.endswith(SUFFIXES) else stem
-    return names.get(stem) or names.get(without) or names.get(line.other or "") or root / video
+def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], tuple[str, ...]]:
+    """(videos or folders of pictures in folders that bear the classes' names, classes, files left out).
 
-
-@lru_cache(maxsize=4)
-def files_below(root: Path) -> dict[str, Path]:
-    """Name, with and without suffix, -> video below a folder."""
-    found: dict[str, Path] = {}
-    for folder, _, files in os.walk(root):
-        for file in files:
-            if file.lower().endswith(SUFFIXES):
-                path = Path(folder) / file
-                found.setdefault(file, path)
-                found.setdefault(path.stem, path)
-    return found
-
-
-def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
-    """Videos, or folders of pictures, in folders that bear the classes' names. Those of training have all classes."""
+    The folders of training have all classes.
+    """
     folders = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     known = [path.name for path in training.iterdir() if path.is_dir() and not path.name.startswith(".")]
     classes = tuple(sorted({*folders, *known}))
-    entries = [
-        Entry(video, f"{name}/{video.relative_to(folders[name]).as_posix()}", (Action(i),))
-        for i, name in enumerate(classes)
-        if name in folders
-        for video in sorted(folders[name].rglob("*"))
-        if is_video(video)
-    ]
-    return tuple(entries), classes, False
+    entries, rest = [], []
+    for i, name in enumerate(classes):
+        below = sorted(folders[name].rglob("*")) if name in folders else []
+        pictured = {path for path in below if path.is_dir() and is_video(path)}
+        for path in below:
+            shown = f"{name}/{path.relative_to(folders[name]).as_posix()}"
+            if path in pictured or (not path.is_dir() and is_video(path)):
+                entries.append(Entry(path, shown, (Action(i),)))
+            elif not path.is_dir() and path.parent not in pictured and not path.name.startswith("."):
+                rest.append(shown)
+    return tuple(entries), classes, tuple(rest)
 
 
 def is_video(path: Path) -> bool:

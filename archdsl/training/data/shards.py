@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 from archdsl.errors import Fault, SpecError
 from archdsl.training.data.classes import classes_beside
-from archdsl.training.data.listing import SUFFIXES, Line, Listing, actions_in
+from archdsl.training.data.columns import labels_in
+from archdsl.training.data.lines import SUFFIXES, Line, Listing, labelled
 from archdsl.training.data.parts import Part
 from archdsl.training.data.splits import NAMES, split_in
 
@@ -114,7 +115,7 @@ def lines_or_faults(shard: Path) -> Listing | SpecError:
                     raise SpecError("a video without a label", written=shard.name, got=video.name, want=want)
                 if told:
                     found.lines.append(line_of(shard, video, *told))
-                    found.several |= "labels" in told[1]
+                    found.several |= "labels" in told[1] or len(found.lines[-1].labels) > 1
     except OSError as error:
         return SpecError(f"cannot read {shard}", got=error.strerror or str(error))
     except SpecError as error:
@@ -187,7 +188,16 @@ def line_of(shard: Path, video: tarfile.TarInfo | None, label: str, told: dict[s
     else:
         name = f"{shard.name}/{video.name}"
         part = Part(shard, video.offset_data, video.size, "" if plain(video) else "a link, or no file at all")
-    return Line(name, actions_in(told, where), where, split=split_in(shard.stem), part=part)
+    several = "labels" in told
+    cell = told["labels"] if several else told.get("label")
+    if several and not isinstance(cell, list):
+        want = 'labels: ["a", "b"]'
+        raise SpecError("labels that are not a list", written=where, got=str(cell)[:80], want=want)
+    try:
+        labels = labelled(*labels_in(cell, plural=several))
+    except SpecError as error:
+        raise error.placed(None, where) from None
+    return Line(name, labels, where, split=split_in(shard.stem), part=part)
 
 
 def plain(member: tarfile.TarInfo) -> bool:

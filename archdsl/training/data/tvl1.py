@@ -120,7 +120,7 @@ def solver(how: TvL1, like: Tensor) -> TvL1Flow:
     """The layer of one channel that learns nothing, with these numbers."""
     parts = ("gradient", "divergence", "theta", "lambda", "tau")
     layer = TvL1Flow(1, **{f"learn_{part}": False for part in parts}).to(like)
-    for name, value in (("theta", how.theta), ("lambda", how.weight), ("tau", how.tau)):
+    for name, value in (("theta", how.theta), ("lambda_", how.weight), ("tau", how.tau)):
         getattr(layer, name).fill_(value)
     return layer
 

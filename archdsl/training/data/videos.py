@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,9 @@ from archdsl.training.data.parts import Part
 from archdsl.training.data.pictures import FPS, pictures_of
 from archdsl.training.data.sampling import chosen_frames
 from archdsl.training.data.snippets import Snippets
+
+FEW = 5
+"""Names in a remark."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class Entry:
     end: float = float("inf")
     centre: float | None = None
     """The time of a key frame."""
+    frames: tuple[int, int] | None = None
+    """Of a folder of pictures: the first that counts, and how many do."""
+    fault: str = ""
+    """Why no file is known, by the line of the list that names it."""
     index: Index | None = None
     """Where the frames of its file are, if that is known."""
 
@@ -57,9 +64,18 @@ class Files:
     decoder: Decoder = "pyav"
     snippets: Mapping[str, tuple[Snippets, ...]] = field(default_factory=dict)
     """Where in each clip a network that reads segments finds them."""
+    left_out: tuple[str, ...] = ()
+    """Files in classes' folders whose endings are of no video."""
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def remarks(self) -> Iterator[str]:
+        """What is not read: files of unknown endings, lines of a list that name no file."""
+        if self.left_out:
+            yield f"left out, as no video ends so: {some(self.left_out)}"
+        if missing := [f"{one.name} ({one.fault})" for one in self.entries if one.fault]:
+            yield f"named in a list and not there: {some(missing)}"
 
     def name(self, index: int) -> str:
         """As the list of videos has it."""
@@ -68,6 +84,8 @@ class Files:
     def read(self, index: int, take: Take) -> Sample:
         """One clip of one video. Raises Unreadable."""
         entry = self.entries[index]
+        if entry.fault:
+            raise Unreadable(entry.name, entry.fault)
         take = take._replace(centre=entry.centre if take.centre is None else take.centre)
         chosen: dict[str, list[int]] = {}
 
@@ -128,9 +146,19 @@ class Files:
         return counts
 
 
+def some(names: Sequence[str]) -> str:
+    """How many there are, and the first few."""
+    return f"{len(names)}: " + ", ".join(names[:FEW]) + (", ..." if len(names) > FEW else "")
+
+
 def within(entry: Entry, found: Index) -> tuple[int, int]:
     """First and last (exclusive) frame of the part that counts. Raises Unreadable where it is not in the video."""
     count = len(found.times)
+    if entry.frames:
+        first, length = entry.frames
+        if not length or first >= count:
+            raise Unreadable(entry.name, f"no frames {first} to {first + length}: it has {count}")
+        return first, min(first + length, count)
     if entry.start <= 0 and entry.end == float("inf"):
         return 0, count
     inside = [i for i in range(count) if entry.start <= found.seconds(i) <= entry.end]

@@ -1,0 +1,210 @@
+"""Lists as other libraries read them: each line is one file and the labels written, or is named as not understood."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import pytest
+from test_listing import files, found, pairs, write, wrong
+
+from archdsl.cli import main
+from archdsl.training.data.clips import Take, Unreadable
+from archdsl.training.data.decoding import FORMATS
+from archdsl.training.data.lines import SUFFIXES
+from tests.filmed import film, numbered_frames
+
+SEVERAL = "binary"
+READ = {  # lines -> what is read of them; files a.mp4 and b.mp4, folders x and y of 9 pictures
+    "PySlowFast, PyTorchVideo, MMAction2: path label": (["a.mp4 0", "b.mp4 1"], {"a.mp4": ["0"], "b.mp4": ["1"]}),
+    "PyTorchVideo: blanks in the path": (
+        ["sub dir/c d.mp4   1", "a.mp4 0"],
+        {"sub dir/c d.mp4": ["1"], "a.mp4": ["0"]},
+    ),
+    "MMAction2, several labels": (["a.mp4 0 1", "b.mp4 1"], {"a.mp4": ["0", "1"], "b.mp4": ["1"]}),
+    "MMAction2, several labels of frames": (["x 9 0 2", "y 9 1"], {"x": ["0", "2"], "y": ["1"]}),
+    "MMAction2, an offset": (["x 2 5 1", "y 0 9 0"], {"x": ["1"], "y": ["0"]}),
+    "MMAction2, frames and two labels each": (["x 9 5 1", "y 9 2 0"], {"x": ["5", "1"], "y": ["2", "0"]}),
+    "TSN, TSM: folder frames label": (["x 9 1", "y 9 0"], {"x": ["1"], "y": ["0"]}),
+    "TSN with a blank in the folder": (["z w 9 1", "y 9 0"], {"z w": ["1"], "y": ["0"]}),
+    "tabs": (["a.mp4\t1", "b.mp4\t0"], {"a.mp4": ["1"], "b.mp4": ["0"]}),
+    "tabs between folder, frames and label": (["z w\t9\t1", "y\t9\t0"], {"z w": ["1"], "y": ["0"]}),
+    "semicolons": (["a.mp4;1", "b.mp4; 0"], {"a.mp4": ["1"], "b.mp4": ["0"]}),
+    "several labels between commas": (["a.mp4,0,1", "b.mp4,1"], {"a.mp4": ["0", "1"], "b.mp4": ["1"]}),
+    "names": (["a.mp4 run", "b.mp4 jump"], {"a.mp4": ["run"], "b.mp4": ["jump"]}),
+    "names with blanks": (["a.mp4,clay pottery", "b.mp4,jump"], {"a.mp4": ["clay pottery"], "b.mp4": ["jump"]}),
+    "quotes": (['"a.mp4","clay, pottery"', '"b.mp4","jump"'], {"a.mp4": ["clay, pottery"], "b.mp4": ["jump"]}),
+    "quoted labels": (['a.mp4 "0,1"', "b.mp4 1"], {"a.mp4": ["0", "1"], "b.mp4": ["1"]}),
+    "capitals": (["SHOUT.MP4 1", "a.mp4 0"], {"SHOUT.MP4": ["1"], "a.mp4": ["0"]}),
+    "folders are classes": (["walk/v.mp4", "run/w.mp4"], {"walk/v.mp4": ["walk"], "run/w.mp4": ["run"]}),
+    "a head: path": (["path,label", "a.mp4,run"], {"a.mp4": ["run"]}),
+    "a head: video_path": (["video_path,label", "a.mp4,3"], {"a.mp4": ["3"]}),
+    "a head: filename, class": (["filename,class", "a.mp4,run"], {"a.mp4": ["run"]}),
+    "a head: quotes and capitals": (['"File Name","Class Label"', '"a.mp4","run, jump"'], {"a.mp4": ["run, jump"]}),
+    "a head: tabs": (["video\ttag", "a.mp4\trun"], {"a.mp4": ["run"]}),
+    "a head: semicolons": (["label;file", "run;a.mp4"], {"a.mp4": ["run"]}),
+    "a head: blanks": (["path label", "a.mp4 1"], {"a.mp4": ["1"]}),
+    "a head: pandas' numbers": ([",path,label", "0,a.mp4,run", "1,b.mp4,jump"], {"a.mp4": ["run"], "b.mp4": ["jump"]}),
+    "a head: a path beside a name": (["clip_name,clip_path,label", "v,/walk/v.mp4,walk"], {"walk/v.mp4": ["walk"]}),
+    "a head: frames and offset": (["path,offset,frames,label", "x,2,5,run"], {"x": ["run"]}),
+    "a head: labels and |": (["path,labels", "a.mp4,0|1", "b.mp4,"], {"a.mp4": ["0", "1"], "b.mp4": []}),
+    "a head: labels and blanks": (["path,labels", "a.mp4,0 1", "b.mp4,1"], {"a.mp4": ["0", "1"], "b.mp4": ["1"]}),
+    "a head: labels and ;": (["path,labels", "a.mp4,0;1"], {"a.mp4": ["0", "1"]}),
+    "a head: labels and commas": (["path,labels", 'a.mp4,"0,1"'], {"a.mp4": ["0", "1"]}),
+    "a head: a list": (
+        ["path,labels", "a.mp4,\"['run', 'jump']\"", 'b.mp4,"[]"'],
+        {"a.mp4": ["run", "jump"], "b.mp4": []},
+    ),
+    "a head: several under label": (["path,label", "a.mp4,0;2", "b.mp4,1"], {"a.mp4": ["0", "2"], "b.mp4": ["1"]}),
+}
+
+
+def disk(root: Path) -> None:
+    files(root, "a.mp4", "b.mp4", "sub dir/c d.mp4", "SHOUT.MP4", "walk/v.mp4", "run/w.mp4")
+    files(root, *(f"{folder}/img_{i:05d}.jpg" for folder in ("x", "y", "z w") for i in range(1, 10)))
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_lines_are_read_as_their_own_loaders_do(name: str, ends: str, tmp_path: Path) -> None:
+    lines, expected = READ[name]
+    disk(tmp_path)
+    (tmp_path / "train.csv").write_bytes((ends.join(["", *lines, ""])).encode("utf-8-sig"))
+    several = any(len(labels) != 1 for labels in expected.values()) or "labels" in lines[0]
+    videos = found(tmp_path / "train.csv", loss=SEVERAL if several else "cross_entropy")
+    assert dict(pairs(videos, tmp_path)) == expected
+    assert len(videos.entries) == len(expected)
+    assert not any(one.fault for one in videos.entries)
+
+
+def test_an_offset_and_a_number_of_frames_are_those_that_are_read(tmp_path: Path) -> None:
+    for i in range(1, 10):
+        film(tmp_path / "x" / f"img_{i}.png", numbered_frames(9)[:, i - 1 : i], codec="png", pix_fmt="rgb24")
+    write(tmp_path / "train.txt", "x 2 4 0")
+    write(tmp_path / "all.txt", "x 3 0")
+    found_at = {name: found(tmp_path / name).read(0, Take(0)) for name in ("train.txt", "all.txt")}
+    assert [round(float(one.start) * 30) for one in found_at.values()] == [2, 0]
+    assert [round(float(one.end) * 30) for one in found_at.values()] == [5, 2]
+    write(tmp_path / "beyond.txt", "x 8 20 1", "x 0 9 0", "x 0 9 1")
+    with pytest.raises(Unreadable, match="frames 9"):
+        found(write(tmp_path / "head.csv", "path,offset,frames,label", "x,9,3,a")).read(0, Take(0))
+
+
+def test_a_path_of_another_disk_is_matched_by_its_longest_end(tmp_path: Path) -> None:
+    files(tmp_path, "run/v.mp4", "walk/v.mp4", "deep/train/walk/u.mp4", "deep/val/walk/u.mp4", "flat.mp4")
+    lines = ("/old/disk/run/v.mp4 0", "/old/disk/walk/v.mp4 1", "jump/v.mp4 2", "D:\\x\\train\\walk\\u.mp4 3")
+    videos = found(write(tmp_path / "list.txt", *lines, "/old/flat.mp4 4", "walk/v.avi 5"))
+    assert [one.path.relative_to(tmp_path).as_posix() for one in videos.entries] == [
+        *("run/v.mp4", "walk/v.mp4", "jump/v.mp4", "deep/train/walk/u.mp4", "flat.mp4", "walk/v.mp4"),
+    ]
+    fault = "list.txt:3: no such file; of that name only: run/v.mp4, walk/v.mp4"
+    assert [one.fault for one in videos.entries] == ["", "", fault, "", "", ""]
+    with pytest.raises(Unreadable) as caught:
+        videos.read(2, Take(0))
+    assert caught.value.reason == fault
+    assert list(videos.remarks()) == [f"named in a list and not there: 1: jump/v.mp4 ({fault})"]
+
+
+def test_a_path_that_fits_several_files_is_named(tmp_path: Path) -> None:
+    files(tmp_path, "run/v.mp4", "walk/v.mp4", "a/run/w.mp4", "b/run/w.mp4", "one.avi", "x/one.mp4")
+    text = wrong(write(tmp_path / "list.txt", "v.mp4 0", "/old/run/w.mp4 1", "one.avi 1"))
+    assert text == (
+        "a video that several files could be\n  written list.txt:1\n  got     v.mp4\n"
+        "  want    run/v.mp4 or walk/v.mp4\n  fix     the path from the list's folder on, such as run/v.mp4\n\n"
+        "a video that several files could be\n  written list.txt:2\n  got     /old/run/w.mp4\n"
+        "  want    a/run/w.mp4 or b/run/w.mp4\n  fix     the path from the list's folder on, such as a/run/w.mp4"
+    )
+
+
+NOT_READ = {  # lines -> the lines that are named, and a word of why
+    "no label among labels": (["a.mp4 0", "b.mp4"], [2], "a line without a label"),
+    "two names": (["a.mp4 run jump", "b.mp4 walk"], [1], "not understood"),
+    "a name and a number": (["a.mp4 1 run"], [1], "not understood"),
+    "columns without a head": (["a.mp4,run,train"], [1], "not understood"),
+    "an unquoted comma": (["a.mp4,0", "b.mp4,clay, pottery"], [2], "not understood"),
+    "a fraction": (["a.mp4 0", "b.mp4 1.5"], [2], "not understood"),
+    "a label of none": (["a.mp4 -1", "b.mp4 1"], [1], "not understood"),
+    "names among numbers": (["a.mp4 0", "b.mp4 run", "c.mp4 1"], [2], "names and numbers"),
+    "a remark": (["a.mp4 0", "# b.mp4 is broken"], [2], "not understood"),
+    "frames of a file": (["b 9 1", "a.mp4 0"], [1], "not understood"),
+    "three numbers that fit no folder": (["x 8 5 1", "gone 9 5 1"], [1], "not understood"),
+    "three numbers that fit in both ways": (["x 9 9 1", "y 0 9 1"], [1], "not understood"),
+    "more columns than the head": (["path,label", "a.mp4,clay, pottery"], [2], "more columns than the head"),
+    "labels with commas": (["path,labels", 'a.mp4,"run, jump"'], [2], "not understood"),
+    "a column of no split": (["path,label,split", "a.mp4,run,trian"], [2], "no split"),
+    "no column of paths": (["where,label", "a.mp4,run"], [1], "no column says the path"),
+    "no column of labels": (["path,length", "a.mp4,9"], [1], "no column says the label"),
+    "two columns of labels": (["path,label,class_id", "a.mp4,run,1"], [1], "two columns that say the label"),
+    "two columns of one name": (["path,label,label", "a.mp4,run,1"], [1], "two columns that say the label"),
+    "every line": (["a.mp4 run jump", "b.mp4 0", "b.mp4 x y"], [1, 3], "not understood"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_READ)
+@pytest.mark.parametrize("loss", ["cross_entropy", SEVERAL])
+def test_lines_that_are_not_understood_are_named(name: str, loss: str, tmp_path: Path) -> None:
+    lines, named, why = NOT_READ[name]
+    disk(tmp_path)
+    text = wrong(write(tmp_path / "train.csv", *lines), loss=loss)
+    assert [line for line in text.splitlines() if "written" in line] == [f"  written train.csv:{i}" for i in named]
+    assert why in text
+
+
+def test_many_lines_that_are_not_understood_are_told_in_part(tmp_path: Path) -> None:
+    text = wrong(write(tmp_path / "train.csv", *(f"{i}.mp4 one two" for i in range(50))))
+    assert text.count("a line that is not understood") == 10
+    assert text.endswith("and 40 more\n  written train.csv:50")
+
+
+def test_json_of_several_spellings(tmp_path: Path) -> None:
+    files(tmp_path, "a.mp4", "b.mp4")
+    entries = [{"filename": "a.mp4", "label": [0, 2]}, {"filename": "b.mp4", "label": 1}]
+    (tmp_path / "train.json").write_text(json.dumps(entries))
+    several = found(tmp_path / "train.json", loss=SEVERAL)
+    assert pairs(several, tmp_path) == [("a.mp4", ["0", "2"]), ("b.mp4", ["1"])]
+    (tmp_path / "train.json").write_text(json.dumps([{"file": "a.mp4", "class": "x"}, {"path": "b.mp4"}, {"label": 1}]))
+    text = wrong(tmp_path / "train.json")
+    assert "no column says the label\n  written train.json, entry 1" in text
+    assert "no column says the path\n  written train.json, entry 2" in text
+
+
+def test_lists_of_pictures_as_pyslowfast_has_them(tmp_path: Path) -> None:
+    """original_vido_id video_id frame_id path labels: a label holds as long as its pictures follow each other."""
+    files(tmp_path, *(f"Charades/{one}/{one}-{i:06d}.jpg" for one in ("AAA", "BBB") for i in range(1, 9)))
+    labels = ['""', '"3"', '"3,1"', '"1"', '""', '"3"', '""', '""']
+    head = "original_vido_id video_id frame_id path labels"
+    rows = [f"AAA 0 {i} AAA/AAA-{i + 1:06d}.jpg {label}" for i, label in enumerate(labels)]
+    write(tmp_path / "train.csv", head, *rows, *(f'BBB 1 {i} BBB/BBB-{i + 1:06d}.jpg ""' for i in range(8)))
+    videos = found(tmp_path / "train.csv", loss=SEVERAL)
+    assert pairs(videos, tmp_path) == [("Charades/AAA", ["1", "3", "3"]), ("Charades/BBB", [])]
+    times = [(one.label, round(one.start * 24), round(one.end * 24)) for one in videos.entries[0].actions]
+    assert times == [(1, 2, 3), (3, 1, 2), (3, 5, 5)]
+    write(tmp_path / "train.csv", head, *(f'BBB 1 {i} BBB/BBB-{i + 1:06d}.jpg ""' for i in range(8)))
+    assert "a list of pictures without labels" in wrong(tmp_path / "train.csv", loss=SEVERAL)
+
+
+def test_check_names_what_is_missing_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(tmp_path / "walk" / "v.mp4", numbered_frames(8), options={"g": "4"})
+    write(tmp_path / "train.txt", "walk/v.mp4 0", "jump/v.mp4 1")
+    given = ["--frames", "4", "--workers", "0"]
+    assert main(["data", "check", str(tmp_path / "train.txt"), *given]) == 1
+    shown = capsys.readouterr().err
+    assert "unreadable: jump/v.mp4: train.txt:2: no such file; of that name only: walk/v.mp4" in shown
+    for name in ("c/walk/v.3gp", "c/walk/w.mts", "c/walk/x.mxf"):
+        codec = {"3gp": "mpeg4", "mts": "libx264", "mxf": "mpeg2video"}[name[-3:]]
+        film(tmp_path / name, numbered_frames(8), codec=codec)
+    files(tmp_path, "c/walk/notes.txt", "c/walk/odd.xyz", "c/walk/.hidden", "c/run/alone.jpg")
+    assert main(["data", "check", str(tmp_path / "c"), *given, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["classes"] == {"run": 0, "walk": 3}
+    assert told["left_out"] == ["run/alone.jpg", "walk/notes.txt", "walk/odd.xyz"]
+    assert told["unreadable"] == []
+
+
+def test_endings_are_all_that_pyav_names_for_what_is_opened() -> None:
+    """Of containers that hold pictures: not sound alone, not still pictures."""
+    formats = [av.ContainerFormat(name, "r") for name in FORMATS.split(",")]
+    known = {f".{ending}" for one in formats for ending in one.extensions}
+    sound_and_stills = {".m4a", ".m4b", ".mka", ".mks", ".avif", ".heic", ".heif", ".isma", ".ism", ".psp"}
+    assert known - sound_and_stills <= set(SUFFIXES)
