@@ -117,7 +117,7 @@ def test_a_run_that_has_begun_goes_on_without_them(trained: Path, tmp_path: Path
     assert losses(out) == losses(whole)
     assert len(log_of(out)) == 7
     assert json.loads((out / "run.json").read_text())["weights"]["path"] == str(trained)
-    assert read_facts(checkpoints_in(out)[-1])["weights"]["path"] == str(trained)
+    assert read_facts(checkpoints_in(out)[-1]).weights.path == str(trained)
 
 
 def test_the_command_says_what_it_begins_with(trained: Path, tmp_path: Path, capfd: Any) -> None:

@@ -246,7 +246,7 @@ def test_which_checkpoint_was_tested_is_said(
         (["evaluate", "{runs}/one", "--views", "10x4"], "1, 3, 5 or 10"),
         (["evaluate", "{runs}/one", "--views", "many"], "views that cannot be read"),
         (["evaluate", "{runs}/one", "--data", "{runs}/none"], "no such data"),
-        (["evaluate", "{runs}/one", "--classes", "9"], "does not score the classes of the videos"),
+        (["evaluate", "{runs}/one", "--classes", "9"], "fix     --classes 8"),
         (["evaluate", "{runs}/one", "--set", "recipe.views.crop=3"], "has no field 'crop'"),
         (["evaluate", "{runs}/one", "--device", "cuda:77"], "no device 'cuda:77'"),
         (["predict", "{runs}", "x.mp4"], "is no run's folder"),

@@ -88,7 +88,7 @@ def test_the_scaler_goes_on(tmp_path, monkeypatch):
     recipe = short(steps=3, precision="fp16")
     run(tmp_path / "whole", recipe)
     stopped_at(tmp_path / "part", 1, monkeypatch, recipe)
-    assert read_facts(checkpoints_in(tmp_path / "part")[-1])["scaler"]["scale"] == 65536
+    assert read_facts(checkpoints_in(tmp_path / "part")[-1]).scaler.scale == 65536
     run(tmp_path / "part", recipe)
     assert losses(tmp_path / "part") == losses(tmp_path / "whole")
 
@@ -105,11 +105,11 @@ def test_a_run_at_its_end_stays(tmp_path):
 def test_the_newest_and_the_best_are_kept(tmp_path):
     done = run(tmp_path, short(steps=8, save_every=1, evaluate_every=1, keep=2))
     names = [path.name for path in checkpoints_in(tmp_path)]
-    best = read_facts(checkpoints_in(tmp_path)[-1])["best"]
+    best = read_facts(checkpoints_in(tmp_path)[-1]).best
     assert names[-2:] == ["step_00000007", "step_00000008"]
-    assert f"step_{best['step']:08d}" in names
+    assert f"step_{best.step:08d}" in names
     assert len(names) <= 3
-    assert best["figures"]["top1"] >= done.figures["top1"]
+    assert best.figures["top1"] >= done.figures["top1"]
 
 
 def test_weights_are_read_for_a_network_of_the_arch(tmp_path):
@@ -160,7 +160,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(name, harm, 
     assert name in (fault.got or "")
     done = run(tmp_path, resume=before)
     assert done.step == 6
-    assert read_facts(last)["step"] == 6
+    assert read_facts(last).step == 6
 
 
 def test_half_a_checkpoint_is_no_checkpoint(tmp_path):
@@ -216,7 +216,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     last = checkpoints_in(tmp_path)[-1]
     assert str(last) in (fault.fix or "")
     assert int(last.name[-8:]) < step
-    assert read_facts(last)["step"] == int(last.name[-8:])
+    assert read_facts(last).step == int(last.name[-8:])
 
 
 @pytest.mark.parametrize("due", [{"save_every": 1}, {"save_every": 2, "evaluate_every": 3}], ids=["save", "test"])
@@ -339,7 +339,7 @@ def test_sigterm_leaves_with_its_code_and_a_checkpoint(tmp_path):
         process.terminate()
         assert process.wait(60) == 143
     (saved,) = checkpoints_in(out)
-    assert read_facts(saved)["step"] == int(saved.name[-8:]) == max(losses(out))
+    assert read_facts(saved).step == int(saved.name[-8:]) == max(losses(out))
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def trained(parser: ArgumentParser) -> None:
         help="begin a new run with these: .safetensors, a file of torch.save, a checkpoint, or a run (its last); "
         "head tensors that do not fit stay as initialised and are named; a run in DIR goes on without them",
     )
-    group.add_argument("--resume", metavar="CHECKPOINT", help="go on from this checkpoint instead of the folder's last")
+    group.add_argument("--resume", metavar="CHECKPOINT", help="go on from this one; later ones move to abandoned/")
     group.add_argument("--quiet", action="store_true", help="say only how it ended")
 
 

@@ -38,9 +38,8 @@ def evaluate(given: Namespace) -> int:
             arch, recipe, path = asked(text, given)
             options = {key: getattr(given, key) for key in ("views", "split", "device", "workers", "batch", "quiet")}
             folder = given.out and Path(given.out) / (name if len(names) > 1 else "")
-            if world.first and Path(text).is_dir() and not given.weights:
-                notes.append(f"{name}: {opened('archdsl.training.ran').last_of(Path(text))}")
             results[name] = training.evaluate(arch, given.data, recipe=recipe, weights=path, out=folder, **options)
+            notes += [f"{name}: {results[name].tested}"] if results[name].tested else []
         if weights:
             results[FUSED] = training.fused({name: (results[name], share) for name, share in weights.items()})
             if given.out and world.first:
@@ -107,7 +106,7 @@ def asked(text: str, given: Namespace) -> tuple[Arch, Recipe | None, str | None]
     recipe, weights = given.recipe and recipe_named(given.recipe), given.weights
     if Path(text).is_dir():
         found = opened("archdsl.training.ran").ran(Path(text))
-        text, recipe, weights = str(found.arch), recipe or found.recipe, weights or str(found.checkpoint)
+        text, recipe, weights = str(found.arch), recipe or found.recipe, weights or text
     recipe = recipe and with_settings(recipe, given)
     given = Namespace(**{**vars(given), "set": [setting for setting in given.set if not setting.startswith(MINE)]})
     return g.arch_of(catalog.model(text), given), recipe, weights

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
 
+from archdsl.backend import emit
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
@@ -21,16 +24,18 @@ from archdsl.numbers import views_of
 from archdsl.recipes import recipe as recipe_of
 from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
 from archdsl.report.formats import to_csv
+from archdsl.training.agreeing import check_same, listed
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.finding import videos_for
 from archdsl.training.metrics import confusion
-from archdsl.training.ran import classes_of, columns_of, ran
+from archdsl.training.ran import classes_of, columns_of, described, ran
 from archdsl.training.scores import Scores
 from archdsl.training.scoring import scored
 from archdsl.training.skips import Skips
-from archdsl.training.taking import with_weights
-from archdsl.training.training import check_classes
-from archdsl.training.world import World, world_of
+from archdsl.training.state import fingerprint
+from archdsl.training.taking import kept, weights_at, with_those
+from archdsl.training.world import World, as_one, gathered, world_of
+from archdsl.writing import recipe_data
 
 
 def evaluate(
@@ -54,20 +59,19 @@ def evaluate(
 
     Raises SpecError where arch, weights, recipe and videos do not fit each other.
     """
-    plan, recipe, weights = ready(arch, recipe, weights)
-    recipe = with_views(recipe, views) if views else recipe
-    if out:
-        make_folder(Path(out))  # before videos have taken their time
     with world_of(device) as world:
-        videos = videos_for(str(data), split, plan.arch, recipe) if isinstance(data, str | Path) else data
-        check_classes(plan, videos)
-        known = classes_of(weights)
-        columns = columns_of(known, videos.classes) if known else None
-        network = with_weights(plan, weights).to(world.device)
+        with as_one():
+            plan, recipe, weights = ready(arch, recipe, weights)
+            recipe = with_views(recipe, views) if views else recipe
+            if out:
+                make_folder(Path(out))  # before videos have taken their time
+            videos = videos_for(str(data), split, plan.arch, recipe) if isinstance(data, str | Path) else data
+        used = loaded(plan, weights, videos, world)
+        check_same(used.shared() | shared(plan, recipe, videos))
         skips = Skips.of(Path(out), recipe, world.rank) if out else Skips(None, recipe.most_skipped)
         with bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
             scores = scored(
-                network,
+                used.network.to(world.device),
                 videos,
                 recipe,
                 plan.arch.clips,
@@ -77,16 +81,69 @@ def evaluate(
                 skips=skips,
                 progress=progress,
             )
-        if columns:
-            scores = replace(scores, scores=scores.scores[:, columns])
-        if out and world.first:
-            about = {
-                "weights": str(weights),
-                "data": str(data) if isinstance(data, str | Path) else None,
-                "split": split,
-            }
-            write_results(Path(out), scores, plan.name, about | settings(plan, recipe))
+        scores = replace(scores.in_columns(used.columns), tested=used.tested)
+        with as_one():
+            if out and world.first:
+                about = {
+                    "weights": str(used.path),
+                    "data": str(data) if isinstance(data, str | Path) else None,
+                    "split": split,
+                }
+                write_results(Path(out), scores, plan.name, about | settings(plan, recipe))
     return scores
+
+
+def shared(plan: Plan, recipe: Recipe, videos: Videos) -> dict[str, Any]:
+    """What must be the same in every process, as plain data."""
+    source = sha256(emit(plan).encode()).hexdigest()
+    return {"name": plan.name, "source": source, "recipe": recipe_data(recipe), "data": listed(videos).model_dump()}
+
+
+class Used(NamedTuple):
+    """A network with its weights."""
+
+    network: nn.Module
+    path: Path
+    """The file or the checkpoint that its weights are of."""
+    columns: dict[str, int]
+    """Class -> its score; those of the videos first."""
+    tested: str
+    """Of a run's folder, which of its checkpoints that is."""
+
+    def shared(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"weights": fingerprint(self.network), "columns": self.columns}
+
+
+def loaded(plan: Plan, weights: Path, videos: Videos, world: World) -> Used:
+    """A plan's network with its weights. All processes read what the first one found last in a run's folder."""
+    with ExitStack() as stack:
+        with as_one():
+            last = stack.enter_context(kept(weights)).relative_to(weights) if world.first else Path()
+        path = weights / gathered(last)[0]
+        with as_one(), weights_at(path) as found:
+            tested = described(path) if path != weights else ""
+            network = with_those(plan, found)
+            known = classes_of(path)
+            check_scores(plan, videos.classes if known is None else known, run=known is not None)
+            known = videos.classes if known is None else known
+            return Used(network, path, columns_of(known, videos.classes), tested)
+
+
+def check_scores(plan: Plan, classes: tuple[str, ...], *, run: bool) -> None:
+    """Raises SpecError where a network does not score the classes of its run, or of the videos where it is no run's."""
+    wanted = len(classes)
+    for name, shape in plan.outputs.items():
+        if shape != (wanted,):
+            few = not run and len(shape) == 1 and shape[0] > wanted
+            raise SpecError(
+                f"{plan.name} does not score the classes of {'its run' if run else 'the videos'}",
+                at="head",
+                written=plan.arch.written,
+                got=f"{name} of shape {shape}" + ("" if run else ", and no run that names its classes"),
+                want=f"({wanted},): {', '.join(classes[:4])}{', ...' if wanted > 4 else ''}",
+                fix="for each class without videos an empty folder, or its name in classes.txt" if few else None,
+            )
 
 
 def ready(
@@ -95,7 +152,7 @@ def ready(
     """The plan, the recipe and where the weights are. Raises SpecError where one is not said."""
     if not isinstance(arch, Arch) and Path(arch).is_dir():
         found = ran(Path(arch))
-        arch, recipe, weights = found.arch, recipe or found.recipe, weights or found.checkpoint
+        arch, recipe, weights = found.arch, recipe or found.recipe, weights or arch
     missing = [name for name, value in (("recipe", recipe), ("weights", weights)) if value is None]
     if missing or recipe is None or weights is None:
         raise SpecError(

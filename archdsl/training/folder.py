@@ -1,85 +1,82 @@
 """The folder of a run: its spec, recipe, versions, log, and checkpoints.
 
-arch.yaml recipe.yaml network.py run.json metrics.jsonl skipped.jsonl tensorboard/ checkpoints/
+arch.yaml recipe.yaml network.py run.json metrics.jsonl skipped.jsonl tensorboard/ checkpoints/ abandoned/ .lock
 """
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 import sys
-from hashlib import sha256
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pydantic
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from archdsl import __version__
 from archdsl.backend import emit
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
-from archdsl.files import json_text, make_folder, write_whole
+from archdsl.files import append_line, json_text, write_whole
 from archdsl.language.recipe import Recipe
-from archdsl.training.world import World
-from archdsl.writing import data_of, recipe_data, recipe_yaml, to_yaml
+from archdsl.training.board import Board
+from archdsl.training.records import About, Entry, read_records
+from archdsl.training.world import World, as_one
+from archdsl.writing import data_of, recipe_yaml, to_yaml
+
+LOG = "metrics.jsonl"
 
 
 class Folder:
-    """A run's folder. Only the first process writes."""
+    """A run's folder. Only the first process writes; a disk that is full ends them all."""
 
     def __init__(self, path: Path, world: World) -> None:
         self.path, self.world = path, world
-        self.board: SummaryWriter | None = None
-        if world.first:
-            make_folder(path)
+        self.board: Board | None = None
 
-    def describe(self, plan: Plan, recipe: Recipe, about: dict[str, Any]) -> None:
+    @contextmanager
+    def written(self) -> Iterator[bool]:
+        """Whether this process writes. Raises SpecError, in all of them, where the disk takes nothing."""
+        with as_one():
+            try:
+                yield self.world.first
+            except OSError as error:
+                raise SpecError(
+                    f"cannot write {error.filename or self.path}",
+                    got=error.strerror or str(error),
+                    want="room in the run's folder",
+                    fix="make room; the same command then goes on from the last checkpoint",
+                ) from None
+
+    def describe(self, plan: Plan, recipe: Recipe, about: About) -> None:
         """Write what is trained, how, and with what."""
-        if not self.world.first:
-            return
-        if arch_data(plan) is not None:
-            write_whole(self.path / "arch.yaml", to_yaml(plan.arch))
-        write_whole(self.path / "network.py", emit(plan))
-        write_whole(self.path / "recipe.yaml", recipe_yaml(recipe))
-        write_whole(self.path / "run.json", json_text(about | versions(), indent=2) + "\n")
+        with self.written() as first:
+            if first:
+                if arch_data(plan) is not None:
+                    write_whole(self.path / "arch.yaml", to_yaml(plan.arch))
+                write_whole(self.path / "network.py", emit(plan))
+                write_whole(self.path / "recipe.yaml", recipe_yaml(recipe))
+                write_whole(self.path / "run.json", json_text(about.model_dump() | versions(), indent=2) + "\n")
 
     def begin_log(self, step: int) -> None:
         """Forget what was logged after a step: it will be done again."""
-        if not self.world.first:
-            return
-        path = self.path / "metrics.jsonl"
-        kept = [entry for entry in entries_in(path) if entry["step"] <= step]
-        write_whole(path, "".join(f"{json_text(entry)}\n" for entry in kept))
-        self.board = SummaryWriter(str(self.path / "tensorboard"), purge_step=step + 1)
+        with self.written() as first:
+            if first:
+                kept = [entry for entry in read_records(Entry, self.path / LOG) if entry.step <= step]
+                write_whole(self.path / LOG, "".join(f"{json_text(entry.model_dump())}\n" for entry in kept))
+                self.board = Board(self.path / "tensorboard", step + 1)
 
-    def log(self, entry: dict[str, Any]) -> None:
+    def log(self, entry: Entry) -> None:
         """Add an entry to the log."""
-        if not self.world.first or self.board is None:
-            return
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(f"{json_text(entry)}\n")
-        for name, value in entry.items():
-            if isinstance(value, int | float) and name not in ("step", "epoch"):
-                self.board.add_scalar(name, value, entry["step"])
-
-    def close(self) -> None:
-        """Nothing more is logged."""
-        if self.board:
-            self.board.close()
-
-
-def entries_in(path: Path) -> list[dict[str, Any]]:
-    """Entries of a log. A last line that a killed process left unfinished is passed over."""
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            entries.append(json.loads(line))
-        except ValueError:
-            break
-    return entries
+        with self.written() as first:
+            if first:
+                assert self.board is not None
+                append_line(self.path / LOG, json_text(entry.model_dump()))
+                figures = {k: v for k, v in entry.model_dump().items() if k not in ("step", "epoch")}
+                self.board.add(figures, entry.step)
 
 
 def arch_data(plan: Plan) -> dict[str, Any] | None:
@@ -88,12 +85,6 @@ def arch_data(plan: Plan) -> dict[str, Any] | None:
         return data_of(plan.arch)
     except SpecError:
         return None
-
-
-def identity(plan: Plan, recipe: Recipe) -> dict[str, Any]:
-    """What a checkpoint must agree on to be gone on from: the arch, the emitted code, the recipe."""
-    source = sha256(emit(plan).encode()).hexdigest()
-    return {"arch": arch_data(plan), "source": source, "recipe": recipe_data(recipe)}
 
 
 def versions() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from time import perf_counter
 
 import torch
@@ -44,6 +45,7 @@ class Meter:
         return figures
 
 
+@cache
 def peak_of(device: torch.device, dtype: torch.dtype) -> float:
     """Multiply-adds per second that a large product of matrices reaches on a device: the best of several."""
     side = 8192 if device.type == "cuda" else 1024

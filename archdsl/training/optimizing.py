@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from archdsl.errors import Fault, SpecError, did_you_mean
@@ -49,7 +49,7 @@ def groups_of(network: nn.Module, wanted: Wanted) -> Iterator[dict[str, Any]]:
         yield {"params": members, "times": times, "weight_decay": decay}
 
 
-def settings(name: str, weights: torch.Tensor, wanted: Wanted) -> tuple[float, float]:
+def settings(name: str, weights: Tensor, wanted: Wanted) -> tuple[float, float]:
     """(multiple of the rate, weight decay) of a parameter. Norms and biases have one axis at most."""
     group = group_of(name, wanted.groups)
     decay = wanted.weight_decay if weights.ndim > 1 or wanted.decay_norms else 0.0
@@ -83,6 +83,19 @@ def hold_fixed(network: nn.Module, groups: tuple[Group, ...]) -> None:
         group = group_of(name, groups)
         if group is not None and group.rate == 0:
             weights.requires_grad_(False)
+
+
+def slots_of(optimizer: Optimizer) -> dict[str, Tensor | None]:
+    """What an optimiser keeps for each parameter, by name; None for what is shaped like it.
+
+    Looked up after a step of another optimiser like it.
+    """
+    one = nn.Parameter(torch.zeros(2))
+    one.grad = torch.zeros(2)
+    other = type(optimizer)([optimizer.param_groups[0] | {"params": [one]}])  # type: ignore[call-arg]
+    other.step()
+    kept = {slot: value for slot, value in other.state[one].items() if isinstance(value, Tensor)}
+    return {slot: None if value.shape == one.shape else value for slot, value in kept.items()}
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

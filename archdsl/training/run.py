@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from archdsl.training.meters import DECODE_BOUND, Meter
 from archdsl.training.norms import measured, train_mode
 from archdsl.training.precision import in_precision
 from archdsl.training.progress import Progress
+from archdsl.training.records import Best, Entry, Facts, Identity, Origin
 from archdsl.training.scoring import scored
 from archdsl.training.skips import Skips
 from archdsl.training.state import State
@@ -52,11 +52,11 @@ class Run:
     test_skips: Skips
     meter: Meter
     progress: Progress
-    identity: dict[str, Any]
+    identity: Identity
     """What a checkpoint must agree on."""
     workers: int
-    origin: dict[str, Any] | None = None
-    """The weights it began with: their `path`, and which of their head were `not_taken`; None where it made its own."""
+    origin: Origin | None = None
+    """The weights it began with; None where it made its own."""
     figures: dict[str, float] = field(default_factory=dict)
     """Of the last evaluation: top1, top5..."""
     stopped: bool = False
@@ -115,8 +115,8 @@ class Run:
         """Loss of the last step, rate and speed. Raises SpecError where a loss is no number."""
         losses = self.checked_losses()
         speed = self.meter.read()
-        entry = {"step": self.step, "epoch": round(self.step * self.recipe.batch / self.count, 4)}
-        self.folder.log(entry | {"loss": losses[-1], "rate": rate} | speed)
+        epoch = round(self.step * self.recipe.batch / self.count, 4)
+        self.folder.log(Entry(step=self.step, epoch=epoch, loss=losses[-1], rate=rate, **speed))
         self.progress.log(self.step, losses[-1], rate, speed)
         if speed["waiting"] > DECODE_BOUND and not self.warned and self.step > self.recipe.log_every:
             self.warned = True
@@ -180,9 +180,9 @@ class Run:
             state.average.swap()
         self.figures = scores.figures
         figure = next(iter(self.figures.values()))
-        if state.best is None or figure > next(iter(state.best["figures"].values())):
-            state.best = {"step": self.step, "figures": self.figures}
-        self.folder.log({"step": self.step} | self.figures)
+        if state.best is None or figure > next(iter(state.best.figures.values())):
+            state.best = Best(step=self.step, figures=self.figures)
+        self.folder.log(Entry(step=self.step, **self.figures))
         self.progress.tested(self.step, self.figures)
         self.meter.begin()
 
@@ -214,15 +214,14 @@ class Run:
         """Write a checkpoint and remove what is too old."""
         self.check_finite(state)
         level_buffers(state.network)
-        facts = self.identity | state.facts() | {"figures": self.figures, "weights": self.origin}
-        saved = save_checkpoint(self.path, state.tensors(), facts, self.world)
+        own = dict(self.identity) | state.facts() | {"figures": self.figures, "weights": self.origin}
+        saved = save_checkpoint(self.path, state.tensors(), Facts(**own), self.world)
         if self.world.first:
-            prune(self.path, self.recipe.keep, state.best["step"] if state.best else None)
+            prune(self.path, self.recipe.keep, state.best.step if state.best else None)
         self.progress.say(f"saved {saved.name}")
 
     def end(self) -> None:
-        """Close the log, and gather what could not be read."""
-        self.folder.close()
+        """Gather what could not be read."""
         for part in gathered(self.test_skips.names | self.skips.names):
             self.skipped |= part
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from archdsl.errors import SpecError
 from archdsl.training import metrics
@@ -28,6 +29,8 @@ class Scores:
     """(videos,), or (videos, classes) of 0 and 1"""
     skipped: tuple[str, ...] = ()
     """Videos that could not be read: they count nowhere."""
+    tested: str = ""
+    """Of a run's folder, which of its checkpoints was tested."""
 
     @cached_property
     def figures(self) -> dict[str, float]:
@@ -39,6 +42,12 @@ class Scores:
             "top5": metrics.top(self.scores, self.labels, 5),
             "mean_class": metrics.mean_class(self.scores, self.labels),
         }
+
+    def in_columns(self, columns: Mapping[str, int]) -> Scores:
+        """The scores of classes by name: first those that the videos have, in the order of their labels."""
+        scores = self.scores[:, list(columns.values())]
+        labels = pad(self.labels, (0, len(columns) - len(self.classes))) if self.several else self.labels
+        return replace(self, classes=tuple(columns), scores=scores, labels=labels)
 
     def per_class(self) -> list[dict[str, Any]]:
         """For each class its videos, its accuracy or average precision (None without videos), its commonest mistake."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from archdsl.errors import SpecError
-from archdsl.files import append_line, is_regular, json_text, read_bytes
+from archdsl.files import append_line, cannot_write, is_regular, json_text, read_bytes
 from archdsl.language.recipe import Recipe
 from archdsl.training.data.clips import Unreadable
+from archdsl.training.records import Skipped
 
 FEW = 3
 """So many unreadable videos never end a run: a share of a handful says nothing."""
@@ -42,7 +43,7 @@ class Skips:
             return
         self.names[missing.name] = missing.reason
         if self.path:
-            note(self.path, json_text({"name": missing.name, "reason": missing.reason}))
+            note(self.path, json_text(Skipped(name=missing.name, reason=missing.reason).model_dump()))
         if len(self.names) > max(FEW, self.most * count):
             last = list(self.names.items())[-3:]
             raise SpecError(
@@ -62,8 +63,11 @@ class Skips:
 
 
 def note(path: Path, line: str) -> None:
-    """Add a line to a file, unless it or one of another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    others = [read_bytes(other, LARGEST) for other in path.parent.glob("skipped*.jsonl") if is_regular(other)]
-    if not any(line.encode() in data.splitlines() for data in others):
-        append_line(path, line)
+    """Add a line to a file, unless it or one of another process has it. Raises SpecError where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        others = [read_bytes(other, LARGEST) for other in path.parent.glob("skipped*.jsonl") if is_regular(other)]
+        if not any(line.encode() in data.splitlines() for data in others):
+            append_line(path, line)
+    except OSError as error:
+        raise cannot_write(path, error) from None

@@ -5,8 +5,9 @@ Order of clips, rates and dice are functions of (recipe, step), so they are not 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from torch.amp import GradScaler
 from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
-from archdsl.training.checkpoints import Facts, read_tensors
-from archdsl.training.optimizing import Average
+from archdsl.training.checkpoints import Kind, read_tensors
+from archdsl.training.optimizing import Average, slots_of
+from archdsl.training.records import Best, Facts, Scaler
 
 
 @dataclass
@@ -30,8 +32,7 @@ class State:
     average: Average | None
     step: int = 0
     """Steps done."""
-    best: dict[str, Any] | None = None
-    """`step` and figures of the best evaluation so far."""
+    best: Best | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by name: network.*, optimizer.*, average.*."""
@@ -50,30 +51,27 @@ class State:
         here = {k: x.to_local() if isinstance(x, DTensor) else x for k, x in self.tensors().items()}
         return [name for name, x in here.items() if x.is_floating_point() and not x.isfinite().all()]
 
-    def facts(self) -> Facts:
+    def facts(self) -> dict[str, Any]:
         """What is no tensor."""
         return {"step": self.step, "scaler": self.scaler.state_dict(), "best": self.best}
 
     @torch.no_grad()
     def restore(self, checkpoint: Path, facts: Facts) -> None:
-        """Take everything from a checkpoint."""
-        read_tensors(checkpoint, self.places)
-        self.step, self.best = facts["step"], facts["best"]
-        self.scaler.load_state_dict(facts["scaler"])
+        """Take everything from a checkpoint. Raises SpecError for tensors of others than these names, shapes, types."""
+        read_tensors(checkpoint, self.places, whole=True)
+        self.step, self.best = facts.step, facts.best
+        if isinstance(facts.scaler, Scaler):  # a recipe that was in another precision before has none
+            self.scaler.load_state_dict(facts.scaler.model_dump(by_alias=True))
 
-    def places(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    def places(self, found: Mapping[str, Kind]) -> dict[str, Tensor]:
         """The tensors that a checkpoint's are read into; an optimiser's are made, for a new one has none."""
-        parameters = dict(self.network.named_parameters())
-        for name, shape in shapes.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                owner, _, slot = rest.rpartition(".")
-                weights = parameters[owner]
-                made = torch.zeros_like(weights) if shape == tuple(weights.shape) else torch.zeros(shape)
-                self.optimizer.state[weights][slot] = made
-        places = self.tensors()
-        assert places.keys() == shapes.keys(), places.keys() ^ shapes.keys()
-        return places
+        slots = slots_of(self.optimizer)
+        for name, weights in self.network.named_parameters():
+            if any(f"optimizer.{name}.{slot}" in found for slot in slots):
+                self.optimizer.state[weights] = {
+                    slot: torch.zeros_like(weights) if value is None else value.clone() for slot, value in slots.items()
+                }
+        return self.tensors()
 
 
 def tensors_of(network: nn.Module) -> dict[str, Tensor]:
@@ -83,13 +81,22 @@ def tensors_of(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in found.items()}
 
 
+def fingerprint(network: nn.Module) -> str:
+    """SHA-256 of a network's weights, the same on every device."""
+    sums = sha256()
+    for name, tensor in tensors_of(network).items():
+        sums.update(name.encode())
+        sums.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return sums.hexdigest()
+
+
 def read_weights(network: nn.Module, checkpoint: Path, but: Collection[str] = ()) -> None:
     """A checkpoint's weights for a network of its arch, but for some: the average where the recipe kept one."""
     own = {name: tensor for name, tensor in tensors_of(network).items() if name not in but}
 
-    def places(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-        averaged = {name for name in own if f"average.{name}" in shapes}
+    def places(found: Mapping[str, Kind]) -> dict[str, Tensor]:
+        averaged = {name for name in own if f"average.{name}" in found}
         return {f"average.{name}" if name in averaged else f"network.{name}": own[name] for name in own}
 
     with torch.no_grad():
-        read_tensors(checkpoint, places)
+        read_tensors(checkpoint, places, whole=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +11,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from archdsl.backend import build
-from archdsl.backend.weights import check_names, copy_weights, differences, raise_for, read_weights
+from archdsl.backend.weights import copy_weights, differences, raise_for, read_weights
 from archdsl.compiler import Plan
-from archdsl.training.checkpoints import STATE, read_facts, shapes_in
+from archdsl.training.checkpoints import NAMED, STATE, held, kinds_in, read_facts
 from archdsl.training.ran import ran
 from archdsl.training.state import read_weights as read_checkpoint
 
@@ -38,22 +39,43 @@ class Weights(NamedTuple):
             copy_weights(network, taken, str(self.path))
 
 
-def weights_at(path: Path) -> Weights:
-    """What is at a path. Raises SpecError where there are no weights."""
-    if not path.is_dir():
-        tensors = read_weights(path)
-        return Weights(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors)
-    if not (path / STATE).exists():
-        path = ran(path).checkpoint
-    read_facts(path)
-    found = shapes_in(path).items()
-    return Weights(path, {k.removeprefix("network."): shape for k, shape in found if k.startswith("network.")}, {})
+@contextmanager
+def kept(path: Path) -> Iterator[Path]:
+    """A file, or a checkpoint that stays meanwhile: of a run's folder its last. Raises SpecError for other folders."""
+    if path.is_dir() and not (path / STATE).exists() and not NAMED.fullmatch(path.name):
+        ran(path)
+    with held(path) if path.is_dir() else nullcontext(path) as found:
+        yield found
+
+
+@contextmanager
+def weights_at(path: Path) -> Iterator[Weights]:
+    """What is at a path, to be read within. Raises SpecError where there are no weights."""
+    with kept(path) as found:
+        if found.is_dir():
+            read_facts(found)
+            kinds = kinds_in(found).items()
+            shapes = {name.removeprefix("network."): kind.shape for name, kind in kinds if name.startswith("network.")}
+            yield Weights(found, shapes, {})
+        else:
+            tensors = read_weights(found)
+            yield Weights(found, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors)
 
 
 def with_weights(plan: Plan, path: Path) -> nn.Module:
     """A plan's network with weights of its own. Raises SpecError for weights of another network."""
-    network, found = build(plan), weights_at(path)
-    check_names(network.state_dict(), found.shapes, str(found.path))
+    with weights_at(path) as found:
+        return with_those(plan, found)
+
+
+def with_those(plan: Plan, found: Weights) -> nn.Module:
+    """A plan's network with weights that were found. Raises SpecError for those of another network."""
+    network = build(plan)
+    faults = list(differences(network.state_dict(), found.shapes, str(found.path)))
+    rows = {found.shapes.get(fault.at or "", ())[:1] for fault in faults}
+    if len(rows) == 1 and (*rows,) != ((),) and all((fault.at or "").startswith(HEAD) for fault in faults):
+        faults[0] = replace(faults[0], fix=f"--classes {rows.pop()[0]}")
+    raise_for(faults, str(found.path))
     found.put(network)
     return network
 
@@ -63,12 +85,12 @@ def begun_from(network: nn.Module, path: Path) -> dict[str, str]:
 
     Raises SpecError where anything but the head differs.
     """
-    found = weights_at(path)
-    faults = list(differences(network.state_dict(), found.shapes, str(found.path)))
-    wrong = [fault for fault in faults if not (fault.at or "").startswith(HEAD)]
-    if wrong:
-        fix = f"weights of this arch: nothing but what is under {HEAD.rstrip('.')} may differ"
-        raise_for([replace(wrong[0], fix=fix), *wrong[1:]], str(found.path))
-    left = {str(fault.at): f"got {fault.got}, want {fault.want}" for fault in faults}
-    found.put(network, left)
-    return left
+    with weights_at(path) as found:
+        faults = list(differences(network.state_dict(), found.shapes, str(found.path)))
+        wrong = [fault for fault in faults if not (fault.at or "").startswith(HEAD)]
+        if wrong:
+            fix = f"weights of this arch: nothing but what is under {HEAD.rstrip('.')} may differ"
+            raise_for([replace(wrong[0], fix=fix), *wrong[1:]], str(found.path))
+        left = {str(fault.at): f"got {fault.got}, want {fault.want}" for fault in faults}
+        found.put(network, left)
+        return left

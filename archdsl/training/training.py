@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -13,24 +14,29 @@ from archdsl.backend import build
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
+from archdsl.files import make_folder
 from archdsl.language import Arch
 from archdsl.language.recipe import Recipe
 from archdsl.recipes import recipe as recipe_of
-from archdsl.training.agreeing import check_agrees
-from archdsl.training.checkpoints import checkpoints_in, read_facts, sweep
+from archdsl.report.memory import Memory
+from archdsl.training.adoption import adopt
+from archdsl.training.agreeing import check_agrees, check_same, identity
+from archdsl.training.checkpoints import checkpoints_in, digest, read_facts, sweep
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.finding import videos_for
 from archdsl.training.data.videos import Files
-from archdsl.training.folder import Folder, identity
+from archdsl.training.folder import Folder
+from archdsl.training.locks import locked
 from archdsl.training.loop import seed_of, train_to_the_end
 from archdsl.training.meters import Meter, peak_of
 from archdsl.training.norms import train_mode
 from archdsl.training.optimizing import Average, optimizer_of
 from archdsl.training.precision import PRECISIONS
 from archdsl.training.progress import Progress
+from archdsl.training.records import About, Facts, Identity, Origin
 from archdsl.training.run import Run
 from archdsl.training.skips import Skips
-from archdsl.training.state import State
+from archdsl.training.state import State, fingerprint
 from archdsl.training.taking import begun_from
 from archdsl.training.world import World, as_one, world_of
 from archdsl.training.wrapping import memory_of, prepared, shared
@@ -59,56 +65,100 @@ def train(
 
     Raises SpecError where arch, recipe, data and folder do not fit each other, and where the loss is no number.
     """
-    plan = compile(load(arch))
-    recipe = recipe_of(recipe)
-    checkpoint = Path(resume) if resume else next(reversed(checkpoints_in(Path(out))), None)
-    initial = Path(weights) if weights else None
-    with world_of(device) as world:
-        run, state = begun(
-            plan,
-            recipe,
-            data,
-            Path(out),
-            world,
-            weights=None if checkpoint else initial,
-            workers=workers,
-            shard=shard and world.size > 1,  # one process alone has nobody to share with
-            quiet=quiet,
-        )
-        take_up(run, state, checkpoint, any_recipe=resume is not None, unread=initial if checkpoint else None)
+    with world_of(device) as world, ExitStack() as stack:
+        with as_one():
+            asked = asked_for(arch, recipe, data, world, shard=shard)
+            folder = Folder(Path(out), world)
+            if world.first:
+                make_folder(folder.path)
+                stack.enter_context(locked(folder.path))
+        with as_one():
+            start = start_of(asked, folder.path, resume, weights)
+        check_same(asked.shared() | start.shared())
+        run, state = begun(asked, start, folder, workers=workers, quiet=quiet)
+        take_up(run, state, start)
         with run.listening(), run.progress.bar:
-            train_mode(state.network, recipe.norms)
+            train_mode(state.network, run.recipe.norms)
             run.meter.begin()
             feed = run.feed(state.step, run.steps - state.step)
             # DDP must end before its process group: torch 2.13 may wait for ever where DDP lets go of it last
-            train_to_the_end(state, shared(state.network, world), recipe, feed, run)
+            train_to_the_end(state, shared(state.network, world), run.recipe, feed, run)
         run.end()
     return run
 
 
-def begun(
-    plan: Plan,
-    recipe: Recipe,
-    data: Any,
-    out: Path,
+class Asked(NamedTuple):
+    """What is to be trained, how and on what; nothing of it is of one process alone."""
+
+    plan: Plan
+    recipe: Recipe
+    videos: Videos
+    tests: Videos
+    memory: Memory
+    identity: Identity
+    shard: bool
+
+    def shared(self) -> dict[str, Any]:
+        """As plain data."""
+        return self.identity.model_dump() | {"name": self.plan.name, "shard": self.shard}
+
+
+def asked_for(
+    arch: Arch | str | Path,
+    recipe: Recipe | str | Path,
+    data: str | Path | tuple[Videos, Videos],
     world: World,
     *,
-    weights: Path | None,
-    workers: int,
     shard: bool,
-    quiet: bool,
-) -> tuple[Run, State]:
+) -> Asked:
+    """What a person asked for. Raises SpecError where its parts do not fit each other."""
+    plan, recipe = compile(load(arch)), recipe_of(recipe)
+    check_batch(recipe, world)
+    videos, tests = data if isinstance(data, tuple) else both_of(str(data), plan, recipe)
+    check_classes(plan, videos)
+    shard = shard and world.size > 1  # one process alone has nobody to share with
+    memory = memory_of(plan, recipe, world, shard=shard)
+    return Asked(plan, recipe, videos, tests, memory, identity(plan, recipe, videos, tests), shard)
+
+
+class Start(NamedTuple):
+    """Where a run begins: with a checkpoint and what it says of itself, with weights, or with neither."""
+
+    checkpoint: Path | None
+    facts: Facts | None
+    named: bool
+    """Whether a person named the checkpoint, instead of the run's last."""
+    weights: Path | None
+
+    def shared(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "checkpoint": f"step {self.facts.step}" if self.facts else "none",
+            "checkpoint's checksums": digest(self.facts.model_dump()) if self.facts else "none",
+            "resume": self.named,
+        }
+
+
+def start_of(asked: Asked, out: Path, resume: str | Path | None, weights: str | Path | None) -> Start:
+    """Where a run begins. Raises SpecError for a checkpoint that is damaged, or another run's."""
+    checkpoint = Path(resume) if resume else next(reversed(checkpoints_in(out)), None)
+    facts = read_facts(checkpoint) if checkpoint else None
+    if checkpoint and facts:
+        check_agrees(asked.plan, asked.identity, facts, checkpoint, named=resume is not None)
+    return Start(checkpoint, facts, resume is not None, Path(weights) if weights else None)
+
+
+def begun(asked: Asked, start: Start, folder: Folder, *, workers: int, quiet: bool) -> tuple[Run, State]:
     """A run that has not trained, and its state."""
-    with as_one():
-        check_batch(recipe, world)
-        videos, tests = data if isinstance(data, tuple) else both_of(str(data), plan, recipe)
-        check_classes(plan, videos)
-        memory = memory_of(plan, recipe, world, shard=shard)
-        folder = Folder(out, world)
+    plan, recipe, videos, tests, memory, identity, shard = asked
+    world = folder.world
+    weights = None if start.checkpoint else start.weights
     torch.manual_seed(seed_of(recipe.seed, "weights"))
     network = build(plan)
     with as_one():
         left = begun_from(network, weights) if weights else {}
+    if weights:
+        check_same({"weights": fingerprint(network)})
     network = prepared(network, plan, recipe, world, again=memory.again, shard=shard)
     run = Run(
         plan=plan,
@@ -119,13 +169,13 @@ def begun(
         memory=memory,
         videos=videos,
         tests=tests,
-        skips=Skips.of(out, recipe, world.rank),
-        test_skips=Skips(out, rank=world.rank),  # they end no run: nothing is learnt from them
+        skips=Skips.of(folder.path, recipe, world.rank),
+        test_skips=Skips(folder.path, rank=world.rank),  # they end no run: nothing is learnt from them
         meter=Meter(plan.macs, peak_of(world.device, PRECISIONS[recipe.precision]), world),
         progress=Progress(plan.name, recipe.steps_for(len(videos)), quiet=quiet or not world.first),
-        identity=identity(plan, recipe),
+        identity=identity,
         workers=workers,
-        origin={"path": str(weights), "not_taken": left} if weights else None,
+        origin=Origin(path=str(weights), not_taken=left) if weights else None,
     )
     return run, state_of(network, recipe, world)
 
@@ -153,28 +203,31 @@ def state_of(network: nn.Module, recipe: Recipe, world: World) -> State:
     )
 
 
-def take_up(run: Run, state: State, checkpoint: Path | None, *, any_recipe: bool, unread: Path | None) -> None:
-    """Go on from a checkpoint, or begin. `unread` are weights that were given for a run that has begun."""
+def take_up(run: Run, state: State, start: Start) -> None:
+    """Go on from a checkpoint, or begin."""
+    say = run.progress.say
     if run.world.first:
         sweep(run.path)
-    if checkpoint:
-        facts = read_facts(checkpoint)
-        check_agrees(run, facts, checkpoint, any_recipe=any_recipe)
-        state.restore(checkpoint, facts)
-        run.step, run.figures, run.origin = state.step, facts["figures"], facts.get("weights")
-        run.progress.say(f"going on from step {state.step} of {run.steps}")
-        if unread:
-            run.progress.say(f"not from {unread}, with which only a new run begins: another --out")
+    if start.checkpoint and start.facts:
+        with as_one():
+            state.restore(start.checkpoint, start.facts)
+        run.step, run.figures, run.origin = state.step, start.facts.figures, start.facts.weights
+        say(f"going on from step {state.step} of {run.steps}")
+        if start.weights:
+            say(f"not from {start.weights}, with which only a new run begins: another --out")
+        with run.folder.written() as first:
+            if first and start.named and (aside := adopt(run.path, start.checkpoint, state.step)):
+                say(f"set aside, as not gone on from: {aside}")
     elif run.origin:
-        run.progress.say(f"begins with {run.origin['path']}")
-        for address, why in run.origin["not_taken"].items():
-            run.progress.say(f"not taken into the head: {address}: {why}")
-    about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
-    about |= {"device": str(run.world.device), "workers": run.workers, "classes": list(run.videos.classes)}
-    about |= {"weights": run.origin, "again": list(run.memory.again), "memory": run.memory.peak}
+        say(f"begins with {run.origin.path}")
+        for address, why in run.origin.not_taken.items():
+            say(f"not taken into the head: {address}: {why}")
     if run.memory.setup.budget:
-        run.progress.say(str(run.memory))
-    run.folder.describe(run.plan, run.recipe, about)
+        say(str(run.memory))
+    about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
+    about |= {"device": str(run.world.device), "workers": run.workers, "weights": run.origin}
+    about |= {"again": list(run.memory.again), "memory": run.memory.peak}
+    run.folder.describe(run.plan, run.recipe, About(classes=list(run.videos.classes), **about))
     run.folder.begin_log(state.step)
 
 

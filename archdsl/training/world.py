@@ -14,6 +14,7 @@ from torch import Tensor
 
 from archdsl.backend.devices import device_of
 from archdsl.errors import SpecError
+from archdsl.training.heartbeat import heartbeat
 
 T = TypeVar("T")
 
@@ -42,14 +43,28 @@ def world_of(device: str | None = None) -> Iterator[World]:
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(chosen)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield World(*ranks(), chosen)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+        with heartbeat():
+            yield World(*ranks(), chosen)
     except BaseException as error:
         clear_frames(error.__traceback__)  # DDP is in them, and must end before its process group, as in `train`
+        if isinstance(error, RuntimeError) and is_lost(error):
+            raise SpecError(
+                "another process has ended, or does not answer",
+                got=str(error).splitlines()[0][:160],
+                want="processes that all run",
+                fix="what that process says; the same command then goes on from the last checkpoint",
+            ) from None
         raise
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def is_lost(error: RuntimeError) -> bool:
+    """Whether torch says that it cannot reach another process: gloo's errors have no class of their own (2.13)."""
+    return isinstance(error, dist.DistError) or "/gloo/" in str(error)
 
 
 def ranks() -> tuple[int, int]:

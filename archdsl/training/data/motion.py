@@ -84,6 +84,14 @@ class MovingDigits:
         """Its place in the sequence."""
         return f"motion/{self.seed}/{index}"
 
+    def labels(self, index: int) -> tuple[int, ...]:
+        """Its class: classes take turns, so that every one is equally often there."""
+        return (index % len(self.classes),)
+
+    def known_as(self, index: int) -> str:
+        """Its name, and what it shows beside its class."""
+        return f"{self.name(index)} {self.labels(index)} {self.frozen}"
+
     def read(self, index: int, take: Take) -> Sample:
         """A clip as pixels; it is the same whatever is drawn for it."""
         clips, labels = self.batch([index])
@@ -91,7 +99,7 @@ class MovingDigits:
         return Sample({self.clip: pixels}, labels[0], self.name(index), 0.0, (self.frames - 1) / FPS)
 
     def draw(self, index: int) -> tuple[int, Scene]:
-        """Label and scene of one clip. Labels take turns, so that every class is equally often there."""
+        """Label and scene of one clip."""
         # Not torch's generator: its Mersenne Twister keeps 32 bits of a seed (torch 2.13), so that seeds would meet.
         dice = Random(f"{self.seed} {index}")
         ink = torch.zeros(self.size, self.size)
@@ -103,7 +111,7 @@ class MovingDigits:
         colour = 0.4 + 0.6 * torch.tensor([dice.random() for _ in range(3)])
         patches = torch.tensor([dice.random() for _ in range(3 * 8 * 8)]).view(1, 3, 8, 8)
         ground = interpolate(patches, size=(self.size, self.size))[0]
-        return index % len(self.classes), Scene(ink.clamp(max=1), colour, -1 + 0.8 * ground)
+        return self.labels(index)[0], Scene(ink.clamp(max=1), colour, -1 + 0.8 * ground)
 
     def shifts(self, labels: Tensor) -> Tensor:
         """How far things have moved at each frame, in rows and columns.  (n,) -> (n, frames, 2)"""

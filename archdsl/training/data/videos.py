@@ -81,6 +81,15 @@ class Files:
         """As the list of videos has it."""
         return self.entries[index].name
 
+    def labels(self, index: int) -> tuple[int, ...]:
+        """The classes of a video, each once."""
+        return tuple(sorted({action.label for action in self.entries[index].actions}))
+
+    def known_as(self, index: int) -> str:
+        """Its name, its labels and the part of it that counts."""
+        entry = self.entries[index]
+        return f"{entry.name} {entry.actions} {entry.start} {entry.end} {entry.centre}"
+
     def read(self, index: int, take: Take) -> Sample:
         """One clip of one video. Raises Unreadable."""
         entry = self.entries[index]
@@ -140,8 +149,8 @@ class Files:
     def counts(self) -> dict[str, int]:
         """Class -> videos that have it."""
         counts = dict.fromkeys(self.classes, 0)
-        for entry in self.entries:
-            for label in {action.label for action in entry.actions}:
+        for index in range(len(self)):
+            for label in self.labels(index):
                 counts[self.classes[label]] += 1
         return counts
 
