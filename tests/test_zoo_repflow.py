@@ -256,5 +256,5 @@ def test_flow_conv_flow_by_hand() -> None:
     assert params_inside(plan, "rgb.flow_res3") == layers + convs + 2 * 512
     macs_of_flow = ops.TvL1Flow(iterations=3).cost(Shape(32, 6, 28, 28)).macs
     assert macs_of_flow == 5 * 28 * 28 * 32 * (6 + 3 * 16)
-    assert resnet.DEPTHS[50] == (3, 4, 6, 3)
+    assert resnet.DEPTHS[50][1] == (3, 4, 6, 3)
     assert FlowConvFlow().iterations == 3

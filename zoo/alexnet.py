@@ -8,6 +8,7 @@ connected layers read each frame by itself.
 
 from archdsl.blocks import AdaptiveAvgPool, Conv, Dropout, FlattenSpace, Linear, LocalResponseNorm, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
+from archdsl.written import Count
 
 NONE = Norm(kind="none")
 POOL = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid")
@@ -17,7 +18,7 @@ def conv(channels: int, kernel: int, **fields: object) -> Conv:
     return Conv(channels=channels, kernel=(1, kernel, kernel), norm=NONE, **fields)
 
 
-def alexnet(name: str, classes: int = 1000) -> Arch:
+def alexnet(name: str, classes: Count = 1000) -> Arch:
     """torchvision's: dropout before each of the two wide layers."""
     wide = (Dropout(p=0.5), Linear(channels=4096, init="default"))
     stages = {
@@ -32,7 +33,7 @@ def alexnet(name: str, classes: int = 1000) -> Arch:
     return image(name, 224, stages, Classifier(classes=classes))
 
 
-def alexnet_grouped(name: str, classes: int = 1000) -> Arch:
+def alexnet_grouped(name: str, classes: Count = 1000) -> Arch:
     """The paper's: dropout after each of the two wide layers."""
     lrn = LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2)
     stages = {

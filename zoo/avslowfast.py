@@ -7,17 +7,18 @@ PyTorchVideo's network; sound runs at 60 spectra a second, 2 for each frame, so 
 """
 
 from archdsl.blocks import AcousticBottleneck, AvgPool, Conv, CrossConv, Mean
-from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Stage, Through, TimeConv, repeat
+from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Stage, Through, TimeConv, repeat, row_of
+from archdsl.written import Count
 from archdsl.zoo import slowfast
 
 
-def hearing(depth: int, width: int, stem_stride: int, **kernels: int) -> Pathway:
+def hearing(depth: int, width: int, stem_stride: int, kernel_t: int = 1) -> Pathway:
     """A ResNet over a spectrogram; its first two stages keep time and frequency apart. Stage i halves both."""
     stem = CrossConv(channels=width, kernel=(9, 1, 9), stride=(1, 1, stem_stride))
     stages = {"stem": Stage(stem)}
-    for i, times in enumerate(slowfast.DEPTHS[depth]):
+    for i, times in enumerate(row_of(slowfast.DEPTHS, depth=depth)):
         stride = dict(stride=2, stride_t=2) if i else {}
-        block = AcousticBottleneck(channels=4 * width << i, separable=i < 2, **stride, **kernels)
+        block = AcousticBottleneck(channels=4 * width << i, separable=i < 2, kernel_t=kernel_t, **stride)
         stages[f"res{2 + i}"] = Stage(*repeat(block, times))
     return Pathway(clip="audio", stages=stages)
 
@@ -29,7 +30,7 @@ def telling(channels: int, stage: str) -> Edge:
     return Edge(source="sound", target="slow", after=stage, transform=transform, merge="stretched_sum")
 
 
-def avslowfast(name: str, frames: int = 64, tau: int = 8, alpha: int = 4, depth: int = 50) -> Arch:
+def avslowfast(name: str, frames: Count = 64, tau: Count = 8, alpha: Count = 4, depth: Count = 50) -> Arch:
     seen = slowfast.slowfast(name, frames, tau, alpha, depth=depth, lateral=TimeConv(kernel=7), window=None)
     pathways = {key: pathway.but(clip="clip") for key, pathway in seen.pathways.items()}
     told = [telling(channels, stage) for channels, stage in zip((32, 128, 256, 512), slowfast.STAGES)]
@@ -38,7 +39,7 @@ def avslowfast(name: str, frames: int = 64, tau: int = 8, alpha: int = 4, depth:
     return seen.but(clips={**seen.clips, "audio": sound}, pathways=pathways, edges=(*seen.edges, *told))
 
 
-def acoustic(name: str, frames: int = 128, depth: int = 50) -> Arch:
+def acoustic(name: str, frames: Count = 128, depth: Count = 50) -> Arch:
     """The sound alone. Frequency is strided by 3 at once; the head's window is that of a shorter spectrogram."""
     sound = Clip(modality="audio", frames=frames, height=1, width=80, fps=60)
     whole = hearing(depth, 64, 3, kernel_t=3)

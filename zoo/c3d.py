@@ -7,6 +7,7 @@ parameters. `c3d_ucf` is the small net of the paper's search for a kernel depth 
 
 from archdsl.blocks import Conv, Dropout, Flatten, Linear, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
+from archdsl.written import Count
 
 FIRST = MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")
 POOL = MaxPool(kernel=(2, 2, 2), stride=(2, 2, 2), pad="valid")
@@ -20,7 +21,7 @@ def wide(channels: int) -> Stage:
     return Stage(Linear(channels=channels), Dropout(p=0.5))
 
 
-def c3d(name: str, classes: int = 101) -> Arch:
+def c3d(name: str, classes: Count = 101) -> Arch:
     """Eight convolutions. 487 classes for Sports-1M, 101 for UCF-101."""
     stages = {
         "conv1": Stage(conv(64), FIRST),
@@ -34,7 +35,9 @@ def c3d(name: str, classes: int = 101) -> Arch:
     return network(name, stages, classes)
 
 
-def c3d_ucf(name: str, depths: tuple[int, ...] = (3, 3, 3, 3, 3), classes: int = 101) -> Arch:
+def c3d_ucf(
+    name: str, depths: tuple[Count, Count, Count, Count, Count] = (3, 3, 3, 3, 3), classes: Count = 101
+) -> Arch:
     """Five convolutions, each with its own temporal kernel."""
     stages = {}
     for i, (channels, depth) in enumerate(zip((64, 128, 256, 256, 256), depths)):

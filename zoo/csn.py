@@ -6,9 +6,12 @@ so that channels still meet three times. Time is halved with space, from res3 on
 norms have another epsilon, and its head keeps the 7x7 window of the 224 crop at every size.
 """
 
+from typing import Literal
+
 from archdsl.blocks import Conv, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, change
 from archdsl.rewrites import depthwise
+from archdsl.written import Count, Positive
 from archdsl.zoo import resnet
 
 
@@ -27,12 +30,12 @@ def resnet3d(name: str, depth: int, frames: int, every: int, eps: float, window:
 
 def csn(
     name: str,
-    depth: int = 152,
-    interaction: str = "reduced",
-    frames: int = 64,
-    every: int = 2,
-    eps: float = 1e-3,
-    window: int | None = None,
+    depth: Count = 152,
+    interaction: Literal["reduced", "preserved"] = "reduced",
+    frames: Count = 64,
+    every: Count = 2,
+    eps: Positive = 1e-3,
+    window: Count | None = None,
 ) -> Arch:
     """32 frames, every second one."""
     return depthwise(resnet3d(name, depth, frames, every, eps, window), interaction=interaction)

@@ -5,31 +5,46 @@ their own: the network takes a second clip, `boxes`, (n, 4, boxes, 1, 1) in pixe
 """
 
 from archdsl.blocks import NonLocal
-from archdsl.language import Arch, Model, TimeConv
+from archdsl.language import Arch, Model, TimeConv, Transforms
 from archdsl.rewrites import for_detection
+from archdsl.written import Count
 from archdsl.zoo import nonlocal_net, slowfast
 
 
-def slow(name: str, boxes: int = 8, **parameters: object) -> Arch:
-    return for_detection(slowfast.single(name, **parameters), boxes=boxes)
+def slow(name: str, boxes: Count = 8, frames: Count = 64, every: Count = 16, depth: Count = 50) -> Arch:
+    return for_detection(slowfast.single(name, frames, every, depth), boxes=boxes)
 
 
-def both(name: str, boxes: int = 8, **parameters: object) -> Arch:
-    return for_detection(slowfast.slowfast(name, **parameters), boxes=boxes)
+def both(
+    name: str,
+    boxes: Count = 8,
+    frames: Count = 64,
+    tau: Count = 16,
+    alpha: Count = 8,
+    depth: Count = 50,
+    lateral: Transforms = (TimeConv(kernel=5),),
+) -> Arch:
+    return for_detection(slowfast.slowfast(name, frames, tau, alpha, depth=depth, lateral=lateral), boxes=boxes)
 
 
-def all_pairs(name: str, boxes: int = 8, **parameters: object) -> Arch:
-    base = nonlocal_net.nonlocal_net(
-        name, slowfast.slowfast, NonLocal(pairwise="dot_product", pool=(2, 2, 2)), **parameters
-    )
-    return for_detection(base, boxes=boxes)
+def all_pairs(
+    name: str,
+    boxes: Count = 8,
+    frames: Count = 64,
+    tau: Count = 8,
+    alpha: Count = 4,
+    depth: Count = 101,
+    nonlocal_block: NonLocal = nonlocal_net.WIDE_POOL,
+    after: nonlocal_net.After | None = nonlocal_net.R101["after"],
+) -> Arch:
+    return for_detection(nonlocal_net.both(name, frames, tau, alpha, depth, nonlocal_block, after), boxes=boxes)
 
 
 models = (
-    Model(name="slow_4x16_r50_ava", family=slow, parameters=dict(frames=64, every=16)),
+    Model(name="slow_4x16_r50_ava", family=slow),
     Model(name="slowfast_4x16_r50_ava", family=both),
     Model(name="slowfast_8x8_r50_ava", family=both, parameters=dict(lateral=TimeConv(kernel=7), **slowfast.W8)),
     Model(name="slowfast_8x8_r101_ava", family=both, parameters=dict(depth=101, **slowfast.W8)),
-    Model(name="slowfast_8x8_r101_nl_ava", family=all_pairs, parameters=nonlocal_net.R101 | dict(frames=64)),
-    Model(name="slowfast_16x8_r101_nl_ava", family=all_pairs, parameters=nonlocal_net.R101),
+    Model(name="slowfast_8x8_r101_nl_ava", family=all_pairs),
+    Model(name="slowfast_16x8_r101_nl_ava", family=all_pairs, parameters=dict(frames=128)),
 )

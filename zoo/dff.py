@@ -7,10 +7,10 @@ halved once more, so that flow and scales lie on the host's map, a sixteenth of 
 """
 
 from archdsl.blocks import AvgPool, Conv, FlowNetS, Scale
-from archdsl.language import Arch, Clip, Dense, Detector, Model, Pathway, Stage, Warp
-from archdsl.language.head import Head
+from archdsl.language import Arch, Clip, Dense, Detector, HeadField, Model, Pathway, Stage, Warp
 from archdsl.rewrites import with_key_frames
 from archdsl.rewrites.detection import dilated
+from archdsl.written import Count
 from archdsl.zoo import resnet
 
 HALF = AvgPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid", ceil=True)
@@ -18,7 +18,14 @@ RFCN = Detector(classes=31)
 DEEPLAB = Dense(classes=19, act="softmax")
 
 
-def host(name: str, head: Head = RFCN, frames: int = 1, height: int = 600, width: int = 1000, depth: int = 101) -> Arch:
+def host(
+    name: str,
+    head: HeadField = RFCN,
+    frames: Count = 1,
+    height: Count = 600,
+    width: Count = 1000,
+    depth: Count = 101,
+) -> Arch:
     """Every frame by itself."""
     stages = dilated(Pathway(stages=resnet.stages(depth, resnet.V1)))
     stages["reduce"] = Stage(Conv(channels=1024, kernel=(1, 3, 3), dilation=(1, 6, 6), norm="none"))
@@ -28,12 +35,12 @@ def host(name: str, head: Head = RFCN, frames: int = 1, height: int = 600, width
 
 def dff(
     name: str,
-    head: Head = RFCN,
-    every: int = 10,
-    frames: int | None = None,
-    height: int = 600,
-    width: int = 1000,
-    depth: int = 101,
+    head: HeadField = RFCN,
+    every: Count = 10,
+    frames: Count | None = None,
+    height: Count = 600,
+    width: Count = 1000,
+    depth: Count = 101,
 ) -> Arch:
     """The host on one frame of `every`."""
     stages = {

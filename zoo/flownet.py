@@ -6,9 +6,10 @@ in the first. It leaves at a quarter of the frames' size.
 
 from archdsl.blocks import FlowNetS
 from archdsl.language import Arch, Clip, Dense, Model, Pathway, Stage
+from archdsl.written import Count
 
 
-def flownet_s(name: str, height: int = 384, width: int = 512) -> Arch:
+def flownet_s(name: str, height: Count = 384, width: Count = 512) -> Arch:
     """The flow in the unit it is trained in, 20 pixels."""
     flow = Pathway(pairs=2, stages={"net": Stage(FlowNetS())})
     clip, head = Clip(frames=2, height=height, width=width), Dense(classes=2, kernel=3, enlarge=False)

@@ -7,12 +7,13 @@ norm without scale and shift, dropout that grows from block to block, local drop
 
 from archdsl.blocks import Fractal, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
+from archdsl.written import Count, Share
 
 WIDTHS = (64, 128, 256, 512, 512)
 CAFFE = Norm(scale=False, shift=False)
 
 
-def fractalnet(name: str, columns: int = 3, classes: int = 100, drop_path: float = 0.15) -> Arch:
+def fractalnet(name: str, columns: Count = 3, classes: Count = 100, drop_path: Share = 0.15) -> Arch:
     """The deepest path has 5 * 2^(columns - 1) convolutions and a classifier."""
     stages = {}
     for i, width in enumerate(WIDTHS):

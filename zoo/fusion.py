@@ -7,12 +7,15 @@ no padding: none for the first kernel, half a kernel for the others.
 """
 
 from archdsl.blocks import Conv, Flatten, Linear, LocalResponseNorm, MaxPool, Norm
+from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Stage
+from archdsl.written import Count, Whole
 
 LRN = LocalResponseNorm(size=5, alpha=1e-4, beta=0.5, k=2)
 POOL = MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")
 FLAT, EARLY, SLOW = ((1, 1), (1, 1), (1, 1)), ((10, 1), (1, 1), (1, 1)), ((4, 2), (2, 2), (2, 2))
 """Temporal kernel and stride of the first three convolutions, never padded in time."""
+Times = tuple[tuple[Count, Count], tuple[Count, Count], tuple[Count, Count]]
 
 
 def conv(channels: int, side: int, stride: int = 1, time: tuple[int, int] = (1, 1)) -> Conv:
@@ -22,7 +25,7 @@ def conv(channels: int, side: int, stride: int = 1, time: tuple[int, int] = (1, 
     return Conv(channels=channels, norm=Norm(kind="none"), init="normal", **window)
 
 
-def tower(times: tuple[tuple[int, int], ...] = FLAT) -> dict[str, Stage]:
+def tower(times: Times = FLAT) -> dict[str, Stage]:
     """conv1 ... conv5."""
     return {
         "conv1": Stage(conv(96, 11, 3, times[0]), LRN, POOL),
@@ -36,13 +39,15 @@ def tower(times: tuple[tuple[int, int], ...] = FLAT) -> dict[str, Stage]:
 CONNECTED = {"fc6": Stage(Flatten(), Linear(channels=4096)), "fc7": Stage(Linear(channels=4096))}
 
 
-def one_tower(name: str, frames: int = 10, times: tuple[tuple[int, int], ...] = FLAT) -> Arch:
+def one_tower(name: str, frames: Count = 10, times: Times = FLAT) -> Arch:
     """Time collapses within the convolutions."""
     return network(name, frames, dict(main=Pathway(stages={**tower(times), **CONNECTED})))
 
 
-def late_fusion(name: str, frames: int = 16, apart: int = 15) -> Arch:
+def late_fusion(name: str, frames: Count = 16, apart: Whole = 15) -> Arch:
     """The first frame and the one `apart` later, through the same weights."""
+    if apart >= frames:
+        raise SpecError("no frame so far apart", at="apart", got=f"apart={apart}", want=f"at most {frames - 1}")
     first = Pathway(every=frames, stages={**tower(), **CONNECTED})
     second = Pathway(every=frames, start=apart, tied_to="first", stages=tower())
     edge = Edge(source="second", target="first", after="conv5")

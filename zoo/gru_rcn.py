@@ -8,10 +8,12 @@ that the outcome is that of a loop over steps which has the levels within.
 """
 
 from itertools import pairwise
+from typing import Literal
 
 from archdsl.blocks import Branches, Conv, ConvGru, GruScan, MaxPool, NewestFrame, Norm, PadChannels
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Several, Stage
 from archdsl.language.edge import Through
+from archdsl.written import Count
 from archdsl.zoo import vgg
 
 LEVELS = {
@@ -25,7 +27,7 @@ LEVELS = {
 HALF, WHOLE = MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid"), MaxPool(kernel=(1, 0, 0), pad="valid")
 
 
-def gru_rcn(name: str, direction: str = "ahead", frames: int = 10, classes: int = 101) -> Arch:
+def gru_rcn(name: str, direction: Literal["ahead", "both"] = "ahead", frames: Count = 10, classes: Count = 101) -> Arch:
     """Levels side by side; `both` directions have states of their own, joined after their last steps."""
     pathways = backbone(name)
     for level, (after, hidden, kernel) in LEVELS.items():
@@ -35,7 +37,7 @@ def gru_rcn(name: str, direction: str = "ahead", frames: int = 10, classes: int 
     return network(name, pathways, (), frames, classes)
 
 
-def gru_rcn_stacked(name: str, frames: int = 10, classes: int = 101) -> Arch:
+def gru_rcn_stacked(name: str, frames: Count = 10, classes: Count = 101) -> Arch:
     """A level's terms of the map, those of the level below added, then the part that reads the state."""
     pathways = backbone(name)
     for level, (after, hidden, kernel) in LEVELS.items():

@@ -5,23 +5,26 @@ As DeepMind's Sonnet code has it: SAME padding, batch norm with a shift and no s
 scores of an RGB and a flow I3D, which are trained apart.
 """
 
+from typing import Literal
+
 from archdsl.blocks import Norm
 from archdsl.language import Arch, Classifier, Model, Several
 from archdsl.rewrites import inflate
+from archdsl.written import Count
 from archdsl.zoo import inception
 
 SONNET = Norm(eps=1e-3, momentum=1e-3, scale=False)
 HEAD = Classifier(classes=400, window_t=2, dropout=0.5)
 
 
-def i3d(name: str, modality: str = "rgb", frames: int = 64) -> Arch:
+def i3d(name: str, modality: Literal["rgb", "flow", "gray", "rgb_diff"] = "rgb", frames: Count = 64) -> Arch:
     """One stream."""
     image = inception.inception_v1(name, norm=SONNET)
     clip = image.clips["clip"].but(modality=modality, fps=25)
     return inflate(image.but(clips=dict(clip=clip), head=HEAD), frames=frames, flat=("pool_2a", "pool_3a"))
 
 
-def two_stream(name: str, frames: int = 64) -> Arch:
+def two_stream(name: str, frames: Count = 64) -> Arch:
     """Both streams, their scores added."""
     streams = dict(appearance=i3d(name, "rgb", frames), motion=i3d(name, "flow", frames))
     clips = {arch.clips["clip"].modality: arch.clips["clip"] for arch in streams.values()}

@@ -17,6 +17,8 @@ from archdsl.blocks import (
     LocalResponseNorm,
     MaxPool,
     Norm,
+    NormField,
+    Pad,
 )
 from archdsl.language import Arch, Classifier, Clip, Head, Model, Pathway, Several, Stage
 
@@ -92,7 +94,7 @@ def googlenet(name: str, aux: bool = False, original: bool = False) -> Arch:
     return network(name, 224, stages, head, {side: (after, 0.7, hidden) for side, after in sides.items()})
 
 
-def inception_v1(name: str, norm: Norm = SLIM, pad: str = "tf_same") -> Arch:
+def inception_v1(name: str, norm: NormField = SLIM, pad: Pad = "tf_same") -> Arch:
     """TensorFlow's net (slim), the parent of I3D and S3D: SAME padding, batch norm without scale."""
     stages = v1_stages(3, dict(norm=norm, init="normal", pad=pad), dict(pad=pad), 2)
     return network(name, 224, stages, Classifier(classes=1000, dropout=0.2))

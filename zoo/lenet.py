@@ -8,12 +8,13 @@ read all maps.
 
 from archdsl.blocks import AvgPool, Conv, FlattenSpace, Linear, MaxPool, Norm, TableConv
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
+from archdsl.written import Count
 
 NONE = Norm(kind="none")
 WINDOW = dict(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")
 
 
-def lenet5(name: str, classes: int = 10) -> Arch:
+def lenet5(name: str, classes: Count = 10) -> Arch:
     """The paper's layers, under its names."""
     act = "scaled_tanh"
 
@@ -34,7 +35,7 @@ def lenet5(name: str, classes: int = 10) -> Arch:
     return digits(name, stages, classes)
 
 
-def lenet5_full(name: str, classes: int = 10) -> Arch:
+def lenet5_full(name: str, classes: Count = 10) -> Arch:
     """Later usage: convolution, ReLU, max pool, twice; then 120, 84 and 10."""
     pool = MaxPool(**WINDOW)
 

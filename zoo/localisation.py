@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from archdsl.blocks import BoundaryMatch, Conv, Scale
 from archdsl.language import Arch, Clip, Localiser, Model, Pathway, Stage
+from archdsl.written import Count
 
 HERE = (1, 1, 1)
 NEAR = (3, 1, 1)
@@ -33,7 +34,7 @@ def sequence(channels: int, positions: int) -> Clip:
     return Clip(modality="features", channels=channels, frames=positions, size=1)
 
 
-def bsn_tem(name: str, *, features: int = 400, hidden: int = 512) -> Arch:
+def bsn_tem(name: str, *, features: Count = 400, hidden: Count = 512) -> Arch:
     """Actionness, start and end at every position; 0.01 of them goes into the sigmoid."""
     stages = {
         "near": Stage(along(hidden), along(hidden)),
@@ -43,7 +44,7 @@ def bsn_tem(name: str, *, features: int = 400, hidden: int = 512) -> Arch:
     return Arch(name=name, clip=clip, pathways={"scores": Pathway(stages=stages)}, head=Localiser())
 
 
-def bsn_pem(name: str, *, features: int = 32, hidden: int = 256) -> Arch:
+def bsn_pem(name: str, *, features: Count = 32, hidden: Count = 256) -> Arch:
     """The overlap of each candidate with an action; a tenth of each layer goes on."""
     stages = {
         "hidden": Stage(along(hidden, HERE, act="none"), Scale(by=0.1, act="relu")),
@@ -53,7 +54,7 @@ def bsn_pem(name: str, *, features: int = 32, hidden: int = 256) -> Arch:
     return Arch(name=name, clip=clip, pathways={"scores": Pathway(stages=stages)}, head=Localiser())
 
 
-def bmn(name: str, *, features: int = 400, samples: int = 32) -> Arch:
+def bmn(name: str, *, features: Count = 400, samples: Count = 32) -> Arch:
     """Starts and ends at every position; of every proposal its overlap, regressed and classified."""
     base = Pathway(stages={"near": Stage(along(256, groups=4), along(256, groups=4))})
     boundary = {"near": Stage(along(256, groups=4)), "chance": Stage(along(1, HERE, act="sigmoid"))}

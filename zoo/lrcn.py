@@ -7,15 +7,24 @@ Caffe's LSTM as a second clip, `markers`: 0 at a frame begins anew. `lrcn_incept
 All of them are causal, so that they read streams: a mean over the steps so far is that over all after the last.
 """
 
+from typing import Literal
+
 from archdsl.blocks import Block, Conv, Dropout, FlattenSpace, Linear, LocalResponseNorm, Lstm, MaxPool, Mean, Norm
 from archdsl.language import Arch, Classifier, Clip, Consensus, Head, Model, Pathway, Stage
+from archdsl.written import Count
 from archdsl.zoo import inception
 
 LRN = LocalResponseNorm(size=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
 """Caffe's alpha stands for the mean of five squares, ours for their sum."""
 
 
-def lrcn(name: str, hidden: int = 256, modality: str = "rgb", classes: int = 101, each: bool = False) -> Arch:
+def lrcn(
+    name: str,
+    hidden: Count = 256,
+    modality: Literal["rgb", "flow", "rgb_diff"] = "rgb",
+    classes: Count = 101,
+    each: bool = False,
+) -> Arch:
     """The authors' net. `each`: scores of every step, for the loss that they train with, instead of their mean."""
     pool = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", ceil=True)
 
@@ -36,7 +45,7 @@ def lrcn(name: str, hidden: int = 256, modality: str = "rgb", classes: int = 101
     return network(name, dict(clip=clip), stages, steps(classes, each))
 
 
-def lrcn_googlenet(name: str, hidden: int = 256, classes: int = 101, each: bool = False) -> Arch:
+def lrcn_googlenet(name: str, hidden: Count = 256, classes: Count = 101, each: bool = False) -> Arch:
     """BVLC's GoogLeNet, the mean of its last map, and an LSTM that clip markers reset."""
     backbone = inception.googlenet(name, original=True).pathways["main"].stages
     ends: tuple[Block, ...] = (Mean(over="hw"), Dropout(p=0.4))
@@ -45,7 +54,7 @@ def lrcn_googlenet(name: str, hidden: int = 256, classes: int = 101, each: bool 
     return network(name, dict(rgb=Clip(frames=16, size=224), markers=markers), stages, steps(classes, each))
 
 
-def lrcn_inception(name: str, hidden: int = 512, frames: int = 25, classes: int = 400) -> Arch:
+def lrcn_inception(name: str, hidden: Count = 512, frames: Count = 25, classes: Count = 400) -> Arch:
     """The ConvNet+LSTM that I3D is compared with (arXiv:1705.07750): the last step alone is classified."""
     backbone = inception.inception_v1(name).pathways["main"].stages
     stages = {**backbone, "lstm": Stage(Mean(over="hw"), Lstm(hidden=hidden, give="last"))}

@@ -9,9 +9,9 @@ from fractions import Fraction
 
 from archdsl.blocks import AvgPool, Conv, InvertedResidual, Linear, Norm, SqueezeExcite
 from archdsl.blocks.squeeze import divisible
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat
+from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
+from archdsl.written import Count, Ratio
 
-Table = tuple[tuple[tuple[int, int, int, bool, str, int], ...], ...]
 V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
 """Output channels and stride of v1's pairs (Table 1)."""
 V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -33,10 +33,12 @@ SMALL = (
     ((5, 288, 96, True, HS, 2), (5, 576, 96, True, HS, 1), (5, 576, 96, True, HS, 1)),
 )
 """Kernel, inner channels, output channels, gate, activation, stride of v3's blocks (Tables 1 and 2), stage by stage."""
+V3 = {"large": (LARGE, 1280), "small": (SMALL, 1024)}
+"""The blocks, and the width of the last layer."""
 SE = SqueezeExcite(ratio=Fraction(1, 4), multiple=8, gate="hardsigmoid")
 
 
-def v1(name: str, width: Fraction = Fraction(1), classes: int = 1000) -> Arch:
+def v1(name: str, width: Ratio = Fraction(1), classes: Count = 1000) -> Arch:
     """Thirteen pairs of a depthwise 3x3 and a 1x1; `width` scales all channels, rounded down."""
     rule = dict(norm=Norm(eps=1e-3, momentum=3e-4), act="relu6", pad="tf_same")
     stages = {"stem": Stage(Conv(channels=32, kernel=(1, 3, 3), stride=(1, 2, 2), **rule))}
@@ -48,7 +50,7 @@ def v1(name: str, width: Fraction = Fraction(1), classes: int = 1000) -> Arch:
     return image(name, stages, Classifier(classes=classes, dropout=0.001), width)
 
 
-def v2(name: str, width: Fraction = Fraction(1), classes: int = 1000) -> Arch:
+def v2(name: str, width: Ratio = Fraction(1), classes: Count = 1000) -> Arch:
     """Inverted residual blocks; channels are rounded to multiples of 8, and the last layer never gets narrower."""
     stages = {"stem": Stage(Conv(channels=divisible(32 * width, 8), kernel=(1, 3, 3), stride=(1, 2, 2), act="relu6"))}
     for i, (expand, channels, times, stride) in enumerate(V2, 1):
@@ -58,8 +60,9 @@ def v2(name: str, width: Fraction = Fraction(1), classes: int = 1000) -> Arch:
     return image(name, stages, Classifier(classes=classes, dropout=0.2))
 
 
-def v3(name: str, table: Table = LARGE, last: int = 1280, classes: int = 1000) -> Arch:
-    """Blocks as the table lists them, a convolution six times as wide, the mean of each frame, a layer of `last`."""
+def v3(name: str, variant: str = "large", classes: Count = 1000) -> Arch:
+    """Blocks as the table lists them, a convolution six times as wide, the mean of each frame, a wide layer."""
+    table, last = row_of(V3, variant=variant)
     norm = Norm(eps=1e-3, momentum=0.01)
 
     def block(kernel: int, inner: int, channels: int, gated: bool, act: str, stride: int) -> InvertedResidual:
@@ -87,5 +90,5 @@ models = (
     Model(name="mobilenet_v2", family=v2),
     Model(name="mobilenet_v2_140", family=v2, parameters=dict(width=Fraction(7, 5))),
     Model(name="mobilenet_v3_large", family=v3),
-    Model(name="mobilenet_v3_small", family=v3, parameters=dict(table=SMALL, last=1024)),
+    Model(name="mobilenet_v3_small", family=v3, parameters=dict(variant="small")),
 )

@@ -7,7 +7,8 @@ The specs are the nets as they are trained; `folded=true` gives what is deployed
 from fractions import Fraction
 
 from archdsl.blocks import SqueezeExcite, SummedConv
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
+from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, row_of
+from archdsl.written import Count
 
 WIDTHS = {
     "s0": ("0.75", "1", "1", "2"),
@@ -25,7 +26,7 @@ SE = SqueezeExcite(ratio=Fraction(1, 16), multiple=8)
 
 def stages(size: str, folded: bool = False) -> dict[str, Stage]:
     """A stem and four stages of pairs."""
-    widths = [int(base * Fraction(factor)) for base, factor in zip((64, 128, 256, 512), WIDTHS[size])]
+    widths = [int(base * Fraction(factor)) for base, factor in zip((64, 128, 256, 512), row_of(WIDTHS, variant=size))]
     rule = dict(folded=folded, branches_of_kernel=4 if size == "s0" else 1)
     stem = SummedConv(channels=min(64, widths[0]), kernel=(1, 3, 3), stride=(1, 2, 2), folded=folded)
     made = {"stem": Stage(stem)}
@@ -40,7 +41,7 @@ def stages(size: str, folded: bool = False) -> dict[str, Stage]:
     return made
 
 
-def mobileone(name: str, variant: str = "s0", folded: bool = False, classes: int = 1000) -> Arch:
+def mobileone(name: str, variant: str = "s0", folded: bool = False, classes: Count = 1000) -> Arch:
     """One image, or frames each by itself."""
     pathway = Pathway(stages=stages(variant, folded))
     return Arch(name=name, clip=Clip(frames=1, size=224), pathways=dict(rgb=pathway), head=Classifier(classes=classes))

@@ -9,7 +9,7 @@ after its last frame. Padding is TensorFlow's.
 from fractions import Fraction
 
 from archdsl.blocks import Conv, GatedInverted, GlobalPool, Norm, SqueezeExcite
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
+from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, row_of
 
 Rows = tuple[int, str, str]
 """Output channels, inner channels and kernels of a stage's blocks; kernel 53 is 5 x 3 x 3, `33*4` four times 33."""
@@ -77,8 +77,20 @@ def stage(rows: Rows, stride: int, stream: bool) -> Stage:
     return Stage(*blocks)
 
 
-def movinet(name: str, table: tuple[Rows, ...], last: int, frames: int, size: int, stream: bool = False) -> Arch:
-    """`last` is the width of the convolution before the pool; the stem is as wide as the first stage."""
+NETS = {
+    "a0": (A0, 480, 50, 172),
+    "a1": (A1, 600, 50, 172),
+    "a2": (A2, 640, 50, 224),
+    "a3": (A3, 744, 120, 256),
+    "a4": (A4, 856, 80, 290),
+    "a5": (A5, 992, 120, 320),
+}
+"""Table, width of the convolution before the pool, frames and size of the clip."""
+
+
+def movinet(name: str, variant: str = "a0", stream: bool = False) -> Arch:
+    """The stem is as wide as the first stage."""
+    table, last, frames, size = row_of(NETS, variant=variant)
     rule = dict(norm=NORM, act="hardswish" if stream else "silu", pad="tf_same")
     stages = {"stem": Stage(Conv(channels=table[0][0], kernel=(1, 3, 3), stride=(1, 2, 2), **rule))}
     for i, (rows, stride) in enumerate(zip(table, (2, 2, 2, 1, 2), strict=True)):
@@ -94,25 +106,7 @@ def movinet(name: str, table: tuple[Rows, ...], last: int, frames: int, size: in
     )
 
 
-NETS = dict(
-    a0=dict(table=A0, last=480, frames=50, size=172),
-    a1=dict(table=A1, last=600, frames=50, size=172),
-    a2=dict(table=A2, last=640, frames=50, size=224),
-    a3=dict(table=A3, last=744, frames=120, size=256),
-    a4=dict(table=A4, last=856, frames=80, size=290),
-    a5=dict(table=A5, last=992, frames=120, size=320),
-)
 models = (
-    Model(name="movinet_a0", family=movinet, parameters=NETS["a0"]),
-    Model(name="movinet_a1", family=movinet, parameters=NETS["a1"]),
-    Model(name="movinet_a2", family=movinet, parameters=NETS["a2"]),
-    Model(name="movinet_a3", family=movinet, parameters=NETS["a3"]),
-    Model(name="movinet_a4", family=movinet, parameters=NETS["a4"]),
-    Model(name="movinet_a5", family=movinet, parameters=NETS["a5"]),
-    Model(name="movinet_a0_stream", family=movinet, parameters=dict(stream=True, **NETS["a0"])),
-    Model(name="movinet_a1_stream", family=movinet, parameters=dict(stream=True, **NETS["a1"])),
-    Model(name="movinet_a2_stream", family=movinet, parameters=dict(stream=True, **NETS["a2"])),
-    Model(name="movinet_a3_stream", family=movinet, parameters=dict(stream=True, **NETS["a3"])),
-    Model(name="movinet_a4_stream", family=movinet, parameters=dict(stream=True, **NETS["a4"])),
-    Model(name="movinet_a5_stream", family=movinet, parameters=dict(stream=True, **NETS["a5"])),
+    *(Model(name=f"movinet_{net}", family=movinet, parameters=dict(variant=net)) for net in NETS),
+    *(Model(name=f"movinet_{net}_stream", family=movinet, parameters=dict(variant=net, stream=True)) for net in NETS),
 )

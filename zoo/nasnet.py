@@ -5,8 +5,13 @@ three times over, behind two reductions as a stem. An edge brings the output of 
 TensorFlow's slim builds it (`N @ penultimate filters`), without auxiliary classifier and scheduled drop-path.
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from archdsl.blocks import Cell, Conv, Norm, NormAct
 from archdsl.language import Arch, Classifier, Clip, Edge, Fit, Model, Pathway, Stage
+from archdsl.written import Count
 
 NORM = Norm(eps=1e-3, momentum=3e-4)
 NORMAL = (
@@ -38,10 +43,10 @@ def reduction(channels: int, carried: bool = True) -> Cell:
 
 def nasnet_a(
     name: str,
-    repeats: int = 4,
-    penultimate: int = 1056,
-    stem: int = 32,
-    pixels: int = 224,
+    repeats: Count = 4,
+    penultimate: Annotated[Count, Field(multiple_of=96)] = 1056,
+    stem: Count = 32,
+    size: Count = 224,
     past_reduction: bool = False,
 ) -> Arch:
     """`repeats` normal cells at each of three widths; the last width is a sixth of the `penultimate` filters.
@@ -67,7 +72,7 @@ def nasnet_a(
         )
     head = Classifier(classes=1000, dropout=0.5)
     return Arch(
-        name=name, clip=Clip(frames=1, size=pixels), pathways=dict(main=Pathway(stages=stages)), edges=edges, head=head
+        name=name, clip=Clip(frames=1, size=size), pathways=dict(main=Pathway(stages=stages)), edges=edges, head=head
     )
 
 
@@ -76,6 +81,6 @@ models = (
     Model(
         name="nasnet_a_large",
         family=nasnet_a,
-        parameters=dict(repeats=6, penultimate=4032, stem=96, pixels=331, past_reduction=True),
+        parameters=dict(repeats=6, penultimate=4032, stem=96, size=331, past_reduction=True),
     ),
 )

@@ -7,6 +7,7 @@ as Caffe does.
 
 from archdsl.blocks import AvgPool, Block, Conv, Dropout, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
+from archdsl.written import Count
 
 MAX = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", ceil=True)
 AVERAGE = AvgPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", ceil=True)
@@ -20,7 +21,7 @@ def mlp(channels: tuple[int, ...], kernel: int, stride: int = 1, pad: int = 0) -
     return [first, *(Conv(channels=c, **plain) for c in channels[1:])]
 
 
-def nin(name: str, classes: int = 1000) -> Arch:
+def nin(name: str, classes: Count = 1000) -> Arch:
     """For ImageNet: four mlp layers."""
     stages = {
         "mlp1": Stage(*mlp((96, 96, 96), 11, stride=4), MAX),
@@ -31,7 +32,7 @@ def nin(name: str, classes: int = 1000) -> Arch:
     return image(name, 224, stages, classes)
 
 
-def nin_cifar10(name: str, classes: int = 10) -> Arch:
+def nin_cifar10(name: str, classes: Count = 10) -> Arch:
     """For CIFAR-10: three mlp layers."""
     stages = {
         "mlp1": Stage(*mlp((192, 160, 96), 5, pad=2), MAX, Dropout(p=0.5)),

@@ -8,13 +8,19 @@ or Slow, or SlowFast, with blocks in between that let each position read every o
 from collections.abc import Callable, Mapping
 
 from archdsl.blocks import Conv, MaxPool, NonLocal
+from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
 from archdsl.rewrites import insert_nonlocal, with_temporal_kernels
+from archdsl.written import Count, Whole
 from archdsl.zoo import resnet, slowfast
 
 FLAT = (1, 1, 1, 1, 1)
 KERNELS = dict(res2=3, res3=(3, 1), res4=(3, 1), res5=(1, 3))
 FIVE = dict(res3=(1, 3), res4=(1, 3, 5))
+After = Mapping[str, tuple[Whole, ...]]
+"""Stage -> the blocks in it, numbered from 0, after which a non-local one stands."""
+DOT = NonLocal(pairwise="dot_product")
+WIDE_POOL = DOT.but(pool=(2, 2, 2))
 HALVED = Stage(MaxPool(kernel=(2, 1, 1), stride=(2, 1, 1), pad="valid"))
 
 
@@ -24,41 +30,82 @@ def halved(pathway: Pathway) -> Pathway:
     return pathway.but(stages=dict([stem, res2, ("pool2", HALVED), *rest]))
 
 
-def c2d(name: str, frames: int = 64, every: int = 8, depth: int = 50, pool: bool = True) -> Arch:
-    """No kernel sees more than a frame; without the pool only the head joins them."""
+def with_pairs(arch: Arch, block: NonLocal | None, after: After | None) -> Arch:
+    """The arch with non-local blocks, by default five; in SlowFast in its Slow pathway."""
+    if block:
+        return insert_nonlocal(arch, after or FIVE, block=block, pathway="slow")
+    if after:
+        raise SpecError("no block to stand there", at="after", got=f"after={after}", want="nonlocal_block beside it")
+    return arch
+
+
+def c2d(
+    name: str,
+    frames: Count = 64,
+    every: Count = 8,
+    depth: Count = 50,
+    pool: bool = True,
+    nonlocal_block: NonLocal | None = None,
+    after: After | None = None,
+) -> Arch:
+    """No kernel sees more than a frame; without the pool and non-local blocks only the head joins them."""
     arch = slowfast.single(name, frames, every, depth, FLAT)
-    return arch.but(pathways={key: halved(own) for key, own in arch.pathways.items()}) if pool else arch
+    pooled = arch.but(pathways={key: halved(own) for key, own in arch.pathways.items()}) if pool else arch
+    return with_pairs(pooled, nonlocal_block, after)
 
 
-def i3d(name: str, frames: int = 64, every: int = 8, depth: int = 50) -> Arch:
+def i3d(
+    name: str,
+    frames: Count = 64,
+    every: Count = 8,
+    depth: Count = 50,
+    nonlocal_block: NonLocal | None = None,
+    after: After | None = None,
+) -> Arch:
     """C2D with 5 frames in the stem and 3 in the first kernel of every second block, of res2 in every one."""
-    return with_temporal_kernels(c2d(name, frames, every, depth), dict(stem=5, **KERNELS))
+    arch = with_temporal_kernels(c2d(name, frames, every, depth), dict(stem=5, **KERNELS))
+    return with_pairs(arch, nonlocal_block, after)
 
 
-def i3d_32(name: str, frames: int = 64, depth: int = 50) -> Arch:
+def i3d_32(
+    name: str,
+    frames: Count = 64,
+    depth: Count = 50,
+    nonlocal_block: NonLocal | None = None,
+    after: After | None = None,
+) -> Arch:
     """mmaction2's: 32 frames, halved by the stem's convolution, by its pool, and after res2."""
     stem = Stage(Conv(channels=64, kernel=(5, 7, 7), stride=(2, 2, 2)), MaxPool(kernel=(1, 3, 3), stride=(2, 2, 2)))
     stages = resnet.stages(depth, resnet.BOTTLENECK.but(zero_init=True)) | {"stem": stem}
     own = dict(slow=halved(Pathway(every=2, stages=stages)))
     head = Classifier(classes=400, dropout=0.5)
-    return with_temporal_kernels(
-        Arch(name=name, clip=Clip(frames=frames, size=224, fps=30), pathways=own, head=head), KERNELS
-    )
+    arch = Arch(name=name, clip=Clip(frames=frames, size=224, fps=30), pathways=own, head=head)
+    return with_pairs(with_temporal_kernels(arch, KERNELS), nonlocal_block, after)
 
 
-def nonlocal_net(
+def slow(
     name: str,
-    base: Callable[..., Arch] = c2d,
-    block: NonLocal = NonLocal(scale=True),
-    after: Mapping[str, tuple[int, ...]] = FIVE,
-    **parameters: object,
+    frames: Count = 64,
+    every: Count = 8,
+    depth: Count = 50,
+    nonlocal_block: NonLocal = DOT,
+    after: After | None = None,
 ) -> Arch:
-    """The base with non-local blocks; in SlowFast in its Slow pathway."""
-    return insert_nonlocal(base(name, **parameters), after, block=block, pathway="slow")
+    """Slow alone."""
+    return with_pairs(slowfast.single(name, frames, every, depth), nonlocal_block, after)
 
 
-def of(name: str, base: Callable[..., Arch], block: NonLocal = NonLocal(scale=True), **parameters: object) -> Model:
-    return Model(name=name, family=nonlocal_net, parameters=dict(base=base, block=block, **parameters))
+def both(
+    name: str,
+    frames: Count = 64,
+    tau: Count = 8,
+    alpha: Count = 4,
+    depth: Count = 50,
+    nonlocal_block: NonLocal = DOT,
+    after: After | None = None,
+) -> Arch:
+    """SlowFast."""
+    return with_pairs(slowfast.slowfast(name, frames, tau, alpha, depth=depth), nonlocal_block, after)
 
 
 def late(pairwise: str) -> NonLocal:
@@ -66,8 +113,11 @@ def late(pairwise: str) -> NonLocal:
     return NonLocal(pairwise=pairwise, pool_at="after", out_bias=False)
 
 
-DOT = NonLocal(pairwise="dot_product")
-R101 = dict(depth=101, frames=128, tau=8, alpha=4, after=dict(res4=(6, 13, 20)))
+def of(name: str, family: Callable[..., Arch], block: NonLocal = NonLocal(scale=True), **parameters: object) -> Model:
+    return Model(name=name, family=family, parameters=dict(nonlocal_block=block, **parameters))
+
+
+R101 = dict(depth=101, frames=128, after=dict(res4=(6, 13, 20)))
 
 models = (
     Model(name="c2d_8x8_r50", family=c2d),
@@ -81,10 +131,10 @@ models = (
     of("i3d_32x2_r50_nl_embedded", i3d_32, late("embedded_gaussian")),
     of("i3d_32x2_r50_nl_dot", i3d_32, late("dot_product")),
     of("i3d_32x2_r50_nl_concatenation", i3d_32, late("concatenation")),
-    of("slow_8x8_r50_nl", slowfast.single, DOT, frames=64, every=8),
-    of("slow_4x16_r50_nl_embedded", slowfast.single, late("embedded_gaussian"), frames=64, every=16),
-    of("slow_8x8_r50_nl_embedded", slowfast.single, late("embedded_gaussian"), frames=64, every=8),
-    of("slowfast_8x8_r50_nl", slowfast.slowfast, DOT, tau=8, alpha=4),
-    of("slowfast_16x8_r101_nl", slowfast.slowfast, DOT.but(pool=(2, 2, 2)), **R101),
-    of("slowfast_16x8_r101_nl_pool_122", slowfast.slowfast, DOT, **R101),
+    of("slow_8x8_r50_nl", slow, DOT),
+    of("slow_4x16_r50_nl_embedded", slow, late("embedded_gaussian"), every=16),
+    of("slow_8x8_r50_nl_embedded", slow, late("embedded_gaussian")),
+    of("slowfast_8x8_r50_nl", both, DOT),
+    of("slowfast_16x8_r101_nl", both, WIDE_POOL, **R101),
+    of("slowfast_16x8_r101_nl_pool_122", both, DOT, **R101),
 )

@@ -9,12 +9,15 @@ a stage narrower. PyTorchVideo's R(2+1)D-50 is another net: bottlenecks, time be
 from archdsl.blocks import Bottleneck, Conv
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, change
 from archdsl.rewrites import factorize
+from archdsl.written import Count
 from archdsl.zoo import resnet
 
 CUBES, MC3 = (3, 3, 3, 3), (3, 1, 1, 1)
+Kernels = tuple[Count, Count, Count, Count]
+"""The temporal kernels of the four stages."""
 
 
-def r3d(name: str, depth: int = 18, frames: int = 16, kernel_t: tuple[int, ...] = CUBES) -> Arch:
+def r3d(name: str, depth: Count = 18, frames: Count = 16, kernel_t: Kernels = CUBES) -> Arch:
     """Stages whose temporal kernel is 3 halve time and space, the others space alone. No pool after the stem."""
     stages = resnet.stages(depth, resnet.BASIC)
     stages["stem"] = Stage(Conv(channels=64, kernel=(3, 7, 7), stride=(1, 2, 2)))
@@ -26,13 +29,13 @@ def r3d(name: str, depth: int = 18, frames: int = 16, kernel_t: tuple[int, ...] 
     return network(name, Clip(frames=frames, size=112), pathway, Classifier(classes=400))
 
 
-def r2plus1d(name: str, depth: int = 18, frames: int = 16, middle_from: str = "block") -> Arch:
+def r2plus1d(name: str, depth: Count = 18, frames: Count = 16, middle_from: str = "block") -> Arch:
     """R3D factorised. 45 channels lie between the stem's factors, where the rule of other kernels gives 83."""
     arch = factorize(r3d(name, depth, frames), middle_from=middle_from)
     return change(arch, "pathways.rgb.stages.stem.middle", 45)
 
 
-def r2plus1d_50(name: str, frames: int = 64, every: int = 4) -> Arch:
+def r2plus1d_50(name: str, frames: Count = 64, every: Count = 4) -> Arch:
     """PyTorchVideo's: a flat stem, space halved in all four stages, time in the last two."""
     stages = resnet.stages(50, Bottleneck(channels=256, kernel=(3, 3, 3)))
     stages["stem"] = Stage(Conv(channels=64, kernel=(1, 7, 7), stride=(1, 2, 2)))

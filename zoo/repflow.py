@@ -7,16 +7,17 @@ along its own axis, and a clip is stretched to 0..255 by itself; the authors' fi
 convolved flow: two frames less, added to means of three.
 """
 
-from archdsl.blocks import Block, Bottleneck, Conv, FlowConvFlow, MaxPool, Norm, RepresentationFlow
+from archdsl.blocks import BlockField, Bottleneck, Conv, FlowConvFlow, MaxPool, Norm, RepresentationFlow
 from archdsl.language import Arch, Clip, Consensus, Model, Pathway, Stage, repeat
 from archdsl.rewrites import insert_flow
+from archdsl.written import Count
 from archdsl.zoo import resnet
 
 LAYER = RepresentationFlow(align="first")
 
 
 def repflow_2d(
-    name: str, frames: int = 16, after: str = "res3", layer: Block | None = LAYER, classes: int = 400
+    name: str, frames: Count = 16, after: str = "res3", layer: BlockField | None = LAYER, classes: Count = 400
 ) -> Arch:
     """Every frame by itself but for the layer; the scores of frames are averaged."""
     pathway = Pathway(stages=resnet.stages(50))
@@ -26,12 +27,12 @@ def repflow_2d(
 
 
 def repflow_2plus1d(
-    name: str, frames: int = 32, after: str = "res3", layer: Block | None = LAYER, classes: int = 400
+    name: str, frames: Count = 32, after: str = "res3", layer: BlockField | None = LAYER, classes: Count = 400
 ) -> Arch:
     """A stem of cubes without padding, then bottlenecks of which the first two and every other one see time."""
     stem = Conv(channels=64, kernel=(7, 7, 7), stride=(2, 2, 2), pad="valid", norm=Norm(eps=1e-3, momentum=0.01))
     stages = {"stem": Stage(stem, MaxPool(kernel=(3, 3, 3), stride=(2, 2, 2), pad="tf_same"))}
-    for i, times in enumerate(resnet.DEPTHS[50]):
+    for i, times in enumerate(resnet.DEPTHS[50][1]):
         block = Bottleneck(channels=256 << i, kernel_t=3, stride=2 if i else 1, pad="tf_same", zero_init=False)
         blocks = repeat(block, times)
         stages[f"res{2 + i}"] = Stage(*(b.but(kernel_t=1) if j and j % 2 == 0 else b for j, b in enumerate(blocks)))

@@ -6,13 +6,14 @@ As the authors' code has it: the first block of each stage keeps its parts apart
 
 from archdsl.blocks import Res2Bottleneck
 from archdsl.language import Arch, Model
+from archdsl.written import Count
 from archdsl.zoo import resnet
 
 
-def res2net(name: str, depth: int = 50, width: int = 26, parts: int = 4) -> Arch:
+def res2net(name: str, depth: Count = 50, width: Count = 26, parts: Count = 4) -> Arch:
     """`width` channels in each of `parts`."""
     block = Res2Bottleneck(channels=256, inner=width * parts, parts=parts, apart=True, zero_init=False)
-    return resnet.resnet(name, depth, block)
+    return resnet.image(name, resnet.stages(depth, block))
 
 
 models = (

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from archdsl.blocks import Block, Branches, FeatureGate, Norm
 from archdsl.language import Arch, Classifier, Model, Stage, change
 from archdsl.rewrites import inflate, separate
+from archdsl.written import Count
 from archdsl.zoo import inception
 
 FLAT = ("pool_2a", "pool_3a")
 
 
-def s3d(name: str, frames: int = 16, gates: bool = False) -> Arch:
+def s3d(name: str, frames: Count = 16, gates: bool = False) -> Arch:
     """torchvision's net; `gates` adds feature gates to it."""
     image = inception.inception_v1(name, norm=Norm(eps=1e-3, momentum=1e-3), pad="same")
     arch = separate(inflate(image, frames=frames, flat=FLAT)).but(
@@ -24,7 +25,7 @@ def s3d(name: str, frames: int = 16, gates: bool = False) -> Arch:
     return gated(arch) if gates else arch
 
 
-def s3d_slim(name: str, frames: int = 64, gates: bool = True, stem_t: int = 7, scale: bool = True) -> Arch:
+def s3d_slim(name: str, frames: Count = 64, gates: bool = True, stem_t: Count = 7, scale: bool = True) -> Arch:
     """slim's net. `scale` is that of batch norm, which slim leaves out by default."""
     image = inception.inception_v1(name, norm=Norm(eps=1e-3, momentum=1e-3, scale=scale))
     whole = inflate(image, frames=frames, flat=FLAT)

@@ -8,7 +8,8 @@ authors' (here `_authors`) keeps the shortcut's width. No classifier of the auth
 """
 
 from archdsl.blocks import AvgPool, Block, Branches, ChannelPart, ChannelShuffle, Conv, MaxPool
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
+from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, row_of
+from archdsl.written import Count
 
 REPEATS = (4, 8, 4)
 WIDTHS_V1 = {
@@ -57,9 +58,9 @@ def unit_v2(before: int, channels: int, stride: int, keeps: bool = False) -> tup
     return Branches(branches=dict(left=(*split[0], *shortcut), right=(*split[1], *main))), ChannelShuffle(groups=2)
 
 
-def shufflenet_v1(name: str, size_factor: str = "1.0x", groups: int = 3) -> Arch:
+def shufflenet_v1(name: str, size_factor: str = "1.0x", groups: Count = 3) -> Arch:
     """Widths for a given cost grow with the number of groups."""
-    stem, *widths = WIDTHS_V1[groups, size_factor]
+    stem, *widths = row_of(WIDTHS_V1, groups=groups, size_factor=size_factor)
     stages, before = {}, stem
     for i, (width, times) in enumerate(zip(widths, REPEATS)):
         first = unit_v1(before, width, groups, 2, first=i == 0)
@@ -70,7 +71,7 @@ def shufflenet_v1(name: str, size_factor: str = "1.0x", groups: int = 3) -> Arch
 
 def shufflenet_v2(name: str, size_factor: str = "1.0x", keeps: bool = False) -> Arch:
     """One more pointwise convolution before the classifier."""
-    stem, *widths, last = WIDTHS_V2[size_factor]
+    stem, *widths, last = row_of(WIDTHS_V2, size_factor=size_factor)
     stages, before = {}, stem
     for i, (width, times) in enumerate(zip(widths, REPEATS)):
         stages[f"stage{2 + i}"] = Stage(*unit_v2(before, width, 2, keeps), *unit_v2(width, width, 1) * (times - 1))

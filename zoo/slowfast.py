@@ -6,8 +6,10 @@ truncated linspace instead, which includes the last frame: `linspace` says that.
 """
 
 from fractions import Fraction
+from typing import Literal
 
-from archdsl.blocks import Block, Bottleneck, Conv, FrameDifference, Gray, MaxPool, Resize
+from archdsl.blocks import Bottleneck, Chain, Conv, FrameDifference, Gray, MaxPool, Resize
+from archdsl.errors import SpecError
 from archdsl.language import (
     Arch,
     Classifier,
@@ -21,52 +23,74 @@ from archdsl.language import (
     TimeDeconv,
     TimeSample,
     TimeToChannels,
-    Transform,
+    Transforms,
     repeat,
+    row_of,
 )
+from archdsl.written import Count, Ratio, Whole
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 STAGES = ("stem", "res2", "res3", "res4")
 SLOW, FAST = (1, 1, 1, 3, 3), (5, 3, 3, 3, 3)
+Kernels = tuple[Count, Count, Count, Count, Count]
+"""The temporal kernels of stem and stages."""
 
 
 def pathway(
-    depth: int, kernel_t: tuple[int, ...], every: int, res4_3d: int = 23, data: tuple[Block, ...] = (), **fields: object
+    depth: int,
+    kernel_t: Kernels,
+    every: int,
+    res4_3d: int = 23,
+    data: Chain = (),
+    width_ratio: Fraction = Fraction(1),
+    clip: str | None = None,
 ) -> Pathway:
-    """A ResNet. `kernel_t` lists the temporal kernels of stem and stages; in res4 only the first `res4_3d` have it."""
+    """A ResNet; in res4 only the first `res4_3d` blocks have its temporal kernel."""
     stem = Conv(channels=64, kernel=(kernel_t[0], 7, 7), stride=(1, 2, 2))
     stages = {"stem": Stage(*data, stem, MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))}
-    for i, times in enumerate(DEPTHS[depth]):
+    for i, times in enumerate(row_of(DEPTHS, depth=depth)):
         blocks = repeat(Bottleneck(channels=256 << i, kernel_t=kernel_t[1 + i], stride=1 if i == 0 else 2), times)
         flat = (block.but(kernel_t=1) for block in blocks[res4_3d:]) if i == 2 else ()
         stages[f"res{2 + i}"] = Stage(*(blocks[:res4_3d] if i == 2 else blocks), *flat)
-    return Pathway(every=every, stages=stages, **fields)
+    return Pathway(clip=clip, every=every, width_ratio=width_ratio, stages=stages)
 
 
 def single(
-    name: str, frames: int, every: int, depth: int = 50, kernel_t: tuple[int, ...] = SLOW, **fields: object
+    name: str,
+    frames: Count,
+    every: Count,
+    depth: Count = 50,
+    kernel_t: Kernels = SLOW,
+    width_ratio: Ratio = Fraction(1),
 ) -> Arch:
-    """One pathway alone; `fields` are the pathway's."""
-    own = {"fast" if kernel_t == FAST else "slow": pathway(depth, kernel_t, every, **fields)}
+    """One pathway alone."""
+    own = {"fast" if kernel_t == FAST else "slow": pathway(depth, kernel_t, every, width_ratio=width_ratio)}
     return network(name, frames, own)
 
 
 def slowfast(
     name: str,
-    frames: int = 64,
-    tau: int = 16,
-    alpha: int = 8,
-    beta_inv: int = 8,
-    depth: int = 50,
-    res4_3d: int = 6,
-    lateral: Transform | tuple[Transform, ...] | None = TimeConv(kernel=5),
-    merge: str = "concat",
+    frames: Count = 64,
+    tau: Count = 16,
+    alpha: Count = 8,
+    beta_inv: Count = 8,
+    depth: Count = 50,
+    res4_3d: Whole = 6,
+    lateral: Transforms | None = (TimeConv(kernel=5),),
+    merge: Literal["concat", "sum", "max"] = "concat",
     back: bool = False,
-    data: tuple[Block, ...] = (),
+    data: Chain = (),
     flow: bool = False,
-    window: int | None = 7,
+    window: Count | None = 7,
 ) -> Arch:
     """Fast takes a frame every tau/alpha and has 1/beta_inv of the channels. `back` adds edges from Slow to Fast."""
+    if tau % alpha:
+        want = ", ".join(str(n) for n in range(1, tau + 1) if tau % n == 0)
+        raise SpecError(
+            "tau is no multiple of alpha", at="alpha", got=f"tau={tau}, alpha={alpha}", want=want
+        )
+    if not lateral and merge != "concat":
+        raise SpecError("a merge without lateral", at="merge", got=f"merge={merge}", want="a transform as lateral")
     fast = dict(every=tau // alpha, width_ratio=Fraction(1, beta_inv), data=data, clip="flow" if flow else None)
     slow = dict(every=tau, clip="rgb" if flow else None)
     there = [Edge(source="fast", target="slow", after=STAGES, transform=lateral, merge=merge)] if lateral else []
@@ -93,17 +117,17 @@ def network(
     return Arch(name=name, clips=clips, pathways=pathways, edges=edges, head=head)
 
 
-def tiny(name: str, frames: int = 16, alpha: int = 4, beta_inv: int = 4, classes: int = 8) -> Arch:
+def tiny(name: str, frames: Count = 16, alpha: Count = 4, beta_inv: Count = 4, classes: Count = 8) -> Arch:
     """The idea at a size that trains on a CPU in a minute."""
 
-    def small(kernels: tuple[int, ...], **fields: object) -> Pathway:
+    def small(kernels: tuple[int, ...], every: int | None, width_ratio: Fraction = Fraction(1)) -> Pathway:
         stem = Conv(channels=32, kernel=(kernels[0], 5, 5), stride=(1, 2, 2))
         stages = {"stem": Stage(stem, MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))}
         for i, kernel_t in enumerate(kernels[1:]):
             stages[f"res{2 + i}"] = Stage(Bottleneck(channels=64 << i, kernel_t=kernel_t, stride=1 if i == 0 else 2))
-        return Pathway(stages=stages, **fields)
+        return Pathway(every=every, width_ratio=width_ratio, stages=stages)
 
-    slow, fast = small((1, 1, 3, 3), every=alpha), small((5, 3, 3, 3), width_ratio=Fraction(1, beta_inv))
+    slow, fast = small((1, 1, 3, 3), alpha), small((5, 3, 3, 3), None, Fraction(1, beta_inv))
     edge = Edge(source="fast", target="slow", after=STAGES[:3], transform=TimeConv(kernel=5))
     head = Classifier(classes=classes)
     return Arch(

@@ -8,16 +8,17 @@ norms stand and how CMM strides. Here the 3x3 keeps its norm and activation, CMM
 from archdsl.blocks import Block, ChannelMotion, ChannelTimeConv
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
+from archdsl.written import Count
 from archdsl.zoo import resnet, tsm
 
 
-def stm(name: str, depth: int = 50, segments: int = 8, classes: int = 400) -> Arch:
+def stm(name: str, depth: Count = 50, segments: Count = 8, classes: Count = 400) -> Arch:
     """Both modules in all bottlenecks."""
 
     def motion(block: Block) -> Block:
         return ChannelMotion(stride=block.stride)
 
-    arch = tsm.host(name, resnet.stages(depth), segments, classes)
+    arch = tsm.host(name, resnet.stages(depth, resnet.BOTTLENECK), segments, classes)
     return with_modules(arch, {"between": ChannelTimeConv(), "beside": motion})
 
 

@@ -7,9 +7,11 @@ all layers to itself, but proposals are chosen by the mean of both, and so are c
 """
 
 from fractions import Fraction
+from typing import Literal
 
 from archdsl.blocks import Scale
 from archdsl.language import Arch, Clip, Model, Pathway, SegmentDetector, Stage
+from archdsl.written import Count
 
 SCALES = (1, 2, 3, 4, 5, 6, 8, 11, 16)
 """Lengths of segments for THUMOS'14, in positions."""
@@ -18,13 +20,13 @@ AS_THEY_ARE = Stage(Scale(by=1.0))
 
 def tal_net(
     name: str,
-    streams: tuple[str, ...] = ("rgb", "flow"),
+    streams: tuple[Literal["rgb", "flow"], ...] = ("rgb", "flow"),
     *,
-    features: int = 1024,
-    positions: int = 256,
-    scales: tuple[int, ...] = SCALES,
+    features: Count = 1024,
+    positions: Count = 256,
+    scales: tuple[Count, ...] = SCALES,
     context: bool = True,
-    classes: int = 20,
+    classes: Count = 20,
 ) -> Arch:
     """One pathway of features for each stream, and the head that reads them all."""
     clips = {

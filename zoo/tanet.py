@@ -7,15 +7,18 @@ the clip makes for it. The kernel comes from all frames through layers over time
 from archdsl.blocks import TemporalAdaptive
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
+from archdsl.written import Count
 from archdsl.zoo import resnet, tsm
 
 
-def tanet(name: str, depth: int = 50, segments: int = 8, classes: int = 400) -> Arch:
+def tanet(name: str, depth: Count = 50, segments: Count = 8, classes: Count = 400) -> Arch:
     """TAM in all bottlenecks."""
-    return with_modules(tsm.host(name, resnet.stages(depth), segments, classes), {"between": TemporalAdaptive()})
+    return with_modules(
+        tsm.host(name, resnet.stages(depth, resnet.BOTTLENECK), segments, classes), {"between": TemporalAdaptive()}
+    )
 
 
-def tanet_ensemble(name: str, depth: int = 50, classes: int = 400) -> Arch:
+def tanet_ensemble(name: str, depth: Count = 50, classes: Count = 400) -> Arch:
     """Two nets trained apart, of eight and of sixteen segments of one clip."""
     small, large = (tanet(name, depth, segments, classes=classes) for segments in (8, 16))
     return tsm.ensemble(name, small, large)

@@ -12,13 +12,14 @@ from fractions import Fraction
 from archdsl.blocks import AvgPool, ChannelTimeConv, Conv, MaxPool, SnippetSteps, TemporalDifference
 from archdsl.language import Arch, Clip, Consensus, Edge, Model, Pathway, ResizeTo, Stage, change
 from archdsl.rewrites import with_modules
+from archdsl.written import Count, Ratio
 from archdsl.zoo import resnet, tsm
 
 LENGTH = 5
 """Frames of a segment."""
 
 
-def tdn(name: str, depth: int = 50, segments: int = 8, share: Fraction = Fraction(1, 2), classes: int = 400) -> Arch:
+def tdn(name: str, depth: Count = 50, segments: Count = 8, share: Ratio = Fraction(1, 2), classes: Count = 400) -> Arch:
     """`share`: weight of the differences where they are mixed in."""
     stages = resnet.stages(depth, resnet.BOTTLENECK.but(bias=True))
     stages["stem"] = change(stages["stem"], "0.bias", True)
@@ -40,7 +41,7 @@ def tdn(name: str, depth: int = 50, segments: int = 8, share: Fraction = Fractio
     return with_modules(arch, modules, stages=("res3", "res4", "res5"), pathway="main")
 
 
-def tdn_ensemble(name: str, depth: int = 101, classes: int = 400) -> Arch:
+def tdn_ensemble(name: str, depth: Count = 101, classes: Count = 400) -> Arch:
     """Two nets trained apart, of eight and of sixteen segments of one clip."""
     large = tdn(name, depth, 16, Fraction(1, 4), classes)
     return tsm.ensemble(name, tdn(name, depth, classes=classes), large)

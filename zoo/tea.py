@@ -9,10 +9,13 @@ starts as a shift of half its channels each way, the others as the identity. Wei
 from archdsl.blocks import MotionExcitation, Res2Bottleneck
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
+from archdsl.written import Count
 from archdsl.zoo import resnet, tsm
 
 
-def tea(name: str, depth: int = 50, segments: int = 8, width: int = 26, parts: int = 4, classes: int = 400) -> Arch:
+def tea(
+    name: str, depth: Count = 50, segments: Count = 8, width: Count = 26, parts: Count = 4, classes: Count = 400
+) -> Arch:
     """`width` channels in each of `parts`."""
     block = Res2Bottleneck(channels=256, inner=width * parts, parts=parts, apart=True, time_kernel=3, zero_init=False)
     return with_modules(tsm.host(name, resnet.stages(depth, block), segments, classes), {"between": MotionExcitation()})

@@ -8,16 +8,17 @@ mean with this one's; interaction (TIM) is a kernel in time for each channel tha
 from archdsl.blocks import ChannelTimeConv, MotionEnhanced
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
+from archdsl.written import Count
 from archdsl.zoo import resnet, tsm
 
 
-def teinet(name: str, depth: int = 50, segments: int = 8, sigmoid: str = "last", classes: int = 400) -> Arch:
+def teinet(name: str, depth: Count = 50, segments: Count = 8, sigmoid: str = "last", classes: Count = 400) -> Arch:
     """MEM, then TIM, in all bottlenecks."""
-    arch = tsm.host(name, resnet.stages(depth), segments, classes)
+    arch = tsm.host(name, resnet.stages(depth, resnet.BOTTLENECK), segments, classes)
     return with_modules(arch, {"between": (MotionEnhanced(sigmoid=sigmoid), ChannelTimeConv())})
 
 
-def teinet_ensemble(name: str, depth: int = 50, classes: int = 400) -> Arch:
+def teinet_ensemble(name: str, depth: Count = 50, classes: Count = 400) -> Arch:
     """Two nets trained apart, of eight and of sixteen segments of one clip."""
     small, large = (teinet(name, depth, segments, classes=classes) for segments in (8, 16))
     return tsm.ensemble(name, small, large)

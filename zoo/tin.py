@@ -8,10 +8,11 @@ weights see frame means only. Their layers over time tie a net to its segments.
 from archdsl.blocks import TemporalInterlace
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
+from archdsl.written import Count
 from archdsl.zoo import resnet, tsm
 
 
-def tin(name: str, depth: int = 50, segments: int = 8, share: int = 4, classes: int = 400) -> Arch:
+def tin(name: str, depth: Count = 50, segments: Count = 8, share: Count = 4, classes: Count = 400) -> Arch:
     """`share`: one channel in so many moves."""
     arch = tsm.host(name, resnet.stages(depth), segments, classes)
     return with_modules(arch, {"before": TemporalInterlace(share=share)})

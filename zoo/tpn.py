@@ -8,6 +8,7 @@ flow downwards left). Its auxiliary classifier on res4 is used in training only:
 
 from archdsl.blocks import Conv, MaxPool, Norm, TimeShift
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Several, Stage
+from archdsl.written import Count
 from archdsl.zoo import resnet, slowfast
 
 GROUPED = Conv(channels=1024, groups=32, init="xavier")
@@ -58,11 +59,11 @@ def with_pyramid(arch: Arch, backbone: str, frames: int = 8, aux: bool = False) 
     return arch.but(pathways={**arch.pathways, **levels}, edges=(*arch.edges, *edges), head=head)
 
 
-def tpn_slow(name: str, frames: int = 64, every: int = 8, depth: int = 50, aux: bool = False) -> Arch:
+def tpn_slow(name: str, frames: Count = 64, every: Count = 8, depth: Count = 50, aux: bool = False) -> Arch:
     return with_pyramid(slowfast.single(name, frames, every, depth), "slow", frames // every, aux)
 
 
-def tpn_tsm(name: str, segments: int = 8, depth: int = 50, aux: bool = False) -> Arch:
+def tpn_tsm(name: str, segments: Count = 8, depth: Count = 50, aux: bool = False) -> Arch:
     """On a temporal shift network (arXiv:1811.08383): a frame of each segment, channels shifted before every branch."""
     shifted = resnet.stages(depth, resnet.BOTTLENECK.but(before=(TimeShift(),)))
     own = dict(main=Pathway(segments=segments, stages=shifted))

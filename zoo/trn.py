@@ -6,6 +6,7 @@ in the authors' code and mmaction2's, an even spread at test, so that a net's an
 """
 
 from archdsl.language import Arch, Model, Relation, Stage
+from archdsl.written import Count
 from archdsl.zoo import inception, resnet, tsn
 
 
@@ -16,12 +17,12 @@ def trn(name: str, stages: dict[str, Stage], segments: int, classes: int, multi:
     return arch.but(head=Relation(classes=classes, dropout=0.8, **scales))
 
 
-def trn_resnet(name: str, depth: int = 50, segments: int = 8, multi: bool = True) -> Arch:
+def trn_resnet(name: str, depth: Count = 50, segments: Count = 8, multi: bool = True) -> Arch:
     """mmaction2's, for Something-Something."""
     return trn(name, resnet.stages(depth), segments, 174, multi)
 
 
-def trn_bn_inception(name: str, segments: int = 8, multi: bool = True) -> Arch:
+def trn_bn_inception(name: str, segments: Count = 8, multi: bool = True) -> Arch:
     """The paper's, for Something-Something."""
     return trn(name, inception.bn_inception_stages(), segments, 174, multi)
 

@@ -7,9 +7,12 @@ reads a stream frame by frame, `tsm_r50_pool` halves the frames after res2, `tsm
 which costs accuracy.
 """
 
+from typing import Literal
+
 from archdsl.blocks import NonLocal, TimeShift
-from archdsl.language import Arch, Model, Stage, overridden
+from archdsl.language import Arch, Model, Stage, overridden, row_of
 from archdsl.rewrites import causal, insert_nonlocal, pool_in_time, shift_in_time, together
+from archdsl.written import Count
 from archdsl.zoo import mobilenet, mobileone, resnet, tsn
 
 
@@ -20,28 +23,28 @@ def host(name: str, stages: dict[str, Stage], segments: int = 8, classes: int = 
 
 def tsm(
     name: str,
-    depth: int = 50,
-    segments: int = 8,
-    place: str = "branch",
+    depth: Count = 50,
+    segments: Count = 8,
+    place: Literal["branch", "block"] = "branch",
     online: bool = False,
     pool: bool = False,
     nonlocal_block: NonLocal | None = None,
 ) -> Arch:
     """On a ResNet."""
-    each = 2 if resnet.DEPTHS[depth][2] >= 23 else 1
+    each = 2 if row_of(resnet.DEPTHS, depth=depth)[1][2] >= 23 else 1
     arch = shift_in_time(host(name, resnet.stages(depth), segments), place=place, each=each)
     arch = causal(arch) if online else arch
     arch = pool_in_time(arch) if pool else arch
     return insert_nonlocal(arch, dict(res3=(0, 2), res4=(0, 2, 4)), block=nonlocal_block) if nonlocal_block else arch
 
 
-def tsm_mobilenet(name: str, segments: int = 8) -> Arch:
+def tsm_mobilenet(name: str, segments: Count = 8) -> Arch:
     """On MobileNet v2: in front of the blocks that have a shortcut."""
     stages = mobilenet.v2(name).pathways["rgb"].stages
     return shift_in_time(host(name, stages, segments))
 
 
-def tsm_mobileone(name: str, variant: str = "s4", segments: int = 16, folded: bool = False) -> Arch:
+def tsm_mobileone(name: str, variant: str = "s4", segments: Count = 16, folded: bool = False) -> Arch:
     """On MobileOne: in front of every sum of branches, which then still folds; the stem's three channels stay."""
     stages = {
         stage: Stage(*(one for block in held.blocks for one in ((TimeShift(), block) if stage != "stem" else (block,))))
@@ -55,7 +58,7 @@ def ensemble(name: str, small: Arch, large: Arch) -> Arch:
     return together(name, small=overridden(small, frames=large.clips["clip"].frames), large=large)
 
 
-def tsm_ensemble(name: str, depth: int = 50) -> Arch:
+def tsm_ensemble(name: str, depth: Count = 50) -> Arch:
     """On a ResNet, with eight and with sixteen segments."""
     return ensemble(name, tsm(name, depth), tsm(name, depth, segments=16))
 

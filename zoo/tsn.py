@@ -7,7 +7,8 @@ frames stacked as channels are here a first kernel that spans five frames and st
 `segments=25` is the net as it is tested.
 """
 
-from archdsl.language import Arch, Clip, Consensus, Model, Pathway, Stage, change
+from archdsl.language import Arch, Clip, Consensus, Model, Pathway, Stage, change, row_of
+from archdsl.written import Count
 from archdsl.zoo import inception, resnet
 
 SNIPPETS = {"rgb": 1, "flow": 5, "rgb_diff": 5}
@@ -25,7 +26,7 @@ def tsn(
     dropout: float = 0.5,
 ) -> Arch:
     """An image net over snippets; its first block reads them."""
-    length = SNIPPETS[modality]
+    length = row_of(SNIPPETS, modality=modality)
     if length > 1:
         (_, h, w), (_, sh, sw) = stages["stem"].blocks[0].kernel, stages["stem"].blocks[0].stride
         for field, value in dict(kernel=(length, h, w), stride=(length, sh, sw), pad=(0, h // 2, w // 2)).items():
@@ -36,13 +37,15 @@ def tsn(
     return Arch(name=name, clip=clip, pathways=dict(main=pathway), head=head)
 
 
-def tsn_resnet(name: str, depth: int = 50, segments: int = 8, over: str = "average", k: int | None = None) -> Arch:
+def tsn_resnet(
+    name: str, depth: Count = 50, segments: Count = 8, over: str = "average", k: Count | None = None
+) -> Arch:
     """mmaction2's, for Kinetics-400."""
     return tsn(name, resnet.stages(depth), segments=segments, over=over, k=k, dropout=0.4)
 
 
 def tsn_bn_inception(
-    name: str, modality: str = "rgb", segments: int = 3, over: str = "average", k: int | None = None
+    name: str, modality: str = "rgb", segments: Count = 3, over: str = "average", k: Count | None = None
 ) -> Arch:
     """The paper's, for UCF-101."""
     dropout = 0.8 if modality == "rgb" else 0.7

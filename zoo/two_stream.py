@@ -10,8 +10,12 @@ last net has VGG-16 towers that see five places of a video: fusion by a 3x3x3 co
 temporal tower that also goes on alone. The RGB frame is the middle one of its ten flow frames.
 """
 
+from typing import Literal
+
 from archdsl.blocks import Block, Conv, Dropout, MaxPool, Norm
+from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Several, Stage, change
+from archdsl.written import Count
 from archdsl.zoo import vgg
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -27,7 +31,7 @@ def stacked(stages: dict[str, Stage], frames: int) -> dict[str, Stage]:
     return {**stages, "conv1": conv1}
 
 
-def two_stream(name: str, flow_frames: int = 10, classes: int = 101) -> Arch:
+def two_stream(name: str, flow_frames: Count = 10, classes: Count = 101) -> Arch:
     """Two towers to the end."""
     spatial = Pathway(clip="rgb", stages=vgg.vgg_m_stages(dropout=0.9))
     temporal = Pathway(clip="flow", stages=stacked(vgg.vgg_m_stages(dropout=0.9, second=()), flow_frames))
@@ -37,12 +41,19 @@ def two_stream(name: str, flow_frames: int = 10, classes: int = 101) -> Arch:
 
 
 def fused(
-    name: str, merge: str = "concat", after: str = "conv5", mix: bool = False, flow_frames: int = 10, classes: int = 101
+    name: str,
+    merge: Literal["sum", "max", "concat", "bilinear"] = "concat",
+    after: Literal[*LAYERS] = "conv5",
+    mix: bool = False,
+    flow_frames: Count = 10,
+    classes: Count = 101,
 ) -> Arch:
     """One tower from `after` on. `mix` halves the channels of a concatenation by a 1x1 convolution."""
+    if mix and merge != "concat":
+        raise SpecError("a mix of no concatenation", at="mix", got=f"mix=true, merge={merge}", want="merge concat")
     spatial, temporal = vgg.vgg_m_stages(dropout=0.85), vgg.vgg_m_stages(dropout=0.85, second=())
     conv, *rest = spatial[after].blocks
-    fuse = (Conv(channels=512, norm=Norm(kind="none"), act="none", init="normal"),) if mix else ()
+    fuse = (conv.but(kernel=(1, 1, 1), stride=(1, 1, 1), pad="same", act="none"),) if mix else ()
     later = {layer: spatial[layer] for layer in spatial if layer not in LAYERS[: LAYERS.index(after) + 1]}
     if merge == "bilinear":
         rest, later = [], {}
@@ -60,7 +71,7 @@ def fused(
     return Arch(name=name, clips=clips(flow_frames), pathways=towers, edges=(edge,), head=head)
 
 
-def fused_3d(name: str, chunks: int = 5, flow_frames: int = 10, classes: int = 101) -> Arch:
+def fused_3d(name: str, chunks: Count = 5, flow_frames: Count = 10, classes: Count = 101) -> Arch:
     """VGG-16 towers fused in space and time, averaged with the temporal tower."""
     tower = vgg.vgg(name).pathways["rgb"].stages
     ends = {

@@ -5,8 +5,20 @@ torchvision added, does nothing at 224 and lets any size in. VGG-M rounds its po
 fc6 a 5x5 map instead of 6x6.
 """
 
-from archdsl.blocks import AdaptiveAvgPool, Block, Conv, Dropout, FlattenSpace, Linear, LocalResponseNorm, MaxPool, Norm
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat
+from archdsl.blocks import (
+    AdaptiveAvgPool,
+    Block,
+    Conv,
+    Dropout,
+    FlattenSpace,
+    Linear,
+    LocalResponseNorm,
+    MaxPool,
+    Norm,
+    NormField,
+)
+from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
+from archdsl.written import Count
 
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)
@@ -14,11 +26,11 @@ NONE = Norm(kind="none")
 LRN = LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2)
 
 
-def vgg(name: str, depth: int = 16, norm: Norm = NONE, classes: int = 1000) -> Arch:
+def vgg(name: str, depth: Count = 16, norm: NormField = NONE, classes: Count = 1000) -> Arch:
     """Five stages of 3x3 kernels, each ended by a pool, then three fully connected layers."""
     pool = MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")
     stages = {}
-    for i, (channels, times) in enumerate(zip(WIDTHS, DEPTHS[depth])):
+    for i, (channels, times) in enumerate(zip(WIDTHS, row_of(DEPTHS, depth=depth))):
         conv = Conv(channels=channels, kernel=(1, 3, 3), bias=True, norm=norm)
         stages[f"conv{1 + i}"] = Stage(*repeat(conv, times), pool)
     stages["fc6"] = Stage(AdaptiveAvgPool(size=(0, 7, 7)), FlattenSpace(), Linear(channels=4096), Dropout(p=0.5))
@@ -26,7 +38,7 @@ def vgg(name: str, depth: int = 16, norm: Norm = NONE, classes: int = 1000) -> A
     return image(name, 224, stages, Classifier(classes=classes, dropout=0.5))
 
 
-def vgg_m(name: str, classes: int = 1000) -> Arch:
+def vgg_m(name: str, classes: Count = 1000) -> Arch:
     """Five convolutions and three fully connected layers, the last but one 2048 wide."""
     return image(name, 224, vgg_m_stages(), Classifier(classes=classes, dropout=0.5))
 

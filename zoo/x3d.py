@@ -15,6 +15,7 @@ from typing import Any
 from archdsl.blocks import AvgPool, Conv, ExpandedBottleneck, Norm, SqueezeExcite
 from archdsl.blocks.squeeze import divisible
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat
+from archdsl.written import Count, Ratio
 
 WIDTHS, DEPTHS = (12, 24, 48, 96), (1, 2, 5, 3)
 GATE = SqueezeExcite(ratio=Fraction(1, 16), multiple=8, over="thw")
@@ -40,16 +41,16 @@ def stage(channels: int, inner: int, times: int, bare_stride: bool) -> Stage:
 
 def x3d(
     name: str,
-    frames: int,
-    every: int,
-    crop: int,
-    width: str = "2",
-    depth: str = "2.2",
-    inner: str = "2.25",
+    frames: Count,
+    every: Count,
+    crop: Count,
+    width: Ratio = Fraction(2),
+    depth: Ratio = Fraction("2.2"),
+    inner: Ratio = Fraction("2.25"),
     bare_stride: bool = False,
 ) -> Arch:
-    """The net sees one of `every` frames of the clip. The factors are written as decimals, so that they are exact."""
-    wide, deep, within = Fraction(width), Fraction(depth), Fraction(inner)
+    """The net sees one of `every` frames of the clip. The factors may be written as decimals, which are exact."""
+    wide, deep, within = map(Fraction, (width, depth, inner))
     widths = [round_width(channels, wide) for channels in WIDTHS]
     flat = Conv(channels=widths[0], kernel=(1, 3, 3), stride=(1, 2, 2), act="none", **BARE)
     stages = {"stem": Stage(flat, Conv(channels=widths[0], kernel=(5, 1, 1), groups="depthwise"))}

@@ -7,11 +7,12 @@ constants are not printed, and are AlexNet's here. `zfnet` is Figure 3 (384-384-
 
 from archdsl.blocks import Conv, Dropout, FlattenSpace, Linear, LocalResponseNorm, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
+from archdsl.written import Count
 
 POOL = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", ceil=True)
 
 
-def zfnet(name: str, widths: tuple[int, int, int] = (384, 384, 256), classes: int = 1000) -> Arch:
+def zfnet(name: str, widths: tuple[Count, Count, Count] = (384, 384, 256), classes: Count = 1000) -> Arch:
     """`widths` are the channels of conv3, conv4 and conv5."""
 
     def conv(channels: int, kernel: int, stride: int, pad: int) -> Conv:

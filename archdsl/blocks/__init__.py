@@ -4,6 +4,7 @@ from archdsl.blocks.acoustic import AcousticBottleneck, CrossConv
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act, add_block
 from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, FeatureGate, PadChannels
 from archdsl.blocks.cell import Cell
+from archdsl.blocks.chain import BlockField, Chain
 from archdsl.blocks.connected import Dropout, Flatten, FlattenSpace, Linear
 from archdsl.blocks.dense import DenseLayer, NormAct
 from archdsl.blocks.drawn import Drawing, Drawn, Step
@@ -117,6 +118,8 @@ __all__ = [block.__name__ for block in BLOCKS] + [
     "BLOCKS",
     "Act",
     "Block",
+    "BlockField",
+    "Chain",
     "Drawing",
     "Drawn",
     "Norm",

@@ -91,6 +91,18 @@ Chain = Annotated[
 """Blocks one after the other within a block; none of them leaves the map as it is."""
 
 
+def single(data: Any) -> Block:
+    """One block, made or as data."""
+    blocks = chained(data)
+    if len(blocks) != 1:
+        raise SpecError("not one block", got=f"{len(blocks)} blocks", want="one block")
+    return blocks[0]
+
+
+BlockField = Annotated[SerializeAsAny[Block], BeforeValidator(single)]
+"""One block."""
+
+
 def add_chain(g: Builder, name: str, blocks: Sequence[Block], x: str) -> str:
     """Blocks under a name, numbered from 0; the map itself where there are none."""
     if not blocks:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Block, Norm, NormField, Width, add_act
 from archdsl.graph import Builder
-from archdsl.written import Count, Real, Sizes
-
-Share = Annotated[Real, Field(ge=0, lt=1)]
+from archdsl.written import Count, Share, Sizes
 
 
 class Fractal(Block):

@@ -14,6 +14,7 @@ from archdsl.language.edge import (
     TimeSample,
     TimeToChannels,
     Transform,
+    Transforms,
     Warp,
 )
 from archdsl.language.head import (
@@ -23,6 +24,7 @@ from archdsl.language.head import (
     Dense,
     Detector,
     Head,
+    HeadField,
     Localiser,
     Relation,
     Roi,
@@ -30,6 +32,7 @@ from archdsl.language.head import (
     Several,
 )
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
+from archdsl.language.parameters import row_of
 from archdsl.language.paths import change, change_all
 from archdsl.language.pathway import Pathway, Stage, repeat
 
@@ -47,6 +50,7 @@ __all__ = [
     "Edge",
     "Fit",
     "Head",
+    "HeadField",
     "Localiser",
     "Model",
     "Pathway",
@@ -64,9 +68,11 @@ __all__ = [
     "TimeSample",
     "TimeToChannels",
     "Transform",
+    "Transforms",
     "Warp",
     "change",
     "change_all",
     "overridden",
     "repeat",
+    "row_of",
 ]

@@ -211,6 +211,14 @@ Names = Annotated[
 ]
 
 
+Transforms = Annotated[
+    tuple[SerializeAsAny[Transform], ...],
+    BeforeValidator(unfolded),
+    PlainSerializer(folded),
+    WithJsonSchema({"x-archdsl": "Transforms"}),
+]
+
+
 class Edge(Written):
     """After each stage named in `after`, the source's output, transformed, is merged into the target.
 
@@ -222,12 +230,7 @@ class Edge(Written):
     target: Name = Field(description="pathway it goes to")
     after: Names = Field(description="stages of the source")
     into: Names | None = Field(None, description="stages of the target, one for each of `after`; by default the same")
-    transform: Annotated[
-        tuple[SerializeAsAny[Transform], ...],
-        BeforeValidator(unfolded),
-        PlainSerializer(folded),
-        WithJsonSchema({"x-archdsl": "Transforms"}),
-    ] = Field((), description="one transform or a list")
+    transform: Transforms = Field((), description="one transform or a list")
     merge: Literal["concat", "sum", "stretched_sum", "max", "bilinear", "interleave"] = Field(
         "concat",
         description="concat, sum, stretched_sum (axes of size 1 stretch), max, bilinear (all pairs of channels), "

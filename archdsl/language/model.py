@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,9 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr
 
 from archdsl.blocks.names import ArchName
-from archdsl.errors import SpecError, did_you_mean
+from archdsl.errors import SpecError
 from archdsl.language.arch import Arch
 from archdsl.language.head import Several
+from archdsl.language.parameters import shared
 from archdsl.language.paths import change
 from archdsl.written import Count, Written
 
@@ -112,17 +112,7 @@ class Model(Written):
 
     def arch(self, **overrides: Any) -> Arch:
         """The arch. `frames`, `size`, `fps` and `classes` change any model; the rest are the family's parameters."""
-        known = list(inspect.signature(self.family).parameters)[1:]
-        own = {name: value for name, value in overrides.items() if name in known}
-        rest = {name: value for name, value in overrides.items() if name not in known}
-        for name in rest:
-            if name not in COMMON:
-                raise SpecError(
-                    f"{self.name} has no parameter {name!r}",
-                    got=f"{name}={overrides[name]!r}",
-                    want=", ".join([*COMMON, *(k for k in known if k not in COMMON)]),
-                    fix=did_you_mean(name, [*COMMON, *known]),
-                )
+        own, rest = shared(self.name, self.family, overrides)
         return overridden(self.made(own), **rest)
 
     def made(self, own: dict[str, Any]) -> Arch:
@@ -139,10 +129,6 @@ class Model(Written):
                 written=f"{Path(frames[0].filename).name}:{frames[0].lineno}" if frames else None,
                 got=f"{error} with {given}" if given else str(error),
             ) from None
-
-
-COMMON = ("frames", "size", "fps", "classes")
-"""What can be overridden in any arch."""
 
 
 def overridden(arch: Arch, **common: Any) -> Arch:
