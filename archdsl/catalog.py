@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import Any
 from archdsl.blocks import Drawing
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.files import is_regular, regular
-from archdsl.language import Arch, Card, Model, Reference, change_all
+from archdsl.language import Arch, Card, Model, Reference, change_all, names_of
 from archdsl.written import Lines, read
 
 PACKAGE = Path(__file__).parent
@@ -167,23 +168,39 @@ def model_of_data(path: Path, above: tuple[Path, ...]) -> Model:
 
     data = read_data(path)
     rest = Lines({k: v for k, v in data.items() if k != "reference"}, data.written, data.keys_written)
-    arch = extended(rest, path, (*above, path.resolve())) if "extends" in rest else read(Arch, rest)
-    return model_of(arch, read(Reference, data["reference"]) if "reference" in data else None)
+    reference = read(Reference, data["reference"]) if "reference" in data else None
+    if "extends" not in rest:
+        return model_of(read(Arch, rest), reference)
+    base = base_of(str(rest["extends"]), path, (*above, path.resolve()), rest.keys_written["extends"])
+    arch = extended(base, rest)
+    return Model(
+        name=arch.name,
+        family=lambda name, **own: extended(base, rest, own) if own else arch,
+        reference=reference,
+    )
 
 
-def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
-    """The arch that `extends:` names, with a new name, further drawn blocks, and fields changed by `set:`."""
-    unknown = [key for key in data if key not in ("extends", "name", "blocks", "set")]
-    if unknown:
-        raise SpecError(
-            f"{unknown[0]} beside extends",
-            at=unknown[0],
-            written=data.keys_written[unknown[0]],
-            got=unknown[0],
-            want="extends, name, blocks, set",
-            fix=f"set: {{{unknown[0]}: ...}}",
-        )
-    arch = base_of(str(data["extends"]), path, above, data.keys_written["extends"])
+BESIDE_EXTENDS = ("extends", "name", "parameters", "blocks", "set")
+
+
+def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> Arch:
+    """The base's arch with parameters of its family, a new name, further drawn blocks, and fields changed by `set:`.
+
+    `own` are parameters given by whoever loads the file; they take precedence over those written in it.
+    """
+    for key in data:
+        if key not in BESIDE_EXTENDS:
+            fields, names = [*Arch.model_fields, "clip"], names_of(base.family)
+            home = "set" if key in fields else "parameters" if key in names else None
+            raise SpecError(
+                f"{key} beside extends",
+                at=key,
+                written=data.keys_written[key],
+                got=key,
+                want=", ".join(BESIDE_EXTENDS),
+                fix=f"{home}: {{{key}: ...}}" if home else did_you_mean(key, [*BESIDE_EXTENDS, *names]),
+            )
+    arch = base_arch(base, data, own or {})
     changes: Any = data.get("set") or {}
     if not isinstance(changes, Mapping):
         raise SpecError(
@@ -193,10 +210,10 @@ def extended(data: Lines, path: Path, above: tuple[Path, ...]) -> Arch:
             got=repr(changes),
             want="set: {path: value}",
         )
-    own: list[tuple[str, Any]] = [("name", data["name"])] if "name" in data else []
+    first: list[tuple[str, Any]] = [("name", data["name"])] if "name" in data else []
     if "blocks" in data:
-        own.append(("blocks", {**arch.blocks, **drawings(data["blocks"], data.keys_written["blocks"])}))
-    return change_all(arch, [*own, *changes.items()], {**data.keys_written, **getattr(changes, "keys_written", {})})
+        first.append(("blocks", {**arch.blocks, **drawings(data["blocks"], data.keys_written["blocks"])}))
+    return change_all(arch, [*first, *changes.items()], {**data.keys_written, **getattr(changes, "keys_written", {})})
 
 
 def drawings(blocks: Any, line: str) -> dict[str, Drawing]:
@@ -221,7 +238,30 @@ def drawings(blocks: Any, line: str) -> dict[str, Drawing]:
     return made
 
 
-def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Arch:
+def base_arch(base: Model, data: Lines, own: Mapping[str, Any]) -> Arch:
+    """The base with the `parameters` beside `extends`; faults of one name its line."""
+    parameters: Any = data.get("parameters") or {}
+    line = data.keys_written.get("parameters", data.keys_written["extends"])
+    if not isinstance(parameters, Mapping):
+        want = "parameters: {name: value}"
+        raise SpecError("parameters without names", at="parameters", written=line, got=repr(parameters), want=want)
+    try:
+        return base.arch(**{**parameters, **own})
+    except SpecError as error:
+        raise SpecError(fault_of_parameter(fault, parameters, own, line) for fault in error.faults) from None
+
+
+def fault_of_parameter(fault: Fault, written: Mapping[str, Any], own: Mapping[str, Any], line: str) -> Fault:
+    """A fault under `parameters`, where one is wrong that was written there and not given from outside."""
+    name = (fault.at or "").partition(".")[0]
+    if name in own:
+        return fault
+    if name in written:
+        return replace(fault.under("parameters"), written=getattr(written, "keys_written", {}).get(name, line))
+    return fault.placed("parameters" if written else "extends", line)
+
+
+def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Model:
     """What a YAML file extends: a zoo name, or another YAML or JSON file."""
     if base.partition(":")[0].endswith(".py"):
         raise SpecError(
@@ -234,7 +274,7 @@ def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Arch:
         )
     if not base.endswith(SUFFIXES):
         try:
-            return load(base)
+            return model(base)
         except SpecError as error:
             raise error.placed("extends", line) from None
     other = path.parent / base
@@ -249,4 +289,4 @@ def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Arch:
         )
     if not other.is_file():
         raise SpecError(f"cannot read {base}", at="extends", written=line, got="no such file")
-    return model_of_data(other, above).arch()
+    return model_of_data(other, above)

@@ -105,6 +105,7 @@ def test_parameters_of_the_family_and_common_ones(file: Path) -> None:
         load(f"{file}:thin", widht=32)
     assert str(caught.value) == (
         "thin has no parameter 'widht'\n"
+        "  at      widht\n"
         "  got     widht=32\n"
         "  want    frames, size, fps, classes, width\n"
         "  fix     width"
@@ -249,12 +250,7 @@ def test_a_model_makes_its_arch_anew() -> None:
 
 
 def test_what_a_family_raises_is_told_as_a_fault(file: Path) -> None:
-    """A value that the family did not expect, in the shelf's own and in a person's: never a traceback."""
-    with pytest.raises(SpecError) as caught:
-        load("slowfast_4x16_r50", depth=51)
-    (told,) = caught.value.faults
-    assert (told.what, told.got) == ("KeyError in the family of slowfast_4x16_r50", "51 with depth=51")
-    assert (told.written or "").startswith("slowfast.py:")
+    """A value that a person's family did not expect: never a traceback."""
     file.write_text(PYTHON.replace("Stage(Conv(channels=width))", "Stage(Conv(channels=8 // width))"))
     with pytest.raises(SpecError) as caught:
         load(f"{file}:thin", width=0)

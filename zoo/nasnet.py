@@ -43,7 +43,7 @@ def reduction(channels: int, carried: bool = True) -> Cell:
 
 def nasnet_a(
     name: str,
-    repeats: Count = 4,
+    repeats: Annotated[Count, Field(le=100)] = 4,
     penultimate: Annotated[Count, Field(multiple_of=96)] = 1056,
     stem: Count = 32,
     size: Count = 224,

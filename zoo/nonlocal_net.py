@@ -33,8 +33,8 @@ def halved(pathway: Pathway) -> Pathway:
 def with_pairs(arch: Arch, block: NonLocal | None, after: After | None) -> Arch:
     """The arch with non-local blocks, by default five; in SlowFast in its Slow pathway."""
     if block:
-        return insert_nonlocal(arch, after or FIVE, block=block, pathway="slow")
-    if after:
+        return insert_nonlocal(arch, FIVE if after is None else after, block=block, pathway="slow")
+    if after is not None:
         raise SpecError("no block to stand there", at="after", got=f"after={after}", want="nonlocal_block beside it")
     return arch
 

@@ -64,7 +64,8 @@ def resnet(
     if (groups, width, stride_on) != (1, 64, "b"):
         if isinstance(block, Basic):
             got = f"depth={depth} with groups={groups}, width={width}, stride_on={stride_on}"
-            raise SpecError("no such basic block", got=got, want=f"depth {depths_like(BOTTLENECK)}")
+            want = f"groups=1, width=64, stride_on=b, or depth {depths_like(BOTTLENECK)}"
+            raise SpecError("no such basic block", at="depth", got=got, want=want)
         wider = {} if (groups, width) == (1, 64) else dict(inner=groups * width, groups=groups)
         block = block.but(stride_on=stride_on, **wider)
     return image(name, stages(depth, block.but(se=SqueezeExcite()) if se else block), classes)

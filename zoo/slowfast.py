@@ -40,15 +40,19 @@ def pathway(
     depth: int,
     kernel_t: Kernels,
     every: int,
-    res4_3d: int = 23,
+    res4_3d: int | None = None,
     data: Chain = (),
     width_ratio: Fraction = Fraction(1),
     clip: str | None = None,
 ) -> Pathway:
-    """A ResNet; in res4 only the first `res4_3d` blocks have its temporal kernel."""
+    """A ResNet; in res4 only the first `res4_3d` blocks have its temporal kernel, by default all."""
+    repeats = row_of(DEPTHS, depth=depth)
+    if res4_3d is not None and res4_3d > repeats[2]:
+        got = f"{res4_3d} of the {repeats[2]} blocks of res4"
+        raise SpecError("wrong value for res4_3d", at="res4_3d", got=got, want=f"0 to {repeats[2]}")
     stem = Conv(channels=64, kernel=(kernel_t[0], 7, 7), stride=(1, 2, 2))
     stages = {"stem": Stage(*data, stem, MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))}
-    for i, times in enumerate(row_of(DEPTHS, depth=depth)):
+    for i, times in enumerate(repeats):
         blocks = repeat(Bottleneck(channels=256 << i, kernel_t=kernel_t[1 + i], stride=1 if i == 0 else 2), times)
         flat = (block.but(kernel_t=1) for block in blocks[res4_3d:]) if i == 2 else ()
         stages[f"res{2 + i}"] = Stage(*(blocks[:res4_3d] if i == 2 else blocks), *flat)
@@ -76,7 +80,7 @@ def slowfast(
     beta_inv: Count = 8,
     depth: Count = 50,
     res4_3d: Whole = 6,
-    lateral: Transforms | None = (TimeConv(kernel=5),),
+    lateral: Transforms = (TimeConv(kernel=5),),
     merge: Literal["concat", "sum", "max"] = "concat",
     back: bool = False,
     data: Chain = (),
@@ -86,9 +90,7 @@ def slowfast(
     """Fast takes a frame every tau/alpha and has 1/beta_inv of the channels. `back` adds edges from Slow to Fast."""
     if tau % alpha:
         want = ", ".join(str(n) for n in range(1, tau + 1) if tau % n == 0)
-        raise SpecError(
-            "tau is no multiple of alpha", at="alpha", got=f"tau={tau}, alpha={alpha}", want=want
-        )
+        raise SpecError("tau is no multiple of alpha", at="alpha", got=f"tau={tau}, alpha={alpha}", want=want)
     if not lateral and merge != "concat":
         raise SpecError("a merge without lateral", at="merge", got=f"merge={merge}", want="a transform as lateral")
     fast = dict(every=tau // alpha, width_ratio=Fraction(1, beta_inv), data=data, clip="flow" if flow else None)
@@ -157,7 +159,7 @@ models = (
     Model(name="slowfast_8x8_r101", family=slowfast, parameters=dict(depth=101, **W8)),
     Model(name="slowfast_16x8_r101", family=slowfast, parameters=dict(depth=101, frames=128, **W8)),
     Model(name="slowfast_8x8_r101_101_101", family=slowfast, parameters=dict(depth=101, res4_3d=23, **W8)),
-    ablation("slowfast_4x16_r50_no_lateral", lateral=None),
+    ablation("slowfast_4x16_r50_no_lateral", lateral=()),
     ablation("slowfast_4x16_r50_ttoc_sum", lateral=TimeToChannels(), merge="sum"),
     ablation("slowfast_4x16_r50_ttoc_concat", lateral=TimeToChannels()),
     ablation("slowfast_4x16_r50_t_sample", lateral=TimeSample()),

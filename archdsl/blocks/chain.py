@@ -19,6 +19,8 @@ from archdsl.written import Lines
 
 def repeat(block: Block, times: int) -> tuple[Block, ...]:
     """The block `times` times; strides stay with the first."""
+    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= REPEATS:
+        raise SpecError("a repeat that is not a whole number", got=repr(times), want=f"repeat: 1 to {REPEATS}")
     return (block, *[block.again()] * (times - 1))
 
 
@@ -35,8 +37,6 @@ def blocks_of(item: Any) -> Iterator[Block]:
         want = "{conv: {channels: 64}}, {bottleneck: {channels: 256}, repeat: 3}, ..."
         raise SpecError("not a block", got=repr(item), want=want, fix=fix)
     times = item.get("repeat", 1)
-    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= REPEATS:
-        raise SpecError("a repeat that is not a whole number", got=repr(times), want=f"repeat: 1 to {REPEATS}")
     rest: Any = {key: value for key, value in item.items() if key != "repeat"}
     if isinstance(item, Lines):
         rest = Lines(rest, item.written, item.keys_written)

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr
 from archdsl.blocks.names import ArchName
 from archdsl.errors import SpecError
 from archdsl.language.arch import Arch
+from archdsl.language.clip import Clip
 from archdsl.language.head import Several
 from archdsl.language.parameters import shared
 from archdsl.language.paths import change
@@ -132,17 +133,27 @@ class Model(Written):
 
 
 def overridden(arch: Arch, **common: Any) -> Arch:
-    """The arch with another input or number of classes."""
+    """The arch with another input or number of classes. Raises SpecError for what none of its clips has."""
     for name, value in common.items():
         if name == "classes":
             arch = change(arch, "head.heads.*.classes" if isinstance(arch.head, Several) else "head.classes", value)
             continue
-        for clip, made in arch.clips.items():
-            if made.modality in ("audio", "boxes") or (made.modality == "features" and name == "size"):
-                continue
+        clips = [clip for clip, made in arch.clips.items() if varies(made, name)]
+        if not clips:
+            kinds = ", ".join(f"{clip} ({made.modality})" for clip, made in arch.clips.items())
+            fix = f"set: {{clips.{next(iter(arch.clips))}.{'width' if name == 'size' else name}: {value}}}"
+            raise SpecError(
+                f"no clip of {arch.name} takes a {name}", at=name, got=kinds, want="a clip of frames", fix=fix
+            )
+        for clip in clips:
             if name == "size":
-                made = made.but(size=value, height=None, width=None)
+                made = arch.clips[clip].but(size=value, height=None, width=None)
                 arch = arch.but(clips={**arch.clips, clip: made})
             else:
                 arch = change(arch, f"clips.{clip}.{name}", value)
     return arch
+
+
+def varies(clip: Clip, name: str) -> bool:
+    """Whether an override of the network's input means this clip: sound and boxes have measures of their own."""
+    return clip.modality not in ("audio", "boxes") and (clip.modality != "features" or name != "size")

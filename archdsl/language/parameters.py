@@ -23,10 +23,11 @@ def parameters_of(family: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return dict(list(inspect.signature(family).parameters.items())[1:])
 
 
-def named(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
-    """Those that have a name of their own, without `*args` and `**fields`."""
+def names_of(family: Callable[..., Any]) -> list[str]:
+    """What a network of the family can be given: what any arch takes, then the family's own parameters."""
     unnamed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [name for name, parameter in parameters.items() if parameter.kind not in unnamed]
+    own = [name for name, parameter in parameters_of(family).items() if parameter.kind not in unnamed]
+    return list(dict.fromkeys([*COMMON, *own]))
 
 
 def shared(model: str, family: Callable[..., Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -34,18 +35,17 @@ def shared(model: str, family: Callable[..., Any], given: Mapping[str, Any]) -> 
 
     Raises SpecError for names that neither knows, and for values that are not what the annotations say.
     """
-    parameters = parameters_of(family)
-    known = named(parameters)
+    parameters, known = parameters_of(family), names_of(family)
     open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    own = {name: value for name, value in given.items() if name in known or (open_ended and name not in COMMON)}
+    own = {name: value for name, value in given.items() if name in parameters or (open_ended and name not in COMMON)}
     rest = {name: value for name, value in given.items() if name not in own}
-    all_names = [*COMMON, *(name for name in known if name not in COMMON)]
     faults = [
         Fault(
             what=f"{model} has no parameter {name!r}",
+            at=name,
             got=f"{name}={rest[name]!r}",
-            want=", ".join(all_names),
-            fix=did_you_mean(name, all_names),
+            want=", ".join(known),
+            fix=did_you_mean(name, known),
         )
         for name in rest
         if name not in COMMON
@@ -64,7 +64,7 @@ def shared(model: str, family: Callable[..., Any], given: Mapping[str, Any]) -> 
 
 def checked(name: str, hint: Any, value: Any) -> Any:
     """A parameter's value as its annotation reads it: 0.5 as a fraction, a list as a tuple, a mapping as a block."""
-    field = dict[str, STRICT.get(hint, hint)]  # type: ignore[misc]  # known at run time only
+    field: Any = dict.__class_getitem__((str, STRICT.get(hint, hint)))
     try:
         return TypeAdapter(field, config=ConfigDict(arbitrary_types_allowed=True)).validate_python({name: value})[name]
     except ValidationError as error:

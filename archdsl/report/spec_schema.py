@@ -194,6 +194,7 @@ def extended_schema() -> Schema:
         "properties": {
             "extends": {"type": "string", "description": "a zoo name, or another .yaml or .json file"},
             "name": {"$ref": "#/$defs/Arch/properties/name"},
+            "parameters": {"type": "object", "description": "of the base's family: value, such as depth: 101"},
             "blocks": {"$ref": "#/$defs/Arch/properties/blocks"},
             "set": {"type": "object", "description": "path: value, such as pathways.slow.stages.res4.kernel_t: 1"},
             "reference": {"$ref": "#/$defs/Reference"},
