@@ -107,6 +107,16 @@ def movinet(name: str, variant: str = "a0", stream: bool = False) -> Arch:
 
 
 models = (
-    *(Model(name=f"movinet_{net}", family=movinet, parameters=dict(variant=net)) for net in NETS),
-    *(Model(name=f"movinet_{net}_stream", family=movinet, parameters=dict(variant=net, stream=True)) for net in NETS),
+    Model(name="movinet_a0", family=movinet, parameters=dict(variant="a0")),
+    Model(name="movinet_a1", family=movinet, parameters=dict(variant="a1")),
+    Model(name="movinet_a2", family=movinet, parameters=dict(variant="a2")),
+    Model(name="movinet_a3", family=movinet, parameters=dict(variant="a3")),
+    Model(name="movinet_a4", family=movinet, parameters=dict(variant="a4")),
+    Model(name="movinet_a5", family=movinet, parameters=dict(variant="a5")),
+    Model(name="movinet_a0_stream", family=movinet, parameters=dict(variant="a0", stream=True)),
+    Model(name="movinet_a1_stream", family=movinet, parameters=dict(variant="a1", stream=True)),
+    Model(name="movinet_a2_stream", family=movinet, parameters=dict(variant="a2", stream=True)),
+    Model(name="movinet_a3_stream", family=movinet, parameters=dict(variant="a3", stream=True)),
+    Model(name="movinet_a4_stream", family=movinet, parameters=dict(variant="a4", stream=True)),
+    Model(name="movinet_a5_stream", family=movinet, parameters=dict(variant="a5", stream=True)),
 )
