@@ -47,15 +47,16 @@ def pathway(
 ) -> Pathway:
     """A ResNet; in res4 only the first `res4_3d` blocks have its temporal kernel, by default all."""
     repeats = row_of(DEPTHS, depth=depth)
-    if res4_3d is not None and res4_3d > repeats[2]:
-        got = f"{res4_3d} of the {repeats[2]} blocks of res4"
+    first = repeats[2] if res4_3d is None else res4_3d
+    if first > repeats[2]:
+        got = f"{first} of the {repeats[2]} blocks of res4"
         raise SpecError("wrong value for res4_3d", at="res4_3d", got=got, want=f"0 to {repeats[2]}")
     stem = Conv(channels=64, kernel=(kernel_t[0], 7, 7), stride=(1, 2, 2))
     stages = {"stem": Stage(*data, stem, MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))}
     for i, times in enumerate(repeats):
         blocks = repeat(Bottleneck(channels=256 << i, kernel_t=kernel_t[1 + i], stride=1 if i == 0 else 2), times)
-        flat = (block.but(kernel_t=1) for block in blocks[res4_3d:]) if i == 2 else ()
-        stages[f"res{2 + i}"] = Stage(*(blocks[:res4_3d] if i == 2 else blocks), *flat)
+        flat = (block.but(kernel_t=1) for block in blocks[first:]) if i == 2 else ()
+        stages[f"res{2 + i}"] = Stage(*(blocks[:first] if i == 2 else blocks), *flat)
     return Pathway(clip=clip, every=every, width_ratio=width_ratio, stages=stages)
 
 
