@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from keyword import iskeyword
+from typing import Any, NamedTuple
 
 from archdsl.budget import AXIS, OPS, PLACES
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
+from archdsl.own_code import fault_of, line_within, of_fractions
+from archdsl.written import line_of_frame, line_outside
 
 UNKNOWN = "?"
 """The address of a value that could not be made: what reads it is passed over in silence, the fault is told once."""
@@ -121,21 +124,22 @@ class Builder:
         if UNKNOWN in reads:
             return UNKNOWN
         try:
-            if not fits(op, len(reads)):
-                raise SpecError(
-                    f"{type(op).__name__} reads another number of maps", got=str(len(reads)), want=wanted(op)
-                )
+            self.may_add(name, op, reads)
             if address in self.nodes:
-                raise SpecError(f"two ops named {name!r} in one place", fix="another name")
+                raise SpecError(f"two ops named {name!r} in one place", got=name, want="a name of its own for each op")
             xs = tuple([self.shapes[x] for x in reads])
             grids = tuple([self.grids[x] for x in reads])
             if op.merges:
                 self.aligned(address, xs, grids)
             shape = op.out(*xs)
+            if any(type(n) is not int for n in shape):
+                raise SpecError(
+                    f"a size that is not whole of {type(op).__name__}", got=f"{shape}", want="whole numbers"
+                )
             grid = op.place(xs, grids) if reads else Grid(UNIT, UNIT, UNIT)
             within_budget(shape, () if any(grid is one for one in grids) else grid[:3])
         except SpecError as error:
-            self.faults.extend(error.placed(address, self.line).faults)
+            self.faults.extend((of_fractions(op) or error).placed(address, self.line).faults)
             return UNKNOWN
         tied = None if self.tied is None else self.tied[1] + address.removeprefix(self.tied[0])
         self.nodes[address] = Node(address, op, reads, self.line, tied)
@@ -150,6 +154,43 @@ class Builder:
             got = f"more than {OPS} ops"
             raise Endless("a network of too many ops", at=self.path, written=self.line, got=got, want=f"at most {OPS}")
 
+    def may_add(self, name: str, op: Op, reads: tuple[str, ...]) -> None:
+        """Raise SpecError for what is no name, no op or no value, or for another number of values than the op reads."""
+        if not isinstance(name, str) or not (name.isidentifier() or name.isdigit()) or iskeyword(name):
+            want = 'letters, digits and underscores, no word of Python: g.add("conv_a", ops.Conv(...), x)'
+            raise SpecError("not a name for an op", written=line_outside(), got=repr(name), want=want)
+        if not isinstance(op, Op):
+            fix = f"ops.{op.__name__}()" if isinstance(op, type) and issubclass(op, Op) else None
+            raise SpecError("not an op", written=line_outside(), got=repr(op), want="such as ops.Relu()", fix=fix)
+        for read in reads:
+            self.known(read)
+        if not fits(op, len(reads)):
+            raise SpecError(f"{type(op).__name__} reads another number of maps", got=str(len(reads)), want=wanted(op))
+
+    def known(self, x: Any) -> str:
+        """The address of a value. Raises SpecError for what is none, Unknown for what could not be made."""
+        if isinstance(x, str) and x == UNKNOWN:
+            raise Unknown
+        if isinstance(x, str) and x in self.shapes:
+            return x
+        short = f"{self.path}.{x}" in self.shapes
+        raise SpecError(
+            f"no value {x!r}",
+            written=line_outside(),
+            got="the name of an op" if short else repr(x),
+            want="what g.add gave, or what build was given",
+            fix=f"{x} = g.add({x!r}, ...), then {x} without quotes" if short else None,
+        )
+
+    def result(self, y: Any, build: Any) -> str:
+        """The value that a `build` gave. Raises SpecError where that is none."""
+        if y == UNKNOWN or (isinstance(y, str) and y in self.shapes):
+            return str(y)
+        what, code = f"{build.__qualname__} gives no value", build.__code__
+        written = line_of_frame(code.co_filename, code.co_firstlineno)
+        got, want = "nothing" if y is None else repr(y), "the value that the last g.add gave"
+        raise SpecError(what, written=written, got=got, want=want, fix="return g.add(...)")
+
     def source(self, name: str, shape: Shape, grid: Grid) -> str:
         """A clip enters under its name."""
         address = self.add(name, Source(shape=shape))
@@ -163,15 +204,11 @@ class Builder:
 
     def shape(self, x: str) -> Shape:
         """The shape of a value."""
-        if x == UNKNOWN:
-            raise Unknown
-        return self.shapes[x]
+        return self.shapes[self.known(x)]
 
     def grid(self, x: str) -> Grid:
         """Where a value lies in time and space."""
-        if x == UNKNOWN:
-            raise Unknown
-        return self.grids[x]
+        return self.grids[self.known(x)]
 
     @contextmanager
     def inside(
@@ -189,7 +226,12 @@ class Builder:
         except Endless:
             raise
         except SpecError as error:
-            self.faults.extend(error.placed(self.path, self.line).faults)
+            self.faults.extend(error.placed(self.path, line_within(error) or self.line).faults)
+        except Exception as error:
+            fault = fault_of(error, kind)
+            if fault is None:
+                raise
+            self.faults.append(fault.placed(self.path, self.line))
         finally:
             self.path, self.line = before
 

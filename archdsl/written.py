@@ -254,11 +254,16 @@ def line_outside() -> str | None:
     """`file:line` of the nearest caller that is neither this package nor pydantic."""
     frame: FrameType | None = sys._getframe(1)
     while frame:
-        name = frame.f_code.co_filename
-        if not name.startswith("<") and (not name.startswith(OURS) or name.startswith(SHELF)):
-            return f"{name.rpartition('/')[2]}:{frame.f_lineno}"
+        if line := line_of_frame(frame.f_code.co_filename, frame.f_lineno):
+            return line
         frame = frame.f_back
     return None
+
+
+def line_of_frame(name: str, number: int) -> str | None:
+    """`file:line` of a person's code, zoo files among it; None for this package and pydantic."""
+    theirs = not name.startswith("<") and (not name.startswith(OURS) or name.startswith(SHELF))
+    return f"{name.rpartition('/')[2]}:{number}" if theirs else None
 
 
 def as_fraction(value: Any) -> Any:

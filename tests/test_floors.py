@@ -13,6 +13,7 @@ FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"budget"}, {"errors"}),
     ({"numbers"},),
     ({"written"}, {"ops"}, {"extras"}, {"files"}),
+    ({"own_code"},),
     ({"graph"},),
     ({"blocks"},),
     ({"language"},),

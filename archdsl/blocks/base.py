@@ -102,7 +102,7 @@ def add_block(g: Builder, name: str, block: Block, x: str) -> str:
     """One block under a name; UNKNOWN where it could not be built."""
     y = UNKNOWN
     with g.inside(name, type(block).__name__, written=block.written):
-        y = block.build(g, x)
+        y = g.result(block.build(g, x), block.build)
     return y
 
 

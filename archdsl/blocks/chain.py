@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, SerializeAsAny, WithJsonSchema
 
 import archdsl.blocks as known  # the tuple BLOCKS is read when a spec is, after every block is defined
-from archdsl.blocks.base import Block
+from archdsl.blocks.base import Block, add_block
 from archdsl.blocks.drawn import Drawn
 from archdsl.blocks.keyed import keyed, kinds_by_key, unkeyed
 from archdsl.budget import REPEATS
@@ -111,8 +111,5 @@ def add_chain(g: Builder, name: str, blocks: Sequence[Block], x: str) -> str:
     with g.inside(name, "Branch"):
         y = x
         for i, block in enumerate(blocks):
-            inner = UNKNOWN
-            with g.inside(str(i), type(block).__name__, written=block.written):
-                inner = block.build(g, y)
-            y = inner
+            y = add_block(g, str(i), block, y)
     return y

@@ -127,7 +127,7 @@ class Expansion:
             self.g.inside(edge.label, "Lateral"),
         ):
             for transform in edge.transform:
-                x = transform.build(self.g, x, target)
+                x = self.g.result(transform.build(self.g, x, target), transform.build)
             faults = len(self.g.faults)
             y = self.g.add("merge", edge.join, target, x)
             self.g.faults[faults:] = [self.merge_fault(edge, fault, x, target) for fault in self.g.faults[faults:]]
@@ -173,7 +173,8 @@ class Expansion:
         names = self.arch.head.pathways or [name for name in self.arch.pathways if name not in read_on]
         ends = {name: self.merged[name, list(self.arch.pathways[name].stages)[-1]] for name in names}
         with self.g.inside("head", type(self.arch.head).__name__, written=self.arch.head.written):
-            self.g.outputs.update(self.arch.head.build(self.g, ends))
+            outputs = self.arch.head.build(self.g, ends)
+            self.g.outputs.update({name: self.g.result(y, self.arch.head.build) for name, y in outputs.items()})
 
 
 def untied(g: Builder) -> Iterator[Fault]:

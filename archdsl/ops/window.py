@@ -41,6 +41,11 @@ class Window(Op):
     """Whether it pads with -infinity, not 0."""
 
     def __post_init__(self) -> None:
+        for field in ("kernel", "stride", "dilation"):
+            value = getattr(self, field)
+            if not isinstance(value, tuple | list) or len(value) != 3:
+                fix = f"{field}=({value}, {value}, {value})" if isinstance(value, int) else None
+                raise SpecError(f"wrong value for {field}", got=repr(value), want="three numbers: t, h, w", fix=fix)
         for field in ("stride", "dilation"):
             if min(getattr(self, field)) < 1:
                 raise SpecError(f"{field} below 1", got=str(getattr(self, field)), want="whole numbers from 1")
