@@ -24,7 +24,7 @@ SHELF = PACKAGE / "_shelf" if (PACKAGE / "_shelf").is_dir() else PACKAGE.parent
 SUFFIXES = (".py", ".yaml", ".yml", ".json")
 
 
-def load(name_or_path: str | Path | Arch, **overrides: Any) -> Arch:
+def load(name_or_path: str | Path | Arch | Model, **overrides: Any) -> Arch:
     """The arch of a zoo model or a spec file.
 
     Overrides: `frames`, `size`, `fps`, `classes`, and any parameter of the model's family. A Python file is executed:
@@ -32,6 +32,8 @@ def load(name_or_path: str | Path | Arch, **overrides: Any) -> Arch:
 
     Raises SpecError with every fault found.
     """
+    if isinstance(name_or_path, Model):
+        return name_or_path.arch(**overrides)
     if isinstance(name_or_path, Arch):
         return Model(name=name_or_path.name, family=lambda name: name_or_path).arch(**overrides)
     return model(name_or_path).arch(**overrides)

@@ -103,9 +103,9 @@ arch = built(stages, edges=(edge,), head=Mean())
     whats = [fault.what for fault in caught.value.faults]
     relu, half, mean = "archdsl.ops has no 'Relux'", "Half.build gives no value", "archdsl.ops has no 'Men'"
     assert whats == [relu, relu, half, mean]
+    arch = mine(tmp_path, "return g.add('a', ops.Relu(), x)", tail.replace("Men()", "Mean(over='thw')"), "other")
     with pytest.raises(SpecError) as caught:
-        tail = tail.replace("Men()", "Mean(over='thw')")
-        compile(mine(tmp_path, "return g.add('a', ops.Relu(), x)", tail, name="other"))
+        compile(arch)
     assert [fault.what for fault in caught.value.faults] == ["Half.build gives no value"]
 
 

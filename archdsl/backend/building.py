@@ -15,7 +15,7 @@ from torch import nn
 
 from archdsl.backend.emission import Emission, emit
 from archdsl.backend.passes import Lower
-from archdsl.compiler import Plan, compile
+from archdsl.compiler import Plan, plan_of
 from archdsl.graph import Graph
 from archdsl.language import Arch
 
@@ -28,7 +28,7 @@ def build(arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | Non
     literal network, "auto" what pays on this device, for inference unless `train`; all load and save one state_dict.
     Raises SpecError where the arch cannot be.
     """
-    plan = arch_or_plan if isinstance(arch_or_plan, Plan) else compile(arch_or_plan)
+    plan = plan_of(arch_or_plan)
     return executed(emit(plan, lower, train=train), plan.name)
 
 

@@ -16,8 +16,9 @@ from archdsl.backend.passes import Lower, lowered_graph
 from archdsl.backend.passes.base import in_pieces, programs_of, text_of
 from archdsl.backend.runtime.keys import keyed
 from archdsl.backend.runtime.stream import streamed
-from archdsl.compiler import Plan
+from archdsl.compiler import Plan, plan_of
 from archdsl.graph import Graph
+from archdsl.language import Arch
 from archdsl.ops import Source
 from archdsl.ops.layer import Argument, Function
 
@@ -66,8 +67,9 @@ class Template:
         return [arg.value for line in self.lines if isinstance(line, Line) for arg in line.args]
 
 
-def emit(plan: Plan, lower: Lower = "none", *, train: bool | None = None) -> str:
+def emit(arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | None = None) -> str:
     """The network as Python source that imports only torch. `archdsl.build` executes exactly this text."""
+    plan = plan_of(arch_or_plan)
     (c, t, h, w), *_ = plan.inputs.values()
     title = [
         f'"""{plan.name}: {plan.params:,} parameters, {plan.macs:,} multiply-adds for one clip of {c}x{t}x{h}x{w}."""',

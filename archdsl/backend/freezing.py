@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from archdsl.errors import SpecError
+from archdsl.written import cut
 
 
 class Frozen(nn.Module):
@@ -51,6 +52,9 @@ def freeze(network: nn.Module) -> nn.Module:
     """
     if isinstance(network, Frozen):
         return network
+    if not isinstance(network, nn.Module):
+        want = 'a network: archdsl.build(arch, lower="auto")'
+        raise SpecError("not a network", got=cut(repr(network)), want=want)
     layers: list[Any] = [part for part in network.modules() if hasattr(type(part), "frozen")]
     if not layers:
         raise SpecError("nothing to freeze", got="a network without fused layers", want='build(arch, lower="auto")')

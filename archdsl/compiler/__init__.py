@@ -1,5 +1,5 @@
 """Arch -> Plan."""
 
-from archdsl.compiler.plan import CONVENTIONS, Plan, compile
+from archdsl.compiler.plan import CONVENTIONS, Plan, arch_of, compile, plan_of
 
-__all__ = ["CONVENTIONS", "Plan", "compile"]
+__all__ = ["CONVENTIONS", "Plan", "arch_of", "compile", "plan_of"]

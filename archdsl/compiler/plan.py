@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from archdsl.compiler.causal import held, streams
@@ -14,7 +15,9 @@ from archdsl.compiler.keys import Schedule, schedule_of
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.graph import Graph, Node, Scope, behind
 from archdsl.language.arch import Arch
+from archdsl.language.model import Model
 from archdsl.ops import Cost, Grid, Shape
+from archdsl.written import cut
 
 CONVENTIONS = ("macs", "fvcore", "flops", "ptv-zoo")
 """How cost is counted; DESIGN's table says what each counts."""
@@ -190,4 +193,27 @@ class Plan:
 
 def compile(arch: Arch) -> Plan:
     """The plan of an arch, without torch. Raises SpecError with every fault found."""
+    if not isinstance(arch, Arch):
+        raise not_an_arch(arch, "an arch")
     return Plan(arch, expand(arch))
+
+
+def plan_of(arch_or_plan: Arch | Plan) -> Plan:
+    """A plan as it is, an arch compiled. Raises SpecError where it cannot be, or is neither."""
+    if isinstance(arch_or_plan, Arch | Plan):
+        return arch_or_plan if isinstance(arch_or_plan, Plan) else compile(arch_or_plan)
+    raise not_an_arch(arch_or_plan, "an arch or a plan")
+
+
+def arch_of(arch_or_plan: Arch | Plan) -> Arch:
+    """An arch as it is, or that of a plan. Raises SpecError for what is neither."""
+    if isinstance(arch_or_plan, Arch | Plan):
+        return arch_or_plan.arch if isinstance(arch_or_plan, Plan) else arch_or_plan
+    raise not_an_arch(arch_or_plan, "an arch or a plan")
+
+
+def not_an_arch(thing: object, want: str) -> SpecError:
+    """The error of what is no arch: most often the name or the path of one, or a model of the zoo."""
+    fix = f"archdsl.load({str(thing)!r})" if isinstance(thing, str | Path) else None
+    fix = "archdsl.load of it" if isinstance(thing, Model) else fix
+    return SpecError(f"not {want}", got=cut(repr(thing)), want=want, fix=fix)

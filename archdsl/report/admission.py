@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archdsl.blocks import Block
+from archdsl.compiler import Plan, arch_of
 from archdsl.compiler.expansion import Expansion
 from archdsl.errors import Fault, SpecError
 from archdsl.graph import Builder
@@ -104,11 +105,12 @@ def set_text(values: tuple[int, ...], tried: int, noun: str) -> str:
     return runs(values)
 
 
-def admits(arch: Arch) -> Admits:
+def admits(arch_or_plan: Arch | Plan) -> Admits:
     """The exact sets of frames and sizes, up to twice the arch's own, that compile; with the reason of each refusal.
 
     Clips of equal frames or sizes are changed together.
     """
+    arch = arch_of(arch_or_plan)
     short = Shortened.of(arch)
     axes = []
     for axis in ("frames", "size", "height", "width"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from archdsl.compiler import Plan, compile
+from archdsl.compiler import Plan, plan_of
 from archdsl.language import Arch
 from archdsl.ops import Cost
 from archdsl.ops.notation import number
@@ -140,7 +140,7 @@ def stage_line(stage: StageChange) -> str:
 
 def diff(a: Arch | Plan, b: Arch | Plan) -> Diff:
     """What was added, removed and changed from a to b, by address, and the costs of stages that moved."""
-    before, after = (thing if isinstance(thing, Plan) else compile(thing) for thing in (a, b))
+    before, after = plan_of(a), plan_of(b)
     old, new = before.graph.nodes, after.graph.nodes
     both = [address for address in new if address in old]
     changes = [change_of(before, after, address) for address in both]

@@ -7,9 +7,10 @@ from pathlib import Path
 from shutil import which
 from subprocess import PIPE, run
 
-from archdsl.compiler import Plan
+from archdsl.compiler import Plan, plan_of
 from archdsl.errors import SpecError
 from archdsl.files import write_out
+from archdsl.language import Arch
 from archdsl.report.drawing_dot import OpsDot, dot_of_parts, rendered
 from archdsl.report.drawing_lanes import svg
 from archdsl.report.drawing_read import LEVELS, parts
@@ -18,25 +19,30 @@ from archdsl.report.page import Sources, page
 SUFFIXES = (".svg", ".dot", ".html", ".pdf", ".png")
 
 
-def draw(plan: Plan, level: str = "stage") -> str:
+def draw(arch_or_plan: Arch | Plan, level: str = "stage") -> str:
     """The drawing as SVG text. Levels: pathway, stage, block, op. Raises SpecError for another level."""
+    plan = plan_of(arch_or_plan)
     if level == "op":
         return rendered(to_dot(plan, level), plan.name)
     return svg(parts(plan, level))
 
 
-def to_dot(plan: Plan, level: str = "stage") -> str:
+def to_dot(arch_or_plan: Arch | Plan, level: str = "stage") -> str:
     """The drawing as DOT text; equal plans give equal text. Raises SpecError for another level."""
+    plan = plan_of(arch_or_plan)
     if level == "op":
         return OpsDot(plan, parts(plan, "stage").title).text()
     return dot_of_parts(parts(plan, level))
 
 
-def write_drawing(plan: Plan, path: str | Path, level: str = "stage", sources: Sources | None = None) -> None:
+def write_drawing(
+    arch_or_plan: Arch | Plan, path: str | Path, level: str = "stage", sources: Sources | None = None
+) -> None:
     """The drawing as a file, its format by the suffix: .svg, .dot, .html; .pdf, .png where a converter is at hand.
 
     A page shows `sources`, the emitted code of its parts, where they are given.
     """
+    plan = plan_of(arch_or_plan)
     path = Path(path)
     match path.suffix.lower():
         case ".svg":

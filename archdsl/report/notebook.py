@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from archdsl.compiler import Plan, compile
+from archdsl.compiler import Plan, plan_of
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.report.drawing import draw
@@ -16,7 +16,7 @@ from archdsl.report.tables import table_of
 def shown(thing: Arch | Plan) -> str:
     """An arch or a plan as HTML; of an arch that cannot be, its faults."""
     try:
-        plan = thing if isinstance(thing, Plan) else compile(thing)
+        plan = plan_of(thing)
     except SpecError as error:
         return f"<pre>{escape(str(error))}</pre>"
     picture = apart(draw(plan), escape(plan.name))

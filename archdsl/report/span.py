@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from archdsl.compiler import Plan
+from archdsl.compiler import Plan, plan_of
+from archdsl.language import Arch
 from archdsl.ops.notation import number
 from archdsl.ops.receptive_field import Seen, together
 from archdsl.report.figures import plural, shapes_text
@@ -131,8 +132,9 @@ def lateral_sight(plan: Plan, reader: Reader, part: Part, seen: Mapping[str, See
     )
 
 
-def span_table(plan: Plan) -> Table:
+def span_table(arch_or_plan: Arch | Plan) -> Table:
     """Frames and seconds that one element sees, and frames that the whole map sees, by stage and pathway."""
+    plan = plan_of(arch_or_plan)
     columns = (
         Column("stage"),
         Column("pathway"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from archdsl.compiler import Plan
+from archdsl.compiler import Plan, plan_of
+from archdsl.language import Arch
 from archdsl.ops.notation import area, number
 from archdsl.report.figures import fraction, percent, shape_lines, shapes_text, short, span_text, whole
 from archdsl.report.formats import written
@@ -92,12 +93,13 @@ def clips_text(plan: Plan) -> str:
     return ", ".join(shape + rate for shape, rate in zip(shape_lines(plan.inputs), rates))
 
 
-def table_of(plan: Plan, level: str = "stage") -> Table:
+def table_of(arch_or_plan: Arch | Plan, level: str = "stage") -> Table:
     """The table of a plan. Raises SpecError for an unknown level."""
+    plan = plan_of(arch_or_plan)
     parts = parts_of(plan, level)
     return side_by_side(plan, parts) if level == "stage" else listed(plan, parts)
 
 
-def table(plan: Plan, level: str = "stage", format: str = "text") -> str:  # noqa: A002 - the word people look for
+def table(arch_or_plan: Arch | Plan, level: str = "stage", format: str = "text") -> str:  # noqa: A002 - the known word
     """The table of a plan as text, md, csv, html, latex or json, for each stage, block or op."""
-    return written(table_of(plan, level), format)
+    return written(table_of(arch_or_plan, level), format)
