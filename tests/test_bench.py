@@ -126,10 +126,11 @@ def test_a_peer_that_is_wrong(plan: archdsl.Plan, name: str, what: str, row: str
 
 
 def test_a_device_that_is_not_there() -> None:
-    for name in ("tpu9", "meta"):
+    for name in ("tpu9", "meta", "mps", "xla"):
         with pytest.raises(SpecError, match="device") as error:
             device_of(name)
         assert "want    cpu, or cuda where there is a GPU" in fault(error)
+        assert all(len(line) < 140 for line in fault(error).splitlines())
 
 
 def test_norms_are_scattered_and_dropout_is_off() -> None:

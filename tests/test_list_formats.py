@@ -208,3 +208,11 @@ def test_endings_are_all_that_pyav_names_for_what_is_opened() -> None:
     known = {f".{ending}" for one in formats for ending in one.extensions}
     sound_and_stills = {".m4a", ".m4b", ".mka", ".mks", ".avif", ".heic", ".heif", ".isma", ".ism", ".psp"}
     assert known - sound_and_stills <= set(SUFFIXES)
+
+
+def test_a_line_that_names_no_file_is_named(tmp_path: Path) -> None:
+    disk(tmp_path)
+    for line in (", 1", ". 1", "./ 1", '"" 1'):
+        assert "written train.csv:2" in wrong(write(tmp_path / "train.csv", "a.mp4 0", line))
+    videos = found(write(tmp_path / "train.csv", "a.mp4 b.mp4 1", "a.mp4 0"))
+    assert [bool(one.fault) for one in videos.entries] == [True, False]

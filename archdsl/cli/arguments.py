@@ -37,10 +37,12 @@ DATA is, here and in `train`, `evaluate` and `predict`:
                                or just CLASS/..., to test and to check: `train` wants other videos to test on
   shards                       a folder of WebDataset's .tar, or train/ and val/ of them, or 'train-{000..009}.tar':
                                KEY.mp4 beside KEY.cls, a class's number, or KEY.json with label or labels
-  a list                       path label; path,label; CSV of Kinetics or Charades; JSON of Kinetics or
-                               Something-Something; trainlist01.txt of UCF101; *_test_split1.txt of HMDB51;
-                               CSV or JSON of path and label or labels, start, end and centre in seconds
-A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by its name below it.
+  a list                       path label; path label label; folder frames label; CSV of Kinetics or Charades;
+                               JSON of Kinetics or Something-Something; trainlist01.txt of UCF101;
+                               *_test_split1.txt of HMDB51; CSV or JSON of path and label or labels, split,
+                               start, end and centre in seconds, frames and offset of pictures
+A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by the end of its path below
+it. A line that is not understood, or that two files fit, is named. docs/lists.md has all formats.
 Names of classes: of folders; in classes.txt or labels.json beside a list or shards, or above their train/ and val/;
 else the labels themselves. Shards in one folder whose names say train or val belong to these alone. Shards lie on a
 drive, not behind an address: they are indexed by their headers and read by place, in the order that the recipe says.

@@ -18,14 +18,15 @@ SHORT = "of the resized frame; `crop` for the crop's own, by default 256/224 of 
 class Sampling(Written):
     """Which frames of a video make a clip. How many comes from the arch.
 
-    `dense` takes frames `every` apart around one place, at random in training. `segments` takes one frame, at random
-    in training, of each of as many equal parts (TSN, arXiv:1608.00859). `centre` is dense around a given time (AVA).
+    `dense` takes frames `every` apart around one place, at random in training. `segments` takes a snippet, at random
+    in training, of each of equal parts (TSN, arXiv:1608.00859): of as many as the arch's pathways read, or as the clip
+    has frames. `centre` is dense around a given time (AVA).
     """
 
     kind: Literal["dense", "segments", "centre"] = Field("dense", description="dense, segments or centre")
     every: Count = Field(1, description="source frames between two frames of a dense clip")
-    fps: Positive | None = Field(None, description="frame rate that a video is brought to before `every` counts")
-    snippet: Count = Field(1, description="of segments: frames in a row that are taken of each part")
+    fps: Positive | None = Field(None, description="frame rate that a video is shown at before `every` counts")
+    snippet: Count = Field(1, description="of segments: frames in a row of each part, where the arch has none")
 
 
 class Jitter(Written):

@@ -23,6 +23,8 @@ from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.splits import SPLITS, split_in
 from archdsl.training.data.videos import Action, Entry, Files
 
+ENDINGS = f"files ending in {', '.join(SUFFIXES[:6])} and {len(SUFFIXES) - 6} others"
+"""What a video's file may be called."""
 MOST = 99_999
 """The largest number of a class that has no name."""
 BUILT_IN = {"train": (2400, 0), "val": (512, 1), "test": (512, 1)}
@@ -56,7 +58,7 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
         entries, classes, several = entries_of(found, root, split, training)
     if not entries:
         got = f"{left_out[0]} and others" if left_out else None
-        raise SpecError(f"no videos in {found}", got=got, want=f"files ending in {', '.join(SUFFIXES)}, or pictures")
+        raise SpecError(f"no videos in {found}", got=got, want=f"{ENDINGS}, or folders of pictures")
     if several != (recipe.loss == "binary"):
         wanted = "binary" if several else "cross_entropy"
         raise SpecError(

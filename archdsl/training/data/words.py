@@ -39,7 +39,7 @@ def of_words(path: Path, lines: Iterable[tuple[int, str]]) -> Listing:
     TSN's `folder frames label`, of several labels or with an offset too (MMAction2); UCF101's `Class/video.avi 1` and
     `Class/video.avi`; HMDB51's `video.avi 1` in a file that bears the class's name. Raises SpecError.
     """
-    found = each(((f"{path.name}:{i}", line) for i, line in lines), lambda where, line: (where, words_of(line)))
+    found = each(((f"{path.name}:{i}", line) for i, line in lines), lambda where, line: (where, named(line)))
     if hmdb := re.fullmatch(r"(.+)_test_split\d", path.stem):
         return Listing("words", each(found, lambda where, words: of_hmdb(hmdb[1], where, words)))
     by_folder = path.stem.startswith(("trainlist", "testlist")) or not any(words.told for _, words in found)
@@ -53,6 +53,14 @@ def of_words(path: Path, lines: Iterable[tuple[int, str]]) -> Listing:
     several = any(len(line.labels) > 1 for line in made)
     unsure = all(words.folder and len(words.told) == 3 for _, words in found)
     return Listing("words", made, several, unsure=unsure)
+
+
+def named(line: str) -> Words:
+    """A line taken apart. Raises SpecError for one that names no file."""
+    words = words_of(line)
+    if not words.video.strip("./"):
+        raise misread(line, WANT)
+    return words
 
 
 def words_of(line: str) -> Words:
