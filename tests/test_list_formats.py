@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
+import torch
 from test_listing import files, found, pairs, write, wrong
 
+import archdsl
 from archdsl.cli import main
+from archdsl.cli.testing import place
+from archdsl.recipes import recipe
 from archdsl.training.data.clips import Take, Unreadable
 from archdsl.training.data.decoding import FORMATS
 from archdsl.training.data.lines import SUFFIXES
+from archdsl.training.precision import slowness
+from archdsl.training.training import warn
+from archdsl.writing import to_yaml
 from tests.filmed import film, numbered_frames
+from tests.trained import small
 
 SEVERAL = "binary"
 READ = {  # lines -> what is read of them; files a.mp4 and b.mp4, folders x and y of 9 pictures
@@ -216,3 +227,59 @@ def test_a_line_that_names_no_file_is_named(tmp_path: Path) -> None:
         assert "written train.csv:2" in wrong(write(tmp_path / "train.csv", "a.mp4 0", line))
     videos = found(write(tmp_path / "train.csv", "a.mp4 b.mp4 1", "a.mp4 0"))
     assert [bool(one.fault) for one in videos.entries] == [True, False]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run on a list of which a line names no file."""
+    root = tmp_path_factory.mktemp("trained")
+    for split in ("train", "val"):
+        for i in range(8):
+            film(root / split / f"v{i}.mp4", numbered_frames(8, 32, 32), options={"g": "4"})
+        write(root / f"{split}.txt", *(f"{split}/v{i}.mp4 {i}" for i in range(8)), f"gone/{split}.mp4 7")
+    (root / "arch.yaml").write_text(to_yaml(small()))
+    argv = ["train", str(root / "arch.yaml"), "--recipe", "smoke", "--steps", "1", "--batch", "8", "--device", "cpu"]
+    argv += ["--set", "recipe.most_skipped=0.5"]
+    heard = io.StringIO()
+    with contextlib.redirect_stderr(heard), contextlib.chdir(root):
+        assert main([*argv, "--data", "train.txt", "--out", "run"]) == 0
+    return root, heard.getvalue()
+
+
+def test_training_says_what_is_not_read_and_what_is_slow(trained: tuple[Path, str]) -> None:
+    root, heard = trained
+    assert "to train on: named in a list and not there: 1: gone/train.mp4 (train.txt:9: no such file)" in heard
+    assert "to test on: named in a list and not there: 1: gone/val.mp4 (val.txt:9: no such file)" in heard
+    lines = [json.loads(line) for line in (root / "run" / "skipped.jsonl").read_text().splitlines()]
+    assert {"name": "gone/val.mp4", "reason": "val.txt:9: no such file", "split": "val"} in lines
+    assert {line["split"] for line in lines} <= {"train", "val"}
+
+
+def test_a_run_is_tested_on_its_own_data_and_says_so(
+    trained: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, _ = trained
+    assert main(["evaluate", str(root / "run"), "--device", "cpu"]) == 0
+    assert f"run: tested on {root}/train.txt, split val" in capsys.readouterr().out
+    scores = archdsl.evaluate(root / "run", device="cpu", quiet=True, recipe=recipe("smoke"))
+    assert (scores.data, len(scores.names), list(scores.skipped)) == (f"{root}/train.txt", 8, ["gone/val.mp4"])
+    assert place("motion") == "motion, the built-in moving digits"
+
+
+def test_what_is_slow_is_warned_of() -> None:
+    said: list[tuple[str, ...]] = []
+    run = SimpleNamespace(
+        videos=(),
+        tests=(),
+        recipe=recipe("smoke").but(precision="fp16"),
+        world=SimpleNamespace(device=torch.device("cpu")),
+        progress=SimpleNamespace(warn=lambda *words: said.append(words)),
+    )
+    warn(run)
+    assert said == [
+        ("fp16 on a CPU: torch emulates it, and a step may take minutes", "--set recipe.precision=fp32, or bf16")
+    ]
+    run.recipe = recipe("smoke").but(precision="bf16")
+    warn(run)
+    assert len(said) == 1
+    assert slowness(recipe("smoke").but(precision="fp16"), torch.device("cuda")) is None

@@ -58,7 +58,7 @@ def trained(parser: ArgumentParser) -> None:
         "--data",
         default="motion",
         metavar="DATA",
-        help="motion (built in, the default), a folder of videos or shards, or a manifest; see `archdsl data --help`",
+        help="motion (built in, the default), a folder of videos or shards, or a list; see `archdsl data --help`",
     )
     group.add_argument("--out", metavar="DIR", help="folder of the run; by default runs/NAME. A run in it goes on")
     group.add_argument("--steps", type=count, metavar="N", help="optimiser steps; a schedule of epochs is squeezed")
@@ -95,7 +95,9 @@ def tested(parser: ArgumentParser) -> None:
     )
     weighted(parser, "testing")
     group = parser.add_argument_group("views and videos")
-    group.add_argument("--data", default="motion", metavar="DATA", help="motion (default), a folder, or a manifest")
+    group.add_argument(
+        "--data", metavar="DATA", help="by default what the run trained on; motion for any other network"
+    )
     group.add_argument("--split", default="val", choices=("train", "val", "test"), help="val (default), test or train")
     group.add_argument("--views", metavar="CxS", help="clips x crops of a video, such as 10x3; by default the recipe's")
     group.add_argument("--batch", type=count, metavar="N", help="views that go through the network at once")

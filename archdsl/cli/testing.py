@@ -40,14 +40,21 @@ def evaluate(given: Namespace) -> int:
             folder = given.out and Path(given.out) / (name if len(names) > 1 else "")
             results[name] = training.evaluate(arch, given.data, recipe=recipe, weights=path, out=folder, **options)
             notes += [f"{name}: {results[name].tested}"] if results[name].tested else []
+            notes.append(f"{name}: tested on {place(results[name].data)}, split {given.split}")
         if weights:
             results[FUSED] = training.fused({name: (results[name], share) for name, share in weights.items()})
             if given.out and world.first:
-                about = {"fused": weights, "data": given.data, "split": given.split}
+                data = sorted({results[name].data for name in weights})
+                about = {"fused": weights, "data": ", ".join(data), "split": given.split}
                 training.write_results(Path(given.out) / FUSED, results[FUSED], FUSED, about)
         if world.first:
             say_results(results, given, notes)
     return 0
+
+
+def place(data: str) -> str:
+    """What was tested on, for people."""
+    return f"{data}, the built-in moving digits" if data.partition(":")[0] == "motion" else data
 
 
 def say_results(results: dict[str, Any], given: Namespace, notes: list[str]) -> None:

@@ -28,7 +28,8 @@ from archdsl.training.agreeing import check_same, listed
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.finding import videos_for
 from archdsl.training.metrics import confusion
-from archdsl.training.ran import classes_of, columns_of, described, ran
+from archdsl.training.precision import slowness
+from archdsl.training.ran import classes_of, columns_of, data_of, described, ran
 from archdsl.training.scores import Scores
 from archdsl.training.scoring import scored
 from archdsl.training.skips import Skips
@@ -40,7 +41,7 @@ from archdsl.writing import recipe_data
 
 def evaluate(
     arch: Arch | str | Path,
-    data: str | Path | Videos = "motion",
+    data: str | Path | Videos | None = None,
     *,
     recipe: Recipe | str | Path | None = None,
     weights: str | Path | None = None,
@@ -55,7 +56,8 @@ def evaluate(
     """Scores of a trained network on videos; with `out` a folder of figures, tables and pictures.
 
     `arch` is a run's folder, which brings recipe and weights, or an arch with both. `views`, such as `10x3`, takes the
-    place of the recipe's. Under torchrun every process calls this, and each tests its share.
+    place of the recipe's. Without `data` a run is tested on its own, any other network on `motion`. Under torchrun
+    every process calls this, and each tests its share.
 
     Raises SpecError where arch, weights, recipe and videos do not fit each other.
     """
@@ -65,10 +67,11 @@ def evaluate(
             recipe = with_views(recipe, views) if views else recipe
             if out:
                 make_folder(Path(out))  # before videos have taken their time
+            data = (data_of(weights) or "motion") if data is None else data
             videos = videos_for(str(data), split, plan.arch, recipe) if isinstance(data, str | Path) else data
         used = loaded(plan, weights, videos, world)
         check_same(used.shared() | shared(plan, recipe, videos))
-        skips = Skips.of(Path(out), recipe, world.rank) if out else Skips(None, recipe.most_skipped)
+        skips = Skips.of(Path(out), recipe, world.rank, split) if out else Skips(None, recipe.most_skipped)
         with bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
             scores = scored(
                 used.network.to(world.device),
@@ -81,14 +84,11 @@ def evaluate(
                 skips=skips,
                 progress=progress,
             )
-        scores = replace(scores.in_columns(used.columns), tested=used.tested)
+        place = str(data) if isinstance(data, str | Path) else ""
+        scores = replace(scores.in_columns(used.columns), tested=used.tested, data=place)
         with as_one():
             if out and world.first:
-                about = {
-                    "weights": str(used.path),
-                    "data": str(data) if isinstance(data, str | Path) else None,
-                    "split": split,
-                }
+                about = {"weights": str(used.path), "data": place or None, "split": split}
                 write_results(Path(out), scores, plan.name, about | settings(plan, recipe))
     return scores
 
@@ -179,6 +179,8 @@ def bar(name: str, videos: Videos, recipe: Recipe, world: World, *, quiet: bool)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     total = len(range(world.rank, len(videos), world.size)) * recipe.views.clips * recipe.views.crops
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        if slow := slowness(recipe, world.device):
+            console.print(f"warning: {slow[0]}\n  fix     {slow[1]}", markup=False, soft_wrap=True)
         task = progress.add_task(f"testing {name}", total=total)
         yield lambda views: progress.advance(task, views)
 

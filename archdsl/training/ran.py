@@ -65,6 +65,14 @@ def classes_of(weights: Path) -> tuple[str, ...] | None:
     return None
 
 
+def data_of(weights: Path) -> str | None:
+    """What the run of some weights trained on; None where they are no run's, or it does not say."""
+    for folder in (weights, weights.parent.parent) if weights.is_dir() else ():
+        if (folder / "run.json").exists():
+            return read_record(About, folder / "run.json").data
+    return None
+
+
 def columns_of(known: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, int]:
     """Name -> where a class stands among those of the run: those of the videos, then the others in alphabetical order.
 

@@ -93,6 +93,8 @@ class About(Record):
     model_config = ConfigDict(extra="allow")
 
     classes: Annotated[list[str], Field(min_length=1)]
+    data: str | None = None
+    """What it trained on, as `--data` takes it; None where Python handed over videos."""
 
 
 class Entry(Record):
@@ -109,6 +111,8 @@ class Skipped(Record):
 
     name: str
     reason: str
+    split: str = ""
+    """`train`, or the one that was tested; empty in what earlier versions wrote."""
 
 
 R = TypeVar("R", bound=Record)

@@ -57,6 +57,8 @@ class Run:
     workers: int
     origin: Origin | None = None
     """The weights it began with; None where it made its own."""
+    data: str | None = None
+    """What it trains on, as `--data` takes it; None for videos of Python."""
     figures: dict[str, float] = field(default_factory=dict)
     """Of the last evaluation: top1, top5..."""
     stopped: bool = False

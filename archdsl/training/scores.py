@@ -31,6 +31,8 @@ class Scores:
     """Videos that could not be read: they count nowhere."""
     tested: str = ""
     """Of a run's folder, which of its checkpoints was tested."""
+    data: str = ""
+    """What it was tested on, as `--data` takes it; empty for videos of Python."""
 
     @cached_property
     def figures(self) -> dict[str, float]:

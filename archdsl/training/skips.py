@@ -21,9 +21,10 @@ LARGEST = 1 << 28
 class Skips:
     """Unreadable videos of one process; in a run's folder they are named in `skipped.jsonl`."""
 
-    def __init__(self, folder: Path | None = None, most: float = 1.0, rank: int = 0) -> None:
+    def __init__(self, folder: Path | None = None, most: float = 1.0, rank: int = 0, split: str = "train") -> None:
         self.path = folder and folder / ("skipped.jsonl" if rank == 0 else f"skipped.{rank}.jsonl")
         self.most = most
+        self.split = split
         self.names: dict[str, str] = {}
         """Name -> why."""
         self.lost: dict[int, str] = {}
@@ -32,9 +33,9 @@ class Skips:
         """How many clips were missing, a video more than once in more epochs."""
 
     @classmethod
-    def of(cls, folder: Path, recipe: Recipe, rank: int = 0) -> Skips:
+    def of(cls, folder: Path, recipe: Recipe, rank: int = 0, split: str = "train") -> Skips:
         """Those of a run, which ends above the recipe's share."""
-        return cls(folder, recipe.most_skipped, rank)
+        return cls(folder, recipe.most_skipped, rank, split)
 
     def add(self, missing: Unreadable, count: int) -> None:
         """One more. Raises SpecError where these are too many of `count` videos."""
@@ -43,7 +44,7 @@ class Skips:
             return
         self.names[missing.name] = missing.reason
         if self.path:
-            note(self.path, json_text(Skipped(name=missing.name, reason=missing.reason).model_dump()))
+            note(self.path, json_text(Skipped(name=missing.name, reason=missing.reason, split=self.split).model_dump()))
         if len(self.names) > max(FEW, self.most * count):
             last = list(self.names.items())[-3:]
             raise SpecError(

@@ -23,7 +23,7 @@ from archdsl.training.adoption import adopt
 from archdsl.training.agreeing import check_agrees, check_same, identity
 from archdsl.training.checkpoints import checkpoints_in, digest, read_facts, sweep
 from archdsl.training.data.clips import Videos
-from archdsl.training.data.finding import videos_for
+from archdsl.training.data.finding import found_from_anywhere, videos_for
 from archdsl.training.data.videos import Files
 from archdsl.training.folder import Folder
 from archdsl.training.locks import locked
@@ -31,7 +31,7 @@ from archdsl.training.loop import seed_of, train_to_the_end
 from archdsl.training.meters import Meter, peak_of
 from archdsl.training.norms import train_mode
 from archdsl.training.optimizing import Average, optimizer_of
-from archdsl.training.precision import PRECISIONS
+from archdsl.training.precision import PRECISIONS, slowness
 from archdsl.training.progress import Progress
 from archdsl.training.records import About, Facts, Identity, Origin
 from archdsl.training.run import Run
@@ -59,7 +59,7 @@ def train(
 
     A folder that holds an unfinished run is gone on from, from its last checkpoint or from `resume`. Under torchrun
     every process calls this; with `shard` they share the weights too. `data` is `motion`, a folder of videos or of
-    shards, a manifest, or (videos to train on, videos to test on). A run that is not gone on from begins with
+    shards, a list, or (videos to train on, videos to test on). A run that is not gone on from begins with
     `weights`, where they are given: of a file, a checkpoint or another run, as `evaluate` would use them. Of the head
     those are taken that fit; `run.json` names the others.
 
@@ -97,6 +97,8 @@ class Asked(NamedTuple):
     memory: Memory
     identity: Identity
     shard: bool
+    data: str | None
+    """As `--data` takes it, from anywhere; None for videos of Python."""
 
     def shared(self) -> dict[str, Any]:
         """As plain data."""
@@ -118,7 +120,8 @@ def asked_for(
     check_classes(plan, videos)
     shard = shard and world.size > 1  # one process alone has nobody to share with
     memory = memory_of(plan, recipe, world, shard=shard)
-    return Asked(plan, recipe, videos, tests, memory, identity(plan, recipe, videos, tests), shard)
+    place = None if isinstance(data, tuple) else found_from_anywhere(str(data))
+    return Asked(plan, recipe, videos, tests, memory, identity(plan, recipe, videos, tests), shard, place)
 
 
 class Start(NamedTuple):
@@ -150,7 +153,7 @@ def start_of(asked: Asked, out: Path, resume: str | Path | None, weights: str | 
 
 def begun(asked: Asked, start: Start, folder: Folder, *, workers: int, quiet: bool) -> tuple[Run, State]:
     """A run that has not trained, and its state."""
-    plan, recipe, videos, tests, memory, identity, shard = asked
+    plan, recipe, videos, tests, memory, identity, shard, data = asked
     world = folder.world
     weights = None if start.checkpoint else start.weights
     torch.manual_seed(seed_of(recipe.seed, "weights"))
@@ -170,12 +173,13 @@ def begun(asked: Asked, start: Start, folder: Folder, *, workers: int, quiet: bo
         videos=videos,
         tests=tests,
         skips=Skips.of(folder.path, recipe, world.rank),
-        test_skips=Skips(folder.path, rank=world.rank),  # they end no run: nothing is learnt from them
+        test_skips=Skips(folder.path, rank=world.rank, split="val"),  # they end no run: nothing is learnt from them
         meter=Meter(plan.macs, peak_of(world.device, PRECISIONS[recipe.precision]), world),
         progress=Progress(plan.name, recipe.steps_for(len(videos)), quiet=quiet or not world.first),
         identity=identity,
         workers=workers,
         origin=Origin(path=str(weights), not_taken=left) if weights else None,
+        data=data,
     )
     return run, state_of(network, recipe, world)
 
@@ -224,11 +228,21 @@ def take_up(run: Run, state: State, start: Start) -> None:
             say(f"not taken into the head: {address}: {why}")
     if run.memory.setup.budget:
         say(str(run.memory))
+    warn(run)
     about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
     about |= {"device": str(run.world.device), "workers": run.workers, "weights": run.origin}
     about |= {"again": list(run.memory.again), "memory": run.memory.peak}
-    run.folder.describe(run.plan, run.recipe, About(classes=list(run.videos.classes), **about))
+    run.folder.describe(run.plan, run.recipe, About(classes=list(run.videos.classes), data=run.data, **about))
     run.folder.begin_log(state.step)
+
+
+def warn(run: Run) -> None:
+    """Say what is not read, and what will be slow."""
+    for use, videos in (("train", run.videos), ("test", run.tests)):
+        for remark in videos.remarks() if isinstance(videos, Files) else ():
+            run.progress.say(f"to {use} on: {remark}")
+    if slow := slowness(run.recipe, run.world.device):
+        run.progress.warn(*slow)
 
 
 def check_batch(recipe: Recipe, world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,12 @@ def videos_for(data: str, split: str, arch: Arch, recipe: Recipe) -> Videos:
     """The same, sampled as the arch reads its clips. Raises SpecError."""
     videos = videos_of(data, split, arch.clips, recipe)
     return replace(videos, snippets=snippets_of(arch, recipe.sampling)) if isinstance(videos, Files) else videos
+
+
+def found_from_anywhere(data: str) -> str:
+    """What `data` names, whatever folder a later command runs in."""
+    built = data.partition(":")[0] == "motion" and not Path(data).exists()
+    return data if built else os.path.abspath(data)
 
 
 def built_in(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDigits:
