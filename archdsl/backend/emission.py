@@ -13,10 +13,11 @@ from archdsl.backend.forward import Forward, step_text
 from archdsl.backend.forward_keys import programs
 from archdsl.backend.parts import Part, network_of, shared_with
 from archdsl.backend.passes import Lower, lowered_graph
-from archdsl.backend.passes.base import in_pieces, programs_of, text_of
+from archdsl.backend.passes.base import in_pieces, literal_graph, programs_of, text_of
 from archdsl.backend.runtime.keys import keyed
 from archdsl.backend.runtime.stream import streamed
 from archdsl.compiler import Plan, plan_of
+from archdsl.compiler.keys import whole_clips
 from archdsl.graph import Graph
 from archdsl.language import Arch
 from archdsl.ops import Source
@@ -233,14 +234,13 @@ def class_text(
 ) -> str:
     """The text of one class."""
     part = template.part
-    where = f" Shapes as in {part.address}." if shared > 1 else ""
-    title = (
-        f"{part.kind}, used {shared} times.{where}"
-        if shared > 1
-        else (part.address and f"{part.kind} {part.address}.") or "The network."
-    )
-    lines = [f"class {name}({template.base}):", f'    """{title}"""', ""]
     assert template.forward
+    where = f" Shapes as in {part.address}." if shared > 1 else ""
+    title = f"{part.kind}, used {shared} times.{where}" if shared > 1 else f"{part.kind} {part.address}."
+    if not part.address:
+        whole = whole_clips(literal_graph(template.forward.graph))
+        title = f"The network. It takes whole clips: {whole}." if whole else "The network."
+    lines = [f"class {name}({template.base}):", f'    """{title}"""', ""]
     if template.forward.chosen and not part.address:
         lines += ["    streaming = False  # in `step` the frames are those chosen", ""]
     typed = [f"{parameter}: {annotation(column[0])}" for column, parameter in parameters.items()]
@@ -328,7 +328,8 @@ def parameter_name(hint: str, name: str) -> str:
         "in_features": "in",
         "out_features": "out",
     }
-    return f"{hint}_{short.get(name, name)}"
+    made = f"{hint}_{short.get(name, name)}"
+    return f"part_{made}" if made[0].isdigit() else made  # of a list of parts, which are named by numbers
 
 
 def unique(name: str, taken: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 from archdsl.graph import Graph
 from archdsl.ops import Source
@@ -30,20 +31,7 @@ class Part:
 
 def network_of(graph: Graph) -> Part:
     """The whole network as a tree of parts."""
-    children: dict[str, list[str]] = {}
-    for address in [a for a, node in graph.nodes.items() if not isinstance(node.op, Source)]:
-        while address:
-            above = address.rpartition(".")[0]
-            siblings = children.setdefault(above, [])
-            if address in siblings:
-                break
-            siblings.append(address)
-            address = above
-    readers: dict[str, list[str]] = {}
-    for node in graph.nodes.values():
-        for read in node.reads:
-            readers.setdefault(read, []).append(node.address)
-    return Tree(graph, children, readers).part("")
+    return Tree(graph).part("")
 
 
 @dataclass
@@ -51,33 +39,50 @@ class Tree:
     """The children of every scope, and who reads what."""
 
     graph: Graph
-    children: dict[str, list[str]]
-    readers: dict[str, list[str]]
+    children: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Scope -> what lies directly in it, in order."""
+    readers: dict[str, list[str]] = field(default_factory=dict)
+    """Value -> the nodes that read it, or what shares its weights: the part of both is written once."""
+
+    def __post_init__(self) -> None:
+        self.turn = {address: i for i, address in enumerate(self.graph.nodes)}
+        self.leaving = set(self.graph.outputs.values())
+        for node in self.graph.nodes.values():
+            if not isinstance(node.op, Source):
+                self.place(node.address)
+            for read in node.reads:
+                self.readers.setdefault(read, []).append(node.address)
+                if owner := self.graph.nodes[read].tied:
+                    self.readers.setdefault(owner, []).append(node.tied or node.address)
+        self.leaving |= {owner for owner in (self.graph.nodes[at].tied for at in self.leaving) if owner}
+
+    def place(self, address: str) -> None:
+        """A node into its scope, and that into the one around it."""
+        while address:
+            above = address.rpartition(".")[0]
+            siblings = self.children.setdefault(above, {})
+            if address in siblings:
+                break
+            siblings[address] = None
+            address = above
 
     def part(self, address: str) -> Part:
         """The part at an address, its steps in order."""
         scope = self.graph.scopes.get(address)
         part = Part(address, scope.kind if scope else "Network")
-        items = self.flat(address, part)
-        members = {item: set(self.nodes_of(item)) for item in items}
-        owner = {node: item for item, nodes in members.items() for node in nodes}
-        for item in self.sorted(items, members, owner):
+        owner = {node: item for item in self.flat(address, part) for node in self.nodes_of(item)}
+        nodes = sorted(owner, key=self.turn.__getitem__)
+        for item in self.sorted(nodes, owner):
             part.steps.append(item if item in self.graph.nodes else self.part(item))
-        inside = set(owner)
-        reads = [read for node in self.graph.nodes if node in inside for read in self.graph.nodes[node].reads]
-        part.inputs = list(dict.fromkeys(read for read in reads if read not in inside))
-        leaving = set(self.graph.outputs.values())
-        part.outputs = [
-            n
-            for n in self.graph.nodes
-            if n in inside and (n in leaving or any(r not in inside for r in self.readers.get(n, [])))
-        ]
+        reads = [read for node in nodes for read in self.graph.nodes[node].reads]
+        part.inputs = list(dict.fromkeys(read for read in reads if read not in owner))
+        part.outputs = [n for n in nodes if n in self.leaving or any(r not in owner for r in self.readers.get(n, ()))]
         return part
 
     def flat(self, address: str, part: Part) -> list[str]:
         """The children of a scope, those of containers in place of the containers."""
         items = []
-        for child in self.children.get(address, []):
+        for child in self.children.get(address, ()):
             if child not in self.graph.nodes and self.graph.scopes[child].container:
                 part.holds.append(child)
                 items += self.flat(child, part)
@@ -89,29 +94,36 @@ class Tree:
         """All nodes at or below an address."""
         if address in self.graph.nodes:
             return [address]
-        return [node for child in self.children.get(address, []) for node in self.nodes_of(child)]
+        return [node for child in self.children.get(address, ()) for node in self.nodes_of(child)]
 
-    def sorted(self, items: list[str], members: dict[str, set[str]], owner: dict[str, str]) -> list[str]:
-        """Items so that each comes after what it reads, else as the graph has them."""
-        order = {node: i for i, node in enumerate(self.graph.nodes)}
-        waiting = sorted(items, key=lambda item: min(order[node] for node in members[item]))
-        needs = {
-            item: {owner[r] for n in members[item] for r in self.graph.nodes[n].reads if r in owner} - {item}
-            for item in items
-        }
-        done: list[str] = []
-        while waiting:
-            ready = next((item for item in waiting if needs[item] <= set(done)), None)
-            assert ready is not None, f"parts that wait for each other: {waiting}"
-            waiting.remove(ready)
-            done.append(ready)
+    def sorted(self, nodes: list[str], owner: dict[str, str]) -> list[str]:
+        """The items that own nodes, so that each comes after what it reads, else in the order of their first nodes."""
+        first = {item: i for i, item in enumerate(dict.fromkeys(owner[node] for node in nodes))}
+        needs: dict[str, set[str]] = {item: set() for item in first}
+        readers: dict[str, set[str]] = {item: set() for item in first}
+        for node in nodes:
+            for read in self.graph.nodes[node].reads:
+                if owner.get(read, owner[node]) != owner[node]:
+                    needs[owner[node]].add(owner[read])
+                    readers[owner[read]].add(owner[node])
+        ready, done = [(turn, item) for item, turn in first.items() if not needs[item]], list[str]()
+        heapify(ready)
+        while ready:
+            _, item = heappop(ready)
+            done.append(item)
+            for reader in readers[item]:
+                needs[reader].discard(item)
+                if not needs[reader]:
+                    heappush(ready, (first[reader], reader))
+        assert len(done) == len(first), f"parts that wait for each other: {first.keys() - set(done)}"
         return done
 
 
 def shared_with(graph: Graph, part: Part) -> str | None:
     """The address of the part whose weights this one shares, or None."""
-    nodes = [node for address, node in graph.nodes.items() if address.startswith(f"{part.address}.")]
-    if not nodes or not nodes[0].tied:
-        return None
-    rest = nodes[0].address.removeprefix(part.address)
-    return nodes[0].tied.removesuffix(rest)
+    inner: Part | str = part
+    while isinstance(inner, Part):
+        inner = inner.steps[0]
+    tied = graph.nodes[inner].tied
+    rest = inner.removeprefix(part.address)
+    return tied.removesuffix(rest) if tied and tied.endswith(rest) else None

@@ -8,6 +8,9 @@ from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Node
 from archdsl.ops import Op, key_of
 
+METHODS = frozenset(["step", "streaming", "key_frame", "current_frame"])
+"""Names that a network which takes clips in pieces has for itself: one with such a pathway takes whole clips."""
+
 
 @dataclass
 class CausalBuilder(Builder):
@@ -45,9 +48,10 @@ class CausalBuilder(Builder):
 def choice(graph: Graph) -> Op | None:
     """Which of a clip's frames all that reads it takes; None where that is all of them, or not one choice."""
     (source, *others) = (address for address, node in graph.nodes.items() if not node.reads)
-    first, *rest = (node.op for node in graph.nodes.values() if source in node.reads)
-    chosen = first.chooses == "frames" and all(op == first for op in rest)
-    return first if chosen and not others else None
+    taken = [node.op for node in graph.nodes.values() if source in node.reads]
+    if others or not taken or any(op != taken[0] for op in taken):
+        return None
+    return taken[0] if taken[0].chooses == "frames" else None
 
 
 def streams(graph: Graph) -> bool:
@@ -55,26 +59,47 @@ def streams(graph: Graph) -> bool:
 
     Pieces are of those frames that the clip's one choice leaves: a stream has no end to choose by.
     """
-    chosen = choice(graph)
+    return obstacle(graph) is None
+
+
+def obstacle(graph: Graph) -> str | None:
+    """Why a clip cannot come in pieces; None where it can."""
     nodes = [node for node in graph.nodes.values() if node.reads]
+    lengths = {graph.shapes[address].t for address, node in graph.nodes.items() if not node.reads}
+    if not any(node.op.stateful for node in nodes):
+        return "it holds nothing from frame to frame"
     if len(graph.outputs) != 1:
-        return False
-    nodes = [node for node in nodes if not (chosen and not graph.nodes[node.reads[0]].reads)]
-    if any(node.op.stateful and node.tied for node in nodes):
-        return False  # one module would hold the past of two places
-    summed_up: set[str] = set()
+        return "it has several outputs"
+    if named := graph.scopes.keys() & METHODS:
+        return f"a pathway is named {min(named)}"
+    if len(lengths) != 1:
+        return "its clips differ in their number of frames"
+    chosen, summed_up = choice(graph), set[str]()
     for node in nodes:
-        if node.op.newest or all(read in summed_up for read in node.reads):
+        if chosen and not graph.nodes[node.reads[0]].reads:
+            continue
+        ended = [read in summed_up for read in node.reads]
+        if problem := problem_of(graph, node, ended):
+            return f"{node.address} {problem}"
+        if node.op.newest or all(ended):
             summed_up.add(node.address)
-        elif not one_by_one(graph, node):
-            return False
-    return any(node.op.stateful for node in nodes)
+    return None
 
 
-def one_by_one(graph: Graph, node: Node) -> bool:
-    """Whether an op gives a frame for each that comes, from it and from what is held of those before."""
-    op, read = node.op, node.reads[0]
-    return (op.stateful and op.in_order) or op.each_frame or op.continues(graph.nodes[read].op, graph.shapes[read])
+def problem_of(graph: Graph, node: Node, ended: list[bool]) -> str | None:
+    """What an op does that pieces of a clip cannot give; `ended` tells which of its reads stand for all frames."""
+    if node.op.stateful and node.tied:
+        return "would hold the past of two places"
+    if any(ended) and not all(ended):
+        return "merges all frames so far with each frame"
+    if all(ended):
+        return "holds a state behind the last frame" if node.op.stateful else None
+    op, before = node.op, [graph.nodes[read].op for read in node.reads]
+    if op.newest or op.continues(before[0], graph.shapes[node.reads[0]]):
+        return None
+    if any(one.puts_past_first for one in before):
+        return "reads frames of the past beside a clip's own"
+    return None if (op.stateful and op.in_order) or op.each_frame else "does not take each frame by itself"
 
 
 def held(graph: Graph) -> int:

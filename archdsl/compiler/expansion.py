@@ -10,8 +10,9 @@ import networkx as nx
 from archdsl import ops
 from archdsl.blocks import Block, add_block
 from archdsl.compiler.causal import CausalBuilder
+from archdsl.compiler.unread import unlearnt, unread
 from archdsl.errors import Fault, SpecError
-from archdsl.graph import UNKNOWN, Builder, Graph, Node, behind
+from archdsl.graph import UNKNOWN, Builder, Graph, Node
 from archdsl.language.arch import Arch
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import CHOICES, Pathway
@@ -49,7 +50,7 @@ class Expansion:
         self.head()
         self.g.faults += untied(self.g)
         graph = self.g.finish()
-        return replace(graph, warnings=(*graph.warnings, *unread(graph)))
+        return replace(graph, warnings=(*graph.warnings, *unread(graph), *unlearnt(graph)))
 
     def stage(self, place: Place) -> None:
         """One stage, and before the first one the choice of frames."""
@@ -198,22 +199,6 @@ def untied(g: Builder) -> Iterator[Fault]:
                 want=f"{node.op}" if got == want else want,
                 fix="stages equal to those of the pathway that tied_to names",
             )
-
-
-def unread(graph: Graph) -> Iterator[Fault]:
-    """What no output is made from, each part told as a whole. Its weights would never learn."""
-    under: dict[str, list[str]] = {}
-    for address in graph.nodes:
-        parts = address.split(".")
-        for i in range(len(parts)):
-            under.setdefault(".".join(parts[: i + 1]), []).append(address)
-    alive = behind(graph, *graph.outputs.values())
-    dead = {at: inner for at, inner in under.items() if alive.isdisjoint(inner)}
-    for at, inner in dead.items():
-        if at.rpartition(".")[0] not in dead:
-            node = graph.nodes[inner[0]]
-            want = "a head, an edge or an op that reads on from here" if node.reads else "a pathway that reads it"
-            yield Fault(what="a part that no output is made from", at=at, written=node.written, want=want)
 
 
 def weights(g: Builder, node: Node) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from archdsl.compiler.causal import METHODS, obstacle
 from archdsl.graph import Graph, Node
 from archdsl.ops import HoldKeys, Interleave, KeyPairs, ResizeTo, TakeEvery
 
@@ -30,20 +31,40 @@ class Schedule:
 
 def schedule_of(graph: Graph) -> Schedule | None:
     """The two programs of a graph; None where there are no key frames, or some op sees more than one frame."""
+    found = scheduled(graph)
+    return found if isinstance(found, Schedule) else None
+
+
+def scheduled(graph: Graph) -> Schedule | str:
+    """The two programs of a graph, or why it has none."""
     kinds: dict[str, Kind] = {}
     intervals = {op.every for op in (node.op for node in graph.nodes.values()) if isinstance(op, KeyPairs)}
     sources = [node for node in graph.nodes.values() if not node.reads]
-    if len(intervals) != 1 or len(sources) != 1:
-        return None
+    if len(intervals) != 1:
+        return "it has key frames at several intervals" if intervals else "it has no key frames"
+    if len(sources) != 1:
+        return "it has several clips"
+    if named := graph.scopes.keys() & METHODS:
+        return f"a pathway is named {min(named)}"
     (every,) = intervals
     for address, node in graph.nodes.items():
         kind = kind_of(graph, node, [kinds[read] for read in node.reads], every)
         if kind is None:
-            return None
+            return f"{address} sees more than one frame, or frames of two kinds"
         kinds[address] = kind
-    if any(kinds[address] != "all" for address in graph.outputs.values()) or not parted(graph, kinds):
-        return None
-    return Schedule(every, kinds, held_of(graph, kinds))
+    for name, address in graph.outputs.items():
+        if kinds[address] != "all":
+            return f"output {name} has {kinds[address]} frames only"
+    mixed = parted(graph, kinds)
+    return Schedule(every, kinds, held_of(graph, kinds)) if not mixed else f"{mixed} mixes frames of two kinds"
+
+
+def whole_clips(graph: Graph) -> str | None:
+    """Why a network that holds states or has key frames takes whole clips only; None where it needs no reason."""
+    if any(isinstance(node.op, KeyPairs) for node in graph.nodes.values()):
+        found = scheduled(graph)
+        return found if isinstance(found, str) else None
+    return obstacle(graph) if any(node.op.stateful for node in graph.nodes.values()) else None
 
 
 def held_of(graph: Graph, kinds: dict[str, Kind]) -> tuple[str, ...]:
@@ -73,13 +94,13 @@ def kind_of(graph: Graph, node: Node, reads: list[Kind], every: int) -> Kind | N
     return reads[0] if alike and len(set(reads)) == 1 else None
 
 
-def parted(graph: Graph, kinds: dict[str, Kind]) -> bool:
-    """Whether each stage, edge and head runs in one program as a whole; an edge may end in putting frames in order."""
+def parted(graph: Graph, kinds: dict[str, Kind]) -> str | None:
+    """A stage, edge or head that runs in one program only in part; an edge may end in putting frames in order."""
     found: dict[str, set[Kind]] = {}
     for address, node in graph.nodes.items():
         kind = "current" if isinstance(node.op, Interleave) else kinds[address]
         found.setdefault(outermost(graph, address), set()).add(kind)
-    return all(len(inner) == 1 for inner in found.values())
+    return next((part for part, inner in found.items() if len(inner) > 1), None)
 
 
 def outermost(graph: Graph, address: str) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from archdsl.compiler.causal import held, streams
 from archdsl.compiler.expansion import expand
-from archdsl.compiler.keys import Schedule, schedule_of
+from archdsl.compiler.keys import Schedule, schedule_of, whole_clips
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.graph import Graph, Node, Scope, behind
 from archdsl.language.arch import Arch
@@ -138,6 +138,11 @@ class Plan:
     def schedule(self) -> Schedule | None:
         """The programs for key frames and for the frames between; None where there are no key frames."""
         return schedule_of(self.graph)
+
+    @cached_property
+    def whole_clips(self) -> str | None:
+        """Why a network that holds states or has key frames takes whole clips only; None where it needs no reason."""
+        return whole_clips(self.graph)
 
     @cached_property
     def alive(self) -> set[str]:

@@ -109,6 +109,8 @@ class Op:
     """Which frames frame i of the result comes from, whatever the fields: any, frame i alone, or none after it."""
     stateful: ClassVar[bool] = False
     """Whether it holds something between the frames of a stream."""
+    puts_past_first: ClassVar[bool] = False
+    """Whether it gives frames of the past before those it reads."""
     newest: ClassVar[bool] = False
     """Whether it gives the newest frame only, which stands for all so far."""
     batch_statistics: ClassVar[bool] = False
@@ -137,6 +139,14 @@ class Op:
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """The grid of the result; by default that of the first map."""
         return grids[0]
+
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        """For each map it reads, whether a gradient of the result reaches it; by default all."""
+        return (True,) * len(xs)
+
+    def unlearnt(self, *xs: Shape) -> tuple[str, ...]:
+        """Names of its own weights that no gradient reaches; by default none."""
+        return ()
 
     def tensor(self, y: Shape) -> tuple[int, ...]:
         """The result `y` as torch has it, without the batch axis; by default with all its axes."""

@@ -77,6 +77,11 @@ class TvL1Flow(Op):
             activations=self.out(x).elements,
         )
 
+    def unlearnt(self, *xs: Shape) -> tuple[str, ...]:
+        """The first iteration's flow reads no duals, and those of the last nobody reads."""
+        names = () if self.iterations > 1 else self.weights(*xs)
+        return tuple(name for name in names if name.startswith(("forward", "divergence", "tau")))
+
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Between two frames; each iteration looks one element further to every side. The stretching is left out."""
         grid = grids[0]

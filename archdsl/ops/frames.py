@@ -216,6 +216,9 @@ class FrameDifference(Op):
         t = grids[0].t
         return grids[0]._replace(t=t._replace(span=t.span + t.step))
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return (xs[0].t > 1,)
+
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
         return merged(seen[0], (seen[0][0], *seen[0][:-1]))
 

@@ -77,6 +77,9 @@ class HoldKeys(Op):
         held_by(x, like)
         return x._replace(t=like.t)
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return True, False
+
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         return grids[0]._replace(t=grids[1].t)
 

@@ -75,6 +75,9 @@ class FrameStep(Op):
         require(self.by in (1, -1), "a step that is not to the next frame", got=self.by, want="1 or -1")
         return of_one_shape("difference", xs)
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return (xs[0].t > 1,) * 2
+
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         return further(grids[0], 1)._replace(h=grids[1].h, w=grids[1].w)
 
@@ -144,6 +147,9 @@ class SetFrame(Op):
         (x,) = xs
         require(-x.t <= self.frame < x.t, "no such frame", got=self.frame, want=f"{-x.t} to {x.t - 1}")
         return x
+
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return (xs[0].t > 1,)
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer(f"set_frame({{0}}, {self.frame}, {self.value})", needs=needed("motion", "set_frame"))

@@ -188,6 +188,10 @@ class LayerNorm(Norm):
             activations=x.elements,
         )
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        """One channel alone is always 0."""
+        return (xs[0].c > 1,)
+
     def weights(self, *xs: Shape) -> Weights:
         return scale_and_shift(self.affine, xs[0])
 

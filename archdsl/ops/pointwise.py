@@ -109,6 +109,10 @@ class Softmax(Op):
     shown = "in heads"
     axis: Literal["c", "t", "h", "w"] = "c"
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        """Of one element it is 1, whatever that is."""
+        return (getattr(xs[0], self.axis) > 1,)
+
     @property
     def each_frame(self) -> bool:
         return self.axis != "t"

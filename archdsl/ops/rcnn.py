@@ -51,6 +51,9 @@ class Proposals(Op):
         require(min(self.candidates, self.count) >= 1, "no proposals", got=f"{self.count}", want="at least 1")
         return Shape(5, chances.t, self.count, 1)
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return (False,) * len(xs)
+
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Time is the map's. A box may lie anywhere, so in space it may see all there is."""
         return anywhere(xs[0], grids[0], self.count, 1)
@@ -119,6 +122,9 @@ class PlacePool(Op):
         fits = (boxes.c, boxes.t, boxes.w) == (4, x.t, 1)
         require(fits, "boxes of another form", got=boxes, want=f"(4, {x.t}, boxes, 1)")
         return Shape(x.c // cells, x.t, boxes.h, cells)
+
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return True, False
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """A box may lie anywhere, so in space it may see all there is."""

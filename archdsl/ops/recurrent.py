@@ -70,6 +70,10 @@ class Scan(Held):
         weights = self.gates * y.c * y.c * self.kernel**2
         return Cost(params=weights + self.bias * xs[0].c, conv_macs=weights * y.positions, activations=y.elements)
 
+    def unlearnt(self, *xs: Shape) -> tuple[str, ...]:
+        """Of a single frame the state before it is 0."""
+        return ("weight",) if xs[0].t == 1 else ()
+
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """The last step has seen every frame, and as far to every side as that many kernels reach.
 

@@ -39,6 +39,9 @@ class SegmentProposals(Op):
         require(0 < self.overlap <= 1, "an overlap that is no share", got=self.overlap, want="above 0, at most 1")
         return Shape(2, self.top, 1, 1)
 
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return (False,) * len(xs)
+
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """In order of their scores; each may lie anywhere, so it may see all there is."""
         t, n = grids[0].t, xs[0].t
@@ -80,6 +83,9 @@ class SoiPool(Op):
         require(self.bins >= 1, "segments without parts", got=self.bins, want="at least 1")
         require(self.extend >= 0, "segments made shorter", got=self.extend, want="0 or more")
         return Shape(x.c, segments.t, self.bins, 1)
+
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return True, False
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Time is the segments'; their parts lie along h. A part may lie anywhere, so it may see all there is."""

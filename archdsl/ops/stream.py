@@ -30,6 +30,7 @@ class Past(Held):
     """
 
     kept = NOTHING
+    puts_past_first = True
     frames: int
     lowest: bool = False
 

@@ -82,6 +82,8 @@ def titled(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], parts
         note += f"; as a stream {whole(each.key)} macs a key frame, {whole(each.current)} a frame between, "
         note += f"{fraction(each.mean)} on average (1 in {each.every} is a key frame), "
         note += f"{whole(plan.held)} numbers held between frames"
+    if plan.whole_clips:
+        note += f"; takes whole clips only: {plan.whole_clips}"
     return Table(title, columns, rows, tuple(part.record(plan.macs) for part in parts), note)
 
 
