@@ -56,7 +56,7 @@ def shared(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[bool]:
+def alone(path: Path, *, wait: bool = False) -> Iterator[bool]:
     """Whether nobody shares a file, if so nobody does meanwhile. A file that is not there is nobody's."""
     try:
         file = path.open("r+b")
@@ -65,7 +65,7 @@ def alone(path: Path) -> Iterator[bool]:
         return
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             yield False
             return
