@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -197,6 +199,25 @@ def test_a_folder_has_one_trainer(tmp_path: Path) -> None:
         assert archdsl.evaluate(tmp_path, DATA[1], device="cpu", quiet=True).names
         other.kill()
     assert run(tmp_path).step == 6
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null"), Path.mkdir])
+def test_a_lock_that_is_no_file_is_told(make: Any, tmp_path: Path) -> None:
+    make(tmp_path / ".lock")
+    with pytest.raises(SpecError, match=r"cannot write .*\.lock"):
+        run(tmp_path)
+
+
+def test_a_disk_without_locks_refuses_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", none)
+    monkeypatch.setattr(fcntl, "flock", none)
+    run(tmp_path, recipe=short(keep=1))
+    assert [path.name[-2:] for path in checkpoints_in(tmp_path)] == ["06"]
+    with held(tmp_path) as path:
+        assert read_facts(path).step == 6
 
 
 def test_a_checkpoint_that_is_read_is_not_removed(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ def evaluate(
             data = (data_of(weights) or "motion") if data is None else data
             videos = videos_for(str(data), split, plan.arch, recipe) if isinstance(data, str | Path) else data
         used = loaded(plan, weights, videos, world)
-        check_same(used.shared() | shared(plan, recipe, videos))
+        if world.size > 1:
+            check_same(used.shared() | shared(plan, recipe, videos))
         skips = Skips.of(Path(out), recipe, world.rank, split) if out else Skips(None, recipe.most_skipped)
         with bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
             scores = scored(
