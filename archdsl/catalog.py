@@ -12,11 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from archdsl.bases import base_named, extended_file
 from archdsl.blocks import Drawing
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.files import is_regular, regular
 from archdsl.language import Arch, Card, Model, Reference, change_all, names_of
-from archdsl.written import Lines, read
+from archdsl.written import Lines, cut, read
 
 PACKAGE = Path(__file__).parent
 SHELF = PACKAGE / "_shelf" if (PACKAGE / "_shelf").is_dir() else PACKAGE.parent
@@ -164,16 +165,16 @@ def broken_file(path: Path, error: Exception) -> SpecError:
     return SpecError(f"{type(error).__name__} in a spec file", written=f"{path.name}:{line}", got=got)
 
 
-def model_of_data(path: Path, above: tuple[Path, ...]) -> Model:
-    """The model in a YAML or JSON file; `extends` is followed, `reference` set apart."""
+def model_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = None) -> Model:
+    """The model in a YAML or JSON file, maybe read before; `extends` is followed, `reference` set apart."""
     from archdsl.reading import read_data
 
-    data = read_data(path)
+    data = read_data(path) if data is None else data
     rest = Lines({k: v for k, v in data.items() if k != "reference"}, data.written, data.keys_written)
     reference = read(Reference, data["reference"]) if "reference" in data else None
     if "extends" not in rest:
         return model_of(read(Arch, rest), reference)
-    base = base_of(str(rest["extends"]), path, (*above, path.resolve()), rest.keys_written["extends"])
+    base = base_of(rest, path, (*above, path.resolve()))
     arch = extended(base, rest)
     return Model(
         name=arch.name,
@@ -209,7 +210,7 @@ def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> 
             "set without paths",
             at="set",
             written=data.keys_written["set"],
-            got=repr(changes),
+            got=cut(repr(changes)),
             want="set: {path: value}",
         )
     first: list[tuple[str, Any]] = [("name", data["name"])] if "name" in data else []
@@ -225,7 +226,7 @@ def drawings(blocks: Any, line: str) -> dict[str, Drawing]:
             "blocks without names",
             at="blocks",
             written=line,
-            got=repr(blocks),
+            got=cut(repr(blocks)),
             want="blocks: {name: {fields: ..., steps: ...}}",
         )
     made: dict[str, Drawing] = {}
@@ -246,7 +247,7 @@ def base_arch(base: Model, data: Lines, own: Mapping[str, Any]) -> Arch:
     line = data.keys_written.get("parameters", data.keys_written["extends"])
     if not isinstance(parameters, Mapping):
         want = "parameters: {name: value}"
-        raise SpecError("parameters without names", at="parameters", written=line, got=repr(parameters), want=want)
+        raise SpecError("parameters without names", at="parameters", written=line, got=cut(repr(parameters)), want=want)
     try:
         return base.arch(**{**parameters, **own})
     except SpecError as error:
@@ -263,32 +264,12 @@ def fault_of_parameter(fault: Fault, written: Mapping[str, Any], own: Mapping[st
     return fault.placed("parameters" if written else "extends", line)
 
 
-def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Model:
-    """What a YAML file extends: a zoo name, or another YAML or JSON file."""
-    if base.partition(":")[0].endswith(".py"):
-        raise SpecError(
-            "a data file that extends Python",
-            at="extends",
-            written=line,
-            got=base,
-            want="a zoo name, or a .yaml or .json file",
-            fix="write this spec in Python too",
-        )
-    if not base.endswith(SUFFIXES):
-        try:
-            return model(base)
-        except SpecError as error:
-            raise error.placed("extends", line) from None
-    other = path.parent / base
-    if other.resolve() in above:
-        ring = " -> ".join(p.name for p in (*above, other))
-        raise SpecError(
-            "files that extend each other",
-            at="extends",
-            written=line,
-            got=ring,
-            want="a last file that extends nothing",
-        )
-    if not other.is_file():
-        raise SpecError(f"cannot read {base}", at="extends", written=line, got="no such file")
-    return model_of_data(other, above)
+def base_of(data: Lines, path: Path, above: tuple[Path, ...]) -> Model:
+    """What a spec extends: a zoo name, or another YAML or JSON file."""
+    base, line = base_named(data)
+    if base.endswith(SUFFIXES):
+        return model_of_data(*extended_file(base, line, path, above, ("pathways", "extends")))
+    try:
+        return zoo_model(base)
+    except SpecError as error:
+        raise error.placed("extends", line) from None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from archdsl.bases import base_named, extended_file
 from archdsl.catalog import SHELF, SUFFIXES, module_of
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.files import regular
 from archdsl.language import change_all
 from archdsl.language.recipe import Recipe
-from archdsl.written import Lines, read
+from archdsl.written import Lines, cut, read
 
 FOLDER = SHELF / "specs" / "recipes"
 
@@ -58,11 +59,11 @@ def recipe_of_python(path: Path) -> Recipe:
     return made
 
 
-def recipe_of_data(path: Path, above: tuple[Path, ...]) -> Recipe:
-    """The recipe in a YAML or JSON file; `extends` is followed."""
+def recipe_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = None) -> Recipe:
+    """The recipe in a YAML or JSON file, maybe read before; `extends` is followed."""
     from archdsl.reading import read_data
 
-    data = read_data(path, wants="a mapping: steps or epochs, batch, optimizer")
+    data = read_data(path, wants="a mapping: steps or epochs, batch, optimizer") if data is None else data
     if "extends" not in data:
         return read(Recipe, data)
     unknown = [key for key in data if key not in ("extends", "name", "source", "set")]
@@ -78,31 +79,21 @@ def recipe_of_data(path: Path, above: tuple[Path, ...]) -> Recipe:
             )
             for key in unknown
         )
-    base = base_of(str(data["extends"]), path, (*above, path.resolve()), data.keys_written["extends"])
+    base = base_of(data, path, (*above, path.resolve()))
     own = [(key, data[key]) for key in ("name", "source") if key in data]
     changes = data.get("set") or Lines({}, data.written, {})
     if not isinstance(changes, Lines):
         line = data.keys_written["set"]
-        raise SpecError("set without paths", at="set", written=line, got=repr(changes), want="set: {path: value}")
+        raise SpecError("set without paths", at="set", written=line, got=cut(repr(changes)), want="set: {path: value}")
     return change_all(base, [*own, *changes.items()], {**data.keys_written, **changes.keys_written})
 
 
-def base_of(base: str, path: Path, above: tuple[Path, ...], line: str) -> Recipe:
+def base_of(data: Lines, path: Path, above: tuple[Path, ...]) -> Recipe:
     """What a recipe's file extends: a name from specs/recipes, or another YAML or JSON file."""
-    if base.endswith(".py"):
-        raise SpecError(
-            "a data file that extends Python", at="extends", written=line, got=base, want="a name, or a .yaml file"
-        )
-    if not base.endswith(SUFFIXES):
-        try:
-            return recipe_of(base, above)
-        except SpecError as error:
-            raise error.placed("extends", line) from None
-    other = path.parent / base
-    if other.resolve() in above:
-        ring = " -> ".join(p.name for p in (*above, other))
-        want = "a last file that extends nothing"
-        raise SpecError("files that extend each other", at="extends", written=line, got=ring, want=want)
-    if not other.is_file():
-        raise SpecError(f"cannot read {base}", at="extends", written=line, got="no such file")
-    return recipe_of_data(other, above)
+    base, line = base_named(data)
+    if base.endswith(SUFFIXES):
+        return recipe_of_data(*extended_file(base, line, path, above, ("optimizer", "extends")))
+    try:
+        return recipe_of(base, above)
+    except SpecError as error:
+        raise error.placed("extends", line) from None

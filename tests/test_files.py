@@ -34,7 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for suffix in ("", ".yaml", ".json", ".py"):
         os.mkfifo(made / f"pipe{suffix}")
         (made / f"folder{suffix}").mkdir()
-        socket.socket(socket.AF_UNIX).bind(str(made / f"socket{suffix}"))
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(str(made / f"socket{suffix}"))
         (made / f"zero{suffix}").symlink_to("/dev/zero")
         (made / f"loop{suffix}").symlink_to(f"loop{suffix}")
         (made / f"dangling{suffix}").symlink_to("nowhere")
@@ -43,7 +44,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", STRANGE)
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_what_is_no_regular_file_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(SpecError, match=r"cannot read .*\n  got     " + STRANGE[name]):
         read_bytes(folder / name, 100)
