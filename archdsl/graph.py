@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import Any, NamedTuple
 
-from archdsl.budget import AXIS, OPS, PLACES
+from archdsl.budget import AXIS, FRAMES, OPS, PLACES
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
 from archdsl.own_code import fault_of, line_within, of_fractions
@@ -58,8 +58,8 @@ def wanted(op: Op) -> str:
 
 def within_budget(shape: Shape, axes: Iterable[Axis]) -> None:
     """Raise SpecError for a map larger than any, or a place that has too many digits to be worked with."""
-    if max(shape) > AXIS:
-        raise SpecError("a map too large", got=f"{shape}", want=f"at most {AXIS} along each axis")
+    if max(shape) > AXIS or shape.t > FRAMES:
+        raise SpecError("a map too large", got=f"{shape}", want=f"at most {FRAMES} along t, {AXIS} along other axes")
     for number in (number for axis in axes for number in axis):
         if max(abs(number.numerator), number.denominator) > PLACES:
             want = f"a fraction of at most {len(str(PLACES)) - 1} digits above and below"

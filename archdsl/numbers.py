@@ -10,19 +10,16 @@ from archdsl.errors import SpecError
 
 EXACT = re.compile(r"[+-]?(\d+/\d+|(?=\.?\d)\d*\.?\d*(e[+-]?\d{1,2})?)", re.ASCII | re.IGNORECASE)
 WHOLE = re.compile(r"\d+", re.ASCII)
-RANGE = f"a number from {1 / NUMBER:g} to {NUMBER:g}"
+WANT = f"a number such as 30, 29.97 or 1/8, from {1 / NUMBER:g} to {NUMBER:g}"
 
 
 def exact(value: str | float) -> Fraction:
     """30, 29.97, 30000/1001 or 4.7e9 as it was written. Raises ValueError with what was wanted for anything else."""
-    if isinstance(value, int) and abs(value) > NUMBER:
-        raise ValueError(RANGE)
-    text = str(value).strip()
-    if len(text) > DIGITS or not EXACT.fullmatch(text) or text.rpartition("/")[2].strip("0") == "":
-        raise ValueError("a number such as 30, 29.97 or 1/8")
-    number = Fraction(text)
-    if number and not 1 <= abs(number) * NUMBER <= NUMBER**2:
-        raise ValueError(RANGE)
+    text = "" if isinstance(value, int) and abs(value) > NUMBER else str(value).strip()
+    below = text.partition("/")[2] or "1"
+    number = Fraction(text) if len(text) <= DIGITS and EXACT.fullmatch(text) and below.strip("0") else None
+    if number is None or (number and not 1 <= abs(number) * NUMBER <= NUMBER**2):
+        raise ValueError(WANT)
     return number
 
 

@@ -56,12 +56,11 @@ class Reader:
     def spend(self, values: int, node: yaml.Node, depth: int = 0) -> None:
         """Count values. Raises SpecError where they are more than a document may have."""
         self.values += values
-        if self.values > VALUES or depth > DEEP:
-            raise SpecError(
-                "a file that unfolds without end",
-                written=self.line(node),
-                want=f"at most {VALUES} values with repeats written out, {DEEP} deep",
-            )
+        if self.values > VALUES:
+            want = f"at most {VALUES} values, aliases followed and repeats written out"
+            raise SpecError("a document of too many values", written=self.line(node), want=want)
+        if depth > DEEP:
+            raise SpecError("a document too deep", written=self.line(node), want=f"at most {DEEP} mappings and lists")
 
     def scalar(self, node: yaml.ScalarNode, kind: str) -> Any:
         """Text, a number, true, false or null; a date is text."""

@@ -185,6 +185,13 @@ def cut(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def check_number(noun: str, things: Any, most: int) -> None:
+    """Raise SpecError for more things than a document may have, before any of them is looked at."""
+    if isinstance(things, Mapping | list | tuple) and len(things) > most:
+        written = getattr(things, "written", None)
+        raise SpecError(f"too many {noun}", at=noun, written=written, got=str(len(things)), want=f"at most {most}")
+
+
 def wanted(found: Any) -> str:
     """What a finding asks for."""
     match found["type"]:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, WithJ
 from archdsl.blocks.arithmetic import filled, named, names_in, sums_in
 from archdsl.blocks.base import Block, ones_like
 from archdsl.blocks.names import Name
+from archdsl.budget import STEPS
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import OPS, Op, key_of
@@ -74,7 +75,7 @@ class Drawing(Written):
     """What a drawn block is: its parameters with defaults, and its ops in order. The last one is the result."""
 
     fields: dict[Name, Value] = Field({}, description="parameters; null where a value must be given")
-    steps: dict[Name, Step] = Field(min_length=1, description="ops by name, in order")
+    steps: dict[Name, Step] = Field(min_length=1, max_length=STEPS, description="ops by name, in order")
 
     @model_validator(mode="after")
     def _steps_stand(self) -> Drawing:

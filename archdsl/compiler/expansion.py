@@ -34,11 +34,16 @@ class Expansion:
     g: Builder = field(default_factory=Builder)
     ends: dict[Place, str] = field(default_factory=dict)
     """The output of each stage, before anything is merged into it."""
+    into: dict[Place, list[tuple[Edge, str]]] = field(default_factory=dict)
+    """Edges that end at a stage, in the order written, with the stages of their sources."""
     merged: dict[Place, str] = field(default_factory=dict)
     """The output of each stage with all fusions: what the next stage reads."""
 
     def run(self) -> Graph:
         self.g = CausalBuilder() if self.arch.causal else self.g
+        for edge in self.arch.edges:
+            for source, target in edge.places:
+                self.into.setdefault((edge.target, target), []).append((edge, source))
         for name, clip in self.arch.clips.items():
             with self.g.inside("", written=clip.written):
                 self.g.source(name, clip.shape, clip.grid)
@@ -113,10 +118,8 @@ class Expansion:
     def fusions(self, place: Place) -> None:
         """Every edge that ends here, in the order written."""
         x = self.ends[place]
-        for edge in self.arch.edges:
-            for source, target in edge.places:
-                if (edge.target, target) == place:
-                    x = self.fusion(edge, self.ends[edge.source, source], x, target)
+        for edge, source in self.into.get(place, ()):
+            x = self.fusion(edge, self.ends[edge.source, source], x, place[1])
         self.merged[place] = x
 
     def fusion(self, edge: Edge, x: str, target: str, stage: str) -> str:

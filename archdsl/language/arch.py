@@ -18,6 +18,7 @@ from pydantic import (
 from archdsl.blocks import Drawing
 from archdsl.blocks.keyed import unkeyed
 from archdsl.blocks.names import ArchName, Name
+from archdsl.budget import CLIPS, EDGES, PATHWAYS
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.language.clip import Clip
 from archdsl.language.drawings import defined, faults_of_drawn
@@ -37,7 +38,7 @@ from archdsl.language.head import (
 )
 from archdsl.language.likes import with_likes
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
-from archdsl.written import Lines, Written, spec_error
+from archdsl.written import Lines, Written, check_number, spec_error
 
 
 class Arch(Written):
@@ -244,6 +245,8 @@ def unfolded(data: Any) -> Any:
     if not isinstance(data, Mapping):
         return data
     rest = dict(data)
+    for noun, most in (("clips", CLIPS), ("pathways", PATHWAYS), ("edges", EDGES)):
+        check_number(noun, data.get(noun), most)
     if "clip" in data:
         if "clips" in data:
             raise SpecError("clips written twice", got="clip and clips", want="one of them")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from archdsl.budget import FRAMES
 from archdsl.errors import SpecError
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.written import Count, Ratio, Written
@@ -26,7 +27,7 @@ class Clip(Written):
     modality: Modality = Field(
         "rgb", description="rgb, gray, flow (x, y), rgb_diff, audio (time, 1, bands), boxes or features (t, 1, 1)"
     )
-    frames: Count = Field(description="raw frames")
+    frames: Count = Field(le=FRAMES, description="raw frames")
     size: Count | None = Field(None, description="height and width in pixels, where they are equal")
     height: Count | None = Field(None, description="height in pixels")
     width: Count | None = Field(None, description="width in pixels")

@@ -8,10 +8,11 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from archdsl.blocks import Block, Drawn
+from archdsl.budget import SETTINGS
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import Stage
-from archdsl.written import Written, line_of
+from archdsl.written import Written, check_number, line_of
 
 W = TypeVar("W", bound=Written)
 
@@ -53,6 +54,8 @@ def change_all(thing: W, settings: Iterable[tuple[str, Any]], lines: Mapping[str
 
     `lines` has the line of each path. Raises SpecError with the faults of all settings.
     """
+    settings = tuple(settings)
+    check_number("set", settings, SETTINGS)
     together: list[Setting] = []
     for path, value in settings:
         parts = tuple(path.split("."))

@@ -13,8 +13,9 @@ from archdsl.blocks.base import Rounding
 from archdsl.blocks.chain import blocks_of, chain_shown, repeat
 from archdsl.blocks.keyed import kinds_by_key
 from archdsl.blocks.names import Name
+from archdsl.budget import STAGES
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.written import Count, Lines, Ratio, Whole, Written
+from archdsl.written import Count, Lines, Ratio, Whole, Written, check_number
 
 BLOCKS_BY_KEY = kinds_by_key(BLOCKS)
 
@@ -83,6 +84,8 @@ class Pathway(Written):
     @model_validator(mode="before")
     @classmethod
     def _known_choice(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            check_number("stages", data.get("stages"), STAGES)
         chosen = [key for key in CHOICES if isinstance(data, Mapping) and data.get(key) is not None]
         if len(chosen) > 1:
             raise SpecError("frames chosen twice", got=" and ".join(chosen), want=f"one of {', '.join(CHOICES)}")

@@ -5,9 +5,17 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import reduce
 from operator import or_
+from typing import TypeVar
 
+Seq = TypeVar("Seq", tuple[int, ...], range)
 Seen = tuple[int, ...]
 """For each element along time the source elements it sees, one bit each."""
+
+
+def within(things: Seq, places: range) -> Seq:
+    """Those of the places that there are: a window may reach far beyond the ends."""
+    first = places.start if places.start >= 0 else places.start % places.step
+    return things[first : max(places.stop, first) : places.step]
 
 
 def together(seen: Seen) -> int:
@@ -32,18 +40,16 @@ def windowed(seen: Seen, t: int, kernel: int, stride: int, dilation: int, front:
     if kernel == stride == 1 and not front:
         return seen
     starts = range(-front, t * stride - front, stride)
-    windows = (range(start, start + dilation * kernel, dilation) for start in starts)
-    return tuple(together(tuple(seen[i] for i in window if 0 <= i < len(seen))) for window in windows)
+    return tuple(together(within(seen, range(start, start + dilation * kernel, dilation))) for start in starts)
 
 
 def spread(seen: Seen, t: int, kernel: int, stride: int, dilation: int, front: int) -> Seen:
     """Each element is spread over a window, as a transposed convolution does."""
     found = [0] * t
     for i, one in enumerate(seen):
-        for k in range(kernel):
-            j = i * stride - front + k * dilation
-            if 0 <= j < t:
-                found[j] |= one
+        start = i * stride - front
+        for j in within(range(t), range(start, start + dilation * kernel, dilation)):
+            found[j] |= one
     return tuple(found)
 
 

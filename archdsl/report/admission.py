@@ -115,7 +115,7 @@ def admits(arch_or_plan: Arch | Plan) -> Admits:
     axes = []
     for axis in ("frames", "size", "height", "width"):
         for clips, own in alike(arch, axis).items():
-            tried = min(FACTOR * own, max(LARGEST, own))
+            tried = min(FACTOR * own, LARGEST)
             axes.append(tried_along(axis, clips, tried, lambda n, axis=axis, clips=clips: short.fault(axis, clips, n)))  # type: ignore[misc]
     return Admits(arch.name, tuple(axes))
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from archdsl.budget import SEEN
 from archdsl.compiler import Plan, plan_of
+from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.ops.notation import number
 from archdsl.ops.receptive_field import Seen, together
@@ -62,6 +64,10 @@ class Sight:
 
 def frames_seen(plan: Plan) -> dict[str, Seen]:
     """Address -> for each element the frames of the clips that reach it. Clips take bits one after the other."""
+    frames, elements = sum(t for _, t, *_ in plan.inputs.values()), sum(y.t for y in plan.graph.shapes.values())
+    if frames * elements > 8 * SEEN:
+        got, want = f"{frames} frames, {elements} elements along time", f"a product of at most {8 * SEEN:g}"
+        raise SpecError("a clip too long for its frames to be followed", got=got, want=want, fix="fewer frames")
     found: dict[str, Seen] = {}
     first = 0
     for node in plan.nodes:
