@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from archdsl.budget import FRAMES
+from archdsl.budget import AXIS, FRAMES
 from archdsl.errors import SpecError
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.written import Count, Ratio, Written
@@ -15,6 +15,7 @@ from archdsl.written import Count, Ratio, Written
 CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4}
 FLAT = {"audio": "height: 1, width: the number of bands", "boxes": "size: 1", "features": "size: 1"}
 """How the size of what is no picture is written."""
+Extent = Annotated[Count, Field(le=AXIS)]
 Modality = Literal["rgb", "gray", "flow", "rgb_diff", "audio", "boxes", "features"]
 
 
@@ -28,10 +29,10 @@ class Clip(Written):
         "rgb", description="rgb, gray, flow (x, y), rgb_diff, audio (time, 1, bands), boxes or features (t, 1, 1)"
     )
     frames: Count = Field(le=FRAMES, description="raw frames")
-    size: Count | None = Field(None, description="height and width in pixels, where they are equal")
-    height: Count | None = Field(None, description="height in pixels")
-    width: Count | None = Field(None, description="width in pixels")
-    channels: Count | None = Field(None, description="channels; by default those of the modality")
+    size: Extent | None = Field(None, description="height and width in pixels, where they are equal")
+    height: Extent | None = Field(None, description="height in pixels")
+    width: Extent | None = Field(None, description="width in pixels")
+    channels: Extent | None = Field(None, description="channels; by default those of the modality")
     fps: Annotated[Ratio, Field(gt=0)] | None = Field(
         None, description="frames per second, so that tables can speak of seconds"
     )
