@@ -6,10 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-
-from archdsl.cli.arguments import parser
-from archdsl.cli.saying import say_error, say_os_error
-from archdsl.errors import SpecError
+from signal import SIGINT, signal
+from threading import current_thread, main_thread
+from types import FrameType
 
 WRONG = 2
 """Exit code for what a person wrote wrongly."""
@@ -21,7 +20,33 @@ LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; give its exit code. Nothing a person wrote ends in a traceback."""
+    """Run one command; give its exit code. Nothing a person wrote ends in a traceback, and no Ctrl-C does."""
+    alone = current_thread() is main_thread()  # elsewhere nobody may set what a signal does
+    before = signal(SIGINT, interrupted) if alone else None
+    try:
+        return run(argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        if alone:
+            signal(SIGINT, before)
+
+
+def interrupted(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C: KeyboardInterrupt, or the end at once within an import, where Python may ignore what is raised."""
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """One command. Everything is imported here, where an interrupt is caught."""
+    from archdsl.cli.arguments import parser
+    from archdsl.cli.saying import say_error, say_os_error
+    from archdsl.errors import SpecError
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode still gets its table
@@ -40,6 +65,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         say_os_error(error)
         return WRONG
-    except KeyboardInterrupt:
-        return INTERRUPTED
     return code

@@ -13,6 +13,7 @@ from archdsl.compiler.causal import held, streams
 from archdsl.compiler.expansion import expand
 from archdsl.compiler.keys import Schedule, schedule_of, whole_clips
 from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.extras import opened
 from archdsl.graph import Graph, Node, Scope, behind
 from archdsl.language.arch import Arch
 from archdsl.language.model import Model
@@ -43,6 +44,10 @@ class Plan:
 
     arch: Arch
     graph: Graph = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of a plan: its drawing and its table."""
+        return str(opened("archdsl.report.notebook").shown(self))
 
     @property
     def name(self) -> str:

@@ -20,6 +20,7 @@ from archdsl.blocks.keyed import unkeyed
 from archdsl.blocks.names import ArchName, Name
 from archdsl.budget import CLIPS, EDGES, PATHWAYS
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
+from archdsl.extras import opened
 from archdsl.language.clip import Clip
 from archdsl.language.drawings import defined, faults_of_drawn
 from archdsl.language.edge import Edge
@@ -232,6 +233,10 @@ class Arch(Written):
             for s, stage in pathway.stages.items():
                 for i, block in enumerate(stage.blocks):
                     yield p, s, i, block
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of an arch: its drawing and its table."""
+        return str(opened("archdsl.report.notebook").shown(self))
 
     @property
     def classes(self) -> int | None:
