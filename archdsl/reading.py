@@ -116,14 +116,29 @@ def read_data(path: Path, wants: str = "a mapping: name, clip, pathways, head") 
 def data_of(text: str, name: str) -> Any:
     """What a text in YAML says; mappings remember their lines, as lines of `name`. Raises SpecError for no YAML."""
     try:
+        check_depth(text, name)
         node = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f"{name}:{mark.line + 1}" if mark else name
+        line = line_of(name, error.problem_mark or error.context_mark)
         raise SpecError("not YAML", written=line, got=error.problem or "text that cannot be parsed") from None
     except (yaml.YAMLError, RecursionError):
         raise SpecError("not YAML", written=name, got="text that cannot be parsed") from None
     return Reader(name).value(node) if node else None
+
+
+def line_of(name: str, mark: Any) -> str:
+    """`file:line` of a mark of YAML, or the file where there is none."""
+    return f"{name}:{mark.line + 1}" if mark else name
+
+
+def check_depth(text: str, name: str) -> None:
+    """Raise SpecError for a text too deep to be composed: libyaml's binding would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEP + 1:
+            line = line_of(name, event.start_mark)
+            raise SpecError("a document too deep", written=line, want=f"at most {DEEP} mappings and lists")
 
 
 def joined(pair: re.Match[str]) -> str:

@@ -122,9 +122,6 @@ def test_one_size_or_two(fields: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("value", [True, 1.5, "8", None, -1, 10**400])
 def test_numbers_are_whole(value: Any) -> None:
-    if value == 10**400:
-        Clip(frames=value, size=16)
-        return
     with pytest.raises(SpecError):
         Clip(frames=value, size=16)
 

@@ -245,6 +245,7 @@ def test_merges_by_value() -> None:
             "got     t=4 padded to 4, window 9",
         ),
         (ops.GroupNorm(groups=3), [Shape(8, 1, 1, 1)], "got     8, groups=3"),
+        (ops.GroupNorm(groups=8), [Shape(8, 1, 1, 1)], "got     (8, 1, 1, 1) in 8 groups"),
         (ops.TakeEvery(step=8), [Shape(3, 60, 1, 1)], "fix     56 or 64 frames"),
         (ops.TakeLinspace(count=9), [Shape(3, 8, 1, 1)], "more frames chosen than there are"),
         (ops.TimeToChannels(factor=4), [Shape(3, 6, 1, 1)], "6 frames in packs of 4"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,30 @@ def test_a_difference_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     table = opinions_table(plan)
     assert [row.kind for row in table.rows].count("differs") == 2
     assert table.rows[-1].cells[-1] == "they differ"
+
+
+DEAD = """
+name: dead
+clip: {frames: 4, size: 16}
+pathways:
+  a: {stages: {s: {conv: {channels: 8}}}}
+  b: {stages: {s: [{conv: {channels: 8}}, {conv: {channels: 4, norm: {kind: group, groups: 2}}}]}}
+head: {classifier: {classes: 3, reads: [a]}}
+"""
+
+
+def test_what_no_output_is_made_from_is_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "dead.yaml").write_text(DEAD, encoding="utf-8")
+    plan = archdsl.compile(archdsl.load(tmp_path / "dead.yaml"))
+    found = opinions(plan)
+    assert all(one.agrees for one in found)
+    assert {one.name for one in found} == {"convolutions", "batch norms", "linear layers"}
+    left = plan.macs - sum(one.macs for one in found)
+    assert left == 4 * 16 * 16 * (3 * 8 + 8 * 4)
+    table = opinions_table(plan)
+    assert table.note.endswith(f"`count` has {left:,} macs more for them.")
+    assert "6 ops of b.s" in table.note
+    assert table.rows[-1].cells[-1] == "all agree"
 
 
 def test_without_fvcore(monkeypatch: pytest.MonkeyPatch) -> None:

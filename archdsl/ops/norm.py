@@ -136,6 +136,13 @@ class GroupNorm(Norm):
             got=f"{x.c}, groups={self.groups}",
             want="no rest",
         )
+        require(
+            x.elements > self.groups,
+            "a group norm over single elements, which are all 0 after it",
+            got=f"{x} in {self.groups} groups",
+            want="at least 2 elements in each group",
+            fix="fewer groups",
+        )
         return x
 
     def cost(self, *xs: Shape) -> Cost:

@@ -16,7 +16,7 @@ from archdsl.backend import build
 from archdsl.compiler import Plan
 from archdsl.graph import Node
 from archdsl.ops import key_of
-from archdsl.report.figures import shapes_text, whole
+from archdsl.report.figures import plural, shapes_text, whole
 from archdsl.report.sheet import Column, Row, Table
 from archdsl.testing.agreement import clips_of
 
@@ -76,7 +76,7 @@ def opinions(plan: Plan) -> tuple[Opinion, ...]:
     by_fvcore = fvcore_counts(network.to_empty(device="cpu"), plan) if find_spec("fvcore") else None
     found = []
     for one in (*CLASSES, Class(OTHER)):
-        mine = [node.address for node in plan.nodes if class_of(plan, node) == one.name]
+        mine = [node.address for node in run(plan) if class_of(plan, node) == one.name]
         macs = sum(plan.costs[address].macs for address in mine)
         extra = sum(plan.costs[address].fvcore_extra for address in mine)
         theirs = picked(by_torch, one, lambda of: of.torch)
@@ -85,6 +85,20 @@ def opinions(plan: Plan) -> tuple[Opinion, ...]:
         if (one.name != OTHER and (mine or theirs or fvcore)) or not opinion.agrees:
             found.append(Opinion(**{**vars(opinion), "reason": reason_of(one, opinion)}))
     return tuple(found)
+
+
+def run(plan: Plan) -> list[Node]:
+    """The ops that the network runs: those that some output is made from."""
+    return [node for node in plan.nodes if node.address in plan.alive]
+
+
+def left_out(plan: Plan) -> str:
+    """What the network does not run, in words; nothing where it runs all."""
+    dead = [node.address for node in plan.nodes if node.address not in plan.alive]
+    macs = sum(plan.costs[address].macs for address in dead)
+    parts = ", ".join(dict.fromkeys(".".join(address.split(".")[:2]) for address in dead))
+    told = f"{plural(len(dead), 'op')} of {parts} left out, which no output is made from and nobody runs"
+    return f" {told}: `count` has {whole(macs)} macs more for them." if dead else ""
 
 
 def class_of(plan: Plan, node: Node) -> str:
@@ -155,7 +169,7 @@ def opinions_table(plan: Plan) -> Table:
     verdict = "all agree" if all(one.agrees for one in found) else "they differ"
     rows.append(Row(cells("total", total, verdict), "total"))
     note = "torch counts 2 for each multiply-add; halved it counts what macs count."
-    note = note if find_spec("fvcore") else f"{note} {WITHOUT_FVCORE}."
+    note = (note if find_spec("fvcore") else f"{note} {WITHOUT_FVCORE}.") + left_out(plan)
     return Table(
         f"{plan.name}: {shapes_text(plan.inputs)}", columns, tuple(rows), tuple(o.record() for o in found), note
     )

@@ -1,0 +1,341 @@
+"""What a document may ask for is checked before it is done; numbers, scalars and tags end as values or as SpecError."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archdsl import SpecError, compile, load
+from archdsl.blocks import BLOCKS
+from archdsl.budget import DIGITS, FRAMES, NUMBER, OPS, VALUES
+from archdsl.catalog import zoo
+from archdsl.cli import main
+from archdsl.cli.given import value_of
+from archdsl.graph import Builder, Endless
+from archdsl.numbers import exact, whole
+from archdsl.ops import UNIT, Grid, Shape
+from archdsl.ops import Conv as ConvOp
+from archdsl.reading import Reader, data_of
+from archdsl.recipes import recipe
+from archdsl.writing import to_yaml
+
+HEAD = "head: {classifier: {classes: 3}}\n"
+SECONDS = 3
+"""Of processor time that a refusal may take."""
+
+
+def spec(stages: str, clip: str = "frames: 4, size: 16", pathway: str = "") -> str:
+    """A network of one pathway."""
+    return f"name: a\nclip: {{{clip}}}\npathways:\n  p:\n    {pathway}\n    stages: {stages}\n{HEAD}"
+
+
+def said(tmp_path: Path, text: str) -> str:
+    """What is said of a spec, in little time."""
+    (tmp_path / "spec.yaml").write_text(text, encoding="utf-8")
+    begun = process_time()
+    with pytest.raises(SpecError) as caught:
+        compile(load(tmp_path / "spec.yaml"))
+    assert process_time() - begun < SECONDS
+    return str(caught.value)
+
+
+PRIMES = [n for n in range(2, 230) if all(n % i for i in range(2, n))]
+ENDLESS = {
+    "width_ratio: 1e9999999": (spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e9999999"), "width_ratio"),
+    "width_ratio: 1e5000": (
+        spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e5000"),
+        "want    a number such as",
+    ),
+    "width_ratio: 1e18": (spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e18"), "a map too large"),
+    "fps": (spec("{s: {conv: {channels: 8}}}", "frames: 4, size: 16, fps: 1e99999999"), "wrong value for fps"),
+    "frames": (
+        spec("{s: {conv: {channels: 8}}}", "frames: 1000000000, size: 16"),
+        f"at most {FRAMES}|equal to {FRAMES}",
+    ),
+    "frames of many digits": (spec("{s: {conv: {channels: 8}}}", f"frames: 1{'0' * 400}, size: 16"), "cannot be read"),
+    "sexagesimal": (
+        spec("{s: {conv: {channels: 8}}}", f"frames: {':'.join(['1'] * 4000)}, size: 16"),
+        "cannot be read",
+    ),
+    "columns": (spec("{s: {fractal: {channels: 8, columns: 18}}}"), "wrong value for columns"),
+    "columns and no end": (spec("{s: {fractal: {channels: 8, columns: 2000000000}}}"), "wrong value for columns"),
+    "columns that fit": (spec("{s: {fractal: {channels: 8, columns: 16, pool: false}}}"), "too many ops"),
+    "branches": (spec("{s: {summed_conv: {branches_of_kernel: 2000000000}}}"), "branches_of_kernel"),
+    "repeats": (
+        spec("{" + ", ".join(f"s{i}: {{conv: {{channels: 8}}, repeat: 1000}}" for i in range(10)) + "}"),
+        f"at most {VALUES} values",
+    ),
+    "repeats of repeats": (
+        spec("{s: {branches: {branches: {a: {conv: {channels: 8}, repeat: 100}}}, repeat: 100}}"),
+        f"at most {VALUES} values",
+    ),
+    "aliases of repeats": (
+        spec("{a: &a {conv: {channels: 8}, repeat: 900}, " + ", ".join(f"b{i}: *a" for i in range(9)) + "}"),
+        f"at most {VALUES} values",
+    ),
+    "pathways": (
+        f"name: a\nclip: {{frames: 4, size: 16}}\npathways: {{{', '.join(f'p{i}: 1' for i in range(999))}}}\n{HEAD}",
+        "too many pathways",
+    ),
+    "clips": (
+        f"name: a\nclips: {{{', '.join(f'p{i}: 1' for i in range(999))}}}\npathways: {{}}\n{HEAD}",
+        "too many clips",
+    ),
+    "stages": (spec("{" + ", ".join(f"s{i}: flatten" for i in range(5000)) + "}"), "too many stages"),
+    "edges": (spec("{s: flatten}") + f"edges: [{', '.join(['1'] * 5000)}]\n", "too many edges"),
+    "settings": (
+        "extends: slowfast_tiny\nset: {" + ", ".join(f"a.b{i}: 1" for i in range(5000)) + "}\n",
+        "too many set",
+    ),
+    "steps": (
+        spec("{s: b}") + f"blocks: {{b: {{steps: {{{', '.join(f's{i}: relu' for i in range(2000))}}}}}}}\n",
+        "steps",
+    ),
+    "a list of brackets": ("[" * 100_000, "."),
+    "a map of question marks": ("? " * 100_000, "."),
+    "one word": ("a" * 900_000, "not a spec"),
+    "places": (
+        spec(
+            "{s: [" + ", ".join(f"{{adaptive_avg_pool: {{size: [{n}, 0, 0]}}}}" for n in PRIMES[::-1]) + "]}",
+            "frames: 240, size: 16",
+        ),
+        "a place in time or space of too many digits",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_small_document_ends_soon(tmp_path: Path, name: str) -> None:
+    text, want = ENDLESS[name]
+    assert re.search(want, said(tmp_path, text))
+
+
+@pytest.mark.parametrize("kind", BLOCKS, ids=lambda kind: kind.__name__)
+def test_no_field_of_a_block_makes_it_endless(kind: Any) -> None:
+    """Every field that takes a number, at the largest it takes: built, or refused, in little time."""
+    for name in kind.model_fields:
+        for value in (10**6, 10**9, NUMBER):
+            begun, g = process_time(), Builder()
+            x = g.source("clip", Shape(8, 8, 16, 16), Grid(UNIT, UNIT, UNIT))
+            required = {n: 8 for n, f in kind.model_fields.items() if f.is_required()}
+            with suppress(SpecError), g.inside("block"):
+                kind(**{**required, name: value}).build(g, x)
+            assert process_time() - begun < SECONDS, f"{name}: {value}"
+
+
+def test_ops_that_could_not_be_made_count_too() -> None:
+    g = Builder()
+    x = g.source("clip", Shape(3, 4, 16, 16), Grid(UNIT, UNIT, UNIT))
+    for i in range(OPS - 1):
+        x = g.add(f"conv{i}", ConvOp(out_channels=8, kernel=(9, 1, 1), pad="valid"), x)
+    assert len(g.nodes) == 1
+    with pytest.raises(Endless, match=f"got     more than {OPS} ops"):
+        g.add("one_more", ConvOp(out_channels=8, kernel=(1, 1, 1)), x)
+
+
+def test_the_zoo_asks_for_a_small_part_of_it() -> None:
+    for model in zoo():
+        if model.name in ("i3d_inception", "nasnet_a_large", "fractalnet_40", "bsn_pem"):
+            node = data_of(to_yaml(model.arch()), model.name)
+            assert count(node) * 10 < VALUES
+            assert len(compile(model.arch()).nodes) * 10 < OPS
+
+
+def count(data: Any) -> int:
+    """Values of a document."""
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return 1 + sum(map(count, inner)) + (len(data) if isinstance(data, dict) else 0)
+
+
+# numbers
+
+NO_NUMBERS = (
+    "1e99999999",
+    "1e-99999999",
+    "1/0",
+    "0/0",
+    "1/00",
+    "nan",
+    "inf",
+    "-inf",
+    "",
+    " ",
+    "1_000",
+    "0x10",
+    "1e",
+    "1/2/3",
+    "1/1e9",
+    "٣",
+    "1" * 41,
+    "1e19",
+    "1e-19",
+    "--1",
+    "1 000",
+    ".",
+    "e5",
+    "1/-2",
+)
+
+
+@pytest.mark.parametrize("text", NO_NUMBERS)
+def test_what_is_no_number_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ValueError, match="a number such as"):
+        exact(text)
+
+
+@pytest.mark.parametrize(
+    "value", [float("inf"), float("nan"), 10**19, -(10**5000), 1e300], ids=["inf", "nan", "1e19", "1e5000", "1e300"]
+)
+def test_numbers_out_of_range_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="a number such as"):
+        exact(value)
+
+
+@given(st.fractions(-(10**9), 10**9, max_denominator=10**6))
+def test_a_fraction_reads_as_itself(number: Fraction) -> None:
+    assert exact(str(number)) == number
+
+
+@given(st.floats(-1e17, 1e17).filter(lambda x: x == 0 or abs(x) > 1e-15))
+def test_a_float_reads_as_it_is_written(number: float) -> None:
+    assert exact(number) == Fraction(str(number))
+
+
+def test_whole_numbers() -> None:
+    assert whole("007") == 7
+    for text in ("", "-1", "1.0", "1e3", "٣", "9" * DIGITS, "1" + "0" * 5000):
+        with pytest.raises(ValueError, match="a whole number"):
+            whole(text)
+
+
+@pytest.mark.parametrize("text", ["1e99999999", "1/0", "9" * 5000, "nan", "1e-99999999", "-1", "0", "ten"])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["count", "lenet5_full", "--fps"],
+        ["expand", "x2d", "--macs"],
+        ["count", "lenet5_full", "--frames"],
+        ["data", "bench", "motion", "--seconds"],
+        ["count", "lenet5_full", "--batch"],
+        ["count", "lenet5_full", "--views"],
+    ],
+    ids=lambda argv: argv[-1],
+)
+def test_numbers_on_the_command_line(argv: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    begun = process_time()
+    assert main([*argv, text]) == 2
+    assert process_time() - begun < SECONDS
+    assert "Traceback" not in capsys.readouterr().err
+
+
+# scalars and tags
+
+TAGS = (
+    "!!bool",
+    "!!int",
+    "!!float",
+    "!!null",
+    "!!timestamp",
+    "!!str",
+    "!!binary",
+    "!!seq",
+    "!!map",
+    "!!set",
+    "!!omap",
+    "!!pairs",
+    "!!merge",
+    "!!value",
+    "!!python/none",
+    "!mine",
+    "!<x>",
+)
+TEXTS = (
+    "foo",
+    '""',
+    "1",
+    "1.5",
+    "0x",
+    "0b2",
+    "1:99",
+    ".inf",
+    ".nan",
+    "1e400",
+    "2001-99-99",
+    "~",
+    "yes",
+    "=",
+    "<<",
+    "_",
+    "-",
+    "9" * 5000,
+)
+
+
+@pytest.mark.parametrize("tag", ["", *TAGS])
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_tag_is_a_value_or_an_error(tmp_path: Path, tag: str, text: str) -> None:
+    one = f"{tag} {text}"
+    for document in (
+        f"name: {one}",
+        f"{one}: 1",
+        f"[{one}]",
+        f"extends: {one}",
+        f"extends: lenet5_full\nset: {{head.classes: {one}}}",
+    ):
+        (tmp_path / "spec.yaml").write_text(document, encoding="utf-8")
+        for read in (load, recipe):
+            with suppress(SpecError):
+                read(tmp_path / "spec.yaml")
+    for setting in (one, f"[{one}]", f"{{a: {one}}}"):
+        with suppress(SpecError):
+            value_of(setting)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("0x1F", 31),
+        ("1_000", 1000),
+        ("1.5", 1.5),
+        ("yes", True),
+        ("~", None),
+        ("!!str 1", "1"),
+        ("!!float 1", 1.0),
+        ("2001-01-01", "2001-01-01"),
+        ("1e5", "1e5"),
+        ("'1'", "1"),
+    ],
+)
+def test_what_a_scalar_is(text: str, value: Any) -> None:
+    read = data_of(f"a: {text}", "spec.yaml")["a"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_keys_are_as_they_are_written() -> None:
+    assert list(data_of("{on: 1, 0x1: 2, 010: 3, a: 4}", "spec.yaml")) == ["on", "0x1", "010", "a"]
+
+
+@pytest.mark.parametrize("text", ["1e400", "[1e400]", "NaN", "[Infinity]", "1e99999999", "[" * 5000, "{a: 1, a: 2}"])
+def test_settings_are_read_as_files_are(text: str) -> None:
+    try:
+        value = value_of(text)
+    except SpecError:
+        return
+    assert value in (text, [text.strip("[]")])  # a word
+
+
+def test_a_reader_counts_what_repeats_write_out() -> None:
+    reader = Reader("spec.yaml")
+    reader.value(yaml.compose("[{conv: 1, repeat: 7}, {conv: {a: {b: 1, repeat: 2}}, repeat: 3}]"))
+    assert reader.values == 1 + (1 + 4 * 7) + (1 + (1 + 2 + 2 + (1 + 4 * 2)) * 3)
