@@ -12,6 +12,7 @@ from archdsl.budget import AXIS, FRAMES, OPS, PLACES
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
 from archdsl.own_code import fault_of, line_within, of_fractions
+from archdsl.own_ops import own_answers
 from archdsl.written import line_of_frame, line_outside
 
 UNKNOWN = "?"
@@ -99,6 +100,16 @@ def readers_of(graph: Graph) -> dict[str, list[Node]]:
     return readers
 
 
+def answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:
+    """Shape and grid of what an op gives."""
+    if op.own and xs:
+        return own_answers(op, xs, grids)
+    shape = op.out(*xs)
+    if any(type(n) is not int for n in shape):
+        raise SpecError(f"a size that is not whole of {type(op).__name__}", got=f"{shape}", want="whole numbers")
+    return shape, op.place(xs, grids) if xs else Grid(UNIT, UNIT, UNIT)
+
+
 @dataclass
 class Builder:
     """Writes a graph. `add` checks one op against what it reads; faults are kept and told together."""
@@ -131,12 +142,7 @@ class Builder:
             grids = tuple([self.grids[x] for x in reads])
             if op.merges:
                 self.aligned(address, xs, grids)
-            shape = op.out(*xs)
-            if any(type(n) is not int for n in shape):
-                raise SpecError(
-                    f"a size that is not whole of {type(op).__name__}", got=f"{shape}", want="whole numbers"
-                )
-            grid = op.place(xs, grids) if reads else Grid(UNIT, UNIT, UNIT)
+            shape, grid = answers(op, xs, grids)
             within_budget(shape, () if any(grid is one for one in grids) else grid[:3])
         except SpecError as error:
             self.faults.extend((of_fractions(op) or error).placed(address, self.line).faults)

@@ -13,7 +13,7 @@ FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"budget"}, {"errors"}),
     ({"numbers"},),
     ({"written"}, {"ops"}, {"extras"}, {"files"}),
-    ({"own_code"},),
+    ({"own_code", "own_ops"},),
     ({"graph"},),
     ({"blocks"},),
     ({"language"},),

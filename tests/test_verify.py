@@ -41,7 +41,7 @@ def test_classes_are_apart() -> None:
 
 def test_a_difference_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = archdsl.compile(archdsl.load("slowfast_tiny"))
-    monkeypatch.setattr(second, "torch_counts", lambda network, plan: {"convolution": 5, "addmm": 2560, "cumsum": 7})
+    monkeypatch.setattr(second, "torch_counts", lambda network, clips: {"convolution": 5, "addmm": 2560, "cumsum": 7})
     found = {one.name: one for one in opinions(plan)}
     assert not found["convolutions"].agrees
     assert found["linear layers"].agrees

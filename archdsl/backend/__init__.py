@@ -3,6 +3,7 @@
 from archdsl.backend.building import build, build_graph
 from archdsl.backend.emission import emit
 from archdsl.backend.freezing import freeze
+from archdsl.backend.own import confirm
 from archdsl.backend.passes import PASSES, Pass, lowerings_table
 from archdsl.backend.sources import sources
 
@@ -11,6 +12,7 @@ __all__ = [
     "Pass",
     "build",
     "build_graph",
+    "confirm",
     "emit",
     "freeze",
     "lowerings_table",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 from archdsl.backend.forward import Forward, step_text
 from archdsl.backend.forward_keys import programs
+from archdsl.backend.own import confirm, texts_of
 from archdsl.backend.parts import Part, network_of, shared_with
 from archdsl.backend.passes import Lower, lowered_graph
 from archdsl.backend.passes.base import in_pieces, literal_graph, programs_of, text_of
@@ -21,7 +19,7 @@ from archdsl.compiler.keys import whole_clips
 from archdsl.graph import Graph
 from archdsl.language import Arch
 from archdsl.ops import Source
-from archdsl.ops.layer import Argument, Function
+from archdsl.ops.layer import Argument
 
 WIDTH = 120
 
@@ -69,22 +67,18 @@ class Template:
 
 
 def emit(arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | None = None) -> str:
-    """The network as Python source that imports only torch. `archdsl.build` executes exactly this text."""
+    """The network as Python source that imports only torch. `archdsl.build` executes exactly this text.
+
+    Raises SpecError for an op of one's own that says other shapes or weights than torch gives.
+    """
     plan = plan_of(arch_or_plan)
+    confirm(plan.graph)
     (c, t, h, w), *_ = plan.inputs.values()
     title = [
         f'"""{plan.name}: {plan.params:,} parameters, {plan.macs:,} multiply-adds for one clip of {c}x{t}x{h}x{w}."""',
         "",
     ]
     return "\n".join(title) + Emission(lowered_graph(plan.graph, lower, train=train), class_name(plan.name)).text()
-
-
-def function_of(need: Function | Callable[..., Any]) -> Callable[..., Any]:
-    """A function or module that an op names."""
-    if not isinstance(need, Function):
-        return need
-    function: Callable[..., Any] = getattr(import_module(f"archdsl.backend.runtime.{need.file}"), need.name)
-    return function
 
 
 def class_name(name: str) -> str:
@@ -126,10 +120,10 @@ class Emission:
         """The source of what torch lacks and this graph uses, each once."""
         nodes = [node for node in self.graph.nodes.values() if not isinstance(node.op, Source)]
         stream = [streamed] if in_pieces(self.graph) else [keyed] if programs_of(self.graph) else []
-        used = [function_of(need) for node in nodes for need in text_of(self.graph, node).needs]
-        used += stream
-        self.taken |= {need.__name__ for need in used}
-        return [inspect.getsource(need).rstrip() for need in dict.fromkeys(used)]
+        needs = [need for node in nodes for need in text_of(self.graph, node).needs]
+        texts = texts_of(dict.fromkeys([*needs, *stream]))
+        self.taken |= {*texts}
+        return [*texts.values()]
 
     def owned(self, part: Part) -> list[Part]:
         """All parts below a part but those that share another's weights: these are called where they lie."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 from archdsl import catalog
@@ -23,7 +24,9 @@ from archdsl.cli.saying import (
 )
 from archdsl.compiler import Plan, compile
 from archdsl.errors import Fault, SpecError, printable
+from archdsl.extras import opened
 from archdsl.language import Model
+from archdsl.own_ops import has_torch
 
 
 def list_models(given: Namespace) -> int:
@@ -116,11 +119,15 @@ def to_check(given: Namespace) -> Iterator[tuple[str, Any]]:
 
 
 def checked(name: str, load: Any) -> tuple[str, Plan | SpecError]:
-    """The plan, or why there is none."""
+    """The plan, or why there is none. Torch is asked about ops of a person's own, where it is installed."""
     if isinstance(load, SpecError):
         return name, load
     try:
-        return name, compile(load())
+        plan = compile(load())
+        own = [node.op for node in plan.nodes if node.op.own]
+        if own and all(map(has_torch, own)) and find_spec("torch"):
+            opened("archdsl.backend").confirm(plan.graph)
+        return name, plan
     except SpecError as error:
         return name, error
 

@@ -9,6 +9,7 @@ from archdsl.cli import given as g
 from archdsl.cli.saying import put
 from archdsl.compiler import Plan, compile
 from archdsl.errors import printable
+from archdsl.own_ops import has_torch
 
 
 def draw(given: Namespace) -> int:
@@ -26,8 +27,8 @@ def draw(given: Namespace) -> int:
 
 
 def sources_of(plan: Plan, path: str) -> dict[str, tuple[str, str]]:
-    """The emitted code of every part, for the one format that shows it."""
-    if not path.lower().endswith(".html"):
+    """The emitted code of every part, for the one format that shows it, where every op says what torch does for it."""
+    if not path.lower().endswith(".html") or not all(has_torch(node.op) for node in plan.nodes if node.reads):
         return {}
     from archdsl.backend import sources
 

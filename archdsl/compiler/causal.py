@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Node
 from archdsl.ops import Op, key_of
+from archdsl.own_ops import answer
 
 METHODS = frozenset(["step", "streaming", "key_frame", "current_frame"])
 """Names that a network which takes clips in pieces has for itself: one with such a pathway takes whole clips."""
@@ -29,7 +30,8 @@ class CausalBuilder(Builder):
             if any(ended):
                 what, want = "all frames so far, merged with each frame", "a mean over time that keeps its frames"
                 raise SpecError(what, got=type(op).__name__, want=want)
-            *before, last = op.causal(*(self.shapes[read] for read in reads))
+            xs = (self.shapes[read] for read in reads)
+            *before, last = answer(op, "causal", tuple, *xs) if op.own else op.causal(*xs)
         except SpecError as error:
             self.faults.extend(error.placed(f"{self.path}.{name}", self.line).faults)
             return UNKNOWN

@@ -1,5 +1,6 @@
 """What one op means: its fields, shape, cost and place. No torch, no pydantic."""
 
+from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
 from archdsl.ops.channels import ChannelShuffle, PadChannels, PickChannels, RepeatChannels, TakeChannels
 from archdsl.ops.conv import Conv, TransposedConv
@@ -17,6 +18,7 @@ from archdsl.ops.frames import (
 from archdsl.ops.fusion import Bilinear, Maximum
 from archdsl.ops.gain import Gain
 from archdsl.ops.keys import HoldKeys, Interleave, KeyPairs, Warp
+from archdsl.ops.layer import Argument, Layer
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
@@ -147,10 +149,13 @@ OPS: tuple[type[Op], ...] = (
 __all__ = [op.__name__ for op in OPS] + [
     "OPS",
     "UNIT",
+    "Argument",
     "Axis",
     "Cost",
     "Grid",
     "Held",
+    "Keeps",
+    "Layer",
     "Op",
     "Pads",
     "Scan",

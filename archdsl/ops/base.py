@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from itertools import accumulate
 from math import prod
+from operator import or_
 from typing import ClassVar, Literal, NamedTuple
 
 from archdsl.errors import SpecError
@@ -128,6 +130,11 @@ class Op:
     joins_branches: ClassVar[bool] = False
     """Whether branches of equal standing meet in it; a sum has a main branch and a shortcut."""
 
+    @property
+    def own(self) -> bool:
+        """Whether it is a person's own, in a spec file."""
+        return not type(self).__module__.startswith("archdsl.")
+
     def out(self, *xs: Shape) -> Shape:
         """The shape of the result."""
         return xs[0]
@@ -137,8 +144,9 @@ class Op:
         return Cost(params=sum(map(prod, self.weights(*xs).values())), activations=self.out(*xs).elements)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        """The grid of the result; by default that of the first map."""
-        return grids[0]
+        """The grid of the result; by default that of the first map, seen over all its time but for each frame alone."""
+        t = grids[0].t
+        return grids[0] if self.each_frame else grids[0]._replace(t=t._replace(span=t.span + t.step * (xs[0].t - 1)))
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
         """For each map it reads, whether a gradient of the result reaches it; by default all."""
@@ -167,9 +175,14 @@ class Op:
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
         """What each element along time sees, where the elements of what it reads see `seen`.
 
-        By default the elements beside it, and everything where the numbers of elements differ.
+        By default everything; the element beside it, of each frame alone; that and all before it, of the past.
         """
-        return everything(seen, y.t) if any(x.t not in (1, y.t) for x in xs) else merged(*seen)
+        if any(x.t not in (1, y.t) for x in xs):
+            return everything(seen, y.t)
+        if self.each_frame:
+            return merged(*seen)
+        past = self.causality == "past" or (self.stateful and self.in_order)
+        return tuple(accumulate(merged(*seen), or_)) if past else everything(seen, y.t)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """What torch keeps of it; by default the maps it reads and its result."""
@@ -219,7 +232,7 @@ class Op:
     def torch(self, *xs: Shape) -> Layer:
         """What torch does for it. Raises SpecError where that is not said."""
         if self.call is None:
-            raise SpecError(f"{type(self).__name__} has no torch", fix="a method torch(self, *xs) that gives a Layer")
+            raise SpecError(f"{type(self).__name__} has no torch", fix="def torch(self, *xs), which gives a Layer")
         return Layer(self.call)
 
     @classmethod
@@ -227,6 +240,17 @@ class Op:
         """A random one and maps that it reads, alike in shape; what its rules refuse is drawn anew."""
         reads = cls.reads if cls.reads is not None else draw.integer(2, 4)
         return cls(**fields_drawn(cls, draw)), (draw.shape(),) * reads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside(Op):
+    """Each element stands for the one beside it: sums over time, such as those of statistics, are no sight."""
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        return grids[0]
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return seen[0]
 
 
 def field_texts(op: Op) -> Iterable[str]:

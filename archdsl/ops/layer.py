@@ -39,6 +39,18 @@ class Layer:
     inits: tuple[str, ...] = ()
     needs: tuple[Function | Callable[..., Any], ...] = ()
 
+    @classmethod
+    def of_function(cls, function: Callable[..., Any], *arguments: Any, maps: int = 1) -> Layer:
+        """A function of one's own: of the maps read, then of the arguments."""
+        rest = "".join(f", {argument!r}" for argument in arguments)
+        return cls(f"{function.__name__}({joined(maps)}{rest})", needs=(function,))
+
+    @classmethod
+    def of_module(cls, module: Callable[..., Any], *, maps: int = 1, **arguments: Any) -> Layer:
+        """An `nn.Module` of one's own, made with the arguments and called with the maps read."""
+        args = tuple(Argument(name, value) for name, value in arguments.items())
+        return cls(f"{{m}}({joined(maps)})", module.__name__, args, needs=(module,))
+
 
 INITS = {
     "msra": ('nn.init.kaiming_normal_({m}.weight, mode="fan_out", nonlinearity="relu")',),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import NOTHING, Keeps
-from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.base import Axis, Beside, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Layer, needed
 from archdsl.ops.merge import of_one_shape
@@ -136,7 +136,7 @@ class SnippetSteps(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetFrame(Op):
+class SetFrame(Beside):
     """One frame overwritten by a number; frames count from 0, from the end below.  (c, t, h, w) -> (c, t, h, w)"""
 
     kept = NOTHING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import INPUT, STATISTICS, Keeps
-from archdsl.ops.base import Cost, Op, Shape, require
+from archdsl.ops.base import Beside, Cost, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, needed, with_bias, written, zeroed
 
@@ -113,7 +113,7 @@ class BatchNorm(Norm):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupNorm(Norm):
+class GroupNorm(Beside, Norm):
     """Each group of channels of a clip to mean 0, variance 1 over time and space.  (c, t, h, w) -> (c, t, h, w)
 
     fvcore counts 5 per element (4 without scale and shift).

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from archdsl.ops.autograd import INPUT, RESHAPED, RESULT, Keeps
-from archdsl.ops.base import Op, Shape, require
+from archdsl.ops.base import Beside, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer
 from archdsl.ops.notation import number
@@ -101,7 +101,7 @@ class Gelu(Pointwise):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Softmax(Op):
+class Softmax(Beside):
     """exp(x) / sum exp(x) along one axis.  (c, t, h, w) -> (c, t, h, w)"""
 
     autocast = "float32"

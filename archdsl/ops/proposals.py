@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from archdsl.ops.autograd import NOTHING
-from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Axis, Beside, Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example, fields_drawn
 from archdsl.ops.layer import Argument, Layer, needed
 from archdsl.ops.receptive_field import Seen, everything
@@ -85,7 +85,7 @@ class BoundaryMatch(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidProposals(Op):
+class ValidProposals(Beside):
     """A map over durations (h) and starts (w), 0 where a proposal runs beyond the end.  (c, t, d, s) -> (c, t, d, s)
 
     Valid is what ends within the sequence: duration and start, both from 0, add up to less than s.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
-from operator import or_
 
 from archdsl.ops.autograd import NOTHING, SLICED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
@@ -91,15 +89,8 @@ class PastShift(Held):
 class MeanSoFar(Held):
     """Each frame the mean of all frames up to it.  (c, t, h, w) -> (c, t, h, w)"""
 
-    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        t = grids[0].t
-        return grids[0]._replace(t=t._replace(span=t.span + t.step * (xs[0].t - 1)))
-
     def held(self, x: Shape) -> int:
         return x.c * x.h * x.w
-
-    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        return tuple(accumulate(seen[0], or_))
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         return Keeps(passing=y.elements)

@@ -142,7 +142,8 @@ def count_table(counts: Iterable[Count], convention: str | None = None, title: s
         Column("published", right=False),
     )
     rows = tuple(Row(count_cells(count, shown)) for count in counts)
-    return Table(title, columns, rows, tuple(count.record() for count in counts), explained(shown))
+    note = explained(shown) + own_text(counts, shown)
+    return Table(title, columns, rows, tuple(count.record() for count in counts), note)
 
 
 def times_text(count: Count) -> str:
@@ -188,6 +189,14 @@ MEANING = {
 def explained(shown: Iterable[str]) -> str:
     """What the conventions count."""
     return "; ".join(MEANING[name] for name in shown)
+
+
+def own_text(counts: Iterable[Count], shown: Iterable[str]) -> str:
+    """Of ops of a person's own: that fvcore has not been asked about them."""
+    kinds = {type(node.op).__name__: None for count in counts for node in count.plan.nodes if node.op.own}
+    if not kinds or "fvcore" not in shown:
+        return ""
+    return f", but for {', '.join(kinds)}: as the op says (--verify asks fvcore)"
 
 
 ACCURACIES = ("top1", "top5")

@@ -2,7 +2,8 @@
 
 from archdsl.testing.arches import arches
 from archdsl.testing.blocks import blocks
-from archdsl.testing.conformance import check, graph_of
+from archdsl.testing.conformance import check
 from archdsl.testing.ops import maps, ops
+from archdsl.testing.single import graph_of
 
 __all__ = ["arches", "blocks", "check", "graph_of", "maps", "ops"]

@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archdsl.backend import build
+from archdsl.backend import build, build_graph
 from archdsl.compiler import Plan
+from archdsl.errors import SpecError
+from archdsl.graph import Node
+from archdsl.testing.single import graph_of
 
 CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
 """Modules that torch wants the channels last for."""
@@ -18,19 +21,55 @@ CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
 
 def agrees(plan: Plan) -> None:
     """The built module has the plan's outputs, its shapes at every address, its parameters, and fvcore's count."""
-    with torch.device("meta"):
-        network = build(plan).eval()
+    try:
+        with torch.device("meta"):
+            network = build(plan).eval()
+    except SpecError as error:
+        raise AssertionError(f"{plan.name} does not build\n\n{error}") from None
     for address, got in shapes_met(network, plan).items():
         want = plan.tensor_shape(address) if address in plan.graph.nodes else tuple(plan.shapes[address])
         # a head leaves vectors: the plan of its scope keeps the axes of size 1
         want = want[: len(got)] if set(want[len(got) :]) <= {1} else want
         assert got == want, f"{plan.name} at {address or 'its end'}: torch gives {got}, the plan says {want}"
+    for node in own_nodes(plan):
+        sees_no_later(plan, node)
     params = sum(p.numel() for p in network.parameters())
     assert params == plan.params, f"{plan.name}: torch has {params:,} parameters, the plan says {plan.params:,}"
     if find_spec("fvcore"):
         # tracing needs real tensors (torch 2.13 cannot trace a convolution on the meta device)
         counted, ours = fvcore_count(network.to_empty(device="cpu"), clips_of(plan, device="cpu")), plan.count("fvcore")
+        for node in own_nodes(plan):  # what they cost is theirs to say
+            counted -= fvcore_count(*alone(plan, node))
+            ours -= plan.counted([node], "fvcore")
         assert counted == ours, f"{plan.name}: fvcore counts {counted:,}, the plan says {ours:,}"
+
+
+def own_nodes(plan: Plan) -> list[Node]:
+    """Ops of a person's own that some output is made from."""
+    return [node for node in plan.nodes if node.op.own and node.address in plan.alive]
+
+
+def sees_no_later(plan: Plan, node: Node) -> None:
+    """An op that says so gives for the first frames of a clip what it gives for them within the whole clip."""
+    op, xs = node.op, [plan.graph.shapes[read] for read in node.reads]
+    frames, says = {x.t for x in xs}, op.each_frame or op.causality == "past" or (op.stateful and op.in_order)
+    if not says or len(frames) > 1 or frames == {1} or plan.graph.shapes[node.address].t not in frames:
+        return
+    first = xs[0].t // 2
+    whole, clip = alone(plan, node)
+    part = build_graph(graph_of(op, tuple(x._replace(t=first) for x in xs))).eval()
+    part.load_state_dict(whole.state_dict())
+    with torch.no_grad():
+        cut = {name: x[:, :, :first] for name, x in clip.items()} if isinstance(clip, dict) else clip[:, :, :first]
+        same = torch.allclose(part(cut), whole(clip)[:, :, :first], rtol=1e-4, atol=1e-5)
+    assert same, f"{node.address}: {type(op).__name__} says that it sees no later frame, and torch's does"
+
+
+def alone(plan: Plan, node: Node) -> tuple[nn.Module, Any]:
+    """One op as a network, and maps that it reads."""
+    xs = tuple(plan.graph.shapes[read] for read in node.reads)
+    maps = {f"x{i}": torch.randn(1, *x) for i, x in enumerate(xs)}
+    return build_graph(graph_of(node.op, xs)).eval(), maps if len(maps) > 1 else maps["x0"]
 
 
 def clips_of(plan: Plan, batch: int = 1, device: str = "meta") -> Any:

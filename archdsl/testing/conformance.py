@@ -9,9 +9,7 @@ from tempfile import TemporaryDirectory
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
-from archdsl.graph import Builder, Graph
 from archdsl.language import Arch
-from archdsl.ops import UNIT, Grid, Op, Shape
 from archdsl.writing import to_yaml
 
 
@@ -47,11 +45,3 @@ def same_from_yaml(arch: Arch) -> None:
             raise AssertionError(f"the YAML of {arch.name} does not load\n\n{error}\n\n{text}") from None
     changed = [name for name in Arch.model_fields if getattr(back, name) != getattr(arch, name)]
     assert not changed, f"{arch.name} changes on its way through YAML: {', '.join(changed)}\n\n{text}"
-
-
-def graph_of(op: Op, shapes: tuple[Shape, ...], grid: Grid = Grid(UNIT, UNIT, UNIT)) -> Graph:
-    """One op as a graph: sources x0, x1, ... of the shapes, the op at address `op`, output `y`."""
-    g = Builder()
-    reads = [g.source(f"x{i}", shape, grid) for i, shape in enumerate(shapes)]
-    g.outputs["y"] = g.add("op", op, *reads)
-    return g.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,7 +19,7 @@ from archdsl.graph import Node
 from archdsl.ops import key_of
 from archdsl.report.figures import plural, shapes_text, whole
 from archdsl.report.sheet import Column, Row, Table
-from archdsl.testing.agreement import clips_of
+from archdsl.testing.agreement import alone, clips_of, own_nodes
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ CLASSES = (
     Class("group norms", ("group_norm",), (), NORMS.format("5 (4 without scale and shift)")),
     Class("layer norms", ("layer_norm",), (), NORMS.format("5 (4 without scale and shift)")),
 )
-OTHER = "other ops"
+OTHER, OWN = "other ops", "ops of your own"
+OWN_REASON = "macs are what the op says it costs; torch and fvcore count the products in it that they see"
 WITHOUT_FVCORE = "fvcore is not installed, so that its column is empty: pip install fvcore"
 
 
@@ -60,8 +62,8 @@ class Opinion:
 
     @property
     def agrees(self) -> bool:
-        """Whether macs are torch's, and our fvcore figure is fvcore's."""
-        return self.macs == self.torch and self.fvcore in (None, self.ours_as_fvcore)
+        """Whether macs are torch's, and our fvcore figure is fvcore's; an op of one's own says what it costs."""
+        return self.name == OWN or (self.macs == self.torch and self.fvcore in (None, self.ours_as_fvcore))
 
     def record(self) -> dict[str, Any]:
         """By name."""
@@ -72,9 +74,10 @@ def opinions(plan: Plan) -> tuple[Opinion, ...]:
     """Every class of ops that the plan has, or that a counter sees."""
     with torch.device("meta"):
         network = build(plan).eval()
-    by_torch = torch_counts(network, plan)
-    by_fvcore = fvcore_counts(network.to_empty(device="cpu"), plan) if find_spec("fvcore") else None
-    found = []
+    by_torch = torch_counts(network, clips_of(plan))
+    real = network.to_empty(device="cpu")  # torch 2.13 traces no convolution on meta
+    by_fvcore = fvcore_counts(real, clips_of(plan, device="cpu")) if find_spec("fvcore") else None
+    found = own_opinion(plan, by_torch, by_fvcore)
     for one in (*CLASSES, Class(OTHER)):
         mine = [node.address for node in run(plan) if class_of(plan, node) == one.name]
         macs = sum(plan.costs[address].macs for address in mine)
@@ -101,12 +104,28 @@ def left_out(plan: Plan) -> str:
     return f" {told}: `count` has {whole(macs)} macs more for them." if dead else ""
 
 
+def own_opinion(plan: Plan, by_torch: dict[str, int], by_fvcore: dict[str, int] | None) -> list[Opinion]:
+    """Ops of a person's own, each run alone; what the counters see in them is taken from their figures."""
+    nodes = own_nodes(plan)
+    torch_alone, fvcore_alone = Counter[str](), Counter[str]()
+    for node in nodes:
+        torch_alone.update(torch_counts(*alone(plan, node)))
+        fvcore_alone.update(fvcore_counts(*alone(plan, node)) if by_fvcore is not None else {})
+    for counts, own in ((by_torch, torch_alone), (by_fvcore or {}, fvcore_alone)):
+        counts.update({name: counts[name] - count for name, count in own.items()})
+    macs, as_fvcore = (plan.counted(nodes, convention) for convention in ("macs", "fvcore"))
+    fvcore = None if by_fvcore is None else fvcore_alone.total()
+    return [Opinion(OWN, len(nodes), macs, as_fvcore, fvcore, torch_alone.total(), OWN_REASON)] if nodes else []
+
+
 def class_of(plan: Plan, node: Node) -> str:
     """The class of an op: by what it costs, of norms by their name."""
     cost = plan.costs[node.address]
     kinds = {"convolutions": cost.conv_macs, "linear layers": cost.linear_macs, "matrix products": cost.matmul_macs}
     name = f"{key_of(type(node.op)).replace('_', ' ')}s"
     known = {one.name for one in CLASSES}
+    if node.op.own:
+        return OWN
     return next((kind for kind, macs in kinds.items() if macs), name if name in known else OTHER)
 
 
@@ -125,21 +144,21 @@ def reason_of(one: Class, opinion: Opinion) -> str:
     return one.reason
 
 
-def torch_counts(network: nn.Module, plan: Plan) -> dict[str, int]:
-    """aten op -> multiply-adds on the meta device."""
+def torch_counts(network: nn.Module, clips: Any) -> dict[str, int]:
+    """aten op -> multiply-adds."""
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        network(clips_of(plan))
+        network(clips)
     return {str(op).removeprefix("aten."): flops // 2 for op, flops in counter.get_flop_counts()["Global"].items()}
 
 
-def fvcore_counts(network: nn.Module, plan: Plan) -> dict[str, int]:
-    """fvcore's name of an op -> its count. It traces real tensors: torch 2.13 traces no convolution on meta."""
+def fvcore_counts(network: nn.Module, clips: Any) -> dict[str, int]:
+    """fvcore's name of an op -> its count, traced with real tensors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from fvcore.nn import FlopCountAnalysis
 
-        analysis = FlopCountAnalysis(network.eval(), (clips_of(plan, device="cpu"),))
+        analysis = FlopCountAnalysis(network.eval(), (clips,))
         counts = analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).by_operator()
     return {str(name): int(count) for name, count in counts.items()}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from archdsl.backend.passes.attention import attention, keys_first
-from archdsl.backend.passes.base import Bound, LoweredGraph, Pass
+from archdsl.backend.passes.base import Bound, LoweredGraph, Pass, closed
 from archdsl.backend.passes.branches import branches
 from archdsl.backend.passes.choice import chosen
 from archdsl.backend.passes.depthwise import depthwise
@@ -44,7 +44,7 @@ PASSES: tuple[Pass, ...] = (
 def lowered_graph(graph: Graph, lower: Lower = "auto", *, train: bool | None = None) -> Graph:
     """The graph after the passes asked for. Raises SpecError for names that are no pass."""
     taken = passes_taken(lower, train=bool(train))
-    literal = graph
+    literal, graph = graph, closed(graph) if taken else graph
     for one in PASSES:
         if one.name in taken:
             graph = one.within(graph, taken[one.name])

@@ -8,9 +8,11 @@ from typing import Literal, NamedTuple
 
 from archdsl.compiler.causal import streams
 from archdsl.compiler.keys import Schedule, held_of, schedule_of
+from archdsl.errors import SpecError
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Shape
 from archdsl.ops.layer import Layer
+from archdsl.own_ops import line_of
 from archdsl.report.choices import Choice
 
 
@@ -34,6 +36,19 @@ class Rewritten(Op):
 @dataclass(frozen=True, kw_only=True)
 class ChannelsLast(Op):
     """The map with its channels innermost in memory.  (c, t, h, w) -> (c, t, h, w)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own(Op):
+    """An op of a person's own: passes leave it as it is, whatever it is made from."""
+
+    op: Op
+
+    def out(self, *xs: Shape) -> Shape:
+        return self.op.out(*xs)
+
+    def tensor(self, y: Shape) -> tuple[int, ...]:
+        return self.op.tensor(y)
 
 
 @dataclass(frozen=True)
@@ -83,10 +98,15 @@ def literal(op: Op) -> Op:
 
 
 def text_of(graph: Graph, node: Node) -> Layer:
-    """What torch does for a node that no pass has absorbed."""
+    """What torch does for a node that no pass has absorbed. Raises SpecError where its op does not say so."""
     if isinstance(node.op, ChannelsLast):
         return Layer("{0}.contiguous(memory_format=torch.channels_last_3d)")
-    return node.op.text if isinstance(node.op, Rewritten) else node.op.torch(*[graph.shapes[x] for x in node.reads])
+    if isinstance(node.op, Rewritten):
+        return node.op.text
+    try:
+        return node.op.torch(*[graph.shapes[x] for x in node.reads])
+    except SpecError as error:
+        raise error.placed(node.address, line_of(node.op)) from None
 
 
 def literal_graph(graph: Graph) -> Graph:
@@ -118,6 +138,18 @@ def programs_of(graph: Graph) -> Schedule | None:
 def with_nodes(graph: Graph, nodes: dict[str, Node]) -> Graph:
     """The graph with some nodes written anew; their shapes stay."""
     return replace(graph, nodes={**graph.nodes, **nodes})
+
+
+def closed(graph: Graph) -> Graph:
+    """The graph with ops of a person's own out of every pass's reach. Maps come to them as in the literal network."""
+    new = {}
+    for node in graph.nodes.values():
+        if node.op.own:
+            text = text_of(graph, node)
+            maps = [f"{{{i}}}.contiguous()" for i in range(len(node.reads))]
+            op = Rewritten(literal=Own(op=node.op), text=replace(text, call=text.call.format(*maps, m="{m}")))
+            new[node.address] = node._replace(op=op)
+    return with_nodes(graph, new) if new else graph
 
 
 def kept_only(graph: Graph, node: Node) -> Node:

@@ -1,0 +1,205 @@
+"""Ops of one's own in a spec file: everything works on them, and a wrong one is one error with its line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import archdsl
+from archdsl import SpecError
+from archdsl.catalog import module_of
+from archdsl.cli import main
+from archdsl.report.memory import Memory, Setup
+from archdsl.report.span import span_table
+from archdsl.testing import check
+from archdsl.testing import ops as random_ops
+from archdsl.testing.opinions import opinions
+
+PRIMER = Path(__file__).parent.parent / "specs" / "primer" / "14_own_op.py"
+
+
+@pytest.fixture(scope="module")
+def plan() -> archdsl.Plan:
+    return archdsl.compile(archdsl.load(PRIMER))
+
+
+def test_reports_ask_it(plan: archdsl.Plan) -> None:
+    scan = plan.costs["main.mixed.0.scan"]
+    assert scan.params == 16 * 4 + 24 * 17
+    assert scan.macs == (24 + 3 * 4) * 16 * 4 * 8 * 8
+    assert "selective scan 4" in archdsl.table(plan)
+    assert "selective scan" in archdsl.draw(plan)
+    assert "4 of 4" in str(span_table(plan).rows)
+    assert Memory(plan, Setup()).activations > 4 * 2 * 16 * 4 * 8 * 8
+    assert plan.held == 4 * 16 * 8 * 8 + 16
+
+
+def test_torch_agrees_and_is_asked(plan: archdsl.Plan) -> None:
+    check(plan.arch)
+    own, *rest = opinions(plan)
+    assert (own.name, own.macs, own.torch, own.agrees) == ("ops of your own", 147_456, 24 * 16 * 256, True)
+    assert all(one.macs == one.torch for one in rest)
+    assert sum(one.macs for one in (own, *rest)) == plan.macs
+
+
+def test_the_emitted_file_runs_alone(plan: archdsl.Plan, tmp_path: Path) -> None:
+    code = "\nprint(tuple(OwnOp()(torch.zeros(1, 3, 4, 16, 16)).shape))\n"
+    (tmp_path / "net.py").write_text(archdsl.emit(plan) + code)
+    run = subprocess.run([sys.executable, "-I", "net.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout == "(1, 5)\n"
+
+
+def test_lowered_frozen_and_frame_by_frame_it_gives_the_same(plan: archdsl.Plan) -> None:
+    network, clip = archdsl.build(plan).eval(), torch.randn(2, 3, 4, 16, 16)
+    want = network(clip)
+    lowered = archdsl.build(plan, lower="auto").eval()
+    lowered.load_state_dict(network.state_dict())
+    assert torch.allclose(lowered(clip), want, atol=1e-6)
+    assert torch.allclose(archdsl.freeze(lowered)(clip), want, atol=1e-6)
+    state = None
+    for piece in clip.split([1, 2, 1], dim=2):
+        given, state = network.step(piece, state)
+    assert torch.allclose(given, want, atol=1e-6)
+
+
+def test_it_learns(plan: archdsl.Plan) -> None:
+    network, clip = archdsl.build(plan), torch.randn(4, 3, 4, 16, 16)
+    optimizer, losses = torch.optim.SGD(network.parameters(), lr=0.5), []
+    for _ in range(3):
+        loss = torch.nn.functional.cross_entropy(network(clip), torch.tensor([0, 1, 2, 3]))
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(parameter.grad is not None for parameter in network.parameters())
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.data())
+def test_random_ones_are_drawn_from_its_fields(data: st.DataObject) -> None:
+    kind = module_of(PRIMER).SelectiveScan
+    op, (x,) = data.draw(random_ops(kind))
+    assert op.out(x) == x
+    assert 1 <= op.states <= 4
+
+
+WRONG = {
+    "no return": ("out = wide = x.c", "SelectiveScan.out gives no Shape", "out"),
+    "another shape": ("return x._replace(h=1, w=1) if x.t == 4 else x", "is not what torch gives", "out"),
+    "an error": ("return Shape(x.channels, *x[1:])", "AttributeError in SelectiveScan.out", "return Shape(x.channels"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_shape_is_told_with_its_line(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    body, what, at = WRONG[case]
+    path = edited(tmp_path, "ops.Add()", "ops.StretchedAdd()")
+    path = edited(tmp_path, "    def held(", f"    def out(self, x: Shape) -> Shape:\n        {body}\n\n    def held(")
+    assert main(["check", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert what in said
+    line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if f"def {at}(" in text or at in text)
+    assert f"written spec.py:{line}\n" in said
+    assert said.count("  at ") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("    def torch(", "    def other(", "SelectiveScan has no torch"),
+        ("x.movedim(1, -1).unbind(1)", "x.movedim(1, -1).unbind(9)", "SelectiveScan fails in torch"),
+        ('"a": (x.c, self.states)', '"a": (self.states, x.c)', "SelectiveScan.weights are not what torch has"),
+        ("F.softplus(step)", "np.softplus(step)", "uses 'np', which the emitted source does not have"),
+    ],
+)
+def test_a_wrong_torch_is_told_when_it_is_built(old: str, new: str, what: str, tmp_path: Path) -> None:
+    arch = archdsl.load(edited(tmp_path, old, new))
+    assert archdsl.compile(arch).params == 1021
+    with pytest.raises(SpecError) as caught:
+        archdsl.build(arch)
+    (fault,) = caught.value.faults
+    assert what in fault.what
+    assert fault.at == "main.mixed.0.scan"
+    assert str(fault.written).startswith("spec.py:")
+    with pytest.raises(AssertionError, match="does not build"):
+        check(arch)
+
+
+def test_frames_that_it_does_not_give(tmp_path: Path) -> None:
+    sees = "    def sees(self, xs, seen, y):\n        return seen[0][1:]\n\n    def held("
+    with pytest.raises(SpecError, match="sees for another number of frames than it gives") as caught:
+        archdsl.compile(archdsl.load(edited(tmp_path, "    def held(", sees)))
+    assert caught.value.faults[0].got == "sees for 3, out (16, 4, 8, 8)"
+
+
+def test_a_count_that_its_weights_deny(tmp_path: Path) -> None:
+    arch = archdsl.load(edited(tmp_path, "params=params,", "params=params + 1,"))
+    with pytest.raises(SpecError, match=r"(?s)counts other parameters than its weights.*got +473.*want +472"):
+        archdsl.compile(arch)
+
+
+def edited(folder: Path, old: str, new: str) -> Path:
+    """The primer's file with one text replaced."""
+    path = folder / "spec.py"
+    text = (path if path.exists() else PRIMER).read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    return path
+
+
+FRAMES = """
+from dataclasses import dataclass
+
+from archdsl import Arch, Clip, Pathway, Stage, ops
+from archdsl.blocks import Block, Conv
+from archdsl.language import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twice(ops.Conv):
+    def torch(self, *xs):
+        layer = super().torch(*xs)
+        return ops.Layer("2 * {m}({0})", layer.module, layer.args, layer.inits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirror(ops.Op):
+    causality = "past"
+    call = "{0}.flip(2)"
+
+
+class Both(Block):
+    def build(self, g, x):
+        x = g.add("twice", Twice(out_channels=8, kernel=(1, 1, 1)), x)
+        return g.add("relu", ops.Relu(), OPS)
+
+
+stages = dict(stem=Stage(Conv(channels=8)), both=Stage(Both()))
+arch = Arch(name="own", clip=Clip(frames=4, size=8), pathways=dict(main=Pathway(stages=stages)),
+            head=Classifier(classes=5))
+"""
+
+
+def test_passes_leave_an_op_that_is_made_from_another(tmp_path: Path) -> None:
+    (tmp_path / "spec.py").write_text(FRAMES.replace("OPS", "x"))
+    plan, clip = archdsl.compile(archdsl.load(tmp_path / "spec.py")), torch.randn(2, 3, 4, 8, 8)
+    network, lowered = archdsl.build(plan).eval(), archdsl.build(plan, lower="auto").eval()
+    lowered.load_state_dict(network.state_dict())
+    assert torch.allclose(lowered(clip), network(clip), atol=1e-6)
+    assert "2 * self.twice(" in archdsl.emit(plan, "auto")
+    check(plan.arch)
+
+
+def test_a_later_frame_that_is_denied_is_found(tmp_path: Path) -> None:
+    (tmp_path / "spec.py").write_text(FRAMES.replace("OPS", 'g.add("mirror", Mirror(), x)'))
+    arch = archdsl.load(tmp_path / "spec.py")
+    archdsl.build(arch)
+    with pytest.raises(AssertionError, match="Mirror says that it sees no later frame, and torch's does"):
+        check(arch)
