@@ -150,7 +150,7 @@ NOT_READ = {  # lines -> the lines that are named, and a word of why
     "no column of labels": (["path,length", "a.mp4,9"], [1], "no column says the label"),
     "two columns of labels": (["path,label,class_id", "a.mp4,run,1"], [1], "two columns that say the label"),
     "two columns of one name": (["path,label,label", "a.mp4,run,1"], [1], "two columns that say the label"),
-    "every line": (["a.mp4 run jump", "b.mp4 0", "b.mp4 x y"], [1, 3], "not understood"),
+    "every line": (["a.mp4 run jump", "b.mp4 0", "b.mp4", "b.mp4 x y"], [1, 3, 4], "not understood"),
 }
 
 

@@ -75,14 +75,15 @@ def each(records: Iterable[tuple[str, Record]], read: Callable[[str, Record], Ma
     """What is made of every (file:line, record). Raises SpecError that names those of which nothing can be."""
     made: list[Made] = []
     faults: list[Fault] = []
+    count, last = 0, ""
     for where, record in records:
         try:
             made.append(read(where, record))
         except SpecError as error:
-            faults.extend(error.placed(None, where).faults)
-    if len(faults) > SHOWN:
-        last = Fault(what=f"and {len(faults) - SHOWN} more", written=faults[-1].written)
-        faults = [*faults[:SHOWN], last]
+            count, last = count + len(error.faults), where
+            faults += error.placed(None, where).faults if len(faults) < SHOWN else ()
+    if count > len(faults[:SHOWN]):
+        faults = [*faults[:SHOWN], Fault(what=f"and {count - SHOWN} more", written=last)]
     if faults:
         raise SpecError(faults)
     return made

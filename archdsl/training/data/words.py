@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,28 +40,46 @@ def of_words(path: Path, lines: Iterable[tuple[int, str]]) -> Listing:
     TSN's `folder frames label`, of several labels or with an offset too (MMAction2); UCF101's `Class/video.avi 1` and
     `Class/video.avi`; HMDB51's `video.avi 1` in a file that bears the class's name. Raises SpecError.
     """
-    found = each(((f"{path.name}:{i}", line) for i, line in lines), lambda where, line: (where, named(line)))
+    found = [(f"{path.name}:{i}", words_or_fault(line)) for i, line in lines]
+    understood = [words for _, words in found if isinstance(words, Words)]
+    by_folder = path.stem.startswith(("trainlist", "testlist")) or not any(words.told for words in understood)
+    read: Callable[[str, Words], Line] = of_its_folder if by_folder else of_its_labels
     if hmdb := re.fullmatch(r"(.+)_test_split\d", path.stem):
-        return Listing("words", each(found, lambda where, words: of_hmdb(hmdb[1], where, words)))
-    by_folder = path.stem.startswith(("trainlist", "testlist")) or not any(words.told for _, words in found)
-    read = of_its_folder if by_folder else of_its_labels
-    made = each(found, read)
-    names = [line for line in made if not by_folder and not all(name.isdecimal() for name, *_ in line.labels)]
-    if names and len(names) < len(made):
-        other = names[0] if len(names) * 2 < len(made) else next(line for line in made if line not in names)
-        got = f"{other.labels[0][0]} among {'numbers' if other is names[0] else 'names'}"
-        raise SpecError("labels that are names and numbers", written=other.where, got=cut(got), want="one of both")
+        read = partial(of_hmdb, hmdb[1])
+
+    def line_of(where: str, words: Words | SpecError) -> Line:
+        if isinstance(words, SpecError):
+            raise words
+        return read(where, words)
+
+    made = each(found, line_of)
+    if hmdb:
+        return Listing("words", made)
+    if not by_folder:
+        check_one_kind(made)
     several = any(len(line.labels) > 1 for line in made)
-    unsure = all(words.folder and len(words.told) == 3 for _, words in found)
+    unsure = all(words.folder and len(words.told) == 3 for words in understood)
     return Listing("words", made, several, unsure=unsure)
 
 
-def named(line: str) -> Words:
-    """A line taken apart. Raises SpecError for one that names no file."""
-    words = words_of(line)
-    if not words.video.strip("./"):
-        raise misread(line, WANT)
-    return words
+def check_one_kind(lines: list[Line]) -> None:
+    """Raises SpecError where some labels are names and some are numbers: what the numbers count is not told."""
+    kinds: dict[bool, list[Line]] = {True: [], False: []}
+    for line in lines:
+        kinds[all(name.isdecimal() for name, *_ in line.labels)].append(line)
+    few, many = sorted(kinds.items(), key=lambda kind: len(kind[1]))
+    if few[1]:
+        got = f"{few[1][0].labels[0][0]} among {'numbers' if many[0] else 'names'}"
+        raise SpecError("labels that are names and numbers", written=few[1][0].where, got=cut(got), want="one of both")
+
+
+def words_or_fault(line: str) -> Words | SpecError:
+    """A line taken apart, or why that cannot be done."""
+    try:
+        words = words_of(line)
+    except SpecError as error:
+        return error.with_traceback(None)
+    return words if words.video.strip("./") else misread(line, WANT)
 
 
 def words_of(line: str) -> Words:
