@@ -136,7 +136,7 @@ class Builder:
             return UNKNOWN
         try:
             self.may_add(name, op, reads)
-            if address in self.nodes:
+            if address in self.nodes or address in self.scopes:
                 raise SpecError(f"two ops named {name!r} in one place", got=name, want="a name of its own for each op")
             xs = tuple([self.shapes[x] for x in reads])
             grids = tuple([self.grids[x] for x in reads])

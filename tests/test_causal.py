@@ -172,7 +172,7 @@ def test_a_stream_brings_the_frames_that_a_clip_would_choose(
         *_, scores = in_pieces(network, chosen, cuts)
         torch.testing.assert_close(scores, network(clip))
         _, state = network.step(chosen[:, :, :1])
-        with pytest.raises(ValueError, match=r"clip: \(n, 3, 12, height, width\) is wanted"):
+        with pytest.raises(ValueError, match=r"clip: expected torch.float64 \(n, 3, 12, 8, 8\), got"):
             network(chosen)
     assert plan.one_frame
     assert plan.one_frame.shapes["clip"].t == plan.one_frame.shapes["rgb"].t == 1

@@ -276,7 +276,7 @@ def test_a_stage_that_no_output_is_made_from_is_told() -> None:
     plan = compile(arch.but(head=arch.head.but(reads=("slow",))))
     (told,) = plan.warnings
     assert (told.what, told.at) == ("a part that no output is made from", "fast.res2")
-    left_out = sum(plan.costs[address].macs + plan.costs[address].fvcore_extra for address in plan.within("fast.res2"))
+    left_out = sum(plan.costs[address].macs + plan.costs[address].fvcore_extra for address in plan.within["fast.res2"])
     assert left_out > 0
     assert plan.total.macs + plan.total.fvcore_extra - plan.count("fvcore") == left_out
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from archdsl import Arch, Clip, Edge, Pathway, SpecError, Stage, compile, load
 from archdsl.blocks import BLOCKS, Basic, Bottleneck, Conv, MaxPool, Norm
 from archdsl.blocks.base import widened
-from archdsl.blocks.names import TAKEN
+from archdsl.blocks.names import OF_MODULES
 from archdsl.language import HEADS, TRANSFORMS, Classifier, TimeConv, TimeSample, repeat
 from archdsl.ops import key_of
 from archdsl.testing import arches
@@ -197,17 +197,29 @@ def test_a_block_of_its_own_in_the_file(tmp_path: Path) -> None:
 
 def test_taken_names_are_those_of_torchs_module() -> None:
     public = {name for name in dir(torch.nn.Module()) if not name.startswith("_")}
-    assert public - TAKEN == set()
+    assert public - OF_MODULES == set()
+
+
+@pytest.mark.parametrize("name", ["forward", "training", "half"])
+def test_names_that_parts_cannot_have_and_clips_can(name: str) -> None:
+    with pytest.raises(SpecError, match="another name"):
+        Pathway(stages={name: Stage(Conv(channels=8))})
+    assert one(Conv(channels=8), clips={name: Clip(frames=8, size=16)}).clips
+
+
+@pytest.mark.parametrize("name", ["head", "edges"])
+def test_names_of_parts_of_every_network(name: str) -> None:
+    stage = {"stem": Stage(Conv(channels=8))}
+    with pytest.raises(SpecError, match=f"'{name}' is a part of every network"):
+        one(Conv(channels=8), pathways={name: Pathway(stages=stage)})
+    with pytest.raises(SpecError, match=f"'{name}' is a part of every network"):
+        one(Conv(channels=8), clips={name: Clip(frames=8, size=16)})
+    assert Pathway(stages={name: Stage(Conv(channels=8))})
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "forward",
-        "self",
-        "torch",
-        "class",
-        "match",
         "Slow",
         "a-b",
         "a b",

@@ -6,15 +6,19 @@ import copy
 import importlib.util
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import archdsl
+from archdsl.blocks import Conv
+from archdsl.language import Classifier
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +133,7 @@ def test_ddp_wraps_it(clip: torch.Tensor, tmp_path: Path) -> None:
 
 
 def test_the_wrong_clip_is_refused_in_words(tiny: nn.Module) -> None:
-    with pytest.raises(ValueError, match=r"clip: \(n, 3, 16, height, width\) is wanted, \(2, 3, 8, 64, 64\) was given"):
+    with pytest.raises(ValueError, match=r"clip: expected torch.float32 \(n, 3, 16, 64, 64\), got \(2, 3, 8, 64, 64\)"):
         tiny(torch.zeros(2, 3, 8, 64, 64))
 
 
@@ -196,3 +200,98 @@ def test_emitted_source_is_formatted(name: str, tmp_path: Path) -> None:
         [*ruff, "check", "--isolated", "--line-length", "120", str(file)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
+
+
+# What it is given
+
+TWO = {"rgb": (2, 3, 4, 8, 8), "flow": (2, 2, 4, 8, 8)}
+"""Two clips, and what is given for them."""
+
+
+def two_streams() -> archdsl.Arch:
+    stage = {"one": archdsl.Stage(Conv(channels=4))}
+    clips = {"rgb": archdsl.Clip(frames=4, size=8), "flow": archdsl.Clip(modality="flow", frames=4, size=8)}
+    pathways = {"a": archdsl.Pathway(clip="rgb", stages=stage), "b": archdsl.Pathway(clip="flow", stages=stage)}
+    return archdsl.Arch(name="two", clips=clips, pathways=pathways, head=Classifier(classes=5))
+
+
+@pytest.mark.parametrize("form", ["none", "auto", "frozen"])
+@pytest.mark.parametrize(
+    ("change", "error", "got"),
+    [
+        (lambda x: x[0], ValueError, "(3, 16, 64, 64)"),
+        (lambda x: x[:, :, :8], ValueError, "(2, 3, 8, 64, 64)"),
+        (lambda x: x[..., :63], ValueError, "(2, 3, 16, 64, 63)"),
+        (lambda x: x.repeat(1, 1, 1, 2, 2), ValueError, "(2, 3, 16, 128, 128)"),
+        (lambda x: x.transpose(1, 2), ValueError, "(2, 16, 3, 64, 64)"),
+        (lambda x: x.half(), TypeError, "torch.float16"),
+        (lambda x: x.double(), TypeError, "torch.float64"),
+        (lambda x: x.byte(), TypeError, "torch.uint8"),
+        (lambda x: x.numpy(), TypeError, "ndarray"),
+        (lambda x: [x, x], TypeError, "list"),
+        (lambda x: {"clip": x}, TypeError, "dict"),
+        (lambda x: None, TypeError, "NoneType"),
+    ],
+)
+def test_a_clip_it_was_not_built_for_is_refused(
+    form: str, change: Any, error: type[Exception], got: str, clip: torch.Tensor
+) -> None:
+    network = archdsl.build(archdsl.load("slowfast_tiny"), "none" if form == "none" else "auto").eval()
+    network = archdsl.freeze(network) if form == "frozen" else network
+    with pytest.raises(error, match=re.escape(f"clip: expected torch.float32 (n, 3, 16, 64, 64), got {got}")):
+        network(change(clip))
+
+
+def test_half_precision_and_autocast_take_what_they_can_run(tiny: nn.Module, clip: torch.Tensor) -> None:
+    twin = copy.deepcopy(tiny).to(torch.bfloat16)
+    assert twin(clip.bfloat16()).dtype == torch.bfloat16
+    with pytest.raises(TypeError, match=r"expected torch\.bfloat16"):
+        twin(clip)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert tiny(clip.bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda x: x["rgb"], TypeError, "expected a dict of clips rgb, flow, got Tensor"),
+        (lambda x: list(x.values()), TypeError, "expected a dict of clips rgb, flow, got list"),
+        (lambda x: {"rgb": x["rgb"]}, ValueError, "expected clips rgb, flow, got rgb"),
+        (lambda x: x | {"audio": x["rgb"]}, ValueError, "expected clips rgb, flow, got rgb, flow, audio"),
+        (
+            lambda x: {"rgb": x["flow"], "flow": x["rgb"]},
+            ValueError,
+            "rgb: expected torch.float32 (n, 3, 4, 8, 8), got",
+        ),
+    ],
+)
+def test_clips_by_their_names_or_one_error(change: Any, error: type[Exception], message: str) -> None:
+    network, clips = archdsl.build(two_streams()).eval(), {name: torch.randn(shape) for name, shape in TWO.items()}
+    with pytest.raises(error, match=re.escape(message)):
+        network(change(clips))
+    assert torch.equal(network(dict(reversed(clips.items()))), network(clips)), "their order is free"
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("form", ["none", "auto", "frozen"])
+@torch.no_grad()
+def test_every_tracer_takes_it(form: str, clip: torch.Tensor) -> None:
+    def made() -> nn.Module:
+        torch.manual_seed(0)
+        network = archdsl.build(archdsl.load("slowfast_tiny"), "none" if form == "none" else "auto").eval()
+        return archdsl.freeze(network) if form == "frozen" else network
+
+    seen, several = made(), ({0: torch.export.Dim("n", max=8)},)
+    want = seen(clip)
+    torch.testing.assert_close(torch.jit.trace(made(), clip)(clip), want)
+    torch.testing.assert_close(torch.fx.symbolic_trace(seen)(clip), want, rtol=1e-4, atol=1e-5)
+    exported = torch.export.export(made(), (clip,), dynamic_shapes=several).module()
+    torch.testing.assert_close(exported(torch.cat([clip, clip]))[:2], want, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.compile(made(), backend="eager", fullgraph=True)(clip), want, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_several_clips_are_traced() -> None:
+    network, clips = archdsl.build(two_streams()).eval(), {name: torch.randn(shape) for name, shape in TWO.items()}
+    torch.testing.assert_close(torch.fx.symbolic_trace(network)(clips), network(clips))
+    torch.testing.assert_close(torch.export.export(network, (clips,)).module()(clips), network(clips))

@@ -18,7 +18,6 @@ from archdsl.backend import PASSES, build_graph
 from archdsl.compiler.unread import learning
 from archdsl.ops import Op
 from archdsl.testing import arches, check, graph_of
-from archdsl.testing import ops as random_ops
 
 FIRST_OF_TWO_CLIPS = """
 name: net
@@ -120,7 +119,7 @@ def test_what_is_not_warned_of_learns(arch: archdsl.Arch) -> None:
 @settings(max_examples=6)
 @given(st.data())
 def test_gradients_reach_what_an_op_says(kind: type[Op], data: st.DataObject) -> None:
-    op, xs = data.draw(random_ops(kind))
+    op, xs = data.draw(archdsl.testing.ops(kind))
     network = build_graph(graph_of(op, xs)).double()
     maps = [torch.randn(2, *x, dtype=torch.double, requires_grad=True) for x in xs]
     y = network({f"x{i}": x for i, x in enumerate(maps)} if len(maps) > 1 else maps[0])

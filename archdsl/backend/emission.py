@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from archdsl.backend.forward import Forward, step_text
+from archdsl.backend.forward import Forward
 from archdsl.backend.forward_keys import programs
-from archdsl.backend.own import confirm, texts_of
+from archdsl.backend.own import KNOWN, confirm, texts_of
 from archdsl.backend.parts import Part, network_of, shared_with
 from archdsl.backend.passes import Lower, lowered_graph
 from archdsl.backend.passes.base import in_pieces, literal_graph, programs_of, text_of
+from archdsl.backend.runtime.clips import clips_named, expect
 from archdsl.backend.runtime.keys import keyed
 from archdsl.backend.runtime.stream import streamed
 from archdsl.compiler import Plan, plan_of
@@ -22,6 +25,8 @@ from archdsl.ops import Source
 from archdsl.ops.layer import Argument
 
 WIDTH = 120
+ALWAYS = frozenset([*keyword.kwlist, *dir(builtins), *KNOWN, "self"])
+"""Names that have a meaning in every emitted file: Python's own, and what it imports."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,8 @@ class Emission:
     made: dict[str, Made] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     """Class -> its text."""
-    taken: set[str] = field(default_factory=lambda: {"Tensor", "F"})
-    """Names of classes and functions in the file; imports first."""
+    taken: set[str] = field(default_factory=lambda: {*ALWAYS})
+    """Names that have a meaning in the file already: neither a class nor a variable gets one of them."""
 
     def text(self) -> str:
         """Imports, classes from the innermost outwards, the network last."""
@@ -108,7 +113,7 @@ class Emission:
             self.level([part for part in parts if part.height == height])
         self.level([root])
         body = "\n\n\n".join([*helpers, *self.texts.values()])
-        imports = ["import math"] if "math." in body else []
+        imports = ["import math"] if re.search(r"(?<!\.)\bmath\.", body) else []
         imports += ["from collections.abc import Callable"] if re.search(r"\bCallable\b", body) else []
         imports += ["from typing import Any"] if re.search(r"\bAny\b", body) else []
         imports += [""] if imports else []
@@ -121,7 +126,8 @@ class Emission:
         nodes = [node for node in self.graph.nodes.values() if not isinstance(node.op, Source)]
         stream = [streamed] if in_pieces(self.graph) else [keyed] if programs_of(self.graph) else []
         needs = [need for node in nodes for need in text_of(self.graph, node).needs]
-        texts = texts_of(dict.fromkeys([*needs, *stream]))
+        given = [expect, clips_named] if len(nodes) + 1 < len(self.graph.nodes) else [expect]
+        texts = texts_of(dict.fromkeys([*needs, *stream, *given]))
         self.taken |= {*texts}
         return [*texts.values()]
 
@@ -172,7 +178,7 @@ class Emission:
                 self.construct_part(template, step, prefix)
             else:
                 self.construct_op(template, step, prefix)
-        template.forward = Forward(self.graph, part)
+        template.forward = Forward(self.graph, part, self.taken)
         return template
 
     def construct_part(self, template: Template, step: Part, prefix: str) -> None:
@@ -208,7 +214,7 @@ class Emission:
         arguments = [(line.hint, arg) for line in first.lines if isinstance(line, Line) for arg in line.args]
         for (hint, arg), column in zip(arguments, columns):
             if any(value != column[0] for value in column) and column not in parameters:
-                parameters[column] = unique(parameter_name(hint, arg.name), parameters.values())
+                parameters[column] = unique(parameter_name(hint, arg.name), {*parameters.values(), *self.taken})
         for i, template in enumerate(templates):
             self.made[template.part.address] = Made(name, tuple((p, column[i]) for column, p in parameters.items()))
         names = [parameters.get(column) for column in columns]
@@ -254,8 +260,8 @@ def class_text(
         lines += [indented(line) if line else "" for line in template.forward.text()]
     if not part.address:
         lines += ["", *map(indented, template.forward.introduction(name))]
-        lines += ["", *map(indented, step_text(template.forward.graph))] if in_pieces(template.forward.graph) else []
-        for method in programs(template.forward.graph, part):
+        lines += ["", *map(indented, template.forward.step_text())] if in_pieces(template.forward.graph) else []
+        for method in programs(template.forward):
             lines += ["", *map(indented, method)]
     return "\n".join(lines).rstrip()
 

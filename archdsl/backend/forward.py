@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from archdsl.backend.parts import Part, shared_with
@@ -13,25 +14,14 @@ from archdsl.ops import Op, Source
 FRESH = ("y", "z", "u", "v")
 
 
-def step_text(graph: Graph) -> list[str]:
-    """The method of networks whose clip, or clips, may come in pieces."""
-    clips = sum(isinstance(node.op, Source) for node in graph.nodes.values())
-    return [
-        "def step(",
-        f"    self, frames: {'Tensor' if clips == 1 else 'dict[str, Tensor]'},"
-        " state: dict[str, tuple[Tensor, ...]] | None = None",
-        ") -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:",
-        '    """What further frames of a clip give, and the state to go on with; without a state a clip begins."""',
-        "    return streamed(self, frames, state or {})",
-    ]
-
-
 @dataclass
 class Forward:
     """Writes forward for one part."""
 
     graph: Graph
     part: Part
+    taken: Set[str] = frozenset()
+    """Names that no variable gets: they have a meaning in the file."""
     names: dict[str, str] = field(default_factory=dict)
     """Value -> the variable that holds it."""
     lines: list[tuple[str, str]] = field(default_factory=list)
@@ -43,7 +33,8 @@ class Forward:
         self.prefix = f"{self.part.address}." if self.part.address else ""
         self.last_read = {value: i for i, step in enumerate(self.part.steps) for value in self.reads(step)}
         self.last_read |= {value: len(self.part.steps) for value in self.part.outputs}
-        self.chosen = choice(literal_graph(self.graph)) if in_pieces(self.graph) else None
+        whole = not self.part.address and in_pieces(self.graph)
+        self.chosen = choice(literal_graph(self.graph)) if whole else None
         self.head = self.enter()
         for i, step in enumerate(self.part.steps):
             self.step(i, step)
@@ -72,28 +63,29 @@ class Forward:
             )
             return f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}) -> {result}:"
         clips = [address for address, node in self.graph.nodes.items() if isinstance(node.op, Source)]
-        self.names.update({clip: clip for clip in clips})
-        outputs = "Tensor" if len(self.graph.outputs) == 1 else "dict[str, Tensor]"
-        if len(clips) == 1:
-            self.check(clips[0], clips[0])
-            return f"def forward(self, {clips[0]}: Tensor) -> {outputs}:"
         for clip in clips:
-            self.lines.append((f'{clip} = clips["{clip}"]', ""))
-            self.check(clip, clip)
-        return f"def forward(self, clips: dict[str, Tensor]) -> {outputs}:"
+            self.names[clip] = self.fresh(clip)
+        outputs = "Tensor" if len(self.graph.outputs) == 1 else "dict[str, Tensor]"
+        if len(clips) > 1:
+            quoted = "".join(f', "{clip}"' for clip in clips)
+            self.lines.append((f"{', '.join(self.names[clip] for clip in clips)} = clips_named(clips{quoted})", ""))
+        self.lines += [(self.expected(clip, self.names[clip]), "") for clip in clips]
+        given = f"{self.names[clips[0]]}: Tensor" if len(clips) == 1 else "clips: dict[str, Tensor]"
+        return f"def forward(self, {given}) -> {outputs}:"
 
-    def check(self, clip: str, name: str) -> None:
-        """The lines that refuse a clip of the wrong kind, before any layer is puzzled by it."""
-        shape = self.graph.shapes[clip]
+    def expected(self, clip: str, name: str) -> str:
+        """The line that refuses a clip other than the network was built for."""
+        c, t, h, w = self.graph.shapes[clip]
+        frames = f"{t}"
         if in_pieces(self.graph):
-            whole = f" or not (self.streaming or {name}.shape[2] == {shape.t})" if self.chosen else ""
-            self.lines.append((f"if {name}.ndim != 5 or {name}.shape[1] != {shape.c}{whole}:", ""))
-            wanted = f"{name}: (n, {shape.c}, {shape.t if self.chosen else 'frames'}, height, width)"
-            self.lines.append((f'    raise ValueError(f"{wanted} is wanted, {{tuple({name}.shape)}} was given")', ""))
-            return
-        wanted = f"{name}: (n, {shape.c}, {shape.t}, height, width)"
-        self.lines.append((f"if {name}.ndim != 5 or {name}.shape[1:3] != ({shape.c}, {shape.t}):", ""))
-        self.lines.append((f'    raise ValueError(f"{wanted} is wanted, {{tuple({name}.shape)}} was given")', ""))
+            frames = f"None if self.streaming else {t}" if self.chosen else "None"
+        return f'expect(self, "{clip}", {name}, ({c}, {frames}, {h}, {w}))'
+
+    def fresh(self, name: str) -> str:
+        """The name, longer where it has a meaning already."""
+        while name in self.taken or name in self.names.values():
+            name += "_"
+        return name
 
     def leaving(self) -> str:
         """What is returned."""
@@ -102,6 +94,18 @@ class Forward:
         if len(self.graph.outputs) == 1:
             return self.names[next(iter(self.graph.outputs.values()))]
         return "{" + ", ".join(f'"{name}": {self.names[value]}' for name, value in self.graph.outputs.items()) + "}"
+
+    def step_text(self) -> list[str]:
+        """The method of networks whose clip, or clips, may come in pieces."""
+        clips = sum(isinstance(node.op, Source) for node in self.graph.nodes.values())
+        return [
+            "def step(",
+            f"    self, frames: {'Tensor' if clips == 1 else 'dict[str, Tensor]'},"
+            " state: dict[str, tuple[Tensor, ...]] | None = None",
+            ") -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:",
+            '    """What further frames of a clip give, and the state to go on with; without a state a clip begins."""',
+            "    return streamed(self, frames, state or {})",
+        ]
 
     def introduction(self, name: str) -> list[str]:
         """The network in one line: torch would print hundreds, which `nn.Module.__repr__(network)` still gives."""
@@ -155,7 +159,7 @@ class Forward:
 
     def variable(self, address: str, read: list[str], free: set[str]) -> str:
         """A pathway's name for its values, else the variable just read for the last time, else a fresh one."""
-        used = set(self.names.values())
+        used = {*self.names.values(), *self.taken}
         local = address.removeprefix(self.prefix)
         if not self.part.address and "." in local and not local.startswith("edges."):
             pathway = local.partition(".")[0]
@@ -165,6 +169,7 @@ class Forward:
             if name in free:
                 return name
         choices = [*FRESH] if self.part.address else []
+        local = local.replace("@", "_")
         for name in [*choices, local.rpartition(".")[2], local.replace(".", "_")]:
             if name not in used and name.isidentifier() and name not in ("x", "head"):
                 return name

@@ -14,19 +14,23 @@ from archdsl.graph import Graph
 from archdsl.ops import Interleave, KeyPairs, Source, TakeEvery
 
 
-def programs(graph: Graph, network: Part) -> Iterator[list[str]]:
+def programs(whole: Forward) -> Iterator[list[str]]:
     """The methods of a network with key frames; none of another."""
-    schedule = programs_of(graph)
+    graph, network = whole.graph, whole.part
+    schedule = programs_of(graph) if not network.address else None
     if schedule is None:
         return
     for kind in ("key", "current"):
-        yield Program(graph, network, schedule=schedule, kind=kind).text()
+        yield Program(graph, network, whole.taken, schedule=schedule, kind=kind).text()
     outputs = outputs_type(graph)
+    clip = next(address for address, node in graph.nodes.items() if isinstance(node.op, Source))
+    c, _, h, w = graph.shapes[clip]
     yield [
         "def step(",
         "    self, frames: Tensor, state: dict[str, tuple[Tensor, ...]] | None = None",
         f") -> tuple[{outputs}, dict[str, tuple[Tensor, ...]]]:",
         '    """What further frames of a clip give, and the state to go on with; without a state a clip begins."""',
+        f'    expect(self, "{clip}", frames, ({c}, None, {h}, {w}))',
         f"    return keyed(self, frames, state or {{}}, {schedule.every})",
     ]
 
@@ -76,19 +80,19 @@ class Program(Forward):
 
     def enter(self) -> str:
         """The signature, and the pair of frames."""
-        self.names[self.clip] = self.clip
+        clip = self.names[self.clip] = self.fresh(self.clip)
         outputs = outputs_type(self.graph)
         if self.kind == "key":
-            return f"def key_frame(self, {self.clip}: Tensor) -> tuple[{outputs}, tuple[Tensor, ...]]:"
-        key = f"key_{self.clip}"
+            return f"def key_frame(self, {clip}: Tensor) -> tuple[{outputs}, tuple[Tensor, ...]]:"
         for i, address in enumerate(self.schedule.held):
-            self.names[address] = "held" if len(self.schedule.held) == 1 else f"held_{i + 1}"
+            self.names[address] = self.fresh("held" if len(self.schedule.held) == 1 else f"held_{i + 1}")
+        key, pair = self.fresh(f"key_{clip}"), self.fresh("pair")
         for address, node in self.graph.nodes.items():
             if isinstance(node.op, KeyPairs):
-                self.names[address] = "pair"
-        self.lines.append((f"pair = torch.cat([{self.clip}, {key}], dim=1)", ""))
+                self.names[address] = pair
+        self.lines.append((f"{pair} = torch.cat([{clip}, {key}], dim=1)", ""))
         given = ", ".join(f"{self.names[address]}: Tensor" for address in self.schedule.held)
-        return f"def current_frame(self, {self.clip}: Tensor, {key}: Tensor, {given}) -> {outputs}:"
+        return f"def current_frame(self, {clip}: Tensor, {key}: Tensor, {given}) -> {outputs}:"
 
     def leaving(self) -> str:
         """What is returned; for a key frame also what is held of it, itself first."""

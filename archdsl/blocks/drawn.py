@@ -83,6 +83,9 @@ class Drawing(Written):
         faults: list[Fault] = []
         before = ["input"]
         for name, step in self.steps.items():
+            if name == "input":
+                want = "another name: `input` is what enters the block"
+                faults.append(Fault(what="a step named 'input'", at="steps.input", written=step.written, want=want))
             for read in step.reads:
                 if read not in before:
                     what = f"step {name} reads {read!r}, which is not before it"

@@ -1,14 +1,19 @@
-"""Names that people choose. They become identifiers in emitted code, DOT and HTML, so they are kept plain."""
+"""Names that people choose: plain letters, and what Python, torch and addresses leave free.
+
+A clip's name is only looked up; a pathway's, stage's or step's is an attribute of a torch module, so that weights bear
+it. Emitted code avoids every other meeting of names by itself.
+"""
 
 from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Callable, Container
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-TAKEN = frozenset(
+OF_MODULES = frozenset(
     [
         "T_destination",
         "add_module",
@@ -64,26 +69,11 @@ TAKEN = frozenset(
         "type",
         "xpu",
         "zero_grad",
-        "self",
-        "torch",
-        "nn",
-        "functional",
-        "math",
-        "edges",
-        "head",
-        "input",
-        "network",
-        "frames",
-        "clips",
-        "super",
-        "tuple",
-        "dict",
-        "int",
-        "bool",
     ]
 )
-"""Names of torch's Module (a test compares them) and of emitted code."""
-
+"""What every torch module has already. A test compares them with torch's."""
+OF_NETWORKS = frozenset(["edges", "head"])
+"""Where the weights of edges and of the head lie."""
 
 NAME = r"^[a-z][a-z0-9_]*$"
 ARCH_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
@@ -103,15 +93,37 @@ def arch_spelt(name: Any) -> Any:
     return name
 
 
-def plain(name: str) -> str:
-    """The name itself, or ValueError."""
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in TAKEN:
-        raise ValueError(f"another name: {name!r} has a meaning in the emitted code")
-    return name
+def other_than(taken: Container[str], why: str) -> Callable[[str], str]:
+    """Gives a name itself, or ValueError where it is taken."""
+
+    def checked(name: str) -> str:
+        if name in taken:
+            raise ValueError(f"another name: {why.format(name=name)}")
+        return name
+
+    return checked
 
 
-Name = Annotated[str, Field(pattern=NAME, max_length=64), BeforeValidator(spelt), AfterValidator(plain)]
-"""A clip, pathway, stage or block: small letters, digits and underscores, a letter first."""
+ClipName = Annotated[
+    str,
+    Field(pattern=NAME, max_length=64),
+    BeforeValidator(spelt),
+    AfterValidator(other_than(keyword.kwlist, "{name!r} is a word of Python")),
+    AfterValidator(other_than(OF_NETWORKS, "{name!r} is a part of every network")),
+]
+"""A clip: small letters, digits and underscores, a letter first."""
+
+Name = Annotated[
+    str,
+    Field(pattern=NAME, max_length=64),
+    BeforeValidator(spelt),
+    AfterValidator(other_than(keyword.kwlist, "{name!r} is a word of Python")),
+    AfterValidator(other_than(OF_MODULES, "every torch module has {name!r} already")),
+]
+"""A stage, edge, branch, block or step: small letters, digits and underscores, a letter first."""
+
+PathwayName = Annotated[Name, AfterValidator(other_than(OF_NETWORKS, "{name!r} is a part of every network"))]
+"""A pathway: the same."""
 
 ArchName = Annotated[str, Field(pattern=ARCH_NAME, max_length=100), BeforeValidator(arch_spelt)]
 """A network: letters, digits and underscores, a letter first."""

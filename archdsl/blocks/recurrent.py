@@ -8,7 +8,7 @@ from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Block, Width
-from archdsl.blocks.names import Name
+from archdsl.blocks.names import ClipName
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.written import Count
@@ -20,7 +20,7 @@ class Scanned(Block):
     kernel: Count = Field(1, description="side of the kernel over the map and over the state, odd; 1: fully connected")
     reverse: bool = Field(False, description="from the last frame to the first")
     give: Literal["all", "last"] = Field("all", description="states after every step, or after the last alone")
-    marks: Name | None = Field(
+    marks: ClipName | None = Field(
         None, description="the clip (1, t, 1, 1) whose numbers multiply the state before each step: 0 begins anew"
     )
 

@@ -21,7 +21,7 @@ class CausalBuilder(Builder):
     """Values that stand for all frames so far: what reads them has no frames to keep apart."""
 
     def add(self, name: str, op: Op, *reads: str) -> str:
-        if UNKNOWN in reads:
+        if any(read not in self.shapes for read in reads):
             return super().add(name, op, *reads)
         ended = [read in self.summed_up for read in reads]
         if not reads or all(ended):
@@ -66,42 +66,43 @@ def streams(graph: Graph) -> bool:
 
 def obstacle(graph: Graph) -> str | None:
     """Why a clip cannot come in pieces; None where it can."""
-    nodes = [node for node in graph.nodes.values() if node.reads]
-    lengths = {graph.shapes[address].t for address, node in graph.nodes.items() if not node.reads}
-    if not any(node.op.stateful for node in nodes):
+    clips = [address for address, node in graph.nodes.items() if not node.reads]
+    if not any(node.op.stateful for node in graph.nodes.values()):
         return "it holds nothing from frame to frame"
     if len(graph.outputs) != 1:
         return "it has several outputs"
     if named := graph.scopes.keys() & METHODS:
         return f"a pathway is named {min(named)}"
-    if len(lengths) != 1:
+    if len({graph.shapes[clip].t for clip in clips}) != 1:
         return "its clips differ in their number of frames"
     chosen, summed_up = choice(graph), set[str]()
-    for node in nodes:
-        if chosen and not graph.nodes[node.reads[0]].reads:
+    frames = chosen.out(graph.shapes[clips[0]]).t if chosen else graph.shapes[clips[0]].t
+    for node in graph.nodes.values():
+        if not node.reads or (chosen and node.reads[0] in clips):
             continue
         ended = [read in summed_up for read in node.reads]
-        if problem := problem_of(graph, node, ended):
+        if problem := problem_of(graph, node, ended, frames):
             return f"{node.address} {problem}"
         if node.op.newest or all(ended):
             summed_up.add(node.address)
-    return None
+    (end,) = graph.outputs.values()
+    return None if end in summed_up or graph.shapes[end].t == frames else f"{end} gives frames of the past too"
 
 
-def problem_of(graph: Graph, node: Node, ended: list[bool]) -> str | None:
+def problem_of(graph: Graph, node: Node, ended: list[bool], frames: int) -> str | None:
     """What an op does that pieces of a clip cannot give; `ended` tells which of its reads stand for all frames."""
-    if node.op.stateful and node.tied:
+    op, read = node.op, node.reads[0]
+    if op.stateful and node.tied:
         return "would hold the past of two places"
     if any(ended) and not all(ended):
         return "merges all frames so far with each frame"
     if all(ended):
-        return "holds a state behind the last frame" if node.op.stateful else None
-    op, before = node.op, [graph.nodes[read].op for read in node.reads]
-    if op.newest or op.continues(before[0], graph.shapes[node.reads[0]]):
+        return "holds a state behind the last frame" if op.stateful else None
+    if op.newest or op.continues(graph.nodes[read].op, graph.shapes[read]):
         return None
-    if any(one.puts_past_first for one in before):
+    if any(graph.shapes[read].t != frames for read in node.reads):
         return "reads frames of the past beside a clip's own"
-    return None if (op.stateful and op.in_order) or op.each_frame else "does not take each frame by itself"
+    return None if op.each_frame or (op.stateful and op.in_order) else "does not take each frame by itself"
 
 
 def held(graph: Graph) -> int:

@@ -99,7 +99,7 @@ class Expansion:
             return x
         faults = len(self.g.faults)
         with self.g.inside(name, "Pathway", written=pathway.written, container=True):
-            x = self.g.add("frames", op, x)
+            x = self.g.add(pathway.frames_name(), op, x)
         self.g.faults[faults:] = [self.frames_fault(name, pathway, fault) for fault in self.g.faults[faults:]]
         return x
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -114,11 +114,18 @@ class Plan:
 
     def cost_of(self, address: str) -> Cost:
         """The cost of an op, or of everything within a stage, a block or a pathway."""
-        return Cost(*map(sum, zip(Cost(), *(self.costs[inner] for inner in self.within(address)))))
+        return Cost(*map(sum, zip(Cost(), *(self.costs[inner] for inner in self.within.get(address, ())))))
 
-    def within(self, address: str) -> Iterator[str]:
-        """Addresses of the ops at or below an address."""
-        return (inner for inner in self.costs if inner == address or inner.startswith(f"{address}."))
+    @cached_property
+    def within(self) -> Mapping[str, list[str]]:
+        """Address -> addresses of the ops at or below it."""
+        found: dict[str, list[str]] = {}
+        for address in self.graph.nodes:
+            above = address
+            while above:
+                found.setdefault(above, []).append(address)
+                above = above.rpartition(".")[0]
+        return found
 
     @property
     def params(self) -> int:

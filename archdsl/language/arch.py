@@ -17,7 +17,7 @@ from pydantic import (
 
 from archdsl.blocks import Drawing
 from archdsl.blocks.keyed import unkeyed
-from archdsl.blocks.names import ArchName, Name
+from archdsl.blocks.names import ArchName, ClipName, Name, PathwayName
 from archdsl.budget import CLIPS, EDGES, PATHWAYS
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.extras import opened
@@ -49,9 +49,9 @@ class Arch(Written):
     """
 
     name: ArchName = Field(description="name of the network")
-    clips: dict[Name, Clip] = Field(min_length=1, description="inputs by name")
+    clips: dict[ClipName, Clip] = Field(min_length=1, description="inputs by name")
     blocks: dict[Name, Drawing] = Field({}, description="blocks drawn here, by name")
-    pathways: dict[Name, Pathway] = Field(min_length=1, description="pathways by name")
+    pathways: dict[PathwayName, Pathway] = Field(min_length=1, description="pathways by name")
     edges: tuple[Edge, ...] = Field((), description="lateral fusions")
     head: HeadField = Field(description="what reads the pathways' ends")
     causal: bool = Field(False, description="no frame sees a later one; scores are those after the last")

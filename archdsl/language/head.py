@@ -110,8 +110,11 @@ class Several(Head):
     def joined(self, g: Builder, name: str, join: ops.Op, values: list[str]) -> str:
         """Outputs of one name as one."""
         vectors = all(value != UNKNOWN and isinstance(g.nodes[value].op, ops.Vector) for value in values)
-        y = g.add(f"join_{name}" if vectors else name, join, *values)
-        return g.add(name, ops.Vector(), y) if vectors else y
+        own = name
+        while own in self.heads:
+            own += "_"
+        y = g.add(f"join_{own}" if vectors else own, join, *values)
+        return g.add(own, ops.Vector(), y) if vectors else y
 
 
 HEADS: tuple[type[Head], ...] = (

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from archdsl import ops
-from archdsl.blocks.names import Name
+from archdsl.blocks.names import ClipName
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language.heads_base import Head
@@ -24,7 +24,7 @@ class Roi(Head):
     """
 
     classes: Count = Field(description="classes")
-    boxes: Name = Field("boxes", description="the clip that holds the boxes")
+    boxes: ClipName = Field("boxes", description="the clip that holds the boxes")
     size: Count = Field(7, description="cells along each side of a box")
     aligned: bool = Field(True, description="shift boxes by half an element, as Detectron2's ROIAlign does")
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")

@@ -12,7 +12,7 @@ from archdsl.blocks import BLOCKS, Block
 from archdsl.blocks.base import Rounding
 from archdsl.blocks.chain import blocks_of, chain_shown, repeat
 from archdsl.blocks.keyed import kinds_by_key
-from archdsl.blocks.names import Name
+from archdsl.blocks.names import ClipName, Name
 from archdsl.budget import STAGES
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.written import Count, Lines, Ratio, Whole, Written, check_number
@@ -64,7 +64,7 @@ Interval = Annotated[int, Field(strict=True, ge=2)]
 class Pathway(Written):
     """A chain of stages that reads one clip, or another pathway's output, at its own frame stride."""
 
-    clip: Name | None = Field(None, description="which clip it reads; by default the only one")
+    clip: ClipName | None = Field(None, description="which clip it reads; by default the only one")
     after: str | None = Field(None, description="instead of a clip: another pathway, or its stage as `slow.res3`")
     every: Count | None = Field(None, description="frames 0, n, 2n, ...; by default every frame")
     start: Whole = Field(0, description="with `every`: the first frame taken")
@@ -103,6 +103,13 @@ class Pathway(Written):
                 f"no stage {name!r}", got=name, want=", ".join(self.stages), fix=did_you_mean(name, self.stages)
             )
         return self.stages[name]
+
+    def frames_name(self) -> str:
+        """The name of its choice of frames, which stands beside its stages in the graph."""
+        name = "frames"
+        while name in self.stages:
+            name += "_"
+        return name
 
     def of_all_frames(self) -> Pathway:
         """The pathway without its choice of frames."""

@@ -111,8 +111,6 @@ class Op:
     """Which frames frame i of the result comes from, whatever the fields: any, frame i alone, or none after it."""
     stateful: ClassVar[bool] = False
     """Whether it holds something between the frames of a stream."""
-    puts_past_first: ClassVar[bool] = False
-    """Whether it gives frames of the past before those it reads."""
     newest: ClassVar[bool] = False
     """Whether it gives the newest frame only, which stands for all so far."""
     batch_statistics: ClassVar[bool] = False
@@ -149,8 +147,9 @@ class Op:
         return grids[0] if self.each_frame else grids[0]._replace(t=t._replace(span=t.span + t.step * (xs[0].t - 1)))
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        """For each map it reads, whether a gradient of the result reaches it; by default all."""
-        return (True,) * len(xs)
+        """For each map it reads, whether a gradient of the result reaches it; none where its size alone is read."""
+        last = len(xs) - 1
+        return tuple(i < last or not self.reads_size for i in range(len(xs)))
 
     def unlearnt(self, *xs: Shape) -> tuple[str, ...]:
         """Names of its own weights that no gradient reaches; by default none."""

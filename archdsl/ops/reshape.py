@@ -151,9 +151,6 @@ class ResizeTo(Op):
         x, like = xs
         return Shape(x.c, *like[1:])
 
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return True, False
-
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         own = resized(self.out(*xs), xs[0], grids[0], self.mode)
         if not self.onto:
@@ -189,9 +186,6 @@ class CropTo(Op):
         x, like = xs
         require(like.h <= x.h and like.w <= x.w, "a crop larger than the map", got=f"{like}", want=f"at most {x}")
         return x._replace(h=like.h, w=like.w)
-
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return True, False
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
         return seen[0]

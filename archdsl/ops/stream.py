@@ -28,7 +28,6 @@ class Past(Held):
     """
 
     kept = NOTHING
-    puts_past_first = True
     frames: int
     lowest: bool = False
 

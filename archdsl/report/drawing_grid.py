@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from archdsl.report.drawing_parts import Item, Lane, Lateral, Parts
 from archdsl.report.drawing_rows import cut, rows_of, spans
@@ -211,9 +212,14 @@ class Grid:
         """The whole drawing."""
         return max(self.across, 262.0) + 2 * EDGE
 
+    @cached_property
+    def band_lefts(self) -> list[float]:
+        """Where each column begins, from the first."""
+        return [*accumulate((self.band_width(b) + self.band_gap for b in range(len(self.bands))), initial=0.0)]
+
     def lane_left(self, lane: int, band: int) -> float:
         """The left edge of a lane's panel. A narrow drawing stands in the middle."""
-        x = (self.width - self.across) / 2 + sum(self.band_width(b) + self.band_gap for b in range(band))
+        x = (self.width - self.across) / 2 + self.band_lefts[band]
         return x + sum(self.lane_width + self.corridors[k] for k in self.lanes_of[band] if k < lane)
 
     def middle(self, key: str) -> float:

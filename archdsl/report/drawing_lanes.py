@@ -99,10 +99,9 @@ class Lanes:
     def box(self, item: Item, left: float, top: float, tall: float, style: str = "d-item") -> None:
         """One stage or block: name, cost, kernels, frames."""
         width = self.grid.box_width
-        entry = item.key.endswith(".frames")
         self.canvas.open(style, item.address, self.hint(item))
-        self.canvas.rect(left, top, width, tall, f"d-box d-h{0 if entry else heat(item.share)}")
-        right = f"{percent(item.share)} of macs" if entry else figures(item)
+        self.canvas.rect(left, top, width, tall, f"d-box d-h{0 if item.entry else heat(item.share)}")
+        right = f"{percent(item.share)} of macs" if item.entry else figures(item)
         room = width - 16 - text_width(right, SMALL)
         name = shortened(item.name, NAME, room)
         self.canvas.text(left + 6, top + 11.5, name, NAME, "d-name")

@@ -35,6 +35,8 @@ class Item:
     frames: tuple[float, ...]
     """Where the frames of its output lie in the clip, from 0 to 1."""
     note: str = ""
+    entry: bool = False
+    """Whether it stands for the frames that enter."""
 
 
 @dataclass(frozen=True)

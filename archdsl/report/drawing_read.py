@@ -80,21 +80,33 @@ class Reader:
         return source, stage or list(self.plan.arch.pathways[source].stages)[-1]
 
     def item(
-        self, key: str, row: str, name: str, address: str, groups: tuple[Group, ...], value: str, note: str = ""
+        self,
+        key: str,
+        row: str,
+        name: str,
+        address: str,
+        groups: tuple[Group, ...],
+        value: str,
+        note: str = "",
+        entry: bool = False,
     ) -> Item:
         """A box whose output is `value`."""
         cost = self.plan.cost_of(address)
         share = cost.macs / self.plan.macs if self.plan.macs else 0.0
-        return Item(
-            key, row, name, address, groups, self.plan.graph.shapes[value], cost, share, self.frames(value), note
-        )
+        shape, frames = self.plan.graph.shapes[value], self.frames(value)
+        return Item(key, row, name, address, groups, shape, cost, share, frames, note, entry)
+
+    @cached_property
+    def origins(self) -> dict[str, str]:
+        """Value -> the clip it comes from, by the first of what its op reads."""
+        found: dict[str, str] = {}
+        for address, node in self.plan.graph.nodes.items():
+            found[address] = found[node.reads[0]] if node.reads else address
+        return found
 
     def frames(self, value: str) -> tuple[float, ...]:
         """Where a value's frames lie in the clip it comes from."""
-        node = self.plan.graph.nodes[value]
-        while node.reads:
-            node = self.plan.graph.nodes[node.reads[0]]
-        total, t = self.plan.graph.shapes[node.address].t, self.plan.graph.grids[value].t
+        total, t = self.plan.graph.shapes[self.origins[value]].t, self.plan.graph.grids[value].t
         places = (
             float(t.start + t.step * i + t.step.__class__(1, 2)) / total for i in range(self.plan.graph.shapes[value].t)
         )
@@ -103,7 +115,7 @@ class Reader:
     def entry(self, name: str) -> Item:
         """The frames a pathway sees."""
         pathway = self.plan.arch.pathways[name]
-        chosen = f"{name}.frames"
+        chosen = f"{name}.{pathway.frames_name()}"
         if chosen in self.plan.graph.nodes:
             y = self.plan.graph.shapes[chosen]
             text, value = in_brief(self.plan.graph.nodes[chosen].op, y, y), chosen
@@ -113,7 +125,7 @@ class Reader:
             text = f"output of {pathway.after}" if pathway.after else "every frame"
         row = f"after {name}" if pathway.after else "frames"
         return self.item(
-            f"{name}.frames", row, name, name, (Group((text,)),), value, note="tied" if pathway.tied_to else ""
+            chosen, row, name, name, (Group((text,)),), value, "tied" if pathway.tied_to else "", entry=True
         )
 
     def whole(self, name: str) -> Item:

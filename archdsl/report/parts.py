@@ -102,8 +102,8 @@ class Reader:
                 (shape_text(self.plan.inputs[name]),),
                 stage="clip" if len(self.plan.inputs) == 1 else name,
             )
-        for pathway in self.plan.arch.pathways:
-            if chosen := nodes.get(f"{pathway}.frames"):
+        for pathway, made in self.plan.arch.pathways.items():
+            if chosen := nodes.get(f"{pathway}.{made.frames_name()}"):
                 yield self.part("frames", chosen.address, [chosen], (chosen.op.row(),), stage="frames", pathway=pathway)
         for stage in stage_names(self.plan):
             for pathway, made in self.plan.arch.pathways.items():

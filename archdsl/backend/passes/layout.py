@@ -39,5 +39,5 @@ def channels_last(graph: Graph) -> Graph:
 
 
 def made(read: str) -> str:
-    """The address of a value's channels-last form."""
-    return f"{read}_channels_last"
+    """The address of a value's channels-last form: no name of a spec has such a sign."""
+    return f"{read}@channels_last"
