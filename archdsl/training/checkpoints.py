@@ -35,7 +35,10 @@ from archdsl.training.world import World, as_one
 TENSORS = "tensors.safetensors"
 STATE = "state.json"
 NAMED = re.compile(r"step_(\d{8,})")
-DAMAGED = (SafetensorError, AssertionError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+DAMAGED = (
+    *(SafetensorError, ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
+    *(OSError, RuntimeError, TypeError, ValueError),
+)
 """What torch and safetensors raise for tensors that are not as they say."""
 TRIES = 100
 """So often is a run's last checkpoint looked for while its trainer removes them."""
