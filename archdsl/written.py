@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
+from archdsl.fixes import fix_of
 from archdsl.numbers import exact
 
 OURS = (str(Path(__file__).parent), str(Path(pydantic.__file__).parent))
@@ -147,6 +148,8 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             known = fields_at(kind, loc[:-1])
             near = did_you_mean(loc[-1], known)
+            if loc[-1] == "repeat":
+                near = f"repeat: {got} beside the block, not among its fields"
             yield Fault(
                 what=f"unknown field {loc[-1]!r}",
                 at=at,
@@ -157,13 +160,9 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
             )
         case "missing":
             if loc[-1].isdigit():
-                yield Fault(
-                    what=f"wrong value for {loc[-2]}",
-                    at=".".join(loc[:-1]),
-                    written=line,
-                    got=got,
-                    want="a value for every axis",
-                )
+                fix = fix_of(loc[-2], found["input"], *asked(kind, loc[:-1], "missing"))
+                what, at = f"wrong value for {loc[-2]}", ".".join(loc[:-1])
+                yield Fault(what=what, at=at, written=line, got=got, want="three numbers: t, h, w", fix=fix)
                 return
             yield Fault(what=f"missing field {loc[-1]!r}", at=at, written=line, want=f"{loc[-1]}: a value")
         case _:
@@ -175,9 +174,19 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
                     what=f"a name that cannot be: {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want
                 )
                 return
-            yield Fault(
-                what=f"wrong value for {loc[-1]}" if loc else "wrong value", at=at, written=line, got=got, want=want
-            )
+            what = f"wrong value for {loc[-1]}" if loc else "wrong value"
+            wants, known = asked(kind, loc, found["type"])
+            fix = fix_of(loc[-1], found["input"], wants, known) if loc else None
+            want = "three numbers: t, h, w" if wants == "triple" and want == "a list" else want
+            yield Fault(what=what, at=at, written=line, got=got, want=want, fix=fix)
+
+
+def asked(kind: type[Any], loc: list[str], finding: str) -> tuple[str, list[str]]:
+    """What `fix_of` is to suggest for a field, and the names of the fields beside it."""
+    known = fields_at(kind, loc[:-1])
+    if finding in ("missing", "tuple_type", "too_long"):
+        return "triple", known
+    return "whole" if finding.startswith("int") else "number", known
 
 
 def cut(text: str) -> str:

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "archdsl"
 FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"budget"}, {"errors"}),
     ({"numbers"},),
+    ({"fixes"},),
     ({"written"}, {"ops"}, {"extras"}, {"files"}),
     ({"own_code", "own_ops"},),
     ({"graph"},),

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError
 
 from archdsl.errors import SpecError, did_you_mean, listed
+from archdsl.fixes import nested_under
 from archdsl.ops import key_of
 from archdsl.written import Lines, Written, read
 
@@ -22,14 +23,12 @@ def unkeyed(data: Any, kinds: Mapping[str, type[Written]], noun: str) -> Any:
             raise no_such(data, kinds, noun)
         return data
     if len(data) != 1:
-        raise SpecError(
-            f"not one {noun}", got=", ".join(map(str, data)) or "nothing", want=f"one {noun}: {listed(kinds)}"
-        )
+        got, fix = ", ".join(map(str, data)) or "nothing", nested_under(data, fields_by_key(kinds))
+        raise SpecError(f"not one {noun}", got=got, want=f"one {noun}: {listed(kinds)}", fix=fix)
     ((key, fields),) = data.items()
     if key not in kinds:
-        raise no_such(str(key), kinds, noun).placed(
-            written=data.keys_written.get(key) if isinstance(data, Lines) else None
-        )
+        line = data.keys_written.get(key) if isinstance(data, Lines) else None
+        raise no_such(str(key), kinds, noun, nested_under(data, fields_by_key(kinds))).placed(written=line)
     fields = {} if fields is None else fields
     if not isinstance(fields, Mapping):
         raise SpecError(f"{key} without field names", got=f"{fields!r}", want=f"{{{key}: {{field: value}}}}")
@@ -39,9 +38,14 @@ def unkeyed(data: Any, kinds: Mapping[str, type[Written]], noun: str) -> Any:
     return made
 
 
-def no_such(key: str, kinds: Iterable[str], noun: str) -> SpecError:
+def no_such(key: str, kinds: Iterable[str], noun: str, fix: str | None = None) -> SpecError:
     """The error of a name that none of the kinds has."""
-    return SpecError(f"no {noun} {key!r}", got=key, want=listed(kinds), fix=did_you_mean(key, kinds))
+    return SpecError(f"no {noun} {key!r}", got=key, want=listed(kinds), fix=fix or did_you_mean(key, kinds))
+
+
+def fields_by_key(kinds: Mapping[str, type[Written]]) -> dict[str, list[str]]:
+    """The names of the fields of each kind."""
+    return {key: list(kind.model_fields) for key, kind in kinds.items()}
 
 
 def keyed(thing: Written, kinds: Mapping[str, type[Written]], noun: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from archdsl.language.head import (
     SegmentDetector,
     Several,
 )
+from archdsl.language.indentation import in_place
 from archdsl.language.likes import with_likes
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
 from archdsl.written import Lines, Written, check_number, spec_error
@@ -77,12 +78,17 @@ class Arch(Written):
     @classmethod
     def _every_fault(cls, data: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
         """Where some parts have faults, names are looked up among the others, so that all faults come at once."""
+        data, misplaced = in_place(data)
         try:
-            return handler(data)
+            made = handler(data)
         except ValidationError as error:
             faults = spec_error(error, cls, data).faults
             whole = any(found["loc"] == () for found in error.errors())
-            raise SpecError(dict.fromkeys([*faults, *(() if whole else cls._faults_of_rest(data))])) from None
+            rest = () if whole else cls._faults_of_rest(data)
+            raise SpecError(dict.fromkeys([*misplaced, *faults, *rest])) from None
+        if misplaced:
+            raise SpecError(misplaced)
+        return made
 
     @classmethod
     def _faults_of_rest(cls, data: Any) -> list[Fault]:

@@ -48,6 +48,7 @@ class Convolved(Transform):
     alpha: Count | None = Field(None, description="temporal stride; by default the ratio of the pathways' time steps")
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
     act: Act = Field("relu", description="activation, or none")
+    bias: bool = Field(False, description="whether the convolution has a bias")
 
     def finished(self, g: Builder, conv: str) -> str:
         """Norm and activation after the convolution."""
@@ -60,8 +61,8 @@ class TimeConv(Convolved):
     def build(self, g: Builder, x: str, target: str) -> str:
         alpha = self.alpha or ratio_of_steps(g, x, target)
         channels = widened(g.shape(x).c, self.width, "floor")
-        bias = self.norm.kind == "none"
-        conv = ops.Conv(out_channels=channels, kernel=(self.kernel, 1, 1), stride=(alpha, 1, 1), bias=bias)
+        kernel, stride = (self.kernel, 1, 1), (alpha, 1, 1)
+        conv = ops.Conv(out_channels=channels, kernel=kernel, stride=stride, bias=self.bias)
         return self.finished(g, g.add("conv", conv, x))
 
 
@@ -85,7 +86,7 @@ class TimeDeconv(Convolved):
             stride=(alpha, 1, 1),
             pad=(pad, 0, 0),
             extra=(extra, 0, 0),
-            bias=self.norm.kind == "none",
+            bias=self.bias,
         )
         return self.finished(g, g.add("conv", conv, x))
 

@@ -59,6 +59,16 @@ class Classifier(Head):
         """One pathway's end, pooled over a window or the whole map."""
         if self.window is None and self.window_t is None:
             return g.add(f"pool_{name}", ops.AdaptiveAvgPool() if self.pool == "average" else ops.AdaptiveMaxPool(), x)
+        side = min(g.shape(x)[2:]) if x != UNKNOWN else None
+        if side and self.window and self.window > side:
+            raise SpecError(
+                "a window larger than the map",
+                at=f"{g.path}.window",
+                written=self.written,
+                got=f"window {self.window}, {g.shape(x).h} x {g.shape(x).w} of pathway {name}",
+                want=f"at most {side}",
+                fix=f"window: {side}, or leave window out: the whole map",
+            )
         kernel = (self.window_t or 0, self.window or 0, self.window or 0)
         pool = ops.AvgPool if self.pool == "average" else ops.MaxPool
         return g.add(f"pool_{name}", pool(kernel=kernel, pad="valid"), x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 from archdsl.ops.autograd import NOTHING, SLICED
 from archdsl.ops.base import Op, Shape, require
@@ -73,8 +74,9 @@ class ChannelShuffle(ChannelMove):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(self.groups >= 1, "no groups", got=self.groups, want="at least 1")
-        got = f"{x.c}, groups={self.groups}"
-        require(x.c % self.groups == 0, "channels that do not fall into groups", got=got, want="no rest")
+        got, want = f"{x.c} channels, groups={self.groups}", f"a multiple of {self.groups}"
+        fix = f"groups: {gcd(x.c, self.groups)}"
+        require(x.c % self.groups == 0, "channels not divisible by groups", got=got, want=want, fix=fix)
         return x
 
     def torch(self, *xs: Shape) -> Layer:

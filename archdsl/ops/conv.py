@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
+from math import gcd, prod
 from typing import Literal
 
 from archdsl.ops.autograd import INPUT, Keeps
@@ -240,10 +240,6 @@ def grouped(c: int, out: int, groups: int) -> None:
     """Both channel counts must fall into the groups."""
     require(out >= 1, "no channels to write", got=out, want="at least 1")
     require(groups >= 1, "no groups", got=groups, want="at least 1")
-    require(c % groups == 0, "channels that do not fall into groups", got=f"{c} read, groups={groups}", want="no rest")
-    require(
-        out % groups == 0,
-        "channels that do not fall into groups",
-        got=f"{out} written, groups={groups}",
-        want="no rest",
-    )
+    what, want, fix = "channels not divisible by groups", f"a multiple of {groups}", f"groups: {gcd(c, out, groups)}"
+    require(c % groups == 0, what, got=f"{c} read, groups={groups}", want=want, fix=fix)
+    require(out % groups == 0, what, got=f"{out} written, groups={groups}", want=want, fix=fix)

@@ -178,9 +178,9 @@ class TimeToChannels(Op):
         require(self.factor >= 1, "frames packed by less than 1", got=self.factor, want="at least 1")
         require(
             x.t % self.factor == 0,
-            "frames that do not fall into packs",
+            "frames not divisible into packs",
             got=f"{x.t} frame{'s' * (x.t > 1)} in packs of {self.factor}",
-            want="no rest",
+            want=f"a multiple of {self.factor}",
         )
         return Shape(x.c * self.factor, x.t // self.factor, x.h, x.w)
 

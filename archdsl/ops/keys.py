@@ -180,7 +180,7 @@ def held_by(keys: Shape, current: Shape) -> None:
     """Every key frame has as many current frames."""
     require(
         current.t % keys.t == 0,
-        "current frames that do not fall to the key frames",
+        "current frames not divisible by key frames",
         got=f"{current.t} for {keys.t}",
-        want="no rest",
+        want=f"a multiple of {keys.t}",
     )

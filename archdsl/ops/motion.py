@@ -109,7 +109,9 @@ class SnippetSteps(Op):
         (x,) = xs
         require(self.length >= 2, "differences within single frames", got=self.length, want="at least 2")
         got = f"{x.t} frame{'s' * (x.t > 1)} in snippets of {self.length}"
-        require(x.t % self.length == 0, "frames that do not fall into snippets", got=got, want="no rest")
+        require(
+            x.t % self.length == 0, "frames not divisible into snippets", got=got, want=f"a multiple of {self.length}"
+        )
         return x._replace(t=x.t // self.length * (self.length - 1))
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:

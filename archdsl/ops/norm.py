@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 from archdsl.ops.autograd import INPUT, STATISTICS, Keeps
 from archdsl.ops.base import Beside, Cost, Op, Shape, require
@@ -132,9 +133,10 @@ class GroupNorm(Beside, Norm):
         (x,) = xs
         require(
             x.c % self.groups == 0,
-            "channels that do not fall into groups",
-            got=f"{x.c}, groups={self.groups}",
-            want="no rest",
+            "channels not divisible by groups",
+            got=f"{x.c} channels, groups={self.groups}",
+            want=f"a multiple of {self.groups}",
+            fix=f"groups: {gcd(x.c, self.groups)}",
         )
         require(
             x.elements > self.groups,

@@ -33,6 +33,11 @@ class Pool(Window):
                 )
         return Shape(x.c, *self.slide(x))
 
+    def fitting(self, x: Shape) -> str | None:
+        reach = zip(self.kernel, x[1:], self.pads(x), self.dilation)
+        kernel = [0 if n + front + back < d * (k - 1) + 1 else k for k, n, (front, back), d in reach]
+        return f"kernel: {kernel}, where 0 is the whole axis"
+
     def label(self, x: Shape, y: Shape) -> str:
         return f"{self.words[0]} {self.kernel_text()}"
 

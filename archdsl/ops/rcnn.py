@@ -118,7 +118,9 @@ class PlacePool(Op):
         x, boxes = xs
         require(min(self.size, self.step) >= 1, "boxes without cells", got=f"size {self.size}", want="at least 1")
         cells = self.size**2
-        require(x.c % cells == 0, "channels that do not fall to cells", got=f"{x.c} for {cells}", want="no rest")
+        require(
+            x.c % cells == 0, "channels not divisible by cells", got=f"{x.c} for {cells}", want=f"a multiple of {cells}"
+        )
         fits = (boxes.c, boxes.t, boxes.w) == (4, x.t, 1)
         require(fits, "boxes of another form", got=boxes, want=f"(4, {x.t}, boxes, 1)")
         return Shape(x.c // cells, x.t, boxes.h, cells)

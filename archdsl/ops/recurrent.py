@@ -45,9 +45,9 @@ class Scan(Held):
         require(self.kernel % 2 == 1, "an even kernel over a state", got=self.kernel, want="an odd one")
         require(
             terms.c % self.gates == 0,
-            "channels that do not fall into gates",
+            "channels not divisible by gates",
             got=f"{terms.c} read, {self.gates} gates",
-            want="no rest",
+            want=f"a multiple of {self.gates}",
         )
         for marks in xs[1:]:
             require(

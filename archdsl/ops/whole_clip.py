@@ -90,8 +90,8 @@ class OwnTimeShift(Op):
     def out(self, *xs: Shape) -> Shape:
         x, offsets = xs
         require(offsets.positions == 1, "offsets of several positions", got=offsets, want="(groups, 1, 1, 1)")
-        got = f"{x.c}, groups={offsets.c}"
-        require(x.c % offsets.c == 0, "channels that do not fall into groups", got=got, want="no rest")
+        got, want = f"{x.c} channels, {offsets.c} groups", f"a multiple of {offsets.c}"
+        require(x.c % offsets.c == 0, "channels not divisible by groups", got=got, want=want)
         return x
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:

@@ -81,6 +81,10 @@ class Window(Op):
         (t, t1), (h, h1), (w, w1) = self.pads(x)
         return (t, h, w) if (t, h, w) == (t1, h1, w1) else None
 
+    def fitting(self, x: Shape) -> str | None:
+        """The kernel that sees the whole of each axis that is too short for it; None where a kernel cannot be so."""
+        return None
+
     def slide(self, x: Shape) -> Triple:
         """The size of the result along (t, h, w)."""
         sizes = []
@@ -93,6 +97,7 @@ class Window(Op):
                     f"a window larger than the map along {axis}",
                     got=f"{axis}={n} padded to {n + front + back}, window {k}" + (f" at dilation {d}" if d > 1 else ""),
                     want=f"{axis} of at least {reach - front - back}",
+                    fix=self.fitting(x),
                 )
             size = (n + front + back - reach + (s - 1 if self.ceil else 0)) // s + 1
             sizes.append(size - 1 if self.ceil and (size - 1) * s >= n + front else size)
