@@ -16,6 +16,7 @@ from archdsl.bases import base_named, extended_file
 from archdsl.blocks import Drawing
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.files import is_regular, regular
+from archdsl.fixes import shown
 from archdsl.language import Arch, Card, Model, Reference, change_all, names_of
 from archdsl.written import Lines, cut, read
 
@@ -201,7 +202,7 @@ def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> 
                 written=data.keys_written[key],
                 got=key,
                 want=", ".join(BESIDE_EXTENDS),
-                fix=f"{home}: {{{key}: ...}}" if home else did_you_mean(key, [*BESIDE_EXTENDS, *names]),
+                fix=f"{home}: {{{key}: {shown(data[key])}}}" if home else did_you_mean(key, [*BESIDE_EXTENDS, *names]),
             )
     arch = base_arch(base, data, own or {})
     changes: Any = data.get("set") or {}

@@ -69,3 +69,9 @@ def flow(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(flow, value))}]"
     return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
+
+
+def shown(value: Any) -> str:
+    """A value as YAML on one line, where it is short."""
+    text = flow(value)
+    return text if len(text) <= 60 else "..."

@@ -9,6 +9,7 @@ from archdsl.bases import base_named, extended_file
 from archdsl.catalog import SHELF, SUFFIXES, module_of
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.files import regular
+from archdsl.fixes import shown
 from archdsl.language import change_all
 from archdsl.language.recipe import Recipe
 from archdsl.written import Lines, cut, read
@@ -75,7 +76,7 @@ def recipe_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = Non
                 written=data.keys_written[key],
                 got=key,
                 want="extends, name, source, set",
-                fix=f"set: {{{key}: ...}}",
+                fix=f"set: {{{key}: {shown(data[key])}}}",
             )
             for key in unknown
         )

@@ -347,7 +347,7 @@ def test_costs_of_a_warp() -> None:
     [
         (ops.KeyPairs(every=1), (Shape(3, 4, 2, 2),), "key frames with none between them"),
         (ops.KeyPairs(every=3), (Shape(3, 4, 2, 2),), "no whole number of intervals"),
-        (ops.HoldKeys(), (Shape(3, 2, 2, 2), Shape(4, 5, 2, 2)), "current frames that do not fall to the key frames"),
+        (ops.HoldKeys(), (Shape(3, 2, 2, 2), Shape(4, 5, 2, 2)), "current frames not divisible by key frames"),
         (ops.Warp(), (Shape(3, 2, 2, 2), Shape(3, 2, 2, 2)), "a flow that does not fit the map"),
         (ops.Interleave(), (Shape(3, 2, 2, 2), Shape(3, 4, 2, 3)), "key frames and current frames that differ"),
         (ops.CropTo(), (Shape(3, 2, 2, 2), Shape(3, 2, 2, 3)), "a crop larger than the map"),

@@ -237,7 +237,7 @@ def test_merges_by_value() -> None:
         (
             ops.Conv(out_channels=6, kernel=(1, 1, 1), groups=4),
             [Shape(8, 1, 1, 1)],
-            "channels that do not fall into groups",
+            "channels not divisible by groups",
         ),
         (
             ops.Conv(out_channels=1, kernel=(9, 1, 1), pad="valid"),

@@ -217,7 +217,7 @@ def test_states_see_every_frame_and_farther_with_every_step() -> None:
     ("op", "shapes", "what"),
     [
         (ops.LstmScan(kernel=2), [Shape(8, 3, 4, 4)], "an even kernel over a state"),
-        (ops.GruScan(), [Shape(8, 3, 4, 4)], "channels that do not fall into gates"),
+        (ops.GruScan(), [Shape(8, 3, 4, 4)], "channels not divisible by gates"),
         (ops.GruScan(), [Shape(6, 3, 4, 4), Shape(1, 2, 1, 1)], "marks of another shape"),
     ],
 )

@@ -140,7 +140,7 @@ def test_what_cannot_be() -> None:
         Edge(source="a", target="b", after=["x"], share="1/2")
     with pytest.raises(archdsl.SpecError, match="relations of one frame"):
         archdsl.compile(archdsl.load("trn_r50", segments=1))
-    with pytest.raises(archdsl.SpecError, match="frames that do not fall into snippets"):
+    with pytest.raises(archdsl.SpecError, match="frames not divisible into snippets"):
         ops.SnippetSteps(length=5).out(Shape(3, 8, 4, 4))
 
 

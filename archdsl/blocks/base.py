@@ -46,7 +46,12 @@ class Block(Written):
 
     def build(self, g: Builder, x: str) -> str:
         """Add ops to `g`, reading the value `x`; give the address of the result."""
-        raise SpecError(f"{type(self).__name__} has no build", written=self.written, fix="def build(self, g, ...)")
+        raise SpecError(
+            f"{type(self).__name__} has no build",
+            written=self.written,
+            want="a method that adds ops",
+            fix="def build(self, g, x): ...",
+        )
 
     def within(self) -> Iterator[Block]:
         """The blocks written within this one."""

@@ -159,14 +159,14 @@ class Expansion:
         """What would make the two maps meet, where that can be known."""
         a, b = self.g.shape(target), self.g.shape(x)
         if "c" in axes:
-            return f"a transform that writes {a.c} channels, or merge: concat"
+            return f"merge: concat, or a transform that writes {a.c} channels"
         if axes == ["t"]:
             steps = self.g.grid(target).t.step / self.g.grid(x).t.step
             wrong = [t for t in edge.transform if getattr(t, "alpha", None)]
             if wrong and (right := steps * wrong[0].alpha).denominator == 1:  # type: ignore[attr-defined]
                 return f"alpha: {right}, or leave alpha out: it is worked out"
             if not edge.transform:
-                return "a transform that changes the frame rate: time_conv, time_sample or time_to_channels"
+                return "transform: time_conv, or another that changes the frame rate (time_sample, time_to_channels)"
         if axes in (["h", "w"], ["h"], ["w"]):
             return "a resize_to transform, or equal spatial strides in both pathways"
         return f"equal sizes: {a} and {b}" if axes else None
@@ -277,5 +277,5 @@ def cycle(arch: Arch, nodes: list[tuple[str, str, str]]) -> SpecError:
         written=edges[0].written if edges else arch.written,
         got=" -> ".join(".".join(place) for place in [*places, places[0]]),
         want="an order in which the stages can run",
-        fix="move one edge to a later stage of its target",
+        fix="one edge into a later stage of its target" if edges else "a clip in place of one `after`",
     )

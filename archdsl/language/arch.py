@@ -162,7 +162,9 @@ class Arch(Written):
                     what=f"a clip and a pathway of one name {name!r}",
                     at=f"clips.{name}",
                     written=self.clips[name].written,
-                    fix="another name",
+                    got=name,
+                    want="a name of its own for each",
+                    fix=f"{name}_clip",
                 )
             )
         return faults
@@ -196,7 +198,8 @@ class Arch(Written):
                             what=f"two edges of one name into {edge.target}.{place[1]}",
                             at=at,
                             written=edge.written,
-                            fix="give one of them a `name`",
+                            want="a `name` for one of them",
+                            fix=f"name: {edge.label}_2",
                         )
                     )
                 seen.add((edge.label, place[1]))
@@ -211,7 +214,7 @@ class Arch(Written):
             Fault(
                 what="key frames and frames between of different intervals",
                 at=f"edges.{edge.label}.merge",
-                written=edge.written,
+                written=between.written,
                 got=f"every {keys.every} from {keys.start} for {edge.target}, pairs {between.pairs} for {edge.source}",
                 want="`every` of the target equal to `pairs` of the source, from 0",
                 fix=f"pairs: {keys.every}" if keys.every else None,

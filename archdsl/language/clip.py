@@ -13,7 +13,7 @@ from archdsl.ops import UNIT, Grid, Shape
 from archdsl.written import Count, Ratio, Written
 
 CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4}
-FLAT = {"audio": "height: 1, width: the number of bands", "boxes": "size: 1", "features": "size: 1"}
+FLAT = {"audio": "height: 1", "boxes": "size: 1", "features": "size: 1"}
 """How the size of what is no picture is written."""
 Extent = Annotated[Count, Field(le=AXIS)]
 Modality = Literal["rgb", "gray", "flow", "rgb_diff", "audio", "boxes", "features"]

@@ -24,7 +24,12 @@ class Transform(Written):
 
     def build(self, g: Builder, x: str, target: str) -> str:
         """Add ops that read `x`; give the address of the result."""
-        raise SpecError(f"{type(self).__name__} has no build", written=self.written, fix="def build(self, g, ...)")
+        raise SpecError(
+            f"{type(self).__name__} has no build",
+            written=self.written,
+            want="a method that adds ops",
+            fix="def build(self, g, x, target): ...",
+        )
 
 
 def ratio_of_steps(g: Builder, fine: str, coarse: str) -> int:

@@ -22,4 +22,9 @@ class Head(Written):
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         """Add ops that read `ends` (pathway -> value); give output name -> value."""
-        raise SpecError(f"{type(self).__name__} has no build", written=self.written, fix="def build(self, g, ...)")
+        raise SpecError(
+            f"{type(self).__name__} has no build",
+            written=self.written,
+            want="a method that adds ops",
+            fix="def build(self, g, ends): ...",
+        )

@@ -1,7 +1,8 @@
 # Unfinished has no build
 #   at      main.stem.0
-#   written python_block_that_does_not_build.py:18
-#   fix     def build(self, g, ...)
+#   written python_block_that_does_not_build.py:19
+#   want    a method that adds ops
+#   fix     def build(self, g, x): ...
 
 from archdsl import Arch, Clip, Pathway, Stage
 from archdsl.blocks import Block

@@ -10,3 +10,10 @@ from archdsl.blocks import Bottleneck, Conv
 from archdsl.language import Classifier, TimeConv
 
 clip = Clip(frames=8, sise=16)
+
+arch = Arch(
+    name="broken",
+    clip=clip,
+    pathways=dict(main=Pathway(stages=dict(stem=Stage(Conv(channels=8))))),
+    head=Classifier(classes=2),
+)

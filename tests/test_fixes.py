@@ -1,0 +1,114 @@
+"""Every fix that a broken spec's report gives is followed literally, and its fault is gone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from test_broken import FILES, FOLDER, RECIPES, promised
+
+from archdsl import Arch, SpecError, compile, load
+from archdsl.recipes import recipe
+
+
+class Told(NamedTuple):
+    """A fault of a report, by its rows."""
+
+    what: str
+    rows: dict[str, str]
+
+
+BY_HAND: dict[str, tuple[tuple[str, str], ...]] = {
+    "drawn_scaled.yaml": (("    width_ratio: 1/2\n", ""),),
+    "edge_cycle.yaml": (("target: slow, after: res2, into: stem", "target: slow, after: res2, into: res2"),),
+    "edge_maps_differ_in_space.yaml": (("transform: time_sample", "transform: [time_sample, resize_to]"),),
+    "frames_not_divided_by_every.yaml": (("frames: 60", "frames: 64"),),
+    "key_frames_no_whole_interval.yaml": (("frames: 10", "frames: 8"),),
+    "several_faults_of_shape.yaml": (
+        ("frames: 60", "frames: 64"),
+        ("window: 9", "window: 8"),
+        (", merge: sum", ""),  # told once the maps are known
+    ),
+    "pathway_tied_to_another_kind.yaml": (("channels: 4", "channels: 8"),),
+    "pathways_in_a_ring.yaml": (("{after: two, ", "{"),),
+    "python_block_that_does_not_build.py": (
+        ("import Arch,", "import ops, Arch,"),
+        ("    pass", '    def build(self, g, x):\n        return g.add("relu", ops.Relu(), x)'),
+    ),
+    "python_with_a_wrong_alpha.py": (("alpha=8", "alpha=4"),),
+    "scan_marks_of_no_clip.yaml": (
+        ("clip: {frames: 8, size: 16}", "clips: {rgb: {frames: 8, size: 16}, markers: CLIP}"),
+        ("markers: CLIP", "markers: {modality: features, frames: 8, size: 1, channels: 1}"),
+        ("  main:\n", "  main:\n    clip: rgb\n"),
+    ),
+}
+"""What a person does whom a fix tells in words: file -> texts and what takes their place; all faults are then gone."""
+
+
+def told(name: str) -> list[Told]:
+    """The faults that a file's report tells."""
+    found = []
+    for fault in promised(FOLDER / name).split("\n\n"):
+        what, *rows = fault.splitlines()
+        found.append(Told(what, dict(re.findall(r"^  (\w+) +(.*)$", "\n".join(rows), re.MULTILINE))))
+    return found
+
+
+def follow(line: str, fault: Told) -> str:
+    """The line with the fix in it: another word for what was met, or a field with another value."""
+    got, fix = fault.rows.get("got", ""), re.split(r", or |, where ", fault.rows["fix"])[0]
+    word = re.split("[:=]", got)[0].strip("'\"")
+    if fix.startswith("{"):
+        return re.sub(r"\bhead: .*", f"head: {fix}", line)
+    if re.match(r"\w+: \{\w+: ", fix):  # where a field stands, it stands within another
+        return fix
+    if not (setting := re.fullmatch(r"(\w+): (.*)", fix)):
+        assert word
+        assert re.search(rf"{re.escape(word)}\b", line), (line, got)
+        return re.sub(rf"{re.escape(word)}\b", lambda _: fix, line)
+    key, value = setting.groups()
+    old = re.search(rf"\b{key}(: ?|=)(\[[^\]]*\]|\{{[^}}]*\}}|\"[^\"]*\"|[^,)}}\n]+)", line)
+    if old:
+        quote = '"' if old[1] == "=" and old[2].startswith('"') else ""
+        return f"{line[: old.start(2)]}{quote}{value}{quote}{line[old.end(2) :]}"
+    at = len(line.rstrip("})"))
+    return f"{line[:at]}, {key}: {value}{line[at:]}"
+
+
+WITH_FIX = [(name, i) for name in [*FILES, *RECIPES] for i, fault in enumerate(told(name)) if "fix" in fault.rows]
+
+
+@pytest.mark.parametrize(("name", "i"), WITH_FIX)
+def test_a_fix_works_when_it_is_followed(name: str, i: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = told(name)[i]
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    for old, new in BY_HAND.get(name, ()):
+        assert old in text
+        text = text.replace(old, new)
+    if name not in BY_HAND and "written" in fault.rows:
+        lines = text.splitlines()
+        number = int(fault.rows["written"].rpartition(":")[2]) - 1
+        lines[number] = follow(lines[number], fault)
+        text = "\n".join(lines)
+    shutil.copytree(FOLDER, tmp_path / "broken")
+    monkeypatch.chdir(tmp_path / "broken")
+    path = Path(name).with_name(f"followed_{Path(name).name}")
+    path.write_text(text, encoding="utf-8")
+    path = path if "written" in fault.rows else Path(fault.rows["fix"])  # one of several in the file
+    rest = {(other.what, other.rows.get("at")) for j, other in enumerate(told(name)) if j != i and name not in BY_HAND}
+    assert set(faults_of(path, recipe if name in RECIPES else load)) <= rest
+
+
+def faults_of(path: Path, read: Callable[[Path], Any]) -> list[tuple[str, str | None]]:
+    """What is wrong with a file, and where."""
+    try:
+        found = read(path)
+        if isinstance(found, Arch):
+            compile(found)
+    except SpecError as error:
+        return [(fault.what, fault.at) for fault in error.faults]
+    return []
