@@ -62,7 +62,7 @@ class Classifier(Head):
         side = min(g.shape(x)[2:]) if x != UNKNOWN else None
         if side and self.window and self.window > side:
             raise SpecError(
-                "a window larger than the map",
+                f"a window larger than the map along {'h' if g.shape(x).h == side else 'w'}",
                 at=f"{g.path}.window",
                 written=self.written,
                 got=f"window {self.window}, {g.shape(x).h} x {g.shape(x).w} of pathway {name}",

@@ -74,7 +74,7 @@ class ChannelShuffle(ChannelMove):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(self.groups >= 1, "no groups", got=self.groups, want="at least 1")
-        got, want = f"{x.c} channels, groups={self.groups}", f"a multiple of {self.groups}"
+        got, want = f"{x.c}, groups={self.groups}", f"a multiple of {self.groups}"
         fix = f"groups: {gcd(x.c, self.groups)}"
         require(x.c % self.groups == 0, "channels not divisible by groups", got=got, want=want, fix=fix)
         return x

@@ -134,7 +134,7 @@ class GroupNorm(Beside, Norm):
         require(
             x.c % self.groups == 0,
             "channels not divisible by groups",
-            got=f"{x.c} channels, groups={self.groups}",
+            got=f"{x.c}, groups={self.groups}",
             want=f"a multiple of {self.groups}",
             fix=f"groups: {gcd(x.c, self.groups)}",
         )

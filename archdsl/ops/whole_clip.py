@@ -90,7 +90,7 @@ class OwnTimeShift(Op):
     def out(self, *xs: Shape) -> Shape:
         x, offsets = xs
         require(offsets.positions == 1, "offsets of several positions", got=offsets, want="(groups, 1, 1, 1)")
-        got, want = f"{x.c} channels, {offsets.c} groups", f"a multiple of {offsets.c}"
+        got, want = f"{x.c}, groups={offsets.c}", f"a multiple of {offsets.c}"
         require(x.c % offsets.c == 0, "channels not divisible by groups", got=got, want=want)
         return x
 
