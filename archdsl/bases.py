@@ -24,7 +24,6 @@ def base_named(data: Lines) -> tuple[str, str]:
             written=line,
             got=base,
             want="a name, or a .yaml or .json file",
-            fix="write this file in Python too",
         )
     return base, line
 

@@ -39,6 +39,7 @@ BY_HAND: dict[str, tuple[tuple[str, str], ...]] = {
         ("import Arch,", "import ops, Arch,"),
         ("    pass", '    def build(self, g, x):\n        return g.add("relu", ops.Relu(), x)'),
     ),
+    "python_op_without_a_return.py": (("        x._replace", "        return x._replace"),),
     "python_with_a_wrong_alpha.py": (("alpha=8", "alpha=4"),),
     "scan_marks_of_no_clip.yaml": (
         ("clip: {frames: 8, size: 16}", "clips: {rgb: {frames: 8, size: 16}, markers: CLIP}"),
