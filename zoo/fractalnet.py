@@ -10,7 +10,8 @@ from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
 from archdsl.written import Count, Share
 
 WIDTHS = (64, 128, 256, 512, 512)
-CAFFE = Norm(scale=False, shift=False)
+CAFFE = Norm(momentum=1e-3, scale=False, shift=False)
+"""Caffe keeps 0.999 of its running statistics."""
 
 
 def fractalnet(name: str, columns: Count = 3, classes: Count = 100, drop_path: Share = 0.15) -> Arch:

@@ -4,7 +4,8 @@ v1 (arXiv:1707.01083, Table 1) convolves in groups and shuffles channels between
 the channels in two, convolves one half and shuffles after the halves are put together again. The first unit of a
 stage halves the map and joins a pooled or convolved shortcut by concatenation. v1's first pointwise convolution
 reads too few channels for groups and has none. v2 exists twice: torchvision's halving unit writes equal halves; the
-authors' (here `_authors`) keeps the shortcut's width. No classifier of the authors has a bias.
+authors' (here `_authors`) keeps the shortcut's width. No classifier of the authors has a bias; before that of 2.0x
+they drop a fifth.
 """
 
 from archdsl.blocks import AvgPool, Block, Branches, ChannelPart, ChannelShuffle, Conv, MaxPool
@@ -76,13 +77,14 @@ def shufflenet_v2(name: str, size_factor: str = "1.0x", keeps: bool = False) -> 
     for i, (width, times) in enumerate(zip(widths, REPEATS)):
         stages[f"stage{2 + i}"] = Stage(*unit_v2(before, width, 2, keeps), *unit_v2(width, width, 1) * (times - 1))
         before = width
-    return network(name, stem, stages | dict(conv5=Stage(Conv(channels=last))), bias=not keeps)
+    dropout = 0.2 if keeps and size_factor == "2.0x" else 0.0
+    return network(name, stem, stages | dict(conv5=Stage(Conv(channels=last))), bias=not keeps, dropout=dropout)
 
 
-def network(name: str, stem: int, stages: dict[str, Stage], bias: bool) -> Arch:
+def network(name: str, stem: int, stages: dict[str, Stage], bias: bool, dropout: float = 0.0) -> Arch:
     """One frame, a stem that halves twice, 1000 classes."""
     begin = Stage(Conv(channels=stem, kernel=(1, 3, 3), stride=(1, 2, 2)), MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2)))
-    pathway, head = Pathway(stages=dict(stem=begin, **stages)), Classifier(classes=1000, bias=bias)
+    pathway, head = Pathway(stages=dict(stem=begin, **stages)), Classifier(classes=1000, bias=bias, dropout=dropout)
     return Arch(name=name, clip=Clip(frames=1, size=224), pathways=dict(main=pathway), head=head)
 
 
