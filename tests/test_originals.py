@@ -306,7 +306,9 @@ def test_scores_of_mmaction2s_segment_nets(mmaction: Any, name: str) -> None:
 @pytest.mark.filterwarnings("default")
 def test_scores_of_mmaction2s_csn(mmaction: Any) -> None:
     torch.manual_seed(0)
-    backbone = dict(type="ResNet3dCSN", depth=50, bottleneck_mode="ir", norm_eval=False, pretrained=None)
+    backbone = dict(
+        type="ResNet3dCSN", depth=50, bottleneck_mode="ir", with_pool2=False, pretrained2d=False, pretrained=None
+    )
     head = dict(type="I3DHead", num_classes=400, in_channels=2048)
     theirs = Scores(sys.modules["mmaction.registry"].MODELS, backbone, head).eval()
     scatter(theirs)

@@ -18,6 +18,7 @@ from archdsl.graph import Graph, Node, Scope, behind
 from archdsl.language.arch import Arch
 from archdsl.language.model import Model
 from archdsl.ops import Cost, Grid, Shape
+from archdsl.ops.norm import Norm
 from archdsl.written import cut
 
 CONVENTIONS = ("macs", "fvcore", "flops", "ptv-zoo")
@@ -131,6 +132,11 @@ class Plan:
     def params(self) -> int:
         """Parameters; shared ones once."""
         return self.total.params
+
+    @property
+    def params_without_norms(self) -> int:
+        """Parameters but for the scales and shifts of norms, as some papers count."""
+        return self.params - sum(self.costs[node.address].params for node in self.nodes if isinstance(node.op, Norm))
 
     @property
     def macs(self) -> int:

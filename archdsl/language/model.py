@@ -28,7 +28,7 @@ PRINTED = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)([KMGT]?)", re.ASCII)
 class Claim(Written):
     """One published figure. `value` is as printed, such as "36.1G", so that its rounding is known."""
 
-    figure: Literal["params", "macs", "fvcore", "flops", "ptv-zoo", "top1", "top5"] = Field(
+    figure: Literal["params", "params-without-norms", "macs", "fvcore", "flops", "ptv-zoo", "top1", "top5"] = Field(
         description="what is claimed; costs name their convention"
     )
     value: Annotated[str, Field(pattern=f"^{PRINTED.pattern}$")] = Field(description="as printed, with K, M, G or T")

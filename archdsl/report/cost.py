@@ -61,16 +61,21 @@ def reported(model: Model) -> tuple[Reported, ...]:
         if key not in plans:
             plans[key] = compile(model.arch(**claim.input))
         plan = plans[key]
-        ours = (
-            plan.params
-            if claim.figure == "params"
-            else plan.count(claim.figure)
-            if claim.figure in CONVENTIONS
-            else None
-        )
+        ours = None if claim.figure in ACCURACIES else figure(plan, claim.figure)
         # the views an accuracy was tested with are its source's affair, not this input
         found.append(Reported(claim, {} if ours is None else plan.inputs, ours))
     return tuple(found)
+
+
+def figure(plan: Plan, name: str) -> int:
+    """A plan's parameters, all or without those of norms, or its cost under a convention."""
+    match name:
+        case "params":
+            return plan.params
+        case "params-without-norms":
+            return plan.params_without_norms
+        case _:
+            return plan.count(name)
 
 
 @dataclass(frozen=True)
@@ -173,12 +178,14 @@ def published_here(count: Count) -> dict[str, None]:
     found = [
         f"{one.claim.figure} {one.claim.value}"
         for one in count.reported
-        if one.claim.figure == "params" or (one.claim.figure in CONVENTIONS and one.inputs == count.plan.inputs)
+        if one.claim.figure in PARAMETERS or (one.claim.figure in CONVENTIONS and one.inputs == count.plan.inputs)
     ]
     return dict.fromkeys(found)
 
 
+PARAMETERS = ("params", "params-without-norms")
 MEANING = {
+    "params-without-norms": "params-without-norms: all but the scales and shifts of norms",
     "macs": "macs: 1 per multiply-add of conv, linear, matmul",
     "fvcore": "fvcore: as fvcore 0.1.5 counts in eval mode",
     "flops": "flops: 2 per multiply-add",
@@ -231,7 +238,7 @@ def summed(costs: list[Reported]) -> str:
     """How many figures agree, and what the conventions among them count."""
     differing = [claim for claim in costs if not claim.agrees]
     silent = sum(not claim.claim.why for claim in differing)
-    conventions = [name for name in CONVENTIONS if any(claim.claim.figure == name for claim in costs)]
+    conventions = [name for name in MEANING if any(claim.claim.figure == name for claim in costs)]
     told = f"{plural(len(costs), 'figure')} recounted at the published input"
     told += f": {len(costs) - len(differing)} agree (ours rounds to what was printed)"
     told += f", {len(differing)} differ" if differing else ""
