@@ -67,6 +67,7 @@ READ = {  # lines -> what is read of them; files a.mp4 and b.mp4, folders x and 
         ["path,labels", "a.mp4,\"['run', 'jump']\"", 'b.mp4,"[]"'],
         {"a.mp4": ["run", "jump"], "b.mp4": []},
     ),
+    "a head: pandas' fractions": (["path,label", "a.mp4,10.0", "b.mp4,2.0"], {"a.mp4": ["10"], "b.mp4": ["2"]}),
     "a head: several under label": (["path,label", "a.mp4,0;2", "b.mp4,1"], {"a.mp4": ["0", "2"], "b.mp4": ["1"]}),
 }
 
@@ -117,6 +118,17 @@ def test_a_path_of_another_disk_is_matched_by_its_longest_end(tmp_path: Path) ->
     assert list(videos.remarks()) == [f"named in a list and not there: 1: jump/v.mp4 ({fault})"]
 
 
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    files(tmp_path / "disk", "run/v.mp4")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "videos_train").symlink_to(tmp_path / "disk")
+    (tmp_path / "data" / "videos_val").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "again").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "up").symlink_to(tmp_path)
+    videos = found(write(tmp_path / "data" / "train.txt", "run/v.mp4 0"))
+    assert videos.entries[0].path == tmp_path / "data" / "videos_train" / "run" / "v.mp4"
+
+
 def test_a_path_that_fits_several_files_is_named(tmp_path: Path) -> None:
     files(tmp_path, "run/v.mp4", "walk/v.mp4", "a/run/w.mp4", "b/run/w.mp4", "one.avi", "x/one.mp4")
     text = wrong(write(tmp_path / "list.txt", "v.mp4 0", "/old/run/w.mp4 1", "one.avi 1"))
@@ -143,6 +155,7 @@ NOT_READ = {  # lines -> the lines that are named, and a word of why
     "three numbers that fit in both ways": (["x 9 9 1", "y 0 9 1"], [1], "not understood"),
     "more columns than the head": (["path,label", "a.mp4,clay, pottery"], [2], "more columns than the head"),
     "labels with commas": (["path,labels", 'a.mp4,"run, jump"'], [2], "not understood"),
+    "a table's label of none": (["path,label", "a.mp4,1", "b.mp4,-1"], [3], "not understood"),
     "a column of no split": (["path,label,split", "a.mp4,run,trian"], [2], "no split"),
     "no column of paths": (["where,label", "a.mp4,run"], [1], "no column says the path"),
     "no column of labels": (["path,length", "a.mp4,9"], [1], "no column says the label"),

@@ -157,7 +157,7 @@ def line_of(row: dict[str, Any], roles: dict[str, str], where: str) -> Line:
     split = str(said.get("split", "")) or None
     if split and split.lower() not in {*NAMES, *UNUSED}:
         raise SpecError("no split", written=where, got=cut(split), want=", ".join(sorted(NAMES)), fix="unused")
-    labels = labelled(*labels_in(said.get("label"), plural=roles["label"] in PLURAL))
+    labels = labelled(*map(name_of, labels_in(said.get("label"), plural=roles["label"] in PLURAL)))
     frames = None
     if "frames" in said:
         frames = (whole(str(said.get("offset", 0)), "offset"), whole(str(said["frames"]), "frames"))
@@ -184,6 +184,15 @@ def labels_in(cell: Any, *, plural: bool) -> list[str]:
     if plural and "," in text:
         raise misread(text, "labels with | between them, or a column of the name label", text.replace(",", "|"))
     return [text] if text else []
+
+
+def name_of(label: str) -> str:
+    """A label as lists compare it: pandas writes the number 1 as 1.0. Raises SpecError for a number of no class."""
+    if re.fullmatch(r"\d+\.0+", label):
+        return label.partition(".")[0]
+    if re.fullmatch(r"-\d[\d.]*|\d*\.\d+", label):
+        raise misread(label, "a class's name, or its number from 0 on")
+    return label
 
 
 def listed_in(text: str) -> list[str]:

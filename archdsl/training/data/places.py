@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -81,11 +81,24 @@ def shared(one: list[str], other: list[str]) -> int:
     return count
 
 
+def walked(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """(folder, files) below a folder, also behind links, each once."""
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield folder, files
+
+
 @lru_cache(maxsize=4)
 def names_below(root: Path) -> Mapping[str, tuple[Path, ...]]:
     """Name, of files with and without their ending -> videos and folders of pictures below a folder."""
     found: dict[str, list[Path]] = {}
-    for folder, _, files in os.walk(root):
+    for folder, files in walked(root):
         if Path(folder) != root and any(file.lower().endswith(PICTURES) for file in files):
             found.setdefault(Path(folder).name, []).append(Path(folder))
         for file in files:
