@@ -34,10 +34,12 @@ class Class:
 
 
 NORMS = "fvcore counts {} per element in eval mode, torch nothing; neither is a multiply-add of the network"
+UNSEEN = "products of elements"
 CLASSES = (
     Class("convolutions", ("conv",), ("convolution",)),
     Class("linear layers", ("linear", "addmm"), ("addmm", "mm")),
     Class("matrix products", ("matmul", "bmm", "einsum"), ("bmm", "baddbmm")),
+    Class(UNSEEN, reason="multiply-adds of the network that are no matrix product: neither counter sees them"),
     Class("batch norms", ("batch_norm",), (), NORMS.format("2 (1 without scale)")),
     Class("group norms", ("group_norm",), (), NORMS.format("5 (4 without scale and shift)")),
     Class("layer norms", ("layer_norm",), (), NORMS.format("5 (4 without scale and shift)")),
@@ -62,8 +64,8 @@ class Opinion:
 
     @property
     def agrees(self) -> bool:
-        """Whether macs are torch's, and our fvcore figure is fvcore's; an op of one's own says what it costs."""
-        return self.name == OWN or (self.macs == self.torch and self.fvcore in (None, self.ours_as_fvcore))
+        """Whether macs are torch's, and our fvcore figure is fvcore's; nobody counts the rest but us."""
+        return self.name in (OWN, UNSEEN) or (self.macs == self.torch and self.fvcore in (None, self.ours_as_fvcore))
 
     def record(self) -> dict[str, Any]:
         """By name."""
@@ -126,6 +128,8 @@ def class_of(plan: Plan, node: Node) -> str:
     known = {one.name for one in CLASSES}
     if node.op.own:
         return OWN
+    if cost.macs and cost.fvcore_extra == -cost.macs:
+        return UNSEEN
     return next((kind for kind, macs in kinds.items() if macs), name if name in known else OTHER)
 
 
