@@ -4,6 +4,7 @@ from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
 from archdsl.ops.channels import ChannelShuffle, PadChannels, PickChannels, RepeatChannels, TakeChannels
 from archdsl.ops.conv import Conv, TransposedConv
+from archdsl.ops.correlation import LocalCorrelation
 from archdsl.ops.flow import DropFrames, TvL1Flow
 from archdsl.ops.frames import (
     FrameDifference,
@@ -124,6 +125,7 @@ OPS: tuple[type[Op], ...] = (
     Affinity,
     PairSum,
     Gather,
+    LocalCorrelation,
     RoiAlign,
     Gain,
     Past,
