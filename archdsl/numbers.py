@@ -10,6 +10,7 @@ from archdsl.errors import SpecError
 
 EXACT = re.compile(r"[+-]?(\d+/\d+|(?=\.?\d)\d*\.?\d*(e[+-]?\d{1,2})?)", re.ASCII | re.IGNORECASE)
 WHOLE = re.compile(r"\d+", re.ASCII)
+NUMERIC = re.compile(r"[+-]?[\d./_]*\d[\d./_]*(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 WANT = f"a number such as 30, 29.97 or 1/8, from {1 / NUMBER:g} to {NUMBER:g}"
 
 
@@ -21,6 +22,14 @@ def exact(value: str | float) -> Fraction:
     if number is None or (number and not 1 <= abs(number) * NUMBER <= NUMBER**2):
         raise ValueError(WANT)
     return number
+
+
+def check_text(text: str) -> str:
+    """The text itself. Raises ValueError where it is a number of more digits than any needs: to read it takes long."""
+    found = NUMERIC.fullmatch(text)
+    if found and (len(text) > DIGITS or len((found[1] or "").strip("eE+-")) > 2):
+        raise ValueError(WANT)
+    return text
 
 
 def whole(text: str) -> int:

@@ -11,6 +11,7 @@ import yaml
 from archdsl.budget import BYTES, DEEP, DIGITS, NUMBER, REPEATS, VALUES
 from archdsl.errors import SpecError
 from archdsl.files import read_text
+from archdsl.numbers import WANT, check_text
 from archdsl.written import Lines, cut
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -65,9 +66,9 @@ class Reader:
     def scalar(self, node: yaml.ScalarNode, kind: str) -> Any:
         """Text, a number, true, false or null; a date is text."""
         text = str(node.value)
-        if kind in ("str", "timestamp"):
-            return text
         try:
+            if kind in ("str", "timestamp"):
+                return check_text(text)
             value = None if len(text) > DIGITS else self.loader.construct_object(node)
         except UNREADABLE:
             value = None
@@ -100,7 +101,14 @@ class Reader:
         return Lines(data, self.line(node), keys)
 
 
-WANTS = {"null": "null", "bool": "true or false", "int": "a whole number", "float": "a number"}
+WANTS = {
+    "str": WANT,
+    "timestamp": WANT,
+    "null": "null",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+}
 
 
 def read_data(path: Path, wants: str = "a mapping: name, clip, pathways, head") -> Lines:

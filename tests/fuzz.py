@@ -399,8 +399,6 @@ def alarm(signum: int, frame: Any) -> None:
 def child(kind: str, seed: int, indices: range, out: Path, pipe: int) -> None:
     """Try documents in a process of limited memory; say which one is at hand, keep those that fail."""
     seeds = specs() if kind == "spec" else recipes()
-    if kind == "spec":
-        archdsl.emit(archdsl.compile(archdsl.load("lenet5_full")))  # torch is loaded before memory is limited
     used = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
     signal.signal(signal.SIGPROF, alarm)
@@ -461,6 +459,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", default="fuzz_failures.jsonl", metavar="FILE", help="where failures go")
     given = parser.parse_args()
     out, begun, before = Path(given.output), monotonic(), failures(Path(given.output))
+    specs(), recipes(), archdsl.emit(archdsl.compile(archdsl.load("lenet5_full")))  # once, not in every process
     for kind, count in (("spec", given.documents), ("recipe", given.recipes)):
         at, end = given.first, given.first + count
         while at < end:

@@ -50,13 +50,13 @@ def said(tmp_path: Path, text: str) -> str:
 
 PRIMES = [n for n in range(2, 230) if all(n % i for i in range(2, n))]
 ENDLESS = {
-    "width_ratio: 1e9999999": (spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e9999999"), "width_ratio"),
+    "width_ratio: 1e9999999": (spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e9999999"), "cannot be read"),
     "width_ratio: 1e5000": (
         spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e5000"),
         "want    a number such as",
     ),
     "width_ratio: 1e18": (spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e18"), "a map too large"),
-    "fps": (spec("{s: {conv: {channels: 8}}}", "frames: 4, size: 16, fps: 1e99999999"), "wrong value for fps"),
+    "fps": (spec("{s: {conv: {channels: 8}}}", "frames: 4, size: 16, fps: 1e99999999"), "cannot be read"),
     "frames": (
         spec("{s: {conv: {channels: 8}}}", "frames: 1000000000, size: 16"),
         f"at most {FRAMES}|equal to {FRAMES}",
@@ -65,6 +65,10 @@ ENDLESS = {
     "sexagesimal": (
         spec("{s: {conv: {channels: 8}}}", f"frames: {':'.join(['1'] * 4000)}, size: 16"),
         "cannot be read",
+    ),
+    "a fraction of an op": (
+        spec("{s: {b: {}}}") + 'blocks: {b: {steps: {r: {resize: {scale: ["1e99999999", 1, 1]}}}}}\n',
+        "want    a number such as",
     ),
     "columns": (spec("{s: {fractal: {channels: 8, columns: 18}}}"), "wrong value for columns"),
     "columns and no end": (spec("{s: {fractal: {channels: 8, columns: 2000000000}}}"), "wrong value for columns"),

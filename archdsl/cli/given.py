@@ -10,7 +10,7 @@ from typing import Any
 from archdsl import catalog
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Model, change_all
-from archdsl.numbers import exact
+from archdsl.numbers import check_text, exact
 from archdsl.written import cut
 
 COMMON = ("frames", "size", "classes", "fps")
@@ -78,7 +78,10 @@ def value_of(text: str) -> Any:
     except (ValueError, RecursionError):
         pass  # not JSON
     if not set(text) & set("{}[]\"'#&*!|>%@`:,~"):
-        return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
+        try:
+            return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), check_text(text))
+        except ValueError as error:
+            raise SpecError("a value that cannot be read", got=cut(text), want=str(error)) from None
     from archdsl.reading import data_of
 
     try:
