@@ -11,18 +11,20 @@ DEEP = 40
 """Mappings and lists within each other."""
 CHAIN = 16
 """Files that extend each other, one behind the other."""
-SETTINGS = 1_000
+SETTINGS = 200
 """Fields that one document sets."""
+MATCHES = 100
+"""Names that a pattern stands for where a list or a mapping is set."""
 DIGITS = 40
 """Characters of a number; none has more that a person wrote."""
 NUMBER = 10**18
 """The largest number, and 1 over the smallest."""
-CLIPS = PATHWAYS = 100
+CLIPS = PATHWAYS = 30
 """Of a network."""
 STAGES = 1_000
 """Of a pathway."""
 EDGES = 1_000
-"""Of a network."""
+"""Of a network, and stages that they start from, all together."""
 REPEATS = 1_000
 """Of one block."""
 STEPS = 1_000
@@ -32,7 +34,7 @@ COLUMNS = 16
 BRANCHES = 100
 """Of one convolution."""
 OPS = 40_000
-"""Of a network, those that could not be made included."""
+"""Of a network, those that could not be made included; a result counts one more for each 100 of its frames."""
 FRAMES = 100_000
 """Of a clip, or of any map."""
 AXIS = 10**9

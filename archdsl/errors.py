@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from heapq import nlargest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +85,25 @@ def listed(known: Iterable[str]) -> str:
     return ", ".join(names) if len(names) <= SHOWN else "a name in `archdsl schema`"
 
 
+@lru_cache(maxsize=4096)
+def pairs_of(word: str) -> frozenset[tuple[str, str]]:
+    """Neighbouring letters, the ends of the word among them."""
+    word = word[:100]
+    return frozenset(zip(f"^{word}", f"{word}$"))
+
+
+def likeness(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> float:
+    """The share of pairs that two words have in common: what is compared closely is chosen by it."""
+    return len(a & b) / (len(a) + len(b))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A mend for a misspelt name, or None when nothing is near."""
     from difflib import get_close_matches
 
     names = list(known)
+    if len(names) > SHOWN:
+        names = nlargest(SHOWN, names, key=lambda name: likeness(pairs_of(name), pairs_of(word)))
     longer = (
         name for name in names if min(len(name), len(word)) > 2 and (name.startswith(word) or word.startswith(name))
     )

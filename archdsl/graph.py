@@ -144,6 +144,7 @@ class Builder:
                 self.aligned(address, xs, grids)
             shape, grid = answers(op, xs, grids)
             within_budget(shape, () if any(grid is one for one in grids) else grid[:3])
+            self.asked += shape.t // 100
         except SpecError as error:
             self.faults.extend((of_fractions(op) or error).placed(address, self.line).faults)
             return UNKNOWN
@@ -157,8 +158,9 @@ class Builder:
         """Count one op. Raises Endless for one too many."""
         self.asked += 1
         if self.asked > OPS:
+            want = f"at most {OPS}, where a result counts one more for each 100 of its frames"
             got = f"more than {OPS} ops"
-            raise Endless("a network of too many ops", at=self.path, written=self.line, got=got, want=f"at most {OPS}")
+            raise Endless("a network of too many ops", at=self.path, written=self.line, got=got, want=want)
 
     def may_add(self, name: str, op: Op, reads: tuple[str, ...]) -> None:
         """Raise SpecError for what is no name, no op or no value, or for another number of values than the op reads."""

@@ -170,6 +170,8 @@ class Arch(Written):
         return faults
 
     def _faults_of_edges(self) -> list[Fault]:
+        if (places := sum(len(edge.after) for edge in self.edges)) > EDGES:
+            return [Fault(what="too many edges", at="edges", got=f"after {places} stages", want=f"at most {EDGES}")]
         faults, seen = [], set()
         for edge in self.edges:
             at = f"edges.{edge.label}"

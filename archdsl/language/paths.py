@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from archdsl.blocks import Block, Drawn
-from archdsl.budget import SETTINGS
+from archdsl.budget import MATCHES, SETTINGS
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import Stage
@@ -137,6 +137,11 @@ def in_mapping(things: Mapping[str, Any], settings: list[Setting]) -> dict[str, 
     for setting in settings:
         head = setting.rest[0]
         names = [name for name in things if fnmatchcase(name, head)]
+        if len(names) > MATCHES and isinstance(setting.value, Mapping | list | tuple):
+            got, want = f"{len(names)} names", f"at most {MATCHES} where a list or a mapping is set"
+            faults.append(nothing(f"{head!r} stands for too many names", setting, ()))
+            faults[-1] = replace(faults[-1], got=got, want=want)
+            continue
         new = not names and len(setting.rest) == 1 and not set("*?") & set(head) and may_enter(setting.value, things)
         if not names and not new:
             fix = within_the_only(things, setting)
