@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 
 import archdsl
-from archdsl.blocks import Conv
+from archdsl.blocks import Bottleneck, Conv
 from archdsl.language import Classifier
 
 
@@ -295,3 +296,25 @@ def test_several_clips_are_traced() -> None:
     network, clips = archdsl.build(two_streams()).eval(), {name: torch.randn(shape) for name, shape in TWO.items()}
     torch.testing.assert_close(torch.fx.symbolic_trace(network)(clips), network(clips))
     torch.testing.assert_close(torch.export.export(network, (clips,)).module()(clips), network(clips))
+
+
+@pytest.mark.slow
+def test_emission_grows_linearly() -> None:
+    """Four times the ops take at most five times the time of this process."""
+
+    def seconds(stages: int) -> float:
+        names = [f"res{i}" for i in range(stages)]
+        stage = archdsl.Stage(*[Bottleneck(channels=16)] * 4)
+        pathways = {name: archdsl.Pathway(stages=dict.fromkeys(names, stage)) for name in ("slow", "fast")}
+        edge = archdsl.Edge(source="fast", target="slow", after=tuple(names), merge="sum")
+        clip = archdsl.Clip(frames=8, size=16)
+        arch = archdsl.Arch(name="long", clip=clip, pathways=pathways, edges=(edge,), head=Classifier(classes=5))
+        plan, times = archdsl.compile(arch), []
+        for _ in range(3):
+            start = process_time()
+            archdsl.emit(plan)
+            times.append(process_time() - start)
+        return min(times)
+
+    seconds(1)
+    assert seconds(80) <= 5 * seconds(20)
