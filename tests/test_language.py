@@ -200,7 +200,7 @@ def test_taken_names_are_those_of_torchs_module() -> None:
     assert public - OF_MODULES == set()
 
 
-@pytest.mark.parametrize("name", ["forward", "training", "half"])
+@pytest.mark.parametrize("name", ["forward", "training", "apply"])
 def test_names_that_parts_cannot_have_and_clips_can(name: str) -> None:
     with pytest.raises(SpecError, match="another name"):
         Pathway(stages={name: Stage(Conv(channels=8))})

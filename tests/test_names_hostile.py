@@ -115,8 +115,11 @@ ACCEPTED = {
     "network": ["none", "true", "exception", "value_error", "tensor", "f", "module"],
     "clip": ["held", "frames", "clips", "torch", "self", "forward", "pair", "int"],
     "pathway": ["step", "streaming", "key_frame", "current_frame", "frames", "torch", "self", "warp", "input", "tuple"],
-    "stage": ["frames", "head", "edges", "self", "conv", "match"],
-    "step": ["torch", "frames", "x", "self"],
+    "stage": ["frames", "half", "double", "type", "head", "edges", "self", "conv", "match"],
+    "branch": ["half", "float"],
+    "edge": ["double"],
+    "head": ["half"],
+    "step": ["half", "torch", "frames", "x", "self"],
     "drawn": ["none", "value_error", "module"],
 }
 
@@ -126,5 +129,5 @@ def test_names_that_only_look_taken(position: str, name: str) -> None:
     for mode in MODES:
         archdsl.compile(arch(mode, {position: name}))  # accepted
         builds_and_runs(mode, {position: name})
-    if name in ("none", "forward", "frames"):
+    if name in ("none", "forward", "frames", "half"):
         agrees(archdsl.compile(arch("causal", {position: name})))

@@ -1,4 +1,4 @@
-"""What is not read and what does not learn is warned of, and everything else works on such a network."""
+"""What is probably not meant is warned of, and everything else works on such a network."""
 
 from __future__ import annotations
 
@@ -51,6 +51,13 @@ pathways:
   main: {stages: {one: [{conv: {channels: 4}}, {representation_flow: {iterations: 1, align: first, inner: 2}}]}}
 head: {classifier: {classes: 3}}
 """
+NAMED_HALF = """
+name: net
+clip: {frames: 4, size: 8}
+pathways:
+  main: {stages: {half: {conv: {channels: 4}}}}
+head: {classifier: {classes: 3}}
+"""
 PART, WEIGHTS = "a part that no output is made from", "weights that no gradient reaches"
 SPECS = {
     "clip": (FIRST_OF_TWO_CLIPS, [(PART, "unread", None)]),
@@ -61,6 +68,7 @@ SPECS = {
         NOTHING_TO_LEARN,
         [("a network without weights to learn", "head.main", "no parameter that a gradient reaches")],
     ),
+    "named": (NAMED_HALF, [("a part named as a method of torch's modules", "main.half", "half")]),
     "one_iteration": (
         ONE_ITERATION,
         [(WEIGHTS, "main.one.1.flow", "forward_x, forward_y, divergence_x, divergence_y, tau")],

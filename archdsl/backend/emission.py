@@ -17,6 +17,7 @@ from archdsl.backend.passes.base import in_pieces, literal_graph, programs_of, t
 from archdsl.backend.runtime.clips import clips_named, expect
 from archdsl.backend.runtime.keys import keyed
 from archdsl.backend.runtime.stream import streamed
+from archdsl.blocks.names import CASTS
 from archdsl.compiler import Plan, plan_of
 from archdsl.compiler.keys import whole_clips
 from archdsl.graph import Graph
@@ -172,7 +173,7 @@ class Emission:
         template = Template(part, "nn.ModuleList" if numbered(part) else "nn.Module")
         prefix = f"{part.address}." if part.address else ""
         for held in part.holds:
-            template.lines.append(f"self.{held.removeprefix(prefix)} = nn.Module()")
+            template.lines.append(f"self.{held.removeprefix(prefix)} = {self.container(held)}()")
         for step in part.steps:
             if isinstance(step, Part):
                 self.construct_part(template, step, prefix)
@@ -180,6 +181,16 @@ class Emission:
                 self.construct_op(template, step, prefix)
         template.forward = Forward(self.graph, part, self.taken)
         return template
+
+    def container(self, address: str) -> str:
+        """The class of a module that only holds others."""
+        inside = f"{address}."
+        parts = {at.removeprefix(inside).partition(".")[0] for at in self.graph.scopes if at.startswith(inside)}
+        if not (shadowed := named_parts(parts)):
+            return "nn.Module"
+        name = self.free("Parts")
+        self.texts[name] = "\n".join([f"class {name}(nn.Module):", f'    """The parts of {address}."""', "", *shadowed])
+        return name
 
     def construct_part(self, template: Template, step: Part, prefix: str) -> None:
         """The lines that construct an inner part, unless it shares another's weights."""
@@ -243,6 +254,10 @@ def class_text(
     lines = [f"class {name}({template.base}):", f'    """{title}"""', ""]
     if template.forward.chosen and not part.address:
         lines += ["    streaming = False  # in `step` the frames are those chosen", ""]
+    prefix = f"{part.address}." if part.address else ""
+    steps = [step.address if isinstance(step, Part) else step for step in part.steps]
+    if shadowed := named_parts({step.removeprefix(prefix) for step in steps}):
+        lines += [*shadowed, ""]
     typed = [f"{parameter}: {annotation(column[0])}" for column, parameter in parameters.items()]
     if template.lines:
         lines += indented(call("def __init__", ["self", *typed]) + " -> None:").splitlines()
@@ -264,6 +279,11 @@ def class_text(
         for method in programs(template.forward):
             lines += ["", *map(indented, method)]
     return "\n".join(lines).rstrip()
+
+
+def named_parts(names: set[str]) -> list[str]:
+    """Lines by which parts are found that are named as what torch's modules have already."""
+    return [f'    {name} = property(lambda self: self._modules["{name}"])' for name in sorted(names & CASTS)]
 
 
 def numbered(part: Part) -> bool:

@@ -72,6 +72,8 @@ OF_MODULES = frozenset(
     ]
 )
 """What every torch module has already. A test compares them with torch's."""
+CASTS = frozenset(["bfloat16", "cpu", "cuda", "double", "float", "half", "ipu", "mtia", "type", "xpu"])
+"""Those of them that torch calls on whole networks only: parts within one may have such a name."""
 OF_NETWORKS = frozenset(["edges", "head"])
 """Where the weights of edges and of the head lie."""
 
@@ -118,11 +120,15 @@ Name = Annotated[
     Field(pattern=NAME, max_length=64),
     BeforeValidator(spelt),
     AfterValidator(other_than(keyword.kwlist, "{name!r} is a word of Python")),
-    AfterValidator(other_than(OF_MODULES, "every torch module has {name!r} already")),
+    AfterValidator(other_than(OF_MODULES - CASTS, "every torch module has {name!r} already")),
 ]
 """A stage, edge, branch, block or step: small letters, digits and underscores, a letter first."""
 
-PathwayName = Annotated[Name, AfterValidator(other_than(OF_NETWORKS, "{name!r} is a part of every network"))]
+PathwayName = Annotated[
+    Name,
+    AfterValidator(other_than(CASTS, "every torch module has {name!r} already")),
+    AfterValidator(other_than(OF_NETWORKS, "{name!r} is a part of every network")),
+]
 """A pathway: the same."""
 
 ArchName = Annotated[str, Field(pattern=ARCH_NAME, max_length=100), BeforeValidator(arch_spelt)]

@@ -10,7 +10,7 @@ import networkx as nx
 from archdsl import ops
 from archdsl.blocks import Block, add_block
 from archdsl.compiler.causal import CausalBuilder
-from archdsl.compiler.unread import unlearnt, unread
+from archdsl.compiler.unread import shadowed, unlearnt, unread
 from archdsl.errors import Fault, SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Node
 from archdsl.language.arch import Arch
@@ -55,7 +55,7 @@ class Expansion:
         self.head()
         self.g.faults += untied(self.g)
         graph = self.g.finish()
-        return replace(graph, warnings=(*graph.warnings, *unread(graph), *unlearnt(graph)))
+        return replace(graph, warnings=(*graph.warnings, *unread(graph), *unlearnt(graph), *shadowed(graph)))
 
     def stage(self, place: Place) -> None:
         """One stage, and before the first one the choice of frames."""

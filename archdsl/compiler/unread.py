@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
+from archdsl.blocks.names import CASTS
 from archdsl.errors import Fault
 from archdsl.graph import Graph, Node, behind
 from archdsl.ops import Cost
@@ -32,6 +33,15 @@ def unlearnt(graph: Graph) -> Iterator[Fault]:
         at = next(iter(graph.outputs.values()))
         what, got = "a network without weights to learn", "no parameter that a gradient reaches"
         yield Fault(what=what, at=at, written=graph.nodes[at].written, got=got, want="at least one, to be trained")
+
+
+def shadowed(graph: Graph) -> Iterator[Fault]:
+    """Parts named as methods of torch's modules: torch's own copies of a network find the methods instead."""
+    written = {address: node.written for address, node in graph.nodes.items()}
+    for address in (*graph.scopes, *graph.nodes):
+        if (name := address.rpartition(".")[2]) in CASTS and "." in address:
+            what, want = "a part named as a method of torch's modules", "another name, to export or trace the network"
+            yield Fault(what=what, at=address, written=written.get(address), got=name, want=want)
 
 
 def learning(graph: Graph) -> set[str]:
