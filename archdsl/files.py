@@ -6,10 +6,13 @@ reads it has the file's name again; text for people shows the bytes (`errors.pri
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -19,6 +22,7 @@ from archdsl.errors import SpecError
 
 WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 """A FIFO that takes a regular file's place between stat and open does not block; what was opened is looked at again."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -129,8 +133,8 @@ def open_new(path: Path) -> BinaryIO:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file, which is made where there is none. Raises OSError for a link."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    """Add a line to a file, which is made where there is none. Raises OSError for a link, and a pipe nobody reads."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with open(os.open(path, flags, 0o666), "ab") as file:
         file.write(f"{line}\n".encode())
 
@@ -172,7 +176,17 @@ def is_new(path: str | Path) -> bool:
 
 def cannot_write(path: str | Path, error: OSError) -> SpecError:
     """The error of a file that cannot be written."""
-    return SpecError(f"cannot write {path}", got=error.strerror or str(error))
+    fix = "make room" if error.errno in FULL else None
+    return SpecError(f"cannot write {path}", got=error.strerror or str(error), fix=fix)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """What cannot be written within is a SpecError that names the file, or else a path."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(error.filename or path, error) from None
 
 
 def flush_folder(folder: Path) -> None:

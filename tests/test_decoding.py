@@ -17,10 +17,13 @@ import torch
 from filmed import KINDS, every_frame, film, numbered_frames, silent_sound
 from torch import Tensor
 
+from archdsl.language import Clip
+from archdsl.language.recipe_clips import Sampling
 from archdsl.training.data import decoding
-from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.clips import Take, Unreadable
 from archdsl.training.data.decoding import Index, Video, clip_of, decoders_here, stretches
 from archdsl.training.data.pictures import picture, pictures_in, pictures_of
+from archdsl.training.data.videos import Action, Entry, Files
 
 FRAMES = numbered_frames(40)
 
@@ -89,6 +92,19 @@ def test_frames_at_uneven_times(tmp_path: Path) -> None:
     index = index_of(path)
     assert [index.seconds(i) for i in range(10)] == pytest.approx([t / 1000 for t in times])
     assert torch.equal(read(path, [3, 4, 9]), every_frame(path)[:, [3, 4, 9]])
+
+
+@pytest.mark.parametrize("name", ["vfr.mkv", "vfr.mp4"])
+def test_frames_at_a_rate_are_those_that_are_shown_then(name: str, tmp_path: Path) -> None:
+    """From a file of uneven times to the clip: at 0, 1/15, 2/15... seconds."""
+    times = [0, 33, 53, 103, 123, 323, 400, 500]
+    path = film(tmp_path / name, FRAMES[:, :8], options={"g": "4", "bf": "2"}, times=times)
+    entry = Entry(path, name, (Action(0),))
+    videos = Files((entry,), ("a",), {"clip": Clip(frames=8, size=32)}, Sampling(fps=15.0))
+    clip = videos.read(0, Take(0, clip=0, clips=2)).frames["clip"]
+    shown = [max(i for i, time in enumerate(times) if time <= k * 1000 / 15 + 0.5) for k in range(8)]
+    assert shown == [0, 2, 4, 4, 4, 5, 6, 6]
+    assert torch.equal(clip, every_frame(path)[:, shown])
 
 
 @pytest.mark.parametrize(("height", "width"), [(47, 63), (18, 130), (50, 34)])

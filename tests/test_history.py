@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.language import change
 from archdsl.training import checkpoints, folder
+from archdsl.training.adoption import adopt
 from archdsl.training.board import Board
 from archdsl.training.checkpoints import checkpoints_in, held, prune, read_facts, save_checkpoint
 from archdsl.training.data.motion import MovingDigits
@@ -198,6 +201,25 @@ def test_a_folder_has_one_trainer(tmp_path: Path) -> None:
     assert run(tmp_path).step == 6
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null"), Path.mkdir])
+def test_a_lock_that_is_no_file_is_told(make: Any, tmp_path: Path) -> None:
+    make(tmp_path / ".lock")
+    with pytest.raises(SpecError, match=r"cannot write .*\.lock"):
+        run(tmp_path)
+
+
+def test_a_disk_without_locks_refuses_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", none)
+    monkeypatch.setattr(fcntl, "flock", none)
+    run(tmp_path, recipe=short(keep=1))
+    assert [path.name[-2:] for path in checkpoints_in(tmp_path)] == ["06"]
+    with held(tmp_path) as path:
+        assert read_facts(path).step == 6
+
+
 def test_a_checkpoint_that_is_read_is_not_removed(tmp_path: Path) -> None:
     run(tmp_path, recipe=short(keep=9))
     first, second, _ = checkpoints_in(tmp_path)
@@ -311,6 +333,30 @@ def test_a_disk_that_fills_between_saves_is_one_error(place: str, tmp_path: Path
     assert fault.fix == "make room; the same command then goes on from the last checkpoint"
     run(tmp_path / "part", recipe=short(save_every=2))
     assert losses(tmp_path / "part") == losses(tmp_path / "whole")
+
+
+def test_a_log_beyond_a_named_checkpoint_is_kept_too(tmp_path: Path) -> None:
+    run(tmp_path, recipe=short(save_every=4))
+    shutil.rmtree(checkpoints_in(tmp_path)[-1])
+    run(tmp_path, recipe=short(save_every=4), resume=checkpoints_in(tmp_path)[0])
+    assert [one["step"] for one in entries(tmp_path / "abandoned" / "after_step_00000004")] == [1, 2, 3, 4, 5, 6, 6]
+
+
+def test_a_reader_is_waited_for_where_its_checkpoint_moves(tmp_path: Path) -> None:
+    run(tmp_path, recipe=short(steps=4))
+    older, last = checkpoints_in(tmp_path)
+    moved = []
+    thread = Thread(target=lambda: moved.append(adopt(tmp_path, older, 2)))
+    with held(tmp_path) as path:
+        assert path == last
+        thread.start()
+        thread.join(0.2)
+        assert read_facts(path).step == 4
+        assert not moved
+    thread.join()
+    assert checkpoints_in(moved[0]) == [moved[0] / "checkpoints" / last.name]
+    with held(tmp_path) as path:
+        assert path == older
 
 
 def test_tensorboard_shows_the_log(tmp_path: Path) -> None:

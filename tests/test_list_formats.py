@@ -16,6 +16,8 @@ from test_listing import files, found, pairs, write, wrong
 import archdsl
 from archdsl.cli import main
 from archdsl.cli.testing import place
+from archdsl.errors import SpecError
+from archdsl.language import change
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import Take, Unreadable
 from archdsl.training.data.decoding import FORMATS
@@ -206,6 +208,37 @@ def test_lists_of_pictures_as_pyslowfast_has_them(tmp_path: Path) -> None:
     assert times == [(1, 2, 3), (3, 1, 2), (3, 5, 5)]
     write(tmp_path / "train.csv", head, *(f'BBB 1 {i} BBB/BBB-{i + 1:06d}.jpg ""' for i in range(8)))
     assert "a list of pictures without labels" in wrong(tmp_path / "train.csv", loss=SEVERAL)
+
+
+def test_numbers_are_those_of_the_file_that_names_the_classes(tmp_path: Path) -> None:
+    """UCF101 counts from 1, a mapping from wherever it says; a number of none is named."""
+    files(tmp_path, "a.mp4", "b.mp4")
+    write(tmp_path / "train.txt", "a.mp4 1", "b.mp4 03")
+    write(tmp_path / "classInd.txt", "3 C", "1 A", "2  B b")
+    videos = found(tmp_path / "train.txt")
+    assert videos.classes == ("A", "B b", "C")
+    assert pairs(videos, tmp_path) == [("a.mp4", ["A"]), ("b.mp4", ["C"])]
+    assert "a label that no class has\n  written zero.txt:1" in wrong(write(tmp_path / "zero.txt", "a.mp4 0"))
+    write(tmp_path / "classInd.txt", "1 A", "two B")
+    assert "a class that cannot be read\n  written classInd.txt:2\n  got     two B" in wrong(tmp_path / "train.txt")
+    (tmp_path / "classInd.txt").unlink()
+    (tmp_path / "labels.json").write_text(json.dumps({"late": 3, "early": "1"}))
+    assert pairs(found(tmp_path / "train.txt"), tmp_path) == [("a.mp4", ["early"]), ("b.mp4", ["late"])]
+    (tmp_path / "labels.json").unlink()
+    write(tmp_path / "classes.txt", "zero", "one", "two", "three")
+    assert pairs(found(tmp_path / "train.txt"), tmp_path) == [("a.mp4", ["one"]), ("b.mp4", ["three"])]
+
+
+@pytest.mark.parametrize("kind", ["folders", "lists"])
+def test_classes_to_test_on_are_those_to_train_on(kind: str, tmp_path: Path) -> None:
+    """A class of the test alone would shift the numbers of all behind it."""
+    files(tmp_path, "train/b/1.mp4", "train/c/2.mp4", "val/a/3.mp4", "val/c/4.mp4")
+    if kind == "lists":
+        write(tmp_path / "lists" / "train.csv", f"{tmp_path}/train/b/1.mp4,b", f"{tmp_path}/train/c/2.mp4,c")
+        write(tmp_path / "lists" / "val.csv", f"{tmp_path}/val/a/3.mp4,a")
+    data = tmp_path / ("lists" if kind == "lists" else "")
+    with pytest.raises(SpecError, match="different classes\n  got     2 and 3 classes; not in both: a"):
+        archdsl.train(change(small(), "head.classes", 2), recipe("smoke"), data, out=tmp_path / "run", device="cpu")
 
 
 def test_check_names_what_is_missing_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

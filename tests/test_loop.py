@@ -305,16 +305,16 @@ def test_precise_statistics_leave_frozen_norms_alone():
     assert made.second.running_mean.tolist() == [0, 0]
 
 
-def test_precise_statistics_are_taken_in_the_precision_of_training(tmp_path, monkeypatch):
+def test_precise_statistics_are_taken_in_the_precision_and_parts_of_training(tmp_path, monkeypatch):
     seen, real = [], Population.see
 
     def see(population: Population, norm: nn.Module, inputs: Any) -> None:
-        seen.append(inputs[0].dtype)
+        seen.append((inputs[0].dtype, len(inputs[0])))
         real(population, norm, inputs)
 
     monkeypatch.setattr(Population, "see", see)
-    run(tmp_path, recipe=short(steps=1, precision="bf16", norms__precise=8))
-    assert seen[0] == torch.bfloat16
+    run(tmp_path, recipe=short(steps=1, precision="bf16", norms__precise=8, optimizer__accumulate=2))
+    assert seen[0] == (torch.bfloat16, 4)
 
 
 def test_still_norms_do_not_follow():

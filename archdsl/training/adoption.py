@@ -8,8 +8,10 @@ from itertools import count
 from pathlib import Path
 
 from archdsl.errors import SpecError
-from archdsl.training.checkpoints import checkpoints_in, step_of
+from archdsl.training.checkpoints import STATE, checkpoints_in, step_of
 from archdsl.training.folder import LOG
+from archdsl.training.locks import alone
+from archdsl.training.records import Entry, read_records
 
 ASIDE = "abandoned"
 """The folder of a run that holds checkpoints and logs which it did not go on from."""
@@ -23,8 +25,9 @@ def adopt(run: Path, checkpoint: Path, step: int) -> Path | None:
     own = checkpoints_in(run)
     inside = checkpoint.resolve() in [path.resolve() for path in own]
     rest = [path for path in own if not inside or step_of(path) > step]
+    later = (run / LOG).exists() and (not inside or any(one.step > step for one in read_records(Entry, run / LOG)))
     try:
-        aside = set_aside(run, rest, step) if rest or (not inside and (run / LOG).exists()) else None
+        aside = set_aside(run, rest, step) if rest or later else None
         if not inside:
             bring(run, checkpoint, step)
     except OSError as error:
@@ -33,14 +36,18 @@ def adopt(run: Path, checkpoint: Path, step: int) -> Path | None:
 
 
 def set_aside(run: Path, rest: list[Path], step: int) -> Path:
-    """Move checkpoints, and a copy of the log, out of the way; the newest first, so that none is gone on from."""
+    """Move checkpoints, and a copy of the log, out of the way; the newest first, so that none is gone on from.
+
+    Who reads one of them is waited for: that takes seconds.
+    """
     names = (run / ASIDE / f"after_step_{step:08d}{f'_{i}' if i else ''}" for i in count())
     aside = next(path for path in names if not path.exists())
     (aside / "checkpoints").mkdir(parents=True)
     if (run / LOG).exists():
         shutil.copyfile(run / LOG, aside / LOG)
     for path in reversed(rest):
-        os.replace(path, aside / "checkpoints" / path.name)
+        with alone(path / STATE, wait=True):
+            os.replace(path, aside / "checkpoints" / path.name)
     return aside
 
 

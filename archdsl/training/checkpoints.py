@@ -30,7 +30,7 @@ from archdsl.errors import Fault, SpecError
 from archdsl.files import checksum, flush_folder, is_regular, json_text, read_bytes, write_flushed
 from archdsl.training.locks import alone, shared
 from archdsl.training.records import LARGEST, Facts, made, parsed
-from archdsl.training.world import World, as_one
+from archdsl.training.world import World, as_one, gathered
 
 TENSORS = "tensors.safetensors"
 STATE = "state.json"
@@ -78,8 +78,11 @@ def save_checkpoint(run: Path, tensors: Mapping[str, Tensor], facts: Facts, worl
             beside.mkdir()
     with as_one(), whole_or_not(run, place, beside):
         write_tensors(beside, tensors, world)
+    # each process lists its own: another machine may not see yet what this one wrote
+    names = set[str]().union(*gathered({path.name for path in beside.glob("*.safetensors")}))
+    with as_one(), whole_or_not(run, place, beside):
         if world.first:
-            finish(beside, facts)
+            finish(beside, facts, sorted(names))
             shutil.rmtree(place, ignore_errors=True)
             beside.replace(place)
             flush_folder(place.parent)
@@ -105,9 +108,18 @@ def write_tensors(folder: Path, tensors: Mapping[str, Tensor], world: World) -> 
         write_flushed(folder / TENSORS, save({name: x.detach().cpu().contiguous() for name, x in tensors.items()}))
 
 
-def finish(folder: Path, facts: Facts) -> None:
-    """The facts, with the checksums of all that was written."""
-    files = {path.name: checksum(path) for path in sorted(folder.iterdir())}
+def finish(folder: Path, facts: Facts, names: list[str]) -> None:
+    """The facts, with the checksums of all that the processes wrote. Raises SpecError where one wrote elsewhere."""
+    missing = [name for name in names if not is_regular(folder / name)]
+    if missing:
+        raise SpecError(
+            "shards that are not where the others are",
+            written=str(folder),
+            got=f"no {', '.join(missing)}",
+            want="one folder for all processes",
+            fix="--out on a disk that all machines share",
+        )
+    files = {name: checksum(folder / name) for name in names}
     data = facts.model_copy(update={"files": files}).model_dump(mode="json", by_alias=True)
     write_flushed(folder / STATE, json_text(data | {"checksum": digest(data)}))
     flush_folder(folder)
@@ -154,7 +166,7 @@ def read_facts(checkpoint: Path) -> Facts:
         facts = made(Facts, data)
     except ValueError as error:
         raise damaged(checkpoint, f"{STATE} of another kind: {error}") from None
-    wrong = [name for name, sum_ in facts.files.items() if not has_checksum(checkpoint / name, sum_)]
+    wrong = [name for name, sum_ in facts.files.items() if not has_checksum(checkpoint / Path(name).name, sum_)]
     if wrong:
         raise damaged(checkpoint, f"another checksum of {', '.join(wrong)}")
     odd = sorted({path.name for path in checkpoint.glob("*.safetensors")} - facts.files.keys())

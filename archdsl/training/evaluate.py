@@ -17,7 +17,7 @@ from archdsl.backend import emit
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
-from archdsl.files import json_text, make_folder, write_whole
+from archdsl.files import json_text, make_folder, write_whole, writing
 from archdsl.language import Arch, change_all
 from archdsl.language.recipe import Recipe
 from archdsl.numbers import views_of
@@ -70,7 +70,8 @@ def evaluate(
             data = (data_of(weights) or "motion") if data is None else data
             videos = videos_for(str(data), split, plan.arch, recipe) if isinstance(data, str | Path) else data
         used = loaded(plan, weights, videos, world)
-        check_same(used.shared() | shared(plan, recipe, videos))
+        if world.size > 1:
+            check_same(used.shared() | shared(plan, recipe, videos))
         skips = Skips.of(Path(out), recipe, world.rank, split) if out else Skips(None, recipe.most_skipped)
         with bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
             scores = scored(
@@ -202,6 +203,12 @@ def settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
 def write_results(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
     """results.json, videos.jsonl, and classes.* and confusion.* as picture and table."""
     make_folder(out)
+    with writing(out):
+        write_files(out, scores, name, about)
+
+
+def write_files(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
+    """The files of such a folder."""
     record = {"name": name, "figures": scores.figures, "videos": len(scores.names), "skipped": len(scores.skipped)}
     write_whole(out / "results.json", json_text(record | about, indent=2) + "\n")
     write_whole(out / "videos.jsonl", "".join(f"{json_text(line)}\n" for line in video_lines(scores)))

@@ -120,6 +120,16 @@ def batch_of(
     return Batch(made, labels, weights, tuple(indices), tuple(names), starts, ends, waited)
 
 
+def split(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
+    """A batch in equal parts, and whether each is the last. Only what the loss needs is split."""
+    size = len(batch.labels) // parts
+    for i in range(parts):
+        mine = slice(i * size, (i + 1) * size)
+        clips = batch.clips
+        part = clips[mine] if isinstance(clips, Tensor) else {name: clip[mine] for name, clip in clips.items()}
+        yield batch._replace(clips=part, labels=batch.labels[mine], weights=batch.weights[mine]), i + 1 == parts
+
+
 def present_of(found: list[Sample | Unreadable], skips: Skips, count: int) -> list[int]:
     """Places of the clips that were read; the others are told."""
     for one in found:

@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from archdsl.language.recipe import Recipe
 from archdsl.training.data.clips import Batch
+from archdsl.training.feed import split
 from archdsl.training.optimizing import set_rate
 from archdsl.training.precision import in_precision
 from archdsl.training.run import Run
@@ -62,16 +63,6 @@ def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Ite
 def seed_of(*parts: object) -> int:
     """A seed that stands for several values: torch's generator keeps 64 bits of it."""
     return Random(" ".join(map(str, parts))).getrandbits(63)
-
-
-def split(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
-    """A batch in equal parts, and whether each is the last. Only what the loss needs is split."""
-    size = len(batch.labels) // parts
-    for i in range(parts):
-        mine = slice(i * size, (i + 1) * size)
-        clips = batch.clips
-        part = clips[mine] if isinstance(clips, Tensor) else {name: clip[mine] for name, clip in clips.items()}
-        yield batch._replace(clips=part, labels=batch.labels[mine], weights=batch.weights[mine]), i + 1 == parts
 
 
 def losses_of(scores: Tensor | dict[str, Tensor], labels: Tensor, recipe: Recipe) -> Tensor:

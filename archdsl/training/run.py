@@ -19,7 +19,7 @@ from archdsl.language.recipe import Recipe
 from archdsl.report.memory import Memory
 from archdsl.training.checkpoints import checkpoints_in, prune, save_checkpoint
 from archdsl.training.data.clips import Batch, Videos
-from archdsl.training.feed import train_feed
+from archdsl.training.feed import split, train_feed
 from archdsl.training.folder import Folder
 from archdsl.training.meters import DECODE_BOUND, Meter
 from archdsl.training.norms import measured, train_mode
@@ -194,8 +194,9 @@ class Run:
         if steps:
             with measured(network, self.recipe.norms):
                 for batch in self.feed(self.step, steps):
-                    with in_precision(self.recipe, self.world.device):
-                        network(batch.clips)
+                    for part, _ in split(batch, self.recipe.optimizer.accumulate):
+                        with in_precision(self.recipe, self.world.device):
+                            network(part.clips)
 
     def feed(self, start: int, steps: int) -> Iterator[Batch]:
         """Batches of clips for training."""

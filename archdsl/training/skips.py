@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from archdsl.errors import SpecError
-from archdsl.files import append_line, cannot_write, is_regular, json_text, read_bytes
+from archdsl.files import append_line, is_regular, json_text, read_bytes, writing
 from archdsl.language.recipe import Recipe
 from archdsl.training.data.clips import Unreadable
 from archdsl.training.records import Skipped
@@ -65,10 +65,8 @@ class Skips:
 
 def note(path: Path, line: str) -> None:
     """Add a line to a file, unless it or one of another process has it. Raises SpecError where that cannot be."""
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         others = [read_bytes(other, LARGEST) for other in path.parent.glob("skipped*.jsonl") if is_regular(other)]
         if not any(line.encode() in data.splitlines() for data in others):
             append_line(path, line)
-    except OSError as error:
-        raise cannot_write(path, error) from None

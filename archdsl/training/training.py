@@ -118,6 +118,7 @@ def asked_for(
     check_batch(recipe, world)
     videos, tests = data if isinstance(data, tuple) else both_of(str(data), plan, recipe)
     check_classes(plan, videos)
+    check_alike(videos, tests)
     shard = shard and world.size > 1  # one process alone has nobody to share with
     memory = memory_of(plan, recipe, world, shard=shard)
     place = None if isinstance(data, tuple) else found_from_anywhere(str(data))
@@ -257,6 +258,19 @@ def check_batch(recipe: Recipe, world: World) -> None:
             want=f"a multiple of {parts}",
             fix=f"batch: {-(-recipe.batch // parts) * parts}",
         )
+
+
+def check_alike(videos: Videos, tests: Videos) -> None:
+    """The videos to test on must number their classes as those to train on do."""
+    if tuple(videos.classes) == tuple(tests.classes):
+        return
+    other = sorted(set(tests.classes) ^ set(videos.classes)) or list(tests.classes)
+    raise SpecError(
+        "videos to train on and to test on of different classes",
+        got=f"{len(videos.classes)} and {len(tests.classes)} classes; not in both: {', '.join(other[:4])}",
+        want="the same classes in the same order",
+        fix="a video of each class to train on, or classes.txt with all names beside the lists",
+    )
 
 
 def check_classes(plan: Plan, videos: Videos) -> None:

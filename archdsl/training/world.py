@@ -95,14 +95,14 @@ def any_of(flag: bool) -> bool:
 
 @contextmanager
 def as_one() -> Iterator[None]:
-    """What is wrong in one process ends all of them here, with the same SpecError; none waits for one that is gone.
+    """What is wrong in one process ends all of them here, with the same error; none waits for one that is gone.
 
     Every process must come to its end. Within it nothing is exchanged that another could miss.
     """
-    wrong = None
+    wrong: SpecError | OSError | None = None
     try:
         yield
-    except SpecError as error:
+    except (SpecError, OSError) as error:
         wrong = error
     if any_of(wrong is not None):
         raise next(filter(None, gathered(wrong)))

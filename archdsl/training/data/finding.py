@@ -111,7 +111,7 @@ def of_split(path: Path, split: str) -> tuple[Path, Path]:
     for name in SPLITS[split]:
         if (path / name).is_dir():
             return path / name, path / name
-    lists = sorted(p for p in path.iterdir() if p.suffix in (".csv", ".txt", ".json") and p.is_file())
+    lists = sorted(p for p in path.iterdir() if p.suffix in (".csv", ".tsv", ".txt", ".json") and p.is_file())
     for name in SPLITS[split]:
         for file in lists:
             if name in file.stem.lower().replace("-", "_").split("_") or file.stem.lower().startswith(f"{name}list"):
@@ -180,7 +180,7 @@ def entries_of(found: Path, root: Path, split: str, training: Path) -> tuple[tup
     alone = training == found or listing.classes or (training.is_dir() and not shards_of(training))
     lists = [listing] if alone else [settled(listing_at(training), root), listing]
     classes = classes_of(lists, root)
-    places = {name: i for i, name in enumerate(classes)}
+    places = places_of(classes, root)
     several = any(one.several for one in lists)
     entries = each(
         ((line.where, line) for line in lines), lambda _, line: entry_of(line, root, classes, places, several)
@@ -208,7 +208,7 @@ def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
     """Names of the classes in the order of labels: told beside the lists, else sorted; numbers by their value."""
     told = classes_beside(root)
     if told and lists[0].format != "charades":
-        return told
+        return tuple(told)
     if lists[0].classes:
         return lists[0].classes
     names = {label: line.where for one in lists for line in one.lines for label, _, _ in line.labels}
@@ -218,6 +218,13 @@ def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
     if len(largest.lstrip("0")) > len(str(MOST)) or int(largest or 0) > MOST:
         raise SpecError("a class of too large a number", written=names[largest], got=largest[:80], want=f"up to {MOST}")
     return tuple(str(i) for i in range(int(largest) + 1)) if largest else ()
+
+
+def places_of(classes: tuple[str, ...], root: Path) -> dict[str, int]:
+    """What a label may be called -> its place: a class's name, or the number that a file beside the list gives it."""
+    told = classes_beside(root)
+    numbers = {told[name]: i for i, name in enumerate(classes) if name in told}
+    return (numbers or {str(i): i for i in range(len(classes))}) | {name: i for i, name in enumerate(classes)}
 
 
 def entry_of(line: Line, root: Path, classes: tuple[str, ...], places: dict[str, int], several: bool) -> Entry:

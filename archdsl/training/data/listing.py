@@ -169,10 +169,10 @@ def segment(one: dict[str, Any], where: str) -> tuple[float, float]:
 
 def numbered(line: Line, label: str, classes: tuple[str, ...], places: dict[str, int]) -> int:
     """The number of a class that is told by its name, or by its number. Raises SpecError for one that is neither."""
-    if label in places:
-        return places[label]
-    if label.isdecimal() and len(label) < LONGEST and int(label) < len(classes):
-        return int(label)
+    number = str(int(label)) if label.isdecimal() and len(label) < LONGEST else label
+    for name in (label, number):
+        if name in places:
+            return places[name]
     raise SpecError(
         "a label that no class has",
         written=line.where,

@@ -97,9 +97,9 @@ def listing_of_shards(shards: list[Path]) -> Listing:
     if faults:
         raise SpecError(faults[:FAULTS])
     folder = shards[0].parent
-    whole.classes = classes_beside(folder)
+    whole.classes = tuple(classes_beside(folder))
     if not whole.classes and folder.name.lower() in NAMES:
-        whole.classes = classes_beside(folder.parent)
+        whole.classes = tuple(classes_beside(folder.parent))
     return whole
 
 
