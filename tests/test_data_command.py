@@ -55,6 +55,17 @@ def test_check_counts_and_names_what_cannot_be_read(motion: Path, capsys: pytest
         bad.unlink()
 
 
+def test_a_table_of_very_many_classes_ends(
+    motion: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archdsl.cli.data.SHOWN", 3)
+    assert main(["data", "check", str(motion)]) == 0
+    out = capsys.readouterr().out
+    assert "16 videos of 8 classes" in out
+    assert "and 5 classes more: --json has them" in out
+    assert len(out.splitlines()) < 12
+
+
 def test_bench_compares_decoders_and_readers(motion: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["data", "bench", str(motion), "--frames", "4", "--workers", "1", "--seconds", "0.1", "--json"]
     assert main(given) == 0

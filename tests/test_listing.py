@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from hypothesis import given
@@ -251,7 +253,7 @@ BROKEN = {
     "no_label.csv": (b"path,label\na.mp4,run\nb.mp4,\n", "a video without a label\n  written no_label.csv:3"),
     "words.txt": (b"a.mp4 1\nb.mp4\n", "a line without a label\n  written words.txt:2\n  got     b.mp4"),
     "charades.csv": (b"id,actions,length\nA,c001 5,20\n", "an action that cannot be read\n  written charades.csv:2"),
-    "binary.csv": (bytes(range(256)), "a list that is not text\n  written binary.csv"),
+    "binary.csv": (bytes(range(256)), "a file that is not text\n  written binary.csv"),
     "empty.csv": (b"\n\n", "a list without videos\n  written empty.csv"),
     "nul.csv": (b"path,label\na\0b,run\n", "a name that no file can have\n  written nul.csv:2"),
     "not.json": (b"{", "not JSON\n  written not.json"),
@@ -284,7 +286,7 @@ def test_what_is_wrong_in_a_list_is_told_by_its_line(name: str, tmp_path: Path) 
 def test_a_list_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "huge.csv").open("wb") as file:
         file.truncate(1 << 40)  # sparse
-    assert "a file too large for a list" in wrong(tmp_path / "huge.csv")
+    assert "want    at most 268435456 bytes" in wrong(tmp_path / "huge.csv")
 
 
 def test_a_label_that_no_class_has(tmp_path: Path) -> None:
@@ -385,3 +387,70 @@ def accepted_or_refused(path: Path) -> None:
     with suppress(SpecError):  # and nothing else
         listing_of(path)
         found(path)
+
+
+CLASSES = {
+    "fractions": '{"a": 0.0, "b": 1}',
+    "infinity": '{"a": 0, "b": 1e400}',
+    "NaN": '{"a": 0, "b": NaN}',
+    "true": '{"a": false, "b": true}',
+    "null": '{"a": 0, "b": null}',
+    "one number twice": '{"a": 0, "b": 0}',
+    "one name twice": '{"a": 0, "a": 1}',
+    "below 0": '{"a": 0, "b": -1}',
+    "5,000 digits": f'{{"a": 0, "b": {"1" * 5000}}}',
+    "5,000 digits in quotes": f'{{"a": 0, "b": "{"1" * 5000}"}}',
+    "other digits": '{"a": 0, "b": "\u0661"}',
+    "lists": '{"a": [0], "b": [1]}',
+    "no names": "[0, 1]",
+    "pairs": '[["a", 0]]',
+    "deep": "[" * 100_000,
+    "nothing": "",
+    "null alone": "null",
+    "two of a name": '["a", "a"]',
+}
+
+
+@pytest.mark.parametrize("what", CLASSES)
+def test_numbers_of_classes_are_whole_and_each_of_one(what: str, tmp_path: Path) -> None:
+    """Otherwise a number in a list would be another class's."""
+    (tmp_path / "list.txt").write_text("a.mp4 0\n")
+    (tmp_path / "labels.json").write_text(CLASSES[what])
+    assert re.match("class names that cannot be read|two classes of one (name|number)", wrong(tmp_path / "list.txt"))
+
+
+@pytest.mark.parametrize("text", ['{"b": "1", "a": "0"}', '{"b": 1, "a": 0}', '["a", "b"]'])
+def test_classes_of_json(text: str, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a.mp4 1\n")
+    (tmp_path / "labels.json").write_text(text)
+    videos = found(tmp_path / "list.txt")
+    assert (videos.classes, videos.entries[0].actions[0].label) == (("a", "b"), 1)
+
+
+@pytest.mark.parametrize("name", ["a_test_split1.txt", "train.txt", "classes.txt"])
+def test_a_pipe_in_a_data_folder_does_not_block(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "v.mp4").write_bytes(b"v")
+    os.mkfifo(tmp_path / name)
+    if name == "a_test_split1.txt":
+        assert "a pipe" in wrong(tmp_path)
+    else:
+        assert len(found(tmp_path)) == 1
+    os.mkfifo(tmp_path / "list.csv")
+    assert "neither a file nor a folder" in wrong(tmp_path / "list.csv")
+
+
+def test_long_and_many_lines_take_no_square_of_their_time(tmp_path: Path) -> None:
+    """Blanks, numbers, quotes, names of one class; and many files of one name, found by their folders."""
+    begun = monotonic()
+    for i, line in enumerate(("a" + " " * 8100 + "b", "a " + "1 " * 4000 + "x", '"' * 8100, ".mp4" * 2000 + " 1")):
+        (tmp_path / f"{i}.txt").write_text(f"{line}\n" * 50)
+        wrong(tmp_path / f"{i}.txt")
+    folder = tmp_path / "files"
+    for i in range(400):
+        (folder / f"x{i}" / f"d{i}").mkdir(parents=True)
+        (folder / f"x{i}" / f"d{i}" / "v.mp4").touch()
+    lines = [f"/old/d{i}/v.mp4 c{i}" for i in range(400)]
+    (folder / "list.txt").write_text("\n".join(lines))
+    assert found(folder / "list.txt").entries[7].path == folder / "x7" / "d7" / "v.mp4"
+    assert monotonic() - begun < 6

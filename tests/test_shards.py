@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -31,6 +32,8 @@ from archdsl.training.data.clips import Take, Unreadable
 from archdsl.training.data.decoding import clip_of
 from archdsl.training.data.finding import videos_of
 from archdsl.training.data.parts import Part
+from archdsl.training.data.shards import listing_of_shards
+from archdsl.training.data.tars import headers
 from archdsl.training.data.videos import Files
 from archdsl.training.run import Run
 from tests.trained import entries, losses, short, small
@@ -577,5 +580,86 @@ def test_flow_of_a_part_is_kept_apart(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(flow, "tvl1_flow", lambda *_: pytest.fail("it was kept"))
     assert torch.equal(packed.read(1, Take(0)).frames["flow"], first[1]["flow"])
     shutil.move(tmp_path / "shards" / "a.tar", tmp_path / "shards" / "b.tar")
-    with pytest.raises(OSError, match=r"a\.tar"):
+    with pytest.raises(Unreadable, match=r"a\.tar: no such file"):
         packed.read(0, Take(0))
+
+
+NAMES = ("a.mp4", "b" * 90 + "/a.mp4", "b" * 120 + ".mp4", "\u00e4/\u6f22.mp4", "d/" * 120 + "x.mp4", "\udce9.mp4")
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_headers_are_those_of_tarfile(form: int, tmp_path: Path) -> None:
+    """Every kind of member, long names and others, times with fractions: name, size, place and kind are the same."""
+    dice, path = Random(form), tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=form, errors="surrogateescape") as made:
+        for name in NAMES * 3:
+            member = tarfile.TarInfo(name)
+            member.type = dice.choice((tarfile.REGTYPE, tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE))
+            member.size = dice.choice((0, 1, 511, 512, 513, 5000)) if member.isreg() else 0
+            member.mtime = 1e9 + dice.random()
+            member.linkname = "l" * dice.choice((1, 150)) if member.type == tarfile.SYMTYPE else ""
+            with suppress(ValueError):  # USTAR has no room for some names
+                made.addfile(member, io.BytesIO(bytes(5000)))
+    with tarfile.open(path, errors="surrogateescape") as whole, path.open("rb") as file:
+        theirs = [(x.name.rstrip("/"), x.size, x.offset_data, x.type) for x in whole]
+        assert [(x.name.rstrip("/"), x.size, x.offset_data, x.type) for x in headers(file)] == theirs
+    assert len(theirs) >= 9
+
+
+def member(kind: bytes, data: bytes) -> bytes:
+    """A header of some kind, and what it holds."""
+    made = tarfile.TarInfo("x")
+    made.type, made.size = kind, len(data)
+    return made.tobuf(tarfile.GNU_FORMAT) + data + bytes(-len(data) % 512)
+
+
+TOLD = {
+    "chained names": (b"L", b"a\0", 3000, None),
+    "chained records": (b"x", b"11 path=ab\n", 3000, None),
+    "many digits": (b"x", b"1" * 400_000, 1, "a header that cannot be read"),
+    "a record without end": (b"x", b"0 path=a\n", 1, "a header that cannot be read"),
+    "a record beyond the end": (b"x", b"99 path=a\n", 1, "a header that cannot be read"),
+    "many records": (b"x", b"8 k=abc\n" * 40_000, 1, None),
+    "a size below 0": (b"x", b"11 size=-1\n", 1, "a member beyond the end"),
+    "a size beyond the end": (b"x", b"21 size=999999999999\n", 1, "a member beyond the end"),
+    "a size in other digits": (b"x", "13 size=\u0665\u0665\n".encode(), 1, "a member beyond the end"),
+    "a long name": (b"L", b"a" * 400_000, 1, "a name of 400000 letters"),
+    "a header of 2 MB": (b"x", b"1" * 2_000_000, 1, "a header of 2000000 bytes"),
+    "of all members": (b"g", b"20 comment=anything\n", 3000, None),
+}
+"""What tells of the next member -> (its kind, what it holds, how often it stands there, what is wrong)."""
+
+
+@pytest.mark.parametrize("what", TOLD)
+def test_headers_that_tell_of_others_are_bounded(what: str, tmp_path: Path) -> None:
+    kind, data, times, reason = TOLD[what]
+    whole = tar(tmp_path / "whole.tar", [("1.mp4", b"v"), ("1.cls", b"0")]).read_bytes()
+    (tmp_path / "a.tar").write_bytes(member(kind, data) * times + whole)
+    begun = monotonic()
+    if reason is None:
+        assert len(listing_of_shards([tmp_path / "a.tar"]).lines) == 1
+    else:
+        with pytest.raises(SpecError, match=reason):
+            listing_of_shards([tmp_path / "a.tar"])
+    assert monotonic() - begun < 3
+
+
+def test_a_shard_and_a_label_that_are_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.tar")
+    assert "cannot read" in wrong(tmp_path)
+    with pytest.raises(Unreadable, match="a pipe"):
+        Part(tmp_path / "x.tar", 0, 9).read("x")
+    (tmp_path / "x.tar").unlink()
+    for label in ("NaN", "1e400", "true", "1.5", "[true]", '{"a": 1}'):
+        tar(tmp_path / "x.tar", [("1.mp4", b"v"), ("1.json", f'{{"label": {label}}}'.encode())])
+        assert "label" in wrong(tmp_path), label
+
+
+def test_names_that_are_not_utf_8_stay_as_they_are(video: bytes, tmp_path: Path) -> None:
+    """Of members and of classes, which JSON writes with a lone surrogate."""
+    label = json.dumps({"label": "caf\udce9"}).encode()
+    tar(tmp_path / "a.tar", [("caf\udce9.mp4", video), ("caf\udce9.json", label)])
+    videos = found(tmp_path, "train")
+    assert videos.name(0) == "a.tar/caf\udce9.mp4"
+    assert videos.classes == ("caf\udce9",)
+    assert videos.read(0, Take(0)).name == videos.name(0)

@@ -16,6 +16,9 @@ from archdsl.recipes import recipe as recipe_named
 if TYPE_CHECKING:
     from archdsl.training.data.videos import Files
 
+SHOWN = 2000
+"""Classes in a table: a longer one takes its time, and nobody reads it."""
+
 
 def data(given: Namespace) -> int:
     """One of the three."""
@@ -57,8 +60,10 @@ def check(given: Namespace) -> int:
     from archdsl.report.sheet import Column, Row, Table
 
     columns = (Column("class"), Column("videos", right=True))
-    rows = tuple(Row((printable(name), str(count))) for name, count in videos.counts.items())
-    say_table(Table(f"{len(found)} videos of {len(rows)} classes", columns, rows, ()), "text")
+    counts = list(videos.counts.items())
+    rows = tuple(Row((printable(name), str(count))) for name, count in counts[:SHOWN])
+    note = f"and {len(counts) - SHOWN} classes more: --json has them" if len(counts) > SHOWN else ""
+    say_table(Table(f"{len(found)} videos of {len(counts)} classes", columns, rows, (), note), "text")
     for name in videos.left_out:
         sys.stderr.write(printable(f"left out, as no video ends so: {name}") + "\n")
     for one in bad:

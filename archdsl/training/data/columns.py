@@ -167,9 +167,10 @@ def line_of(row: dict[str, Any], roles: dict[str, str], where: str) -> Line:
 
 def labels_in(cell: Any, *, plural: bool) -> list[str]:
     """The labels that a cell holds: one, several numbers, or several with | or ; between them. Raises SpecError."""
+    inner = (list, dict, bool, float) if isinstance(cell, list) else (bool, float)
+    if wrong := [name for name in (cell if isinstance(cell, list) else [cell]) if isinstance(name, inner)]:
+        raise SpecError("a label that is no name", got=cut(str(wrong[0])), want="a name, or a number")
     if isinstance(cell, list):
-        if wrong := [name for name in cell if isinstance(name, list | dict)]:
-            raise SpecError("a label that is no name", got=cut(str(wrong[0])), want="a name, or a number")
         return ["" if name is None else str(name) for name in cell]
     if isinstance(cell, dict):
         raise SpecError("labels that are not a list", got=cut(str(cell)), want='labels: ["a", "b"]')
@@ -202,7 +203,7 @@ def listed_in(text: str) -> list[str]:
             found = json.loads(spelling)
         except (ValueError, RecursionError):
             continue
-        if all(isinstance(name, str | int) for name in found):
+        if all(isinstance(name, str | int) and not isinstance(name, bool) for name in found):
             return [str(name) for name in found]
     raise misread(text, 'a list such as ["a", "b"] or [0, 1]')
 

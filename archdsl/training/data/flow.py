@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from dataclasses import dataclass
 from hashlib import sha256
@@ -31,7 +32,7 @@ class Flows:
         """In the folder that the variable ARCHDSL_CACHE names, else among the user's caches."""
         file, place = (video.file, f" {video.start}") if isinstance(video, Part) else (video, "")
         about = file.stat()
-        key = sha256(f"{file.resolve()}{place} {about.st_size} {about.st_mtime_ns} {HOW}".encode()).hexdigest()
+        key = sha256(os.fsencode(f"{file.resolve()}{place} {about.st_size} {about.st_mtime_ns} {HOW}")).hexdigest()
         return cls(cache() / "flow" / key[:2] / key)
 
     def between(self, place: tuple[int, int], now: Tensor, after: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.errors import SpecError, did_you_mean, listed
+from archdsl.files import read_text
 from archdsl.training.data.columns import Table, head_of, number, of_entries, of_table, row_of, table_of
 from archdsl.training.data.lines import Line, Listing, each, labelled
 from archdsl.training.data.words import WIDEST, of_words
@@ -39,14 +40,7 @@ def listing_of(path: Path) -> Listing:
 
 def text_of(path: Path) -> str:
     """A list as text."""
-    try:
-        if path.stat().st_size > LARGEST:
-            raise SpecError("a file too large for a list", written=path.name, want=f"at most {LARGEST} bytes")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SpecError(f"cannot read {path}", got=error.strerror or str(error)) from None
-    except UnicodeDecodeError:
-        raise SpecError("a list that is not text", written=path.name, want="UTF-8") from None
+    return read_text(path, LARGEST, "utf-8-sig")
 
 
 def kinetics(table: Table) -> Listing:
@@ -98,7 +92,9 @@ def line_of_frames(rows: list[tuple[str, dict[str, str]]]) -> Line:
     where, first = rows[0]
     folders = {row["path"].rpartition("/")[0] for _, row in rows}
     if len(folders) > 1:
-        raise SpecError("a video of several folders", written=where, got=", ".join(sorted(folders)), want="one folder")
+        raise SpecError(
+            "a video of several folders", written=where, got=cut(", ".join(sorted(folders))), want="one folder"
+        )
     actions: list[tuple[str, float, float]] = []
     open_since: dict[str, int] = {}
     for i, labels in enumerate([*(set(filter(None, row["labels"].split(","))) for _, row in rows), set()]):

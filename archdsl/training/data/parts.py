@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from archdsl.errors import SpecError
+from archdsl.files import open_regular
 from archdsl.training.data.clips import Unreadable
 
 LARGEST = 1 << 30
@@ -25,9 +27,12 @@ class Part:
         """The video in memory: nothing is written by a name that a stranger chose. Raises Unreadable."""
         if self.fault or not 0 < self.size <= LARGEST:
             raise Unreadable(name, self.fault or (f"more than {LARGEST} bytes" if self.size else "an empty file"))
-        with self.file.open("rb") as file:
-            file.seek(self.start)
-            data = file.read(self.size)
+        try:
+            with open_regular(self.file) as file:
+                file.seek(self.start)
+                data = file.read(self.size)
+        except SpecError as error:
+            raise Unreadable(name, f"{self.file.name}: {error.faults[0].got}") from None
         if len(data) < self.size:
             raise Unreadable(name, f"{self.file.name} ends before it does")
         return data

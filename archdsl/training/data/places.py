@@ -14,6 +14,12 @@ from archdsl.training.data.pictures import SUFFIXES as PICTURES
 from archdsl.training.data.pictures import pictures_in
 from archdsl.written import cut
 
+Ending = tuple[str, ...]
+"""The end of a path: its name, then the folders around it from the inmost on."""
+ALONE = ""
+"""In place of the folders of a file that has none."""
+DEEPEST = 16
+"""Folders by which paths are told apart."""
 FEW = 3
 """Files that are named in an error."""
 
@@ -33,24 +39,24 @@ def place_of(line: Line, root: Path) -> tuple[Path, str]:
     found = names_below(root)
     near: list[Path] = []
     for name in dict.fromkeys(names_of(parts[-1], line.other)):
-        candidates = found.get(name, ())
-        near += candidates
-        best = nearest([*parts[:-1], name], candidates, root)
+        near += found.get((name,), ())[:FEW]
+        best = nearest(parts[:-1], name, found)
         if len(best) > 1:
-            raise several(line, [str(path.relative_to(root)) for path in best])
+            raise several(line, best, root)
         if best:
             return checked(line, best[0])
     others = ", ".join(str(path.relative_to(root)) for path in list(dict.fromkeys(near))[:FEW])
     return root / video, f"{line.where}: no such file" + (f"; of that name only: {others}" if near else "")
 
 
-def several(line: Line, found: list[str]) -> SpecError:
+def several(line: Line, best: tuple[Path, ...], root: Path) -> SpecError:
     """The error of a path that several files end in."""
+    found = [str(path.relative_to(root)) for path in best[:FEW]]
     return SpecError(
         "a video that several files could be",
         written=line.where,
         got=cut(line.video),
-        want=" or ".join(found[:FEW]) + (f" or {len(found) - FEW} more" if len(found) > FEW else ""),
+        want=" or ".join(found) + (f" or {len(best) - FEW} more" if len(best) > FEW else ""),
         fix=f"the path from the list's folder on, such as {found[0]}",
     )
 
@@ -61,24 +67,17 @@ def names_of(name: str, other: str | None) -> list[str]:
     return [name, *([stem] if dot and name.lower().endswith(SUFFIXES) else []), *([other] if other else [])]
 
 
-def nearest(parts: list[str], candidates: tuple[Path, ...], root: Path) -> list[Path]:
+def nearest(folders: list[str], name: str, found: Mapping[Ending, tuple[Path, ...]]) -> tuple[Path, ...]:
     """Those that share most of the path's end: a folder at least, unless the path or the file has none."""
-    alike: dict[int, list[Path]] = {}
-    for path in candidates:
-        own = path.relative_to(root).parts
-        own = own[1:] if own[0] == "videos" else own
-        folders = shared(parts[:-1], list(own[:-1]))
-        if folders or len(parts) == 1 or len(own) == 1:
-            alike.setdefault(folders, []).append(path)
-    return alike[max(alike)] if alike else []
-
-
-def shared(one: list[str], other: list[str]) -> int:
-    """How many names two paths end in alike."""
-    count = 0
-    while count < min(len(one), len(other)) and one[-1 - count] == other[-1 - count]:
-        count += 1
-    return count
+    if not folders:
+        return found.get((name,), ())
+    ending: Ending = (name, ALONE)
+    for deep in range(1, min(len(folders), DEEPEST) + 1):
+        longer = (name, *reversed(folders[-deep:]))
+        if longer not in found:
+            break
+        ending = longer
+    return found.get(ending, ())
 
 
 def walked(root: Path) -> Iterator[tuple[str, list[str]]]:
@@ -95,18 +94,27 @@ def walked(root: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 @lru_cache(maxsize=4)
-def names_below(root: Path) -> Mapping[str, tuple[Path, ...]]:
-    """Name, of files with and without their ending -> videos and folders of pictures below a folder."""
-    found: dict[str, list[Path]] = {}
+def names_below(root: Path) -> Mapping[Ending, tuple[Path, ...]]:
+    """Ends of paths, of files with and without their ending -> videos and folders of pictures below a folder."""
+    found: dict[Ending, list[Path]] = {}
     for folder, files in walked(root):
-        if Path(folder) != root and any(file.lower().endswith(PICTURES) for file in files):
-            found.setdefault(Path(folder).name, []).append(Path(folder))
+        place = Path(folder)
+        own = place.relative_to(root).parts
+        own = own[1:] if own[:1] == ("videos",) else own
+        if place != root and any(file.lower().endswith(PICTURES) for file in files):
+            add(found, place, place.name, own[:-1])
         for file in files:
             if file.lower().endswith(SUFFIXES):
-                path = Path(folder) / file
-                for name in (file, path.stem):
-                    found.setdefault(name, []).append(path)
-    return {name: tuple(sorted(paths)) for name, paths in found.items()}
+                for name in {file, Path(file).stem}:
+                    add(found, place / file, name, own)
+    return {ending: tuple(sorted(paths)) for ending, paths in found.items()}
+
+
+def add(found: dict[Ending, list[Path]], path: Path, name: str, folders: tuple[str, ...]) -> None:
+    """Put a path beside each of its ends: a line of a list is then found at once, however many files bear its name."""
+    inwards = folders[::-1][:DEEPEST] or (ALONE,)
+    for deep in range(len(inwards) + 1):
+        found.setdefault((name, *inwards[:deep]), []).append(path)
 
 
 def checked(line: Line, path: Path) -> tuple[Path, str]:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from archdsl.errors import Fault, SpecError
+from archdsl.files import open_regular
 from archdsl.training.data.classes import classes_beside
 from archdsl.training.data.columns import labels_in
 from archdsl.training.data.lines import SUFFIXES, Line, Listing, labelled
 from archdsl.training.data.parts import Part
 from archdsl.training.data.splits import NAMES, split_in
+from archdsl.training.data.tars import Broken, headers
 
 SUFFIX = ".tar"
 BRACES = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
@@ -107,7 +109,7 @@ def lines_or_faults(shard: Path) -> Listing | SpecError:
     """The videos of one shard, or what is wrong in it."""
     found = Listing("shards", [])
     try:
-        with shard.open("rb") as file:
+        with open_regular(shard) as file:
             for members in by_key(shard, members_of(shard, file)).values():
                 video, told = video_of(shard, members), label_of(shard, file, members)
                 if told is None and video:
@@ -125,25 +127,10 @@ def lines_or_faults(shard: Path) -> Listing | SpecError:
 
 def members_of(shard: Path, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     """Members by their headers alone. Raises SpecError where the tar does not go on to its end."""
-    size, end = os.fstat(file.fileno()).st_size, 0
     try:
-        with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="backslashreplace") as tar:
-            for member in tar:
-                # a size below 0 or beyond the file leads astray
-                if not end <= member.offset_data <= member.offset_data + member.size <= size:
-                    raise tarfile.ReadError("a member beyond the end")
-                end = member.offset_data + member.size
-                yield member
-            end = tar.offset
-    except (tarfile.TarError, ValueError, OverflowError, MemoryError) as error:
-        raise broken(shard, end, size, str(error) or type(error).__name__) from None
-    # tarfile takes a damaged header for the end; behind the end there is nothing but zeros
-    file.seek(end)
-    rest = file.read(2 * tarfile.RECORDSIZE)
-    if len(rest) < tarfile.BLOCKSIZE:
-        raise broken(shard, end, size, "no end of archive")
-    if rest.strip(b"\0"):
-        raise broken(shard, end, size, "no header of a member")
+        yield from headers(file)
+    except Broken as error:
+        raise broken(shard, error.place, os.fstat(file.fileno()).st_size, error.why) from None
 
 
 def broken(shard: Path, place: int, size: int, why: str) -> SpecError:

@@ -130,7 +130,7 @@ def told(rest: str, line: str) -> list[str]:
 def of_its_labels(where: str, words: Words) -> Line:
     """All that is told are labels; behind a folder the first of several numbers counts its frames."""
     numbers = words.told
-    if not numbers:
+    if not labelled(*numbers):
         raise without_label(where, words.video)
     if not words.folder or len(numbers) == 1:
         return Line(words.video, labelled(*numbers), where)
