@@ -18,6 +18,8 @@ def fix_of(name: str, value: Any, wants: str, known: Collection[str]) -> str | N
         return triple_of(name, value)
     if isinstance(value, str) and (match := NUMBER.fullmatch(value.strip())):
         number = match[1].removesuffix(".0")
+        if value.strip().endswith("%"):
+            return f"{name}: {float(number) / 100:g}" if wants == "number" else None
         return f"{name}: {number}" if wants == "number" or number.isdigit() else None
     if wants == "whole" and isinstance(value, float) and value.is_integer():
         return f"{name}: {int(value)}"

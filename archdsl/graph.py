@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -110,6 +111,14 @@ def answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Sha
     return shape, op.place(xs, grids) if xs else Grid(UNIT, UNIT, UNIT)
 
 
+def added_by_a_person() -> bool:
+    """Whether the code that called `add` is a person's own."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_name in ("may_add", "add", "put"):
+        frame = frame.f_back
+    return line_of_frame(frame.f_code.co_filename, frame.f_lineno) is not None
+
+
 @dataclass
 class Builder:
     """Writes a graph. `add` checks one op against what it reads; faults are kept and told together."""
@@ -164,7 +173,8 @@ class Builder:
 
     def may_add(self, name: str, op: Op, reads: tuple[str, ...]) -> None:
         """Raise SpecError for what is no name, no op or no value, or for another number of values than the op reads."""
-        if not isinstance(name, str) or not (name.isidentifier() or name.isdigit()) or iskeyword(name):
+        odd = not isinstance(name, str) or not (name.isidentifier() or name.isdigit()) or iskeyword(name)
+        if odd and added_by_a_person():  # ours are made of names that were checked where they were read
             want = 'letters, digits and underscores, no word of Python: g.add("conv_a", ops.Conv(...), x)'
             raise SpecError("not a name for an op", written=line_outside(), got=repr(name), want=want)
         if not isinstance(op, Op):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -117,8 +118,10 @@ def spec_error(error: ValidationError, kind: type[Any], data: Any) -> SpecError:
     for fault in (fault for found in error.errors() for fault in faults_of(found, kind, data)):
         # pydantic tells each choice of a union apart
         same = (fault.what, fault.at, fault.got) if fault.what.startswith("wrong value") else fault
-        wants = dict.fromkeys(filter(None, (faults.get(same, fault).want, fault.want)))
-        faults[same] = dataclasses.replace(fault, want=" or ".join(wants) or None)
+        before = faults.get(same, fault)
+        wants = [before.want] if (fault.want or "") in (before.want or "") else [before.want, fault.want]
+        want, fix = " or ".join(filter(None, wants)) or None, before.fix or fault.fix
+        faults[same] = dataclasses.replace(fault, want=want, fix=fix)
     mended = {
         (fault.at or "").removesuffix(fault.got.partition(":")[0]) + fault.fix
         for fault in faults.values()
@@ -177,6 +180,8 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
             what = f"wrong value for {loc[-1]}" if loc else "wrong value"
             wants, known = asked(kind, loc, found["type"])
             fix = fix_of(loc[-1], found["input"], wants, known) if loc else None
+            if found["type"] == "literal_error" and isinstance(found["input"], str):
+                fix = did_you_mean(found["input"].lower(), re.findall(r"'(\w+)'", found["ctx"]["expected"]))
             want = "three numbers: t, h, w" if wants == "triple" and want == "a list" else want
             yield Fault(what=what, at=at, written=line, got=got, want=want, fix=fix)
 
@@ -185,8 +190,24 @@ def asked(kind: type[Any], loc: list[str], finding: str) -> tuple[str, list[str]
     """What `fix_of` is to suggest for a field, and the names of the fields beside it."""
     known = fields_at(kind, loc[:-1])
     if finding in ("missing", "tuple_type", "too_long"):
-        return "triple", known
+        return "triple" if loc and is_triple(kind, loc) else "", known
     return "whole" if finding.startswith("int") else "number", known
+
+
+def is_triple(kind: type[Any], loc: list[str]) -> bool:
+    """Whether a field is one number for each of t, h, w."""
+    if not issubclass(kind, BaseModel):
+        return any(field.name == loc[-1] and field.type in ("Triple", "PadRule") for field in dataclasses.fields(kind))
+    for part in loc[:-1]:
+        field = kind.model_fields.get(part)
+        kind = next(models_in(field.annotation), kind) if field else kind
+    last = kind.model_fields.get(loc[-1])
+    return last is not None and any(len(getattr(t, "__args__", ())) == 3 for t in (last.annotation, *choices(last)))
+
+
+def choices(field: Any) -> tuple[Any, ...]:
+    """What a field of several kinds may be."""
+    return tuple(getattr(field.annotation, "__args__", ()))
 
 
 def cut(text: str) -> str:

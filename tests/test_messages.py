@@ -41,6 +41,8 @@ def told(text: str, tmp_path: Path) -> dict[str | None, str | None]:
         ("bottleneck: {chanels: 64}", "chanels", "channels"),
         ("max_pool: {kernel: [1, 3]}", "kernel", "kernel: [1, 1, 3]"),
         ("max_pool: {kernel: [1, 3, 3, 3]}", "kernel", None),
+        ("conv: {channels: 8, pad: 1}", "pad", "pad: [1, 1, 1]"),
+        ("conv: {channels: 8, act: ReLU}", "act", "relu"),
     ],
 )
 def test_a_fix_says_what_a_field_of_a_block_takes(block: str, field: str, fix: str | None, tmp_path: Path) -> None:
@@ -102,6 +104,36 @@ def test_fields_of_a_head_without_its_name_or_beside_it(head: str, fix: str | No
     if fix and fix.startswith("{"):
         (tmp_path / "good.yaml").write_text(TOP + CLIP + MAIN + f"head: {fix}\n")
         assert load(tmp_path / "good.yaml").classes == 10
+
+
+@pytest.mark.parametrize(
+    ("path", "fix"),
+    [
+        ("frames", "clips.clip.frames"),
+        ("clip.size", "clips.clip.size"),
+        ("clips.size", "clips.clip.size"),
+        ("classes", "head.classes"),
+        ("head.classifier.dropout", "head.dropout"),
+        ("slow.every", "pathways.slow.every"),
+        ("pathways.slow.res4.kernel_t", "pathways.slow.stages.res4.kernel_t"),
+    ],
+)
+def test_a_path_with_a_part_left_out_has_the_whole_one_as_its_fix(path: str, fix: str) -> None:
+    arch = load("slowfast_4x16_r50")
+    with pytest.raises(SpecError) as caught:
+        change_all(arch, [(path, 32)])
+    assert [fault.fix for fault in caught.value.faults] == [fix]
+    if not fix.endswith(("dropout", "kernel_t")):
+        change_all(arch, [(fix, 32)])
+
+
+def test_a_block_without_its_name_and_a_share_in_percent(tmp_path: Path) -> None:
+    main = "pathways: {main: {stages: {stem: {channels: 8}}}}\n"
+    head = "head: {classifier: {classes: 10, dropout: 50%}}\n"
+    assert told(TOP + CLIP + main + head, tmp_path) == {
+        "pathways.main.stages.stem": "{conv: {channels: 8}}",
+        "head.dropout": "dropout: 0.5",
+    }
 
 
 def test_a_window_larger_than_the_map_has_a_fix_that_works() -> None:

@@ -10,9 +10,10 @@ from pydantic import BeforeValidator, PlainSerializer, SerializeAsAny, WithJsonS
 import archdsl.blocks as known  # the tuple BLOCKS is read when a spec is, after every block is defined
 from archdsl.blocks.base import Block, add_block
 from archdsl.blocks.drawn import Drawn
-from archdsl.blocks.keyed import keyed, kinds_by_key, unkeyed
+from archdsl.blocks.keyed import fields_by_key, keyed, kinds_by_key, no_such, unkeyed
 from archdsl.budget import REPEATS
 from archdsl.errors import SpecError, did_you_mean
+from archdsl.fixes import nested_under
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.written import Lines
 
@@ -42,6 +43,9 @@ def blocks_of(item: Any) -> Iterator[Block]:
         rest = Lines(rest, item.written, item.keys_written)
     if len(rest) == 1 and next(iter(rest)) not in by_key:
         ((key, values),) = rest.items()
+        if not isinstance(values, Mapping | None):
+            fix = nested_under(rest, fields_by_key(by_key))
+            raise no_such(str(key), by_key, "block", fix).placed(written=getattr(item, "written", None))
         block: Any = Drawn(name=str(key), values=values or {})
         block._written = getattr(item, "written", None)
     else:

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from archdsl.blocks import Block, Drawn
 from archdsl.budget import MATCHES, SETTINGS
-from archdsl.errors import Fault, SpecError, did_you_mean, listed
+from archdsl.errors import Fault, SpecError
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import Stage
+from archdsl.language.settings import Setting, fields, nothing, short_of, within_the_only
 from archdsl.written import Written, check_number, line_of
 
 W = TypeVar("W", bound=Written)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One field to be set: its path as written, what is left of it below the thing at hand, the value."""
-
-    path: tuple[str, ...]
-    rest: tuple[str, ...]
-    value: Any
-    written: str | None = None
-
-    @property
-    def depth(self) -> int:
-        """How many parts of the path lead to the thing at hand."""
-        return len(self.path) - len(self.rest)
-
-    def below(self, name: str | None = None) -> Setting:
-        """The same setting one part further down; `name` is what a pattern stands for there."""
-        path = self.path if name is None else (*self.path[: self.depth], name, *self.path[self.depth + 1 :])
-        return replace(self, path=path, rest=self.rest[1:])
 
 
 def change(thing: W, path: str, value: Any, written: str | None = None) -> W:
@@ -259,45 +240,8 @@ def at_line(made: Any, written: str | None) -> Any:
     return made
 
 
-def fields(thing: Any) -> list[str]:
-    """The fields a path may name."""
-    if isinstance(thing, Drawn):
-        return list(thing.drawing.fields) if thing.drawing else list(thing.values)
-    return list(type(thing).model_fields) if isinstance(thing, Written) else []
-
-
 def may_enter(value: Any, things: Mapping[str, Any]) -> bool:
     """Whether a value may stand under a new name: a number cannot stand beside clips or pathways."""
     return isinstance(value, Mapping | list | tuple | Written) or not any(
         isinstance(x, Written) for x in things.values()
-    )
-
-
-def short_of(thing: Written, setting: Setting) -> str | None:
-    """The path that is meant where a spec of one clip says `clip`: the fix, or None."""
-    head, *rest = setting.rest
-    clips = getattr(thing, "clips", {})
-    if head == "clip" and len(clips) == 1:
-        return ".".join(["clips", next(iter(clips)), *rest])
-    return None
-
-
-def within_the_only(things: Mapping[str, Any], setting: Setting) -> str | None:
-    """The whole path where a name was left out and only one is there: `clips.size` of `clips.clip.size`."""
-    (only, *others) = things or [""]
-    if others or not isinstance(things.get(only), Written) or setting.rest[0] not in fields(things[only]):
-        return None
-    return ".".join([*setting.path[: setting.depth], only, *setting.rest])
-
-
-def nothing(what: str, setting: Setting, known: Iterable[str], fix: str | None = None) -> Fault:
-    """The fault of a path that leads nowhere."""
-    name, names = setting.rest[0], list(known)
-    return Fault(
-        what=what,
-        at=".".join(setting.path),
-        written=setting.written,
-        got=name,
-        want=listed(names) or "a shorter path",
-        fix=fix or did_you_mean(name, names),
     )
