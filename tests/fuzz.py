@@ -43,6 +43,8 @@ MEMORY = 1_000_000_000
 """Bytes that it may take beside what the process has when it starts."""
 SILENT = 120
 """Seconds after which a process that has not come to its next document is killed."""
+SMALL, FIRST = 0.6, 15
+"""Share of the documents that are made from one of the first seeds, which are small."""
 REPORTED = 0.2
 """Share of the networks that are drawn, or listed, or emitted."""
 CHUNK = 2_000
@@ -328,7 +330,8 @@ def damaged(rng: Random, text: str) -> str:
 
 def document(rng: Random, seeds: Sequence[Any]) -> str:
     """One mutated document."""
-    data = deepcopy(seeds[int(rng.random() ** 2 * len(seeds))])
+    small = rng.random() < SMALL
+    data = deepcopy(rng.choice(seeds[:FIRST]) if small else seeds[int(rng.random() ** 2 * len(seeds))])
     for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
         data = nudged(rng, data) if rng.random() < 0.4 else mutated(rng, data, seeds)
     text = written(data)
