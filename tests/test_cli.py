@@ -459,3 +459,22 @@ def test_nothing_is_accepted_that_is_not_read(run: Any, argv: list[str], told: s
     code, out, err = run(*argv)
     assert (code, out) == (2, "")
     assert told in err
+
+
+CLAIMED = r"""
+name: a
+clip: {frames: 4, size: 16}
+pathways: {p: {stages: {s: {conv: {channels: 8}}}}}
+head: {classifier: {classes: 3}}
+reference:
+  {paper: "p\x1b[31m", title: t, claims: [{figure: params, value: "1", source: "s\x1b[31m\r=1", why: "\x1b]0;w\x07"}]}
+"""
+
+
+@pytest.mark.parametrize("form", ["text", "csv", "md", "html", "latex", "json"])
+def test_no_format_of_claims_hands_on_control_characters(run: Any, tmp_path: Path, form: str) -> None:
+    (tmp_path / "a.yaml").write_text(CLAIMED, encoding="utf-8")
+    code, out, _ = run("count", str(tmp_path / "a.yaml"), "--claims", "--format", form)
+    assert code == 0
+    assert "params" in out
+    assert not set(out) & set("\x1b\x07\r")
