@@ -117,6 +117,15 @@ def test_an_edge_within_a_pathway_is_drawn_at_pathway_level_too():
     assert "edges.res2.skip" in addresses
 
 
+def test_pathways_that_feed_each_other_are_drawn_in_a_box_each():
+    plan = archdsl.compile(archdsl.load("tpn_slow_r50"))
+    root = ElementTree.fromstring(draw(plan, "pathway"))
+    assert sum(path.get("class") == "d-lateral" for path in root.iter(f"{SVG}path")) == len(
+        parts(plan, "pathway").laterals
+    )
+    assert to_dot(plan, "pathway").count("subgraph") == len(plan.arch.pathways)
+
+
 def test_columns_are_cut_between_stages():
     s = {f"s{i}": Stage(*(Conv(channels=8 + i + j, kernel=(3, 3, 3)) for j in range(5))) for i in range(6)}
     arch = Arch(name="x", clip=Clip(frames=8, size=16), pathways=dict(a=Pathway(stages=s)), head=Classifier(classes=2))

@@ -36,10 +36,11 @@ def stage_rows(parts: Parts) -> dict[str, int]:
     """Item key -> row of its stage. Stages of one name stand side by side; what is read, above what reads it."""
     shared = {item.key: item.row for lane in parts.lanes for item in lane.items}
     apart = {item.key: f"{k} {item.row}" for k, lane in enumerate(parts.lanes) for item in lane.items}
-    return placed(parts, shared) or placed(parts, apart) or {}
+    # two pathways in a box each may feed each other
+    return placed(parts, shared) or placed(parts, apart) or placed(parts, apart, laterals=False) or {}
 
 
-def placed(parts: Parts, group: dict[str, str]) -> dict[str, int] | None:
+def placed(parts: Parts, group: dict[str, str], *, laterals: bool = True) -> dict[str, int] | None:
     """The least rows that keep every order, or None where the groups contradict each other."""
     rows = dict.fromkeys(group.values(), 0)
     orders = [
@@ -48,7 +49,7 @@ def placed(parts: Parts, group: dict[str, str]) -> dict[str, int] | None:
         for a, b in zip(lane.items, lane.items[1:])
         if a.row != b.row
     ]
-    orders += [(group[edge.source], group[edge.target], 0) for edge in parts.laterals]
+    orders += [(group[edge.source], group[edge.target], 0) for edge in parts.laterals if laterals]
     orders += [(group[lane.after], group[lane.items[0].key], 1) for lane in parts.lanes if lane.after]
     for _ in range(len(rows) + 1):
         moved = False
