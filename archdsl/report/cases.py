@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 from archdsl import ops
 from archdsl.compiler import Plan
+from archdsl.compiler.chains import ACTS, chain_from
 from archdsl.compiler.pairs import Pairs, keys_first_macs, pairs_of
 from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import Op, Shape
 from archdsl.report.choices import Choices
 
-ACTS = (ops.Relu, ops.Relu6, ops.Silu, ops.Hardswish, ops.Hardsigmoid, ops.Sigmoid, ops.Tanh, ops.Gelu)
-"""Functions that a convolution applies before its result leaves the cache."""
 FREE = (ops.BatchNorm, ops.Add, ops.Relu)
 """What behind a convolution costs nothing of its own: a norm is in the weights, the rest waits for memory."""
 ENTRY = "channels_last"
@@ -163,7 +162,7 @@ def cases_of(plan: Plan, taken: Choices) -> Iterator[tuple[Node, Case]]:
             continue
         chain = [node]
         if isinstance(node.op, ops.Conv) and not node.tied and node.address not in shared:
-            chain = chain_from(plan, readers, node, within)
+            chain = chain_from(plan.graph, readers, node, within).nodes
         own = {link.address for link in chain}
         within |= own
         reads = [*node.reads, *(read for link in chain[1:] for read in link.reads if read not in own)]
@@ -185,22 +184,3 @@ def at_once(graph: Graph, taken: Choices) -> Iterator[tuple[str, Pairs]]:
 def elements_read(node: Node) -> tuple[str, ...]:
     """The maps of which a node reads more than the size."""
     return node.reads[:-1] if node.op.reads_size else node.reads
-
-
-def chain_from(plan: Plan, readers: dict[str, list[Node]], conv: Node, within: set[str]) -> list[Node]:
-    """A convolution and the norm, the sum and the function behind it, each alone in reading what is before it.
-
-    `within` are nodes that another convolution has taken.
-    """
-    chain = [conv]
-    for kinds in ((ops.BatchNorm,), (ops.Add,), ACTS):
-        last = chain[-1].address
-        following = readers[last]
-        if last in plan.graph.outputs.values() or len(following) != 1:
-            break
-        (node,) = following
-        here = node.address.rpartition(".")[0] == conv.address.rpartition(".")[0] and not node.tied
-        free = here and node.address not in within
-        if free and isinstance(node.op, kinds) and (not isinstance(node.op, ops.Add) or len(set(node.reads)) == 2):
-            chain.append(node)
-    return chain
