@@ -80,7 +80,7 @@ def test_cases_are_what_the_passes_leave(name: str) -> None:
         for node in graph.nodes.values()
         if not isinstance(node.op, ops.Source) and text_of(graph, node).call
     ]
-    copies = [address for address in called if address.endswith("_channels_last")]
+    copies = [address for address in called if address.endswith("@channels_last")]
     told = list(cases_of(plan, TAKEN))
     assert sorted(node.address for node, case in told if case.ops) == sorted(set(called) - set(copies))
     assert sum(not case.ops for _, case in told) == len(copies)
