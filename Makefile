@@ -49,7 +49,7 @@ benchmarks/peers.md: $(VENV)/peers.installed
 	$(BIN)/python -m benchmarks.peers -o $@
 
 benchmarks/latency.md: $(VENV)/test.installed
-	$(BIN)/python -m benchmarks.latency -o $@ --table archdsl/report/machine.json
+	$(BIN)/python -m benchmarks.latency -o $@ --table archdsl/report/latency/machine.json
 
 clean:
 	rm -rf $(VENV) out

@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from archdsl.compiler import Plan, compile
     from archdsl.errors import SpecError
     from archdsl.language import Arch, Clip, Edge, Head, Model, Pathway, Stage
-    from archdsl.report import admits, diff, draw, table
+    from archdsl.report import admits, diff, draw
+    from archdsl.report.table.stages import table
 
 DOOR = {
     "catalog": ("load",),
     "compiler": ("Plan", "compile"),
     "errors": ("SpecError",),
     "language": ("Arch", "Clip", "Edge", "Head", "Model", "Pathway", "Stage"),
-    "report": ("admits", "diff", "draw", "table"),
+    "report": ("admits", "diff", "draw"),
+    "report.table.stages": ("table",),
     "backend": ("build", "emit", "freeze"),
     "training": ("evaluate", "predict", "train"),
 }

@@ -12,13 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from archdsl.bases import base_named, extended_file
 from archdsl.blocks import Drawing
 from archdsl.errors import Fault, SpecError, did_you_mean
-from archdsl.files import is_regular, regular
-from archdsl.fixes import shown
 from archdsl.language import Arch, Card, Model, Reference, change_all, names_of
-from archdsl.written import Lines, cut, read
+from archdsl.spec.base import Lines, cut, read
+from archdsl.spec.extends import base_named, extended_file
+from archdsl.spec.files import is_regular, regular
+from archdsl.spec.fixes import shown
 
 PACKAGE = Path(__file__).parent
 SHELF = PACKAGE / "_shelf" if (PACKAGE / "_shelf").is_dir() else PACKAGE.parent
@@ -128,7 +128,7 @@ def reference_of(model: Model) -> Reference | None:
 @cache
 def card_of(path: Path) -> Card:
     """The card of a family."""
-    from archdsl.reading import read_data
+    from archdsl.spec.parser import read_data
 
     return read(Card, read_data(path))
 
@@ -168,7 +168,7 @@ def broken_file(path: Path, error: Exception) -> SpecError:
 
 def model_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = None) -> Model:
     """The model in a YAML or JSON file, maybe read before; `extends` is followed, `reference` set apart."""
-    from archdsl.reading import read_data
+    from archdsl.spec.parser import read_data
 
     data = read_data(path) if data is None else data
     rest = Lines({k: v for k, v in data.items() if k != "reference"}, data.written, data.keys_written)

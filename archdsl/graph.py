@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import Any, NamedTuple
 
-from archdsl.budget import AXIS, FRAMES, OPS, PLACES
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
-from archdsl.own_code import fault_of, line_within, of_fractions
-from archdsl.own_ops import own_answers
-from archdsl.written import line_of_frame, line_outside
+from archdsl.spec.base import line_of_frame, line_outside
+from archdsl.spec.budget import AXIS, FRAMES, OPS, PLACES
+from archdsl.user_code import fault_of, line_within, of_fractions
+from archdsl.user_ops import own_answers
 
 UNKNOWN = "?"
 """The address of a value that could not be made: what reads it is passed over in silence, the fault is told once."""

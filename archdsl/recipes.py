@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from archdsl.bases import base_named, extended_file
 from archdsl.catalog import SHELF, SUFFIXES, module_of
 from archdsl.errors import Fault, SpecError, did_you_mean
-from archdsl.files import regular
-from archdsl.fixes import shown
 from archdsl.language import change_all
-from archdsl.language.recipe import Recipe
-from archdsl.written import Lines, cut, read
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.spec.base import Lines, cut, read
+from archdsl.spec.extends import base_named, extended_file
+from archdsl.spec.files import regular
+from archdsl.spec.fixes import shown
 
 FOLDER = SHELF / "specs" / "recipes"
 
@@ -62,7 +62,7 @@ def recipe_of_python(path: Path) -> Recipe:
 
 def recipe_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = None) -> Recipe:
     """The recipe in a YAML or JSON file, maybe read before; `extends` is followed."""
-    from archdsl.reading import read_data
+    from archdsl.spec.parser import read_data
 
     data = read_data(path, wants="a mapping: steps or epochs, batch, optimizer") if data is None else data
     if "extends" not in data:

@@ -1,7 +1,7 @@
 """Predicted latency beside measured, for networks of the zoo: cases, then networks, in one process.
 
-python -m benchmarks.latency -o benchmarks/latency.md --table archdsl/report/machine.json    three minutes
-python -m benchmarks.latency --by archdsl/report/machine.json    by a table that was measured before
+python -m benchmarks.latency -o benchmarks/latency.md --table archdsl/report/latency/machine.json    three minutes
+python -m benchmarks.latency --by archdsl/report/latency/machine.json    by a table that was measured before
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from statistics import median
 import archdsl
 from archdsl.backend.devices import device_of
 from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured
-from archdsl.measuring.calibrating import ROUNDS
+from archdsl.measuring.calibration import ROUNDS
 from archdsl.measuring.machine import named
-from archdsl.report.cases import cases_of
-from archdsl.report.choices import MODES
 from archdsl.report.figures import percent, plural, seconds_text
-from archdsl.report.formats import to_md
-from archdsl.report.latency import Latency
-from archdsl.report.machine import Machine, Sample, choices_on, machine_of
-from archdsl.report.sheet import Column, Row, Table
+from archdsl.report.latency.cases import cases_of
+from archdsl.report.latency.machine import Machine, Sample, choices_on, machine_of
+from archdsl.report.latency.prediction import Latency
+from archdsl.report.lowering_policy import MODES
+from archdsl.report.table.formats import to_md
+from archdsl.report.table.sheet import Column, Row, Table
 
 MODELS = (
     *("slow_8x8_r50", "slowfast_4x16_r50", "slowfast_8x8_r50", "slowfast_tiny", "r2plus1d_16x4_r50", "x3d_xs"),

@@ -18,11 +18,11 @@ import av
 import torch
 
 from archdsl.language import Clip
-from archdsl.language.recipe_clips import Sampling
-from archdsl.training.data.decoding import decoders_here
-from archdsl.training.data.inspecting import speeds
-from archdsl.training.data.making import as_frame
-from archdsl.training.data.videos import Action, Entry, Files
+from archdsl.language.recipes.clips import Sampling
+from archdsl.training.data.inspection import speeds
+from archdsl.training.data.reader.decoder import decoders_here
+from archdsl.training.data.sources.videos import Action, Entry, Files
+from archdsl.training.data.synthetic.files import as_frame
 
 VIDEOS, FRAMES, HEIGHT, WIDTH = 8, 300, 256, 340
 CLIPS = {"8 frames, every 8": (8, Sampling(every=8)), "32 frames, every 2": (32, Sampling(every=2))}

@@ -22,8 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import archdsl
-from archdsl.report.memory import Memory, Setup
-from archdsl.training.wrapping import run_again
+from archdsl.report.memory.report import Memory, Setup
+from archdsl.training.wrapper import run_again
 
 CASES = (
     ("slowfast_tiny", {}, 4),

@@ -33,9 +33,9 @@ from archdsl.measuring import (
     own_side,
     peak_of,
 )
-from archdsl.measuring.timing import Times
-from archdsl.report.formats import to_md
-from archdsl.report.sheet import Column, Row, Table
+from archdsl.measuring.timer import Times
+from archdsl.report.table.formats import to_md
+from archdsl.report.table.sheet import Column, Row, Table
 from benchmarks.pytorchvideo_nets import PEERS, Peer
 
 OURS, EAGER, LAST, COMPILED = "archdsl auto", "PyTorchVideo", "its channels_last_3d", "its channels_last_3d, compiled"

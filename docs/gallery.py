@@ -8,7 +8,7 @@ from pathlib import Path
 
 import archdsl
 from archdsl.catalog import model, reference_of
-from archdsl.report.drawing_words import amount
+from archdsl.report.drawing.labels import amount
 from archdsl.report.plot import plot, points
 
 HERE = Path(__file__).with_name("gallery")

@@ -29,12 +29,12 @@ from typing import Any
 import archdsl
 from archdsl.catalog import zoo
 from archdsl.errors import SpecError
-from archdsl.language.recipe import Recipe
-from archdsl.reading import data_of
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.language.yaml_writer import recipe_yaml, to_yaml
 from archdsl.recipes import FOLDER, recipe
 from archdsl.report import span_table, table
-from archdsl.report.drawing import draw
-from archdsl.writing import recipe_yaml, to_yaml
+from archdsl.report.drawing.formats import draw
+from archdsl.spec.parser import data_of
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 10

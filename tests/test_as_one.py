@@ -19,9 +19,9 @@ import errno, os, sys
 from pathlib import Path
 import torch
 import archdsl
-import archdsl.training.checkpoints as checkpoints
+import archdsl.training.state.checkpoints as checkpoints
 from archdsl.training.data.clips import Unreadable
-from archdsl.training.data.motion import MovingDigits
+from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.world import world_of
 from tests.trained import DATA, short, small
 

@@ -11,12 +11,12 @@ from torch.nn.functional import interpolate
 
 from archdsl.errors import SpecError
 from archdsl.language import Clip, change
-from archdsl.language.recipe import Recipe
-from archdsl.language.recipe_clips import Augment, Corners, Jitter, Middle, Resized, Values, Views
+from archdsl.language.recipes.clips import Augment, Corners, Jitter, Middle, Resized, Values, Views
+from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
-from archdsl.training.data.augment import augmented, viewed
 from archdsl.training.data.clips import Sample, Take
-from archdsl.training.data.values import in_values
+from archdsl.training.data.transforms.augment import augmented, viewed
+from archdsl.training.data.transforms.values import in_values
 
 CPU = torch.device("cpu")
 PLAIN = Values(mean=(0.0,), std=(1.0,))

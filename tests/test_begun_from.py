@@ -14,9 +14,9 @@ import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import change
-from archdsl.training.checkpoints import checkpoints_in, read_facts
-from archdsl.training.data.motion import MovingDigits
+from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.run import Run
+from archdsl.training.state.checkpoints import checkpoints_in, read_facts
 from tests.trained import DATA, losses, short, small
 from tests.trained import entries as log_of
 
@@ -59,7 +59,7 @@ def test_a_run_begins_with_what_evaluate_would_use(name: str, trained: Path, tmp
     last = checkpoints_in(trained)[-1]
     weights = {"run": trained, "checkpoint": last, "file": trained.parent / "weights.safetensors"}[name]
     done = run(tmp_path / "new", recipe=still(), weights=weights)
-    tensors = archdsl.training.taking.with_weights(archdsl.compile(small()), weights).state_dict()
+    tensors = archdsl.training.state.initial_weights.with_weights(archdsl.compile(small()), weights).state_dict()
     for address, tensor in done.network.named_parameters():
         assert torch.equal(tensor, tensors[address]), address
     assert json.loads((tmp_path / "new" / "run.json").read_text())["weights"] == {"path": str(weights), "not_taken": {}}
@@ -72,7 +72,7 @@ def test_a_head_of_other_classes_is_as_initialised_and_named(trained: Path, tmp_
     two = change(small(), "head.classes", 2)
     done = run(tmp_path / "new", two, still(), FEW, weights=trained)
     plain = run(tmp_path / "plain", two, still(), FEW)
-    tensors = archdsl.training.taking.with_weights(archdsl.compile(small()), trained).state_dict()
+    tensors = archdsl.training.state.initial_weights.with_weights(archdsl.compile(small()), trained).state_dict()
     assert torch.equal(done.network.main.stem[0].conv.weight, tensors["main.stem.0.conv.weight"])
     assert torch.equal(done.network.head.classifier.weight, plain.network.head.classifier.weight)
     assert json.loads((tmp_path / "new" / "run.json").read_text())["weights"] == {

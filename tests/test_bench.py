@@ -12,11 +12,12 @@ from torch import nn
 
 import archdsl
 from archdsl.backend.devices import device_of
-from archdsl.cli import benching, main
+from archdsl.cli import bench as benching
+from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.measuring import Comparison, Measured, Setup, Side, bench_table, compared, geometric_mean, peer_side
-from archdsl.measuring.sides import copy_in_order, error_of, loss_of, own_side, scatter, without_dropout
-from archdsl.measuring.timing import Times, interleaved
+from archdsl.measuring.contestants import copy_in_order, error_of, loss_of, own_side, scatter, without_dropout
+from archdsl.measuring.timer import Times, interleaved
 
 TINY = "slowfast_tiny"
 PEERS = str(Path(__file__).parent / "data" / "peers.py")

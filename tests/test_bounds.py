@@ -10,7 +10,7 @@ from archdsl.backend.passes import PASSES, Bound
 from archdsl.measuring import Setup
 from archdsl.measuring.bounds import LADDERS, bounded, fitting
 from archdsl.ops import Affinity, Conv
-from archdsl.report.choices import is_bound
+from archdsl.report.lowering_policy import is_bound
 
 UP, FROM = Bound("channels", "up to", "channels"), Bound("pairs", "from", "pairs a channel")
 BOUNDED = {one.name: one for one in PASSES if one.bound}

@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 
 from archdsl import SpecError, compile, load
 from archdsl.blocks import BLOCKS
-from archdsl.budget import DIGITS, FRAMES, NUMBER, OPS, VALUES
 from archdsl.catalog import zoo
 from archdsl.cli import main
-from archdsl.cli.given import value_of
+from archdsl.cli.overrides import value_of
 from archdsl.graph import Builder, Endless
-from archdsl.numbers import exact, whole
+from archdsl.language.yaml_writer import to_yaml
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.ops import Conv as ConvOp
-from archdsl.reading import Reader, data_of
 from archdsl.recipes import recipe
-from archdsl.writing import to_yaml
+from archdsl.spec.budget import DIGITS, FRAMES, NUMBER, OPS, VALUES
+from archdsl.spec.numbers import exact, whole
+from archdsl.spec.parser import Reader, data_of
 
 HEAD = "head: {classifier: {classes: 3}}\n"
 SECONDS = 3

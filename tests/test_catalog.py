@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 import archdsl
 from archdsl import Arch, Clip, Model, Pathway, SpecError, Stage, compile, load
 from archdsl.blocks import Conv
-from archdsl.budget import BYTES
 from archdsl.catalog import model, models_in, zoo
 from archdsl.language import Claim, Classifier, Reference
-from archdsl.reading import read_data
-from archdsl.writing import to_json, to_yaml
+from archdsl.language.yaml_writer import to_json, to_yaml
+from archdsl.spec.budget import BYTES
+from archdsl.spec.parser import read_data
 
 PYTHON = """from archdsl import Arch, Clip, Model, Pathway, Stage
 from archdsl.blocks import Conv

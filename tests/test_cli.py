@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 import archdsl
-from archdsl.cli import LARGE_PAGES, given, main
+from archdsl.cli import LARGE_PAGES, main
+from archdsl.cli import overrides as given
 from archdsl.cli.arguments import COMMANDS, parser
 from archdsl.errors import SpecError, printable
-from archdsl.numbers import views_of
+from archdsl.spec.numbers import views_of
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent

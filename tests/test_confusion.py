@@ -6,7 +6,7 @@ import csv
 from xml.dom import minidom
 
 from archdsl.report.confusion import classes_svg, confusion_svg, confusion_table
-from archdsl.report.formats import to_csv
+from archdsl.report.table.formats import to_csv
 
 
 def test_pictures_escape_hostile_names_and_stay_within_their_frame() -> None:

@@ -11,7 +11,7 @@ import archdsl
 from archdsl import SpecError, ops
 from archdsl.backend.runtime.correlation import local_correlation
 from archdsl.ops import Shape
-from archdsl.report.memory import Memory, Setup
+from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing import check
 from archdsl.testing.opinions import opinions
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from archdsl.language.recipe_clips import Corners, Jitter, Middle, Resized
-from archdsl.training.data.crops import FIVE, drawn_cut, placed_cut
-from archdsl.training.data.geometry import cut_of_part, cut_of_resized, with_short_side
+from archdsl.language.recipes.clips import Corners, Jitter, Middle, Resized
+from archdsl.training.data.transforms.crops import FIVE, drawn_cut, placed_cut
+from archdsl.training.data.transforms.geometry import cut_of_part, cut_of_resized, with_short_side
 
 sides = st.integers(33, 90)
 

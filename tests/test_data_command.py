@@ -13,7 +13,7 @@ from archdsl.language import Clip
 from archdsl.recipes import recipe
 from archdsl.training import MovingDigits
 from archdsl.training.data.clips import Take
-from archdsl.training.data.finding import videos_of
+from archdsl.training.data.sources.discovery import videos_of
 
 
 @pytest.fixture(scope="module")

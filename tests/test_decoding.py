@@ -18,12 +18,12 @@ from filmed import KINDS, every_frame, film, numbered_frames, silent_sound
 from torch import Tensor
 
 from archdsl.language import Clip
-from archdsl.language.recipe_clips import Sampling
-from archdsl.training.data import decoding
+from archdsl.language.recipes.clips import Sampling
 from archdsl.training.data.clips import Take, Unreadable
-from archdsl.training.data.decoding import Index, Video, clip_of, decoders_here, stretches
-from archdsl.training.data.pictures import picture, pictures_in, pictures_of
-from archdsl.training.data.videos import Action, Entry, Files
+from archdsl.training.data.reader import decoder as decoding
+from archdsl.training.data.reader.decoder import Index, Video, clip_of, decoders_here, stretches
+from archdsl.training.data.sources.pictures import picture, pictures_in, pictures_of
+from archdsl.training.data.sources.videos import Action, Entry, Files
 
 FRAMES = numbered_frames(40)
 

@@ -14,7 +14,7 @@ from archdsl.backend import build_graph
 from archdsl.language import change
 from archdsl.ops import OPS, Op, Source
 from archdsl.report.differences import diff
-from archdsl.report.weights import weights_of
+from archdsl.report.parameters import weights_of
 from archdsl.testing import graph_of
 from archdsl.testing import ops as random_ops
 

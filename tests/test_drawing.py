@@ -16,14 +16,14 @@ import archdsl
 from archdsl.blocks import Conv
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 from archdsl.ops.notation import ordinal
-from archdsl.report.drawing import converted, draw, to_dot
-from archdsl.report.drawing import write_drawing as write
-from archdsl.report.drawing_blocks import repeats
-from archdsl.report.drawing_dot import left, quoted
-from archdsl.report.drawing_grid import Grid
-from archdsl.report.drawing_read import LEVELS, parts
-from archdsl.report.drawing_svg import Canvas, fitted, text_width
-from archdsl.report.drawing_words import amount, in_brief, percent, size
+from archdsl.report.drawing.blocks import repeats
+from archdsl.report.drawing.dot import left, quoted
+from archdsl.report.drawing.formats import converted, draw, to_dot
+from archdsl.report.drawing.formats import write_drawing as write
+from archdsl.report.drawing.grid import Grid
+from archdsl.report.drawing.labels import amount, in_brief, percent, size
+from archdsl.report.drawing.reader import LEVELS, parts
+from archdsl.report.drawing.svg import Canvas, fitted, text_width
 from tests.drawn import ARCHES, branching, image, stages, three, two
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -248,7 +248,7 @@ def test_write_chooses_by_the_suffix(tmp_path):
 
 
 def test_png_without_a_converter_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr("archdsl.report.drawing.which", lambda name: None)
+    monkeypatch.setattr("archdsl.report.drawing.formats.which", lambda name: None)
     monkeypatch.setitem(sys.modules, "cairosvg", None)
     with pytest.raises(archdsl.SpecError) as error:
         converted("<svg/>", tmp_path / "x.png", "png")
@@ -260,9 +260,9 @@ def test_png_without_a_converter_says_what_to_do(tmp_path, monkeypatch):
 def test_a_drawing_at_stage_level_loads_neither_torch_nor_wasmtime():
     code = (
         "import sys; from archdsl.blocks import Conv; from archdsl.language import *; import archdsl;"
-        "archdsl.report.drawing.draw(archdsl.compile(Arch(name='a', clip=Clip(frames=1, size=8),"
+        "archdsl.report.drawing.formats.draw(archdsl.compile(Arch(name='a', clip=Clip(frames=1, size=8),"
         "pathways={'p': Pathway(stages={'s': Stage(Conv(channels=2))})}, head=Classifier(classes=2))));"
         "print([m for m in ('torch', 'wasmtime', 'cairosvg') if m in sys.modules])"
-    ).replace("import archdsl;", "import archdsl, archdsl.report.drawing;")
+    ).replace("import archdsl;", "import archdsl, archdsl.report.drawing.formats;")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -13,10 +13,10 @@ from archdsl import Arch, Clip, Pathway, SpecError, Stage, build, catalog, compi
 from archdsl.blocks import Block, Conv
 from archdsl.blocks.arithmetic import filled
 from archdsl.language import Classifier, change_all, repeat
+from archdsl.language.python_writer import to_python
+from archdsl.language.yaml_writer import to_yaml
 from archdsl.rewrites import causal, depthwise, insert_nonlocal, with_modules
-from archdsl.writing import to_yaml
-from archdsl.writing_python import to_python
-from archdsl.written import Count, Sizes
+from archdsl.spec.base import Count, Sizes
 
 HEAD = "head: {classifier: {classes: 10}}\n"
 

@@ -21,16 +21,16 @@ from archdsl.backend import build
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Clip, change
-from archdsl.language.recipe import Recipe
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.language.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import Sample, Take, Unreadable
-from archdsl.training.data.decoding import Video
-from archdsl.training.data.finding import BUILT_IN
-from archdsl.training.data.motion import MovingDigits
-from archdsl.training.evaluate import with_views
-from archdsl.training.scores import Scores
-from archdsl.training.scoring import scored
-from archdsl.writing import to_yaml
+from archdsl.training.data.reader.decoder import Video
+from archdsl.training.data.sources.discovery import BUILT_IN
+from archdsl.training.data.synthetic.motion import MovingDigits
+from archdsl.training.evaluation.evaluate import with_views
+from archdsl.training.evaluation.scores import Scores
+from archdsl.training.evaluation.views import scored
 from tests.trained import short, small
 
 CLIPS = {"clip": Clip(frames=2, size=4)}

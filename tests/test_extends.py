@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from archdsl import SpecError, load
-from archdsl.budget import CHAIN
 from archdsl.recipes import recipe
+from archdsl.spec.budget import CHAIN
 from tests.test_files import STRANGE, folder
 
 __all__ = ["folder"]

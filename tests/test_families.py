@@ -15,7 +15,7 @@ from archdsl import SpecError, load
 from archdsl.catalog import zoo
 from archdsl.language import Arch, Model, names_of
 from archdsl.language.parameters import parameters_of
-from archdsl.writing import to_yaml
+from archdsl.language.yaml_writer import to_yaml
 
 FAMILIES: dict[Any, list[Model]] = defaultdict(list)
 for one in zoo():

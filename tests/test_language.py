@@ -15,9 +15,9 @@ from archdsl.blocks import BLOCKS, Basic, Bottleneck, Conv, MaxPool, Norm
 from archdsl.blocks.base import widened
 from archdsl.blocks.names import OF_MODULES
 from archdsl.language import HEADS, TRANSFORMS, Classifier, TimeConv, TimeSample, repeat
+from archdsl.language.yaml_writer import to_json, to_yaml
 from archdsl.ops import key_of
 from archdsl.testing import arches
-from archdsl.writing import to_json, to_yaml
 
 
 def read(tmp_path: Path, text: str, suffix: str = ".yaml") -> Arch:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archdsl import SpecError, compile, load
+from archdsl.language.yaml_writer import data_of, to_yaml
 from archdsl.testing import arches
-from archdsl.writing import data_of, to_yaml
 
 WORDS = [
     "slow",

@@ -14,16 +14,16 @@ import torch
 
 import archdsl
 from archdsl.backend.passes import PASSES
-from archdsl.backend.passes.choice import chosen, whence
+from archdsl.backend.passes.policy import chosen, whence
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.measuring import Timed, spread
-from archdsl.measuring.calibrating import calibrated
+from archdsl.measuring.calibration import calibrated
 from archdsl.measuring.cases import NOTHING
-from archdsl.report.cases import Sizes, cases_of
-from archdsl.report.choices import Choice
-from archdsl.report.latency import Latency
-from archdsl.report.machine import FIELDS, Machine, Sample, known_machine, machine_of
+from archdsl.report.latency.cases import Sizes, cases_of
+from archdsl.report.latency.machine import FIELDS, Machine, Sample, known_machine, machine_of
+from archdsl.report.latency.prediction import Latency
+from archdsl.report.lowering_policy import Choice
 
 TINY = "slowfast_tiny"
 
@@ -277,7 +277,7 @@ def test_auto_goes_by_the_table_of_this_machine(no_table_of_mine: Path) -> None:
 
 
 def test_a_device_that_nobody_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archdsl.backend.passes.choice.device_of", lambda name: torch.device("cuda"))
+    monkeypatch.setattr("archdsl.backend.passes.policy.device_of", lambda name: torch.device("cuda"))
     assert whence() == (
         "nothing was measured on cuda, so auto takes no pass; `archdsl bench --calibrate --device cuda` measures it"
     )

@@ -12,10 +12,10 @@ from archdsl.backend.passes import lowered_graph
 from archdsl.backend.passes.base import Rewritten, text_of
 from archdsl.catalog import zoo
 from archdsl.measuring import CASES, USUAL, Timed, grid, small, spread
-from archdsl.measuring.calibrating import in_turn
+from archdsl.measuring.calibration import in_turn
 from archdsl.ops import Shape
-from archdsl.report.cases import Case, Sizes, cases_of
-from archdsl.report.machine import choices_on
+from archdsl.report.latency.cases import Case, Sizes, cases_of
+from archdsl.report.latency.machine import choices_on
 from benchmarks.latency import MODELS
 
 MIRRORED = ("channels_last", "attention", "keys_first", "views", "fusion", "overwriting")

@@ -15,16 +15,16 @@ from test_listing import files, found, pairs, write, wrong
 
 import archdsl
 from archdsl.cli import main
-from archdsl.cli.testing import place
+from archdsl.cli.evaluate import place
 from archdsl.errors import SpecError
 from archdsl.language import change
+from archdsl.language.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import Take, Unreadable
-from archdsl.training.data.decoding import FORMATS
-from archdsl.training.data.lines import SUFFIXES
+from archdsl.training.data.reader.decoder import FORMATS
+from archdsl.training.data.sources.lines import SUFFIXES
 from archdsl.training.precision import slowness
-from archdsl.training.training import warn
-from archdsl.writing import to_yaml
+from archdsl.training.train import warn
 from tests.filmed import film, numbered_frames
 from tests.trained import small
 

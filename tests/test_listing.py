@@ -17,9 +17,9 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.language import Clip, change
 from archdsl.recipes import recipe
-from archdsl.training.data.finding import videos_of
-from archdsl.training.data.listing import listing_of
-from archdsl.training.data.videos import Files
+from archdsl.training.data.sources.discovery import videos_of
+from archdsl.training.data.sources.manifests import listing_of
+from archdsl.training.data.sources.videos import Files
 from tests.trained import short, small
 
 CLIPS = {"clip": Clip(frames=4, size=32)}

@@ -14,11 +14,11 @@ from torch.nn.functional import batch_norm, cross_entropy
 
 import archdsl
 from archdsl.errors import SpecError
-from archdsl.language.recipe import Recipe
-from archdsl.language.recipe_optimizer import Group, Norms, Optimizer
+from archdsl.language.recipes.optimizer import Group, Norms, Optimizer
+from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.loop import losses_of
 from archdsl.training.norms import Population, SplitNorm, measured, norms_in, set_norms, still, train_mode
-from archdsl.training.optimizing import Average, groups_of, hold_fixed, optimizer_of
+from archdsl.training.optimizer import Average, groups_of, hold_fixed, optimizer_of
 from archdsl.training.precision import in_precision
 from tests.trained import DATA, GROUPS, entries, losses, short, small
 

@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import archdsl
 from archdsl.backend import PASSES, freeze, lowerings_table
-from archdsl.backend.building import build_graph
 from archdsl.backend.devices import device_of
+from archdsl.backend.network import build_graph
 from archdsl.backend.passes import lowered_graph
 from archdsl.backend.runtime.conv import MapConv
 from archdsl.catalog import zoo
@@ -25,8 +25,8 @@ from archdsl.compiler import Plan
 from archdsl.graph import Builder
 from archdsl.language import Arch, Model
 from archdsl.ops import UNIT, Add, Conv, Grid, Shape, TakeEvery
-from archdsl.report.choices import MODES
-from archdsl.report.machine import choices_on
+from archdsl.report.latency.machine import choices_on
+from archdsl.report.lowering_policy import MODES
 from archdsl.testing import arches
 from archdsl.testing.agreement import clips_of
 

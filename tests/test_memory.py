@@ -14,8 +14,8 @@ import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language.amounts import bytes_of, bytes_text
-from archdsl.report.memory import Memory, Setup
-from archdsl.report.memory_calls import calls_of
+from archdsl.report.memory.calls import calls_of
+from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing import arches
 from benchmarks.memory import measured
 

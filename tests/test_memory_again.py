@@ -18,14 +18,14 @@ import archdsl
 from archdsl.backend import build
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.language.recipe import Recipe
-from archdsl.report.memory import Memory, Setup
-from archdsl.report.memory_again import fewest, modules_at
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.report.memory.recompute import fewest, modules_at
+from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing import arches
 from archdsl.training.norms import train_mode
-from archdsl.training.training import state_of
+from archdsl.training.train import state_of
 from archdsl.training.world import world_of
-from archdsl.training.wrapping import memory_of, prepared
+from archdsl.training.wrapper import memory_of, prepared
 from benchmarks.memory import Tracked, measured
 from tests.trained import DATA, losses, short, small
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy, multilabel_average_precision
 
 from archdsl.errors import SpecError
-from archdsl.training import metrics
-from archdsl.training.scores import Scores, fused
+from archdsl.training.evaluation import metrics
+from archdsl.training.evaluation.scores import Scores, fused
 
 
 def charades_ap(scores: list[float], labels: list[int]) -> float:

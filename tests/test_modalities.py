@@ -11,12 +11,12 @@ from torch import Tensor
 
 from archdsl.errors import SpecError
 from archdsl.language import Clip
-from archdsl.language.recipe_clips import Sampling
+from archdsl.language.recipes.clips import Sampling
 from archdsl.training.data import flow
 from archdsl.training.data.clips import Sample, Take
 from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.sources.videos import Action, Entry, Files
 from archdsl.training.data.tvl1 import tvl1_flow
-from archdsl.training.data.videos import Action, Entry, Files
 
 
 @pytest.fixture

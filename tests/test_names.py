@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from archdsl import SpecError, compile, draw, emit, load
-from archdsl.reading import read_data
+from archdsl.spec.parser import read_data
 
 PRIMER = sorted((Path(__file__).parent.parent / "specs" / "primer").glob("*.yaml"))
 ATTACKS = [

@@ -15,7 +15,7 @@ import archdsl
 from archdsl import SpecError
 from archdsl.catalog import module_of
 from archdsl.cli import main
-from archdsl.report.memory import Memory, Setup
+from archdsl.report.memory.report import Memory, Setup
 from archdsl.report.span import span_table
 from archdsl.testing import check
 from archdsl.testing import ops as random_ops

@@ -10,8 +10,8 @@ import pytest
 
 import archdsl
 from archdsl.backend import sources
-from archdsl.report.drawing import write_drawing as write
-from archdsl.report.drawing_folds import folding
+from archdsl.report.drawing.folds import folding
+from archdsl.report.drawing.formats import write_drawing as write
 from tests.browser import CHROMIUM, NO_CHROMIUM, Browser
 from tests.drawn import ARCHES, two
 

@@ -15,10 +15,10 @@ from torch import nn
 
 import archdsl
 from archdsl.errors import SpecError
-from archdsl.language.recipe_optimizer import Norms
-from archdsl.training.checkpoints import checkpoints_in
-from archdsl.training.data.motion import MovingDigits
+from archdsl.language.recipes.optimizer import Norms
+from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.norms import measured
+from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.world import world_of
 from tests.processes import told_by_two
 from tests.trained import DATA, short, small

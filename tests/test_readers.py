@@ -17,10 +17,10 @@ import torch
 
 import archdsl
 from archdsl.errors import SpecError
-from archdsl.training.data import watching
 from archdsl.training.data.clips import Sample, Take, Unreadable
-from archdsl.training.data.motion import MovingDigits
-from archdsl.training.data.reading import read
+from archdsl.training.data.reader import watchdog as watching
+from archdsl.training.data.reader.workers import read
+from archdsl.training.data.synthetic.motion import MovingDigits
 from tests.trained import losses, short, small
 
 
@@ -129,7 +129,7 @@ def test_a_reader_dies_as_the_network_trains(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_readers_that_end_before_they_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archdsl.training.data.reading.quiet", lambda worker: os._exit(3))
+    monkeypatch.setattr("archdsl.training.data.reader.workers.quiet", lambda worker: os._exit(3))
     with pytest.raises(SpecError) as caught:
         list(read(MovingDigits(4, 0, frames=4, size=32), asked(2), 1))
     assert str(caught.value) == (

@@ -13,10 +13,10 @@ from test_schema import refs
 
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.language.recipe import Recipe
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.language.yaml_writer import recipe_data, recipe_yaml
 from archdsl.recipes import FOLDER, recipe, recipe_names
-from archdsl.report.spec_schema import recipe_schema
-from archdsl.writing import recipe_data, recipe_yaml
+from archdsl.report.json_schema import recipe_schema
 
 SCHEMA = recipe_schema()
 VALID = jsonschema.Draft202012Validator(SCHEMA)

@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 
 import archdsl
 from archdsl.errors import SpecError
-from archdsl.files import checksum
-from archdsl.training.checkpoints import checkpoints_in, digest, read_facts
-from archdsl.training.ran import classes_in
-from archdsl.training.records import Entry, Skipped, read_records
+from archdsl.spec.files import checksum
+from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts
+from archdsl.training.state.finished_run import classes_in
+from archdsl.training.state.records import Entry, Skipped, read_records
 from tests.trained import DATA, short, small
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -18,11 +18,11 @@ import pytest
 import torch
 
 import archdsl
-import archdsl.training.checkpoints as checkpoints
+import archdsl.training.state.checkpoints as checkpoints
 from archdsl.errors import SpecError
-from archdsl.training.checkpoints import checkpoints_in, read_facts
 from archdsl.training.run import Run
-from archdsl.training.state import read_weights
+from archdsl.training.state.checkpoints import checkpoints_in, read_facts
+from archdsl.training.state.snapshot import read_weights
 from tests.trained import DATA, GROUPS, losses, short, small
 
 ROOT = Path(__file__).parents[1]

@@ -17,12 +17,12 @@ from archdsl.compiler.expansion import frame_choice
 from archdsl.errors import SpecError
 from archdsl.language import Clip, Pathway
 from archdsl.recipes import recipe
-from archdsl.training.data.augment import augmented
 from archdsl.training.data.clips import Sample, Take
-from archdsl.training.data.crops import drawn_cut, placed_cut
-from archdsl.training.data.finding import videos_for
 from archdsl.training.data.sampling import chosen_frames
 from archdsl.training.data.snippets import snippets_of
+from archdsl.training.data.sources.discovery import videos_for
+from archdsl.training.data.transforms.augment import augmented
+from archdsl.training.data.transforms.crops import drawn_cut, placed_cut
 from tests.filmed import film
 
 DRAWS = 2000

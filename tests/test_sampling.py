@@ -7,7 +7,7 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archdsl.language.recipe_clips import Sampling
+from archdsl.language.recipes.clips import Sampling
 from archdsl.training.data.clips import Take, indices_at, takes_at
 from archdsl.training.data.sampling import chosen_frames
 

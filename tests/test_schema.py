@@ -16,9 +16,9 @@ from archdsl.blocks import BLOCKS, Drawn
 from archdsl.catalog import zoo
 from archdsl.errors import SpecError
 from archdsl.language import HEADS, TRANSFORMS
+from archdsl.language.yaml_writer import data_of
 from archdsl.ops import key_of
-from archdsl.report.spec_schema import schema
-from archdsl.writing import data_of
+from archdsl.report.json_schema import schema
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted(DATA.glob("*.yaml"))

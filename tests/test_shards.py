@@ -27,14 +27,16 @@ from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Clip, change
 from archdsl.recipes import recipe
-from archdsl.training.data import flow, parts, shards
+from archdsl.training.data import flow
 from archdsl.training.data.clips import Take, Unreadable
-from archdsl.training.data.decoding import clip_of
-from archdsl.training.data.finding import videos_of
-from archdsl.training.data.parts import Part
-from archdsl.training.data.shards import listing_of_shards
-from archdsl.training.data.tars import headers
-from archdsl.training.data.videos import Files
+from archdsl.training.data.reader.decoder import clip_of
+from archdsl.training.data.sources import members as parts
+from archdsl.training.data.sources import shards
+from archdsl.training.data.sources.discovery import videos_of
+from archdsl.training.data.sources.members import Part
+from archdsl.training.data.sources.shards import listing_of_shards
+from archdsl.training.data.sources.tar_headers import headers
+from archdsl.training.data.sources.videos import Files
 from archdsl.training.run import Run
 from tests.trained import entries, losses, short, small
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import archdsl
-from archdsl.training.checkpoints import checkpoints_in
 from archdsl.training.data.clips import Sample, Take, Unreadable
-from archdsl.training.data.motion import MovingDigits
-from archdsl.training.skips import Skips
+from archdsl.training.data.synthetic.motion import MovingDigits
+from archdsl.training.state.checkpoints import checkpoints_in
+from archdsl.training.state.skipped_videos import Skips
 from tests.trained import short, small
 
 

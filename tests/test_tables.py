@@ -19,12 +19,12 @@ import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.report.figures import percent, runs, shape_text, short, signed, span_text
-from archdsl.report.formats import FORMATS, as_text, cell_text, to_csv, written
-from archdsl.report.markup import tex_escaped
 from archdsl.report.parts import LEVELS, parts_of
-from archdsl.report.sheet import Bracket, Column, Row, Table
-from archdsl.report.tables import table_of
-from archdsl.written import read
+from archdsl.report.table.formats import FORMATS, as_text, cell_text, to_csv, written
+from archdsl.report.table.markup import tex_escaped
+from archdsl.report.table.sheet import Bracket, Column, Row, Table
+from archdsl.report.table.stages import table_of
+from archdsl.spec.base import read
 
 HOSTILE = (
     "<script>alert(1)</script>",

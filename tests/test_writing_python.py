@@ -13,8 +13,8 @@ from archdsl.blocks import Block, Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Model
+from archdsl.language.python_writer import quoted, to_python
 from archdsl.testing import arches
-from archdsl.writing_python import quoted, to_python
 
 
 def again(arch: archdsl.Arch) -> archdsl.Arch:

@@ -6,7 +6,7 @@ import pytest
 
 import archdsl
 from archdsl.blocks import Basic, Bottleneck, Conv, FactorizedBasic, MaxPool, TwoPlusOne
-from archdsl.blocks.factorized import equal_width
+from archdsl.blocks.factorization import equal_width
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, repeat
 from archdsl.rewrites import depthwise, factorize
 from archdsl.zoo import x3d

@@ -14,7 +14,7 @@ from archdsl.backend.runtime.proposals import BoundaryMatch, valid_proposals
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.ops import UNIT, Grid, Shape
-from archdsl.report.memory import buffers_of
+from archdsl.report.memory.report import buffers_of
 
 MATRIX = 100 * 32 * 100 * 100  # BMN's sampling matrix, which mmaction2 counts among its parameters
 

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 import archdsl
 from archdsl.blocks import Basic, Conv, Norm
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, change
-from archdsl.language.recipe import Recipe
+from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
 from archdsl.training import MovingDigits
 

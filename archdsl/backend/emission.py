@@ -10,13 +10,13 @@ from typing import Any
 
 from archdsl.backend.forward import Forward
 from archdsl.backend.forward_keys import programs
-from archdsl.backend.own import KNOWN, confirm, texts_of
-from archdsl.backend.parts import Part, network_of, shared_with
+from archdsl.backend.module_tree import Part, network_of, shared_with
 from archdsl.backend.passes import Lower, lowered_graph
 from archdsl.backend.passes.base import in_pieces, literal_graph, programs_of, text_of
 from archdsl.backend.runtime.clips import clips_named, expect
 from archdsl.backend.runtime.keys import keyed
 from archdsl.backend.runtime.stream import streamed
+from archdsl.backend.user_ops import KNOWN, confirm, texts_of
 from archdsl.blocks.names import CASTS
 from archdsl.compiler import Plan, plan_of
 from archdsl.compiler.keys import whole_clips

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, field
 
-from archdsl.backend.parts import Part, shared_with
+from archdsl.backend.module_tree import Part, shared_with
 from archdsl.backend.passes.base import Rewritten, in_pieces, literal_graph, text_of
 from archdsl.compiler.causal import choice
 from archdsl.graph import Graph, Node

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from archdsl.backend.forward import Forward
-from archdsl.backend.parts import Part
+from archdsl.backend.module_tree import Part
 from archdsl.backend.passes.base import programs_of
 from archdsl.compiler.keys import Schedule
 from archdsl.graph import Graph

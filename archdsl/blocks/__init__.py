@@ -5,18 +5,16 @@ from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act
 from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, FeatureGate, PadChannels
 from archdsl.blocks.cell import Cell
 from archdsl.blocks.chain import BlockField, Chain
-from archdsl.blocks.connected import Dropout, Flatten, FlattenSpace, Linear
 from archdsl.blocks.dense import DenseLayer, NormAct
-from archdsl.blocks.drawn import Drawing, Drawn, Step
-from archdsl.blocks.expanded import ExpandedBottleneck
-from archdsl.blocks.factorized import FactorizedBasic, FactorizedBottleneck, TwoPlusOne
+from archdsl.blocks.factorization import FactorizedBasic, FactorizedBottleneck, TwoPlusOne
 from archdsl.blocks.fire import Fire
 from archdsl.blocks.flow import FlowConvFlow, RepresentationFlow
 from archdsl.blocks.flownet import FlowNetS
 from archdsl.blocks.fractal import Fractal
-from archdsl.blocks.gated import GatedInverted
+from archdsl.blocks.fully_connected import Dropout, Flatten, FlattenSpace, Linear
 from archdsl.blocks.hierarchy import Res2Bottleneck
-from archdsl.blocks.inverted import InvertedResidual
+from archdsl.blocks.inverted_residual import InvertedResidual
+from archdsl.blocks.mobileone import SummedConv
 from archdsl.blocks.motion import (
     ChannelMotion,
     ChannelTimeConv,
@@ -28,6 +26,7 @@ from archdsl.blocks.motion import (
     TemporalInterlace,
     TimeShift,
 )
+from archdsl.blocks.movinet import GatedInverted
 from archdsl.blocks.nonlocal_block import NonLocal
 from archdsl.blocks.plain import (
     AdaptiveAvgPool,
@@ -46,9 +45,10 @@ from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
-from archdsl.blocks.summed import SummedConv
 from archdsl.blocks.table import TableConv
 from archdsl.blocks.tower import SegmentTower
+from archdsl.blocks.x3d import ExpandedBottleneck
+from archdsl.blocks.yaml_block import Drawing, Drawn, Step
 
 BLOCKS: tuple[type[Block], ...] = (
     Conv,

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from archdsl import ops
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.written import Count, Real, Written
+from archdsl.spec.base import Count, Real, Written
 
 Rounding = Literal["floor", "nearest", "ceil"]
 

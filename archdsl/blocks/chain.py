@@ -9,13 +9,13 @@ from pydantic import BeforeValidator, PlainSerializer, SerializeAsAny, WithJsonS
 
 import archdsl.blocks as known  # the tuple BLOCKS is read when a spec is, after every block is defined
 from archdsl.blocks.base import Block, add_block
-from archdsl.blocks.drawn import Drawn
-from archdsl.blocks.keyed import fields_by_key, keyed, kinds_by_key, no_such, unkeyed
-from archdsl.budget import REPEATS
+from archdsl.blocks.single_key import fields_by_key, keyed, kinds_by_key, no_such, unkeyed
+from archdsl.blocks.yaml_block import Drawn
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.fixes import nested_under
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.written import Lines
+from archdsl.spec.base import Lines
+from archdsl.spec.budget import REPEATS
+from archdsl.spec.fixes import nested_under
 
 
 def repeat(block: Block, times: int) -> tuple[Block, ...]:

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.base import Block, Norm, NormField, Width, add_act
-from archdsl.budget import COLUMNS
 from archdsl.graph import Builder
-from archdsl.written import Count, Share, Sizes
+from archdsl.spec.base import Count, Share, Sizes
+from archdsl.spec.budget import COLUMNS
 
 
 class Fractal(Block):

@@ -10,7 +10,7 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import Act, add_act
 from archdsl.graph import Builder
-from archdsl.written import Count, Ratio, Real, Written
+from archdsl.spec.base import Count, Ratio, Real, Written
 
 
 class SqueezeExcite(Written):

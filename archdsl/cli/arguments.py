@@ -8,9 +8,13 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAct
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from archdsl.cli import benching, commands, data, drawings, growing, lowerings, reports, testing, training
+from archdsl.cli import bench as benching
+from archdsl.cli import commands, data, drawings, lowerings, reports
+from archdsl.cli import evaluate as testing
+from archdsl.cli import expand as growing
 from archdsl.cli import options as o
 from archdsl.cli import options_run as r
+from archdsl.cli import train as training
 from archdsl.errors import SpecError, did_you_mean
 
 EXAMPLES = """\

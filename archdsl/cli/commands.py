@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from archdsl import catalog
-from archdsl.cli import given as g
-from archdsl.cli.saying import (
+from archdsl.cli import overrides as g
+from archdsl.cli.console import (
     BOLD,
     GREEN,
     YELLOW,
@@ -26,7 +26,7 @@ from archdsl.compiler import Plan, compile
 from archdsl.errors import Fault, SpecError, printable
 from archdsl.extras import opened
 from archdsl.language import Model
-from archdsl.own_ops import has_torch
+from archdsl.user_ops import has_torch
 
 
 def list_models(given: Namespace) -> int:
@@ -36,7 +36,7 @@ def list_models(given: Namespace) -> int:
     if given.json:
         say_json(rows)
         return 0
-    from archdsl.report.sheet import Column, Row, Table
+    from archdsl.report.table.sheet import Column, Row, Table
 
     columns = (Column("name"), Column("family"), Column("paper"), Column("where"))
     cells = tuple(Row((row["name"], row["family"], row["paper"] or "", row["where"] or "")) for row in rows)
@@ -66,7 +66,7 @@ def record_of(found: tuple[str, Model]) -> dict[str, Any]:
 
 def show(given: Namespace) -> int:
     """The spec, its reference above it; or what it sees in time."""
-    from archdsl.writing import to_json, to_yaml
+    from archdsl.language.yaml_writer import to_json, to_yaml
 
     model = catalog.model(given.name)
     arch = g.arch_of(model, given)
@@ -83,7 +83,7 @@ def show(given: Namespace) -> int:
         about = [f"{reference.title} ({reference.paper})", reference.where, *reference.notes]
         say("\n".join(f"# {printable(line)}" for text in about if text for line in text.splitlines()))
     if given.python:
-        from archdsl.writing_python import to_python
+        from archdsl.language.python_writer import to_python
 
         say(to_python(arch))
         return 0
@@ -172,8 +172,8 @@ def schema(given: Namespace) -> int:
     """JSON Schema of spec files, or of recipes."""
     import json
 
-    from archdsl.report.spec_schema import recipe_schema
-    from archdsl.report.spec_schema import schema as schema_of
+    from archdsl.report.json_schema import recipe_schema
+    from archdsl.report.json_schema import schema as schema_of
 
     put(json.dumps(recipe_schema() if given.recipe else schema_of(), indent=2, ensure_ascii=False), given.output)
     return 0

@@ -8,13 +8,13 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from archdsl.cli.saying import say, say_json, say_table
+from archdsl.cli.console import say, say_json, say_table
 from archdsl.errors import SpecError, printable
 from archdsl.language import Clip
 from archdsl.recipes import recipe as recipe_named
 
 if TYPE_CHECKING:
-    from archdsl.training.data.videos import Files
+    from archdsl.training.data.sources.videos import Files
 
 SHOWN = 2000
 """Classes in a table: a longer one takes its time, and nobody reads it."""
@@ -34,7 +34,7 @@ def make(given: Namespace) -> int:
             want="motion and a folder",
             fix="archdsl data make motion OUT",
         )
-    from archdsl.training.data.making import make_motion, make_shards
+    from archdsl.training.data.synthetic.files import make_motion, make_shards
 
     counts = {"train": given.count, "val": max(given.count // 5, 1)}
     form = (Path(given.out), counts, given.frames, given.size)
@@ -48,7 +48,7 @@ def make(given: Namespace) -> int:
 def check(given: Namespace) -> int:
     """How many videos of each class there are, and which cannot be read. Exit code 1 where there are some."""
     videos = files_of(given)
-    from archdsl.training.data.inspecting import inspected
+    from archdsl.training.data.inspection import inspected
 
     found = list(shown(inspected(videos, max(given.workers)), len(videos), "reading videos"))
     bad = [one for one in found if one.reason]
@@ -57,7 +57,7 @@ def check(given: Namespace) -> int:
         told = {"videos": len(found), "classes": videos.counts, "unreadable": unreadable}
         say_json(told | {"left_out": list(videos.left_out)})
         return 1 if bad else 0
-    from archdsl.report.sheet import Column, Row, Table
+    from archdsl.report.table.sheet import Column, Row, Table
 
     columns = (Column("class"), Column("videos", right=True))
     counts = list(videos.counts.items())
@@ -74,11 +74,11 @@ def check(given: Namespace) -> int:
 def bench(given: Namespace) -> int:
     """Clips per second for each decoder and number of readers, and the ratio to PyAV without readers."""
     videos = files_of(given)
-    from archdsl.training.data.inspecting import speeds
+    from archdsl.training.data.inspection import speeds
 
     workers = sorted({0, *given.workers})
     rounds = 3
-    from archdsl.training.data.decoding import decoders_here
+    from archdsl.training.data.reader.decoder import decoders_here
 
     total = rounds * len(workers) * len(decoders_here())
     runs = list(shown(speeds(videos, workers, given.seconds, rounds), total, "reading"))
@@ -106,7 +106,7 @@ def bench(given: Namespace) -> int:
 
 def bench_table(records: tuple[dict[str, Any], ...], given: Namespace) -> Any:
     """The runs as a table."""
-    from archdsl.report.sheet import Column, Row, Table
+    from archdsl.report.table.sheet import Column, Row, Table
 
     names = ("decoder", "readers", "clips/s", "slowest", "fastest", "ratio to pyav, 0")
     columns = tuple(Column(name, right=i > 0) for i, name in enumerate(names))
@@ -126,8 +126,8 @@ def bench_table(records: tuple[dict[str, Any], ...], given: Namespace) -> Any:
 
 def files_of(given: Namespace) -> Files:
     """The videos of a folder, of shards or of a list, whatever network will see them."""
-    from archdsl.training.data.finding import videos_of
-    from archdsl.training.data.videos import Files
+    from archdsl.training.data.sources.discovery import videos_of
+    from archdsl.training.data.sources.videos import Files
 
     recipe = recipe_named("smoke")
     recipe = recipe.but(sampling=recipe.sampling.but(every=given.every))

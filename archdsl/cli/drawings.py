@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from archdsl.cli import given as g
-from archdsl.cli.saying import put
+from archdsl.cli import overrides as g
+from archdsl.cli.console import put
 from archdsl.compiler import Plan, compile
 from archdsl.errors import printable
-from archdsl.own_ops import has_torch
+from archdsl.user_ops import has_torch
 
 
 def draw(given: Namespace) -> int:

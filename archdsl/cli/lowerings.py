@@ -6,14 +6,14 @@ import sys
 import textwrap
 from argparse import Namespace
 
-from archdsl.cli.saying import BOLD, painted, say, say_json
-from archdsl.report.choices import MODES
+from archdsl.cli.console import BOLD, painted, say, say_json
+from archdsl.report.lowering_policy import MODES
 
 
 def lowerings(given: Namespace) -> int:
     """Every pass: when it is exact, when it pays, and whether `auto` takes it here."""
     from archdsl.backend import PASSES, lowerings_table
-    from archdsl.backend.passes.choice import whence
+    from archdsl.backend.passes.policy import whence
 
     rows = lowerings_table()
     if given.json:

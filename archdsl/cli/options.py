@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from fractions import Fraction
 
-from archdsl.numbers import exact
-from archdsl.numbers import whole as whole_number
+from archdsl.spec.numbers import exact
+from archdsl.spec.numbers import whole as whole_number
 
 MOST = 1_000_000
 """Frames, pixels, classes or clips beyond this are a slip of the finger."""

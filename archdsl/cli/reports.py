@@ -8,12 +8,12 @@ from importlib.util import find_spec
 from math import prod
 
 from archdsl import catalog
-from archdsl.cli import given as g
-from archdsl.cli.saying import GREEN, RED, YELLOW, painted, say, say_json, say_table
+from archdsl.cli import overrides as g
+from archdsl.cli.console import GREEN, RED, YELLOW, painted, say, say_json, say_table
 from archdsl.compiler import compile
 from archdsl.errors import SpecError
 from archdsl.language.amounts import bytes_of
-from archdsl.numbers import views_of
+from archdsl.spec.numbers import views_of
 
 MEMORY = ("train", "infer", "precision", "optimizer", "checkpoint", "fits")
 """Options that only speak of memory."""

@@ -19,7 +19,7 @@ from archdsl.language.arch import Arch
 from archdsl.language.model import Model
 from archdsl.ops import Cost, Grid, Shape
 from archdsl.ops.norm import Norm
-from archdsl.written import cut
+from archdsl.spec.base import cut
 
 CONVENTIONS = ("macs", "fvcore", "flops", "ptv-zoo")
 """How cost is counted; DESIGN's table says what each counts."""

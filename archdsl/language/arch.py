@@ -16,13 +16,12 @@ from pydantic import (
 )
 
 from archdsl.blocks import Drawing
-from archdsl.blocks.keyed import unkeyed
 from archdsl.blocks.names import ArchName, ClipName, Name, PathwayName
-from archdsl.budget import CLIPS, EDGES, PATHWAYS
+from archdsl.blocks.single_key import unkeyed
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.extras import opened
 from archdsl.language.clip import Clip
-from archdsl.language.drawings import defined, faults_of_drawn
+from archdsl.language.drawn_blocks import defined, faults_of_drawn
 from archdsl.language.edge import Edge
 from archdsl.language.head import (
     HEADS_BY_KEY,
@@ -40,7 +39,8 @@ from archdsl.language.head import (
 from archdsl.language.indentation import in_place
 from archdsl.language.likes import with_likes
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
-from archdsl.written import Lines, Written, check_number, spec_error
+from archdsl.spec.base import Lines, Written, check_number, spec_error
+from archdsl.spec.budget import CLIPS, EDGES, PATHWAYS
 
 
 class Arch(Written):

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from archdsl.budget import AXIS, FRAMES
 from archdsl.errors import SpecError
 from archdsl.ops import UNIT, Grid, Shape
-from archdsl.written import Count, Ratio, Written
+from archdsl.spec.base import Count, Ratio, Written
+from archdsl.spec.budget import AXIS, FRAMES
 
 CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4}
 FLAT = {"audio": "height: 1", "boxes": "size: 1", "features": "size: 1"}

@@ -12,11 +12,11 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, Wi
 from archdsl import ops
 from archdsl.blocks.base import Act, Norm, NormField, add_act, widened
 from archdsl.blocks.chain import Chain, add_chain
-from archdsl.blocks.keyed import keyed, kinds_by_key, unkeyed
 from archdsl.blocks.names import Name
+from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.written import Count, Ratio, Written
+from archdsl.spec.base import Count, Ratio, Written
 
 
 class Transform(Written):

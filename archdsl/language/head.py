@@ -8,19 +8,19 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, Wi
 
 from archdsl import ops
 from archdsl.blocks.base import Act, add_act
-from archdsl.blocks.keyed import keyed, kinds_by_key, unkeyed
 from archdsl.blocks.names import Name
+from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.language.heads_base import Head
-from archdsl.language.heads_consensus import Consensus
-from archdsl.language.heads_dense import Dense
-from archdsl.language.heads_detector import Detector
-from archdsl.language.heads_localiser import Localiser
-from archdsl.language.heads_relation import Relation
-from archdsl.language.heads_roi import Roi
-from archdsl.language.heads_segments import SegmentDetector
-from archdsl.written import Count, Real
+from archdsl.language.heads.base import Head
+from archdsl.language.heads.consensus import Consensus
+from archdsl.language.heads.dense import Dense
+from archdsl.language.heads.detector import Detector
+from archdsl.language.heads.localiser import Localiser
+from archdsl.language.heads.relation import Relation
+from archdsl.language.heads.roi import Roi
+from archdsl.language.heads.segments import SegmentDetector
+from archdsl.spec.base import Count, Real
 
 HeadField = Annotated[
     SerializeAsAny[Head],

@@ -8,12 +8,12 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from archdsl.blocks import Block, Drawn
-from archdsl.budget import MATCHES, SETTINGS
 from archdsl.errors import Fault, SpecError
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import Stage
 from archdsl.language.settings import Setting, fields, nothing, short_of, within_the_only
-from archdsl.written import Written, check_number, line_of
+from archdsl.spec.base import Written, check_number, line_of
+from archdsl.spec.budget import MATCHES, SETTINGS
 
 W = TypeVar("W", bound=Written)
 

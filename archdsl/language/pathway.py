@@ -11,11 +11,11 @@ from pydantic import Field, PlainSerializer, SerializeAsAny, WithJsonSchema, mod
 from archdsl.blocks import BLOCKS, Block
 from archdsl.blocks.base import Rounding
 from archdsl.blocks.chain import blocks_of, chain_shown, repeat
-from archdsl.blocks.keyed import kinds_by_key
 from archdsl.blocks.names import ClipName, Name
-from archdsl.budget import STAGES
+from archdsl.blocks.single_key import kinds_by_key
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.written import Count, Lines, Ratio, Whole, Written, check_number
+from archdsl.spec.base import Count, Lines, Ratio, Whole, Written, check_number
+from archdsl.spec.budget import STAGES
 
 BLOCKS_BY_KEY = kinds_by_key(BLOCKS)
 

@@ -10,7 +10,7 @@ from archdsl.blocks import Drawn
 from archdsl.errors import Fault, did_you_mean, listed
 from archdsl.language.pathway import Stage
 from archdsl.ops import key_of
-from archdsl.written import Written
+from archdsl.spec.base import Written
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """What networks take on this machine: seconds, memory, and how near they come to what it can do."""
 
-from archdsl.measuring.calibrating import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured, spread
-from archdsl.measuring.choosing import paying, small
-from archdsl.measuring.comparing import Comparison, Measured, Setup, compared
+from archdsl.measuring.calibration import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured, spread
+from archdsl.measuring.comparison import Comparison, Measured, Setup, compared
+from archdsl.measuring.contestants import Side, own_side, peer_side
 from archdsl.measuring.memory import alone, peak_of
-from archdsl.measuring.sides import Side, own_side, peer_side
+from archdsl.measuring.policy import paying, small
 from archdsl.measuring.tables import bench_table, geometric_mean
 
 __all__ = [

@@ -9,13 +9,13 @@ from math import log, sqrt
 from archdsl.backend.devices import device_of
 from archdsl.backend.passes import Bound, Pass
 from archdsl.measuring.cases import Arena, step_of_case, training_step_of_case
-from archdsl.measuring.comparing import Setup
+from archdsl.measuring.comparison import Setup
 from archdsl.measuring.machine import waiting
 from archdsl.measuring.tables import geometric_mean
-from archdsl.measuring.timing import Step, Told, interleaved, timed
+from archdsl.measuring.timer import Step, Told, interleaved, timed
 from archdsl.ops import Affinity, BatchNorm, Conv, Gather, Relu, Shape, Softmax
-from archdsl.report.cases import Case
-from archdsl.report.choices import Choice, Choices
+from archdsl.report.latency.cases import Case
+from archdsl.report.lowering_policy import Choice, Choices
 
 CLEAR = 1.03
 """How many times quicker something must be to count."""

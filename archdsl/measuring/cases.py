@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from archdsl import ops
-from archdsl.backend.building import executed
 from archdsl.backend.emission import Emission
+from archdsl.backend.network import executed
 from archdsl.backend.passes import lowered_graph
 from archdsl.backend.passes.base import Rewritten
 from archdsl.graph import Graph, Node
-from archdsl.measuring.sides import frozen
-from archdsl.measuring.timing import Step
+from archdsl.measuring.contestants import frozen
+from archdsl.measuring.timer import Step
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.ops.layer import Layer
-from archdsl.report.cases import Case
-from archdsl.report.choices import Choices
+from archdsl.report.latency.cases import Case
+from archdsl.report.lowering_policy import Choices
 
 LAST = torch.channels_last_3d
 FRESH = Rewritten(literal=ops.Add(), text=Layer("{0}"))

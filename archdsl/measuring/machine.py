@@ -11,7 +11,7 @@ from time import perf_counter, process_time
 
 import torch
 
-from archdsl.measuring.timing import Step
+from archdsl.measuring.timer import Step
 
 GEMM = 2048
 """Rows and columns of the matrices whose product is the yardstick: 17 GFLOP, 50 MB."""

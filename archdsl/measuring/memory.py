@@ -16,8 +16,8 @@ import torch
 from archdsl.backend.devices import device_of
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
-from archdsl.measuring.comparing import Setup, clips_for, made
-from archdsl.measuring.sides import Side, step_of
+from archdsl.measuring.comparison import Setup, clips_for, made
+from archdsl.measuring.contestants import Side, step_of
 
 STEPS = 2
 """The second step has what the first left: gradients, momenta, packed weights."""

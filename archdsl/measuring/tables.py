@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp, fsum, log
 
-from archdsl.measuring.comparing import Comparison, Measured
+from archdsl.measuring.comparison import Comparison, Measured
 from archdsl.measuring.machine import gigaflops
 from archdsl.report.figures import plural, seconds_text
-from archdsl.report.sheet import Column, Row, Table
+from archdsl.report.table.sheet import Column, Row, Table
 
 CLOSE = 1e-4
 """A relative error beyond this is no rounding."""

@@ -9,31 +9,31 @@ if TYPE_CHECKING:
     from archdsl.report.admission import Admits, admits
     from archdsl.report.cost import Count, claims_table, count_table, reported
     from archdsl.report.differences import Diff, diff
-    from archdsl.report.drawing import draw, to_dot, write_drawing
-    from archdsl.report.formats import FORMATS
-    from archdsl.report.latency import Latency, latency_table
-    from archdsl.report.machine import known_machine
-    from archdsl.report.memory import Memory, Setup, memory_table
+    from archdsl.report.drawing.formats import draw, to_dot, write_drawing
+    from archdsl.report.json_schema import schema
+    from archdsl.report.latency.machine import known_machine
+    from archdsl.report.latency.prediction import Latency, latency_table
+    from archdsl.report.memory.report import Memory, Setup, memory_table
     from archdsl.report.parts import LEVELS
-    from archdsl.report.sheet import Table
     from archdsl.report.span import span_table
-    from archdsl.report.spec_schema import schema
-    from archdsl.report.tables import table, table_of
+    from archdsl.report.table.formats import FORMATS
+    from archdsl.report.table.sheet import Table
+    from archdsl.report.table.stages import table_of
 
 FILES = {
     "admission": ("Admits", "admits"),
     "cost": ("Count", "claims_table", "count_table", "reported"),
     "differences": ("Diff", "diff"),
-    "drawing": ("draw", "to_dot", "write_drawing"),
-    "formats": ("FORMATS",),
-    "latency": ("Latency", "latency_table"),
-    "machine": ("known_machine",),
-    "memory": ("Memory", "Setup", "memory_table"),
+    "drawing.formats": ("draw", "to_dot", "write_drawing"),
+    "table.formats": ("FORMATS",),
+    "latency.prediction": ("Latency", "latency_table"),
+    "latency.machine": ("known_machine",),
+    "memory.report": ("Memory", "Setup", "memory_table"),
     "parts": ("LEVELS",),
-    "sheet": ("Table",),
+    "table.sheet": ("Table",),
     "span": ("span_table",),
-    "spec_schema": ("schema",),
-    "tables": ("table", "table_of"),
+    "json_schema": ("schema",),
+    "table.stages": ("table_of",),
 }
 """Which file has which names: `archdsl check` reads two of them, not thirty."""
 
@@ -60,7 +60,6 @@ __all__ = [
     "reported",
     "schema",
     "span_table",
-    "table",
     "table_of",
     "to_dot",
     "write_drawing",

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archdsl.errors import printable
-from archdsl.report.drawing_svg import Canvas, fitted, text_width
-from archdsl.report.sheet import Column, Row, Table
+from archdsl.report.drawing.svg import Canvas, fitted, text_width
+from archdsl.report.table.sheet import Column, Row, Table
 
 NAMED = 60
 """Classes up to which every row and column bears its name and every cell its count."""

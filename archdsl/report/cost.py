@@ -12,7 +12,7 @@ from archdsl.compiler import CONVENTIONS, Plan, compile
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Claim, Model
 from archdsl.report.figures import plural, shapes_text, short, whole
-from archdsl.report.sheet import Column, Row, Table
+from archdsl.report.table.sheet import Column, Row, Table
 
 DEFAULT = ("macs", "fvcore")
 """Conventions that `count` shows when none is asked for."""

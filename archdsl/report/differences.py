@@ -13,8 +13,8 @@ from archdsl.language import Arch
 from archdsl.ops import Cost
 from archdsl.ops.notation import number
 from archdsl.report.figures import percent, runs, shapes_text, short, signed
-from archdsl.report.layers import op_in_full
-from archdsl.report.weights import carried
+from archdsl.report.parameters import carried
+from archdsl.report.table.layers import op_in_full
 
 NUMBERED = re.compile(r"(\w+\.\w+\.)(\d+)(\..+)")
 """An op within a block of a stage."""

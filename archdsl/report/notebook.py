@@ -7,10 +7,10 @@ from html import escape
 from archdsl.compiler import Plan, plan_of
 from archdsl.errors import SpecError
 from archdsl.language import Arch
-from archdsl.report.drawing import draw
-from archdsl.report.markup import STYLE, html_table
-from archdsl.report.page import apart
-from archdsl.report.tables import table_of
+from archdsl.report.drawing.formats import draw
+from archdsl.report.drawing.page import apart
+from archdsl.report.table.markup import STYLE, html_table
+from archdsl.report.table.stages import table_of
 
 
 def shown(thing: Arch | Plan) -> str:

@@ -14,9 +14,9 @@ from archdsl.graph import Node
 from archdsl.language import Edge
 from archdsl.ops import Cost, Shape
 from archdsl.report.figures import shape_lines, shape_text
-from archdsl.report.formats import cell_text
-from archdsl.report.layers import op_in_full, op_lines, said, stage_lines
-from archdsl.report.sheet import Bracket
+from archdsl.report.table.formats import cell_text
+from archdsl.report.table.layers import op_in_full, op_lines, said, stage_lines
+from archdsl.report.table.sheet import Bracket
 
 LEVELS = ("stage", "block", "op")
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from archdsl.catalog import reference_of
 from archdsl.compiler import CONVENTIONS, compile
 from archdsl.errors import Fault, SpecError, did_you_mean
-from archdsl.files import write_out
 from archdsl.language import Claim, Model
+from archdsl.spec.files import write_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

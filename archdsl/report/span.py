@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from archdsl.budget import SEEN
 from archdsl.compiler import Plan, plan_of
 from archdsl.errors import SpecError
 from archdsl.language import Arch
@@ -15,7 +14,8 @@ from archdsl.ops.notation import number
 from archdsl.ops.receptive_field import Seen, together
 from archdsl.report.figures import plural, shapes_text
 from archdsl.report.parts import Part, Reader
-from archdsl.report.sheet import Column, Row, Table
+from archdsl.report.table.sheet import Column, Row, Table
+from archdsl.spec.budget import SEEN
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from archdsl.rewrites.causal import causal
 from archdsl.rewrites.depthwise import depthwise
 from archdsl.rewrites.detection import for_detection
+from archdsl.rewrites.ensemble import together
 from archdsl.rewrites.factorize import factorize
 from archdsl.rewrites.flow import insert_flow
 from archdsl.rewrites.inflate import inflate
@@ -11,7 +12,6 @@ from archdsl.rewrites.motion import pool_in_time, shift_in_time, with_modules
 from archdsl.rewrites.nonlocal_ import insert_nonlocal
 from archdsl.rewrites.separate import separate
 from archdsl.rewrites.temporal import with_temporal_kernels
-from archdsl.rewrites.together import together
 
 __all__ = [
     "causal",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from archdsl.blocks import Basic, Block, Bottleneck, Conv, FactorizedBasic, FactorizedBottleneck, TwoPlusOne
-from archdsl.blocks.factorized import Order
+from archdsl.blocks.factorization import Order
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.rewrites.stages import with_stages

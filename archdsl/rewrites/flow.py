@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archdsl.blocks import Block, RepresentationFlow
 from archdsl.language import Arch, Stage
-from archdsl.rewrites.chosen import chosen_pathway
+from archdsl.rewrites.pathway_choice import chosen_pathway
 
 
 def insert_flow(

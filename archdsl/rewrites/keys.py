@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Edge, Pathway, Transform, Warp
-from archdsl.rewrites.chosen import chosen_pathway
+from archdsl.rewrites.pathway_choice import chosen_pathway
 
 
 def with_key_frames(

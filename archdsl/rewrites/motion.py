@@ -8,7 +8,7 @@ from typing import Literal
 from archdsl.blocks import Block, InvertedResidual, MaxPool, Residual, TimeShift
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Stage
-from archdsl.rewrites.chosen import chosen_pathway
+from archdsl.rewrites.pathway_choice import chosen_pathway
 
 Place = Literal["before", "between", "beside"]
 Modules = Mapping[Place, Block | tuple[Block, ...] | Callable[[Block], Block]]

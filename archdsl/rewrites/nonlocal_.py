@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from archdsl.blocks import Block, NonLocal
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Stage
-from archdsl.rewrites.chosen import chosen_pathway
+from archdsl.rewrites.pathway_choice import chosen_pathway
 
 
 def insert_nonlocal(

@@ -7,7 +7,7 @@ from itertools import cycle
 
 from archdsl.blocks import Block, Conv, Residual
 from archdsl.language import Arch, Stage
-from archdsl.rewrites.chosen import chosen_pathway
+from archdsl.rewrites.pathway_choice import chosen_pathway
 
 
 def with_temporal_kernels(

@@ -18,7 +18,7 @@ from archdsl.compiler import Plan
 from archdsl.graph import Node
 from archdsl.ops import key_of
 from archdsl.report.figures import plural, shapes_text, whole
-from archdsl.report.sheet import Column, Row, Table
+from archdsl.report.table.sheet import Column, Row, Table
 from archdsl.testing.agreement import alone, clips_of, own_nodes
 
 

@@ -1,12 +1,12 @@
 """Training: clips, one loop for every network, evaluation. torch lives here and in archdsl.backend only."""
 
 from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos
-from archdsl.training.data.motion import MovingDigits
-from archdsl.training.evaluate import evaluate, write_results
-from archdsl.training.predict import predict
+from archdsl.training.data.synthetic.motion import MovingDigits
+from archdsl.training.evaluation.evaluate import evaluate, write_results
+from archdsl.training.evaluation.predict import predict
+from archdsl.training.evaluation.scores import Scores, fused
 from archdsl.training.run import Run
-from archdsl.training.scores import Scores, fused
-from archdsl.training.training import train
+from archdsl.training.train import train
 from archdsl.training.world import world_of
 
 __all__ = [

@@ -17,10 +17,11 @@ from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
 from archdsl.recipes import recipe as recipe_named
-from archdsl.report import draw, table
-from archdsl.training.data.video import centred, decoded
+from archdsl.report import draw
+from archdsl.report.table.stages import table
+from archdsl.training.data.reader.windows import centred, decoded
 from archdsl.training.run import Run
-from archdsl.training.training import train
+from archdsl.training.train import train
 
 NAME = "slowfast_4x16_r50"
 OUT = Path("out")

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from archdsl.language import Clip
-from archdsl.language.recipe import Recipe
-from archdsl.training.data.augment import augmented, viewed
+from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos, takes_at
-from archdsl.training.data.noise import mixed
-from archdsl.training.data.reading import Asked, read
-from archdsl.training.skips import Skips
+from archdsl.training.data.reader.workers import Asked, read
+from archdsl.training.data.transforms.augment import augmented, viewed
+from archdsl.training.data.transforms.noise import mixed
+from archdsl.training.state.skipped_videos import Skips
 from archdsl.training.world import as_one
 
 

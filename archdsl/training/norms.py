@@ -13,7 +13,7 @@ from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from archdsl.errors import SpecError
-from archdsl.language.recipe_optimizer import Norms
+from archdsl.language.recipes.optimizer import Norms
 from archdsl.training.world import added
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from archdsl.language.recipe import Recipe
+from archdsl.language.recipes.recipe import Recipe
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -15,22 +15,22 @@ from torch import Tensor, nn
 
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
-from archdsl.language.recipe import Recipe
-from archdsl.report.memory import Memory
-from archdsl.training.checkpoints import checkpoints_in, prune, save_checkpoint
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.report.memory.report import Memory
 from archdsl.training.data.clips import Batch, Videos
+from archdsl.training.evaluation.views import scored
 from archdsl.training.feed import split, train_feed
-from archdsl.training.folder import Folder
 from archdsl.training.meters import DECODE_BOUND, Meter
 from archdsl.training.norms import measured, train_mode
 from archdsl.training.precision import in_precision
 from archdsl.training.progress import Progress
-from archdsl.training.records import Best, Entry, Facts, Identity, Origin
-from archdsl.training.scoring import scored
-from archdsl.training.skips import Skips
-from archdsl.training.state import State
+from archdsl.training.state.checkpoints import checkpoints_in, prune, save_checkpoint
+from archdsl.training.state.records import Best, Entry, Facts, Identity, Origin
+from archdsl.training.state.run_folder import Folder
+from archdsl.training.state.skipped_videos import Skips
+from archdsl.training.state.snapshot import State
 from archdsl.training.world import World, added, any_of, gathered
-from archdsl.training.wrapping import level_buffers
+from archdsl.training.wrapper import level_buffers
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -4,7 +4,7 @@ from archdsl import Arch, Clip, Pathway, Stage, ops
 from archdsl.blocks import Block, Conv, Width
 from archdsl.graph import Builder
 from archdsl.language import Classifier, repeat
-from archdsl.written import Count
+from archdsl.spec.base import Count
 
 
 class Gated(Block):

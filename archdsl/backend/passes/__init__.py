@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 from archdsl.backend.passes.attention import attention, keys_first
 from archdsl.backend.passes.base import Bound, LoweredGraph, Pass, closed
-from archdsl.backend.passes.branches import branches
-from archdsl.backend.passes.choice import chosen
+from archdsl.backend.passes.common_subgraphs import branches
 from archdsl.backend.passes.depthwise import depthwise
 from archdsl.backend.passes.fusion import fusion
-from archdsl.backend.passes.held import frame_means, shifts, shuffles, warps
+from archdsl.backend.passes.in_place import overwriting
 from archdsl.backend.passes.layout import channels_last
+from archdsl.backend.passes.lifetimes import frame_means, shifts, shuffles, warps
 from archdsl.backend.passes.norms import steady_norms
-from archdsl.backend.passes.overwriting import overwriting
+from archdsl.backend.passes.policy import chosen
 from archdsl.backend.passes.views import views
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import Graph
-from archdsl.report.choices import Choices
+from archdsl.report.lowering_policy import Choices
 
 Lower = Literal["auto", "none"] | Sequence[str] | Choices
 """What `build` and `emit` take: what pays here, the literal network, passes by name, or those of a row of the table."""

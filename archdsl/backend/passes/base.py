@@ -12,8 +12,8 @@ from archdsl.errors import SpecError
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Shape
 from archdsl.ops.layer import Layer
-from archdsl.own_ops import line_of
-from archdsl.report.choices import Choice
+from archdsl.report.lowering_policy import Choice
+from archdsl.user_ops import line_of
 
 
 @dataclass(frozen=True, kw_only=True)

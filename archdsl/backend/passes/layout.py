@@ -7,7 +7,7 @@ from dataclasses import replace
 from archdsl.backend.passes.base import ChannelsLast
 from archdsl.graph import Graph, Node
 from archdsl.ops import Source
-from archdsl.report.cases import elements_read
+from archdsl.report.latency.cases import elements_read
 
 
 def channels_last(graph: Graph) -> Graph:

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from archdsl.files import write_whole
-from archdsl.report.machine import cache
-from archdsl.training.data.parts import Part
+from archdsl.report.latency.machine import cache
+from archdsl.spec.files import write_whole
+from archdsl.training.data.reader.watchdog import alive
+from archdsl.training.data.sources.members import Part
 from archdsl.training.data.tvl1 import TvL1, tvl1_flow
-from archdsl.training.data.watching import alive
 
 HOW = TvL1()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import floor
 from random import Random
 
-from archdsl.language.recipe_clips import Sampling
+from archdsl.language.recipes.clips import Sampling
 from archdsl.training.data.clips import Take
 from archdsl.training.data.snippets import Snippets
 

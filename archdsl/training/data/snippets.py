@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from archdsl.compiler.expansion import frame_choice
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Pathway
-from archdsl.language.recipe_clips import Sampling
+from archdsl.language.recipes.clips import Sampling
 from archdsl.ops.frames import TakeSegments
 from archdsl.ops.segments import TakeSnippets
 from archdsl.training.data.modalities import reach_of

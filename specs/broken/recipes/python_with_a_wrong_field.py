@@ -4,8 +4,8 @@
 #   got     momentun: 0.9
 #   want    kind, rate, rate_batch, momentum, nesterov, betas, eps, weight_decay, decay_norms, groups, clip, accumulate
 #   fix     momentum
-from archdsl.language.recipe import Recipe
-from archdsl.language.recipe_optimizer import Optimizer
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.language.recipes.optimizer import Optimizer
 
 recipe = Recipe(
     steps=100,

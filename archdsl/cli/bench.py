@@ -1,0 +1,138 @@
+"""bench."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.catalog import load
+from archdsl.cli import overrides as g
+from archdsl.cli.console import DIM, painted, put, say, say_table
+from archdsl.compiler import Plan, compile
+from archdsl.errors import SpecError, printable
+from archdsl.spec.files import check_writable, make_folder
+
+if TYPE_CHECKING:
+    from archdsl.measuring import Comparison, Setup, Side
+
+REPEATED = ("set", "param", "lower")
+RUNS = 7
+SIMPLE = (*g.COMMON, "vs", "batch", "device")
+
+
+def bench(given: Namespace) -> int:
+    """Networks timed in turn: lowered beside literal, or ours beside a peer."""
+    from archdsl.backend.devices import device_of
+    from archdsl.measuring import Setup, bench_table
+
+    device_of(given.device)
+    if given.calibrate:
+        return calibrate(given)
+    if given.output not in (None, "-"):
+        check_writable(given.output)
+    setup = Setup(given.batch, given.train, given.device, given.runs or RUNS)
+    plans = list(named_plans(given))
+    if given.only:
+        return alone(given, plans, setup)
+    found = [one_compared(given, setup, *named) for named in plans]
+    tell(None)
+    made = bench_table(found)
+    if given.output:
+        from archdsl.report.table.formats import written
+
+        put(written(made, "md" if given.format == "text" else given.format), given.output)
+    else:
+        say_table(made, given.format)
+    return 0
+
+
+def named_plans(given: Namespace) -> Iterator[tuple[str, Plan]]:
+    """(how a process of its own finds it, plan) of every model named."""
+    if not given.names:
+        yield from ((model.name, compile(g.arch_of(model, given))) for model in g.models(given))
+    for name in given.names:
+        for model in g.models_of(name):
+            yield f"{name}:{model.name}" if name.endswith(".py") else name, compile(g.arch_of(model, given))
+
+
+def one_compared(given: Namespace, setup: Setup, name: str, plan: Plan) -> Comparison:
+    """One plan: the memory of each side in a process of its own, then all sides in turn in this one."""
+    from archdsl.measuring import compared, peak_of
+
+    sides = sides_of(plan, given)
+    peaks = {}
+    for side in sides:
+        tell(f"{plan.name}: memory of {side.name}")
+        peaks[side.name] = peak_of(again(given, name, side.name))
+    return compared(plan, sides, setup, lambda text: tell(f"{plan.name}: {text}"), peaks)
+
+
+def sides_of(plan: Plan, given: Namespace) -> list[Side]:
+    """What is compared, the base first: the peer, or the literal network; then ours, lowered as asked."""
+    from archdsl.measuring import own_side, peer_side
+
+    base = peer_side(given.vs) if given.vs else own_side(plan, "none", train=given.train, device=given.device)
+    ours = [own_side(plan, lower, train=given.train, device=given.device) for lower in given.lower or ["auto"]]
+    sides = {side.name: side for side in (base, *ours)}
+    return list(sides.values())
+
+
+def alone(given: Namespace, plans: list[tuple[str, Plan]], setup: Setup) -> int:
+    """One side of one plan and nothing else: its memory, or something to hold a profiler to."""
+    from archdsl.measuring import alone as run_alone
+
+    for _, plan in plans:
+        sides = {side.name: side for side in sides_of(plan, given)}
+        if given.only not in sides:
+            raise SpecError(f"no side {given.only!r}", got=given.only, want=", ".join(sides))
+        say(json.dumps({"name": plan.name, **run_alone(plan, sides[given.only], setup)}))
+    return 0
+
+
+def again(given: Namespace, name: str, side: str) -> list[str]:
+    """The command that runs one side of one plan in a process of its own."""
+    command = ["-m", "archdsl", "bench", name, f"--only={side}"]
+    for option in SIMPLE:
+        if (value := getattr(given, option)) is not None:
+            command.append(f"--{option}={value}")
+    for option in REPEATED:
+        command += [f"--{option}={value}" for value in getattr(given, option) or ()]
+    return [*command, "--train"] if given.train else command
+
+
+def calibrate(given: Namespace) -> int:
+    """Cases of networks timed on this machine, and written where `count --latency` and `auto` look for them."""
+    from archdsl.backend.devices import device_of
+    from archdsl.measuring import CASES, WHOLE, calibrated, grid, measured, paying, small, spread
+    from archdsl.report.latency.cases import cases_of
+    from archdsl.report.latency.machine import own_file
+
+    g.alone(given, "calibrate", ("vs", "lower", "train", "only", "all"))
+    if given.batch > 1:
+        raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
+    plans = [plan for _, plan in named_plans(given)] if given.names else []
+    out = Path(given.output or own_file(device_of(given.device).type))
+    if not given.output:
+        make_folder(out.parent)
+    check_writable(out)
+    rounds = {"rounds": given.runs} if given.runs else {}
+    pays = paying(plans or small(), given.device, told=tell, **rounds)
+    taken = pays["infer"]
+    cases = spread((case for plan in plans for _, case in cases_of(plan, taken)), CASES) if plans else grid(taken)
+    whole = [plan for plan in plans or map(compile, map(load, WHOLE)) if plan.name in WHOLE]
+    times = measured(cases, whole, given.device, taken, told=tell, **rounds)
+    tell(None)
+    put(calibrated(cases, whole, times, given.device, pays).text(), str(out))
+    return 0
+
+
+def tell(text: str | None) -> None:
+    """How far it is, on a terminal's last line; None wipes it."""
+    if not sys.stderr.isatty():
+        return
+    sys.stderr.write("\r\033[K" + (painted(printable(text), DIM, sys.stderr) if text else ""))
+    sys.stderr.flush()

@@ -1,0 +1,104 @@
+"""What a person gave: names, paths, overrides."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from archdsl import catalog
+from archdsl.errors import SpecError
+from archdsl.language import Arch, Model, change_all
+from archdsl.spec.base import cut
+from archdsl.spec.numbers import check_text, exact
+
+COMMON = ("frames", "size", "classes", "fps")
+
+
+def models(given: Namespace) -> list[Model]:
+    """The models named on the command line, or with --all every model of the zoo. A Python file gives all it has."""
+    if getattr(given, "all", False):
+        alone(given, "all", ("names",))
+        return list(catalog.zoo())
+    if not given.names:
+        raise SpecError(
+            "no model named",
+            want="names from `archdsl list`, or paths to spec files",
+            fix=f"archdsl {given.command} slowfast_4x16_r50",
+        )
+    return [model for name in given.names for model in models_of(name)]
+
+
+def models_of(name: str) -> tuple[Model, ...]:
+    """A zoo name or a path as models."""
+    if name.endswith(".py"):
+        return catalog.models_in(Path(name))
+    return (catalog.model(name),)
+
+
+def arch_of(model: Model, given: Namespace) -> Arch:
+    """The model's arch with the overrides of the command line."""
+    overrides = {name: value for name in COMMON if (value := getattr(given, name)) is not None}
+    arch = model.arch(**overrides, **dict(map(pair, given.param)))
+    return change_all(arch, map(pair, given.set))
+
+
+def arch(name: str, given: Namespace) -> Arch:
+    """One model by name or path (`file.py:name` for one of several in a file), overridden."""
+    return arch_of(catalog.model(name), given)
+
+
+def overridden(given: Namespace) -> bool:
+    """Whether anything is overridden."""
+    return bool(given.set or given.param or any(getattr(given, name) is not None for name in COMMON))
+
+
+def alone(given: Namespace, name: str, others: tuple[str, ...]) -> None:
+    """Raise SpecError where an option stands beside one that it excludes."""
+    for other in others:
+        if getattr(given, other):
+            other = "names" if other == "names" else f"--{other}"
+            raise SpecError(f"--{name} and {other} together", got=other, want="one of them")
+
+
+def pair(text: str) -> tuple[str, Any]:
+    """`path=value` as its parts."""
+    path, found, value = text.partition("=")
+    if not found or not path:
+        raise SpecError("not a setting", got=text, want="path=value, such as pathways.slow.stages.res4.kernel_t=1")
+    return path.strip(), value_of(value.strip())
+
+
+def value_of(text: str) -> Any:
+    """A value as YAML reads it. Numbers, words and lists are read without YAML, which takes a while to import."""
+    try:
+        if not set(text) & set("{\\"):
+            return json.loads(text, parse_int=number, parse_float=number, parse_constant=number)
+    except (ValueError, RecursionError):
+        pass  # not JSON
+    if not set(text) & set("{}[]\"'#&*!|>%@`:,~"):
+        try:
+            return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), check_text(text))
+        except ValueError as error:
+            raise SpecError("a value that cannot be read", got=cut(text), want=str(error)) from None
+    from archdsl.spec.parser import data_of
+
+    try:
+        return without_lines(data_of(text, "value"))
+    except SpecError as error:
+        want = error.faults[0].want or "a number, a word, [1, 3, 3], {key: value}"
+        raise SpecError("a value that cannot be read", got=cut(text), want=want) from None
+
+
+def number(text: str) -> int | float:
+    """A number of JSON. Raises ValueError for one that no file may have either."""
+    value = exact(text)
+    return value.numerator if text.lstrip("-").isdecimal() else float(value)
+
+
+def without_lines(data: Any) -> Any:
+    """Data without the lines of a file: it has none."""
+    if isinstance(data, dict):
+        return {key: without_lines(value) for key, value in data.items()}
+    return [without_lines(value) for value in data] if isinstance(data, list) else data

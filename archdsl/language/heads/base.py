@@ -1,0 +1,30 @@
+"""What every head has."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from archdsl.blocks.names import Name
+from archdsl.errors import SpecError
+from archdsl.graph import Builder
+from archdsl.spec.base import Written
+
+
+class Head(Written):
+    """Reads the ends of the pathways, in order, and gives named outputs."""
+
+    reads: tuple[Name, ...] | None = Field(None, description="pathways it reads; by default all that end")
+
+    @property
+    def pathways(self) -> tuple[str, ...] | None:
+        """The pathways it reads; None for all that end."""
+        return self.reads
+
+    def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
+        """Add ops that read `ends` (pathway -> value); give output name -> value."""
+        raise SpecError(
+            f"{type(self).__name__} has no build",
+            written=self.written,
+            want="a method that adds ops",
+            fix="def build(self, g, ends): ...",
+        )

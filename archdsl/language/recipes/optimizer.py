@@ -1,0 +1,95 @@
+"""How weights are changed: the optimiser, its groups of parameters, its rate over time."""
+
+from __future__ import annotations
+
+from math import cos, pi
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from archdsl.errors import SpecError
+from archdsl.spec.base import Count, Positive, Real, Share, Whole, Written
+
+
+class Group(Written):
+    """Parameters whose addresses match, and how they differ from the rest. The first group that matches counts."""
+
+    match: str = Field(min_length=1, description="addresses with * and ?, such as *.flow.* or head.*")
+    rate: Annotated[Real, Field(ge=0)] = Field(1.0, description="times the learning rate; 0 holds them fixed")
+    weight_decay: Annotated[Real, Field(ge=0)] | None = Field(None, description="in place of the optimiser's")
+
+
+class Optimizer(Written):
+    """Gradient descent with momentum, or AdamW."""
+
+    kind: Literal["sgd", "adamw"] = Field("sgd", description="sgd or adamw")
+    rate: Positive = Field(description="learning rate at its highest")
+    rate_batch: Count | None = Field(None, description="batch that the rate is stated for: scaled in proportion")
+    momentum: Share = Field(0.9, description="of sgd")
+    nesterov: bool = Field(True, description="of sgd")
+    betas: tuple[Share, Share] = Field((0.9, 0.999), description="of adamw")
+    eps: Positive = Field(1e-8, description="of adamw")
+    weight_decay: Annotated[Real, Field(ge=0)] = Field(1e-4, description="of weights")
+    decay_norms: bool = Field(False, description="whether norms and biases decay too")
+    groups: tuple[Group, ...] = Field((), description="parameters that differ, by address")
+    clip: Positive | None = Field(None, description="largest norm of all gradients together")
+    accumulate: Count = Field(1, description="parts of a batch that go through one after the other")
+
+    def rate_for(self, batch: int) -> float:
+        """The highest rate for a batch of that many clips (arXiv:1706.02677: in proportion to the batch)."""
+        return self.rate * batch / (self.rate_batch or batch)
+
+
+class Schedule(Written):
+    """How the rate changes: a warm-up in a line, then a half-period cosine, steps, a power, or nothing."""
+
+    kind: Literal["cosine", "step", "poly", "constant"] = Field("cosine", description="cosine, step, poly or constant")
+    warmup: Annotated[Real, Field(ge=0)] = Field(0.0, description="epochs (or steps, as the recipe counts) of warm-up")
+    start: Share = Field(0.0, description="share of the rate at which the warm-up begins")
+    end: Share = Field(0.0, description="share of the rate at the end of a cosine or a power")
+    at: tuple[Positive, ...] = Field((), description="of step: epochs (or steps) after which the rate falls")
+    times: Annotated[Real, Field(gt=0, lt=1)] = Field(0.1, description="of step: what the rate is multiplied by")
+    power: Positive = Field(1.0, description="of poly")
+
+    def model_post_init(self, context: object, /) -> None:
+        if bool(self.at) != (self.kind == "step"):
+            got = f"kind: {self.kind}, at: {list(self.at)}"
+            raise SpecError("`at` goes with `step`", got=got, want="kind: step, at: [...], or neither")
+        if list(self.at) != sorted(set(self.at)):
+            raise SpecError("falls of the rate out of order", got=f"at: {list(self.at)}", want="a rising list")
+
+    def share_at(self, done: float, length: float) -> float:
+        """The share of the highest rate when `done` of `length` epochs (or steps) are over."""
+        if done >= self.warmup:
+            return self.settled(done, length)
+        goal = self.settled(self.warmup, length) if self.warmup < length else 1.0
+        return self.start + (goal - self.start) * done / self.warmup
+
+    def stretched(self, times: float) -> Schedule:
+        """The schedule over a length that many times as long."""
+        changes: dict[str, Any] = {"warmup": self.warmup * times, "at": tuple(at * times for at in self.at)}
+        return self.but(**changes)
+
+    def settled(self, done: float, length: float) -> float:
+        """The share without the warm-up."""
+        match self.kind:
+            case "cosine":
+                return self.end + (1 - self.end) * 0.5 * (1 + cos(pi * done / length))
+            case "step":
+                return self.times ** sum(done >= at for at in self.at)
+            case "poly":
+                return self.end + (1 - self.end) * (1 - done / length) ** self.power
+            case _:
+                return 1.0
+
+
+class Norms(Written):
+    """What becomes of batch norms in training."""
+
+    freeze: Literal["none", "all", "all_but_first"] = Field(
+        "none", description="none, all, or all_but_first (TSN's partial BN): statistics and weights held fixed"
+    )
+    sync: bool = Field(False, description="statistics over all processes")
+    split: Count = Field(1, description="parts of a process's batch with statistics of their own (sub-BN)")
+    precise: Whole = Field(0, description="clips over which statistics are computed anew before each evaluation")
+    momentum: Annotated[Real, Field(gt=0, le=1)] | None = Field(None, description="in place of the arch's")

@@ -1,0 +1,93 @@
+"""How a network is trained: how long, how fast, on what, from which seed. Independent of any network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from archdsl.blocks.names import ArchName
+from archdsl.errors import SpecError
+from archdsl.language.amounts import Checkpoint
+from archdsl.language.recipes.clips import Augment, Sampling, Values, Views
+from archdsl.language.recipes.optimizer import Norms, Optimizer, Schedule
+from archdsl.spec.base import Count, Real, Share, Whole, Written
+
+
+class Recipe(Written):
+    """How a network is trained. Lengths of the schedule are in epochs, or in steps where the recipe counts steps."""
+
+    name: ArchName = Field("recipe", description="a name")
+    source: str | None = Field(None, description="where it was published, such as arXiv:1812.03982, section 4.1")
+    epochs: Count | None = Field(None, description="times every clip is seen; or steps")
+    steps: Count | None = Field(None, description="optimiser steps; or epochs")
+    batch: Count = Field(description="clips per step, over all processes")
+    seed: Whole = Field(0, description="of everything drawn: weights, order, augmentation, dropout")
+
+    optimizer: Optimizer
+    schedule: Schedule = Field(Schedule(), description="how the rate changes")
+    norms: Norms = Field(Norms(), description="what becomes of batch norms")
+    loss: Literal["cross_entropy", "binary"] = Field(
+        "cross_entropy", description="cross_entropy, or binary for videos of several labels"
+    )
+    smoothing: Share = Field(0.0, description="share of every label spread over all classes")
+    average: Share = Field(0.0, description="decay of the moving average of weights that is tested; 0 for none")
+
+    sampling: Sampling = Field(Sampling(), description="which frames make a clip")
+    augment: Augment = Field(Augment(), description="what is done to a clip in training")
+    values: Values = Field(Values(), description="how pixels become numbers")
+    views: Views = Field(Views(), description="which views are tested")
+
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="fp32, or torch.autocast to bf16 or fp16")
+    compiled: bool = Field(False, description="torch.compile")
+    channels_last: bool = Field(False, description="torch's memory format of maps and weights")
+    checkpoint: Checkpoint = Field(
+        "none",
+        description="what runs again in backward: none, stage, block, or as little as fits memory such as 24GB",
+    )
+
+    log_every: Count = Field(10, description="steps between two entries of the log")
+    evaluate_every: Annotated[Real, Field(gt=0)] | None = Field(
+        None, description="epochs (or steps) between two evaluations; by default only at the end"
+    )
+    save_every: Count = Field(500, description="steps between two checkpoints")
+    keep: Count = Field(2, description="checkpoints kept beside the best")
+    most_skipped: Share = Field(0.05, description="share of an epoch's videos that may be unreadable")
+
+    def model_post_init(self, context: object, /) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            got = "neither" if self.epochs is None else f"epochs: {self.epochs}, steps: {self.steps}"
+            raise SpecError("a recipe without one length", got=got, want="epochs, or steps")
+        if self.batch % self.optimizer.accumulate:
+            raise SpecError(
+                "a batch that accumulation does not divide",
+                at="optimizer.accumulate",
+                written=self.optimizer.written,
+                got=f"{self.batch} clips in {self.optimizer.accumulate} parts",
+                want="equal parts",
+            )
+
+    def lasting(self, unit: Literal["steps", "epochs"], length: int) -> Recipe:
+        """The recipe over another length. Where the unit is another too, the whole schedule is stretched to it."""
+        if getattr(self, unit):
+            return self.but(**{unit: length})
+        times = length / (self.steps or self.epochs or 1)
+        schedule = self.schedule.stretched(times)
+        every = self.evaluate_every and self.evaluate_every * times
+        return self.but(**{"steps": None, "epochs": None, unit: length}, schedule=schedule, evaluate_every=every)
+
+    def steps_for(self, count: int) -> int:
+        """Optimiser steps for `count` clips an epoch."""
+        return self.steps or -(-(self.epochs or 0) * count // self.batch)
+
+    def rate_at(self, step: int, count: int) -> float:
+        """The learning rate of a step, counted from 0, for `count` clips an epoch."""
+        per = 1 if self.steps else count / self.batch
+        return self.optimizer.rate_for(self.batch) * self.schedule.share_at(step / per, self.steps or self.epochs or 1)
+
+    def evaluates_after(self, step: int, count: int) -> bool:
+        """Whether the network is tested after that many steps, for `count` clips an epoch."""
+        if self.evaluate_every is None:
+            return step == self.steps_for(count)
+        every = self.evaluate_every * (1 if self.steps else count / self.batch)
+        return step // every > (step - 1) // every

@@ -1,0 +1,186 @@
+"""The networks that are compared: how each is made, given its weights, fed and stepped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from archdsl import catalog
+from archdsl.backend import build, freeze
+from archdsl.backend.passes import asked, passes_taken
+from archdsl.compiler import Plan
+from archdsl.errors import SpecError, did_you_mean
+from archdsl.measuring.timer import Step
+from archdsl.report.lowering_policy import Choices
+
+Copy = Callable[[nn.Module, nn.Module], object]
+RATE = 1e-6
+"""The rate of the SGD steps that are timed: what a step costs does not depend on it, and the weights stay near."""
+
+
+def copy_in_order(ours: nn.Module, peer: nn.Module) -> None:
+    """Our weights into a network that has the same tensors in the same order. Raises SpecError where it has not."""
+    mine, theirs = ours.state_dict(), peer.state_dict()
+    pairs = list(zip(mine.items(), theirs.items()))
+    differing = [(a, b) for a, b in pairs if a[1].shape != b[1].shape]
+    if len(mine) == len(theirs) and not differing:
+        peer.load_state_dict({theirs_key: value for (_, value), (theirs_key, _) in pairs})
+        return
+    got, want = f"{len(theirs)} tensors", f"{len(mine)} tensors"
+    if differing:
+        (own_key, own), (key, value) = differing[0]
+        got, want = f"{key} {tuple(value.shape)}", f"{own_key} {tuple(own.shape)}"
+    fix = "a function copy(ours, peer) in the peer's file, which fills the peer's weights"
+    raise SpecError("a peer whose weights are not ours in the same order", got=got, want=want, fix=fix)
+
+
+def copy_by_name(ours: nn.Module, other: nn.Module) -> None:
+    """The weights of a network into the same one, lowered."""
+    other.load_state_dict(ours.state_dict())
+
+
+@dataclass(frozen=True)
+class Side:
+    """One network of a comparison."""
+
+    name: str
+    make: Callable[[], nn.Module]
+    copy: Copy = copy_in_order
+    """Fills its weights from those of our literal network."""
+    prepare: Callable[[nn.Module], nn.Module] = lambda network: network
+    """Applied once it has its weights: freezing, a layout, a compiler."""
+    feed: Callable[[Any], Any] = lambda clips: clips
+    """From the clips that our networks take to what this one takes."""
+
+
+def peer_side(text: str) -> Side:
+    """A peer written FILE.py:make_model. Raises SpecError where there is none.
+
+    The file may also have copy(ours, peer) and feed(clips), where a peer's weights or its argument are not as ours.
+    """
+    path, found, name = text.rpartition(":")
+    if not found or not path.endswith(".py"):
+        raise SpecError("a peer that cannot be read", got=text, want="FILE.py:make_model, a function without arguments")
+    module = catalog.module_of(Path(path))
+    functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+    if name not in functions:
+        near = did_you_mean(name, functions)
+        raise SpecError(
+            f"no function {name!r} in {Path(path).name}", got=name, want="a function without arguments", fix=near
+        )
+    extra: dict[str, Any] = {key: value for key in ("copy", "feed") if (value := getattr(module, key, None))}
+    return Side(name, lambda: made_by(getattr(module, name), name), **extra)
+
+
+def made_by(make: Callable[[], Any], name: str) -> nn.Module:
+    """What a peer's function gives. Raises SpecError for anything but a network."""
+    try:
+        network = make()
+    except Exception as error:  # noqa: BLE001  whatever a person's function raises is theirs to read
+        raise SpecError(f"{type(error).__name__} in {name}()", got=str(error)) from None
+    if not isinstance(network, nn.Module):
+        raise SpecError(f"{name}() gives no network", got=type(network).__name__, want="a torch.nn.Module")
+    return network
+
+
+def called(side: Side, network: nn.Module, clips: Any) -> Any:
+    """What a side's network says to its clips. Raises SpecError where it cannot take them."""
+    try:
+        return network(side.feed(clips))
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, AssertionError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        fix = "a function feed(clips) in the peer's file, which gives what the peer takes"
+        raise SpecError(f"{side.name} does not take our clips", got=first, want=shapes_text(clips), fix=fix) from None
+
+
+def shapes_text(clips: Any) -> str:
+    """The shapes of clips."""
+    if isinstance(clips, Mapping):
+        return ", ".join(f"{name} {tuple(clip.shape)}" for name, clip in clips.items())
+    return str(tuple(clips.shape))
+
+
+def tensors(outputs: Any) -> list[Tensor]:
+    """Outputs as a list, whether there is one or a dict of them."""
+    if isinstance(outputs, Mapping):
+        return list(outputs.values())
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+
+def error_of(outputs: Any, base: Any) -> float:
+    """The largest difference over the largest value, over all outputs. Raises SpecError where shapes differ."""
+    pairs = list(zip(tensors(outputs), tensors(base)))
+    for one, other in pairs:
+        if one.numel() != other.numel():
+            raise SpecError(
+                "networks whose outputs differ in shape", got=f"{tuple(one.shape)}", want=f"{tuple(other.shape)}"
+            )
+    return max(float((a.reshape(b.shape) - b).abs().max() / b.abs().max()) for a, b in pairs)
+
+
+def loss_of(outputs: Any) -> Tensor:
+    """Cross entropy against class 0, summed over outputs."""
+    losses = []
+    for scores in tensors(outputs):
+        labels = torch.zeros(scores.shape[0], *scores.shape[2:], dtype=torch.long, device=scores.device)
+        losses.append(cross_entropy(scores, labels))
+    return torch.stack(losses).sum()
+
+
+def step_of(side: Side, network: nn.Module, clips: Any, train: bool) -> Step:
+    """What is timed: one forward, or forward, backward and a step of SGD. The peer's packing of clips is not."""
+    fed = side.feed(clips)
+    given = (
+        (lambda: list(fed)) if isinstance(fed, list) else (lambda: fed)
+    )  # PyTorchVideo writes over a list it is given
+    if not train:
+        return torch.inference_mode()(lambda: network(given()))
+    optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
+
+    def step() -> None:
+        loss_of(network(given())).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def scatter(network: nn.Module) -> None:
+    """Norms that do something, so that folding a wrong one, or a residual branch that is off, shows."""
+    for norm in (m for m in network.modules() if isinstance(getattr(m, "running_var", None), Tensor)):
+        for value in (norm.weight, norm.running_var):
+            if isinstance(value, Tensor):
+                nn.init.uniform_(value, 0.5, 1.5)
+        for value in (norm.bias, norm.running_mean):
+            if isinstance(value, Tensor):
+                nn.init.normal_(value, std=0.1)
+
+
+def without_dropout(network: nn.Module) -> None:
+    """Dropout switched off in training, so that losses can be compared."""
+    for module in network.modules():
+        if isinstance(getattr(module, "p", None), float) and "Dropout" in type(module).__name__:
+            module.p = 0.0  # type: ignore[assignment]
+
+
+def own_side(plan: Plan, lower: str | Choices, *, train: bool, device: str) -> Side:
+    """Our network, lowered as asked or by the passes of a row; frozen for inference. `auto` is what pays on the device.
+
+    Raises SpecError for names that are no lowering.
+    """
+    which = asked(lower) if isinstance(lower, str) else lower
+    taken = passes_taken(which, train=train, device=torch.device(device).type)
+    prepare = (lambda network: network) if train else frozen
+    name = lower if isinstance(lower, str) else ", ".join(taken)
+    return Side(name, lambda: build(plan, taken, train=train), copy_by_name, prepare)
+
+
+def frozen(network: nn.Module) -> nn.Module:
+    """The network for inference only, where it has layers that can be folded."""
+    return freeze(network) if any(hasattr(type(part), "frozen") for part in network.modules()) else network

@@ -1,0 +1,1 @@
+"""Drawings of architectures: SVG, DOT, and a web page."""

@@ -1,0 +1,237 @@
+"""JSON Schema of the YAML form of an arch, for editors and for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from pydantic import BaseModel
+
+from archdsl.blocks import BLOCKS
+from archdsl.blocks.yaml_block import OPS_BY_KEY
+from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
+from archdsl.language.recipes.clips import CROPS
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.ops import Op, key_of
+from archdsl.spec.budget import REPEATS
+
+Schema = dict[str, Any]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NAME = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
+
+
+def schema() -> Schema:
+    """The schema of a spec file: an arch, or a file that extends another."""
+    defs: Schema = {}
+    arch = model_schema(Arch, defs)
+    reference = model_schema(Reference, defs)
+    defs |= {
+        "Block": block_schema(defs),
+        "Stage": {"description": "blocks in order", **one_or_list("Block", least=1)},
+        "Chain": one_or_list("Block"),
+        "Transforms": one_or_list("Transform"),
+        "Transform": keyed_schema({key_of(kind): model_schema(kind, defs) for kind in TRANSFORMS}),
+        "Head": keyed_schema({key_of(kind): model_schema(kind, defs) for kind in HEADS}),
+        "Step": step_schema(),
+        "Reference": reference,
+    }
+    defs["Norm"] = {"anyOf": [{"enum": ["batch", "group", "layer", "none"]}, defs["Norm"]]}
+    defs["Pathway"] = with_like(defs["Pathway"])
+    for name in ("after", "into"):
+        also_alone(defs["Edge"]["properties"], name)
+    defs["Arch"] = with_one_clip(arch)
+    defs["Extended"] = extended_schema()
+    return {
+        "$schema": DIALECT,
+        "title": "archdsl",
+        "description": "A video architecture (clips, pathways, edges, a head), or a file that extends another.",
+        "type": "object",
+        "if": {"required": ["extends"]},
+        "then": {"$ref": "#/$defs/Extended"},
+        "else": {"$ref": "#/$defs/Arch"},
+        "$defs": dict(sorted(defs.items())),
+    }
+
+
+def model_schema(kind: type[BaseModel], defs: Schema) -> Schema:
+    """The schema of a model; what it is made of goes to `defs`."""
+    made = linked(kind.model_json_schema())
+    for name, inner in made.pop("$defs", {}).items():
+        defs.setdefault(name, inner)
+    made.pop("title", None)
+    return made
+
+
+def linked(value: Any) -> Any:
+    """The language says `x-archdsl: Stage` where the choice of blocks, transforms or heads is to be found."""
+    if isinstance(value, list):
+        return [linked(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if "patternProperties" in value:  # names, such as those of stages: one that does not fit is refused
+        value = {"additionalProperties": False, **value}
+    return {
+        ("$ref" if key == "x-archdsl" else key): (f"#/$defs/{inner}" if key == "x-archdsl" else linked(inner))
+        for key, inner in value.items()
+    }
+
+
+def keyed_schema(kinds: Mapping[str, Schema]) -> Schema:
+    """One key that names the thing, its value the fields; or the name alone where no field must be given."""
+    free = [key for key, inner in kinds.items() if not inner.get("required")]
+    mapping = {
+        "type": "object",
+        "properties": {key: or_nothing(inner) for key, inner in kinds.items()},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return {"if": {"type": "string"}, "then": {"enum": free}, "else": mapping} if free else mapping
+
+
+def or_nothing(fields_schema: Schema) -> Schema:
+    """Fields may be left out altogether where none must be given: `{global_pool: }`."""
+    return fields_schema if fields_schema.get("required") else fields_schema | {"type": ["object", "null"]}
+
+
+def one_or_list(name: str, least: int = 0) -> Schema:
+    """One thing, or a list of them."""
+    ref = {"$ref": f"#/$defs/{name}"}
+    return {"if": {"type": "array"}, "then": {"type": "array", "items": ref, "minItems": least}, "else": ref}
+
+
+def block_schema(defs: Schema) -> Schema:
+    """A block with maybe `repeat`. Names that are not built in are blocks drawn under `blocks`."""
+    kinds = {key_of(kind): model_schema(kind, defs) for kind in BLOCKS}
+    mapping = {
+        "type": "object",
+        "properties": {
+            **{key: or_nothing(inner) for key, inner in kinds.items()},
+            "repeat": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": REPEATS,
+                "description": "how many times; strides stay with the first",
+            },
+        },
+        "additionalProperties": {
+            "type": ["object", "null"],
+            "description": "a block drawn under `blocks`, with its parameters",
+        },
+        "propertyNames": NAME,
+        "minProperties": 1,
+        "maxProperties": 2,
+        "if": {"required": ["repeat"]},
+        "then": {"minProperties": 2},
+        "else": {"maxProperties": 1},
+    }
+    free = [key for key, inner in kinds.items() if not inner.get("required")]
+    return {"if": {"type": "string"}, "then": {"enum": free}, "else": mapping}
+
+
+def step_schema() -> Schema:
+    """One op of a drawn block. A field may be a value or `$parameter`, so only names are checked."""
+    reads = {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "steps it reads; `input` enters",
+    }
+    return {
+        "type": "object",
+        "properties": {**{key: op_schema(kind) for key, kind in OPS_BY_KEY.items()}, "reads": reads},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 2,
+        "if": {"required": ["reads"]},
+        "then": {"minProperties": 2},
+        "else": {"maxProperties": 1},
+    }
+
+
+def op_schema(kind: type[Op]) -> Schema:
+    """The field names of an op."""
+    says = (kind.__doc__ or "").strip().split("\n")[0]
+    return {
+        "type": ["object", "null"],
+        "description": says,
+        "properties": {field.name: {} for field in fields(kind)},
+        "additionalProperties": False,
+    }
+
+
+def with_like(pathway: Schema) -> Schema:
+    """A pathway, or one that is like another with changes."""
+    like = {
+        "like": {**NAME, "description": "another pathway to copy"},
+        "set": {"type": "object", "description": "path within the pathway: value"},
+    }
+    copied = pathway | {"properties": {**like, **pathway["properties"]}, "required": ["like"]}
+    return {"if": {"required": ["like"]}, "then": copied, "else": pathway}
+
+
+def also_alone(properties: Schema, name: str) -> None:
+    """A list of names may be written as one name."""
+    inner = properties[name]
+    described = {key: inner.pop(key) for key in ("description", "title", "default") if key in inner}
+    properties[name] = {"anyOf": [inner, NAME], **described}
+
+
+def with_one_clip(arch: Schema) -> Schema:
+    """`clip` may stand for the one of `clips`, and `reference` beside the arch."""
+    properties = {**arch["properties"], "clip": {"$ref": "#/$defs/Clip"}, "reference": {"$ref": "#/$defs/Reference"}}
+    required = [name for name in arch["required"] if name != "clips"]
+    return arch | {
+        "properties": properties,
+        "required": required,
+        "oneOf": [{"required": ["clip"]}, {"required": ["clips"]}],
+    }
+
+
+def extended_schema() -> Schema:
+    """A file that extends a zoo name or another file."""
+    return {
+        "type": "object",
+        "properties": {
+            "extends": {"type": "string", "description": "a zoo name, or another .yaml or .json file"},
+            "name": {"$ref": "#/$defs/Arch/properties/name"},
+            "parameters": {"type": "object", "description": "of the base's family: value, such as depth: 101"},
+            "blocks": {"$ref": "#/$defs/Arch/properties/blocks"},
+            "set": {"type": "object", "description": "path: value, such as pathways.slow.stages.res4.kernel_t: 1"},
+            "reference": {"$ref": "#/$defs/Reference"},
+        },
+        "required": ["extends"],
+        "additionalProperties": False,
+    }
+
+
+def recipe_schema() -> Schema:
+    """The schema of a recipe's file: a recipe, or a file that extends another."""
+    defs: Schema = {}
+    recipe = model_schema(Recipe, defs)
+    crop = keyed_schema({key_of(kind): model_schema(kind, defs) for kind in CROPS})
+    defs |= {"Recipe": recipe, "Crop": crop, "Extended": extended_recipe()}
+    return {
+        "$schema": DIALECT,
+        "title": "archdsl recipe",
+        "description": "How a network is trained, or a file that extends another.",
+        "type": "object",
+        "if": {"required": ["extends"]},
+        "then": {"$ref": "#/$defs/Extended"},
+        "else": {"$ref": "#/$defs/Recipe"},
+        "$defs": dict(sorted(defs.items())),
+    }
+
+
+def extended_recipe() -> Schema:
+    """A file that extends a recipe by name, or another file."""
+    return {
+        "type": "object",
+        "properties": {
+            "extends": {"type": "string", "description": "a name from specs/recipes, or another .yaml or .json file"},
+            "name": {"$ref": "#/$defs/Recipe/properties/name"},
+            "source": {"$ref": "#/$defs/Recipe/properties/source"},
+            "set": {"type": "object", "description": "path: value, such as optimizer.rate: 0.05"},
+        },
+        "required": ["extends"],
+        "additionalProperties": False,
+    }

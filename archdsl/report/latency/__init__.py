@@ -1,0 +1,1 @@
+"""Latency told from a table of cases that a machine has measured."""

@@ -1,0 +1,293 @@
+"""A forward and a backward without numbers: which tensors live when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+
+from archdsl.compiler import Plan
+from archdsl.graph import Node
+from archdsl.ops.autograd import Keeps
+from archdsl.report.memory.calls import Call, Names, calls_of, last_reads
+from archdsl.report.parameters import weights_in
+
+
+@dataclass
+class Pool:
+    """Storages with their reference counts; how much lives, and the most that did."""
+
+    sizes: list[int] = field(default_factory=list)
+    holders: list[int] = field(default_factory=list)
+    live: int = 0
+    peak: int = 0
+    """The most that lived since it was last read."""
+
+    def new(self, size: int) -> int:
+        """A storage with one holder."""
+        self.sizes.append(size)
+        self.holders.append(1)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        return len(self.sizes) - 1
+
+    def hold(self, storage: int) -> int:
+        """One holder more."""
+        self.holders[storage] += 1
+        return storage
+
+    def drop(self, storage: int) -> None:
+        """One holder less; without holders it is freed."""
+        self.holders[storage] -= 1
+        if not self.holders[storage]:
+            self.live -= self.sizes[storage]
+
+    def passing(self, size: int) -> None:
+        """Temporaries that are gone at once."""
+        self.peak = max(self.peak, self.live + size)
+
+    def read(self) -> int:
+        """The peak, which begins anew."""
+        peak, self.peak = self.peak, self.live
+        return peak
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One op on the tape, with the storages it saved."""
+
+    node: Node
+    keeps: Keeps
+    storages: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A checkpointed module on the tape: only what it read is held; it runs again in backward."""
+
+    call: Call
+    given: dict[str, int]
+
+
+Tape = list[Saved | Replayed]
+
+
+@dataclass
+class Run:
+    """One step of a plan for a batch."""
+
+    plan: Plan
+    batch: int
+    training: bool
+    half: bool
+    """torch.autocast in training; in inference weights and maps in half precision."""
+    again: frozenset[str] = frozenset()
+    """Modules that run again in backward: only their inputs are kept."""
+    accumulated: bool = False
+    """Whether gradients of parts of the batch that went before stand already."""
+    copied_norms: bool = False
+    """Whether batch norms copy what they normalise (statistics of parts, or over processes)."""
+    pool: Pool = field(default_factory=Pool)
+    grads: dict[str, int] = field(default_factory=dict)
+    cached: list[int] = field(default_factory=list)
+    """Half-precision copies of weights, which autocast keeps until the forward ends."""
+    activations: int = 0
+    """Bytes that are kept between forward and backward."""
+    peaks: dict[str, int] = field(default_factory=dict)
+    """Op -> most bytes that lived while it ran, forward, again or backward; in the order they run."""
+
+    @cached_property
+    def widths(self) -> dict[str, int]:
+        """Bytes of an element of every value."""
+        widths: dict[str, int] = {}
+        for node in self.plan.nodes:
+            if not self.half or not node.reads:
+                widths[node.address] = 2 if self.half and not self.training else 4
+            elif not self.training or node.op.autocast == "half":
+                widths[node.address] = 2
+            else:
+                wide = node.op.autocast == "float32"
+                widths[node.address] = 4 if wide else max(widths[read] for read in node.reads)
+        return widths
+
+    @cached_property
+    def learns(self) -> dict[str, bool]:
+        """Whether a gradient flows through a value."""
+        found: dict[str, bool] = {}
+        for node in self.plan.nodes:
+            own = bool(node.reads) and bool(self.weights(node))
+            found[node.address] = self.training and (own or any(found[read] for read in node.reads))
+        return found
+
+    def weights(self, node: Node) -> int:
+        """Parameters that an op reads, shared or its own."""
+        return sum(map(prod, weights_in(self.plan.graph, node).values()))
+
+    def size(self, value: str) -> int:
+        """Bytes of a value."""
+        return self.plan.graph.shapes[value].elements * self.batch * self.widths[value]
+
+    @property
+    def peak(self) -> int:
+        """The most bytes that lived beside weights and optimiser."""
+        return max(self.peaks.values(), default=0)
+
+    def step(self) -> Run:
+        """Forward, and in training backward."""
+        pool, tape = self.pool, Tape()
+        pool.new(4 * self.plan.params * self.accumulated)
+        clips = {node.address: pool.new(self.size(node.address)) for node in self.plan.nodes if not node.reads}
+        standing = pool.live
+        outputs = self.forward(calls_of(self.plan), dict(clips), tape, saving=self.training)
+        for copy in self.cached:
+            pool.drop(copy)
+        self.cached.clear()
+        self.activations = pool.live - standing
+        if self.training:
+            scores = dict.fromkeys(self.plan.graph.outputs.values())
+            self.grads = {value: pool.new(self.size(value)) for value in scores}
+            self.backward(tape)
+        for storage in (*outputs.values(), *clips.values()):
+            pool.drop(storage)
+        return self
+
+    def forward(self, call: Call, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
+        """One module. What is given stays its giver's; what is returned is the receiver's."""
+        if saving and call.address in self.again:
+            tape.append(Replayed(call, {value: self.pool.hold(storage) for value, storage in given.items()}))
+            saving = False
+        nodes = self.plan.graph.nodes
+        names = Names(call, last_reads(call, nodes), {value: f"x{i}" for i, value in enumerate(given)})
+        variables = {names.held[value]: self.pool.hold(storage) for value, storage in given.items()}
+        storages = dict(given)
+        for i, step in enumerate(call.steps):
+            read = call.reads(step, nodes)
+            inner = {value: storages[value] for value in read}
+            made = (
+                self.forward(step, inner, tape, saving)
+                if isinstance(step, Call)
+                else self.op(step, inner, tape, saving)
+            )
+            addresses = [step.address] if isinstance(step, Call) and len(made) == 1 else list(made)
+            targets = names.targets(i, addresses, list(made), read)
+            for target, (value, storage) in zip(targets, made.items()):
+                if target in variables:
+                    self.pool.drop(variables[target])
+                variables[target] = storages[value] = storage
+        outputs = {value: self.pool.hold(storages[value]) for value in call.outputs or self.ends(call)}
+        for storage in variables.values():
+            self.pool.drop(storage)
+        return outputs
+
+    def ends(self, call: Call) -> list[str]:
+        """What the network itself returns."""
+        return [] if call.address else list(dict.fromkeys(self.plan.graph.outputs.values()))
+
+    def op(self, address: str, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
+        """One op: its result, what it saves, and what passes."""
+        node, pool = self.plan.graph.nodes[address], self.pool
+        kept = self.keeps(node)
+        width = self.widths[address]
+        own = pool.new(self.batch * (kept.own * width + kept.own_bytes))
+        result = pool.hold(given[node.reads[0]]) if kept.view else pool.new(self.size(address))
+        pool.passing(self.batch * kept.passing * width)
+        saved = self.casts(node, given)
+        if saving and self.learns[address]:
+            saved += [pool.hold(given[node.reads[i]]) for i in kept.reads if self.wide(node, i) == width]
+            saved += [pool.hold(own), *([pool.hold(result)] if kept.result else [])]
+            tape.append(Saved(node, kept, tuple(saved)))
+        else:
+            for storage in saved:
+                pool.drop(storage)
+        pool.drop(own)
+        self.note(address)
+        return {address: result}
+
+    def keeps(self, node: Node) -> Keeps:
+        """What an op keeps in this step."""
+        y = self.plan.graph.shapes[node.address]
+        if self.copied_norms and node.op.batch_statistics:
+            return Keeps(own_bytes=8 * y.elements, passing=2 * y.elements, passing_back=3 * y.elements)
+        return node.op.keeps(tuple(self.plan.graph.shapes[read] for read in node.reads), y, self.training)
+
+    def note(self, address: str) -> None:
+        """An op has run, in one direction."""
+        self.peaks[address] = max(self.peaks.get(address, 0), self.pool.read())
+
+    def wide(self, node: Node, i: int) -> int:
+        """The width of what an op reads, where it reads it as it is; else its own."""
+        as_read = self.training and node.op.autocast == "half"
+        return self.widths[node.reads[i] if as_read else node.address]
+
+    def casts(self, node: Node, given: dict[str, int]) -> list[int]:
+        """What autocast makes for an op in half precision: copies of wide maps, and of its weights."""
+        if not (self.half and self.training and node.op.autocast == "half"):
+            return []
+        wide = [read for read in node.reads if self.widths[read] == 4]
+        copies = [self.pool.new(self.plan.graph.shapes[read].elements * self.batch * 2) for read in wide]
+        if weights := self.weights(node):
+            copies.append(self.pool.new(2 * weights))
+            self.cached.append(self.pool.hold(copies[-1]))
+        return copies
+
+    def backward(self, tape: Tape) -> None:
+        """The tape from its end; each op frees what it saved."""
+        for entry in reversed(tape):
+            if isinstance(entry, Saved):
+                self.back(entry)
+                continue
+            again = Tape()
+            for storage in self.forward_again(entry, again).values():
+                self.pool.drop(storage)
+            self.backward(again)
+            for storage in entry.given.values():
+                self.pool.drop(storage)
+
+    def forward_again(self, entry: Replayed, tape: Tape) -> dict[str, int]:
+        """A checkpointed module once more, now saving."""
+        before, self.again = self.again, frozenset()
+        outputs = self.forward(entry.call, entry.given, tape, saving=True)
+        self.again = before
+        for copy in self.cached:
+            self.pool.drop(copy)
+        self.cached.clear()
+        return outputs
+
+    def back(self, entry: Saved) -> None:
+        """One op's gradients."""
+        node, kept, pool = entry.node, entry.keeps, self.pool
+        gradient = self.grads.pop(node.address, None)
+        if gradient is not None:
+            if weights := self.weights(node):
+                pool.passing(2 * weights if self.half else 0)
+                if self.accumulated:
+                    pool.passing(4 * weights)
+                elif not node.tied:
+                    pool.new(4 * weights)  # kept until the optimiser has run
+            made = [(read, self.gradient_of(read, entry, gradient)) for read in node.reads if self.learns[read]]
+            pool.passing(self.batch * kept.passing_back * self.widths[node.address])
+            for read, storage in made:
+                self.collect(read, storage)
+            pool.drop(gradient)
+        for storage in entry.storages:
+            pool.drop(storage)
+        self.note(node.address)
+
+    def gradient_of(self, read: str, entry: Saved, gradient: int) -> int:
+        """The gradient of what an op reads: a tensor of its own, or the result's."""
+        same = self.plan.graph.shapes[read].elements == self.plan.graph.shapes[entry.node.address].elements
+        if entry.keeps.gradient == "part" or (entry.keeps.gradient == "same" and same):
+            return self.pool.hold(gradient)
+        return self.pool.new(self.size(read))
+
+    def collect(self, value: str, storage: int) -> None:
+        """A gradient, added to what came from other readers: in place where nobody else holds that."""
+        before = self.grads.get(value)
+        if before is None:
+            self.grads[value] = storage
+        elif self.pool.holders[before] == 1:
+            self.pool.drop(storage)
+        else:
+            self.grads[value] = self.pool.new(self.size(value))
+            self.pool.drop(before)
+            self.pool.drop(storage)

@@ -1,0 +1,1 @@
+"""Tables: the paper's Table 1, its sheet, and the formats it is written in."""

@@ -1,0 +1,1 @@
+"""Videos decoded to clips, by processes beside the one that trains."""

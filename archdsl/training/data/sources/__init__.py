@@ -1,0 +1,1 @@
+"""Where videos come from: folders, lists, shards, pictures, and the labels beside them."""

@@ -1,0 +1,74 @@
+"""Names of classes, where a file beside the videos has them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from archdsl.errors import SpecError
+from archdsl.spec.base import cut
+from archdsl.training.data.sources.manifests import text_of
+
+DIGITS = 9
+"""Of a class's number."""
+
+
+NAMES = ("classes.txt", "labels.txt", "Charades_v1_classes.txt")
+"""A name on each line, numbered from 0."""
+JSON = ("labels.json", "something-something-v2-labels.json")
+
+
+def classes_beside(folder: Path) -> dict[str, str]:
+    """Class name -> its number as lists write it, in the order of numbers, where a file beside a list has them."""
+    if (folder / "classInd.txt").is_file():
+        return numbered_lines(folder / "classInd.txt")
+    for name in NAMES:
+        if (folder / name).is_file():
+            found = [line.strip() for line in text_of(folder / name).splitlines() if line.strip()]
+            return numbered_by([(line, i) for i, line in enumerate(found)], folder / name)
+    for name in JSON:
+        if (folder / name).is_file():
+            return classes_in_json(folder / name)
+    return {}
+
+
+def numbered_lines(path: Path) -> dict[str, str]:
+    """`1 ApplyEyeMakeup` on each line, as UCF101 has it. Raises SpecError."""
+    lines = [(i + 1, line.split(maxsplit=1)) for i, line in enumerate(text_of(path).splitlines()) if line.strip()]
+    for i, parts in lines:
+        if len(parts) != 2 or not parts[0].isdecimal() or len(parts[0]) > DIGITS:
+            where = f"{path.name}:{i}"
+            raise SpecError("a class that cannot be read", written=where, got=cut(" ".join(parts)), want="1 Archery")
+    return numbered_by([(name.strip(), int(number)) for _, (number, name) in lines], path)
+
+
+def classes_in_json(path: Path) -> dict[str, str]:
+    """{name: number}, as Something-Something has it, or [name]. Raises SpecError for numbers that are not whole."""
+    try:
+        data = json.loads(text_of(path), object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        data = None
+    if isinstance(data, list) and all(isinstance(name, str) for name in data):
+        return numbered_by([(name, i) for i, name in enumerate(data)], path)
+    data = data if isinstance(data, list) else []
+    pairs = [(one[0], whole_in(one[1])) for one in data if isinstance(one, tuple)]
+    if not pairs or len(pairs) < len(data) or any(number is None for _, number in pairs):
+        raise SpecError("class names that cannot be read", written=path.name, want='{"name": 0} or ["name"]')
+    return numbered_by([(name, number) for name, number in pairs if number is not None], path)
+
+
+def whole_in(value: Any) -> int | None:
+    """A whole number of JSON, or one in quotes; None for anything else."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
+
+
+def numbered_by(pairs: list[tuple[str, int]], path: Path) -> dict[str, str]:
+    """Name -> number, in the order of numbers. Raises SpecError for what stands there twice."""
+    for what, found in (("name", [name for name, _ in pairs]), ("number", [number for _, number in pairs])):
+        if twice := [one for one, times in Counter(found).items() if times > 1]:
+            got = cut(str(twice[0]))
+            raise SpecError(f"two classes of one {what}", written=path.name, got=got, want="one class for each label")
+    return {name: str(number) for name, number in sorted(pairs, key=lambda pair: pair[1])}

@@ -1,0 +1,266 @@
+"""`--data`: a folder or a list -> videos. Where the files of a list lie, and which of them a split has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from archdsl.errors import SpecError
+from archdsl.language import Arch, Clip
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.training.data.clips import Videos
+from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.reader.decoder import decoder_named
+from archdsl.training.data.snippets import snippets_of
+from archdsl.training.data.sources.classes import classes_beside
+from archdsl.training.data.sources.file_lookup import place_of, settled
+from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing, each
+from archdsl.training.data.sources.manifests import listing_of, numbered
+from archdsl.training.data.sources.pictures import SUFFIXES as PICTURES
+from archdsl.training.data.sources.shards import is_pattern, listing_of_shards, renamed, shards_of
+from archdsl.training.data.sources.splits import SPLITS, split_in
+from archdsl.training.data.sources.videos import Action, Entry, Files
+from archdsl.training.data.synthetic.motion import MovingDigits
+
+ENDINGS = f"files ending in {', '.join(SUFFIXES[:6])} and {len(SUFFIXES) - 6} others"
+"""What a video's file may be called."""
+MOST = 99_999
+"""The largest number of a class that has no name."""
+BUILT_IN = {"train": (2400, 0), "val": (512, 1), "test": (512, 1)}
+"""Split -> (clips, seed) of the moving digits."""
+
+
+def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) -> Videos:
+    """The videos of a split: `train`, `val` or `test`.
+
+    `data` is `motion` (moving digits made in memory; `motion:still` repeats one frame), a folder of videos in folders
+    that bear the classes' names, a folder or a pattern of shards, a list of videos, or a folder that has any of them
+    for each split.
+
+    Raises SpecError where there are none, with what was looked for.
+    """
+    if data.partition(":")[0] == "motion" and not Path(data).exists():
+        return built_in(data, split, clips)
+    check_modalities(clips)
+    path = Path(data)
+    if not path.exists() and not shards_of(path):
+        want = "motion, a folder of videos or of shards, or a list of videos"
+        raise SpecError("no such data", got=data, want=want, fix="archdsl data --help")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SpecError("neither a file nor a folder", got=data)
+    found, root = of_split(path, split)
+    training, several = beside(path, found), False
+    left_out: tuple[str, ...] = ()
+    if found.is_dir() and not hmdb_lists(found) and not shards_of(found):
+        entries, classes, left_out = in_class_folders(found, training)
+    else:
+        entries, classes, several = entries_of(found, root, split, training)
+    if not entries:
+        got = f"{left_out[0]} and others" if left_out else None
+        raise SpecError(f"no videos in {found}", got=got, want=f"{ENDINGS}, or folders of pictures")
+    if several != (recipe.loss == "binary"):
+        wanted = "binary" if several else "cross_entropy"
+        raise SpecError(
+            "labels and loss that do not fit",
+            at="recipe.loss",
+            written=recipe.written,
+            got=f"{recipe.loss}, for videos of {'several labels' if several else 'one label'}",
+            want=wanted,
+            fix=f"loss: {wanted}",
+        )
+    made = Files(entries, classes, dict(clips), recipe.sampling, several, decoder_named(None))
+    return replace(made, left_out=left_out)
+
+
+def videos_for(data: str, split: str, arch: Arch, recipe: Recipe) -> Videos:
+    """The same, sampled as the arch reads its clips. Raises SpecError."""
+    videos = videos_of(data, split, arch.clips, recipe)
+    return replace(videos, snippets=snippets_of(arch, recipe.sampling)) if isinstance(videos, Files) else videos
+
+
+def found_from_anywhere(data: str) -> str:
+    """What `data` names, whatever folder a later command runs in."""
+    built = data.partition(":")[0] == "motion" and not Path(data).exists()
+    return data if built else os.path.abspath(data)
+
+
+def built_in(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDigits:
+    """The moving digits at the size of the arch's clip."""
+    (name, clip), *more = clips.items()
+    kind = data.partition(":")[2]
+    if more or clip.modality != "rgb" or kind not in ("", "still") or clip.shape.h != clip.shape.w:
+        raise SpecError(
+            "built-in data of another kind",
+            got=f"{data}, for {', '.join(f'{key}: {c.modality} {c.shape}' for key, c in clips.items())}",
+            want="motion or motion:still, and an arch with one square clip of rgb",
+        )
+    count, seed = BUILT_IN[split]
+    return MovingDigits(count, seed, frames=clip.frames, size=clip.shape.h, frozen=kind == "still", clip=name)
+
+
+def of_split(path: Path, split: str) -> tuple[Path, Path]:
+    """(folder or list of a split, where its videos may lie)."""
+    if is_pattern(path):
+        return sibling_shards(path, split), path.parent
+    if path.is_file():
+        return sibling(path, split), path.parent
+    if hmdb_lists(path):
+        return path, path
+    for name in SPLITS[split]:
+        if (path / name).is_dir():
+            return path / name, path / name
+    lists = sorted(p for p in path.iterdir() if p.suffix in (".csv", ".tsv", ".txt", ".json") and p.is_file())
+    for name in SPLITS[split]:
+        for file in lists:
+            if name in file.stem.lower().replace("-", "_").split("_") or file.stem.lower().startswith(f"{name}list"):
+                return file, path
+    if any((path / name).is_dir() for names in SPLITS.values() for name in names):
+        raise SpecError(f"no folder for {split}", got=str(path), want=" or ".join(SPLITS[split]))
+    return path, path
+
+
+def beside(path: Path, found: Path) -> Path:
+    """The folder or list to train on, which says what classes there are; the one that was found if there is none."""
+    if is_pattern(path):
+        return path if path != found else renamed(path, SPLITS["val"], "train") or path
+    if path.is_file():
+        return path if path != found else sibling_to_train(path)
+    try:
+        return of_split(path, "train")[0]
+    except SpecError:
+        return found
+
+
+def hmdb_lists(folder: Path) -> list[Path]:
+    """The lists of HMDB51's first split, one for each class."""
+    return sorted(folder.glob("*_test_split1.txt"))
+
+
+def sibling(path: Path, split: str) -> Path:
+    """The list itself, or for testing the one beside it whose name has `val` or `test` in place of `train`."""
+    if split != "train" and "train" in path.stem.lower():
+        start = path.stem.lower().index("train")
+        for name in SPLITS[split]:
+            other = path.with_name(path.stem[:start] + name + path.stem[start + 5 :] + path.suffix)
+            if other.is_file():
+                return other
+        names = path.stem[:start] + "val" + path.stem[start + 5 :] + path.suffix
+        raise SpecError("no list of videos to test on", got=str(path), want=f"{names} beside it")
+    return path
+
+
+def sibling_shards(pattern: Path, split: str) -> Path:
+    """The shards themselves, or for testing those whose file or folder has `val` or `test` in place of `train`."""
+    if split == "train" or not {split_in(part) for part in pattern.parts[-2:]} & {*SPLITS["train"]}:
+        return pattern
+    for name in SPLITS[split]:
+        if other := renamed(pattern, SPLITS["train"], name):
+            return other
+    raise SpecError("no shards to test on", got=str(pattern), want="others with val or test in place of train")
+
+
+def sibling_to_train(path: Path) -> Path:
+    """The list beside one to test on whose name has `train` in its place; else the list itself."""
+    for name in SPLITS["val"]:
+        other = path.with_name(path.name.replace(name, "train"))
+        if name in path.name and other.is_file():
+            return other
+    return path
+
+
+def entries_of(found: Path, root: Path, split: str, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
+    """(videos, classes, whether a video may have several) of a list, or of shards."""
+    listing = settled(listing_at(found), root)
+    lines = of_the_split(listing.lines, split)
+    if not lines and listing.lines:
+        has = ", ".join(sorted({str(line.split) for line in listing.lines}))
+        raise SpecError(f"no videos of the split {split}", written=found.name, got=f"splits {has}")
+    alone = training == found or listing.classes or (training.is_dir() and not shards_of(training))
+    lists = [listing] if alone else [settled(listing_at(training), root), listing]
+    classes = classes_of(lists, root)
+    places = places_of(classes, root)
+    several = any(one.several for one in lists)
+    entries = each(
+        ((line.where, line) for line in lines), lambda _, line: entry_of(line, root, classes, places, several)
+    )
+    return tuple(entries), classes, several
+
+
+def listing_at(found: Path) -> Listing:
+    """A list, all of HMDB51's, or what some shards hold."""
+    if found.is_dir() and (lists := hmdb_lists(found)):
+        return Listing("words", [line for path in lists for line in listing_of(path).lines])
+    shards = shards_of(found)
+    return listing_of_shards(shards) if shards else listing_of(found)
+
+
+def of_the_split(lines: list[Line], split: str) -> list[Line]:
+    """Those lines that belong to a split, or to none; `test` stands in where nothing is called `val`."""
+    for name in SPLITS[split]:
+        if mine := [line for line in lines if line.split is None or line.split.lower() == name]:
+            return mine
+    return []
+
+
+def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
+    """Names of the classes in the order of labels: told beside the lists, else sorted; numbers by their value."""
+    told = classes_beside(root)
+    if told and lists[0].format != "charades":
+        return tuple(told)
+    if lists[0].classes:
+        return lists[0].classes
+    names = {label: line.where for one in lists for line in one.lines for label, _, _ in line.labels}
+    if not all(name.isdecimal() for name in names):
+        return tuple(sorted(names))
+    largest = max(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0")), default="")
+    if len(largest.lstrip("0")) > len(str(MOST)) or int(largest or 0) > MOST:
+        raise SpecError("a class of too large a number", written=names[largest], got=largest[:80], want=f"up to {MOST}")
+    return tuple(str(i) for i in range(int(largest) + 1)) if largest else ()
+
+
+def places_of(classes: tuple[str, ...], root: Path) -> dict[str, int]:
+    """What a label may be called -> its place: a class's name, or the number that a file beside the list gives it."""
+    told = classes_beside(root)
+    numbers = {told[name]: i for i, name in enumerate(classes) if name in told}
+    return (numbers or {str(i): i for i in range(len(classes))}) | {name: i for i, name in enumerate(classes)}
+
+
+def entry_of(line: Line, root: Path, classes: tuple[str, ...], places: dict[str, int], several: bool) -> Entry:
+    """A line of a list as a video with numbers for labels. Raises SpecError."""
+    if not line.labels and not several:
+        raise SpecError("a video without a label", written=line.where, got=line.video, want="a class")
+    actions = tuple(Action(numbered(line, name, classes, places), start, end) for name, start, end in line.labels)
+    if line.part:
+        return Entry(line.part, line.video, actions, line.start, line.end, line.centre)
+    path, fault = place_of(line, root)
+    return Entry(path, line.video, actions, line.start, line.end, line.centre, frames=line.frames, fault=fault)
+
+
+def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], tuple[str, ...]]:
+    """(videos or folders of pictures in folders that bear the classes' names, classes, files left out).
+
+    The folders of training have all classes.
+    """
+    folders = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    known = [path.name for path in training.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    classes = tuple(sorted({*folders, *known}))
+    entries, rest = [], []
+    for i, name in enumerate(classes):
+        below = sorted(folders[name].rglob("*")) if name in folders else []
+        pictured = {path for path in below if path.is_dir() and is_video(path)}
+        for path in below:
+            shown = f"{name}/{path.relative_to(folders[name]).as_posix()}"
+            if path in pictured or (not path.is_dir() and is_video(path)):
+                entries.append(Entry(path, shown, (Action(i),)))
+            elif not path.is_dir() and path.parent not in pictured and not path.name.startswith("."):
+                rest.append(shown)
+    return tuple(entries), classes, tuple(rest)
+
+
+def is_video(path: Path) -> bool:
+    """Whether a path below a class's folder is a video: a file of a known ending, or a folder of pictures."""
+    if path.is_dir():
+        return any(inner.suffix.lower() in PICTURES for inner in path.iterdir())
+    return path.suffix.lower() in SUFFIXES

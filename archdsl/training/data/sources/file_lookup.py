@@ -1,0 +1,166 @@
+"""Where the file or folder lies that a line of a list speaks of: exactly one, or none."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from archdsl.errors import SpecError
+from archdsl.spec.base import cut
+from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing, each, misread
+from archdsl.training.data.sources.pictures import SUFFIXES as PICTURES
+from archdsl.training.data.sources.pictures import pictures_in
+
+Ending = tuple[str, ...]
+"""The end of a path: its name, then the folders around it from the inmost on."""
+ALONE = ""
+"""In place of the folders of a file that has none."""
+DEEPEST = 16
+"""Folders by which paths are told apart."""
+FEW = 3
+"""Files that are named in an error."""
+
+
+def place_of(line: Line, root: Path) -> tuple[Path, str]:
+    """(file or folder of pictures, why there is none): as written, or by the longest end of its path.
+
+    Raises SpecError where two files fit alike.
+    """
+    video = line.video
+    if "\0" in video or len(video) > 4000:
+        raise SpecError("a name that no file can have", written=line.where, got=repr(video[:80]))
+    for base in (root, root / "videos"):
+        if os.path.lexists(base / video):
+            return checked(line, base / video)
+    parts = re.split(r"[/\\]+" if "/" not in video else "/+", video.strip("/"))
+    found = names_below(root)
+    near: list[Path] = []
+    for name in dict.fromkeys(names_of(parts[-1], line.other)):
+        near += found.get((name,), ())[:FEW]
+        best = nearest(parts[:-1], name, found)
+        if len(best) > 1:
+            raise several(line, best, root)
+        if best:
+            return checked(line, best[0])
+    others = ", ".join(str(path.relative_to(root)) for path in list(dict.fromkeys(near))[:FEW])
+    return root / video, f"{line.where}: no such file" + (f"; of that name only: {others}" if near else "")
+
+
+def several(line: Line, best: tuple[Path, ...], root: Path) -> SpecError:
+    """The error of a path that several files end in."""
+    found = [str(path.relative_to(root)) for path in best[:FEW]]
+    return SpecError(
+        "a video that several files could be",
+        written=line.where,
+        got=cut(line.video),
+        want=" or ".join(found) + (f" or {len(best) - FEW} more" if len(best) > FEW else ""),
+        fix=f"the path from the list's folder on, such as {found[0]}",
+    )
+
+
+def names_of(name: str, other: str | None) -> list[str]:
+    """What the file may be called: as written, without its ending, as the list says too."""
+    stem, dot, _ = name.rpartition(".")
+    return [name, *([stem] if dot and name.lower().endswith(SUFFIXES) else []), *([other] if other else [])]
+
+
+def nearest(folders: list[str], name: str, found: Mapping[Ending, tuple[Path, ...]]) -> tuple[Path, ...]:
+    """Those that share most of the path's end: a folder at least, unless the path or the file has none."""
+    if not folders:
+        return found.get((name,), ())
+    ending: Ending = (name, ALONE)
+    for deep in range(1, min(len(folders), DEEPEST) + 1):
+        longer = (name, *reversed(folders[-deep:]))
+        if longer not in found:
+            break
+        ending = longer
+    return found.get(ending, ())
+
+
+def walked(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """(folder, files) below a folder, also behind links, each once."""
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield folder, files
+
+
+@lru_cache(maxsize=4)
+def names_below(root: Path) -> Mapping[Ending, tuple[Path, ...]]:
+    """Ends of paths, of files with and without their ending -> videos and folders of pictures below a folder."""
+    found: dict[Ending, list[Path]] = {}
+    for folder, files in walked(root):
+        place = Path(folder)
+        own = place.relative_to(root).parts
+        own = own[1:] if own[:1] == ("videos",) else own
+        if place != root and any(file.lower().endswith(PICTURES) for file in files):
+            add(found, place, place.name, own[:-1])
+        for file in files:
+            if file.lower().endswith(SUFFIXES):
+                for name in {file, Path(file).stem}:
+                    add(found, place / file, name, own)
+    return {ending: tuple(sorted(paths)) for ending, paths in found.items()}
+
+
+def add(found: dict[Ending, list[Path]], path: Path, name: str, folders: tuple[str, ...]) -> None:
+    """Put a path beside each of its ends: a line of a list is then found at once, however many files bear its name."""
+    inwards = folders[::-1][:DEEPEST] or (ALONE,)
+    for deep in range(len(inwards) + 1):
+        found.setdefault((name, *inwards[:deep]), []).append(path)
+
+
+def checked(line: Line, path: Path) -> tuple[Path, str]:
+    """A place. Raises SpecError for a file where a list counts the pictures of a folder."""
+    if line.frames and path.is_file():
+        raise misread(
+            f"{line.video}, a file, with {line.frames[1]} frames",
+            "path label; folder frames label",
+            "the file's ending, where several numbers are labels",
+        ).placed(None, line.where)
+    return path, ""
+
+
+def settled(listing: Listing, root: Path) -> Listing:
+    """A list whose lines have three numbers behind a folder, told by the folders: `folder offset frames label`, or
+    `folder frames label label` (MMAction2 has both). Raises SpecError where the folders do not tell.
+    """
+    if not listing.unsure:
+        return listing
+    guesses = each(((line.where, line) for line in listing.lines), lambda _, line: counts_frames(line, root))
+    if len({guess for guess in guesses if guess is not None}) != 1:
+        raise misread(
+            listing.lines[0].video + " with three numbers",
+            "folders whose pictures tell an offset from a number of frames",
+            "a head: path offset frames label, or path frames labels",
+        ).placed(None, listing.lines[0].where)
+    if True in guesses:
+        return listing
+    lines = [with_offset(line) for line in listing.lines]
+    return Listing(listing.format, lines, classes=listing.classes)
+
+
+def counts_frames(line: Line, root: Path) -> bool | None:
+    """Whether the first number is the folder's frames; None where it or the first two could be."""
+    assert line.frames
+    path, fault = place_of(line, root)
+    if fault or not path.is_dir():
+        return None
+    pictures, first, second = len(pictures_in(path)), line.frames[1], int(line.labels[0][0])
+    offset = second > 0 and first + second <= pictures
+    if (first == pictures) != offset:
+        return first == pictures
+    return None
+
+
+def with_offset(line: Line) -> Line:
+    """The line, its first two numbers an offset and a number of frames."""
+    assert line.frames
+    return line._replace(frames=(line.frames[1], int(line.labels[0][0])), labels=line.labels[1:])

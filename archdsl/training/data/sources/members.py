@@ -1,0 +1,38 @@
+"""A video within a file: a member of a shard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from archdsl.errors import SpecError
+from archdsl.spec.files import open_regular
+from archdsl.training.data.clips import Unreadable
+
+LARGEST = 1 << 30
+"""Bytes of a video in a shard: it is read whole."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where in a file the bytes of a video are."""
+
+    file: Path
+    start: int
+    size: int
+    fault: str = ""
+    """Why there is no video."""
+
+    def read(self, name: str) -> bytes:
+        """The video in memory: nothing is written by a name that a stranger chose. Raises Unreadable."""
+        if self.fault or not 0 < self.size <= LARGEST:
+            raise Unreadable(name, self.fault or (f"more than {LARGEST} bytes" if self.size else "an empty file"))
+        try:
+            with open_regular(self.file) as file:
+                file.seek(self.start)
+                data = file.read(self.size)
+        except SpecError as error:
+            raise Unreadable(name, f"{self.file.name}: {error.faults[0].got}") from None
+        if len(data) < self.size:
+            raise Unreadable(name, f"{self.file.name} ends before it does")
+        return data

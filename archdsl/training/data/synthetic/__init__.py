@@ -1,0 +1,1 @@
+"""Built-in data whose truth is known: moving digits."""

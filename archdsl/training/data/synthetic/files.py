@@ -1,0 +1,108 @@
+"""Built-in data as files, for those who want to see it, and so that the way from file to clip can be tried."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+
+import av
+from torch import Tensor
+
+from archdsl.errors import SpecError
+from archdsl.spec.files import beside, open_new, write_whole
+from archdsl.training.data.clips import Take
+from archdsl.training.data.sources.shards import shards_of
+from archdsl.training.data.synthetic.motion import FPS, MovingDigits
+
+PARTS = {"train": 0, "val": 1}
+"""Split -> seed of its clips: those that training in memory sees."""
+QUALITY = {"crf": "10", "preset": "veryfast", "x264-params": "mbtree=0"}
+"""High. With mbtree x264 (in PyAV 18.1) makes other bytes of the same small frames now and then."""
+
+
+def make_motion(out: Path, counts: dict[str, int], frames: int, size: int) -> Iterator[Path]:
+    """Moving digits as OUT/split/class/number.mp4; every path as it is written. What is there already stays."""
+    for split, count in counts.items():
+        videos = MovingDigits(count, PARTS[split], frames=frames, size=size)
+        for index in range(count):
+            sample = videos.read(index, Take(0))
+            path = out / split / videos.classes[int(sample.label)] / f"{index:06d}.mp4"
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, encoded(sample.frames[videos.clip], FPS))
+            yield path
+
+
+def make_shards(out: Path, counts: dict[str, int], frames: int, size: int, shards: int) -> Iterator[Path]:
+    """The same as OUT/split/number.tar, the classes' names in OUT/classes.txt; a shard's path for each of its videos.
+
+    Raises SpecError where there are shards already.
+    """
+    for split, count in counts.items():
+        if there := shards_of(out / split):
+            raise SpecError("shards that are there already", got=str(there[0]), fix="another folder")
+        (out / split).mkdir(parents=True, exist_ok=True)
+        videos = MovingDigits(count, PARTS[split], frames=frames, size=size)
+        names = sorted(videos.classes)
+        write_whole(out / "classes.txt", "".join(f"{name}\n" for name in names))
+        parts = min(shards, count)  # none is empty
+        for number in range(parts):
+            part = range(number * count // parts, (number + 1) * count // parts)
+            yield from write_shard(out / split / f"{number:06d}.tar", members(videos, part, names))
+
+
+def members(videos: MovingDigits, part: range, names: list[str]) -> Iterator[dict[str, bytes]]:
+    """Name of a member -> its bytes: a video and the number of its class."""
+    for index in part:
+        sample = videos.read(index, Take(0))
+        label = names.index(videos.classes[int(sample.label)])
+        yield {
+            f"{index:06d}.mp4": encoded(sample.frames[videos.clip], FPS),
+            f"{index:06d}.cls": str(label).encode(),
+        }
+
+
+def write_shard(path: Path, keys: Iterable[dict[str, bytes]]) -> Iterator[Path]:
+    """A tar of what each key has; its path for each of them. Whole, or not there."""
+    part = beside(path)
+    try:
+        with open_new(part) as file, tarfile.open(fileobj=file, mode="w") as tar:
+            for key in keys:
+                for name, data in key.items():
+                    member = tarfile.TarInfo(name)
+                    member.size = len(data)
+                    tar.addfile(member, BytesIO(data))
+                yield path
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def encoded(pictures: Tensor, fps: int) -> bytes:
+    """Frames as an mp4 file (H.264, of high quality).  (3, t, height, width) uint8"""
+    _, frames, height, width = pictures.shape
+    if height % 2 or width % 2:
+        raise SpecError("a video of an odd size", got=f"{height}x{width}", want="even height and width")
+    data = BytesIO()
+    with av.open(data, "w", format="mp4") as file:
+        stream = file.add_stream("libx264", rate=Fraction(fps), options=QUALITY)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for i in range(frames):
+            file.mux(stream.encode(as_frame(pictures[:, i])))
+        file.mux(stream.encode())
+    return data.getvalue()
+
+
+def as_frame(picture: Tensor) -> av.VideoFrame:
+    """One picture for the encoder.  (3, height, width) uint8"""
+    _, height, width = picture.shape
+    frame = av.VideoFrame(width, height, "rgb24")
+    plane = frame.planes[0]
+    lines = picture.permute(1, 2, 0).reshape(height, width * 3)
+    padded = lines.new_zeros(height, plane.line_size)
+    padded[:, : width * 3] = lines
+    plane.update(padded.numpy().tobytes())
+    return frame

@@ -1,0 +1,1 @@
+"""Networks tested: scores of videos, metrics, predictions."""

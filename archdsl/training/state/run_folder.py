@@ -1,0 +1,117 @@
+"""The folder of a run: its spec, recipe, versions, log, and checkpoints.
+
+arch.yaml recipe.yaml network.py run.json metrics.jsonl skipped.jsonl tensorboard/ checkpoints/ abandoned/ .lock
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import torch
+
+from archdsl import __version__
+from archdsl.backend import emit
+from archdsl.compiler import Plan
+from archdsl.errors import SpecError
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.language.yaml_writer import data_of, recipe_yaml, to_yaml
+from archdsl.spec.files import append_line, json_text, write_whole
+from archdsl.training.state.records import About, Entry, read_records
+from archdsl.training.tensorboard import Board
+from archdsl.training.world import World, as_one
+
+LOG = "metrics.jsonl"
+
+
+class Folder:
+    """A run's folder. Only the first process writes; a disk that is full ends them all."""
+
+    def __init__(self, path: Path, world: World) -> None:
+        self.path, self.world = path, world
+        self.board: Board | None = None
+
+    @contextmanager
+    def written(self) -> Iterator[bool]:
+        """Whether this process writes. Raises SpecError, in all of them, where the disk takes nothing."""
+        with as_one():
+            try:
+                yield self.world.first
+            except OSError as error:
+                raise SpecError(
+                    f"cannot write {error.filename or self.path}",
+                    got=error.strerror or str(error),
+                    want="room in the run's folder",
+                    fix="make room; the same command then goes on from the last checkpoint",
+                ) from None
+
+    def describe(self, plan: Plan, recipe: Recipe, about: About) -> None:
+        """Write what is trained, how, and with what."""
+        with self.written() as first:
+            if first:
+                if arch_data(plan) is not None:
+                    write_whole(self.path / "arch.yaml", to_yaml(plan.arch))
+                write_whole(self.path / "network.py", emit(plan))
+                write_whole(self.path / "recipe.yaml", recipe_yaml(recipe))
+                write_whole(self.path / "run.json", json_text(about.model_dump() | versions(), indent=2) + "\n")
+
+    def begin_log(self, step: int) -> None:
+        """Forget what was logged after a step: it will be done again."""
+        with self.written() as first:
+            if first:
+                kept = [entry for entry in read_records(Entry, self.path / LOG) if entry.step <= step]
+                write_whole(self.path / LOG, "".join(f"{json_text(entry.model_dump())}\n" for entry in kept))
+                self.board = Board(self.path / "tensorboard", step + 1)
+
+    def log(self, entry: Entry) -> None:
+        """Add an entry to the log."""
+        with self.written() as first:
+            if first:
+                assert self.board is not None
+                append_line(self.path / LOG, json_text(entry.model_dump()))
+                figures = {k: v for k, v in entry.model_dump().items() if k not in ("step", "epoch")}
+                self.board.add(figures, entry.step)
+
+
+def arch_data(plan: Plan) -> dict[str, Any] | None:
+    """The arch as plain data; None where it has blocks of its own in Python, which have no YAML form."""
+    try:
+        return data_of(plan.arch)
+    except SpecError:
+        return None
+
+
+def versions() -> dict[str, Any]:
+    """Versions of what ran, and the state of the working tree."""
+    return {
+        "command": sys.argv,
+        "archdsl": __version__,
+        "git": git(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "pydantic": pydantic.VERSION,
+        "platform": platform.platform(),
+        "cuda": torch.version.cuda,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def git() -> dict[str, Any] | None:
+    """Commit of the current folder's repository and its changed files; None without one."""
+    said = [told("git", "rev-parse", "HEAD"), told("git", "status", "--porcelain")]
+    return None if said[0] is None else {"commit": said[0], "changed": (said[1] or "").splitlines()}
+
+
+def told(*command: str) -> str | None:
+    """What a program says; None where it cannot run or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

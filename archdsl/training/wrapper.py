@@ -1,0 +1,111 @@
+"""A network made ready to train: its memory format, its stages run again or compiled, its place among processes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
+
+from archdsl.compiler import Plan
+from archdsl.errors import SpecError
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.report.memory.recompute import modules_at
+from archdsl.report.memory.report import Memory, Setup
+from archdsl.training.norms import set_norms, still
+from archdsl.training.optimizer import hold_fixed
+from archdsl.training.world import World
+
+
+def memory_of(plan: Plan, recipe: Recipe, world: World, *, shard: bool) -> Memory:
+    """What a step takes in one process, predicted. Shards are counted as if they were whole.
+
+    Raises SpecError where that does not fit the recipe's checkpoint.
+    """
+    parts, norms = recipe.optimizer.accumulate, recipe.norms
+    setup = Setup(
+        batch=recipe.batch // world.size // parts,
+        precision=recipe.precision,
+        optimizer=recipe.optimizer.kind,
+        checkpoint=recipe.checkpoint,
+        copies=(recipe.average > 0) + (world.size > 1 and not shard),
+        accumulated=parts > 1,
+        copied_norms=norms.split > 1 or (norms.sync and world.size > 1),
+    )
+    memory = Memory(plan, setup)
+    try:
+        memory.check()
+    except SpecError as error:
+        raise error.placed("recipe.checkpoint", recipe.written) from None
+    return memory
+
+
+def prepared(
+    network: nn.Module, plan: Plan, recipe: Recipe, world: World, *, again: Iterable[str], shard: bool
+) -> nn.Module:
+    """The network on its device, with the recipe's norms, fixed parts, memory format, modules run again and shards."""
+    network.to(world.device)
+    hold_fixed(network, recipe.optimizer.groups)
+    set_norms(network, recipe.norms, recipe.batch // world.size // recipe.optimizer.accumulate)
+    if recipe.channels_last:
+        put_channels_last(network)
+    for address in again:
+        run_again(network.get_submodule(address))
+    stages = [network.get_submodule(address) for address in modules_at(plan, "stage")]
+    if shard:
+        for module in stages:
+            fully_shard(module)
+        fully_shard(network, reshard_after_forward=True)  # so that weights are shards whenever they are read
+    if recipe.compiled:
+        for module in stages:
+            module.compile()
+    return network
+
+
+def put_channels_last(network: nn.Module) -> None:
+    """Kernels of convolutions in torch's channels_last_3d."""
+    for weights in network.parameters():
+        if weights.ndim == 5:
+            weights.data = weights.data.contiguous(memory_format=torch.channels_last_3d)
+
+
+def run_again(module: nn.Module) -> None:
+    """Keep only a module's input for backward, and run it again there; its address stays."""
+    contexts = lambda: (nullcontext(), still(module))  # noqa: E731  torch asks for a function
+    module.forward = partial(checkpoint, module.forward, use_reentrant=False, context_fn=contexts)
+
+
+def shared(network: nn.Module, world: World) -> nn.Module:
+    """The network as it is called in training: DDP where there are several processes and no shards."""
+    if world.size == 1 or isinstance(network, FSDPModule) or not any(p.requires_grad for p in network.parameters()):
+        return network
+    devices = [world.device.index] if world.device.type == "cuda" else None
+    return DistributedDataParallel(network, device_ids=devices)
+
+
+@contextmanager
+def quiet_backward(wrapped: nn.Module, last: bool) -> Iterator[None]:
+    """Gradients go to the other processes only with the last part of a batch."""
+    silent: AbstractContextManager[None] = nullcontext()
+    if isinstance(wrapped, DistributedDataParallel) and not last:
+        silent = wrapped.no_sync()
+    with silent, warnings.catch_warnings():
+        if isinstance(wrapped, FSDPModule):
+            wrapped.set_requires_gradient_sync(last)
+            # torch 2.13 warns of scores that are views; neither emitted code nor the loop changes them in place
+            warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")
+        yield
+
+
+def level_buffers(network: nn.Module) -> None:
+    """Every process takes the first one's running statistics, as it tests and saves with them."""
+    if dist.is_initialized():
+        for buffer in network.buffers():
+            dist.broadcast(buffer, 0)

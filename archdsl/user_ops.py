@@ -1,0 +1,90 @@
+"""An op of one's own in a spec file: every answer is asked once where it is used, so that no report fails on one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from archdsl.errors import SpecError
+from archdsl.ops import Cost, Grid, Keeps, Layer, Op, Shape
+from archdsl.spec.base import line_of_frame
+from archdsl.user_code import line_within
+
+
+def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:
+    """Shape and grid of what it gives. Raises SpecError with the line of the method whose answer cannot be."""
+    y: Shape = answer(op, "out", Shape, *xs)
+    if not all(type(n) is int and n >= 1 for n in y):
+        raise refused(op, "out", "gives no shape", got=f"{y}", want="whole numbers from 1")
+    grid: Grid = answer(op, "place", Grid, xs, grids)
+    answer(op, "buffers", int, *xs)
+    same_parameters(op, xs)
+    as_many_frames(op, xs, y)
+    for training in (True, False):
+        answer(op, "keeps", Keeps, xs, y, training)
+    for method, args in (("label", (xs[0], y)), ("row", (xs[0],)), ("strides", ()), ("kind", (xs[0],))):
+        answer(op, method, str, *args)
+    answer(op, "held", int, xs[0])
+    if len(reached := answer(op, "gradients", tuple, *xs)) != len(xs):
+        raise refused(op, "gradients", "tells of other maps than it reads", got=f"{len(reached)}", want=f"{len(xs)}")
+    answer(op, "unlearnt", tuple, *xs)
+    if has_torch(op):
+        answer(op, "torch", Layer, *xs)
+    return y, grid
+
+
+def same_parameters(op: Op, xs: tuple[Shape, ...]) -> None:
+    """Raise SpecError unless its cost counts the weights that it names."""
+    params = sum(map(prod, answer(op, "weights", dict, *xs).values()))
+    cost: Cost = answer(op, "cost", Cost, *xs)
+    if cost.params != params:
+        raise refused(op, "cost", "counts other parameters than its weights", got=f"{cost.params}", want=f"{params}")
+
+
+def as_many_frames(op: Op, xs: tuple[Shape, ...], y: Shape) -> None:
+    """Raise SpecError unless it sees for as many frames as it gives."""
+    found = answer(op, "sees", tuple, xs, tuple(tuple(1 << i for i in range(x.t)) for x in xs), y)
+    if len(found) != y.t:
+        method = "sees" if "sees" in vars(type(op)) else "out"
+        what = f"{type(op).__name__} sees for another number of frames than it gives"
+        raise SpecError(what, written=line_of(op, method), got=f"sees for {len(found)}, out {y}", want=f"{y.t} in sees")
+
+
+def has_torch(op: Op) -> bool:
+    """Whether it says what torch does for it."""
+    return op.call is not None or type(op).torch is not Op.torch
+
+
+def answer(op: Op, method: str, kind: type, *args: Any) -> Any:
+    """What one of its methods gives. Raises SpecError where it fails or gives another thing."""
+    try:
+        found = getattr(op, method)(*args)
+    except SpecError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a person's method raises is theirs to read
+        what, line = f"{type(error).__name__} in {type(op).__name__}.{method}", line_within(error)
+        raise SpecError(what, written=line or line_of(op, method), got=str(error) or None) from None
+    if not isinstance(found, kind):
+        fix = f"a `return` in {method}" if found is None else None
+        raise refused(op, method, f"gives no {kind.__name__}", got=repr(found), want=kind.__name__, fix=fix)
+    return found
+
+
+def refused(op: Op, method: str, what: str, *, got: str, want: str, fix: str | None = None) -> SpecError:
+    """The error of an answer that cannot be."""
+    return SpecError(f"{type(op).__name__}.{method} {what}", written=line_of(op, method), got=got, want=want, fix=fix)
+
+
+def line_of(op: Op, method: str = "") -> str | None:
+    """`file:line` of a method of an op, or of its class where the method is not its own."""
+    return line_of_thing(vars(type(op)).get(method) or type(op))
+
+
+def line_of_thing(thing: type | Callable[..., Any]) -> str | None:
+    """`file:line` of a function or class; None where it has no file."""
+    try:
+        return line_of_frame(inspect.getfile(thing), inspect.getsourcelines(thing)[1])
+    except (OSError, TypeError):
+        return None
