@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archdsl
-from archdsl import SpecError
+from archdsl import SpecError, ops
 from archdsl.catalog import module_of
 from archdsl.cli import main
 from archdsl.report.memory.report import Memory, Setup
@@ -157,6 +157,8 @@ def edited(folder: Path, old: str, new: str) -> Path:
 FRAMES = """
 from dataclasses import dataclass
 
+from torch import nn
+
 from archdsl import Arch, Clip, Pathway, Stage, ops
 from archdsl.blocks import Block, Conv
 from archdsl.language import Classifier
@@ -175,13 +177,52 @@ class Mirror(ops.Op):
     call = "{0}.flip(2)"
 
 
+class Scaled(nn.Module):
+    def __init__(self, by, mode):
+        super().__init__()
+        self.by, self.mode = by, mode
+
+    def forward(self, x):
+        def scaled(y):
+            try:
+                return [part * self.by for part in (y,)][0] if y.ndim == 5 else wrong(y)
+            except ValueError as error:
+                raise TypeError("no map") from error
+
+        return x if self.mode == "as it is" else scaled(x)
+
+
+def wrong(y):
+    raise ValueError(f"{y.ndim} axes, not {AXES}")
+
+
+AXES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale(ops.Op):
+    by: float
+    causality = "frame"
+
+    def torch(self, x):
+        return ops.Layer.of_module(Scaled, by=self.by, mode="scaled" if self.by else "as it is")
+
+
+class Scaling(Block):
+    by: float
+
+    def build(self, g, x):
+        return g.add("scale", Scale(by=self.by), x)
+
+
 class Both(Block):
     def build(self, g, x):
         x = g.add("twice", Twice(out_channels=8, kernel=(1, 1, 1)), x)
         return g.add("relu", ops.Relu(), OPS)
 
 
-stages = dict(stem=Stage(Conv(channels=8)), both=Stage(Both()))
+scaled = Stage(Scaling(by=0.0), Scaling(by=2.0), Scaling(by=-1.5))
+stages = dict(stem=Stage(Conv(channels=8)), both=Stage(Both()), scaled=scaled)
 arch = Arch(name="own", clip=Clip(frames=4, size=8), pathways=dict(main=Pathway(stages=stages)),
             head=Classifier(classes=5))
 """
@@ -194,7 +235,16 @@ def test_passes_leave_an_op_that_is_made_from_another(tmp_path: Path) -> None:
     lowered.load_state_dict(network.state_dict())
     assert torch.allclose(lowered(clip), network(clip), atol=1e-6)
     assert "2 * self.twice(" in archdsl.emit(plan, "auto")
+    assert archdsl.emit(plan).count("class Scaling(") == archdsl.emit(plan).count("AXES = 5\n") == 1
+    assert {part.mode for part in network.modules() if hasattr(part, "mode")} == {"scaled", "as it is"}
     check(plan.arch)
+
+
+def test_what_its_layer_is_made_with_has_a_text() -> None:
+    layer = ops.Layer.of_module(torch.nn.Upsample, scale_factor=(1.0, 2.0, 2.0), mode="nearest", size=None)
+    assert {argument.name: argument.value for argument in layer.args}["mode"] == "nearest"
+    with pytest.raises(SpecError, match=r"cannot be emitted\n  got +inf"):
+        ops.Layer.of_function(torch.clamp, float("inf"))
 
 
 def test_a_later_frame_that_is_denied_is_found(tmp_path: Path) -> None:

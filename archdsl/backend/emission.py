@@ -23,7 +23,7 @@ from archdsl.compiler.keys import whole_clips
 from archdsl.graph import Graph
 from archdsl.language import Arch
 from archdsl.ops import Source
-from archdsl.ops.layer import Argument
+from archdsl.ops.layer import Argument, is_plain
 
 WIDTH = 120
 ALWAYS = frozenset([*keyword.kwlist, *dir(builtins), *KNOWN, "self"])
@@ -314,16 +314,16 @@ def shown(args: tuple[tuple[str, Any], ...]) -> list[str]:
 
 
 def literal(value: Any) -> str:
-    """A value as Python writes it. Only numbers, truths and tuples of them come here: never a name from a spec."""
-    assert isinstance(value, int | float | bool) or (
-        isinstance(value, tuple) and all(isinstance(v, int | float) for v in value)
-    ), value
+    """A value as Python writes it: numbers, truths and tuples of them; of an op of one's own also text and None."""
+    assert is_plain(value), value
     return repr(value)
 
 
 def annotation(value: Any) -> str:
     """The type of a parameter."""
-    return f"tuple[{', '.join(['int'] * len(value))}]" if isinstance(value, tuple) else type(value).__name__
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(map(annotation, value)) or '()'}]"
+    return "Any" if value is None else type(value).__name__
 
 
 def call(name: str, args: list[str], room: int = 14) -> str:

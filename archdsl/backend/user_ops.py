@@ -9,6 +9,7 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from symtable import Symbol, SymbolTable, symtable
 from typing import Any
 
 import torch
@@ -93,12 +94,19 @@ def globals_of(need: Need) -> Iterator[tuple[str, Any]]:
 
 
 def names_read(need: Need) -> list[str]:
-    """Names that a function or class reads and does not write, itself left out."""
-    tree = ast.parse(text_of_thing(need.__name__, need))
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    inside = {node.id for node in names if not isinstance(node.ctx, ast.Load)} | {need.__name__}
-    inside |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    return [name for name in dict.fromkeys(node.id for node in names) if name not in inside]
+    """Globals that a function or class reads, itself left out."""
+    tables, found = [symtable(text_of_thing(need.__name__, need), need.__name__, "exec")], dict[str, None]()
+    while tables:
+        table = tables.pop(0)
+        tables += table.get_children()
+        outside = [one.get_name() for one in table.get_symbols() if one.is_referenced() and not bound(one, table)]
+        found |= dict.fromkeys(outside)
+    return [name for name in found if name != need.__name__]
+
+
+def bound(symbol: Symbol, table: SymbolTable) -> bool:
+    """Whether a name is a local one; those of the outermost table are what is defined in the text."""
+    return symbol.is_assigned() if table.get_type() == "module" else not symbol.is_global()
 
 
 def confirm(graph: Graph) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, NamedTuple
+
+from archdsl.errors import SpecError
 
 Weights = dict[str, tuple[int, ...]]
 """Name -> shape of the parameters of one op, as torch's `named_parameters` has them."""
@@ -42,13 +45,13 @@ class Layer:
     @classmethod
     def of_function(cls, function: Callable[..., Any], *arguments: Any, maps: int = 1) -> Layer:
         """A function of one's own: of the maps read, then of the arguments."""
-        rest = "".join(f", {argument!r}" for argument in arguments)
+        rest = "".join(f", {plain(argument)!r}" for argument in arguments)
         return cls(f"{function.__name__}({joined(maps)}{rest})", needs=(function,))
 
     @classmethod
     def of_module(cls, module: Callable[..., Any], *, maps: int = 1, **arguments: Any) -> Layer:
         """An `nn.Module` of one's own, made with the arguments and called with the maps read."""
-        args = tuple(Argument(name, value) for name, value in arguments.items())
+        args = tuple(Argument(name, plain(value)) for name, value in arguments.items())
         return cls(f"{{m}}({joined(maps)})", module.__name__, args, needs=(module,))
 
 
@@ -63,6 +66,21 @@ INITS = {
     "zeros": ("nn.init.zeros_({m}.weight)",),
     "default": (),
 }
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the text of a value gives it back: a finite number, text, a truth, None, or a tuple of these."""
+    if isinstance(value, tuple):
+        return all(map(is_plain, value))
+    return value is None or (isinstance(value, int | float | str) and (not isinstance(value, float) or isfinite(value)))
+
+
+def plain(value: Any) -> Any:
+    """The value. Raises SpecError where its text does not give it back."""
+    if not is_plain(value):
+        want = "finite numbers, text, true or false, None, and tuples of these"
+        raise SpecError("an argument that cannot be emitted", got=repr(value), want=want)
+    return value
 
 
 def needed(file: str, *names: str) -> tuple[Function, ...]:
