@@ -14,6 +14,7 @@ from archdsl.spec.base import Written, line_of_frame
 
 UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 MISSING = re.compile(r"(\w+)\.__init__\(\) missing \d+ required keyword-only arguments?: '(\w+)'")
+DATACLASS = "@dataclass(frozen=True, kw_only=True) over its class"
 POSITIONAL = re.compile(r"(\w+)\.__init__\(\) takes 1 positional argument but")
 
 
@@ -38,6 +39,8 @@ def of_op(text: str) -> Fault | None:
     """Fields that an op does not have, or lacks, as Python tells of them."""
     if match := UNEXPECTED.search(text):
         op, name = match.groups()
+        if op == "Op":
+            return Fault(what="an op that is no dataclass", got=f"a field {name!r}", want=DATACLASS)
         known = fields(op)
         want, near = listed(known) or None, did_you_mean(name, known)
         return Fault(what=f"unknown field {name!r} of {op}", got=name, want=want, fix=near)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from math import prod
 from typing import Any
 
 from archdsl.errors import SpecError
 from archdsl.ops import Cost, Grid, Keeps, Layer, Op, Shape
 from archdsl.spec.base import line_of_frame
-from archdsl.user_code import line_within
+from archdsl.user_code import DATACLASS, line_within
 
 
 def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:
     """Shape and grid of what it gives. Raises SpecError with the line of the method whose answer cannot be."""
+    is_dataclass(op)
     y: Shape = answer(op, "out", Shape, *xs)
     if not all(type(n) is int and n >= 1 for n in y):
         raise refused(op, "out", "gives no shape", got=f"{y}", want="whole numbers from 1")
@@ -35,6 +37,14 @@ def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple
     return y, grid
 
 
+def is_dataclass(op: Op) -> None:
+    """Raise SpecError where its class names fields that it does not have."""
+    known = {field.name for field in fields(op)}
+    for name, kind in vars(type(op)).get("__annotations__", {}).items():
+        if name not in known and "ClassVar" not in str(kind):
+            raise SpecError("an op that is no dataclass", written=line_of(op), got=f"a field {name!r}", want=DATACLASS)
+
+
 def same_parameters(op: Op, xs: tuple[Shape, ...]) -> None:
     """Raise SpecError unless its cost counts the weights that it names."""
     params = sum(map(prod, answer(op, "weights", dict, *xs).values()))
@@ -45,7 +55,7 @@ def same_parameters(op: Op, xs: tuple[Shape, ...]) -> None:
 
 def as_many_frames(op: Op, xs: tuple[Shape, ...], y: Shape) -> None:
     """Raise SpecError unless it sees for as many frames as it gives."""
-    found = answer(op, "sees", tuple, xs, tuple(tuple(1 << i for i in range(x.t)) for x in xs), y)
+    found = answer(op, "sees", tuple, xs, tuple((1,) * x.t for x in xs), y)
     if len(found) != y.t:
         method = "sees" if "sees" in vars(type(op)) else "out"
         what = f"{type(op).__name__} sees for another number of frames than it gives"

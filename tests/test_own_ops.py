@@ -132,6 +132,16 @@ def test_a_wrong_torch_is_told_when_it_is_built(old: str, new: str, what: str, t
         check(arch)
 
 
+@pytest.mark.parametrize("made", ["SelectiveScan()", "SelectiveScan(states=4)"])
+def test_an_op_that_is_no_dataclass(made: str, tmp_path: Path) -> None:
+    edited(tmp_path, "SelectiveScan(states=4)", made)
+    with pytest.raises(SpecError, match="an op that is no dataclass") as caught:
+        archdsl.compile(archdsl.load(edited(tmp_path, "@dataclass(frozen=True, kw_only=True)\n", "")))
+    (fault,) = caught.value.faults
+    assert (fault.at, fault.got) == ("main.mixed.0.scan" if made[-2] == "(" else "main.mixed.0", "a field 'states'")
+    assert "spec.py:" in str(fault.written)
+
+
 def test_frames_that_it_does_not_give(tmp_path: Path) -> None:
     sees = "    def sees(self, xs, seen, y):\n        return seen[0][1:]\n\n    def held("
     with pytest.raises(SpecError, match="sees for another number of frames than it gives") as caught:
