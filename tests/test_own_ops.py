@@ -263,3 +263,56 @@ def test_a_later_frame_that_is_denied_is_found(tmp_path: Path) -> None:
     archdsl.build(arch)
     with pytest.raises(AssertionError, match="Mirror says that it sees no later frame, and torch's does"):
         check(arch)
+
+
+MAPS = """
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from archdsl import Arch, Clip, Pathway, Stage, ops
+from archdsl.blocks import Block, Conv
+from archdsl.language import Classifier
+
+
+def agreement(x: Tensor, y: Tensor, power: int) -> Tensor:
+    return F.cosine_similarity(x, y, dim=1)[:, None].clamp(min=0) ** power
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement(ops.Op):
+    reads = 2
+    merges = True
+    causality = "frame"
+    power: int = 2
+
+    def out(self, x, y):
+        return x._replace(c=1)
+
+    def torch(self, x, y):
+        return ops.Layer.of_function(agreement, self.power, maps=2)
+
+
+class Gate(Block):
+    def build(self, g, x):
+        y = g.add("conv", ops.Conv(out_channels=g.shape(x).c, kernel=(3, 1, 1)), x)
+        return g.add("gate", ops.Mul(), x, g.add("agree", Agreement(), x, y))
+
+
+stages = dict(stem=Stage(Conv(channels=8)), gates=Stage(Gate(), Gate()))
+arch = Arch(name="own", clip=Clip(frames=4, size=8), pathways=dict(main=Pathway(stages=stages)),
+            head=Classifier(classes=5), causal=True)
+"""
+
+
+def test_one_of_two_maps_in_a_stream(tmp_path: Path) -> None:
+    (tmp_path / "spec.py").write_text(MAPS)
+    plan = check(archdsl.load(tmp_path / "spec.py"))
+    assert plan.grids["main.gates.1.agree"].t.span == 5
+    own, *_ = opinions(plan)
+    assert (own.nodes, own.macs, own.torch) == (2, 0, 0)
+    network, clip, state = archdsl.build(plan).eval(), torch.randn(2, 3, 4, 8, 8), None
+    for piece in clip.split([3, 1], dim=2):
+        given, state = network.step(piece, state)
+    assert torch.allclose(given, network(clip), atol=1e-6)

@@ -142,9 +142,13 @@ class Op:
         return Cost(params=sum(map(prod, self.weights(*xs).values())), activations=self.out(*xs).elements)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        """The grid of the result; by default that of the first map, seen over all its time but for each frame alone."""
-        t = grids[0].t
-        return grids[0] if self.each_frame else grids[0]._replace(t=t._replace(span=t.span + t.step * (xs[0].t - 1)))
+        """The grid of the result; by default that of the first map, seen over all its time but for each frame alone.
+
+        Of maps on one grid it sees as far as the one that sees most.
+        """
+        grid = furthest(grids) if self.merges else grids[0]
+        t = grid.t
+        return grid if self.each_frame else grid._replace(t=t._replace(span=t.span + t.step * (xs[0].t - 1)))
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
         """For each map it reads, whether a gradient of the result reaches it; none where its size alone is read."""
@@ -239,6 +243,17 @@ class Op:
         """A random one and maps that it reads, alike in shape; what its rules refuse is drawn anew."""
         reads = cls.reads if cls.reads is not None else draw.integer(2, 4)
         return cls(**fields_drawn(cls, draw)), (draw.shape(),) * reads
+
+
+def furthest(grids: tuple[Grid, ...]) -> Grid:
+    """The first of several grids, with the largest span of all along each axis."""
+    first = grids[0]
+    if all(grid is first for grid in grids):
+        return first
+    scales = [grid.tick / first.tick if grid.tick and first.tick else 1 for grid in grids]
+    t = first.t._replace(span=max(grid.t.span * scale for grid, scale in zip(grids, scales)))
+    h, w = (getattr(first, axis)._replace(span=max(getattr(grid, axis).span for grid in grids)) for axis in "hw")
+    return Grid(t, h, w, first.tick)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.base import Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, joined, needed
 
@@ -20,15 +20,6 @@ class Merge(Op):
     reads: ClassVar[int | None] = None
     merges = True
     causality = "frame"
-
-    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        first = grids[0]
-        if all(grid is first for grid in grids):
-            return first
-        scales = [grid.tick / first.tick if grid.tick and first.tick else 1 for grid in grids]
-        t = first.t._replace(span=max(grid.t.span * scale for grid, scale in zip(grids, scales)))
-        h, w = (getattr(first, axis)._replace(span=max(getattr(grid, axis).span for grid in grids)) for axis in "hw")
-        return Grid(t, h, w, first.tick)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,7 +153,9 @@ def torch_counts(network: nn.Module, clips: Any) -> dict[str, int]:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         network(clips)
-    return {str(op).removeprefix("aten."): flops // 2 for op, flops in counter.get_flop_counts()["Global"].items()}
+    return {
+        str(op).removeprefix("aten."): flops // 2 for op, flops in counter.get_flop_counts().get("Global", {}).items()
+    }
 
 
 def fvcore_counts(network: nn.Module, clips: Any) -> dict[str, int]:
