@@ -302,3 +302,18 @@ def test_no_line_writes_around_a_frozen_model() -> None:
             text = path.read_text()
             assert "__dict__[" not in text, path
             assert "object.__setattr__" not in text, path
+
+
+def test_a_use_of_a_drawn_block_does_not_change_what_it_equals(tmp_path: Path) -> None:
+    text = """
+    name: tiny
+    clip: {frames: 4, size: 16}
+    blocks: {down: {fields: {stride: null}, steps: {c: {conv: {out_channels: 4, kernel: [1, 1, 1], stride: $stride}}}}}
+    pathways: {rgb: {stages: {res: {down: {stride: [1, 2, 2]}, repeat: 2}}}}
+    head: {classifier: {classes: 3}}
+    """
+    (tmp_path / "tiny.yaml").write_text(text)
+    used, fresh = load(tmp_path / "tiny.yaml"), load(tmp_path / "tiny.yaml")
+    assert used.blocks["down"].strides == ("stride",)
+    assert used == fresh
+    assert hash(used) == hash(fresh)

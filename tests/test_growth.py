@@ -75,4 +75,4 @@ def test_the_command_prints_the_walk_and_writes_its_end(tmp_path: Path, capsys: 
 @pytest.mark.parametrize("macs", ["much", "0", "-1", "nan", "1e30"])
 def test_a_budget_that_is_no_number_is_said(macs: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["expand", "x2d", "--macs", macs]) == 2
-    assert "is no number of multiply-adds" in capsys.readouterr().err
+    assert "is not a number of multiply-adds" in capsys.readouterr().err

@@ -121,5 +121,7 @@ def test_features_say_how_many_channels_they_have() -> None:
         Clip(modality="features", frames=100, size=1)
 
 
-def test_a_size_is_for_pictures_and_leaves_features_alone() -> None:
-    assert archdsl.load("bsn_tem", size=64, frames=50).clips["clip"].shape == Shape(400, 50, 1, 1)
+def test_features_take_other_frames_and_no_size() -> None:
+    assert archdsl.load("bsn_tem", frames=50).clips["clip"].shape == Shape(400, 50, 1, 1)
+    with pytest.raises(archdsl.SpecError, match="no clip of bsn_tem takes a size"):
+        archdsl.load("bsn_tem", size=64)

@@ -95,10 +95,16 @@ class Written(BaseModel):
         return made
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__dict__ == other.__dict__
+        if not isinstance(other, Written) or type(self) is not type(other):
+            return False
+        return self.values_of_fields() == other.values_of_fields()
 
     def __hash__(self) -> int:
-        return hash((type(self), *(str(value) for value in self.__dict__.values())))
+        return hash((type(self), *map(str, self.values_of_fields())))
+
+    def values_of_fields(self) -> list[Any]:
+        """The value of every field; a cached property lies beside them in `__dict__`."""
+        return [getattr(self, name) for name in type(self).model_fields]
 
 
 W = TypeVar("W", bound=Written)
