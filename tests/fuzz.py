@@ -32,7 +32,8 @@ from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import recipe_yaml, to_yaml
 from archdsl.recipes import FOLDER, recipe
-from archdsl.report import span_table, table
+from archdsl.report import span_table
+from archdsl.report.table.stages import table
 from archdsl.report.drawing.formats import draw
 from archdsl.spec.parser import data_of
 
