@@ -33,8 +33,8 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import recipe_yaml, to_yaml
 from archdsl.recipes import FOLDER, recipe
 from archdsl.report import span_table
-from archdsl.report.table.stages import table
 from archdsl.report.drawing.formats import draw
+from archdsl.report.table.stages import table
 from archdsl.spec.parser import data_of
 
 ROOT = Path(__file__).parent.parent
