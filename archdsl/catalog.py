@@ -208,7 +208,7 @@ def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> 
     changes: Any = data.get("set") or {}
     if not isinstance(changes, Mapping):
         raise SpecError(
-            "set without paths",
+            "`set` is not a mapping",
             at="set",
             written=data.keys_written["set"],
             got=cut(repr(changes)),
@@ -224,7 +224,7 @@ def drawings(blocks: Any, line: str) -> dict[str, Drawing]:
     """Further drawn blocks, by name."""
     if not isinstance(blocks, Mapping):
         raise SpecError(
-            "blocks without names",
+            "`blocks` is not a mapping",
             at="blocks",
             written=line,
             got=cut(repr(blocks)),
@@ -248,7 +248,9 @@ def base_arch(base: Model, data: Lines, own: Mapping[str, Any]) -> Arch:
     line = data.keys_written.get("parameters", data.keys_written["extends"])
     if not isinstance(parameters, Mapping):
         want = "parameters: {name: value}"
-        raise SpecError("parameters without names", at="parameters", written=line, got=cut(repr(parameters)), want=want)
+        raise SpecError(
+            "`parameters` is not a mapping", at="parameters", written=line, got=cut(repr(parameters)), want=want
+        )
     try:
         return base.arch(**{**parameters, **own})
     except SpecError as error:

@@ -64,8 +64,8 @@ def within_budget(shape: Shape, axes: Iterable[Axis]) -> None:
         raise SpecError("a map too large", got=f"{shape}", want=f"at most {FRAMES} along t, {AXIS} along other axes")
     for number in (number for axis in axes for number in axis):
         if max(abs(number.numerator), number.denominator) > PLACES:
-            want = f"a fraction of at most {len(str(PLACES)) - 1} digits above and below"
-            raise SpecError("a place in time or space of too many digits", got="a longer fraction", want=want)
+            want = f"numerator and denominator of at most {len(str(PLACES)) - 1} digits"
+            raise SpecError("a position in time or space with too many digits", got="a longer fraction", want=want)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Sha
         return own_answers(op, xs, grids)
     shape = op.out(*xs)
     if any(type(n) is not int for n in shape):
-        raise SpecError(f"a size that is not whole of {type(op).__name__}", got=f"{shape}", want="whole numbers")
+        raise SpecError(f"{type(op).__name__}.out gives a size that is not whole", got=f"{shape}", want="whole numbers")
     return shape, op.place(xs, grids) if xs else Grid(UNIT, UNIT, UNIT)
 
 
@@ -146,7 +146,7 @@ class Builder:
         try:
             self.may_add(name, op, reads)
             if address in self.nodes or address in self.scopes:
-                raise SpecError(f"two ops named {name!r} in one place", got=name, want="a name of its own for each op")
+                raise SpecError(f"two ops named {name!r}", got=name, want="another name for each op")
             xs = tuple([self.shapes[x] for x in reads])
             grids = tuple([self.grids[x] for x in reads])
             if op.merges:
@@ -169,13 +169,13 @@ class Builder:
         if self.asked > OPS:
             want = f"at most {OPS}, where a result counts one more for each 100 of its frames"
             got = f"more than {OPS} ops"
-            raise Endless("a network of too many ops", at=self.path, written=self.line, got=got, want=want)
+            raise Endless("too many ops", at=self.path, written=self.line, got=got, want=want)
 
     def may_add(self, name: str, op: Op, reads: tuple[str, ...]) -> None:
         """Raise SpecError for what is no name, no op or no value, or for another number of values than the op reads."""
         odd = not isinstance(name, str) or not (name.isidentifier() or name.isdigit()) or iskeyword(name)
         if odd and added_by_a_person():  # ours are made of names that were checked where they were read
-            want = 'letters, digits and underscores, no word of Python: g.add("conv_a", ops.Conv(...), x)'
+            want = 'letters, digits and underscores, not a Python keyword: g.add("conv_a", ops.Conv(...), x)'
             raise SpecError("not a name for an op", written=line_outside(), got=repr(name), want=want)
         if not isinstance(op, Op):
             fix = f"ops.{op.__name__}()" if isinstance(op, type) and issubclass(op, Op) else None
@@ -183,7 +183,7 @@ class Builder:
         for read in reads:
             self.known(read)
         if not fits(op, len(reads)):
-            raise SpecError(f"{type(op).__name__} reads another number of maps", got=str(len(reads)), want=wanted(op))
+            raise SpecError(f"wrong number of inputs for {type(op).__name__}", got=str(len(reads)), want=wanted(op))
 
     def known(self, x: Any) -> str:
         """The address of a value. Raises SpecError for what is none, Unknown for what could not be made."""
@@ -196,7 +196,7 @@ class Builder:
             f"no value {x!r}",
             written=line_outside(),
             got="the name of an op" if short else repr(x),
-            want="what g.add gave, or what build was given",
+            want="a value that g.add returned, or an argument of build",
             fix=f"{x} = g.add({x!r}, ...), then {x} without quotes" if short else None,
         )
 
@@ -204,9 +204,9 @@ class Builder:
         """The value that a `build` gave. Raises SpecError where that is none."""
         if y == UNKNOWN or (isinstance(y, str) and y in self.shapes):
             return str(y)
-        what, code = f"{build.__qualname__} gives no value", build.__code__
+        what, code = f"{build.__qualname__} returns no value", build.__code__
         written = line_of_frame(code.co_filename, code.co_firstlineno)
-        got, want = "nothing" if y is None else repr(y), "the value that the last g.add gave"
+        got, want = "nothing" if y is None else repr(y), "the value that the last g.add returned"
         raise SpecError(what, written=written, got=got, want=want, fix="return g.add(...)")
 
     def source(self, name: str, shape: Shape, grid: Grid) -> str:
@@ -277,14 +277,14 @@ class Builder:
                     continue
                 if other.step * ratio != first.step:
                     raise SpecError(
-                        f"maps whose steps along {axis} differ",
+                        f"merged maps have different steps along {axis}",
                         got=f"one element every {first.step} {unit} and every {other.step * ratio} {unit}",
                         want="equal steps",
                     )
                 if abs(other.start * ratio - first.start) > first.step / 2:
                     self.warnings.append(
                         Fault(
-                            what=f"maps that start more than half a step apart along {axis}",
+                            what=f"merged maps start more than half a step apart along {axis}",
                             at=address,
                             written=self.line,
                             got=f"{float(first.start):g} and {float(other.start * ratio):g} {unit}, step {first.step}",

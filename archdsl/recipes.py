@@ -85,7 +85,9 @@ def recipe_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = Non
     changes = data.get("set") or Lines({}, data.written, {})
     if not isinstance(changes, Lines):
         line = data.keys_written["set"]
-        raise SpecError("set without paths", at="set", written=line, got=cut(repr(changes)), want="set: {path: value}")
+        raise SpecError(
+            "`set` is not a mapping", at="set", written=line, got=cut(repr(changes)), want="set: {path: value}"
+        )
     return change_all(base, [*own, *changes.items()], {**data.keys_written, **changes.keys_written})
 
 

@@ -40,7 +40,7 @@ def of_op(text: str) -> Fault | None:
     if match := UNEXPECTED.search(text):
         op, name = match.groups()
         if op == "Op":
-            return Fault(what="an op that is no dataclass", got=f"a field {name!r}", want=DATACLASS)
+            return Fault(what="an op class that is not a dataclass", got=f"a field {name!r}", want=DATACLASS)
         known = fields(op)
         want, near = listed(known) or None, did_you_mean(name, known)
         return Fault(what=f"unknown field {name!r} of {op}", got=name, want=want, fix=near)
@@ -49,7 +49,7 @@ def of_op(text: str) -> Fault | None:
         return Fault(what=f"missing field {name!r} of {op}", want=f"{op}({name}=...)")
     if match := POSITIONAL.search(text):
         first = next(iter(fields(match[1])), "name")
-        return Fault(what=f"fields of {match[1]} without names", want=f"{match[1]}({first}=...)")
+        return Fault(what=f"positional arguments for {match[1]}", want=f"{match[1]}({first}=...)")
     return None
 
 

@@ -19,7 +19,7 @@ def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple
     is_dataclass(op)
     y: Shape = answer(op, "out", Shape, *xs)
     if not all(type(n) is int and n >= 1 for n in y):
-        raise refused(op, "out", "gives no shape", got=f"{y}", want="whole numbers from 1")
+        raise refused(op, "out", "returns an invalid shape", got=f"{y}", want="whole numbers from 1")
     grid: Grid = answer(op, "place", Grid, xs, grids)
     answer(op, "buffers", int, *xs)
     same_parameters(op, xs)
@@ -30,7 +30,7 @@ def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple
         answer(op, method, str, *args)
     answer(op, "held", int, xs[0])
     if len(reached := answer(op, "gradients", tuple, *xs)) != len(xs):
-        raise refused(op, "gradients", "tells of other maps than it reads", got=f"{len(reached)}", want=f"{len(xs)}")
+        raise refused(op, "gradients", "has another length than the inputs", got=f"{len(reached)}", want=f"{len(xs)}")
     answer(op, "unlearnt", tuple, *xs)
     if has_torch(op):
         answer(op, "torch", Layer, *xs)
@@ -42,7 +42,9 @@ def is_dataclass(op: Op) -> None:
     known = {field.name for field in fields(op)}
     for name, kind in vars(type(op)).get("__annotations__", {}).items():
         if name not in known and "ClassVar" not in str(kind):
-            raise SpecError("an op that is no dataclass", written=line_of(op), got=f"a field {name!r}", want=DATACLASS)
+            raise SpecError(
+                "an op class that is not a dataclass", written=line_of(op), got=f"a field {name!r}", want=DATACLASS
+            )
 
 
 def same_parameters(op: Op, xs: tuple[Shape, ...]) -> None:
@@ -50,7 +52,7 @@ def same_parameters(op: Op, xs: tuple[Shape, ...]) -> None:
     params = sum(map(prod, answer(op, "weights", dict, *xs).values()))
     cost: Cost = answer(op, "cost", Cost, *xs)
     if cost.params != params:
-        raise refused(op, "cost", "counts other parameters than its weights", got=f"{cost.params}", want=f"{params}")
+        raise refused(op, "cost", "does not match `weights`", got=f"{cost.params}", want=f"{params}")
 
 
 def as_many_frames(op: Op, xs: tuple[Shape, ...], y: Shape) -> None:
@@ -58,7 +60,7 @@ def as_many_frames(op: Op, xs: tuple[Shape, ...], y: Shape) -> None:
     found = answer(op, "sees", tuple, xs, tuple((1,) * x.t for x in xs), y)
     if len(found) != y.t:
         method = "sees" if "sees" in vars(type(op)) else "out"
-        what = f"{type(op).__name__} sees for another number of frames than it gives"
+        what = f"`sees` and `out` of {type(op).__name__} disagree on the number of frames"
         raise SpecError(what, written=line_of(op, method), got=f"sees for {len(found)}, out {y}", want=f"{y.t} in sees")
 
 
@@ -78,7 +80,7 @@ def answer(op: Op, method: str, kind: type, *args: Any) -> Any:
         raise SpecError(what, written=line or line_of(op, method), got=str(error) or None) from None
     if not isinstance(found, kind):
         fix = f"a `return` in {method}" if found is None else None
-        raise refused(op, method, f"gives no {kind.__name__}", got=repr(found), want=kind.__name__, fix=fix)
+        raise refused(op, method, f"returns no {kind.__name__}", got=repr(found), want=kind.__name__, fix=fix)
     return found
 
 

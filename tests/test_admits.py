@@ -33,7 +33,7 @@ def test_slowfast_in_words() -> None:
     text = str(archdsl.admits(archdsl.load("slowfast_4x16_r50"))).splitlines()
     assert text[0] == "frames: multiples of 16 from 16 (tried 1 to 128)"
     assert text[1].startswith("  refused 1-15, 17-31, ")
-    assert "pathway slow sees no whole number of frames" in text[1]
+    assert "pathway slow: frames not divisible by the frame step" in text[1]
     assert "want a multiple of 16" in text[1]
     assert text[2] == "size: every size from 193 (tried 1 to 448)"
     assert "  refused 1-192: a window larger than the map along h" in text[3]
@@ -110,4 +110,4 @@ def test_as_data() -> None:
     record = admits(archdsl.load("slowfast_tiny")).record()
     frames = record["axes"][0]
     assert (frames["accepted"], frames["tried"], frames["values"][:3]) == ("multiples of 4 from 4", [1, 32], [4, 8, 12])
-    assert frames["refused"][0]["what"] == "pathway slow sees no whole number of frames"
+    assert frames["refused"][0]["what"] == "pathway slow: frames not divisible by the frame step"

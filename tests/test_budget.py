@@ -52,21 +52,21 @@ def said(tmp_path: Path, text: str) -> str:
 
 PRIMES = [n for n in range(2, 230) if all(n % i for i in range(2, n))]
 ENDLESS = {
-    "width_ratio: 1e9999999": (spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e9999999"), "cannot be read"),
+    "width_ratio: 1e9999999": (spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e9999999"), "invalid value"),
     "width_ratio: 1e5000": (
         spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e5000"),
         "want    a number such as",
     ),
     "width_ratio: 1e18": (spec("{s: {conv: {channels: 8}}}", pathway="width_ratio: 1e18"), "a map too large"),
-    "fps": (spec("{s: {conv: {channels: 8}}}", "frames: 4, size: 16, fps: 1e99999999"), "cannot be read"),
+    "fps": (spec("{s: {conv: {channels: 8}}}", "frames: 4, size: 16, fps: 1e99999999"), "invalid value"),
     "frames": (
         spec("{s: {conv: {channels: 8}}}", "frames: 1000000000, size: 16"),
         f"at most {FRAMES}|equal to {FRAMES}",
     ),
-    "frames of many digits": (spec("{s: {conv: {channels: 8}}}", f"frames: 1{'0' * 400}, size: 16"), "cannot be read"),
+    "frames of many digits": (spec("{s: {conv: {channels: 8}}}", f"frames: 1{'0' * 400}, size: 16"), "invalid value"),
     "sexagesimal": (
         spec("{s: {conv: {channels: 8}}}", f"frames: {':'.join(['1'] * 4000)}, size: 16"),
-        "cannot be read",
+        "invalid value",
     ),
     "a fraction of an op": (
         spec("{s: {b: {}}}") + 'blocks: {b: {steps: {r: {resize: {scale: ["1e99999999", 1, 1]}}}}}\n',
@@ -117,7 +117,7 @@ ENDLESS = {
         "extends: other.yaml\nset: {pathways.*.stages.*: ["
         + ", ".join(["{conv: {channels: 8}, repeat: 900}"] * 4)
         + "]}\n",
-        "stands for too many names",
+        "matches too many names",
     ),
     "settings": (
         "extends: slowfast_tiny\nset: {" + ", ".join(f"a.b{i}: 1" for i in range(5000)) + "}\n",
@@ -135,7 +135,7 @@ ENDLESS = {
             "{s: [" + ", ".join(f"{{adaptive_avg_pool: {{size: [{n}, 0, 0]}}}}" for n in PRIMES[::-1]) + "]}",
             "frames: 240, size: 16",
         ),
-        "a place in time or space of too many digits",
+        "a position in time or space with too many digits",
     ),
 }
 

@@ -234,7 +234,7 @@ def test_a_causal_map_lies_where_its_newest_frame_lies() -> None:
     [
         ((NonLocal(),), "Affinity may see later frames"),
         ((MaxPool(kernel=(0, 1, 1)),), "a window over all frames"),
-        ((AvgPool(kernel=(3, 1, 1), count_pad=False),), "a mean that leaves padding out, over frames"),
+        ((AvgPool(kernel=(3, 1, 1), count_pad=False),), "causal mean over frames without their padding"),
     ],
 )
 def test_what_cannot_be_causal_is_said(blocks: Any, what: str) -> None:

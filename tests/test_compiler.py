@@ -252,7 +252,7 @@ def test_all_faults_in_one_go() -> None:
 def test_frames_that_do_not_divide() -> None:
     told = fault(two(frames=60, slow=16, fast=4))
     assert (told.what, told.got, told.fix) == (
-        "pathway slow sees no whole number of frames",
+        "pathway slow: frames not divisible by the frame step",
         "60 frames taken every 16",
         "48 or 64 frames",
     )
@@ -275,7 +275,7 @@ def test_a_stage_that_no_output_is_made_from_is_told() -> None:
     arch = two(edge)
     plan = compile(arch.but(head=arch.head.but(reads=("slow",))))
     (told,) = plan.warnings
-    assert (told.what, told.at) == ("a part that no output is made from", "fast.res2")
+    assert (told.what, told.at) == ("a part that no output depends on", "fast.res2")
     left_out = sum(plan.costs[address].macs + plan.costs[address].fvcore_extra for address in plan.within["fast.res2"])
     assert left_out > 0
     assert plan.total.macs + plan.total.fvcore_extra - plan.count("fvcore") == left_out

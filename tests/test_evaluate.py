@@ -244,7 +244,7 @@ def test_which_checkpoint_was_tested_is_said(
         (["evaluate", "slowfast_tiny", "--recipe", "smoke", "--weights", "{runs}/one"], "weights of another network"),
         (["evaluate", "{runs}/small.yaml", "--recipe", "smoke", "--weights", "{runs}/none.pt"], "no such file"),
         (["evaluate", "{runs}/one", "--views", "10x4"], "1, 3, 5 or 10"),
-        (["evaluate", "{runs}/one", "--views", "many"], "views that cannot be read"),
+        (["evaluate", "{runs}/one", "--views", "many"], "invalid views"),
         (["evaluate", "{runs}/one", "--data", "{runs}/none"], "no such data"),
         (["evaluate", "{runs}/one", "--classes", "9"], "fix     --classes 8"),
         (["evaluate", "{runs}/one", "--set", "recipe.views.crop=3"], "has no field 'crop'"),

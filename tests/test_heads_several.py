@@ -43,7 +43,7 @@ def test_classes_change_in_every_head() -> None:
 def test_a_head_must_say_what_it_reads() -> None:
     with pytest.raises(archdsl.SpecError) as error:
         Several(heads=dict(one=Classifier(classes=3)))
-    assert str(error.value.faults[0]).startswith("head one does not say what it reads\n  at      heads.one")
+    assert str(error.value.faults[0]).startswith("head one has no `reads`\n  at      heads.one")
 
 
 def test_a_pathway_that_is_not_there_is_told() -> None:

@@ -345,10 +345,10 @@ def test_costs_of_a_warp() -> None:
 @pytest.mark.parametrize(
     ("op", "xs", "what"),
     [
-        (ops.KeyPairs(every=1), (Shape(3, 4, 2, 2),), "key frames with none between them"),
-        (ops.KeyPairs(every=3), (Shape(3, 4, 2, 2),), "no whole number of intervals"),
+        (ops.KeyPairs(every=1), (Shape(3, 4, 2, 2),), "key-frame interval below 2"),
+        (ops.KeyPairs(every=3), (Shape(3, 4, 2, 2),), "frames not divisible by the key-frame interval"),
         (ops.HoldKeys(), (Shape(3, 2, 2, 2), Shape(4, 5, 2, 2)), "current frames not divisible by key frames"),
-        (ops.Warp(), (Shape(3, 2, 2, 2), Shape(3, 2, 2, 2)), "a flow that does not fit the map"),
+        (ops.Warp(), (Shape(3, 2, 2, 2), Shape(3, 2, 2, 2)), "wrong shape of the flow"),
         (ops.Interleave(), (Shape(3, 2, 2, 2), Shape(3, 4, 2, 3)), "key frames and current frames that differ"),
         (ops.CropTo(), (Shape(3, 2, 2, 2), Shape(3, 2, 2, 3)), "a crop larger than the map"),
     ],
@@ -361,7 +361,7 @@ def test_what_ops_refuse(op: ops.Op, xs: tuple[Shape, ...], what: str) -> None:
 def test_edges_interleave_equal_intervals_only() -> None:
     arch = scheduled(HOSTS[0], HEADS[0], 4)
     wrong = {**arch.pathways, "flow": arch.pathways["flow"].but(pairs=2)}
-    with pytest.raises(SpecError, match="key frames and frames between of different intervals"):
+    with pytest.raises(SpecError, match="key frames and the frames between have different intervals"):
         arch.but(pathways=wrong)
     edge: Edge = arch.edges[0]
     assert edge.merge == "interleave"

@@ -145,7 +145,7 @@ def merged(a: Grid, b: Grid, t: int = 8) -> Builder:
 
 def test_equal_sizes_at_different_steps_do_not_meet() -> None:
     g = merged(GRID, GRID._replace(t=Axis(Fraction(2), Fraction(0), Fraction(1))))
-    with pytest.raises(SpecError, match="maps whose steps along t differ") as caught:
+    with pytest.raises(SpecError, match="merged maps have different steps along t") as caught:
         g.finish()
     assert "got     one element every 1 frames and every 2 frames" in str(caught.value)
 
@@ -161,7 +161,7 @@ def test_steps_are_compared_in_seconds_where_known() -> None:
 
 def test_starts_apart_by_more_than_half_a_step_are_warned_of() -> None:
     (warning,) = merged(GRID, GRID._replace(h=UNIT._replace(start=Fraction(3, 4)))).finish().warnings
-    assert warning.what == "maps that start more than half a step apart along h"
+    assert warning.what == "merged maps start more than half a step apart along h"
     assert merged(GRID, GRID._replace(h=UNIT._replace(start=Fraction(1, 2)))).finish().warnings == ()
 
 

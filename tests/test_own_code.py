@@ -40,8 +40,8 @@ def mine(tmp_path: Path, body: str, tail: str = "", name: str = "mine") -> Arch:
 @pytest.mark.parametrize(
     ("body", "what", "line", "fix"),
     [
-        ('g.add("a", ops.Relu(), x)', "Mine.build gives no value", 12, "return g.add(...)"),
-        ("return ops.Relu()", "Mine.build gives no value", 12, "return g.add(...)"),
+        ('g.add("a", ops.Relu(), x)', "Mine.build returns no value", 12, "return g.add(...)"),
+        ("return ops.Relu()", "Mine.build returns no value", 12, "return g.add(...)"),
         ('g.add("y", ops.Relu(), x)\nreturn g.add("b", ops.Add(), "y", x)', "no value 'y'", 14, None),
         ('return g.add("b", ops.Add(), [x, x])', "no value ['main.stem.0.act', 'main.stem.0.act']", 13, None),
         ("y = None\nreturn g.add('b', ops.Relu(), y)", "no value None", 14, None),
@@ -53,7 +53,7 @@ def mine(tmp_path: Path, body: str, tail: str = "", name: str = "mine") -> Arch:
             "out_features",
         ),
         ('return g.add("a", ops.Linear(), x)', "missing field 'out_features' of Linear", 13, None),
-        ('return g.add("a", ops.Linear(3), x)', "fields of Linear without names", 13, None),
+        ('return g.add("a", ops.Linear(3), x)', "positional arguments for Linear", 13, None),
         ('return g.add("a", ops.Relux(), x)', "archdsl.ops has no 'Relux'", 13, "Relu"),
         ('return g.add("a", Relu(), x)', "no name 'Relu'", 13, "ops.Relu"),
         ('return g.add("a", ops.Relu, x)', "not an op", 13, "ops.Relu()"),
@@ -101,12 +101,12 @@ arch = built(stages, edges=(edge,), head=Mean())
     with pytest.raises(SpecError) as caught:
         compile(mine(tmp_path, "return g.add('a', ops.Relux(), x)", tail))
     whats = [fault.what for fault in caught.value.faults]
-    relu, half, mean = "archdsl.ops has no 'Relux'", "Half.build gives no value", "archdsl.ops has no 'Men'"
+    relu, half, mean = "archdsl.ops has no 'Relux'", "Half.build returns no value", "archdsl.ops has no 'Men'"
     assert whats == [relu, relu, half, mean]
     arch = mine(tmp_path, "return g.add('a', ops.Relu(), x)", tail.replace("Men()", "Mean(over='thw')"), "other")
     with pytest.raises(SpecError) as caught:
         compile(arch)
-    assert [fault.what for fault in caught.value.faults] == ["Half.build gives no value"]
+    assert [fault.what for fault in caught.value.faults] == ["Half.build returns no value"]
 
 
 def test_an_op_of_ones_own_without_torch_is_refused_only_by_emit(

@@ -91,7 +91,7 @@ def test_random_ones_are_drawn_from_its_fields(data: st.DataObject) -> None:
 
 
 WRONG = {
-    "no return": ("out = wide = x.c", "SelectiveScan.out gives no Shape", "out"),
+    "no return": ("out = wide = x.c", "SelectiveScan.out returns no Shape", "out"),
     "another shape": ("return x._replace(h=1, w=1) if x.t == 4 else x", "is not what torch gives", "out"),
     "an error": ("return Shape(x.channels, *x[1:])", "AttributeError in SelectiveScan.out", "return Shape(x.channels"),
 }
@@ -135,7 +135,7 @@ def test_a_wrong_torch_is_told_when_it_is_built(old: str, new: str, what: str, t
 @pytest.mark.parametrize("made", ["SelectiveScan()", "SelectiveScan(states=4)"])
 def test_an_op_that_is_no_dataclass(made: str, tmp_path: Path) -> None:
     edited(tmp_path, "SelectiveScan(states=4)", made)
-    with pytest.raises(SpecError, match="an op that is no dataclass") as caught:
+    with pytest.raises(SpecError, match="an op class that is not a dataclass") as caught:
         archdsl.compile(archdsl.load(edited(tmp_path, "@dataclass(frozen=True, kw_only=True)\n", "")))
     (fault,) = caught.value.faults
     assert (fault.at, fault.got) == ("main.mixed.0.scan" if made[-2] == "(" else "main.mixed.0", "a field 'states'")
@@ -144,14 +144,14 @@ def test_an_op_that_is_no_dataclass(made: str, tmp_path: Path) -> None:
 
 def test_frames_that_it_does_not_give(tmp_path: Path) -> None:
     sees = "    def sees(self, xs, seen, y):\n        return seen[0][1:]\n\n    def held("
-    with pytest.raises(SpecError, match="sees for another number of frames than it gives") as caught:
+    with pytest.raises(SpecError, match="disagree on the number of frames") as caught:
         archdsl.compile(archdsl.load(edited(tmp_path, "    def held(", sees)))
     assert caught.value.faults[0].got == "sees for 3, out (16, 4, 8, 8)"
 
 
 def test_a_count_that_its_weights_deny(tmp_path: Path) -> None:
     arch = archdsl.load(edited(tmp_path, "params=params,", "params=params + 1,"))
-    with pytest.raises(SpecError, match=r"(?s)counts other parameters than its weights.*got +473.*want +472"):
+    with pytest.raises(SpecError, match=r"(?s)does not match `weights`.*got +473.*want +472"):
         archdsl.compile(arch)
 
 

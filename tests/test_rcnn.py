@@ -188,10 +188,10 @@ def test_pooling_of_a_detector_by_hand() -> None:
 @pytest.mark.parametrize(
     ("op", "xs", "what"),
     [
-        (ops.Proposals(step=16), (Shape(9, 1, 4, 4), Shape(9, 1, 4, 4), Shape(3, 1, 64, 64)), "chances and shifts"),
-        (ops.Proposals(step=16, scales=()), (Shape(9, 1, 4, 4),) * 3, "no anchors"),
+        (ops.Proposals(step=16), (Shape(9, 1, 4, 4), Shape(9, 1, 4, 4), Shape(3, 1, 64, 64)), "scores and shifts"),
+        (ops.Proposals(step=16, scales=()), (Shape(9, 1, 4, 4),) * 3, "fewer than one anchor"),
         (ops.PlacePool(size=3, step=16), (Shape(10, 1, 4, 4), Shape(4, 1, 2, 1)), "channels not divisible by cells"),
-        (ops.PlacePool(size=3, step=16), (Shape(9, 2, 4, 4), Shape(4, 1, 2, 1)), "boxes of another form"),
+        (ops.PlacePool(size=3, step=16), (Shape(9, 2, 4, 4), Shape(4, 1, 2, 1)), "wrong shape of the boxes"),
     ],
 )
 def test_what_ops_refuse(op: ops.Op, xs: tuple[Shape, ...], what: str) -> None:

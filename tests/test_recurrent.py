@@ -216,9 +216,9 @@ def test_states_see_every_frame_and_farther_with_every_step() -> None:
 @pytest.mark.parametrize(
     ("op", "shapes", "what"),
     [
-        (ops.LstmScan(kernel=2), [Shape(8, 3, 4, 4)], "an even kernel over a state"),
+        (ops.LstmScan(kernel=2), [Shape(8, 3, 4, 4)], "even kernel over the recurrent state"),
         (ops.GruScan(), [Shape(8, 3, 4, 4)], "channels not divisible by gates"),
-        (ops.GruScan(), [Shape(6, 3, 4, 4), Shape(1, 2, 1, 1)], "marks of another shape"),
+        (ops.GruScan(), [Shape(6, 3, 4, 4), Shape(1, 2, 1, 1)], "wrong shape of `marks`"),
     ],
 )
 def test_what_cannot_be_scanned_is_said(op: Any, shapes: list[Shape], what: str) -> None:

@@ -251,7 +251,7 @@ def test_hostile_names_are_refused(place: str, name: str) -> None:
             data["edges"][0]["name"] = name
     with pytest.raises(SpecError) as found:
         read(archdsl.Arch, data)
-    assert "letters, digits and underscores, a letter first" in str(found.value)
+    assert "letters, digits and underscores, starting with a letter" in str(found.value)
 
 
 @pytest.mark.parametrize("form", FORMATS)

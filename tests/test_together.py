@@ -74,7 +74,10 @@ def test_causal_members_stream_together() -> None:
 
 @pytest.mark.parametrize(
     ("other", "what"),
-    [(small(3, frames=8), "two clips of one name 'clip'"), (small(3, Localiser()), "no single scores in b")],
+    [
+        (small(3, frames=8), "different clips with the same name 'clip'"),
+        (small(3, Localiser()), "b is not a single classifier"),
+    ],
 )
 def test_what_cannot_stand_together(other: Arch, what: str) -> None:
     with pytest.raises(SpecError, match=what):

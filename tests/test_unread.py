@@ -58,7 +58,7 @@ pathways:
   main: {stages: {half: {conv: {channels: 4}}}}
 head: {classifier: {classes: 3}}
 """
-PART, WEIGHTS = "a part that no output is made from", "weights that no gradient reaches"
+PART, WEIGHTS = "a part that no output depends on", "weights that no gradient reaches"
 SPECS = {
     "clip": (FIRST_OF_TWO_CLIPS, [(PART, "unread", None)]),
     "tied_to_unread": (TIED_TO_UNREAD, [(PART, "dead", None)]),

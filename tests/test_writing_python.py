@@ -66,7 +66,7 @@ def test_a_block_of_ones_own_has_no_name_in_the_language() -> None:
     arch = archdsl.load("slowfast_tiny")
     stage = archdsl.Stage(Conv(channels=8, kernel=(1, 3, 3)), Mine())
     pathways = {"slow": archdsl.Pathway(stages={"stem": stage})}
-    with pytest.raises(SpecError, match="Mine is defined in a file of its own"):
+    with pytest.raises(SpecError, match="Mine is not built in"):
         to_python(arch.but(pathways=pathways, edges=(), head=archdsl.load("slow_4x16_r50").head))
 
 

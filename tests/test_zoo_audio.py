@@ -36,7 +36,7 @@ def test_strides_of_the_lateral_convolutions_are_worked_out_from_seconds() -> No
 
 def test_sound_at_another_rate_is_refused() -> None:
     arch = change(archdsl.load("avslowfast_r50_8x8"), "clips.audio.fps", 50)
-    with pytest.raises(archdsl.SpecError, match="pathways whose time steps are not a whole ratio"):
+    with pytest.raises(archdsl.SpecError, match="time steps of the pathways are not a whole ratio"):
         archdsl.compile(arch)
 
 

@@ -105,10 +105,10 @@ def test_axes_of_proposals_are_in_steps_of_time() -> None:
 @pytest.mark.parametrize(
     ("op", "x", "what"),
     [
-        (ops.BoundaryMatch(), Shape(4, 8, 2, 2), "proposals of a map that has space"),
+        (ops.BoundaryMatch(), Shape(4, 8, 2, 2), "proposals of a map with height and width"),
         (ops.BoundaryMatch(durations=9), Shape(4, 8, 1, 1), "proposals longer than the sequence"),
-        (ops.BoundaryMatch(samples=1, per_bin=1), Shape(4, 8, 1, 1), "proposals read at fewer than two places"),
-        (ops.BoundaryMatch(margin=Fraction(-1, 2)), Shape(4, 8, 1, 1), "a margin within the proposal"),
+        (ops.BoundaryMatch(samples=1, per_bin=1), Shape(4, 8, 1, 1), "proposals with fewer than two sampled places"),
+        (ops.BoundaryMatch(margin=Fraction(-1, 2)), Shape(4, 8, 1, 1), "`margin` below 0"),
     ],
 )
 def test_what_cannot_be_matched(op: ops.BoundaryMatch, x: Shape, what: str) -> None:

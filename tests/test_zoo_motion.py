@@ -136,7 +136,7 @@ def test_what_cannot_be() -> None:
         with_modules(arch, {"before": TimeShift()}, stages=["stem"])
     with pytest.raises(archdsl.SpecError, match="no stage 'res3'"):
         pool_in_time(arch, after="res3")
-    with pytest.raises(archdsl.SpecError, match="a share of no sum"):
+    with pytest.raises(archdsl.SpecError, match="`share` needs `merge: sum`"):
         Edge(source="a", target="b", after=["x"], share="1/2")
     with pytest.raises(archdsl.SpecError, match="relations of one frame"):
         archdsl.compile(archdsl.load("trn_r50", segments=1))

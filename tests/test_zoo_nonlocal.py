@@ -94,9 +94,9 @@ def test_rewrites_tell_of_names_that_are_not_there() -> None:
         insert_nonlocal(arch, dict(res3=[4]), pathway="slow")
     with pytest.raises(archdsl.SpecError, match="no stage 'res6'"):
         with_temporal_kernels(arch, dict(res6=3), pathway="slow")
-    with pytest.raises(archdsl.SpecError, match="no classifier of one clip"):
+    with pytest.raises(archdsl.SpecError, match="not a classifier of one clip"):
         for_detection(for_detection(arch))
-    with pytest.raises(archdsl.SpecError, match="a scale where no softmax follows"):
+    with pytest.raises(archdsl.SpecError, match="`scale` without a softmax"):
         NonLocal(pairwise="dot_product", scale=True)
     boxless = for_detection(arch).but(clips=arch.clips)
     with pytest.raises(archdsl.SpecError, match="no clip 'boxes'"):

@@ -194,10 +194,10 @@ def test_the_residual_is_aligned_as_it_is_told(align: Any, frames: list[int]) ->
 @pytest.mark.parametrize(
     ("block", "want"),
     [
-        (RepresentationFlow(), "a residual across a shortened time"),
-        (RepresentationFlow(frames="repeat", align="first"), "nothing to align"),
-        (RepresentationFlow(residual=False, align="mean"), "nothing to align"),
-        (RepresentationFlow(learn=("tau", "tau"), align="first"), "a part learnt twice"),
+        (RepresentationFlow(), "residual across a shortened time axis"),
+        (RepresentationFlow(frames="repeat", align="first"), "`align` without a shortened residual"),
+        (RepresentationFlow(residual=False, align="mean"), "`align` without a shortened residual"),
+        (RepresentationFlow(learn=("tau", "tau"), align="first"), "a part listed twice in `learn`"),
     ],
 )
 def test_what_does_not_fit_in_time_is_said(block: Any, want: str) -> None:

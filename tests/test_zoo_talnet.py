@@ -174,14 +174,14 @@ def test_pooled_by_hand() -> None:
 @pytest.mark.parametrize(
     ("op", "xs", "what"),
     [
-        (ops.SegmentProposals(scales=(2,)), (Shape(4, 8, 2, 2),), "proposals of a map that has space"),
-        (ops.SegmentProposals(scales=(2, 3)), (Shape(4, 8, 1, 1),), "channels that do not fall to the scales"),
-        (ops.SegmentProposals(scales=()), (Shape(4, 8, 1, 1),), "segments without length"),
-        (ops.SegmentProposals(scales=(2,), top=0), (Shape(4, 8, 1, 1),), "no proposals"),
-        (ops.SegmentProposals(scales=(2,), overlap=0.0), (Shape(4, 8, 1, 1),), "an overlap that is no share"),
-        (ops.SoiPool(), (Shape(4, 8, 2, 2), Shape(2, 3, 1, 1)), "segments of a map that has space"),
-        (ops.SoiPool(), (Shape(4, 8, 1, 1), Shape(4, 3, 1, 1)), "segments of another form"),
-        (ops.SoiPool(bins=0), (Shape(4, 8, 1, 1), Shape(2, 3, 1, 1)), "segments without parts"),
+        (ops.SegmentProposals(scales=(2,)), (Shape(4, 8, 2, 2),), "proposals of a map with height and width"),
+        (ops.SegmentProposals(scales=(2, 3)), (Shape(4, 8, 1, 1),), "wrong number of channels for the scales"),
+        (ops.SegmentProposals(scales=()), (Shape(4, 8, 1, 1),), "segment length below 1"),
+        (ops.SegmentProposals(scales=(2,), top=0), (Shape(4, 8, 1, 1),), "number of proposals below 1"),
+        (ops.SegmentProposals(scales=(2,), overlap=0.0), (Shape(4, 8, 1, 1),), "`overlap` out of range"),
+        (ops.SoiPool(), (Shape(4, 8, 2, 2), Shape(2, 3, 1, 1)), "segments of a map with height and width"),
+        (ops.SoiPool(), (Shape(4, 8, 1, 1), Shape(4, 3, 1, 1)), "wrong shape of the segments"),
+        (ops.SoiPool(bins=0), (Shape(4, 8, 1, 1), Shape(2, 3, 1, 1)), "`bins` below 1"),
     ],
 )
 def test_what_cannot_be_segments(op: ops.Op, xs: tuple[Shape, ...], what: str) -> None:

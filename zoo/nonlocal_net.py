@@ -35,7 +35,7 @@ def with_pairs(arch: Arch, block: NonLocal | None, after: After | None) -> Arch:
     if block:
         return insert_nonlocal(arch, FIVE if after is None else after, block=block, pathway="slow")
     if after is not None:
-        raise SpecError("no block to stand there", at="after", got=f"after={after}", want="nonlocal_block beside it")
+        raise SpecError("no block to insert there", at="after", got=f"after={after}", want="nonlocal_block beside it")
     return arch
 
 

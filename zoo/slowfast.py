@@ -91,9 +91,9 @@ def slowfast(
     """Fast takes a frame every tau/alpha and has 1/beta_inv of the channels. `back` adds edges from Slow to Fast."""
     if tau % alpha:
         want = ", ".join(str(n) for n in range(1, tau + 1) if tau % n == 0)
-        raise SpecError("tau is no multiple of alpha", at="alpha", got=f"tau={tau}, alpha={alpha}", want=want)
+        raise SpecError("tau is not a multiple of alpha", at="alpha", got=f"tau={tau}, alpha={alpha}", want=want)
     if not lateral and merge != "concat":
-        raise SpecError("a merge without lateral", at="merge", got=f"merge={merge}", want="a transform as lateral")
+        raise SpecError("`merge` without `lateral`", at="merge", got=f"merge={merge}", want="a transform as lateral")
     fast = dict(every=tau // alpha, width_ratio=Fraction(1, beta_inv), data=data, clip="flow" if flow else None)
     slow = dict(every=tau, clip="rgb" if flow else None)
     there = [Edge(source="fast", target="slow", after=STAGES, transform=lateral, merge=merge)] if lateral else []

@@ -50,7 +50,7 @@ def fused(
 ) -> Arch:
     """One tower from `after` on. `mix` halves the channels of a concatenation by a 1x1 convolution."""
     if mix and merge != "concat":
-        raise SpecError("a mix of no concatenation", at="mix", got=f"mix=true, merge={merge}", want="merge concat")
+        raise SpecError("`mix` without `merge: concat`", at="mix", got=f"mix=true, merge={merge}", want="merge concat")
     spatial, temporal = vgg.vgg_m_stages(dropout=0.85), vgg.vgg_m_stages(dropout=0.85, second=())
     conv, *rest = spatial[after].blocks
     fuse = (conv.but(kernel=(1, 1, 1), stride=(1, 1, 1), pad="same", act="none"),) if mix else ()

@@ -14,8 +14,8 @@ LONGEST = 120
 """Characters of one sum."""
 TOKEN = re.compile(r"\s*(\$[a-zA-Z_]\w*|\d{1,12}(?:\.\d{1,12})?|//|[-+*/()])")
 SIGNS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv}
-UNREADABLE = "a value that cannot be read"
-WANT = "$name, or a sum such as $name * 3 / 4 (+, -, *, / and brackets; // rounds down)"
+UNREADABLE = "invalid value"
+WANT = "$name, or an expression such as $name * 3 / 4 (+, -, *, / and brackets; // rounds down)"
 
 
 def is_sum(value: Any) -> bool:
@@ -98,7 +98,7 @@ class Sum:
         if value.denominator != 1:
             fix = re.sub(r"(?<!/)/(?!/)", "//", self.text) if "/" in self.text else None
             raise SpecError(
-                "a sum that gives no whole number", got=f"{self.said()} = {value}", want="a whole number", fix=fix
+                "the expression is not a whole number", got=f"{self.said()} = {value}", want="a whole number", fix=fix
             )
         return int(value)
 
@@ -115,7 +115,7 @@ class Sum:
         while self.rest and self.rest[0] in ("*", "/", "//"):
             sign, other = self.rest.pop(0), self.one()
             if sign != "*" and not other:
-                raise SpecError("a division by 0", got=self.said(), want="another number than 0")
+                raise SpecError("a division by 0", got=self.said(), want="a divisor other than 0")
             value = Fraction(SIGNS[sign](value, other))
         return value
 
@@ -130,7 +130,7 @@ class Sum:
         if token.startswith("$"):
             number = named(token[1:], self.scope)
             if isinstance(number, bool) or not isinstance(number, int):
-                raise SpecError("a sum of what is not a whole number", got=self.said(), want=f"{token} a whole number")
+                raise SpecError("an operand is not a whole number", got=self.said(), want=f"{token} a whole number")
             return Fraction(number)
         if not token[:1].isdigit():
             raise unreadable(self.text)

@@ -190,7 +190,7 @@ def pad_rule(value: Any) -> Any:
         raise ValueError("same, valid, tf_same, or numbers for t, h, w")
     if isinstance(value, list | tuple):
         if len(value) != 3:
-            raise SpecError("padding for another number of axes", got=str(value), want="three: t, h, w")
+            raise SpecError("padding with a wrong number of axes", got=str(value), want="three: t, h, w")
         return tuple(tuple(p) if isinstance(p, list | tuple) else p for p in value)
     return value
 

@@ -65,7 +65,7 @@ class ChannelPart(Block):
         c = g.shape(x).c
         if c % self.of or self.index >= self.of:
             got = f"part {self.index} of {self.of}, {c} channels"
-            raise SpecError("no such part of the channels", got=got, want="equal parts, counted from 0")
+            raise SpecError("channels not divisible into these parts", got=got, want="equal parts, numbered from 0")
         return g.add("part", ops.TakeChannels(start=self.index * (c // self.of), count=c // self.of), x)
 
 

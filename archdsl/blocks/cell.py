@@ -37,11 +37,13 @@ class Cell(Block):
         for i, (_, left, _, right) in enumerate(self.pairs):
             for name in (left, right):
                 if name not in known:
-                    raise SpecError(f"pair {i} reads {name!r}", at=f"pairs.{i}", got=name, want=", ".join(known))
+                    raise SpecError(
+                        f"pair {i} reads unknown {name!r}", at=f"pairs.{i}", got=name, want=", ".join(known)
+                    )
             known.append(str(i))
         for name in self.leave:
             if name not in known:
-                raise SpecError(f"{name!r} cannot leave", at="leave", got=name, want=", ".join(known))
+                raise SpecError(f"unknown output {name!r}", at="leave", got=name, want=", ".join(known))
         return self
 
     def build(self, g: Builder, x: str) -> str:

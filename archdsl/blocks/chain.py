@@ -21,7 +21,7 @@ from archdsl.spec.fixes import nested_under
 def repeat(block: Block, times: int) -> tuple[Block, ...]:
     """The block `times` times; strides stay with the first."""
     if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= REPEATS:
-        raise SpecError("a repeat that is not a whole number", got=repr(times), want=f"repeat: 1 to {REPEATS}")
+        raise SpecError("`repeat` is not a whole number", got=repr(times), want=f"repeat: 1 to {REPEATS}")
     return (block, *[block.again()] * (times - 1))
 
 

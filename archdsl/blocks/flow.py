@@ -72,14 +72,14 @@ class RepresentationFlow(FlowBlock):
         if needed and self.align is None:
             t = g.shape(x).t
             raise SpecError(
-                "a residual across a shortened time",
+                "residual across a shortened time axis",
                 got=f"{t} frames beside {t - 1} flows",
                 want="align: first, last or mean",
                 fix="align: first",
             )
         if self.align and not needed:
             got = f"align: {self.align}, frames: {self.frames}, residual: {str(self.residual).lower()}"
-            raise SpecError("nothing to align", got=got, want="no align")
+            raise SpecError("`align` without a shortened residual", got=got, want="no align")
         match self.align:
             case "first":
                 return g.add("align", ops.DropFrames(back=1), x)

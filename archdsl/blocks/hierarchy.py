@@ -33,7 +33,11 @@ class Res2Bottleneck(Bottleneck):
         width = conv_b.out_channels // self.parts
         if width * self.parts != conv_b.out_channels or self.parts < 2:
             got = f"{conv_b.out_channels} channels, parts={self.parts}"
-            raise SpecError("channels that do not fall into parts", got=got, want="two or more equal parts")
+            raise SpecError(
+                "channels not divisible by parts",
+                got=got,
+                want=f"at least 2 parts, channels a multiple of {self.parts}",
+            )
         kernel = replace(conv_b, out_channels=width)
         ends: list[str] = []
         for i in range(self.parts - 1):

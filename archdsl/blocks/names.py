@@ -84,14 +84,14 @@ ARCH_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 def spelt(name: Any) -> Any:
     """A name of plain letters, or ValueError that says so in words."""
     if isinstance(name, str) and not re.fullmatch(NAME, name):
-        raise ValueError("small letters, digits and underscores, a letter first")
+        raise ValueError("lowercase letters, digits and underscores, starting with a letter")
     return name
 
 
 def arch_spelt(name: Any) -> Any:
     """A network's name of plain letters, or ValueError that says so in words."""
     if isinstance(name, str) and not re.fullmatch(ARCH_NAME, name):
-        raise ValueError("letters, digits and underscores, a letter first")
+        raise ValueError("letters, digits and underscores, starting with a letter")
     return name
 
 
@@ -110,26 +110,26 @@ ClipName = Annotated[
     str,
     Field(pattern=NAME, max_length=64),
     BeforeValidator(spelt),
-    AfterValidator(other_than(keyword.kwlist, "{name!r} is a word of Python")),
-    AfterValidator(other_than(OF_NETWORKS, "{name!r} is a part of every network")),
+    AfterValidator(other_than(keyword.kwlist, "{name!r} is a Python keyword")),
+    AfterValidator(other_than(OF_NETWORKS, "every network has a part {name!r}")),
 ]
-"""A clip: small letters, digits and underscores, a letter first."""
+"""A clip: lowercase letters, digits and underscores, starting with a letter."""
 
 Name = Annotated[
     str,
     Field(pattern=NAME, max_length=64),
     BeforeValidator(spelt),
-    AfterValidator(other_than(keyword.kwlist, "{name!r} is a word of Python")),
-    AfterValidator(other_than(OF_MODULES - CASTS, "every torch module has {name!r} already")),
+    AfterValidator(other_than(keyword.kwlist, "{name!r} is a Python keyword")),
+    AfterValidator(other_than(OF_MODULES - CASTS, "every torch module has an attribute {name!r}")),
 ]
-"""A stage, edge, branch, block or step: small letters, digits and underscores, a letter first."""
+"""A stage, edge, branch, block or step: lowercase letters, digits and underscores, starting with a letter."""
 
 PathwayName = Annotated[
     Name,
-    AfterValidator(other_than(CASTS, "every torch module has {name!r} already")),
-    AfterValidator(other_than(OF_NETWORKS, "{name!r} is a part of every network")),
+    AfterValidator(other_than(CASTS, "every torch module has an attribute {name!r}")),
+    AfterValidator(other_than(OF_NETWORKS, "every network has a part {name!r}")),
 ]
 """A pathway: the same."""
 
 ArchName = Annotated[str, Field(pattern=ARCH_NAME, max_length=100), BeforeValidator(arch_spelt)]
-"""A network: letters, digits and underscores, a letter first."""
+"""A network: letters, digits and underscores, starting with a letter."""

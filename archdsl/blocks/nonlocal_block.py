@@ -36,7 +36,7 @@ class NonLocal(Block):
     def _scale_means_something(self) -> NonLocal:
         if self.scale and not self.pairwise.endswith("gaussian"):
             raise SpecError(
-                "a scale where no softmax follows",
+                "`scale` without a softmax",
                 got=f"pairwise: {self.pairwise}",
                 want="a gaussian",
                 fix="scale: false",

@@ -42,6 +42,4 @@ class TableConv(Block):
     def scaled(self, ratio: Fraction, rounding: Rounding) -> Self:
         if ratio == 1:
             return self
-        raise SpecError(
-            "a table of channels that width_ratio cannot scale", written=self.written, got=str(ratio), want="1"
-        )
+        raise SpecError("width_ratio over a table of channels", written=self.written, got=str(ratio), want="1")

@@ -88,7 +88,7 @@ class Drawing(Written):
                 faults.append(Fault(what="a step named 'input'", at="steps.input", written=step.written, want=want))
             for read in step.reads:
                 if read not in before:
-                    what = f"step {name} reads {read!r}, which is not before it"
+                    what = f"step {name} reads {read!r}, which is not an earlier step"
                     fix = did_you_mean(read, before)
                     at, want = f"steps.{name}.reads", ", ".join(before)
                     faults.append(Fault(what=what, at=at, written=step.written, got=read, want=want, fix=fix))

@@ -81,14 +81,14 @@ def value_of(text: str) -> Any:
         try:
             return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), check_text(text))
         except ValueError as error:
-            raise SpecError("a value that cannot be read", got=cut(text), want=str(error)) from None
+            raise SpecError("invalid value", got=cut(text), want=str(error)) from None
     from archdsl.spec.parser import data_of
 
     try:
         return without_lines(data_of(text, "value"))
     except SpecError as error:
         want = error.faults[0].want or "a number, a word, [1, 3, 3], {key: value}"
-        raise SpecError("a value that cannot be read", got=cut(text), want=want) from None
+        raise SpecError("invalid value", got=cut(text), want=want) from None
 
 
 def number(text: str) -> int | float:

@@ -73,7 +73,7 @@ class Expansion:
                 x = add_block(self.g, str(i), self.scaled(pathway, block, str(i)), x)
         self.g.tied = None
         if x == first != UNKNOWN and len(self.g.faults) == faults:
-            what, at = "a stage that does nothing", f"pathways.{name}.stages.{stage_name}"
+            what, at = "stage without ops", f"pathways.{name}.stages.{stage_name}"
             self.g.faults.append(Fault(what=what, at=at, written=stage.written, got="no op", want="at least one op"))
         self.ends[place] = x
 
@@ -107,7 +107,7 @@ class Expansion:
         """A wrong number of frames, told of the pathway and its clip."""
         key = next(key for key in CHOICES if getattr(pathway, key))
         return Fault(
-            what=f"pathway {name} sees {fault.what}",
+            what=f"pathway {name}: {fault.what}",
             at=f"pathways.{name}.{key}",
             written=pathway.written,
             got=fault.got,
@@ -252,11 +252,11 @@ def ordered(arch: Arch) -> list[tuple[str, str, str]]:
 def finished(edge: Edge, after: str, into: str) -> SpecError:
     """The error of an edge that goes back within one pathway."""
     return SpecError(
-        "an edge into an already finished stage",
+        "an edge back into an earlier stage",
         at=f"edges.{into}.{edge.label}",
         written=edge.written,
         got=f"{edge.source}.{after} into {edge.target}.{into}, which comes before it",
-        want="a stage that has not run yet",
+        want="the same stage or a later one",
         fix=f"into: {after}, or a later stage",
     )
 
@@ -276,6 +276,6 @@ def cycle(arch: Arch, nodes: list[tuple[str, str, str]]) -> SpecError:
         at=", ".join(dict.fromkeys(f"edges.{edge.label}" for edge in edges)) or "pathways",
         written=edges[0].written if edges else arch.written,
         got=" -> ".join(".".join(place) for place in [*places, places[0]]),
-        want="an order in which the stages can run",
+        want="edges without a cycle",
         fix="one edge into a later stage of its target" if edges else "a clip in place of one `after`",
     )

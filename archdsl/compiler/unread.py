@@ -14,8 +14,8 @@ def unread(graph: Graph) -> Iterator[Fault]:
     """What no output is made from, each part reported as a whole. Its weights would never learn."""
     for at, inner in wholes(graph, behind(graph, *graph.outputs.values())):
         clip = not inner[0].reads
-        want = "a pathway that reads it" if clip else "a head, an edge or an op that reads on from here"
-        yield Fault(what="a part that no output is made from", at=at, written=inner[0].written, want=want)
+        want = "a pathway that reads it" if clip else "a head, an edge or an op that reads it"
+        yield Fault(what="a part that no output depends on", at=at, written=inner[0].written, want=want)
 
 
 def unlearnt(graph: Graph) -> Iterator[Fault]:

@@ -19,7 +19,7 @@ def bytes_of(text: str) -> int:
     """80GB, 24 GiB or 512MB as bytes. Raises SpecError for anything else."""
     match = AMOUNT.fullmatch(text.strip())
     if not match or not Decimal(match[1]) or match[2].upper() not in UNITS:
-        raise SpecError("memory that cannot be read", got=text, want="a number and MB, GB, MiB or GiB, such as 80GB")
+        raise SpecError("invalid amount of memory", got=text, want="a number and MB, GB, MiB or GiB, such as 80GB")
     return int(Decimal(match[1]) * UNITS[match[2].upper()])
 
 

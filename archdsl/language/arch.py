@@ -124,7 +124,10 @@ class Arch(Written):
         return [
             *(
                 Fault(
-                    what=f"a block drawn under a known name {name!r}", at=f"blocks.{name}", written=d.written, got=name
+                    what=f"a drawn block has the name of a built-in block, {name!r}",
+                    at=f"blocks.{name}",
+                    written=d.written,
+                    got=name,
                 )
                 for name, d in taken
             ),
@@ -149,7 +152,7 @@ class Arch(Written):
             elif pathway.clip is None and len(self.clips) > 1:
                 faults.append(
                     Fault(
-                        what=f"pathway {name} could read any of several clips",
+                        what=f"pathway {name} does not name its clip",
                         at=f"{at}.clip",
                         written=pathway.written,
                         got="no clip",
@@ -159,11 +162,11 @@ class Arch(Written):
         for name in set(self.clips) & set(self.pathways):
             faults.append(
                 Fault(
-                    what=f"a clip and a pathway of one name {name!r}",
+                    what=f"a clip and a pathway with the same name {name!r}",
                     at=f"clips.{name}",
                     written=self.clips[name].written,
                     got=name,
-                    want="a name of its own for each",
+                    want="different names",
                     fix=f"{name}_clip",
                 )
             )
@@ -197,7 +200,7 @@ class Arch(Written):
                 if (edge.label, place[1]) in seen:
                     faults.append(
                         Fault(
-                            what=f"two edges of one name into {edge.target}.{place[1]}",
+                            what=f"two edges with the same name into {edge.target}.{place[1]}",
                             at=at,
                             written=edge.written,
                             want="a `name` for one of them",
@@ -214,7 +217,7 @@ class Arch(Written):
             return []
         return [
             Fault(
-                what="key frames and frames between of different intervals",
+                what="key frames and the frames between have different intervals",
                 at=f"edges.{edge.label}.merge",
                 written=between.written,
                 got=f"every {keys.every} from {keys.start} for {edge.target}, pairs {between.pairs} for {edge.source}",
@@ -265,7 +268,7 @@ def unfolded(data: Any) -> Any:
         check_number(noun, data.get(noun), most)
     if "clip" in data:
         if "clips" in data:
-            raise SpecError("clips written twice", got="clip and clips", want="one of them")
+            raise SpecError("both `clip` and `clips`", got="clip and clips", want="one of them")
         rest["clips"] = {"clip": rest.pop("clip")}
     if isinstance(data.get("pathways"), Mapping):
         rest["pathways"] = with_likes(data["pathways"])

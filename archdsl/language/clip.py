@@ -41,7 +41,7 @@ class Clip(Written):
         if (self.size is None) == (self.height is None) or (self.height is None) != (self.width is None):
             got = ", ".join(f"{k}={v}" for k in ("size", "height", "width") if (v := getattr(self, k)) is not None)
             raise SpecError(
-                "a clip without one size",
+                "clip size missing, incomplete or given twice",
                 got=got or "neither",
                 want="size, or height and width together",
                 fix=FLAT.get(self.modality),

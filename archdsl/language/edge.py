@@ -38,7 +38,7 @@ def ratio_of_steps(g: Builder, fine: str, coarse: str) -> int:
     ratio = b.t.step / a.t.step * (b.tick / a.tick if a.tick and b.tick else 1)
     if ratio.denominator != 1 or ratio < 1:
         raise SpecError(
-            "pathways whose time steps are not a whole ratio",
+            "time steps of the pathways are not a whole ratio",
             got=f"one element every {a.t.step} and every {b.t.step} frames",
             want="the slower step a multiple of the faster",
         )
@@ -81,7 +81,7 @@ class TimeDeconv(Convolved):
         extra = alpha - self.kernel + 2 * pad
         if not 0 <= extra < max(alpha, 1):
             raise SpecError(
-                "an even kernel where the frame rate stays",
+                "an even kernel that changes the number of frames",
                 got=f"kernel {self.kernel}, alpha {alpha}",
                 want="an odd kernel",
             )
@@ -249,14 +249,16 @@ class Edge(Written):
     def _as_many(self) -> Edge:
         if self.into is not None and len(self.into) != len(self.after):
             raise SpecError(
-                "`into` of another length than `after`", got=f"{len(self.into)} and {len(self.after)}", want="equal"
+                "`into` and `after` have different lengths", got=f"{len(self.into)} and {len(self.after)}", want="equal"
             )
         return self
 
     @model_validator(mode="after")
     def _share_means_something(self) -> Edge:
         if self.share is not None and (self.merge != "sum" or self.share >= 1):
-            raise SpecError("a share of no sum", got=f"{self.share}, merge: {self.merge}", want="merge: sum, below 1")
+            raise SpecError(
+                "`share` needs `merge: sum`", got=f"{self.share}, merge: {self.merge}", want="merge: sum, share below 1"
+            )
         return self
 
     @property

@@ -88,9 +88,7 @@ class Several(Head):
         for name, head in self.heads.items():
             if head.reads is None:
                 want = "reads: [pathways]"
-                raise SpecError(
-                    f"head {name} does not say what it reads", at=f"heads.{name}", written=head.written, want=want
-                )
+                raise SpecError(f"head {name} has no `reads`", at=f"heads.{name}", written=head.written, want=want)
         return self
 
     @property

@@ -22,7 +22,7 @@ def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
         if not isinstance(other, str) or other not in pathways or other == name:
             known = [known for known in pathways if known != name]
             raise SpecError(
-                f"no pathway {other!r} before this one",
+                f"no pathway {other!r} to copy",
                 at=f"{at}.like",
                 written=line,
                 got=str(other),
@@ -34,7 +34,7 @@ def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
         changes = {} if data.get("set") is None else data["set"]
         if not isinstance(changes, Mapping):
             raise SpecError(
-                "set without paths", at=f"{at}.set", written=line, got=repr(changes), want="set: {path: value}"
+                "`set` is not a mapping", at=f"{at}.set", written=line, got=repr(changes), want="set: {path: value}"
             )
         try:
             pathway = made[other] if isinstance(made[other], Pathway) else read(Pathway, made[other])

@@ -51,9 +51,7 @@ class Claim(Written):
     def _parts(self) -> tuple[str, str]:
         match = PRINTED.fullmatch(self.value)
         if not match:
-            raise SpecError(
-                "a figure that cannot be read", written=self.written, got=self.value, want="digits and K, M, G or T"
-            )
+            raise SpecError("invalid figure", written=self.written, got=self.value, want="digits and K, M, G or T")
         return match[1], match[2]
 
 

@@ -82,7 +82,7 @@ def row_of(table: Mapping[Any, R], **keys: Any) -> R:
         (name,) = keys
         raise SpecError(f"wrong value for {name}", at=name, got=repr(key), want=", ".join(map(str, table)))
     raise SpecError(
-        f"no network of these {' and '.join(keys)}",
+        f"no network with this {' and '.join(keys)}",
         got=combined(keys, key),
         want=" or ".join(combined(keys, known) for known in table),
     )

@@ -120,7 +120,7 @@ def in_mapping(things: Mapping[str, Any], settings: list[Setting]) -> dict[str, 
         names = [name for name in things if fnmatchcase(name, head)]
         if len(names) > MATCHES and isinstance(setting.value, Mapping | list | tuple):
             got, want = f"{len(names)} names", f"at most {MATCHES} where a list or a mapping is set"
-            faults.append(nothing(f"{head!r} stands for too many names", setting, ()))
+            faults.append(nothing(f"{head!r} matches too many names", setting, ()))
             faults[-1] = replace(faults[-1], got=got, want=want)
             continue
         new = not names and len(setting.rest) == 1 and not set("*?") & set(head) and may_enter(setting.value, things)

@@ -88,12 +88,12 @@ class Pathway(Written):
             check_number("stages", data.get("stages"), STAGES)
         chosen = [key for key in CHOICES if isinstance(data, Mapping) and data.get(key) is not None]
         if len(chosen) > 1:
-            raise SpecError("frames chosen twice", got=" and ".join(chosen), want=f"one of {', '.join(CHOICES)}")
+            raise SpecError("frames selected twice", got=" and ".join(chosen), want=f"one of {', '.join(CHOICES)}")
         if isinstance(data, Mapping) and data.get("clip") is not None and data.get("after") is not None:
-            raise SpecError("a pathway that reads two things", got="clip and after", want="one of clip, after")
+            raise SpecError("both `clip` and `after`", got="clip and after", want="one of clip, after")
         for key, of in (("start", "every"), ("snippet", "segments")):
             if isinstance(data, Mapping) and data.get(key) is not None and data.get(of) is None:
-                raise SpecError(f"{key} without {of}", got=f"{key}: {data[key]}", want=f"{of} beside it")
+                raise SpecError(f"{key} without {of}", got=f"{key}: {data[key]}", want=f"{of}: a value")
         return data
 
     def stage_named(self, name: str) -> Stage:

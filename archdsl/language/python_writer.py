@@ -104,9 +104,7 @@ class Writer:
         kind = type(thing)
         if getattr(language, kind.__name__, getattr(blocks, kind.__name__, None)) is not kind:
             want = "blocks, transforms and heads of archdsl"
-            raise SpecError(
-                f"{kind.__name__} is defined in a file of its own", written=thing.written, got=kind.__name__, want=want
-            )
+            raise SpecError(f"{kind.__name__} is not built in", written=thing.written, got=kind.__name__, want=want)
         self.names.add(kind.__name__)
         return Nest(f"{kind.__name__}(", tuple((f"{name}=", self.value(value)) for name, value in told(thing)), ")")
 

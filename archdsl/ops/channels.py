@@ -31,7 +31,7 @@ class TakeChannels(ChannelMove):
         (x,) = xs
         require(
             self.start >= 0 and self.count >= 1 and self.start + self.count <= x.c,
-            "channels that are not there",
+            "channels out of range",
             got=f"{self.count} from {self.start} on",
             want=f"some of {x.c}",
         )
@@ -54,7 +54,7 @@ class PickChannels(ChannelMove):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         there = self.channels and all(0 <= channel < x.c for channel in self.channels)
-        require(bool(there), "channels that are not there", got=list(self.channels), want=f"0 to {x.c - 1}")
+        require(bool(there), "channels out of range", got=list(self.channels), want=f"0 to {x.c - 1}")
         return Shape(len(self.channels), *x[1:])
 
     def torch(self, *xs: Shape) -> Layer:
@@ -73,7 +73,7 @@ class ChannelShuffle(ChannelMove):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.groups >= 1, "no groups", got=self.groups, want="at least 1")
+        require(self.groups >= 1, "groups below 1", got=self.groups, want="at least 1")
         got, want = f"{x.c}, groups={self.groups}", f"a multiple of {self.groups}"
         fix = f"groups: {gcd(x.c, self.groups)}"
         require(x.c % self.groups == 0, "channels not divisible by groups", got=got, want=want, fix=fix)
@@ -91,7 +91,7 @@ class RepeatChannels(ChannelMove):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.times >= 1, "channels repeated less than once", got=self.times, want="at least 1")
+        require(self.times >= 1, "channel repeats below 1", got=self.times, want="at least 1")
         return x._replace(c=x.c * self.times)
 
     def torch(self, *xs: Shape) -> Layer:
@@ -106,7 +106,12 @@ class PadChannels(ChannelMove):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.channels >= x.c, "fewer channels than there are", got=self.channels, want=f"at least {x.c}")
+        require(
+            self.channels >= x.c,
+            "padding to fewer channels than the map has",
+            got=self.channels,
+            want=f"at least {x.c}",
+        )
         return x._replace(c=self.channels)
 
     def torch(self, *xs: Shape) -> Layer:

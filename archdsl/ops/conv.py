@@ -126,8 +126,10 @@ class TransposedConv(Op):
                 want="whole numbers from 1",
             )
         for k, s, d, p, e in zip(self.kernel, self.stride, self.dilation, self.pad, self.extra):
-            require(0 <= p <= d * (k - 1), "padding beyond the kernel", got=self.pad, want=f"0 to {d * (k - 1)}")
-            require(0 <= e < max(s, d), "extra not below stride or dilation", got=self.extra, want=f"0 to {s - 1}")
+            require(0 <= p <= d * (k - 1), "padding larger than the kernel", got=self.pad, want=f"0 to {d * (k - 1)}")
+            require(
+                0 <= e < max(s, d), "`extra` not smaller than stride and dilation", got=self.extra, want=f"0 to {s - 1}"
+            )
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -137,7 +139,7 @@ class TransposedConv(Op):
             for n, k, s, d, p, e in zip(x[1:], self.kernel, self.stride, self.dilation, self.pad, self.extra)
         )
         for axis, size in zip(AXES, (t, h, w)):
-            require(size >= 1, f"nothing left along {axis}", got=f"{axis}={size}", want=f"{axis} of at least 1")
+            require(size >= 1, f"empty result along {axis}", got=f"{axis}={size}", want=f"{axis} of at least 1")
         return Shape(self.out_channels, t, h, w)
 
     def cost(self, *xs: Shape) -> Cost:
@@ -238,8 +240,8 @@ def row_words(op: Conv | TransposedConv, x: Shape | None) -> list[str]:
 
 def grouped(c: int, out: int, groups: int) -> None:
     """Both channel counts must fall into the groups."""
-    require(out >= 1, "no channels to write", got=out, want="at least 1")
-    require(groups >= 1, "no groups", got=groups, want="at least 1")
+    require(out >= 1, "out_channels below 1", got=out, want="at least 1")
+    require(groups >= 1, "groups below 1", got=groups, want="at least 1")
     what, want, fix = "channels not divisible by groups", f"a multiple of {groups}", f"groups: {gcd(c, out, groups)}"
     require(c % groups == 0, what, got=f"{c} read, groups={groups}", want=want, fix=fix)
     require(out % groups == 0, what, got=f"{out} written, groups={groups}", want=want, fix=fix)

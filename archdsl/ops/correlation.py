@@ -27,10 +27,10 @@ class LocalCorrelation(Op):
     step: int = 1
 
     def out(self, *xs: Shape) -> Shape:
-        require(self.reach >= 0, "a correlation of no place", got=self.reach, want="0 or more")
-        require(self.step >= 1, "a step between displacements below 1", got=self.step, want="at least 1")
+        require(self.reach >= 0, "`reach` below 0", got=self.reach, want="0 or more")
+        require(self.step >= 1, "`step` below 1", got=self.step, want="at least 1")
         got = f"reach {self.reach}, step {self.step}"
-        require(self.reach % self.step == 0, "a reach that is no multiple of its step", got=got, want="a multiple")
+        require(self.reach % self.step == 0, "`reach` is not a multiple of `step`", got=got, want="a multiple")
         return of_one_shape("correlation", xs)._replace(c=(2 * self.reach // self.step + 1) ** 2)
 
     def cost(self, *xs: Shape) -> Cost:

@@ -35,9 +35,9 @@ class TvL1Flow(Op):
     normalise: Literal["clip", "batch"] = "clip"
 
     def __post_init__(self) -> None:
-        require(self.iterations >= 1, "a flow of no iterations", got=self.iterations, want="at least 1")
+        require(self.iterations >= 1, "iterations below 1", got=self.iterations, want="at least 1")
         once = len(set(self.learn)) == len(self.learn)
-        require(once, "a part learnt twice", got=", ".join(self.learn), want="each once")
+        require(once, "a part listed twice in `learn`", got=", ".join(self.learn), want="each once")
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -58,7 +58,7 @@ class TvL1Flow(Op):
         kernels = self.kernel_shapes(xs[0].c)
         held = [name for name in kernels if ("gradient" if name.startswith("gradient") else "divergence") in self.learn]
         found: dict[str, tuple[int, ...]] = {name: kernels[name] for name in held}
-        # `lambda` is a word of Python, which tracers of modules cannot write as an attribute
+        # `lambda` is a Python keyword, which tracers of modules cannot write as an attribute
         names = {"theta": "theta", "lambda": "lambda_", "tau": "tau"}
         return found | {name: () for field, name in names.items() if field in self.learn}
 
@@ -127,7 +127,7 @@ class DropFrames(Op):
 
     def __post_init__(self) -> None:
         got = f"front={self.front}, back={self.back}"
-        require(min(self.front, self.back) >= 0, "fewer than no frames dropped", got=got, want="0 or more")
+        require(min(self.front, self.back) >= 0, "a negative number of frames dropped", got=got, want="0 or more")
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -25,13 +25,16 @@ class TakeEvery(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.step >= 1, "a frame step below 1", got=self.step, want="at least 1")
+        require(self.step >= 1, "frame step below 1", got=self.step, want="at least 1")
         require(
-            0 <= self.start < self.step, "a first frame outside the step", got=self.start, want=f"0 to {self.step - 1}"
+            0 <= self.start < self.step,
+            "first frame outside the frame step",
+            got=self.start,
+            want=f"0 to {self.step - 1}",
         )
         require(
             x.t % self.step == 0,
-            "no whole number of frames",
+            "frames not divisible by the frame step",
             got=f"{x.t} frame{'s' * (x.t > 1)} taken every {self.step}",
             want=f"a multiple of {self.step}",
             fix=f"{' or '.join(str(n * self.step) for n in (x.t // self.step, x.t // self.step + 1) if n)} frames",
@@ -81,7 +84,7 @@ class TakeChosen(Op):
         (x,) = xs
         require(
             1 <= self.count <= x.t,
-            "more frames chosen than there are",
+            "more frames selected than there are",
             got=f"{self.count} of {x.t}",
             want=f"1 to {x.t}",
         )
@@ -146,7 +149,7 @@ class RepeatFrames(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.times >= 1, "frames repeated less than once", got=self.times, want="at least 1")
+        require(self.times >= 1, "frame repeats below 1", got=self.times, want="at least 1")
         return x._replace(t=x.t * self.times)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
@@ -175,7 +178,7 @@ class TimeToChannels(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.factor >= 1, "frames packed by less than 1", got=self.factor, want="at least 1")
+        require(self.factor >= 1, "frames per pack below 1", got=self.factor, want="at least 1")
         require(
             x.t % self.factor == 0,
             "frames not divisible into packs",
@@ -235,7 +238,7 @@ class Gray(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(x.c == 3, "grey of a map that has not three channels", got=f"c={x.c}", want="c=3")
+        require(x.c == 3, "gray of a map without three channels", got=f"c={x.c}", want="c=3")
         return x._replace(c=1)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:

@@ -27,10 +27,10 @@ class KeyPairs(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.every >= 2, "key frames with none between them", got=f"every {self.every}", want="at least 2")
+        require(self.every >= 2, "key-frame interval below 2", got=f"every {self.every}", want="at least 2")
         require(
             x.t % self.every == 0,
-            "no whole number of intervals",
+            "frames not divisible by the key-frame interval",
             got=f"{x.t} frame{'s' * (x.t > 1)}, every {self.every} a key frame",
             want=f"a multiple of {self.every}",
             fix=f"{' or '.join(str(n * self.every) for n in (x.t // self.every, x.t // self.every + 1) if n)} frames",
@@ -104,7 +104,7 @@ class Warp(Op):
 
     def out(self, *xs: Shape) -> Shape:
         x, flow = xs
-        require(flow == (2, *x[1:]), "a flow that does not fit the map", got=flow, want=Shape(2, *x[1:]))
+        require(flow == (2, *x[1:]), "wrong shape of the flow", got=flow, want=Shape(2, *x[1:]))
         return x
 
     def cost(self, *xs: Shape) -> Cost:

@@ -27,7 +27,7 @@ class Linear(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.out_features >= 1, "no features to write", got=self.out_features, want="at least 1")
+        require(self.out_features >= 1, "out_features below 1", got=self.out_features, want="at least 1")
         return Shape(self.out_features, *x[1:])
 
     def cost(self, *xs: Shape) -> Cost:

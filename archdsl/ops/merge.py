@@ -82,7 +82,7 @@ class Mix(Merge):
     share: Fraction = Fraction(1, 2)
 
     def out(self, *xs: Shape) -> Shape:
-        require(0 < self.share < 1, "a mix of one map", got=self.share, want="a share between 0 and 1")
+        require(0 < self.share < 1, "`share` out of range", got=self.share, want="a share between 0 and 1")
         return of_one_shape("mix", xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
@@ -103,7 +103,7 @@ class MeanJoin(Merge):
     drop: float = 0.15
 
     def out(self, *xs: Shape) -> Shape:
-        require(0 <= self.drop < 1, "a drop-path that leaves nothing", got=self.drop, want="0 <= drop < 1")
+        require(0 <= self.drop < 1, "`drop` out of range", got=self.drop, want="0 <= drop < 1")
         return of_one_shape("mean", xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:

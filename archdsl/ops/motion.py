@@ -72,7 +72,7 @@ class FrameStep(Op):
     by: int = 1
 
     def out(self, *xs: Shape) -> Shape:
-        require(self.by in (1, -1), "a step that is not to the next frame", got=self.by, want="1 or -1")
+        require(self.by in (1, -1), "`by` is not one frame", got=self.by, want="1 or -1")
         return of_one_shape("difference", xs)
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
@@ -107,7 +107,7 @@ class SnippetSteps(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.length >= 2, "differences within single frames", got=self.length, want="at least 2")
+        require(self.length >= 2, "snippets of a single frame", got=self.length, want="at least 2")
         got = f"{x.t} frame{'s' * (x.t > 1)} in snippets of {self.length}"
         require(
             x.t % self.length == 0, "frames not divisible into snippets", got=got, want=f"a multiple of {self.length}"
@@ -147,7 +147,7 @@ class SetFrame(Beside):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(-x.t <= self.frame < x.t, "no such frame", got=self.frame, want=f"{-x.t} to {x.t - 1}")
+        require(-x.t <= self.frame < x.t, "frame out of range", got=self.frame, want=f"{-x.t} to {x.t - 1}")
         return x
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:

@@ -34,7 +34,7 @@ class LocalResponseNorm(Norm):
     k: float = 2.0
 
     def out(self, *xs: Shape) -> Shape:
-        require(self.size >= 1, "no channels to sum over", got=f"size={self.size}", want="at least 1")
+        require(self.size >= 1, "`size` below 1", got=f"size={self.size}", want="at least 1")
         return xs[0]
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
@@ -74,7 +74,7 @@ class BatchNorm(Norm):
         scale_exists(self)
         require(
             self.scale or not self.zero_init,
-            "a scale that starts at 0 in a norm without scale",
+            "`zero_init` in a norm without scale",
             got="scale=False",
             want="scale=True",
         )
@@ -140,7 +140,7 @@ class GroupNorm(Beside, Norm):
         )
         require(
             x.elements > self.groups,
-            "a group norm over single elements, which are all 0 after it",
+            "group norm over single elements, which gives 0",
             got=f"{x} in {self.groups} groups",
             want="at least 2 elements in each group",
             fix="fewer groups",
@@ -225,7 +225,7 @@ def scale_exists(op: BatchNorm | GroupNorm) -> None:
     """A scale that starts at 0 must exist."""
     require(
         op.affine or not op.zero_init,
-        "a scale that starts at 0 in a norm without scale",
+        "`zero_init` in a norm without scale",
         got="affine=False",
         want="affine=True",
     )

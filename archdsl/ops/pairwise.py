@@ -39,7 +39,7 @@ class Affinity(Pairwise):
         queries, keys = xs
         require(
             queries.c == keys.c,
-            "queries and keys of unequal width",
+            "queries and keys with different channels",
             got=f"{queries.c} and {keys.c}",
             want="equal channels",
         )
@@ -80,7 +80,7 @@ class PairSum(Pairwise):
         queries, keys = xs
         require(
             queries.c == keys.c == 1,
-            "a sum over pairs of maps that are not one channel wide",
+            "pair sum of maps with more than one channel",
             got=f"{queries.c} and {keys.c}",
             want="1 and 1",
         )
@@ -99,7 +99,7 @@ class Gather(Pairwise):
         weights, values = xs
         require(
             weights.c == values.positions,
-            "weights for another number of keys",
+            "number of weights differs from the number of keys",
             got=f"{weights.c} weights, {values.positions} values",
             want="equal numbers",
         )

@@ -151,7 +151,7 @@ class Dropout(Op):
     p: float = 0.5
 
     def out(self, *xs: Shape) -> Shape:
-        require(0 <= self.p < 1, "a dropout that leaves nothing", got=self.p, want="0 <= p < 1")
+        require(0 <= self.p < 1, "`p` out of range", got=self.p, want="0 <= p < 1")
         return xs[0]
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:

@@ -112,7 +112,7 @@ class AvgPool(Pool):
             flat = replace(self, kernel=(1, *self.kernel[1:]), pad=((0, 0), height, width))
             return flat, MeanSoFar(), NewestFrame()
         if not self.count_pad and self.kernel[0] > 1:
-            what = "a mean that leaves padding out, over frames"
+            what = "causal mean over frames without their padding"
             raise SpecError(what, got="count_pad: false", want="count_pad: true")
         return super().causal(*xs)
 
@@ -147,7 +147,7 @@ class AdaptiveAvgPool(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(min(self.size) >= 0, "a size below 0", got=self.size, want="whole numbers; 0 keeps an axis")
+        require(min(self.size) >= 0, "size below 0", got=self.size, want="whole numbers; 0 keeps an axis")
         t, h, w = (m or n for m, n in zip(self.size, x[1:]))
         return Shape(x.c, t, h, w)
 

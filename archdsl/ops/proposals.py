@@ -32,17 +32,17 @@ class BoundaryMatch(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(x.h == x.w == 1, "proposals of a map that has space", got=x, want="h = w = 1")
+        require(x.h == x.w == 1, "proposals of a map with height and width", got=x, want="h = w = 1")
         durations = self.durations or x.t
         require(1 <= durations <= x.t, "proposals longer than the sequence", got=durations, want=f"1 to {x.t}")
         bins = f"{self.samples} samples of {self.per_bin}"
         require(
             min(self.samples, self.per_bin) >= 1 and self.samples * self.per_bin > 1,
-            "proposals read at fewer than two places",
+            "proposals with fewer than two sampled places",
             got=bins,
             want="at least two places",
         )
-        require(self.margin >= 0, "a margin within the proposal", got=self.margin, want="0 or more")
+        require(self.margin >= 0, "`margin` below 0", got=self.margin, want="0 or more")
         return Shape(x.c, self.samples, durations, x.t)
 
     def cost(self, *xs: Shape) -> Cost:

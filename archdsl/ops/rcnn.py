@@ -44,11 +44,13 @@ class Proposals(Op):
     def out(self, *xs: Shape) -> Shape:
         chances, shifts, clip = xs
         a = len(self.scales) * len(self.ratios)
-        require(a >= 1 and self.step >= 1, "no anchors", got=f"{a} at step {self.step}", want="at least one")
+        require(a >= 1 and self.step >= 1, "fewer than one anchor", got=f"{a} at step {self.step}", want="at least one")
         want = f"{a} and {4 * a} channels on one map, a clip of as many frames"
         fits = (chances.c, shifts.c) == (a, 4 * a) and chances[1:] == shifts[1:] and clip.t == chances.t
-        require(fits, "chances and shifts that fit no anchors", got=f"{chances} and {shifts}, {clip}", want=want)
-        require(min(self.candidates, self.count) >= 1, "no proposals", got=f"{self.count}", want="at least 1")
+        require(fits, "scores and shifts do not match the anchors", got=f"{chances} and {shifts}, {clip}", want=want)
+        require(
+            min(self.candidates, self.count) >= 1, "number of proposals below 1", got=f"{self.count}", want="at least 1"
+        )
         return Shape(5, chances.t, self.count, 1)
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
@@ -116,13 +118,13 @@ class PlacePool(Op):
 
     def out(self, *xs: Shape) -> Shape:
         x, boxes = xs
-        require(min(self.size, self.step) >= 1, "boxes without cells", got=f"size {self.size}", want="at least 1")
+        require(min(self.size, self.step) >= 1, "`size` below 1", got=f"size {self.size}", want="at least 1")
         cells = self.size**2
         require(
             x.c % cells == 0, "channels not divisible by cells", got=f"{x.c} for {cells}", want=f"a multiple of {cells}"
         )
         fits = (boxes.c, boxes.t, boxes.w) == (4, x.t, 1)
-        require(fits, "boxes of another form", got=boxes, want=f"(4, {x.t}, boxes, 1)")
+        require(fits, "wrong shape of the boxes", got=boxes, want=f"(4, {x.t}, boxes, 1)")
         return Shape(x.c // cells, x.t, boxes.h, cells)
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:

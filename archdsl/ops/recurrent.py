@@ -42,7 +42,7 @@ class Scan(Held):
 
     def out(self, *xs: Shape) -> Shape:
         terms = xs[0]
-        require(self.kernel % 2 == 1, "an even kernel over a state", got=self.kernel, want="an odd one")
+        require(self.kernel % 2 == 1, "even kernel over the recurrent state", got=self.kernel, want="an odd one")
         require(
             terms.c % self.gates == 0,
             "channels not divisible by gates",
@@ -52,9 +52,9 @@ class Scan(Held):
         for marks in xs[1:]:
             require(
                 marks == (1, terms.t, 1, 1),
-                "marks of another shape",
+                "wrong shape of `marks`",
                 got=f"{marks}",
-                want=f"(1, {terms.t}, 1, 1): one number a frame",
+                want=f"(1, {terms.t}, 1, 1): one number per frame",
             )
         return terms._replace(c=terms.c // self.gates)
 

@@ -86,7 +86,7 @@ class Series(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(x.h == x.w == 1, "more than one place left", got=x, want="h = w = 1")
+        require(x.h == x.w == 1, "more than one position per frame", got=x, want="h = w = 1")
         return x
 
     def tensor(self, y: Shape) -> tuple[int, ...]:
@@ -109,7 +109,7 @@ class Resize(Op):
         (x,) = xs
         require(min(self.scale) > 0, "a scale that is not positive", got=self.scale, want="above 0")
         t, h, w = (int(n * s) for n, s in zip(x[1:], self.scale))
-        require(min(t, h, w) >= 1, "nothing left after the resize", got=(t, h, w), want="at least 1 along each axis")
+        require(min(t, h, w) >= 1, "empty result of the resize", got=(t, h, w), want="at least 1 along each axis")
         return Shape(x.c, t, h, w)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:

@@ -29,11 +29,13 @@ class RoiAlign(Op):
 
     def out(self, *xs: Shape) -> Shape:
         x, boxes = xs
-        require(x.t == 1, "regions of a map that has time", got=f"t={x.t}", want="t=1: pool over time first")
-        require((boxes.c, boxes.h, boxes.w) == (4, 1, 1), "boxes of another form", got=boxes, want="(4, boxes, 1, 1)")
+        require(x.t == 1, "regions of a map with several frames", got=f"t={x.t}", want="t=1: pool over time first")
+        require(
+            (boxes.c, boxes.h, boxes.w) == (4, 1, 1), "wrong shape of the boxes", got=boxes, want="(4, boxes, 1, 1)"
+        )
         require(
             self.size >= 1 and self.step > 0,
-            "regions without cells",
+            "`size` or `step` not above 0",
             got=f"size {self.size}, step {self.step}",
             want="both above 0",
         )

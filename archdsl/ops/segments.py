@@ -32,10 +32,13 @@ class TakeSnippets(Op):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(
-            min(self.count, self.length) >= 1, "no frames chosen", got=f"{self.count} x {self.length}", want="1 x 1"
+            min(self.count, self.length) >= 1,
+            "number of frames below 1",
+            got=f"{self.count} x {self.length}",
+            want="1 x 1",
         )
         total = self.count * self.length
-        require(total <= x.t, "more frames chosen than there are", got=f"{total} of {x.t}", want=f"1 to {x.t}")
+        require(total <= x.t, "more frames selected than there are", got=f"{total} of {x.t}", want=f"1 to {x.t}")
         return x._replace(t=total)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
@@ -82,7 +85,7 @@ class TopOverTime(OverTime):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(
-            1 <= self.k <= x.t, "the mean of more values than there are", got=f"k={self.k} of {x.t}", want=f"1 to {x.t}"
+            1 <= self.k <= x.t, "`k` larger than the number of frames", got=f"k={self.k} of {x.t}", want=f"1 to {x.t}"
         )
         return super().out(x)
 

@@ -31,12 +31,12 @@ class SegmentProposals(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(x.h == x.w == 1, "proposals of a map that has space", got=x, want="h = w = 1")
-        require(min(self.scales, default=0) >= 1, "segments without length", got=self.scales, want="scales from 1")
+        require(x.h == x.w == 1, "proposals of a map with height and width", got=x, want="h = w = 1")
+        require(min(self.scales, default=0) >= 1, "segment length below 1", got=self.scales, want="scales from 1")
         want = f"4 for each of {len(self.scales)} scales: {4 * len(self.scales)}"
-        require(x.c == 4 * len(self.scales), "channels that do not fall to the scales", got=x.c, want=want)
-        require(self.top >= 1, "no proposals", got=self.top, want="at least 1")
-        require(0 < self.overlap <= 1, "an overlap that is no share", got=self.overlap, want="above 0, at most 1")
+        require(x.c == 4 * len(self.scales), "wrong number of channels for the scales", got=x.c, want=want)
+        require(self.top >= 1, "number of proposals below 1", got=self.top, want="at least 1")
+        require(0 < self.overlap <= 1, "`overlap` out of range", got=self.overlap, want="above 0, at most 1")
         return Shape(2, self.top, 1, 1)
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
@@ -77,11 +77,11 @@ class SoiPool(Op):
 
     def out(self, *xs: Shape) -> Shape:
         x, segments = xs
-        require(x.h == x.w == 1, "segments of a map that has space", got=x, want="h = w = 1")
+        require(x.h == x.w == 1, "segments of a map with height and width", got=x, want="h = w = 1")
         form = (segments.c, segments.h, segments.w)
-        require(form == (2, 1, 1), "segments of another form", got=segments, want="(2, segments, 1, 1)")
-        require(self.bins >= 1, "segments without parts", got=self.bins, want="at least 1")
-        require(self.extend >= 0, "segments made shorter", got=self.extend, want="0 or more")
+        require(form == (2, 1, 1), "wrong shape of the segments", got=segments, want="(2, segments, 1, 1)")
+        require(self.bins >= 1, "`bins` below 1", got=self.bins, want="at least 1")
+        require(self.extend >= 0, "`extend` below 0", got=self.extend, want="0 or more")
         return Shape(x.c, segments.t, self.bins, 1)
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:

@@ -33,7 +33,7 @@ class Past(Held):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(self.frames >= 1, "no frames of the past", got=self.frames, want="at least 1")
+        require(self.frames >= 1, "`frames` below 1", got=self.frames, want="at least 1")
         return x._replace(t=x.t + self.frames)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:

@@ -52,8 +52,10 @@ class OwnTimeConv(Op):
     def out(self, *xs: Shape) -> Shape:
         x, kernels = xs
         want = f"({x.c}, k, 1, 1)"
-        require((kernels.c, kernels.h, kernels.w) == (x.c, 1, 1), "kernels of another form", got=kernels, want=want)
-        require(kernels.t % 2 == 1, "an even kernel where the frames stay", got=kernels.t, want="an odd kernel")
+        require((kernels.c, kernels.h, kernels.w) == (x.c, 1, 1), "wrong shape of the kernels", got=kernels, want=want)
+        require(
+            kernels.t % 2 == 1, "even kernel where the number of frames must stay", got=kernels.t, want="an odd kernel"
+        )
         return x
 
     def cost(self, *xs: Shape) -> Cost:
@@ -89,7 +91,7 @@ class OwnTimeShift(Op):
 
     def out(self, *xs: Shape) -> Shape:
         x, offsets = xs
-        require(offsets.positions == 1, "offsets of several positions", got=offsets, want="(groups, 1, 1, 1)")
+        require(offsets.positions == 1, "wrong shape of the offsets", got=offsets, want="(groups, 1, 1, 1)")
         got, want = f"{x.c}, groups={offsets.c}", f"a multiple of {offsets.c}"
         require(x.c % offsets.c == 0, "channels not divisible by groups", got=got, want=want)
         return x
@@ -129,9 +131,9 @@ class FrameTuples(Op):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         got = f"{self.size} of {x.t}"
-        require(1 <= self.size <= x.t, "more frames chosen than there are", got=got, want=f"1 to {x.t}")
-        require(x.t <= 16, "too many frames to list their choices", got=x.t, want="at most 16")
-        require(self.count >= 1, "no choice of frames", got=self.count, want="at least 1")
+        require(1 <= self.size <= x.t, "more frames selected than there are", got=got, want=f"1 to {x.t}")
+        require(x.t <= 16, "too many frames to enumerate their subsets", got=x.t, want="at most 16")
+        require(self.count >= 1, "number of subsets below 1", got=self.count, want="at least 1")
         return Shape(self.size * x.c, min(self.count, comb(x.t, self.size)), x.h, x.w)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:

@@ -16,7 +16,7 @@ def for_detection(
     """
     if len(arch.clips) != 1 or not isinstance(arch.head, Classifier):
         raise SpecError(
-            "an arch that is no classifier of one clip",
+            "not a classifier of one clip",
             written=arch.written,
             got=f"{len(arch.clips)} clips, {type(arch.head).__name__}",
             want="one clip, Classifier",

@@ -19,11 +19,13 @@ def together(name: str, **archs: Arch) -> Arch:
         for clip, made in arch.clips.items():
             if clips.setdefault(clip, made) != made:
                 got, want = f"{made.shape} in {key}, {clips[clip].shape} before it", "equal clips, or other names"
-                raise SpecError(f"two clips of one name {clip!r}", written=made.written, got=got, want=want)
+                raise SpecError(
+                    f"different clips with the same name {clip!r}", written=made.written, got=got, want=want
+                )
         if arch.classes is None or isinstance(arch.head, Several):
             got = type(arch.head).__name__
             raise SpecError(
-                f"no single scores in {key}", written=arch.written, got=got, want="one head that classifies"
+                f"{key} is not a single classifier", written=arch.written, got=got, want="one head that classifies"
             )
     if len({arch.causal for arch in archs.values()}) > 1:
         raise SpecError("some of the archs causal, some not", got=", ".join(archs), want="all or none")

@@ -179,9 +179,7 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
             if loc[1:] and loc[-1].isdigit():  # a number alone names nothing: which list it stands in does
                 loc.pop()
             if loc and loc[-1] == "[key]":
-                yield Fault(
-                    what=f"a name that cannot be: {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want
-                )
+                yield Fault(what=f"invalid name {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want)
                 return
             what = f"wrong value for {loc[-1]}" if loc else "wrong value"
             wants, known = asked(kind, loc, found["type"])

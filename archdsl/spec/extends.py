@@ -16,7 +16,7 @@ def base_named(data: Lines) -> tuple[str, str]:
     base, line = data["extends"], data.keys_written["extends"]
     if not isinstance(base, str):
         want = "a name, or a .yaml or .json file"
-        raise SpecError("extends without a name", at="extends", written=line, got=cut(repr(base)), want=want)
+        raise SpecError("`extends` is not a name", at="extends", written=line, got=cut(repr(base)), want=want)
     if base.partition(":")[0].endswith(".py"):
         raise SpecError(
             "a data file that extends Python",
@@ -41,8 +41,8 @@ def extended_file(
     try:
         if regular(other) in above or len(above) > CHAIN:
             ring = " -> ".join(p.name for p in (*above[-4:], other))
-            want = f"a last file that extends nothing, at most {CHAIN} behind the first"
-            raise SpecError("files that extend each other without end", got=ring, want=want)
+            want = f"at most {CHAIN} files, the last without `extends`"
+            raise SpecError("`extends` in a cycle, or too long a chain", got=ring, want=want)
         data = read_data(other)
         if not set(having) & set(data):
             got, want = f"a mapping without {' and '.join(having)}", f"a mapping with {' or '.join(having)}"

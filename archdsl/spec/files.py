@@ -50,13 +50,13 @@ def open_regular(path: str | Path) -> BinaryIO:
     except OSError as error:
         raise SpecError(f"cannot read {path}", got=error.strerror or str(error)) from None
     except UnicodeEncodeError:
-        raise SpecError(f"cannot read {path!r}", got="a name that this system cannot spell") from None
+        raise SpecError(f"cannot read {path!r}", got="a name that this system cannot encode") from None
 
 
 def check_regular(path: str | Path, found: os.stat_result) -> None:
-    """Raise SpecError for what is no regular file: reading it could wait forever, or never end."""
+    """Raise SpecError for what is not a regular file: reading it could wait forever, or never end."""
     if not stat.S_ISREG(found.st_mode):
-        got = KINDS.get(stat.S_IFMT(found.st_mode), "no regular file")
+        got = KINDS.get(stat.S_IFMT(found.st_mode), "not a regular file")
         raise SpecError(f"cannot read {path}", got=got, want="a regular file")
 
 

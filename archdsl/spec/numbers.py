@@ -43,5 +43,5 @@ def views_of(text: str) -> tuple[int, int]:
     """(clips, crops) of `10x3`, or of `10` with one crop. Raises SpecError for anything else."""
     found = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text, re.ASCII)
     if not found:
-        raise SpecError("views that cannot be read", got=text, want="clips x crops, such as 10x3")
+        raise SpecError("invalid views", got=text, want="clips x crops, such as 10x3")
     return int(found[1]), int(found[2] or "1")

@@ -59,9 +59,11 @@ class Reader:
         self.values += values
         if self.values > VALUES:
             want = f"at most {VALUES} values, aliases followed and repeats written out"
-            raise SpecError("a document of too many values", written=self.line(node), want=want)
+            raise SpecError("too many values in a document", written=self.line(node), want=want)
         if depth > DEEP:
-            raise SpecError("a document too deep", written=self.line(node), want=f"at most {DEEP} mappings and lists")
+            raise SpecError(
+                "a document nested too deeply", written=self.line(node), want=f"at most {DEEP} mappings and lists"
+            )
 
     def scalar(self, node: yaml.ScalarNode, kind: str) -> Any:
         """Text, a number, true, false or null; a date is text."""
@@ -73,7 +75,7 @@ class Reader:
         except UNREADABLE:
             value = None
         if value is None and (kind != "null" or len(text) > DIGITS):
-            raise SpecError("a value that cannot be read", written=self.line(node), got=cut(text), want=WANTS[kind])
+            raise SpecError("invalid value", written=self.line(node), got=cut(text), want=WANTS[kind])
         if isinstance(value, int | float) and not -NUMBER <= value <= NUMBER:
             raise SpecError("a number too large", written=self.line(node), got=cut(text), want=f"at most {NUMBER:g}")
         return value
@@ -92,7 +94,7 @@ class Reader:
             key = str(key_node.value)
             if key in data:
                 got = f"{key}, also in line {keys[key].rpartition(':')[2]}"
-                raise SpecError("a key written twice", written=self.line(key_node), got=got)
+                raise SpecError("duplicate key", written=self.line(key_node), got=got)
             data[key] = self.value(value_node, depth + 1)
             keys[key] = self.line(key_node)
         times = data.get("repeat")
@@ -146,7 +148,7 @@ def check_depth(text: str, name: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEP + 1:
             line = line_of(name, event.start_mark)
-            raise SpecError("a document too deep", written=line, want=f"at most {DEEP} mappings and lists")
+            raise SpecError("a document nested too deeply", written=line, want=f"at most {DEEP} mappings and lists")
 
 
 def joined(pair: re.Match[str]) -> str:

@@ -1,8 +1,8 @@
-# an edge into an already finished stage
+# an edge back into an earlier stage
 #   at      edges.stem.main_to_main
 #   written python_edge_into_a_finished_stage.py:17
 #   got     main.res2 into main.stem, which comes before it
-#   want    a stage that has not run yet
+#   want    the same stage or a later one
 #   fix     into: res2, or a later stage
 
 from archdsl import Arch, Clip, Edge, Pathway, Stage

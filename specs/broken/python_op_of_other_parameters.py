@@ -1,4 +1,4 @@
-# Frames.cost counts other parameters than its weights
+# Frames.cost does not match `weights`
 #   at      main.own.0.frames
 #   written python_op_of_other_parameters.py:21
 #   got     16

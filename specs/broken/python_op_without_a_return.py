@@ -1,4 +1,4 @@
-# Frames.out gives no Shape
+# Frames.out returns no Shape
 #   at      main.own.0.frames
 #   written python_op_without_a_return.py:19
 #   got     None

@@ -40,7 +40,7 @@ class Detector(Head):
         x = the_end(ends)
         half = g.shape(x).c // 2
         if half * 2 != g.shape(x).c:
-            raise SpecError("channels without halves", got=f"{g.shape(x).c} channels", want="an even number")
+            raise SpecError("odd number of channels", got=f"{g.shape(x).c} channels", want="an even number")
         first = g.add("first_half", ops.TakeChannels(start=0, count=half), x)
         second = g.add("second_half", ops.TakeChannels(start=half, count=half), x)
         proposed = self.proposed(g, first)
@@ -86,5 +86,7 @@ class Detector(Head):
         step = g.grid(x).h.step
         if step != g.grid(x).w.step or step.denominator != 1:
             got = f"one element every {g.grid(x).h.step} and {g.grid(x).w.step} pixels"
-            raise SpecError("boxes on a map of uneven steps", got=got, want="a whole number, along h as along w")
+            raise SpecError(
+                "boxes on a map with fractional or different steps", got=got, want="a whole number, along h as along w"
+            )
         return int(step)

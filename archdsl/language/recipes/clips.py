@@ -85,11 +85,11 @@ def check_rising(name: str, ends: tuple[float, float] | None, written: str | Non
     """Raises SpecError for a range whose ends are in the wrong order."""
     if ends and ends[0] > ends[1]:
         raise SpecError(
-            "a range that ends before it begins",
+            "a range in descending order",
             at=name,
             written=written,
             got=f"[{ends[0]}, {ends[1]}]",
-            want="the smaller first",
+            want="the smaller number first",
             fix=f"{name}: [{ends[1]}, {ends[0]}]",
         )
 
@@ -146,4 +146,6 @@ class Values(Written):
     def model_post_init(self, context: object, /) -> None:
         if len(self.mean) != len(self.std):
             got = f"{len(self.mean)} means, {len(self.std)} stds"
-            raise SpecError("means and stds of different channels", written=self.written, got=got, want="as many")
+            raise SpecError(
+                "`mean` and `std` have different lengths", written=self.written, got=got, want="equal lengths"
+            )

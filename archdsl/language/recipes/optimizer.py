@@ -54,9 +54,9 @@ class Schedule(Written):
     def model_post_init(self, context: object, /) -> None:
         if bool(self.at) != (self.kind == "step"):
             got = f"kind: {self.kind}, at: {list(self.at)}"
-            raise SpecError("`at` goes with `step`", got=got, want="kind: step, at: [...], or neither")
+            raise SpecError("`at` goes with `kind: step`", got=got, want="kind: step, at: [...], or neither")
         if list(self.at) != sorted(set(self.at)):
-            raise SpecError("falls of the rate out of order", got=f"at: {list(self.at)}", want="a rising list")
+            raise SpecError("`at` is not in ascending order", got=f"at: {list(self.at)}", want="an ascending list")
 
     def share_at(self, done: float, length: float) -> float:
         """The share of the highest rate when `done` of `length` epochs (or steps) are over."""

@@ -57,14 +57,14 @@ class Recipe(Written):
     def model_post_init(self, context: object, /) -> None:
         if (self.epochs is None) == (self.steps is None):
             got = "neither" if self.epochs is None else f"epochs: {self.epochs}, steps: {self.steps}"
-            raise SpecError("a recipe without one length", got=got, want="epochs, or steps")
+            raise SpecError("recipe length missing or given twice", got=got, want="epochs, or steps")
         if self.batch % self.optimizer.accumulate:
             raise SpecError(
-                "a batch that accumulation does not divide",
+                "batch not divisible by `accumulate`",
                 at="optimizer.accumulate",
                 written=self.optimizer.written,
                 got=f"{self.batch} clips in {self.optimizer.accumulate} parts",
-                want="equal parts",
+                want=f"a multiple of {self.optimizer.accumulate}",
             )
 
     def lasting(self, unit: Literal["steps", "epochs"], length: int) -> Recipe:
