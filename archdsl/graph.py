@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from keyword import iskeyword
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
@@ -16,6 +17,7 @@ from archdsl.spec.budget import AXIS, FRAMES, OPS, PLACES
 from archdsl.user_code import fault_of, line_within, of_fractions
 from archdsl.user_ops import own_answers
 
+K = TypeVar("K", bound=Hashable)
 UNKNOWN = "?"
 """The address of a value that could not be made: what reads it is passed over in silence, the fault is told once."""
 
@@ -99,6 +101,45 @@ def readers_of(graph: Graph) -> dict[str, list[Node]]:
         for read in dict.fromkeys(node.reads):
             readers[read].append(node)
     return readers
+
+
+class Cycle(Exception):
+    """Raised where keys need each other; `args` are the keys of one cycle, each needed by the next."""
+
+
+def topological_order(needs: Mapping[K, Collection[K]]) -> list[K]:
+    """The keys, each after those it needs, otherwise in the order of the mapping. Raises Cycle."""
+    number = {key: i for i, key in enumerate(needs)}
+    open_needs = {key: set(wanted) for key, wanted in needs.items()}
+    needed_by: dict[K, list[K]] = {key: [] for key in needs}
+    for key, wanted in open_needs.items():
+        for need in wanted:
+            needed_by[need].append(key)
+    ready, done = [(number[key], key) for key, wanted in open_needs.items() if not wanted], list[K]()
+    heapify(ready)
+    while ready:
+        _, key = heappop(ready)
+        done.append(key)
+        for waiting in needed_by[key]:
+            open_needs[waiting].discard(key)
+            if not open_needs[waiting]:
+                heappush(ready, (number[waiting], waiting))
+    if len(done) < len(needs):
+        raise Cycle(
+            *cycle_among({key: min(wanted, key=number.__getitem__) for key, wanted in open_needs.items() if wanted})
+        )
+    return done
+
+
+def cycle_among(need_of: Mapping[K, K]) -> list[K]:
+    """A cycle of keys that each need one other, from the first key in it on."""
+    path, key = list[K](), next(iter(need_of))
+    while key not in path:
+        path.append(key)
+        key = need_of[key]
+    found = path[path.index(key) :][::-1]
+    first = min(found, key=list(need_of).index)
+    return found[found.index(first) :] + found[: found.index(first)]
 
 
 def answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:

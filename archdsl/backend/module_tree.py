@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
 
-from archdsl.graph import Graph
+from archdsl.graph import Graph, topological_order
 from archdsl.ops import Source
 
 
@@ -98,25 +97,12 @@ class Tree:
 
     def sorted(self, nodes: list[str], owner: dict[str, str]) -> list[str]:
         """The items that own nodes, so that each comes after what it reads, else in the order of their first nodes."""
-        first = {item: i for i, item in enumerate(dict.fromkeys(owner[node] for node in nodes))}
-        needs: dict[str, set[str]] = {item: set() for item in first}
-        readers: dict[str, set[str]] = {item: set() for item in first}
+        needs: dict[str, set[str]] = {owner[node]: set() for node in nodes}
         for node in nodes:
             for read in self.graph.nodes[node].reads:
                 if owner.get(read, owner[node]) != owner[node]:
                     needs[owner[node]].add(owner[read])
-                    readers[owner[read]].add(owner[node])
-        ready, done = [(turn, item) for item, turn in first.items() if not needs[item]], list[str]()
-        heapify(ready)
-        while ready:
-            _, item = heappop(ready)
-            done.append(item)
-            for reader in readers[item]:
-                needs[reader].discard(item)
-                if not needs[reader]:
-                    heappush(ready, (first[reader], reader))
-        assert len(done) == len(first), f"parts that wait for each other: {first.keys() - set(done)}"
-        return done
+        return topological_order(needs)
 
 
 def shared_with(graph: Graph, part: Part) -> str | None:

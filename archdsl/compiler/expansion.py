@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import networkx as nx
-
 from archdsl import ops
 from archdsl.blocks import Block, add_block
 from archdsl.compiler.causal import CausalBuilder
 from archdsl.compiler.unread import shadowed, unlearnt, unread
 from archdsl.errors import Fault, SpecError
-from archdsl.graph import UNKNOWN, Builder, Graph, Node
+from archdsl.graph import UNKNOWN, Builder, Cycle, Graph, Node, topological_order
 from archdsl.language.arch import Arch
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import CHOICES, Pathway
@@ -228,25 +226,24 @@ def frame_choice(pathway: Pathway) -> ops.Op | None:
 
 def ordered(arch: Arch) -> list[tuple[str, str, str]]:
     """(pathway, stage, run | merge) in an order in which they can be done. Raises SpecError for edges that go back."""
-    order = nx.DiGraph()
+    needs: dict[tuple[str, str, str], list[tuple[str, str, str]]] = {}
     for name, pathway in arch.pathways.items():
-        stages = [(name, stage) for stage in pathway.stages]
-        nx.add_path(order, [(*place, end) for place in stages for end in ("run", "merge")])
-        if pathway.after:
-            source, _, stage = pathway.after.partition(".")
-            order.add_edge((source, stage or list(arch.pathways[source].stages)[-1], "merge"), (*stages[0], "run"))
+        source, _, stage = (pathway.after or "").partition(".")
+        before = [(source, stage or list(arch.pathways[source].stages)[-1], "merge")] if source else []
+        for stage in pathway.stages:
+            needs[name, stage, "run"] = before
+            needs[name, stage, "merge"] = [(name, stage, "run")]
+            before = [(name, stage, "merge")]
     for edge in arch.edges:
         for a, b in edge.places:
             stages_of = list(arch.pathways[edge.target].stages)
             if edge.source == edge.target and stages_of.index(a) > stages_of.index(b):
                 raise finished(edge, a, b)
-            order.add_edge((edge.source, a, "run"), (edge.target, b, "merge"))
+            needs[edge.target, b, "merge"].append((edge.source, a, "run"))
     try:
-        written = ((name, stage) for name, pathway in arch.pathways.items() for stage in pathway.stages)
-        number = {place: i for i, place in enumerate(written)}
-        return list(nx.lexicographical_topological_sort(order, key=lambda task: number[task[:2]]))
-    except nx.NetworkXUnfeasible:
-        raise cycle(arch, [node for node, _ in nx.find_cycle(order)]) from None
+        return topological_order(needs)
+    except Cycle as error:
+        raise cycle(arch, list(error.args)) from None
 
 
 def finished(edge: Edge, after: str, into: str) -> SpecError:
