@@ -18,7 +18,7 @@ from archdsl.backend.devices import device_of
 from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured
 from archdsl.measuring.calibration import ROUNDS
 from archdsl.measuring.machine import named
-from archdsl.report.figures import percent, plural, seconds_text
+from archdsl.report.number_format import percent, plural, seconds_text
 from archdsl.report.latency.cases import cases_of
 from archdsl.report.latency.machine import Machine, Sample, choices_on, machine_of
 from archdsl.report.latency.prediction import Latency

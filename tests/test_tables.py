@@ -18,7 +18,7 @@ import yaml
 import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.report.figures import percent, runs, shape_text, short, signed, span_text
+from archdsl.report.number_format import percent, runs, shape_text, short, signed, span_text
 from archdsl.report.parts import LEVELS, parts_of
 from archdsl.report.table.formats import FORMATS, as_text, cell_text, to_csv, written
 from archdsl.report.table.markup import tex_escaped

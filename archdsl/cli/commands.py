@@ -139,7 +139,7 @@ def say_result(name: str, result: Plan | SpecError) -> None:
         sys.stderr.write(painted(f"{printable(name)}: {count}", BOLD, sys.stderr) + "\n")
         say_error(result)
         return
-    from archdsl.report.figures import shapes_text, short, whole
+    from archdsl.report.number_format import shapes_text, short, whole
 
     ok = painted("ok", GREEN, sys.stdout)
     shapes = f"{shapes_text(result.inputs)} → {shapes_text(result.outputs)}"

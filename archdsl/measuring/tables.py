@@ -7,7 +7,7 @@ from math import exp, fsum, log
 
 from archdsl.measuring.comparison import Comparison, Measured
 from archdsl.measuring.machine import gigaflops
-from archdsl.report.figures import plural, seconds_text
+from archdsl.report.number_format import plural, seconds_text
 from archdsl.report.table.sheet import Column, Row, Table
 
 CLOSE = 1e-4

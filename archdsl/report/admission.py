@@ -12,7 +12,7 @@ from archdsl.compiler.expansion import Expansion
 from archdsl.errors import Fault, SpecError
 from archdsl.graph import Builder
 from archdsl.language import Arch, Clip
-from archdsl.report.figures import runs
+from archdsl.report.number_format import runs
 
 FACTOR = 2
 """Sizes and frames are tried from 1 to this many times the arch's own."""

@@ -11,7 +11,7 @@ from archdsl.catalog import reference_of
 from archdsl.compiler import CONVENTIONS, Plan, compile
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Claim, Model
-from archdsl.report.figures import plural, shapes_text, short, whole
+from archdsl.report.number_format import plural, shapes_text, short, whole
 from archdsl.report.table.sheet import Column, Row, Table
 
 DEFAULT = ("macs", "fvcore")

@@ -12,7 +12,7 @@ from archdsl.compiler import Plan, plan_of
 from archdsl.language import Arch
 from archdsl.ops import Cost
 from archdsl.ops.notation import number
-from archdsl.report.figures import percent, runs, shapes_text, short, signed
+from archdsl.report.number_format import percent, runs, shapes_text, short, signed
 from archdsl.report.parameters import carried
 from archdsl.report.table.layers import op_in_full
 

@@ -13,7 +13,7 @@ from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import Node
 from archdsl.language import Edge
 from archdsl.ops import Cost, Shape
-from archdsl.report.figures import shape_lines, shape_text
+from archdsl.report.number_format import shape_lines, shape_text
 from archdsl.report.table.formats import cell_text
 from archdsl.report.table.layers import op_in_full, op_lines, said, stage_lines
 from archdsl.report.table.sheet import Bracket

@@ -12,7 +12,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.ops.notation import number
 from archdsl.ops.receptive_field import Seen, together
-from archdsl.report.figures import plural, shapes_text
+from archdsl.report.number_format import plural, shapes_text
 from archdsl.report.parts import Part, Reader
 from archdsl.report.table.sheet import Column, Row, Table
 from archdsl.spec.budget import SEEN

@@ -10,7 +10,7 @@ from typing import Any
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Model
-from archdsl.report.figures import short, whole
+from archdsl.report.number_format import short, whole
 from archdsl.report.table.sheet import Column, Row, Table
 
 GROWTH = 2

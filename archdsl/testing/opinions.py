@@ -17,7 +17,7 @@ from archdsl.backend import build
 from archdsl.compiler import Plan
 from archdsl.graph import Node
 from archdsl.ops import key_of
-from archdsl.report.figures import plural, shapes_text, whole
+from archdsl.report.number_format import plural, shapes_text, whole
 from archdsl.report.table.sheet import Column, Row, Table
 from archdsl.testing.agreement import alone, clips_of, own_nodes
 

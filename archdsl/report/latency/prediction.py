@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from archdsl.compiler import Plan
-from archdsl.report.figures import percent, plural, seconds_text, shapes_text
+from archdsl.report.number_format import percent, plural, seconds_text, shapes_text
 from archdsl.report.latency.cases import cases_of
 from archdsl.report.latency.machine import Machine, told_of
 from archdsl.report.table.sheet import Column, Row, Table

@@ -10,7 +10,7 @@ from typing import Any
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language.amounts import LEVELS, bytes_of, bytes_text, checkpoint_of
-from archdsl.report.figures import shapes_text
+from archdsl.report.number_format import shapes_text
 from archdsl.report.memory.lifetimes import Run
 from archdsl.report.memory.recompute import fewest, modules_at
 from archdsl.report.table.sheet import Column, Row, Table

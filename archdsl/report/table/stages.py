@@ -5,7 +5,7 @@ from __future__ import annotations
 from archdsl.compiler import Plan, plan_of
 from archdsl.language import Arch
 from archdsl.ops.notation import area, number
-from archdsl.report.figures import fraction, percent, shape_lines, shapes_text, short, span_text, whole
+from archdsl.report.number_format import fraction, percent, shape_lines, shapes_text, short, span_text, whole
 from archdsl.report.parts import Part, parts_of
 from archdsl.report.table.formats import written
 from archdsl.report.table.sheet import Cell, Column, Row, Table
