@@ -18,11 +18,11 @@ from archdsl.backend.devices import device_of
 from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured
 from archdsl.measuring.calibration import ROUNDS
 from archdsl.measuring.machine import named
-from archdsl.report.number_format import percent, plural, seconds_text
 from archdsl.report.latency.cases import cases_of
-from archdsl.report.latency.machine import Machine, Sample, choices_on, machine_of
+from archdsl.report.latency.machine import Machine, TimedCase, passes_on, read_machine
 from archdsl.report.latency.prediction import Latency
 from archdsl.report.lowering_policy import MODES
+from archdsl.report.number_format import percent, plural, seconds_text
 from archdsl.report.table.formats import to_md
 from archdsl.report.table.sheet import Column, Row, Table
 
@@ -109,7 +109,7 @@ def left_out(machine: Machine) -> str:
     return f"A case left out of the table is told by the others to {100 * median(errors):.0f}% in the median."
 
 
-def without(machine: Machine, kind: str, others: tuple[Sample, ...]) -> Machine:
+def without(machine: Machine, kind: str, others: tuple[TimedCase, ...]) -> Machine:
     """The table with other samples of one kind."""
     return Machine(machine.name, machine.device, {**machine.samples, kind: others})
 
@@ -133,11 +133,11 @@ def main() -> None:
     models, whole = ([archdsl.compile(archdsl.load(name)) for name in names] for names in (MODELS, WHOLE))
     device = device_of(given.device)
     if given.by:
-        machine = machine_of(Path(given.by))
+        machine = read_machine(Path(given.by))
         assert machine.name == named(device), f"measured on {machine.name}"
         times = measured([], models, given.device, machine.pays["infer"], given.runs, told)
     else:
-        pays = {mode: choices_on(device.type, mode) for mode in MODES}
+        pays = {mode: passes_on(device.type, mode) for mode in MODES}
         cases = grid(pays["infer"])
         times = measured(cases, [*whole, *models], given.device, pays["infer"], given.runs, told)
         machine = calibrated(cases, whole, times, given.device, pays)

@@ -9,7 +9,7 @@ from pathlib import Path
 import archdsl
 from archdsl.catalog import model, reference_of
 from archdsl.report.drawing.labels import amount
-from archdsl.report.plot import plot, points
+from archdsl.report.plot import plot, plot_points
 
 HERE = Path(__file__).with_name("gallery")
 SHOWN = {
@@ -88,7 +88,7 @@ def main() -> None:
         (HERE / old).unlink()
     for name, text in files.items():
         (HERE / name).write_text(text, encoding="utf-8")
-    plot(points(map(model, PLOTTED)), HERE / "tradeoff.svg")
+    plot(plot_points(map(model, PLOTTED)), HERE / "tradeoff.svg")
     sys.stdout.write(f"{len(files) + 1} files in docs/gallery\n")
 
 

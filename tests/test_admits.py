@@ -8,7 +8,7 @@ import archdsl
 from archdsl.blocks import Conv, MaxPool
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, overridden, repeat
-from archdsl.report.admission import Shortened, admits, set_text
+from archdsl.report.admission import ShortenedArch, admits, set_text
 
 
 def small(*blocks: object, frames: int = 8, size: int = 12, **choice: int) -> Arch:
@@ -64,8 +64,8 @@ def test_the_short_way_finds_what_brute_force_finds(arch: Arch) -> None:
 
 def test_repeats_are_left_out_only_where_they_change_nothing() -> None:
     arch = small(*repeat(Conv(channels=4, kernel=(1, 3, 3)), 5))
-    assert len(Shortened.of(arch).short.pathways["main"].stages["one"].blocks) == 2
-    assert Shortened.of(arch).kept == ("main.one.1",)
+    assert len(ShortenedArch.of(arch).short.pathways["main"].stages["one"].blocks) == 2
+    assert ShortenedArch.of(arch).kept == ("main.one.1",)
 
 
 def test_a_refusal_tells_the_address_in_the_whole_arch() -> None:

@@ -10,7 +10,7 @@ from archdsl.backend.passes import PASSES, Bound
 from archdsl.measuring import Setup
 from archdsl.measuring.bounds import LADDERS, bounded, fitting
 from archdsl.ops import Affinity, Conv
-from archdsl.report.lowering_policy import is_bound
+from archdsl.report.lowering_policy import is_size_bound
 
 UP, FROM = Bound("channels", "up to", "channels"), Bound("pairs", "from", "pairs a channel")
 BOUNDED = {one.name: one for one in PASSES if one.bound}
@@ -59,5 +59,5 @@ def test_a_ladder_runs(name: str, train: bool, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(LADDERS, name, (cases_of_size, (first, second)))
     said: list[str] = []
     choice = bounded(BOUNDED[name], {"channels_last": True, "fusion": not train}, Setup(train=train), 1, said.append)
-    assert isinstance(choice, bool) or is_bound(dict(choice))
+    assert isinstance(choice, bool) or is_size_bound(dict(choice))
     assert len(said) == 2

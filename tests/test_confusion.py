@@ -6,7 +6,7 @@ import csv
 from xml.dom import minidom
 
 from archdsl.report.confusion import classes_svg, confusion_svg, confusion_table
-from archdsl.report.table.formats import to_csv
+from archdsl.report.table.formats import records_csv
 
 
 def test_pictures_escape_hostile_names_and_stay_within_their_frame() -> None:
@@ -17,7 +17,7 @@ def test_pictures_escape_hostile_names_and_stay_within_their_frame() -> None:
         root = minidom.parseString(svg).documentElement
         assert not root.getElementsByTagName("script")
         assert float(root.getAttribute("width")) < 800
-    heads, *lines = csv.reader(to_csv(confusion_table(names, matrix)).splitlines())
+    heads, *lines = csv.reader(records_csv(confusion_table(names, matrix)).splitlines())
     assert not [cell for row in (heads, *lines) for cell in row if cell.startswith(("=", "+", "-", "@"))]
     assert [[int(cell) for cell in row[1:]] for row in lines] == matrix
 

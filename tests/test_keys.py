@@ -23,7 +23,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Dense, Detector, Edge, Localiser, Pathway, Stage, Warp
 from archdsl.language.head import Head
 from archdsl.ops import Shape
-from archdsl.report.cost import Count
+from archdsl.report.cost import NetworkCost
 from archdsl.rewrites import with_key_frames
 from archdsl.testing import check
 
@@ -210,7 +210,7 @@ def test_counts_and_tables_tell_of_it() -> None:
     plan = archdsl.compile(scheduled(HOSTS[0], HEADS[0], 3))
     each = plan.frame_costs()
     assert each is not None
-    record = Count(plan).record()["stream"]
+    record = NetworkCost(plan).record()["stream"]
     assert (record["every"], record["key"]["macs"], record["current"]["macs"]) == (3, each.key, each.current)
     assert record["interval"]["macs"] == each.key + 2 * each.current
     assert "2,880 macs a key frame, 5,280 a frame between, 4,480 on average (1 in 3 is a key frame)" in archdsl.table(

@@ -20,24 +20,24 @@ from archdsl.errors import SpecError
 from archdsl.measuring import Timed, spread
 from archdsl.measuring.calibration import calibrated
 from archdsl.measuring.cases import NOTHING
-from archdsl.report.latency.cases import Sizes, cases_of
-from archdsl.report.latency.machine import FIELDS, Machine, Sample, known_machine, machine_of
+from archdsl.report.latency.cases import CaseSizes, cases_of
+from archdsl.report.latency.machine import SAMPLE_FIELDS, Machine, TimedCase, known_machine, read_machine
 from archdsl.report.latency.prediction import Latency
-from archdsl.report.lowering_policy import Choice
+from archdsl.report.lowering_policy import PassChoice
 
 TINY = "slowfast_tiny"
 
 
-def sizes(positions: int, macs: int = 0, bytes: int = 4000) -> Sizes:  # noqa: A002
-    return Sizes(positions, 16, 8, 16, 16 * positions, 1, 0, 0, macs, bytes)
+def sizes(positions: int, macs: int = 0, bytes: int = 4000) -> CaseSizes:  # noqa: A002
+    return CaseSizes(positions, 16, 8, 16, 16 * positions, 1, 0, 0, macs, bytes)
 
 
 TOY = Machine(
     "a toy",
     "cpu",
     {
-        "slow": (Sample(sizes(64), 0.004), Sample(sizes(1024), 0.016)),
-        "quick": (Sample(sizes(64, 10**9, 10**6), 0.001), Sample(sizes(64, 0, 10**7), 0.001)),
+        "slow": (TimedCase(sizes(64), 0.004), TimedCase(sizes(1024), 0.016)),
+        "quick": (TimedCase(sizes(64, 10**9, 10**6), 0.001), TimedCase(sizes(64, 0, 10**7), 0.001)),
     },
 )
 
@@ -126,7 +126,7 @@ def test_a_table_reads_back(tmp_path: Path) -> None:
     pays = {"infer": {"views": True, "attention": {"pairs": 512}}, "train": {}}
     machine = Machine("a toy", "cpu", TOY.samples, 1.25, 1e-5, pays)
     file.write_text(machine.text())
-    assert machine_of(file) == machine
+    assert read_machine(file) == machine
 
 
 def test_the_table_that_comes_along() -> None:
@@ -143,8 +143,8 @@ def test_the_table_that_comes_along() -> None:
         ("[]", "TypeError: list indices must be integers or slices, not str"),
         ("{}", "KeyError: 'fields'"),
         ('{"fields": ["a"]}', "ValueError: fields a"),
-        (json.dumps({"fields": FIELDS, "samples": {}}), "ValueError: no samples"),
-        (json.dumps({"fields": FIELDS, "samples": {"relu": [[0] * 11]}}), f"ValueError: a sample {[0] * 11}"),
+        (json.dumps({"fields": SAMPLE_FIELDS, "samples": {}}), "ValueError: no samples"),
+        (json.dumps({"fields": SAMPLE_FIELDS, "samples": {"relu": [[0] * 11]}}), f"ValueError: a sample {[0] * 11}"),
         (
             with_pays({"cpu": {"infer": {}}}),
             "ValueError: pays of cpu",
@@ -200,7 +200,7 @@ def test_a_device_whose_cases_nobody_measured(no_table_of_mine: Path, capsys: py
 
 def test_a_table_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot read") as error:
-        machine_of(tmp_path / "nowhere.json")
+        read_machine(tmp_path / "nowhere.json")
     assert str(error.value.faults[0]).splitlines()[1:] == [
         "  got     no such file",
         "  fix     archdsl bench --calibrate",
@@ -253,7 +253,7 @@ def test_a_calibration_of_a_small_grid(no_table_of_mine: Path, capsys: pytest.Ca
     assert "measured on another machine; `archdsl bench --calibrate` measures this one" in whence()
     assert main(["bench", TINY, "--frames", "8", "--size", "32", "--calibrate", "--runs", "1"]) == 0
     assert capsys.readouterr().err == f"wrote {no_table_of_mine}\n"
-    machine = machine_of(no_table_of_mine)
+    machine = read_machine(no_table_of_mine)
     assert {"1x1x1", "frame", "time", "3d", "channels_last", "max_pool", "linear"} <= set(machine.samples)
     passes = {one.name for one in PASSES} - {"steady_norms"}  # whose worth no clock tells
     assert {mode: {*choices} for mode, choices in machine.pays.items()} == {"infer": passes, "train": passes}
@@ -268,7 +268,7 @@ def test_auto_goes_by_the_table_of_this_machine(no_table_of_mine: Path) -> None:
     before = chosen(train=False, device="cpu")
     assert before["views"] is True
     no_table_of_mine.parent.mkdir()
-    row: dict[str, Choice] = {"views": False, "attention": {"pairs": 64}}
+    row: dict[str, PassChoice] = {"views": False, "attention": {"pairs": 64}}
     no_table_of_mine.write_text(Machine("a toy", "cpu", TOY.samples, pays={"infer": row}).text())
     rest = {name: choice for name, choice in before.items() if name != "views"}
     assert chosen(train=False, device="cpu") == {**rest, "attention": {"pairs": 64}}

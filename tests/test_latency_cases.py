@@ -14,12 +14,12 @@ from archdsl.catalog import zoo
 from archdsl.measuring import CASES, USUAL, Timed, grid, small, spread
 from archdsl.measuring.calibration import in_turn
 from archdsl.ops import Shape
-from archdsl.report.latency.cases import Case, Sizes, cases_of
-from archdsl.report.latency.machine import choices_on
+from archdsl.report.latency.cases import Case, CaseSizes, cases_of
+from archdsl.report.latency.machine import passes_on
 from benchmarks.latency import MODELS
 
 MIRRORED = ("channels_last", "attention", "keys_first", "views", "fusion", "overwriting")
-TAKEN = {name: choice for name, choice in choices_on("cpu", "infer").items() if name in MIRRORED}
+TAKEN = {name: choice for name, choice in passes_on("cpu", "infer").items() if name in MIRRORED}
 
 
 def test_a_bottleneck_by_hand() -> None:
@@ -28,7 +28,7 @@ def test_a_bottleneck_by_hand() -> None:
         "1x1x1", (ops.Conv(out_channels=256, kernel=(1, 1, 1)), ops.BatchNorm(), ops.Add(), ops.Relu()), (x, more)
     )
     positions = 4 * 56 * 56
-    assert case.sizes(2) == Sizes(
+    assert case.sizes(2) == CaseSizes(
         positions=2 * positions,
         channels=256,
         width=56,
@@ -45,7 +45,7 @@ def test_a_bottleneck_by_hand() -> None:
 def test_a_sum_over_pairs_by_hand() -> None:
     queries, keys, values = Shape(8, 4, 6, 6), Shape(8, 4, 3, 3), Shape(16, 4, 3, 3)
     pairs, reads = 144 * 36, (queries, keys, values)
-    sizes = Sizes(144, 16, 6, 8, 8 * 144, 0, 0, 0, 0, 4 * (8 * 144 + 8 * 36 + 16 * 36 + 16 * 144))
+    sizes = CaseSizes(144, 16, 6, 8, 8 * 144, 0, 0, 0, 0, 4 * (8 * 144 + 8 * 36 + 16 * 36 + 16 * 144))
     attention = Case("attention", (ops.Affinity(), ops.Softmax(axis="c"), ops.Gather()), reads)
     macs = (8 + 16) * pairs
     assert attention.sizes() == sizes._replace(macs=macs, window=36 * 24 // 16)
@@ -89,7 +89,7 @@ def test_cases_are_what_the_passes_leave(name: str) -> None:
 def test_sums_over_pairs_are_what_the_passes_leave() -> None:
     """Node for node, in every network of the zoo that has products of pairs, at the bound of the table and without."""
     kinds = {"attended": "attention", "gathered": "keys_first"}
-    auto, found = choices_on("cpu", "infer"), list[str]()
+    auto, found = passes_on("cpu", "infer"), list[str]()
     for plan in (archdsl.compile(model.arch()) for model in zoo()):
         if not any(isinstance(node.op, ops.Affinity) for node in plan.nodes):
             continue

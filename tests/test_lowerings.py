@@ -25,7 +25,7 @@ from archdsl.compiler import Plan
 from archdsl.graph import Builder
 from archdsl.language import Arch, Model
 from archdsl.ops import UNIT, Add, Conv, Grid, Shape, TakeEvery
-from archdsl.report.latency.machine import choices_on
+from archdsl.report.latency.machine import passes_on
 from archdsl.report.lowering_policy import MODES
 from archdsl.testing import arches
 from archdsl.testing.agreement import clips_of
@@ -305,7 +305,7 @@ def test_auto_is_a_row_of_the_table() -> None:
     plan = archdsl.compile(archdsl.load("slowfast_tiny"))
     for mode in MODES:
         auto = archdsl.emit(plan, "auto", train=mode == "train")
-        assert auto == archdsl.emit(plan, choices_on(device_of(None).type, mode))
+        assert auto == archdsl.emit(plan, passes_on(device_of(None).type, mode))
     assert archdsl.emit(plan, {}) == archdsl.emit(plan, {"views": False}) == archdsl.emit(plan)
 
 
@@ -323,15 +323,15 @@ def test_every_pass_says_when_it_is_exact_and_when_it_pays() -> None:
 def test_it_is_said_what_auto_takes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lowerings"]) == 0
     said = capsys.readouterr().out
-    channels = choices_on("cpu", "train")["views"]["channels"]
+    channels = passes_on("cpu", "train")["views"]["channels"]
     assert f"views  (auto takes it for infer and for train up to {channels} channels)\n" in said
     assert "depthwise  (auto takes it for train)\n" in said
-    pairs = choices_on("cpu", "infer")["attention"]["pairs"]
+    pairs = passes_on("cpu", "infer")["attention"]["pairs"]
     assert f"attention  (auto takes it for infer from {pairs} pairs a channel)\n" in said
     assert main(["lowerings", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert (rows["attention"]["infer"], rows["attention"]["train"]) == ({"pairs": pairs}, False)
-    assert (rows["views"]["infer"], rows["views"]["train"]) == (True, choices_on("cpu", "train")["views"])
+    assert (rows["views"]["infer"], rows["views"]["train"]) == (True, passes_on("cpu", "train")["views"])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from archdsl.backend import build
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.report.memory.recompute import fewest, modules_at
+from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing import arches
 from archdsl.training.norms import train_mode
@@ -41,9 +41,9 @@ def fitting(memory: Memory, share: float) -> Memory:
 
 def every_choice(plan: archdsl.Plan) -> Iterator[tuple[str, ...]]:
     """Of every stage nothing, itself, or some of its blocks."""
-    blocks = modules_at(plan, "block")
+    blocks = modules_to_recompute(plan, "block")
     options: list[list[tuple[str, ...]]] = []
-    for stage in modules_at(plan, "stage"):
+    for stage in modules_to_recompute(plan, "stage"):
         inner = [block for block in blocks if block.startswith(f"{stage}.")]
         options.append([(stage,), *(some for n in range(len(inner) + 1) for some in combinations(inner, n))])
     return (sum(chosen, ()) for chosen in product(*options))
@@ -68,10 +68,10 @@ def test_no_choice_that_fits_costs_less(name: str, overrides: dict[str, int], ba
     assert least < most / 1.3
     for i in range(21):
         room = least + (most - least) * i // 20
-        found = fewest(plan, memory.ran, room)
+        found = cheapest_within(plan, memory.ran, room)
         assert memory.ran(found.modules).peak <= room
         assert found.macs == min(macs for macs, peak in tried if peak <= room)
-    assert memory.ran(fewest(plan, memory.ran, least - 1).modules).peak == least
+    assert memory.ran(cheapest_within(plan, memory.ran, least - 1).modules).peak == least
 
 
 @settings(max_examples=20, deadline=None)
@@ -79,13 +79,13 @@ def test_no_choice_that_fits_costs_less(name: str, overrides: dict[str, int], ba
 def test_any_arch_fits_where_some_choice_does(arch: archdsl.Arch, luck: Any, batch: int) -> None:
     plan = archdsl.compile(arch)
     memory = Memory(plan, Setup(batch))
-    blocks = modules_at(plan, "block")
+    blocks = modules_to_recompute(plan, "block")
     some: list[str] = []
-    for stage in modules_at(plan, "stage"):
+    for stage in modules_to_recompute(plan, "stage"):
         inner = [block for block in blocks if block.startswith(f"{stage}.") and luck.random() < 0.5]
         some += [stage] if luck.random() < 0.3 else inner
     room = memory.ran(some).peak
-    assert memory.ran(fewest(plan, memory.ran, room).modules).peak <= room
+    assert memory.ran(cheapest_within(plan, memory.ran, room).modules).peak <= room
 
 
 @pytest.mark.parametrize(

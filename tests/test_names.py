@@ -15,12 +15,7 @@ OVERRIDES: dict[str, str] = {}
 """Names that several modules define on purpose, with the reason."""
 TO_RENAME = {
     "report": """
-        ACCURACIES Call Cell Choice Count DIRECTIONS FONT FORMATS FREE FRESH Grid Group LARGEST LEVELS LONG
-        LONGEST MARKERS MOST NAME NAMED Names PARTS PRECISIONS Part Point Pool Reader Run SHOWN STYLE SUFFIXES
-        Sample Setup Sizes Step Table UNITS WHERE admits again alike apart at_once beside choices counted cut
-        diff draw filled folded gathered lines listed name_of names needed note number one_line parts_of percent
-        places plain plot quoted ranks read recipe_schema repeats resized rows_of schema shapes_text shortened
-        shown stacked stages_of summed table table_of to_json weights_of whole written
+        FRESH Names
     """,
     "backend": """
         ACTS DAMAGED FRESH LONGEST LONGEST_NAME Line MOST Part SHOWN WIDTH alike asked at_once called chosen

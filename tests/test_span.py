@@ -31,7 +31,7 @@ from archdsl.ops import (
     TransposedConv,
 )
 from archdsl.ops.receptive_field import together
-from archdsl.report.span import frames_seen, sights
+from archdsl.report.span import frames_seen, temporal_views
 from archdsl.testing import graph_of
 from archdsl.testing import ops as random_ops
 
@@ -124,18 +124,20 @@ def test_frames_that_change_a_feature_are_the_frames_seen() -> None:
 
 def test_a_lateral_kernel_below_its_stride_leaves_gaps() -> None:
     """alpha 8, kernel 5, padded by 2: the first window reads 3 of 32 elements, the three others 5 each."""
-    laterals = [s for s in sights(archdsl.compile(archdsl.load("slowfast_4x16_r50"))) if s.part.kind == "lateral"]
+    laterals = [
+        s for s in temporal_views(archdsl.compile(archdsl.load("slowfast_4x16_r50"))) if s.part.kind == "lateral"
+    ]
     assert [s.unread for s in laterals] == [(14, 32)] * 4
     assert laterals[0].window == (5, 8)
     # A stem element sees every second frame from -4 to 4 around its own: windows reach 12 frames beyond the next start
     assert [s.unseen for s in laterals] == [3, 0, 0, 0]
-    dense = [s for s in sights(archdsl.compile(archdsl.load("slowfast_8x8_r50"))) if s.part.kind == "lateral"]
+    dense = [s for s in temporal_views(archdsl.compile(archdsl.load("slowfast_8x8_r50"))) if s.part.kind == "lateral"]
     assert {s.unread for s in dense} == {(0, 32)}
     assert {s.gaps for s in dense} == {""}
 
 
 def test_a_stage_sees_the_frames_its_pathway_takes() -> None:
-    by_address = {s.part.address: s for s in sights(archdsl.compile(archdsl.load("slowfast_4x16_r50")))}
+    by_address = {s.part.address: s for s in temporal_views(archdsl.compile(archdsl.load("slowfast_4x16_r50")))}
     assert by_address["slow.stem"].frames == {"clip": (4, 64)}
     assert by_address["slow.res2"].frames == {"clip": (29, 64)}
     assert by_address["fast.stem"].step == 2

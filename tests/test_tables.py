@@ -19,8 +19,8 @@ import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.report.number_format import percent, runs, shape_text, short, signed, span_text
-from archdsl.report.parts import LEVELS, parts_of
-from archdsl.report.table.formats import FORMATS, as_text, cell_text, to_csv, written
+from archdsl.report.parts import TABLE_LEVELS, table_parts
+from archdsl.report.table.formats import TABLE_FORMATS, cell_text, csv_text, in_format, records_csv
 from archdsl.report.table.markup import tex_escaped
 from archdsl.report.table.sheet import Bracket, Column, Row, Table
 from archdsl.report.table.stages import table_of
@@ -46,7 +46,7 @@ def plan() -> archdsl.Plan:
 
 def test_a_stage_reads_as_in_the_paper(plan: archdsl.Plan) -> None:
     """arXiv:1812.03982, Table 1."""
-    by_address = {part.address: part for part in parts_of(plan)}
+    by_address = {part.address: part for part in table_parts(plan)}
     assert by_address["slow.res4"].layers == (Bracket(("3×1², 256", "1×3², 256", "1×1², 1024"), 6), "stride 1, 2²")
     assert by_address["fast.res2"].layers == (Bracket(("3×1², 8", "1×3², 8", "1×1², 32"), 3),)
     assert by_address["slow.stem"].layers == (
@@ -63,7 +63,7 @@ def test_a_stage_reads_as_in_the_paper(plan: archdsl.Plan) -> None:
 def test_blocks_that_differ_are_not_folded() -> None:
     """SlowFast R101 keeps temporal kernels in the first 6 of 23 blocks."""
     plan = archdsl.compile(archdsl.load("slowfast_8x8_r101"))
-    (res4,) = (part for part in parts_of(plan) if part.address == "slow.res4")
+    (res4,) = (part for part in table_parts(plan) if part.address == "slow.res4")
     assert [(b.lines[0], b.times) for b in res4.layers if isinstance(b, Bracket)] == [
         ("3×1², 256", 6),
         ("1×1², 256", 17),
@@ -72,15 +72,15 @@ def test_blocks_that_differ_are_not_folded() -> None:
 
 def test_a_stage_of_norms_and_activations_alone_still_says_something() -> None:
     """DenseNet's transitions leave out norm and activation; its last stage has nothing else."""
-    by_address = {part.address: part for part in parts_of(archdsl.compile(archdsl.load("densenet121")))}
+    by_address = {part.address: part for part in table_parts(archdsl.compile(archdsl.load("densenet121")))}
     transition = by_address["rgb.transition1"].layers
     assert transition == (Bracket(("1×1², 128",)), Bracket(("1×2² average pool",)), "stride 1, 2²")
     assert by_address["rgb.norm5"].layers == ("batch norm", "relu")
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", TABLE_LEVELS)
 def test_costs_of_all_parts_sum_to_the_plans(plan: archdsl.Plan, level: str) -> None:
-    found = parts_of(plan, level)
+    found = table_parts(plan, level)
     assert sum(part.cost.params for part in found) == plan.params
     assert sum(part.cost.macs for part in found) == plan.macs
     assert len({part.address for part in found}) == len(found)
@@ -149,8 +149,8 @@ def test_unknown_levels_and_formats_are_told(plan: archdsl.Plan) -> None:
 
 
 @pytest.mark.parametrize("name", ["slowfast_4x16_r50_bidirectional", "slowfast_4x16_r50_flow", "slowfast_tiny"])
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("level", TABLE_LEVELS)
+@pytest.mark.parametrize("form", TABLE_FORMATS)
 def test_every_level_has_every_format(name: str, level: str, form: str) -> None:
     plan = archdsl.compile(archdsl.load(name))
     assert archdsl.table(plan, level, form).strip()
@@ -180,13 +180,13 @@ class Tags(html.parser.HTMLParser):
 
 def test_html_escapes() -> None:
     reader = Tags()
-    reader.feed(written(hostile_table(), "html"))
+    reader.feed(in_format(hostile_table(), "html"))
     assert "script" not in reader.tags
     assert "<script>alert(1)</script>" in reader.text
 
 
 def test_latex_escapes() -> None:
-    text = written(hostile_table(), "latex")
+    text = in_format(hostile_table(), "latex")
     assert r"\input" not in text
     assert r"\textbackslash{}input\{/etc/passwd\}" in text
     assert r"100\% \& \$x\_1\textasciicircum{}2 \#\textasciitilde{}" in text
@@ -197,7 +197,7 @@ def test_latex_arguments_are_not_given_by_cells() -> None:
     """Behind a row's end, brackets and stars would be read as its arguments."""
     for text in ("[9cm] x", "*x"):
         table = Table("", (Column("a"),), (Row(("b",)), Row((text,))), ({}, {}))
-        last = written(table, "latex").partition("\\bottomrule")[0].splitlines()[-1]
+        last = in_format(table, "latex").partition("\\bottomrule")[0].splitlines()[-1]
         assert last.startswith("{")
 
 
@@ -219,7 +219,7 @@ def test_latex_compiles_in_a_plain_article(shrinking: bool, tmp_path: Path, caps
         ["count", "slowfast_8x8_r50", "alexnet_grouped", "mobilenet_v1", "--claims"],
         ["count", "slowfast_tiny", "x3d_s", "--memory", "--fits", "80GB"],
     ]
-    texts = [written(hostile_table(), "latex")]
+    texts = [in_format(hostile_table(), "latex")]
     for command in commands:
         assert main([*command, "--format", "latex"]) == 0
         texts.append(capsys.readouterr().out)
@@ -254,7 +254,7 @@ def test_hostile_names_are_refused(place: str, name: str) -> None:
     assert "letters, digits and underscores, starting with a letter" in str(found.value)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", TABLE_FORMATS)
 def test_hostile_texts_of_cards_are_escaped(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Names are refused; what a card says is free text, and every format prints it as text."""
     data = yaml.safe_load((Path(__file__).parent / "data" / "my_slowfast.yaml").read_text())
@@ -275,7 +275,7 @@ def test_hostile_texts_of_cards_are_escaped(form: str, tmp_path: Path, capsys: p
     elif form == "json":
         assert [row["source"] for row in json.loads(text)] == [claim["source"] for claim in claims]
     elif form == "csv":
-        assert [row["why"] for row in csv.DictReader(io.StringIO(text))] == [as_text(claim["why"]) for claim in claims]
+        assert [row["why"] for row in csv.DictReader(io.StringIO(text))] == [csv_text(claim["why"]) for claim in claims]
     elif form == "md":
         assert "<script>" not in text
         assert all(len(re.findall(r"(?<!\\)\|", row)) == 9 for row in text.splitlines() if "40M" in row)
@@ -285,8 +285,8 @@ def test_hostile_texts_of_cards_are_escaped(form: str, tmp_path: Path, capsys: p
 
 def test_a_spreadsheet_is_not_given_formulas() -> None:
     for text in ("=1+1", "+1", "-1", "@x", "-"):
-        assert as_text(text) == f"'{text}"
-    assert [as_text(text) for text in ("a=1", "")] == ["a=1", ""]
+        assert csv_text(text) == f"'{text}"
+    assert [csv_text(text) for text in ("a=1", "")] == ["a=1", ""]
 
 
 def test_latex_is_ascii(plan: archdsl.Plan) -> None:
@@ -295,7 +295,7 @@ def test_latex_is_ascii(plan: archdsl.Plan) -> None:
 
 
 def test_markdown_escapes() -> None:
-    text = written(hostile_table(), "md")
+    text = in_format(hostile_table(), "md")
     row = next(line for line in text.splitlines() if "a\\|b" in line)
     assert len(re.findall(r"(?<!\\)\|", row)) == 3  # the table's own
     assert "<script>" not in text
@@ -304,7 +304,7 @@ def test_markdown_escapes() -> None:
 
 @pytest.mark.parametrize("form", ["text", "md", "html", "latex"])
 def test_a_terminal_is_not_obeyed(form: str) -> None:
-    assert "\x1b" not in written(hostile_table(), form)
+    assert "\x1b" not in in_format(hostile_table(), form)
 
 
 def test_brackets_over_lines() -> None:
@@ -345,7 +345,7 @@ def test_no_cell_of_csv_is_a_formula_or_a_second_row() -> None:
         "\u2028=1",
         "\udce9",
     )
-    made = to_csv(Table("", (), (), tuple({"class": name, "=head": -1.5, "list": [name, "x"]} for name in evil)))
+    made = records_csv(Table("", (), (), tuple({"class": name, "=head": -1.5, "list": [name, "x"]} for name in evil)))
     made.encode()
     head, *rows = list(csv.reader(io.StringIO(made, newline="")))
     assert head == ["class", "'=head", "list"]

@@ -12,7 +12,7 @@ import archdsl
 from archdsl import ops
 from archdsl.catalog import model, reference_of, zoo
 from archdsl.language import Arch, Model
-from archdsl.report.cost import figure
+from archdsl.report.cost import figure_of
 from archdsl.testing.agreement import clips_of, fvcore_count, shapes_met
 from archdsl.testing.conformance import same_from_yaml
 
@@ -39,7 +39,7 @@ def test_claims_are_recomputed(one: Model) -> None:
         if claim.figure in ("top1", "top5"):
             continue
         plan = archdsl.compile(one.arch(**claim.input))
-        ours = figure(plan, claim.figure)
+        ours = figure_of(plan, claim.figure)
         met = abs(Decimal(ours) - claim.number) <= claim.half_unit
         assert met or claim.why, f"{claim.figure}: {claim.value} was printed ({claim.source}), ours is {ours:,}"
         assert not (met and claim.why), f"{claim.figure} {claim.value} is met by {ours:,} and needs no reason"
@@ -50,7 +50,7 @@ def test_parameters_without_norms_leave_out_scales_and_shifts() -> None:
     channels = 64 + sum(4 * wide for wide in (64, 128, 256, 512)) + 128 + 256 + 512
     plan = archdsl.compile(archdsl.load("resnet18"))
     assert plan.params - plan.params_without_norms == 2 * channels
-    assert figure(plan, "params-without-norms") == plan.params_without_norms
+    assert figure_of(plan, "params-without-norms") == plan.params_without_norms
 
 
 @every_model

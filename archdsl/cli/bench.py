@@ -42,9 +42,9 @@ def bench(given: Namespace) -> int:
     tell(None)
     made = bench_table(found)
     if given.output:
-        from archdsl.report.table.formats import written
+        from archdsl.report.table.formats import in_format
 
-        put(written(made, "md" if given.format == "text" else given.format), given.output)
+        put(in_format(made, "md" if given.format == "text" else given.format), given.output)
     else:
         say_table(made, given.format)
     return 0
@@ -109,13 +109,13 @@ def calibrate(given: Namespace) -> int:
     from archdsl.backend.devices import device_of
     from archdsl.measuring import CASES, WHOLE, calibrated, grid, measured, paying, small, spread
     from archdsl.report.latency.cases import cases_of
-    from archdsl.report.latency.machine import own_file
+    from archdsl.report.latency.machine import user_table_file
 
     g.alone(given, "calibrate", ("vs", "lower", "train", "only", "all"))
     if given.batch > 1:
         raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
     plans = [plan for _, plan in named_plans(given)] if given.names else []
-    out = Path(given.output or own_file(device_of(given.device).type))
+    out = Path(given.output or user_table_file(device_of(given.device).type))
     if not given.output:
         make_folder(out.parent)
     check_writable(out)

@@ -57,12 +57,12 @@ def say_json(data: Any) -> None:
 
 def say_table(table: Table, form: str) -> None:
     """A table to stdout: coloured and as wide as the terminal where there is one."""
-    from archdsl.report.table.formats import to_text, written
+    from archdsl.report.table.formats import in_format, to_text
 
     if form == "text" and coloured(sys.stdout):
         say(to_text(table, colour=True, width=os.get_terminal_size(sys.stdout.fileno()).columns or None))
     else:
-        say(written(table, form))
+        say(in_format(table, form))
 
 
 def put(text: str, out: str | None) -> None:

@@ -38,9 +38,9 @@ def sources_of(plan: Plan, path: str) -> dict[str, tuple[str, str]]:
 def plot(given: Namespace) -> int:
     """Published accuracy against cost."""
     from archdsl.report.plot import plot as draw_plot
-    from archdsl.report.plot import points
+    from archdsl.report.plot import plot_points
 
-    found = points(g.models(given), given.against, given.figure, given.source, strict=not given.all)
+    found = plot_points(g.models(given), given.against, given.figure, given.source, strict=not given.all)
     draw_plot(found, given.output, given.against, given.figure)
     sys.stderr.write(f"wrote {printable(given.output)}\n")
     return 0

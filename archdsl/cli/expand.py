@@ -13,10 +13,10 @@ from archdsl.errors import printable
 def expand(given: Namespace) -> int:
     """A network grown step by step: the table of the walk, and the spec of its end where a file is named."""
     from archdsl.language.yaml_writer import to_yaml
-    from archdsl.report.stepwise_expansion import Walk, growth_table
+    from archdsl.report.stepwise_expansion import StepwiseExpansion, growth_table
 
     model = catalog.model(given.name)
-    steps = Walk(model).run(given.order.replace(",", " ").split(), given.macs)
+    steps = StepwiseExpansion(model).run(given.order.replace(",", " ").split(), given.macs)
     say_table(growth_table(model, steps), given.format)
     if given.output:
         put(to_yaml(steps[-1].plan.arch.but(name=f"{model.name}_expanded")), given.output)

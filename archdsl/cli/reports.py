@@ -37,7 +37,7 @@ def count(given: Namespace) -> int:
         g.alone(given, "claims", ("convention", "batch", "views"))
     batch, views = given.batch or 1, prod(views_of(given.views or "1"))
     counts = [
-        report.Count(compile(g.arch_of(model, given)), report.reported(model), batch, views)
+        report.NetworkCost(compile(g.arch_of(model, given)), report.reported(model), batch, views)
         for model in g.models(given)
     ]
     title = f"The zoo: {len(counts)} models" if given.all else ""

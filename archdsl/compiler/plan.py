@@ -48,7 +48,7 @@ class Plan:
 
     def _repr_html_(self) -> str:
         """What a notebook shows of a plan: its drawing and its table."""
-        return str(opened("archdsl.report.notebook").shown(self))
+        return str(opened("archdsl.report.notebook").notebook_html(self))
 
     @property
     def name(self) -> str:

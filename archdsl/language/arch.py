@@ -250,7 +250,7 @@ class Arch(Written):
 
     def _repr_html_(self) -> str:
         """What a notebook shows of an arch: its drawing and its table."""
-        return str(opened("archdsl.report.notebook").shown(self))
+        return str(opened("archdsl.report.notebook").notebook_html(self))
 
     @property
     def classes(self) -> int | None:

@@ -15,7 +15,7 @@ from archdsl.measuring.tables import geometric_mean
 from archdsl.measuring.timer import Step, Told, interleaved, timed
 from archdsl.ops import Affinity, BatchNorm, Conv, Gather, Relu, Shape, Softmax
 from archdsl.report.latency.cases import Case
-from archdsl.report.lowering_policy import Choice, Choices
+from archdsl.report.lowering_policy import PassChoice, PassChoices
 
 CLEAR = 1.03
 """How many times quicker something must be to count."""
@@ -48,7 +48,7 @@ LADDERS: dict[str, tuple[Callable[[int], list[Case]], tuple[int, ...]]] = {
 """Pass -> cases of a size, and sizes."""
 
 
-def bounded(one: Pass, others: Choices, setup: Setup, rounds: int, told: Told) -> Choice:
+def bounded(one: Pass, others: PassChoices, setup: Setup, rounds: int, told: Told) -> PassChoice:
     """Whether a pass pays on top of others, or at which sizes."""
     assert one.bound is not None
     cases_of_size, sizes = LADDERS[one.name]
@@ -59,7 +59,7 @@ def bounded(one: Pass, others: Choices, setup: Setup, rounds: int, told: Told) -
     return fitting(one.bound, ratios)
 
 
-def quicker(case: Case, others: Choices, name: str, setup: Setup, rounds: int) -> float:
+def quicker(case: Case, others: PassChoices, name: str, setup: Setup, rounds: int) -> float:
     """How many times quicker a case is with a pass than without it."""
     xs = Arena(sum(x.elements for x in case.reads), device_of(setup.device)).maps(case)
     for x in xs:
@@ -68,12 +68,14 @@ def quicker(case: Case, others: Choices, name: str, setup: Setup, rounds: int) -
     return gained(lambda row: made(case, xs, row), with_and_without(name, others), setup, rounds)
 
 
-def with_and_without(name: str, others: Choices) -> tuple[Choices, Choices]:
+def with_and_without(name: str, others: PassChoices) -> tuple[PassChoices, PassChoices]:
     """Others with a pass, and without it."""
     return {**others, name: True}, {**others, name: False}
 
 
-def gained(made: Callable[[Choices], Step], rows: tuple[Choices, Choices], setup: Setup, rounds: int) -> float:
+def gained(
+    made: Callable[[PassChoices], Step], rows: tuple[PassChoices, PassChoices], setup: Setup, rounds: int
+) -> float:
     """How many times quicker the step is that is made by the first of two rows."""
     wait = waiting(device_of(setup.device))
     steps = {side: made(row) for side, row in zip(("with", "without"), rows)}
@@ -83,7 +85,7 @@ def gained(made: Callable[[Choices], Step], rows: tuple[Choices, Choices], setup
     return times["with"].ratio_of(times["without"])
 
 
-def fitting(bound: Bound, ratios: Mapping[int, float]) -> Choice:
+def fitting(bound: Bound, ratios: Mapping[int, float]) -> PassChoice:
     """The choice that gains the most over all sizes, where ratios say how many times quicker the pass is at each.
 
     A size at which it is about level counts for nothing; of two choices that gain as much the one that takes less.

@@ -19,10 +19,10 @@ from archdsl.measuring.contestants import own_side, step_of
 from archdsl.measuring.machine import named, others, waiting
 from archdsl.measuring.timer import Step, Told, no_collection, timed
 from archdsl.ops import Affinity, Conv, Op
-from archdsl.report.latency.cases import Case, Sizes, cases_of
-from archdsl.report.latency.machine import Machine, Sample
+from archdsl.report.latency.cases import Case, CaseSizes, cases_of
+from archdsl.report.latency.machine import Machine, TimedCase
 from archdsl.report.latency.prediction import Latency
-from archdsl.report.lowering_policy import Choices, Pays
+from archdsl.report.lowering_policy import PassChoices, PassesByMode
 
 SAMPLED = (
     *("fast_32x2_r50", "slow_4x16_r50_nl_embedded", "slowfast_4x16_r50_beta4", "slowfast_4x16_r50_beta16"),
@@ -76,7 +76,7 @@ class Timed:
         return median(quiet if len(quiet) >= 3 else [taken for taken, _ in self.rounds])
 
 
-def grid(taken: Choices) -> list[Case]:
+def grid(taken: PassChoices) -> list[Case]:
     """The cases that are measured unless networks are named."""
     often, rare = (
         [case for name in names for _, case in cases_of(compile(load(name)), taken)] for names in (USUAL, RARE)
@@ -90,7 +90,7 @@ def spread(cases: Iterable[Case], most: int) -> list[Case]:
 
     Convolutions, and sums over pairs, lie nearer to each other.
     """
-    known: dict[tuple[str, Sizes], Case] = {}
+    known: dict[tuple[str, CaseSizes], Case] = {}
     for case in cases:
         if case.macs <= LONGEST and case.weights + sum(x.elements for x in case.reads) <= LARGEST:
             known.setdefault((case.kind, case.sizes()), case)
@@ -128,7 +128,7 @@ def in_turn(
     return found
 
 
-def network_step(plan: Plan, device: str, taken: Choices) -> Step:
+def network_step(plan: Plan, device: str, taken: PassChoices) -> Step:
     """A network's forward as it is told: lowered, frozen, one clip."""
     setup, side = Setup(device=device), own_side(plan, taken, train=False, device=device)
     network, _ = made(side, setup)
@@ -143,7 +143,7 @@ def measured(
     cases: Sequence[Case],
     plans: Sequence[Plan],
     device: str,
-    taken: Choices,
+    taken: PassChoices,
     rounds: int = ROUNDS,
     told: Told = lambda text: None,
 ) -> dict[Key, Timed]:
@@ -169,12 +169,12 @@ def calibrated(
     plans: Sequence[Plan],
     times: Mapping[Key, Timed],
     device: str,
-    pays: Pays,
+    pays: PassesByMode,
 ) -> Machine:
     """The table: seconds of each case alone, how much longer whole networks take than their cases, and what pays."""
-    samples: dict[str, list[Sample]] = {}
+    samples: dict[str, list[TimedCase]] = {}
     for case in cases:
-        samples.setdefault(case.kind, []).append(Sample(case.sizes(), times[case].seconds))
+        samples.setdefault(case.kind, []).append(TimedCase(case.sizes(), times[case].seconds))
     where = device_of(device)
     table = {kind: tuple(found) for kind, found in samples.items()}
     alone = Machine(named(where), where.type, table, empty=times[NOTHING].seconds, pays=pays)

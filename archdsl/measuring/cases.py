@@ -20,7 +20,7 @@ from archdsl.measuring.timer import Step
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.ops.layer import Layer
 from archdsl.report.latency.cases import Case
-from archdsl.report.lowering_policy import Choices
+from archdsl.report.lowering_policy import PassChoices
 
 LAST = torch.channels_last_3d
 FRESH = Rewritten(literal=ops.Add(), text=Layer("{0}"))
@@ -54,7 +54,7 @@ def layout(case: Case) -> torch.memory_format:
     return LAST if case.ops and case.ops[0].chooses == "nothing" else torch.contiguous_format
 
 
-def network_of(case: Case, taken: Choices) -> nn.Module:
+def network_of(case: Case, taken: PassChoices) -> nn.Module:
     """The case lowered by the passes taken."""
     return executed(Emission(lowered_graph(graph_of(case), taken), "Case").text(), "case")
 
@@ -64,7 +64,7 @@ def given(xs: Sequence[Tensor]) -> Any:
     return xs[0] if len(xs) == 1 else {f"x{i}": x for i, x in enumerate(xs)}
 
 
-def step_of_case(case: Case, xs: list[Tensor], taken: Choices) -> Step:
+def step_of_case(case: Case, xs: list[Tensor], taken: PassChoices) -> Step:
     """What is timed: the case lowered by the passes taken, frozen."""
     if not case.ops:
         return torch.inference_mode()(lambda: xs[0].contiguous(memory_format=LAST))
@@ -72,7 +72,7 @@ def step_of_case(case: Case, xs: list[Tensor], taken: Choices) -> Step:
     return torch.inference_mode()(lambda: network(given(xs)))
 
 
-def training_step_of_case(case: Case, xs: list[Tensor], taken: Choices) -> Step:
+def training_step_of_case(case: Case, xs: list[Tensor], taken: PassChoices) -> Step:
     """The case lowered by the passes taken, and back to what it reads and holds."""
     network = network_of(case, taken).to(xs[0].device)
     leaves = [x.detach().requires_grad_() for x in xs]

@@ -17,7 +17,7 @@ from archdsl.backend.passes import asked, passes_taken
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.measuring.timer import Step
-from archdsl.report.lowering_policy import Choices
+from archdsl.report.lowering_policy import PassChoices
 
 Copy = Callable[[nn.Module, nn.Module], object]
 RATE = 1e-6
@@ -169,7 +169,7 @@ def without_dropout(network: nn.Module) -> None:
             module.p = 0.0  # type: ignore[assignment]
 
 
-def own_side(plan: Plan, lower: str | Choices, *, train: bool, device: str) -> Side:
+def own_side(plan: Plan, lower: str | PassChoices, *, train: bool, device: str) -> Side:
     """Our network, lowered as asked or by the passes of a row; frozen for inference. `auto` is what pays on the device.
 
     Raises SpecError for names that are no lowering.

@@ -15,7 +15,7 @@ from archdsl.measuring.contestants import own_side, step_of
 from archdsl.measuring.tables import geometric_mean
 from archdsl.measuring.timer import Step, Told
 from archdsl.report.latency.machine import shipped_machine
-from archdsl.report.lowering_policy import MODES, Choice, Choices
+from archdsl.report.lowering_policy import MODES, PassChoice, PassChoices
 
 SMALL: tuple[tuple[str, dict[str, int]], ...] = (
     ("slowfast_4x16_r50", {"frames": 32}),
@@ -35,12 +35,12 @@ def small() -> list[Plan]:
 
 def paying(
     plans: Sequence[Plan], device: str, rounds: int = ROUNDS, told: Told = lambda text: None
-) -> dict[str, dict[str, Choice]]:
+) -> dict[str, dict[str, PassChoice]]:
     """{mode: {pass: choice}}, one pass after the other on top of those before it that pay.
 
     It begins with what comes along, which a pass must clearly better or worsen.
     """
-    pays: dict[str, dict[str, Choice]] = {}
+    pays: dict[str, dict[str, PassChoice]] = {}
     shipped = shipped_machine(device_of(device).type)
     for mode in MODES:
         taken = dict(shipped.pays[mode]) if shipped else {}
@@ -58,14 +58,14 @@ def paying(
     return pays
 
 
-def quicker(plan: Plan, others: Choices, name: str, setup: Setup, rounds: int) -> float:
+def quicker(plan: Plan, others: PassChoices, name: str, setup: Setup, rounds: int) -> float:
     """How many times quicker a network is with a pass than without it: once, where the pass finds nothing there."""
     rows = with_and_without(name, others)
     if emit(plan, rows[0]) == emit(plan, rows[1]):
         return 1.0
     clips = clips_for(plan, setup)
 
-    def step(row: Choices) -> Step:
+    def step(row: PassChoices) -> Step:
         own = own_side(plan, row, train=setup.train, device=setup.device)
         network, _ = made(own, setup)
         return step_of(own, network, clips, setup.train)

@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archdsl.report.admission import Admits, admits
-    from archdsl.report.cost import Count, claims_table, count_table, reported
+    from archdsl.report.cost import NetworkCost, claims_table, count_table, reported
     from archdsl.report.differences import Diff, diff
     from archdsl.report.drawing.formats import draw, to_dot, write_drawing
     from archdsl.report.json_schema import schema
     from archdsl.report.latency.machine import known_machine
     from archdsl.report.latency.prediction import Latency, latency_table
     from archdsl.report.memory.report import Memory, Setup, memory_table
-    from archdsl.report.parts import LEVELS
+    from archdsl.report.parts import TABLE_LEVELS
     from archdsl.report.span import span_table
-    from archdsl.report.table.formats import FORMATS
+    from archdsl.report.table.formats import TABLE_FORMATS
     from archdsl.report.table.sheet import Table
     from archdsl.report.table.stages import table_of
 
 FILES = {
     "admission": ("Admits", "admits"),
-    "cost": ("Count", "claims_table", "count_table", "reported"),
+    "cost": ("NetworkCost", "claims_table", "count_table", "reported"),
     "differences": ("Diff", "diff"),
     "drawing.formats": ("draw", "to_dot", "write_drawing"),
-    "table.formats": ("FORMATS",),
+    "table.formats": ("TABLE_FORMATS",),
     "latency.prediction": ("Latency", "latency_table"),
     "latency.machine": ("known_machine",),
     "memory.report": ("Memory", "Setup", "memory_table"),
-    "parts": ("LEVELS",),
+    "parts": ("TABLE_LEVELS",),
     "table.sheet": ("Table",),
     "span": ("span_table",),
     "json_schema": ("schema",),
@@ -40,13 +40,13 @@ FILES = {
 WHERE = {name: file for file, names in FILES.items() for name in names}
 
 __all__ = [
-    "FORMATS",
-    "LEVELS",
+    "TABLE_FORMATS",
+    "TABLE_LEVELS",
     "Admits",
-    "Count",
     "Diff",
     "Latency",
     "Memory",
+    "NetworkCost",
     "Setup",
     "Table",
     "admits",

@@ -14,9 +14,9 @@ from archdsl.graph import Builder
 from archdsl.language import Arch, Clip
 from archdsl.report.number_format import runs
 
-FACTOR = 2
+TRIED_FACTOR = 2
 """Sizes and frames are tried from 1 to this many times the arch's own."""
-LARGEST = 2048
+LARGEST_TRIED = 2048
 """And never beyond."""
 
 
@@ -111,16 +111,16 @@ def admits(arch_or_plan: Arch | Plan) -> Admits:
     Clips of equal frames or sizes are changed together.
     """
     arch = arch_of(arch_or_plan)
-    short = Shortened.of(arch)
+    short = ShortenedArch.of(arch)
     axes = []
     for axis in ("frames", "size", "height", "width"):
-        for clips, own in alike(arch, axis).items():
-            tried = min(FACTOR * own, LARGEST)
+        for clips, own in equal_clips(arch, axis).items():
+            tried = min(TRIED_FACTOR * own, LARGEST_TRIED)
             axes.append(tried_along(axis, clips, tried, lambda n, axis=axis, clips=clips: short.fault(axis, clips, n)))  # type: ignore[misc]
     return Admits(arch.name, tuple(axes))
 
 
-def alike(arch: Arch, axis: str) -> dict[tuple[str, ...], int]:
+def equal_clips(arch: Arch, axis: str) -> dict[tuple[str, ...], int]:
     """Clips that have the axis, those of one value together, and that value."""
     groups: dict[int, list[str]] = {}
     for name, clip in arch.clips.items():
@@ -146,7 +146,7 @@ def tried_along(axis: str, clips: tuple[str, ...], tried: int, fault_at: Callabl
 
 
 @dataclass(frozen=True)
-class Shortened:
+class ShortenedArch:
     """An arch without the repeats that change nothing, so that many inputs are tried quickly.
 
     A block equal to the one before it, which gave back the shape and the steps it was given, would do so again: leaving
@@ -160,7 +160,7 @@ class Shortened:
     """Addresses of the blocks that stand for their repeats."""
 
     @classmethod
-    def of(cls, arch: Arch) -> Shortened:
+    def of(cls, arch: Arch) -> ShortenedArch:
         """The arch with runs of equal blocks cut to two: the first may widen, the second repeats."""
         kept: list[str] = []
         pathways = {}
@@ -179,13 +179,13 @@ class Shortened:
 
     def fault(self, axis: str, clips: tuple[str, ...], n: int) -> Fault | None:
         """The first fault of the arch at that value, or None where it compiles."""
-        tried = Expansion(resized(self.short, axis, clips, n))
+        tried = Expansion(with_clip_value(self.short, axis, clips, n))
         fault = first_fault(tried)
         cut = {block.rpartition(".")[0] for block in self.kept}
         inside = fault is not None and any((fault.at or "").startswith(f"{stage}.") for stage in cut)
-        if unchanged(tried.g, self.kept) and not inside:
+        if keeps_shape(tried.g, self.kept) and not inside:
             return fault
-        return first_fault(Expansion(resized(self.arch, axis, clips, n)))
+        return first_fault(Expansion(with_clip_value(self.arch, axis, clips, n)))
 
 
 def first_fault(expansion: Expansion) -> Fault | None:
@@ -197,22 +197,22 @@ def first_fault(expansion: Expansion) -> Fault | None:
     return None
 
 
-def resized(arch: Arch, axis: str, clips: Iterable[str], n: int) -> Arch:
+def with_clip_value(arch: Arch, axis: str, clips: Iterable[str], n: int) -> Arch:
     """The arch with other clips, without checking again what does not depend on them."""
     made: dict[str, Clip] = {name: arch.clips[name].model_copy(update={axis: n}) for name in clips}
     return arch.model_copy(update={"clips": {**arch.clips, **made}})
 
 
-def unchanged(g: Builder, blocks: tuple[str, ...]) -> bool:
+def keeps_shape(g: Builder, blocks: tuple[str, ...]) -> bool:
     """Whether each block gives back the shape and the steps it is given. One that was not reached changes nothing."""
     ends: dict[str, tuple[str, str]] = {}
     for node in g.nodes.values():
         block = ".".join(node.address.split(".")[:3])
         ends[block] = ends.get(block, (node.reads[0] if node.reads else "", ""))[0], node.address
-    return all(same_place(g, *ends[block]) for block in blocks if block in ends)
+    return all(same_shape_and_steps(g, *ends[block]) for block in blocks if block in ends)
 
 
-def same_place(g: Builder, before: str, after: str) -> bool:
+def same_shape_and_steps(g: Builder, before: str, after: str) -> bool:
     """Whether two values have one shape and equal steps."""
     a, b = g.grids[before], g.grids[after]
     return g.shapes[before] == g.shapes[after] and all(getattr(a, axis).step == getattr(b, axis).step for axis in "thw")

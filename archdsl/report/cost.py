@@ -14,7 +14,7 @@ from archdsl.language import Claim, Model
 from archdsl.report.number_format import plural, shapes_text, short, whole
 from archdsl.report.table.sheet import Column, Row, Table
 
-DEFAULT = ("macs", "fvcore")
+DEFAULT_CONVENTIONS = ("macs", "fvcore")
 """Conventions that `count` shows when none is asked for."""
 
 
@@ -61,13 +61,13 @@ def reported(model: Model) -> tuple[Reported, ...]:
         if key not in plans:
             plans[key] = compile(model.arch(**claim.input))
         plan = plans[key]
-        ours = None if claim.figure in ACCURACIES else figure(plan, claim.figure)
+        ours = None if claim.figure in ACCURACIES else figure_of(plan, claim.figure)
         # the views an accuracy was tested with are its source's affair, not this input
         found.append(Reported(claim, {} if ours is None else plan.inputs, ours))
     return tuple(found)
 
 
-def figure(plan: Plan, name: str) -> int:
+def figure_of(plan: Plan, name: str) -> int:
     """A plan's parameters, all or without those of norms, or its cost under a convention."""
     match name:
         case "params":
@@ -79,7 +79,7 @@ def figure(plan: Plan, name: str) -> int:
 
 
 @dataclass(frozen=True)
-class Count:
+class NetworkCost:
     """The cost of a plan for a batch of clips, each seen in several views."""
 
     plan: Plan
@@ -126,7 +126,7 @@ class Count:
         }
 
 
-def count_table(counts: Iterable[Count], convention: str | None = None, title: str = "") -> Table:
+def count_table(counts: Iterable[NetworkCost], convention: str | None = None, title: str = "") -> Table:
     """One row for each network. Raises SpecError for an unknown convention."""
     if convention is not None and convention not in CONVENTIONS:
         raise SpecError(
@@ -136,8 +136,8 @@ def count_table(counts: Iterable[Count], convention: str | None = None, title: s
             fix=did_you_mean(convention, CONVENTIONS),
         )
     counts = tuple(counts)
-    shown = (convention,) if convention else DEFAULT
-    times = "" if all(count.batch == count.views == 1 for count in counts) else times_text(counts[0])
+    shown = (convention,) if convention else DEFAULT_CONVENTIONS
+    times = "" if all(count.batch == count.views == 1 for count in counts) else multiplier_text(counts[0])
     columns = (
         Column("name"),
         Column("input"),
@@ -147,22 +147,22 @@ def count_table(counts: Iterable[Count], convention: str | None = None, title: s
         Column("published", right=False),
     )
     rows = tuple(Row(count_cells(count, shown)) for count in counts)
-    note = explained(shown) + own_text(counts, shown)
+    note = conventions_note(shown) + user_ops_note(counts, shown)
     return Table(title, columns, rows, tuple(count.record() for count in counts), note)
 
 
-def times_text(count: Count) -> str:
+def multiplier_text(count: NetworkCost) -> str:
     """What a cost is multiplied by: ` × 8 clips × 30 views`."""
     return (f" × {count.batch} clips" if count.batch > 1 else "") + (
         f" × {count.views} views" if count.views > 1 else ""
     )
 
 
-def count_cells(count: Count, shown: tuple[str, ...]) -> tuple[str, ...]:
+def count_cells(count: NetworkCost, shown: tuple[str, ...]) -> tuple[str, ...]:
     """The cells of one network. With views, costs stand as papers print them: 36.10G × 30."""
     factor = "".join(f" × {n}" for n in (count.batch, count.views) if n > 1)
     costs = [f"{short(count.plan.count(name))}{factor}" if factor else whole(count.plan.count(name)) for name in shown]
-    published = ", ".join(published_here(count))
+    published = ", ".join(published_at_input(count))
     return (
         count.plan.name,
         shapes_text(count.plan.inputs),
@@ -173,18 +173,19 @@ def count_cells(count: Count, shown: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def published_here(count: Count) -> dict[str, None]:
+def published_at_input(count: NetworkCost) -> dict[str, None]:
     """Published costs at just this input, and published params, as printed."""
     found = [
         f"{one.claim.figure} {one.claim.value}"
         for one in count.reported
-        if one.claim.figure in PARAMETERS or (one.claim.figure in CONVENTIONS and one.inputs == count.plan.inputs)
+        if one.claim.figure in PARAMETER_FIGURES
+        or (one.claim.figure in CONVENTIONS and one.inputs == count.plan.inputs)
     ]
     return dict.fromkeys(found)
 
 
-PARAMETERS = ("params", "params-without-norms")
-MEANING = {
+PARAMETER_FIGURES = ("params", "params-without-norms")
+CONVENTION_NOTES = {
     "params-without-norms": "params-without-norms: all but the scales and shifts of norms",
     "macs": "macs: 1 per multiply-add of conv, linear, matmul",
     "fvcore": "fvcore: as fvcore 0.1.5 counts in eval mode",
@@ -193,12 +194,12 @@ MEANING = {
 }
 
 
-def explained(shown: Iterable[str]) -> str:
+def conventions_note(shown: Iterable[str]) -> str:
     """What the conventions count."""
-    return "; ".join(MEANING[name] for name in shown)
+    return "; ".join(CONVENTION_NOTES[name] for name in shown)
 
 
-def own_text(counts: Iterable[Count], shown: Iterable[str]) -> str:
+def user_ops_note(counts: Iterable[NetworkCost], shown: Iterable[str]) -> str:
     """Of ops of a person's own: that fvcore has not been asked about them."""
     kinds = {type(node.op).__name__: None for count in counts for node in count.plan.nodes if node.op.own}
     if not kinds or "fvcore" not in shown:
@@ -210,7 +211,7 @@ ACCURACIES = ("top1", "top5")
 """Figures that take training: told apart, never recounted."""
 
 
-def claims_table(counts: Iterable[Count]) -> Table:
+def claims_table(counts: Iterable[NetworkCost]) -> Table:
     """Every published cost beside ours, then the published accuracies."""
     counts = tuple(counts)
     found = [(count.plan.name, claim) for count in counts for claim in count.reported]
@@ -231,19 +232,19 @@ def claims_table(counts: Iterable[Count]) -> Table:
         rows.append(Row(("Accuracies: they take training, nothing is recounted", *[""] * 7), "heading"))
         rows += [Row(claim_cells(name, claim), "apart") for name, claim in trained]
     records = tuple({"name": name, **claim.record()} for name, claim in (*costs, *trained))
-    return Table("", columns, tuple(rows), records, summed([claim for _, claim in costs]))
+    return Table("", columns, tuple(rows), records, claims_summary([claim for _, claim in costs]))
 
 
-def summed(costs: list[Reported]) -> str:
+def claims_summary(costs: list[Reported]) -> str:
     """How many figures agree, and what the conventions among them count."""
     differing = [claim for claim in costs if not claim.agrees]
     silent = sum(not claim.claim.why for claim in differing)
-    conventions = [name for name in MEANING if any(claim.claim.figure == name for claim in costs)]
+    conventions = [name for name in CONVENTION_NOTES if any(claim.claim.figure == name for claim in costs)]
     told = f"{plural(len(costs), 'figure')} recounted at the published input"
     told += f": {len(costs) - len(differing)} agree (ours rounds to what was printed)"
     told += f", {len(differing)} differ" if differing else ""
     told += f", {silent} of them unexplained" if silent else ""
-    return ". ".join(filter(None, (told, explained(conventions))))
+    return ". ".join(filter(None, (told, conventions_note(conventions))))
 
 
 def claim_cells(name: str, found: Reported) -> tuple[str, ...]:

@@ -13,10 +13,10 @@ from archdsl.language import Arch
 from archdsl.ops import Cost
 from archdsl.ops.notation import number
 from archdsl.report.number_format import percent, runs, shapes_text, short, signed
-from archdsl.report.parameters import carried
+from archdsl.report.parameters import shared_parameters
 from archdsl.report.table.layers import op_in_full
 
-NUMBERED = re.compile(r"(\w+\.\w+\.)(\d+)(\..+)")
+IN_BLOCK = re.compile(r"(\w+\.\w+\.)(\d+)(\..+)")
 """An op within a block of a stage."""
 
 
@@ -83,7 +83,7 @@ class Diff:
         lines.append(f"  weights  {short(self.carried)} of {short(self.params[1])} carry over by name and shape{share}")
         lines += [f"  - {address}" for address in self.removed]
         lines += [f"  + {address}" for address in self.added]
-        lines += [f"  ~ {line}" for line in changes_told(self.changed)]
+        lines += [f"  ~ {line}" for line in change_lines(self.changed)]
         if self.resized:
             first, last = self.resized[0], self.resized[-1]
             lines.append(
@@ -117,11 +117,11 @@ class Diff:
         }
 
 
-def changes_told(changes: Iterable[Change]) -> list[str]:
+def change_lines(changes: Iterable[Change]) -> list[str]:
     """Changes as lines; equal ones in the blocks of one stage stand on one line: `slow.res4.0-5.conv_a: ...`."""
     groups: dict[tuple[str, str, str, str], list[int]] = {}
     for change in changes:
-        match = NUMBERED.fullmatch(change.address)
+        match = IN_BLOCK.fullmatch(change.address)
         head, tail = (match[1], match[3]) if match else (change.address, "")
         groups.setdefault((head, tail, change.before, change.after), []).extend([int(match[2])] if match else [])
     return [
@@ -151,18 +151,18 @@ def diff(a: Arch | Plan, b: Arch | Plan) -> Diff:
         before=before.name,
         after=after.name,
         inputs=(shapes_text(before.inputs), shapes_text(after.inputs)),
-        added=folded(after, before),
-        removed=folded(before, after),
+        added=addresses_only_in(after, before),
+        removed=addresses_only_in(before, after),
         changed=tuple(changed),
         resized=tuple(resized),
-        stages=tuple(stages_of(before, after)),
+        stages=tuple(stage_changes(before, after)),
         params=(before.params, after.params),
         macs=(before.macs, after.macs),
-        carried=carried(before, after),
+        carried=shared_parameters(before, after),
     )
 
 
-def folded(ours: Plan, theirs: Plan) -> tuple[str, ...]:
+def addresses_only_in(ours: Plan, theirs: Plan) -> tuple[str, ...]:
     """Addresses only we have; a scope that they lack stands for all within."""
     found: dict[str, None] = {}
     for address in ours.graph.nodes:
@@ -189,7 +189,7 @@ def change_of(before: Plan, after: Plan, address: str) -> Change | None:
     return None
 
 
-def parts_costs(plan: Plan) -> dict[str, tuple[Cost, Fraction]]:
+def costs_by_stage(plan: Plan) -> dict[str, tuple[Cost, Fraction]]:
     """Stage, lateral or head -> cost and temporal span."""
     found: dict[str, tuple[Cost, Fraction]] = {}
     for node in plan.nodes:
@@ -202,9 +202,9 @@ def parts_costs(plan: Plan) -> dict[str, tuple[Cost, Fraction]]:
     return found
 
 
-def stages_of(before: Plan, after: Plan) -> Iterable[StageChange]:
+def stage_changes(before: Plan, after: Plan) -> Iterable[StageChange]:
     """Stages whose params, macs or span differ."""
-    old, new = parts_costs(before), parts_costs(after)
+    old, new = costs_by_stage(before), costs_by_stage(after)
     nothing = Cost(), Fraction(0)
     for address in dict.fromkeys([*old, *new]):
         (a, seen_a), (b, seen_b) = old.get(address, nothing), new.get(address, nothing)

@@ -18,7 +18,7 @@ from archdsl.spec.budget import REPEATS
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-NAME = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
+NAME_SCHEMA = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
 
 
 def schema() -> Schema:
@@ -39,7 +39,7 @@ def schema() -> Schema:
     defs["Norm"] = {"anyOf": [{"enum": ["batch", "group", "layer", "none"]}, defs["Norm"]]}
     defs["Pathway"] = with_like(defs["Pathway"])
     for name in ("after", "into"):
-        also_alone(defs["Edge"]["properties"], name)
+        allow_single_name(defs["Edge"]["properties"], name)
     defs["Arch"] = with_one_clip(arch)
     defs["Extended"] = extended_schema()
     return {
@@ -56,23 +56,23 @@ def schema() -> Schema:
 
 def model_schema(kind: type[BaseModel], defs: Schema) -> Schema:
     """The schema of a model; what it is made of goes to `defs`."""
-    made = linked(kind.model_json_schema())
+    made = with_references(kind.model_json_schema())
     for name, inner in made.pop("$defs", {}).items():
         defs.setdefault(name, inner)
     made.pop("title", None)
     return made
 
 
-def linked(value: Any) -> Any:
+def with_references(value: Any) -> Any:
     """The language says `x-archdsl: Stage` where the choice of blocks, transforms or heads is to be found."""
     if isinstance(value, list):
-        return [linked(inner) for inner in value]
+        return [with_references(inner) for inner in value]
     if not isinstance(value, dict):
         return value
     if "patternProperties" in value:  # names, such as those of stages: one that does not fit is refused
         value = {"additionalProperties": False, **value}
     return {
-        ("$ref" if key == "x-archdsl" else key): (f"#/$defs/{inner}" if key == "x-archdsl" else linked(inner))
+        ("$ref" if key == "x-archdsl" else key): (f"#/$defs/{inner}" if key == "x-archdsl" else with_references(inner))
         for key, inner in value.items()
     }
 
@@ -82,7 +82,7 @@ def keyed_schema(kinds: Mapping[str, Schema]) -> Schema:
     free = [key for key, inner in kinds.items() if not inner.get("required")]
     mapping = {
         "type": "object",
-        "properties": {key: or_nothing(inner) for key, inner in kinds.items()},
+        "properties": {key: optional_fields(inner) for key, inner in kinds.items()},
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,
@@ -90,7 +90,7 @@ def keyed_schema(kinds: Mapping[str, Schema]) -> Schema:
     return {"if": {"type": "string"}, "then": {"enum": free}, "else": mapping} if free else mapping
 
 
-def or_nothing(fields_schema: Schema) -> Schema:
+def optional_fields(fields_schema: Schema) -> Schema:
     """Fields may be left out altogether where none must be given: `{global_pool: }`."""
     return fields_schema if fields_schema.get("required") else fields_schema | {"type": ["object", "null"]}
 
@@ -107,7 +107,7 @@ def block_schema(defs: Schema) -> Schema:
     mapping = {
         "type": "object",
         "properties": {
-            **{key: or_nothing(inner) for key, inner in kinds.items()},
+            **{key: optional_fields(inner) for key, inner in kinds.items()},
             "repeat": {
                 "type": "integer",
                 "minimum": 1,
@@ -119,7 +119,7 @@ def block_schema(defs: Schema) -> Schema:
             "type": ["object", "null"],
             "description": "a block drawn under `blocks`, with its parameters",
         },
-        "propertyNames": NAME,
+        "propertyNames": NAME_SCHEMA,
         "minProperties": 1,
         "maxProperties": 2,
         "if": {"required": ["repeat"]},
@@ -162,18 +162,18 @@ def op_schema(kind: type[Op]) -> Schema:
 def with_like(pathway: Schema) -> Schema:
     """A pathway, or one that is like another with changes."""
     like = {
-        "like": {**NAME, "description": "another pathway to copy"},
+        "like": {**NAME_SCHEMA, "description": "another pathway to copy"},
         "set": {"type": "object", "description": "path within the pathway: value"},
     }
     copied = pathway | {"properties": {**like, **pathway["properties"]}, "required": ["like"]}
     return {"if": {"required": ["like"]}, "then": copied, "else": pathway}
 
 
-def also_alone(properties: Schema, name: str) -> None:
+def allow_single_name(properties: Schema, name: str) -> None:
     """A list of names may be written as one name."""
     inner = properties[name]
     described = {key: inner.pop(key) for key in ("description", "title", "default") if key in inner}
-    properties[name] = {"anyOf": [inner, NAME], **described}
+    properties[name] = {"anyOf": [inner, NAME_SCHEMA], **described}
 
 
 def with_one_clip(arch: Schema) -> Schema:

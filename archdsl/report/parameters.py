@@ -9,7 +9,7 @@ from archdsl.graph import Graph, Node
 from archdsl.ops.layer import Weights
 
 
-def weights_in(graph: Graph, node: Node) -> Weights:
+def node_weights(graph: Graph, node: Node) -> Weights:
     """Name -> shape of the parameters that one op reads, shared or its own."""
     return node.op.weights(*(graph.shapes[read] for read in node.reads))
 
@@ -20,11 +20,11 @@ def weights_of(plan: Plan) -> Weights:
         f"{node.address}.{name}": shape
         for node in plan.nodes
         if not node.tied
-        for name, shape in weights_in(plan.graph, node).items()
+        for name, shape in node_weights(plan.graph, node).items()
     }
 
 
-def carried(before: Plan, after: Plan) -> int:
+def shared_parameters(before: Plan, after: Plan) -> int:
     """Parameters of `after` that a checkpoint of `before` has under the same name and in the same shape."""
     old = weights_of(before)
     return sum(prod(shape) for name, shape in weights_of(after).items() if old.get(name) == shape)

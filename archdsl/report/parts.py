@@ -15,14 +15,14 @@ from archdsl.language import Edge
 from archdsl.ops import Cost, Shape
 from archdsl.report.number_format import shape_lines, shape_text
 from archdsl.report.table.formats import cell_text
-from archdsl.report.table.layers import op_in_full, op_lines, said, stage_lines
+from archdsl.report.table.layers import in_stage_table, op_in_full, op_lines, stage_lines
 from archdsl.report.table.sheet import Bracket
 
-LEVELS = ("stage", "block", "op")
+TABLE_LEVELS = ("stage", "block", "op")
 
 
 @dataclass(frozen=True)
-class Part:
+class TablePart:
     """One thing a table tells of: a clip, a choice of frames, a stage, a lateral, the head, a block or an op."""
 
     kind: str
@@ -56,7 +56,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Reader:
+class PlanParts:
     """Finds the parts of a plan. One pass over the nodes gathers them by stage, lateral and block."""
 
     plan: Plan
@@ -80,18 +80,20 @@ class Reader:
         *,
         stage: str = "",
         pathway: str = "",
-    ) -> Part:
+    ) -> TablePart:
         """The part that these nodes make; the last one is its result."""
         last = nodes[-1].address
         grid = self.plan.grids[last]
         cost = Cost(*map(sum, zip(*(self.plan.costs[node.address] for node in nodes))))
-        return Part(kind, address, stage, pathway, layers, self.plan.graph.shapes[last], cost, grid.t.span, grid.tick)
+        return TablePart(
+            kind, address, stage, pathway, layers, self.plan.graph.shapes[last], cost, grid.t.span, grid.tick
+        )
 
     def x(self, node: Node) -> Shape | None:
         """The shape of what a node reads first."""
         return self.plan.graph.shapes[node.reads[0]] if node.reads else None
 
-    def stages(self) -> Iterator[Part]:
+    def stages(self) -> Iterator[TablePart]:
         """Clips, frames, stages in the order of the paper with the laterals behind them, the head."""
         nodes = self.plan.graph.nodes
         for name in self.plan.arch.clips:
@@ -115,7 +117,7 @@ class Reader:
             part = self.part("head", "head", head, tuple(dict.fromkeys(told)), stage="head")
             yield replace(part, leaving=tuple(shape_lines(self.plan.outputs)))
 
-    def stage(self, pathway: str, stage: str) -> Part:
+    def stage(self, pathway: str, stage: str) -> TablePart:
         """One stage of one pathway."""
         address = f"{pathway}.{stage}"
         blocks: dict[str, list[Node]] = {}
@@ -130,22 +132,22 @@ class Reader:
             pathway=pathway,
         )
 
-    def laterals(self, stage: str) -> Iterator[Part]:
+    def laterals(self, stage: str) -> Iterator[TablePart]:
         """The edges that end at a stage."""
         for edge in self.plan.arch.edges:
             address = f"edges.{stage}.{edge.label}"
             if nodes := self.inside.get(address):
                 yield self.lateral(edge, address, nodes)
 
-    def lateral(self, edge: Edge, address: str, nodes: list[Node]) -> Part:
+    def lateral(self, edge: Edge, address: str, nodes: list[Node]) -> TablePart:
         """One edge: what brings the source to the target. Its output is what is merged, not the merged map."""
         *transform, merge = nodes
         brought = merge.reads[-1]
         grid = self.plan.grids[brought]
         cost = Cost(*map(sum, zip(Cost(), *(self.plan.costs[node.address] for node in nodes))))
-        told = [line for node in transform if said(node) for line in op_lines(node.op, self.x(node))]
+        told = [line for node in transform if in_stage_table(node) for line in op_lines(node.op, self.x(node))]
         layers = (*told, f"{edge.merge} into {edge.target}")
-        return Part(
+        return TablePart(
             "lateral",
             address,
             f"{edge.source} → {edge.target}",
@@ -157,7 +159,7 @@ class Reader:
             grid.tick,
         )
 
-    def blocks(self) -> Iterator[Part]:
+    def blocks(self) -> Iterator[TablePart]:
         """Every block, lateral and head part in the order they run."""
         containers = {address for address, scope in self.plan.scopes.items() if scope.container}
         for node in self.plan.nodes:
@@ -181,7 +183,7 @@ class Reader:
                 return prefix
         return address
 
-    def ops(self) -> Iterator[Part]:
+    def ops(self) -> Iterator[TablePart]:
         """Every op."""
         for node in self.plan.nodes:
             layers = (
@@ -204,9 +206,9 @@ def stage_names(plan: Plan) -> list[str]:
     return names
 
 
-def parts_of(plan: Plan, level: str = "stage") -> tuple[Part, ...]:
+def table_parts(plan: Plan, level: str = "stage") -> tuple[TablePart, ...]:
     """What a table of that level tells of."""
-    reader = Reader(plan)
+    reader = PlanParts(plan)
     match level:
         case "stage":
             return tuple(reader.stages())
@@ -214,4 +216,6 @@ def parts_of(plan: Plan, level: str = "stage") -> tuple[Part, ...]:
             return tuple(reader.blocks())
         case "op":
             return tuple(reader.ops())
-    raise SpecError(f"no level {level!r}", got=level, want=", ".join(LEVELS), fix=did_you_mean(level, LEVELS))
+    raise SpecError(
+        f"no level {level!r}", got=level, want=", ".join(TABLE_LEVELS), fix=did_you_mean(level, TABLE_LEVELS)
+    )

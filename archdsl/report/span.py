@@ -13,16 +13,16 @@ from archdsl.language import Arch
 from archdsl.ops.notation import number
 from archdsl.ops.receptive_field import Seen, together
 from archdsl.report.number_format import plural, shapes_text
-from archdsl.report.parts import Part, Reader
+from archdsl.report.parts import PlanParts, TablePart
 from archdsl.report.table.sheet import Column, Row, Table
 from archdsl.spec.budget import SEEN
 
 
 @dataclass(frozen=True)
-class Sight:
+class TemporalView:
     """What one stage, lateral or head sees in time."""
 
-    part: Part
+    part: TablePart
     elements: int
     step: Fraction
     """Source frames between neighbours."""
@@ -82,26 +82,26 @@ def frames_seen(plan: Plan) -> dict[str, Seen]:
     return found
 
 
-def sights(plan: Plan) -> tuple[Sight, ...]:
+def temporal_views(plan: Plan) -> tuple[TemporalView, ...]:
     """Every stage, lateral and the head, in the order of the paper."""
-    reader, seen = Reader(plan), frames_seen(plan)
+    reader, seen = PlanParts(plan), frames_seen(plan)
     found = []
     for part in reader.stages():
         if part.kind == "lateral":
-            found.append(lateral_sight(plan, reader, part, seen))
+            found.append(lateral_view(plan, reader, part, seen))
         elif part.kind in ("stage", "head"):
             last = reader.inside[part.address][-1].address
-            found.append(sight_of(plan, part, last, seen))
+            found.append(temporal_view(plan, part, last, seen))
     return tuple(found)
 
 
-def sight_of(plan: Plan, part: Part, address: str, seen: Mapping[str, Seen], **gaps: Any) -> Sight:
+def temporal_view(plan: Plan, part: TablePart, address: str, seen: Mapping[str, Seen], **gaps: Any) -> TemporalView:
     """What a value sees."""
     step = plan.grids[address].t.step
-    return Sight(part, len(seen[address]), step, counted(plan, together(seen[address])), **gaps)
+    return TemporalView(part, len(seen[address]), step, frames_by_clip(plan, together(seen[address])), **gaps)
 
 
-def counted(plan: Plan, seen: int) -> dict[str, tuple[int, int]]:
+def frames_by_clip(plan: Plan, seen: int) -> dict[str, tuple[int, int]]:
     """Clip -> frames among the bits, of how many; clips that are not seen at all are left out."""
     found, first = {}, 0
     for name, (_, t, *_) in plan.inputs.items():
@@ -112,7 +112,7 @@ def counted(plan: Plan, seen: int) -> dict[str, tuple[int, int]]:
     return found
 
 
-def lateral_sight(plan: Plan, reader: Reader, part: Part, seen: Mapping[str, Seen]) -> Sight:
+def lateral_view(plan: Plan, reader: PlanParts, part: TablePart, seen: Mapping[str, Seen]) -> TemporalView:
     """What a lateral brings, and what it passes over: its transform is followed with one bit for each element."""
     *transform, merge = reader.inside[part.address]
     brought = merge.reads[-1]
@@ -127,7 +127,7 @@ def lateral_sight(plan: Plan, reader: Reader, part: Part, seen: Mapping[str, See
     unseen = together(seen[source]) & ~together(seen[brought])
     strides = [getattr(node.op, "stride", (1,))[0] for node in transform]
     windows = zip((node.op.window(shapes[node.reads[0]])[0] for node in transform), strides)
-    return sight_of(
+    return temporal_view(
         plan,
         part,
         brought,
@@ -151,14 +151,14 @@ def span_table(arch_or_plan: Arch | Plan) -> Table:
         Column("all see"),
         Column("gaps"),
     )
-    found = sights(plan)
-    rows = tuple(Row(sight_cells(sight), sight.part.kind) for sight in found)
+    found = temporal_views(plan)
+    rows = tuple(Row(span_cells(sight), sight.part.kind) for sight in found)
     note = "An element's span counts what lies beyond the clip's ends (padding); `all see` counts frames of the clip."
     title = f"{plan.name}: {shapes_text(plan.inputs)}"
     return Table(title, columns, rows, tuple(sight.record() for sight in found), note)
 
 
-def sight_cells(sight: Sight) -> tuple[str, ...]:
+def span_cells(sight: TemporalView) -> tuple[str, ...]:
     """The cells of one stage, lateral or head."""
     part = sight.part
     single = len(sight.frames) == 1

@@ -13,16 +13,16 @@ from archdsl.language import Model
 from archdsl.report.number_format import short, whole
 from archdsl.report.table.sheet import Column, Row, Table
 
-GROWTH = 2
+STEP_FACTOR = 2
 """How much a step multiplies the cost, as near as whole layers, frames and pixels allow."""
-FINE = 20
+FACTOR_STEPS = 20
 """Factors are tried in steps of 1 / FINE."""
-MOST = 8
+MAX_FACTOR = 8
 """No axis grows by more in one step."""
 
 
 @dataclass(frozen=True)
-class Step:
+class GrownNetwork:
     """One network of the walk, and the axis along which it grew."""
 
     axis: str
@@ -31,13 +31,13 @@ class Step:
 
 
 @dataclass
-class Walk:
+class StepwiseExpansion:
     """A family's networks along the axes that the model names."""
 
     model: Model
-    steps: list[Step] = field(default_factory=list)
+    steps: list[GrownNetwork] = field(default_factory=list)
 
-    def run(self, order: Sequence[str], budget: int) -> tuple[Step, ...]:
+    def run(self, order: Sequence[str], budget: int) -> tuple[GrownNetwork, ...]:
         """Steps along the axes in turn, each about doubling the macs; the last ends as near to the budget as it can.
 
         Raises SpecError for an unknown axis, and where the order ends or the budget is passed before the first step.
@@ -49,7 +49,7 @@ class Walk:
             want = f"more than {self.macs:,}"
             raise SpecError("a budget that is spent before the first step", got=f"{budget:,} macs", want=want)
         for axis in order:
-            target = min(GROWTH * self.macs, budget)
+            target = min(STEP_FACTOR * self.macs, budget)
             self.steps.append(self.nearest(axis, target))
             if target == budget:
                 return tuple(self.steps)
@@ -71,23 +71,23 @@ class Walk:
             raise SpecError(f"{self.model.name} has no axes to grow along", got=self.model.name, want=want)
         raise SpecError(f"no axis {name!r}", got=name, want=", ".join(axes), fix=did_you_mean(name, axes))
 
-    def step(self, axis: str, parameters: dict[str, Any]) -> Step:
+    def step(self, axis: str, parameters: dict[str, Any]) -> GrownNetwork:
         """A network of the family."""
-        return Step(axis, parameters, compile(self.model.family(self.model.name, **parameters)))
+        return GrownNetwork(axis, parameters, compile(self.model.family(self.model.name, **parameters)))
 
-    def nearest(self, axis: str, target: int) -> Step:
+    def nearest(self, axis: str, target: int) -> GrownNetwork:
         """The last network grown along one axis, its macs nearest to the target: more factor never costs less."""
         before, grow = dict(self.steps[-1].parameters), self.axis(axis)
-        low, high = FINE, MOST * FINE
+        low, high = FACTOR_STEPS, MAX_FACTOR * FACTOR_STEPS
         while high - low > 1:
             middle = (low + high) // 2
-            enough = self.step(axis, grow(before, Fraction(middle, FINE))).plan.macs >= target
+            enough = self.step(axis, grow(before, Fraction(middle, FACTOR_STEPS))).plan.macs >= target
             low, high = (low, middle) if enough else (middle, high)
-        under, over = (self.step(axis, grow(before, Fraction(n, FINE))) for n in (low, high))
+        under, over = (self.step(axis, grow(before, Fraction(n, FACTOR_STEPS))) for n in (low, high))
         return under if target - under.plan.macs < over.plan.macs - target and under.plan.macs > self.macs else over
 
 
-def growth_table(model: Model, steps: Sequence[Step]) -> Table:
+def growth_table(model: Model, steps: Sequence[GrownNetwork]) -> Table:
     """One row for each network of the walk: what its parameters are, and how much the step multiplied the macs."""
     last = steps[-1].parameters
     names = [name for name in last if any(step.parameters.get(name) != last[name] for step in steps)]

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.report.memory.recompute import modules_at
+from archdsl.report.memory.recompute import modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.training.norms import set_norms, still
 from archdsl.training.optimizer import hold_fixed
@@ -58,7 +58,7 @@ def prepared(
         put_channels_last(network)
     for address in again:
         run_again(network.get_submodule(address))
-    stages = [network.get_submodule(address) for address in modules_at(plan, "stage")]
+    stages = [network.get_submodule(address) for address in modules_to_recompute(plan, "stage")]
     if shard:
         for module in stages:
             fully_shard(module)

@@ -18,9 +18,9 @@ from archdsl.backend.passes.policy import chosen
 from archdsl.backend.passes.views import views
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import Graph
-from archdsl.report.lowering_policy import Choices
+from archdsl.report.lowering_policy import PassChoices
 
-Lower = Literal["auto", "none"] | Sequence[str] | Choices
+Lower = Literal["auto", "none"] | Sequence[str] | PassChoices
 """What `build` and `emit` take: what pays here, the literal network, passes by name, or those of a row of the table."""
 
 PASSES: tuple[Pass, ...] = (
@@ -56,7 +56,7 @@ def asked(lower: str) -> Lower:
     return "auto" if lower == "auto" else "none" if lower == "none" else lower.split(",")
 
 
-def passes_taken(lower: Lower, *, train: bool = False, device: str | None = None) -> Choices:
+def passes_taken(lower: Lower, *, train: bool = False, device: str | None = None) -> PassChoices:
     """The passes that `lower` stands for, `auto` for what pays on a device; those by name at every size.
 
     Raises SpecError for what is no pass, and for bounds that a pass has not.

@@ -12,7 +12,7 @@ from archdsl.errors import SpecError
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Shape
 from archdsl.ops.layer import Layer
-from archdsl.report.lowering_policy import Choice
+from archdsl.report.lowering_policy import PassChoice
 from archdsl.user_ops import line_of
 
 
@@ -76,11 +76,11 @@ class Pass(NamedTuple):
     run: Callable[..., Graph]
     bound: Bound | None = None
 
-    def within(self, graph: Graph, choice: Choice) -> Graph:
+    def within(self, graph: Graph, choice: PassChoice) -> Graph:
         """The graph after the pass, within the bound that is chosen."""
         return self.run(graph, *choice.values()) if isinstance(choice, Mapping) else self.run(graph)
 
-    def told(self, choice: Choice) -> str:
+    def told(self, choice: PassChoice) -> str:
         """The bound that is chosen, in words."""
         if self.bound is None or not isinstance(choice, Mapping):
             return ""

@@ -9,16 +9,16 @@ from functools import cached_property
 from archdsl.blocks import Block, Drawn
 from archdsl.compiler import Plan
 from archdsl.ops import key_of
-from archdsl.report.drawing.labels import in_brief
+from archdsl.report.drawing.labels import op_label
 
-MOST_LINES = 9
+MAX_BOX_LINES = 9
 """Lines in one box; a stage of more is told block by block."""
-LONGEST = 4
+LONGEST_PATTERN = 4
 """Blocks in a pattern that repeats."""
 
 
 @dataclass
-class BlockWords:
+class BlockSummaries:
     """Says what a plan's blocks do."""
 
     plan: Plan
@@ -58,10 +58,10 @@ class BlockWords:
                 inside = sum(read.startswith(f"{address}.") for read in node.reads)
                 found += [f"{inside} branches, {y.c}"] if inside > 1 else []
             elif self.plan.costs[at].macs or (x != y and not node.op.merges):
-                found.append(in_brief(node.op, x, y, stride=stride))
+                found.append(op_label(node.op, x, y, stride=stride))
         if not found and len(self.inner[address]) == 1:
-            return (in_brief(node.op, x, y),)
-        if len(found) > MOST_LINES - 3 or not found:
+            return (op_label(node.op, x, y),)
+        if len(found) > MAX_BOX_LINES - 3 or not found:
             return (f"{self.kind(self.block(address)).replace('_', ' ')}, {self.plan.shapes[address].c}",)
         return tuple(found)
 
@@ -75,12 +75,12 @@ class BlockWords:
         return block.name if isinstance(block, Drawn) else key_of(type(block))
 
 
-def repeats(words: Sequence[Hashable]) -> list[tuple[int, int]]:
+def repeated_patterns(words: Sequence[Hashable]) -> list[tuple[int, int]]:
     """Words as (length of a pattern, how often it follows itself), greedily: abababc -> (2, 3), (1, 1)."""
     found, at = [], 0
     while at < len(words):
         best = (1, 1)
-        for length in range(1, min(LONGEST, (len(words) - at) // 2) + 1):
+        for length in range(1, min(LONGEST_PATTERN, (len(words) - at) // 2) + 1):
             times = 1
             while words[at : at + length] == words[at + length * times : at + length * (times + 1)]:
                 times += 1

@@ -10,33 +10,33 @@ from subprocess import PIPE, run
 from archdsl.compiler import Plan, plan_of
 from archdsl.errors import SpecError
 from archdsl.language import Arch
-from archdsl.report.drawing.dot import OpsDot, dot_of_parts, rendered
-from archdsl.report.drawing.lanes import svg
-from archdsl.report.drawing.page import Sources, page
-from archdsl.report.drawing.reader import LEVELS, parts
+from archdsl.report.drawing.dot import OpsDot, dot_of_parts, graphviz_svg
+from archdsl.report.drawing.lanes import svg_drawing
+from archdsl.report.drawing.page import PartSources, page
+from archdsl.report.drawing.reader import drawing_parts
 from archdsl.spec.files import write_out
 
-SUFFIXES = (".svg", ".dot", ".html", ".pdf", ".png")
+DRAWING_SUFFIXES = (".svg", ".dot", ".html", ".pdf", ".png")
 
 
 def draw(arch_or_plan: Arch | Plan, level: str = "stage") -> str:
     """The drawing as SVG text. Levels: pathway, stage, block, op. Raises SpecError for another level."""
     plan = plan_of(arch_or_plan)
     if level == "op":
-        return rendered(to_dot(plan, level), plan.name)
-    return svg(parts(plan, level))
+        return graphviz_svg(to_dot(plan, level), plan.name)
+    return svg_drawing(drawing_parts(plan, level))
 
 
 def to_dot(arch_or_plan: Arch | Plan, level: str = "stage") -> str:
     """The drawing as DOT text; equal plans give equal text. Raises SpecError for another level."""
     plan = plan_of(arch_or_plan)
     if level == "op":
-        return OpsDot(plan, parts(plan, "stage").title).text()
-    return dot_of_parts(parts(plan, level))
+        return OpsDot(plan, drawing_parts(plan, "stage").title).text()
+    return dot_of_parts(drawing_parts(plan, level))
 
 
 def write_drawing(
-    arch_or_plan: Arch | Plan, path: str | Path, level: str = "stage", sources: Sources | None = None
+    arch_or_plan: Arch | Plan, path: str | Path, level: str = "stage", sources: PartSources | None = None
 ) -> None:
     """The drawing as a file, its format by the suffix: .svg, .dot, .html; .pdf, .png where a converter is at hand.
 
@@ -52,14 +52,17 @@ def write_drawing(
         case ".html":
             write_out(path, page(plan, level, sources))
         case ".pdf" | ".png" as suffix:
-            write_out(path, converted(draw(plan, level), path, suffix[1:]))
+            write_out(path, converted_svg(draw(plan, level), path, suffix[1:]))
         case suffix:
             raise SpecError(
-                "no drawing of that format", got=suffix or str(path), want=", ".join(SUFFIXES), fix=f"{path.stem}.svg"
+                "no drawing of that format",
+                got=suffix or str(path),
+                want=", ".join(DRAWING_SUFFIXES),
+                fix=f"{path.stem}.svg",
             )
 
 
-def converted(drawing: str, path: Path, kind: str) -> bytes:
+def converted_svg(drawing: str, path: Path, kind: str) -> bytes:
     """SVG as PDF or PNG by cairosvg, or by rsvg-convert."""
     try:
         cairosvg = import_module("cairosvg")  # not a dependency: used where it is at hand
@@ -76,4 +79,4 @@ def converted(drawing: str, path: Path, kind: str) -> bytes:
     return made
 
 
-__all__ = ["LEVELS", "draw", "to_dot", "write_drawing"]
+__all__ = ["draw", "to_dot", "write_drawing"]

@@ -6,49 +6,49 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-from archdsl.report.drawing.parts import Item, Lane, Lateral, Parts
-from archdsl.report.drawing.rows import cut, rows_of, spans
+from archdsl.report.drawing.parts import DrawingBox, DrawingParts, Lane, LateralArrow
+from archdsl.report.drawing.rows import box_rows, split_into_columns, uncut_spans
 from archdsl.report.drawing.sizes import (
-    BETWEEN,
-    EDGE,
-    FLOW,
-    HEADER,
-    LINE,
-    PANEL,
-    ROUND,
-    SMALL,
-    TALL,
-    TEXT,
-    crossing,
-    height,
-    label_below,
-    needed,
+    ARROW_HEIGHT,
+    DETOUR_HEIGHT,
+    HEADER_HEIGHT,
+    LANE_GAP,
+    LINE_HEIGHT,
+    MARGIN,
+    MAX_HEIGHT,
+    PANEL_PADDING,
+    SMALL_FONT,
+    TEXT_FONT,
+    box_height,
+    lateral_caption,
+    overlaps_in,
+    preferred_width,
 )
-from archdsl.report.drawing.svg import text_width, wrapped
+from archdsl.report.drawing.svg import text_width, wrapped_lines
 
 
 @dataclass(frozen=True)
-class Slot:
+class LateralSlot:
     """A lateral's place below its target's row: the height of its line, and of the words above and below it."""
 
-    lateral: Lateral
+    lateral: LateralArrow
     y: float
 
 
 @dataclass
-class Grid:
+class Layout:
     """The places of a drawing."""
 
-    parts: Parts
+    parts: DrawingParts
     columns: bool = True
     """Whether a long drawing is cut into columns."""
-    wholes: tuple[Item, ...] = ()
+    wholes: tuple[DrawingBox, ...] = ()
     """Further boxes that must fit: stages in one box, where the drawing folds."""
 
     @cached_property
     def rows(self) -> dict[str, int]:
         """Item key -> row."""
-        return rows_of(self.parts)
+        return box_rows(self.parts)
 
     @cached_property
     def count(self) -> int:
@@ -56,7 +56,7 @@ class Grid:
         return max(self.rows.values()) + 1
 
     @cached_property
-    def items(self) -> dict[str, Item]:
+    def items(self) -> dict[str, DrawingBox]:
         """Item key -> item."""
         return {item.key: item for lane in self.parts.lanes for item in lane.items}
 
@@ -64,14 +64,14 @@ class Grid:
     def box_width(self) -> float:
         """One width for every box: what the widest needs, within reason."""
         least = 132.0 if len(self.parts.lanes) == 1 else 104.0
-        return min(max([least, *map(needed, [*self.items.values(), *self.wholes])]), 168.0)
+        return min(max([least, *map(preferred_width, [*self.items.values(), *self.wholes])]), 168.0)
 
     @cached_property
     def boxes(self) -> list[float]:
         """Height of the boxes of each row."""
         heights = [0.0] * self.count
         for key, item in self.items.items():
-            heights[self.rows[key]] = max(heights[self.rows[key]], height(item))
+            heights[self.rows[key]] = max(heights[self.rows[key]], box_height(item))
         if self.parts.level == "pathway":
             for k in range(len(self.parts.lanes)):
                 beside = [edge for edge in self.parts.laterals if self.corridor(edge) == k]
@@ -79,24 +79,24 @@ class Grid:
                 heights[row] = max(heights[row], sum(map(self.words_height, beside)))
         return heights
 
-    def words_height(self, edge: Lateral) -> float:
+    def words_height(self, edge: LateralArrow) -> float:
         """The height of a lateral's words, above and below its line."""
-        return (len(edge.lines) + len(label_below(self.parts, edge))) * LINE + 10
+        return (len(edge.lines) + len(lateral_caption(self.parts, edge))) * LINE_HEIGHT + 10
 
     @cached_property
-    def far(self) -> list[Lateral]:
+    def far(self) -> list[LateralArrow]:
         """At pathway level, the laterals with other lanes between their ends: they go round below the boxes."""
         lane = self.parts.lane_of
         far = [edge for edge in self.parts.laterals if abs(lane[edge.source] - lane[edge.target]) > 1]
         return far if self.parts.level == "pathway" else []
 
-    def slots_of(self, row: int) -> list[Lateral]:
+    def slots_of(self, row: int) -> list[LateralArrow]:
         """The laterals that are merged below a row, in the order of the merges."""
         if self.parts.level == "pathway":
             return []
         return [edge for edge in self.parts.laterals if self.rows[edge.target] == row]
 
-    def bent(self, edge: Lateral) -> bool:
+    def bent(self, edge: LateralArrow) -> bool:
         """Whether a lateral leaves its source above the place where it is merged."""
         if self.parts.level == "pathway":
             return False
@@ -114,24 +114,24 @@ class Grid:
             lane = self.parts.lane_of[edge.source]
             right = self.parts.lane_of[edge.target] >= lane
             rows = range(self.rows[edge.source], self.rows[edge.target] + 1)
-            met = {turn for other, side, its, turn in done if (other, side) == (lane, right) and crossing(rows, its)}
+            met = {turn for other, side, its, turn in done if (other, side) == (lane, right) and overlaps_in(rows, its)}
             turns[edge.address] = next(turn for turn in range(len(met) + 1) if turn not in met)
             done.append((lane, right, rows, turns[edge.address]))
         return turns
 
     @cached_property
-    def zones(self) -> list[tuple[list[Slot], float]]:
+    def zones(self) -> list[tuple[list[LateralSlot], float]]:
         """For each row, its slots (y from the boxes' lower edge) and the height of the zone below the boxes."""
         made = []
         for row in range(self.count):
             y = 7.0 if any(self.rows[edge.source] == row and self.bent(edge) for edge in self.parts.laterals) else 0.0
-            y += sum(ROUND for edge in self.far if self.rows[edge.target] == row)
-            slots: list[Slot] = []
+            y += sum(DETOUR_HEIGHT for edge in self.far if self.rows[edge.target] == row)
+            slots: list[LateralSlot] = []
             for edge in self.slots_of(row):
-                above = 9.0 if not slots else max(12.0, len(edge.lines) * LINE + LINE + 5)
+                above = 9.0 if not slots else max(12.0, len(edge.lines) * LINE_HEIGHT + LINE_HEIGHT + 5)
                 y += above
-                slots.append(Slot(edge, y))
-            made.append((slots, y + (8.0 if slots else 0.0) + FLOW))
+                slots.append(LateralSlot(edge, y))
+            made.append((slots, y + (8.0 if slots else 0.0) + ARROW_HEIGHT))
         return made
 
     @cached_property
@@ -144,15 +144,15 @@ class Grid:
         """Rows of each column of the drawing."""
         if not self.columns:
             return [range(self.count)]
-        limit = TALL if len(self.parts.lanes) > 1 else TALL * 0.6
-        return cut(self.heights, limit, spans(self.parts, self.rows))
+        limit = MAX_HEIGHT if len(self.parts.lanes) > 1 else MAX_HEIGHT * 0.6
+        return split_into_columns(self.heights, limit, uncut_spans(self.parts, self.rows))
 
     @cached_property
     def band_of(self) -> list[int]:
         """Row -> column."""
         return [b for b, rows in enumerate(self.bands) for _ in rows]
 
-    def corridor(self, edge: Lateral) -> int:
+    def corridor(self, edge: LateralArrow) -> int:
         """Where a lateral's words stand: k is right of lane k, beside the target."""
         source, target = self.parts.lane_of[edge.source], self.parts.lane_of[edge.target]
         return target - 1 if source < target else target
@@ -161,18 +161,18 @@ class Grid:
     def corridors(self) -> list[float]:
         """Widths right of each lane."""
         last = len(self.parts.lanes) - 1
-        widths = [0.0 if k == last else BETWEEN for k in range(last + 1)]
+        widths = [0.0 if k == last else LANE_GAP for k in range(last + 1)]
         for edge in self.parts.laterals:
             k = self.corridor(edge)
-            words = max(text_width(line, SMALL) for line in (*edge.lines, *label_below(self.parts, edge)))
+            words = max(text_width(line, SMALL_FONT) for line in (*edge.lines, *lateral_caption(self.parts, edge)))
             widths[k] = max(widths[k], words + 18)
         bends = 1 + max(self.turns.values(), default=-1)
-        return [w + (4.5 * bends if w > BETWEEN else 0.0) for w in widths]
+        return [w + (4.5 * bends if w > LANE_GAP else 0.0) for w in widths]
 
     @property
     def lane_width(self) -> float:
         """A lane with its panel."""
-        return self.box_width + 2 * PANEL
+        return self.box_width + 2 * PANEL_PADDING
 
     @cached_property
     def lanes_of(self) -> list[list[int]]:
@@ -195,7 +195,7 @@ class Grid:
 
     def outer(self, lane: int) -> float:
         """Room right of a column's last lane: for words of laterals there."""
-        return self.corridors[lane] if self.corridors[lane] > BETWEEN or lane == len(self.parts.lanes) - 1 else 0.0
+        return self.corridors[lane] if self.corridors[lane] > LANE_GAP or lane == len(self.parts.lanes) - 1 else 0.0
 
     @property
     def band_gap(self) -> float:
@@ -210,7 +210,7 @@ class Grid:
     @cached_property
     def width(self) -> float:
         """The whole drawing."""
-        return max(self.across, 262.0) + 2 * EDGE
+        return max(self.across, 262.0) + 2 * MARGIN
 
     @cached_property
     def band_lefts(self) -> list[float]:
@@ -232,7 +232,7 @@ class Grid:
     @cached_property
     def title_lines(self) -> list[str]:
         """The second line of the title, in as many as it needs."""
-        return wrapped(self.parts.title[1].split(" · "), " · ", TEXT, self.width - 2 * EDGE)
+        return wrapped_lines(self.parts.title[1].split(" · "), " · ", TEXT_FONT, self.width - 2 * MARGIN)
 
     @cached_property
     def lanes_top(self) -> float:
@@ -242,14 +242,14 @@ class Grid:
     @property
     def clips_top(self) -> float:
         """The upper edge of the clips."""
-        return EDGE + 14 + LINE * len(self.title_lines) + 8
+        return MARGIN + 14 + LINE_HEIGHT * len(self.title_lines) + 8
 
     @cached_property
     def tops(self) -> list[float]:
         """The upper edge of each row's boxes."""
         tops = []
         for rows in self.bands:
-            y = self.lanes_top + PANEL
+            y = self.lanes_top + PANEL_PADDING
             for row in rows:
                 tops.append(y)
                 y += self.heights[row]
@@ -268,7 +268,7 @@ class Grid:
     def head_lines(self) -> list[str]:
         """The head's ops in lines of its width."""
         words = [line for group in self.parts.head.groups for line in group.lines]
-        lines = wrapped(words, " → ", TEXT, self.head_width - 26)
+        lines = wrapped_lines(words, " → ", TEXT_FONT, self.head_width - 26)
         return [lines[0], *(f"→ {line}" for line in lines[1:])]
 
     @property
@@ -278,7 +278,7 @@ class Grid:
 
     @property
     def head_height(self) -> float:
-        return HEADER + LINE * len(self.head_lines) + 4
+        return HEADER_HEIGHT + LINE_HEIGHT * len(self.head_lines) + 4
 
     @cached_property
     def lanes_bottom(self) -> float:
@@ -287,4 +287,4 @@ class Grid:
         return max([self.head_top + self.head_height + 22, *ends])
 
 
-__all__ = ["Grid", "Lane", "Slot"]
+__all__ = ["Lane", "LateralSlot", "Layout"]

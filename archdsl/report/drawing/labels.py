@@ -9,7 +9,7 @@ MERGE_SIGNS = {"concat": "c", "sum": "+", "stretched_sum": "+", "max": "m", "bil
 """What stands in the circle where two maps become one."""
 
 
-def size(x: Shape) -> str:
+def shape_label(x: Shape) -> str:
     """(256, 4, 56, 56) -> 256×4×56²; a vector is its length."""
     return f"{x.c}" if x.positions == 1 else f"{x.c}×{area(*x[1:])}"
 
@@ -23,16 +23,16 @@ def amount(n: int) -> str:
     return str(n)
 
 
-def percent(share: float) -> str:
+def share_text(share: float) -> str:
     """0.148 -> 15%; what is there but small is <1%."""
     return f"{share:.0%}" if share >= 0.01 or share == 0 else "<1%"
 
 
-def in_brief(op: Op, x: Shape, y: Shape, *, stride: bool = True) -> str:
+def op_label(op: Op, x: Shape, y: Shape, *, stride: bool = True) -> str:
     """One op in a line: `1×3², 64 s/2`, `max 1×3²`, `linear 400`. x and y are what it reads first and writes."""
     return " ".join(filter(None, (op.label(x, y), op.strides() if stride else "")))
 
 
-def in_full(op: Op, x: Shape, y: Shape) -> str:
+def full_op_label(op: Op, x: Shape, y: Shape) -> str:
     """One op as the op level names it: with its kind in front of a bare kernel."""
-    return " ".join(filter(None, (op.prefix, in_brief(op, x, y))))
+    return " ".join(filter(None, (op.prefix, op_label(op, x, y))))

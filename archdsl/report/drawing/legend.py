@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from archdsl.report.drawing.grid import Grid
+from archdsl.report.drawing.grid import Layout
 from archdsl.report.drawing.labels import MERGE_SIGNS
-from archdsl.report.drawing.sizes import EDGE, LINE, SMALL
-from archdsl.report.drawing.svg import LIGHT, Canvas, text_width
+from archdsl.report.drawing.sizes import LINE_HEIGHT, MARGIN, SMALL_FONT
+from archdsl.report.drawing.svg import LIGHT_COLOURS, Canvas, text_width
 
 RARER = {"m": "m takes the larger", "×": "× multiplies all pairs of channels", "i": "i puts frames in order"}
 """Signs that a legend explains where they occur."""
 
 
-def legend(grid: Grid, canvas: Canvas, top: float) -> float:
+def draw_legend(grid: Layout, canvas: Canvas, top: float) -> float:
     """What the signs mean; gives its lower edge."""
-    room = grid.width - 2 * EDGE
-    x = EDGE
-    canvas.text(x, top + 7, "share of macs", SMALL, "d-soft")
+    room = grid.width - 2 * MARGIN
+    x = MARGIN
+    canvas.text(x, top + 7, "share of macs", SMALL_FONT, "d-soft")
     x += 54
-    for i, words in enumerate(("<1%", "1", "2", "5", "10", "20", "40%")[: len(LIGHT)]):
+    for i, words in enumerate(("<1%", "1", "2", "5", "10", "20", "40%")[: len(LIGHT_COLOURS)]):
         canvas.rect(x, top, 9, 9, f"d-box d-h{i}", 1.5)
-        canvas.text(x + 11, top + 7, words, SMALL, "d-soft")
-        x += 13 + text_width(words, SMALL) + 3
+        canvas.text(x + 11, top + 7, words, SMALL_FONT, "d-soft")
+        x += 13 + text_width(words, SMALL_FONT) + 3
     notes = [
         "1×3², 64: kernel t×s², channels",
         "t/8, s/2: stride in time, in space",
@@ -32,9 +32,9 @@ def legend(grid: Grid, canvas: Canvas, top: float) -> float:
         notes += ["orange: lateral edges" + ("" if grid.parts.level == "pathway" else "".join(signs))]
     y = top + 19.0
     for line in notes_in_lines(notes, room):
-        canvas.text(EDGE, y, line, SMALL, "d-soft")
-        y += LINE
-    return y - LINE + 2
+        canvas.text(MARGIN, y, line, SMALL_FONT, "d-soft")
+        y += LINE_HEIGHT
+    return y - LINE_HEIGHT + 2
 
 
 def notes_in_lines(notes: list[str], room: float) -> list[str]:
@@ -44,7 +44,7 @@ def notes_in_lines(notes: list[str], room: float) -> list[str]:
         for i, word in enumerate(note.split(" ")):
             joint = "" if not lines[-1] else " · " if i == 0 else " "
             whole = note if i == 0 and lines[-1] else word
-            if text_width(lines[-1] + joint + whole, SMALL) > room:
+            if text_width(lines[-1] + joint + whole, SMALL_FONT) > room:
                 lines.append(word)
             else:
                 lines[-1] += joint + word

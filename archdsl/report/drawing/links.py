@@ -5,17 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 
 from archdsl.ops import Shape
-from archdsl.report.drawing.grid import Grid, Slot
-from archdsl.report.drawing.labels import MERGE_SIGNS, amount, size
-from archdsl.report.drawing.parts import Item, Lateral
-from archdsl.report.drawing.sizes import LINE, PANEL, ROUND, SMALL, label_below
+from archdsl.report.drawing.grid import LateralSlot, Layout
+from archdsl.report.drawing.labels import MERGE_SIGNS, amount, shape_label
+from archdsl.report.drawing.parts import DrawingBox, LateralArrow
+from archdsl.report.drawing.sizes import DETOUR_HEIGHT, LINE_HEIGHT, PANEL_PADDING, SMALL_FONT, lateral_caption
 from archdsl.report.drawing.svg import Canvas
 
 
-class Links:
+class LinkPainter:
     """Draws the lines of one grid on one canvas."""
 
-    def __init__(self, grid: Grid, canvas: Canvas) -> None:
+    def __init__(self, grid: Layout, canvas: Canvas) -> None:
         self.grid, self.canvas, self.parts = grid, canvas, grid.parts
 
     def draw(self) -> None:
@@ -56,9 +56,11 @@ class Links:
 
     def shape(self, key: str) -> None:
         """The shape beside an item's outgoing arrow."""
-        self.canvas.text(self.grid.middle(key) + 5, self.zone_end(key) + 14.5, size(self.merged(key)), SMALL, "d-soft")
+        self.canvas.text(
+            self.grid.middle(key) + 5, self.zone_end(key) + 14.5, shape_label(self.merged(key)), SMALL_FONT, "d-soft"
+        )
 
-    def flow(self, lane: int, above: Item, below: Item) -> None:
+    def flow(self, lane: int, above: DrawingBox, below: DrawingBox) -> None:
         """From one box of a lane to the next, maybe at the top of the next column."""
         grid = self.grid
         start, end = (
@@ -89,7 +91,7 @@ class Links:
     def branch(self, source: str, target: str) -> None:
         """From an item into the first box of another lane."""
         grid = self.grid
-        y, above = self.zone_end(source) + 3, grid.tops[grid.rows[target]] - PANEL - 6
+        y, above = self.zone_end(source) + 3, grid.tops[grid.rows[target]] - PANEL_PADDING - 6
         a, b = grid.middle(source), grid.middle(target)
         side = grid.lane_left(grid.parts.lane_of[source], grid.band_of[grid.rows[source]])
         x = side - 6 if b < a else side + grid.lane_width + 6
@@ -119,7 +121,7 @@ class Links:
         self.canvas.route([(grid.middle(key), y), (x, y), (x, end)], "d-flow", "flow")
         self.canvas.circle(grid.middle(key), y, 1.6, "d-tip")
 
-    def lateral(self, slot: Slot, row: int) -> None:
+    def lateral(self, slot: LateralSlot, row: int) -> None:
         """One fusion: from its source's line across to a merge on its target's."""
         grid, edge = self.grid, slot.lateral
         source, target = self.parts.lane_of[edge.source], self.parts.lane_of[edge.target]
@@ -147,12 +149,12 @@ class Links:
         self.canvas.route(points, "d-halo")
         self.canvas.route(points, "d-lateral", "lateral")
 
-    def merge(self, edge: Lateral, x: float, y: float) -> None:
+    def merge(self, edge: LateralArrow, x: float, y: float) -> None:
         """A circle with the sign of the merge."""
         self.canvas.circle(x, y, 5.2, "d-merge")
         self.canvas.text(x, y + 2.7, MERGE_SIGNS[edge.merge], 8.5, "d-side", "middle")
 
-    def words(self, edge: Lateral, x: float, y: float) -> None:
+    def words(self, edge: LateralArrow, x: float, y: float) -> None:
         """The transform above the line, what it brings below."""
         cost = self.parts.plan.cost_of(edge.address)
         self.canvas.open(
@@ -161,9 +163,9 @@ class Links:
             f"{edge.address}\n{amount(cost.params)} params, {amount(cost.macs)} macs\n{edge.merge}",
         )
         for i, line in enumerate(reversed(edge.lines)):
-            self.canvas.text(x, y - 4 - i * LINE, line, SMALL, "d-side", "middle")
-        for i, line in enumerate(label_below(self.parts, edge)):
-            self.canvas.text(x, y + 9.5 + i * LINE, line, SMALL, "d-side", "middle")
+            self.canvas.text(x, y - 4 - i * LINE_HEIGHT, line, SMALL_FONT, "d-side", "middle")
+        for i, line in enumerate(lateral_caption(self.parts, edge)):
+            self.canvas.text(x, y + 9.5 + i * LINE_HEIGHT, line, SMALL_FONT, "d-side", "middle")
         self.canvas.close()
 
     def side_laterals(self) -> None:
@@ -175,26 +177,29 @@ class Links:
             mine = [grid.words_height(other) for other in self.parts.laterals if grid.corridor(other) == k]
             top = used.get(k, grid.tops[row] + (grid.boxes[row] - sum(mine)) / 2)
             used[k] = top + grid.words_height(edge)
-            y = top + len(edge.lines) * LINE + 2
+            y = top + len(edge.lines) * LINE_HEIGHT + 2
             self.lateral_line(self.side_route(edge, y))
             within = 4.0 if edge.source == edge.target else 0.0
             self.words(edge, grid.lane_left(k, 0) + grid.lane_width + grid.corridors[k] / 2 + within, y)
 
-    def side_route(self, edge: Lateral, y: float) -> list[tuple[float, float]]:
+    def side_route(self, edge: LateralArrow, y: float) -> list[tuple[float, float]]:
         """The corners of a lateral at pathway level, which arrives at height y."""
         grid = self.grid
         source, target = self.parts.lane_of[edge.source], self.parts.lane_of[edge.target]
         half, toward = grid.box_width / 2, 1 if target > source else -1
         a, b = grid.middle(edge.source) + half * toward, grid.middle(edge.target) - half * toward
         if source == target:
-            right, out = grid.middle(edge.source) + half, PANEL + 5
+            right, out = grid.middle(edge.source) + half, PANEL_PADDING + 5
             return [(right, y - 12), (right + out, y - 12), (right + out, y + 12), (right, y + 12)]
         first = min(y, grid.bottom(edge.source) - 8)
-        side = a + toward * (PANEL + 6)
+        side = a + toward * (PANEL_PADDING + 6)
         if edge in grid.far:
             turn = grid.far.index(edge)
-            first, below = grid.bottom(edge.source) - 8 - 6 * turn, grid.bottom(edge.target) + 3 + ROUND * (turn + 1)
-            near = b - toward * (PANEL + 6 + 4 * turn)
+            first, below = (
+                grid.bottom(edge.source) - 8 - 6 * turn,
+                grid.bottom(edge.target) + 3 + DETOUR_HEIGHT * (turn + 1),
+            )
+            near = b - toward * (PANEL_PADDING + 6 + 4 * turn)
             side += toward * 4 * turn
             return [(a, first), (side, first), (side, below), (near, below), (near, y), (b, y)]
         return [(a, first), (side, first), (side, y), (b, y)] if first != y else [(a, y), (b, y)]

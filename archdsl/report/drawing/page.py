@@ -9,23 +9,23 @@ from pathlib import Path
 
 from archdsl.compiler import Plan
 from archdsl.report.drawing.folds import folding
-from archdsl.report.drawing.labels import amount, in_full, percent, size
-from archdsl.report.drawing.lanes import svg
-from archdsl.report.drawing.reader import parts
+from archdsl.report.drawing.labels import amount, full_op_label, shape_label, share_text
+from archdsl.report.drawing.lanes import svg_drawing
+from archdsl.report.drawing.reader import drawing_parts
 
-STYLE = Path(__file__).with_name("page.css")
-SCRIPT = Path(__file__).with_name("page.js")
+PAGE_CSS = Path(__file__).with_name("page.css")
+PAGE_JS = Path(__file__).with_name("page.js")
 BUTTONS = (("pathway", "pathways"), ("stage", "stages"), ("block", "blocks"))
 
-Sources = Mapping[str, tuple[str, str]]
+PartSources = Mapping[str, tuple[str, str]]
 """Address -> how the part is made, and its class: what `archdsl.backend.part_sources` gives."""
 
 
-def page(plan: Plan, level: str = "stage", sources: Sources | None = None) -> str:
+def page(plan: Plan, level: str = "stage", sources: PartSources | None = None) -> str:
     """The drawing of a plan as one HTML file that loads nothing. It opens at a level; op opens as block."""
     level = "block" if level == "op" else level
-    pathways = svg(parts(plan, "pathway"))
-    title, facts_line = parts(plan, level).title
+    pathways = svg_drawing(drawing_parts(plan, "pathway"))
+    title, facts_line = drawing_parts(plan, level).title
     blocks, folds = folding(plan)
     buttons = "".join(f'<button data-show="{name}">{words}</button>' for name, words in BUTTONS)
     data = json.dumps({"facts": dict(facts_of(plan)), "folds": folds, **code_of(sources or {})}, ensure_ascii=False)
@@ -33,24 +33,24 @@ def page(plan: Plan, level: str = "stage", sources: Sources | None = None) -> st
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<title>{escape(title)}</title><meta name="viewport" content="width=device-width">'
-        f'<style>{STYLE.read_text(encoding="utf-8")}</style></head><body data-level="{level}">'
+        f'<style>{PAGE_CSS.read_text(encoding="utf-8")}</style></head><body data-level="{level}">'
         f'<header><b>{escape(title)}</b><span class="soft">{escape(facts_line)}</span>{buttons}'
         '<button id="heat" aria-pressed="true">cost colours</button><button id="fit">fit</button></header>'
-        f'<main id="view"><div id="move"><div data-drawing="pathway" hidden>{apart(pathways, "pathway")}</div>'
-        f'<div data-drawing="folds">{apart(blocks, "folds")}</div></div></main>'
-        f'<aside><div id="list">{"".join(tree(plan))}</div>'
+        f'<main id="view"><div id="move"><div data-drawing="pathway" hidden>{unique_ids(pathways, "pathway")}</div>'
+        f'<div data-drawing="folds">{unique_ids(blocks, "folds")}</div></div></main>'
+        f'<aside><div id="list">{"".join(address_tree(plan))}</div>'
         '<div id="code" hidden><b></b><pre></pre></div></aside><div id="tip"></div>'
         f'<script type="application/json" id="data">{data}</script>'
-        f"<script>{SCRIPT.read_text(encoding='utf-8')}</script></body></html>\n"
+        f"<script>{PAGE_JS.read_text(encoding='utf-8')}</script></body></html>\n"
     )
 
 
-def apart(drawing: str, name: str) -> str:
+def unique_ids(drawing: str, name: str) -> str:
     """A drawing whose ids are its own, so that several fit one page."""
     return drawing.replace("archdsl-flow", f"flow-{name}").replace("archdsl-lateral", f"side-{name}")
 
 
-def code_of(sources: Sources) -> dict[str, object]:
+def code_of(sources: PartSources) -> dict[str, object]:
     """Sources with every class once: address -> (how it is made, index of its class)."""
     classes = list(dict.fromkeys(text for _, text in sources.values() if text))
     index = {text: i for i, text in enumerate(classes)}
@@ -68,7 +68,7 @@ def facts_of(plan: Plan) -> Iterator[tuple[str, str]]:
     for address, end in ends.items():
         cost, grid = plan.cost_of(address), plan.graph.grids[end]
         seconds = f" = {float(grid.t.span * grid.tick):.3g} s" if grid.tick else ""
-        share = percent(cost.macs / plan.macs) if plan.macs else "0%"
+        share = share_text(cost.macs / plan.macs) if plan.macs else "0%"
         yield (
             address,
             f"output {plan.graph.shapes[end]}\n{cost.params:,} params\n{cost.macs:,} macs ({share})\n"
@@ -76,9 +76,9 @@ def facts_of(plan: Plan) -> Iterator[tuple[str, str]]:
         )
 
 
-def tree(plan: Plan) -> Iterator[str]:
+def address_tree(plan: Plan) -> Iterator[str]:
     """Pathways, stages, blocks and ops as a list that opens and closes."""
-    order = places(plan)
+    order = list_order(plan)
     open_scopes: list[str] = []
     for node in sorted(plan.nodes, key=lambda node: order[node.address.partition(".")[0]]):
         scopes = [node.address[:i] for i, sign in enumerate(node.address) if sign == "."]
@@ -93,12 +93,12 @@ def tree(plan: Plan) -> Iterator[str]:
         y = plan.graph.shapes[node.address]
         x = plan.graph.shapes[node.reads[0]] if node.reads else y
         name = escape(node.address.rpartition(".")[2])
-        words = f"{name} <span class=soft>{escape(in_full(node.op, x, y))} → {size(y)}</span>"
+        words = f"{name} <span class=soft>{escape(full_op_label(node.op, x, y))} → {shape_label(y)}</span>"
         yield f'<div class="op" data-address="{escape(node.address)}">{words}</div>'
     yield "</details>" * len(open_scopes)
 
 
-def places(plan: Plan) -> dict[str, int]:
+def list_order(plan: Plan) -> dict[str, int]:
     """Clips, pathways, edges, head: the order of the list."""
     names = [*plan.arch.clips, *plan.arch.pathways, "edges", "head"]
     return {name: n for n, name in enumerate(names)}

@@ -7,11 +7,11 @@ from functools import cached_property
 
 from archdsl.compiler import Plan
 from archdsl.ops import Cost, Shape
-from archdsl.report.drawing.labels import amount, size
+from archdsl.report.drawing.labels import amount, shape_label
 
 
 @dataclass(frozen=True)
-class Group:
+class LineGroup:
     """Lines that stand for `times` equal blocks."""
 
     lines: tuple[str, ...]
@@ -19,7 +19,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Item:
+class DrawingBox:
     """One box of a lane."""
 
     key: str
@@ -27,7 +27,7 @@ class Item:
     """Its stage's name. Equal ones of different lanes stand side by side, of one lane below each other."""
     name: str
     address: str
-    groups: tuple[Group, ...]
+    groups: tuple[LineGroup, ...]
     shape: Shape
     cost: Cost
     share: float
@@ -44,14 +44,14 @@ class Lane:
     """One pathway."""
 
     name: str
-    items: tuple[Item, ...]
+    items: tuple[DrawingBox, ...]
     clip: str
     after: str | None
     """Key of the item it reads instead of a clip."""
 
 
 @dataclass(frozen=True)
-class Lateral:
+class LateralArrow:
     """One fusion between two items, or (at pathway level) one edge with all its fusions."""
 
     address: str
@@ -63,14 +63,14 @@ class Lateral:
 
 
 @dataclass(frozen=True)
-class Parts:
+class DrawingParts:
     """The plan of a drawing."""
 
     plan: Plan
     level: str
     lanes: tuple[Lane, ...]
-    laterals: tuple[Lateral, ...]
-    head: Item
+    laterals: tuple[LateralArrow, ...]
+    head: DrawingBox
     head_reads: tuple[str, ...]
     """Keys of the items whose outputs the head reads."""
 
@@ -82,7 +82,7 @@ class Parts:
     @cached_property
     def title(self) -> tuple[str, str]:
         """The name, and what it costs on which input under which convention."""
-        inputs = ", ".join(size(Shape(*shape)) for shape in self.plan.inputs.values())
+        inputs = ", ".join(shape_label(Shape(*shape)) for shape in self.plan.inputs.values())
         return (
             self.plan.name,
             f"{amount(self.plan.params)} params · {amount(self.plan.macs)} multiply-adds (convention macs) at {inputs}",

@@ -13,43 +13,45 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Edge
 from archdsl.ops import Cost, Shape
-from archdsl.report.drawing.blocks import MOST_LINES, BlockWords, repeats
-from archdsl.report.drawing.labels import in_brief, in_full, size
-from archdsl.report.drawing.parts import Group, Item, Lane, Lateral, Parts
+from archdsl.report.drawing.blocks import MAX_BOX_LINES, BlockSummaries, repeated_patterns
+from archdsl.report.drawing.labels import full_op_label, op_label, shape_label
+from archdsl.report.drawing.parts import DrawingBox, DrawingParts, Lane, LateralArrow, LineGroup
 
-LEVELS = ("pathway", "stage", "block", "op")
-MOST_PLACES = 6
+DRAWING_LEVELS = ("pathway", "stage", "block", "op")
+MAX_NAMED_FUSIONS = 6
 """Fusions between two pathways that are named; more are counted."""
 
 
-def parts(plan: Plan, level: str) -> Parts:
+def drawing_parts(plan: Plan, level: str) -> DrawingParts:
     """What is drawn of a plan at a level: pathway, stage or block. Raises SpecError for another level."""
-    if level not in LEVELS:
-        raise SpecError(f"no level {level!r}", got=level, want=", ".join(LEVELS), fix=did_you_mean(level, LEVELS))
-    return Reader(plan, level).read()
+    if level not in DRAWING_LEVELS:
+        raise SpecError(
+            f"no level {level!r}", got=level, want=", ".join(DRAWING_LEVELS), fix=did_you_mean(level, DRAWING_LEVELS)
+        )
+    return PlanReader(plan, level).read()
 
 
 @dataclass
-class Reader:
+class PlanReader:
     """Reads a plan for one level."""
 
     plan: Plan
     level: str
 
     @cached_property
-    def words(self) -> BlockWords:
+    def words(self) -> BlockSummaries:
         """What is said of blocks."""
-        return BlockWords(self.plan)
+        return BlockSummaries(self.plan)
 
     @property
     def inner(self) -> dict[str, list[str]]:
         """Stage, block, edge or head -> addresses of its ops, in order."""
         return self.words.inner
 
-    def read(self) -> Parts:
+    def read(self) -> DrawingParts:
         lanes = tuple(self.lane(name) for name in self.lane_order())
         laterals = tuple(self.edges_as_one() if self.level == "pathway" else self.laterals())
-        return Parts(self.plan, self.level, lanes, laterals, self.head(), self.head_reads())
+        return DrawingParts(self.plan, self.level, lanes, laterals, self.head(), self.head_reads())
 
     def lane_order(self) -> list[str]:
         """Pathways of one clip stand together, else as written."""
@@ -85,16 +87,16 @@ class Reader:
         row: str,
         name: str,
         address: str,
-        groups: tuple[Group, ...],
+        groups: tuple[LineGroup, ...],
         value: str,
         note: str = "",
         entry: bool = False,
-    ) -> Item:
+    ) -> DrawingBox:
         """A box whose output is `value`."""
         cost = self.plan.cost_of(address)
         share = cost.macs / self.plan.macs if self.plan.macs else 0.0
         shape, frames = self.plan.graph.shapes[value], self.frames(value)
-        return Item(key, row, name, address, groups, shape, cost, share, frames, note, entry)
+        return DrawingBox(key, row, name, address, groups, shape, cost, share, frames, note, entry)
 
     @cached_property
     def origins(self) -> dict[str, str]:
@@ -112,34 +114,34 @@ class Reader:
         )
         return tuple(min(max(round(place, 4), 0.0), 1.0) for place in places)
 
-    def entry(self, name: str) -> Item:
+    def entry(self, name: str) -> DrawingBox:
         """The frames a pathway sees."""
         pathway = self.plan.arch.pathways[name]
         chosen = f"{name}.{pathway.frames_name()}"
         if chosen in self.plan.graph.nodes:
             y = self.plan.graph.shapes[chosen]
-            text, value = in_brief(self.plan.graph.nodes[chosen].op, y, y), chosen
+            text, value = op_label(self.plan.graph.nodes[chosen].op, y, y), chosen
         else:
             first = self.inner[f"{name}.{next(iter(pathway.stages))}"][0]
             value = self.plan.graph.nodes[first].reads[0]
             text = f"output of {pathway.after}" if pathway.after else "every frame"
         row = f"after {name}" if pathway.after else "frames"
         return self.item(
-            chosen, row, name, name, (Group((text,)),), value, "tied" if pathway.tied_to else "", entry=True
+            chosen, row, name, name, (LineGroup((text,)),), value, "tied" if pathway.tied_to else "", entry=True
         )
 
-    def whole(self, name: str) -> Item:
+    def whole(self, name: str) -> DrawingBox:
         """A pathway in one box: its stages in a line each."""
         lines = []
         for stage in self.plan.arch.pathways[name].stages:
             blocks = len(self.plan.arch.pathways[name].stages[stage].blocks)
             shape = self.plan.shapes[f"{name}.{stage}"]
-            lines.append(f"{stage}: {size(shape)}" + (f", {blocks} blocks" if blocks > 1 else ""))
+            lines.append(f"{stage}: {shape_label(shape)}" + (f", {blocks} blocks" if blocks > 1 else ""))
         return self.item(
-            name, "pathway", f"{name}: stages", name, (Group(tuple(lines)),), self.inner[f"{name}.{stage}"][-1]
+            name, "pathway", f"{name}: stages", name, (LineGroup(tuple(lines)),), self.inner[f"{name}.{stage}"][-1]
         )
 
-    def of_stage(self, name: str, stage: str) -> Iterator[Item]:
+    def of_stage(self, name: str, stage: str) -> Iterator[DrawingBox]:
         """One box per stage, or one per run of equal blocks."""
         address = f"{name}.{stage}"
         blocks = [
@@ -161,28 +163,30 @@ class Reader:
             members = [pair[0] for pair in run]
             label = f"{stage}.{start}" if len(members) == 1 else f"{stage}.{start}–{start + len(members) - 1}"
             key = members[-1]
-            group = Group(self.words.lines(members[0], stride=True), len(members))
+            group = LineGroup(self.words.lines(members[0], stride=True), len(members))
             yield self.run_of_blocks(key, stage, label, members, group, self.words.kind(blocks[start][1]))
             start += len(members)
 
-    def run_of_blocks(self, key: str, row: str, label: str, members: list[str], group: Group, kind: str) -> Item:
+    def run_of_blocks(
+        self, key: str, row: str, label: str, members: list[str], group: LineGroup, kind: str
+    ) -> DrawingBox:
         """Equal blocks one after the other, as one box that stands for all."""
         made = self.item(key, row, label, members[0], (group,), self.inner[members[-1]][-1], kind)
         cost = Cost(*map(sum, zip(*(self.plan.cost_of(member) for member in members))))
         share = cost.macs / self.plan.macs if self.plan.macs else 0.0
         return replace(made, cost=cost, share=share)
 
-    def folded(self, blocks: list[tuple[str, Block]]) -> tuple[tuple[Group, ...], str]:
+    def folded(self, blocks: list[tuple[str, Block]]) -> tuple[tuple[LineGroup, ...], str]:
         """A stage's blocks, what repeats as one group; and the strides that the groups leave out."""
         words = [(self.words.kind(block), self.words.lines(address, stride=False)) for address, block in blocks]
         groups, hidden, start = [], "", 0
-        for length, times in repeats(words):
+        for length, times in repeated_patterns(words):
             members = [address for address, _ in blocks[start : start + length]]
             lines = [line for address in members for line in self.words.lines(address, stride=times == 1)]
-            groups.append(Group(tuple(lines), times))
+            groups.append(LineGroup(tuple(lines), times))
             hidden = hidden or (self.strides_in(members) if times > 1 else "")
             start += length * times
-        if sum(len(group.lines) for group in groups) > MOST_LINES:
+        if sum(len(group.lines) for group in groups) > MAX_BOX_LINES:
             groups = self.by_kind(blocks)
         return tuple(groups), hidden
 
@@ -191,7 +195,7 @@ class Reader:
         ops = [self.plan.graph.nodes[at].op for block in blocks for at in self.words.main(block)]
         return " ".join(dict.fromkeys(filter(None, (op.strides() for op in ops))))
 
-    def by_kind(self, blocks: list[tuple[str, Block]]) -> list[Group]:
+    def by_kind(self, blocks: list[tuple[str, Block]]) -> list[LineGroup]:
         """A stage of many unlike blocks, in a line for each kind that follows another; what repeats as one group."""
         lines = []
         for kind, run in groupby(blocks, key=lambda pair: self.words.kind(pair[1])):
@@ -199,12 +203,12 @@ class Reader:
             ends = str(widths[0]) if min(widths) == max(widths) else f"{widths[0]}…{widths[-1]}"
             lines.append((f"{kind.replace('_', ' ')}, {ends}", len(widths)))
         groups, start = [], 0
-        for length, times in repeats(lines):
+        for length, times in repeated_patterns(lines):
             mine = lines[start : start + length]
             if length == times == 1:
-                groups.append(Group((mine[0][0],), mine[0][1]))
+                groups.append(LineGroup((mine[0][0],), mine[0][1]))
             else:
-                groups.append(Group(tuple(f"{words} ×{n}" if n > 1 else words for words, n in mine), times))
+                groups.append(LineGroup(tuple(f"{words} ×{n}" if n > 1 else words for words, n in mine), times))
             start += length * times
         return groups
 
@@ -215,13 +219,13 @@ class Reader:
         last = len(self.plan.arch.pathways[pathway].stages[stage].blocks) - 1
         return f"{pathway}.{stage}.{last}" if self.level == "block" else f"{pathway}.{stage}"
 
-    def laterals(self) -> Iterator[Lateral]:
+    def laterals(self) -> Iterator[LateralArrow]:
         """Every fusion, in the order in which a target takes them."""
         for edge in self.plan.arch.edges:
             for source, target in edge.places:
                 address = f"edges.{target}.{edge.label}"
                 lines, shape = self.transform(address, edge)
-                yield Lateral(
+                yield LateralArrow(
                     address,
                     self.end_key(edge.source, source),
                     self.end_key(edge.target, target),
@@ -230,7 +234,7 @@ class Reader:
                     edge.merge,
                 )
 
-    def edges_as_one(self) -> Iterator[Lateral]:
+    def edges_as_one(self) -> Iterator[LateralArrow]:
         """Between two pathways, every kind of fusion once."""
         found: dict[tuple[str, str, tuple[str, ...], str], list[tuple[str, str, str]]] = {}
         for edge in self.plan.arch.edges:
@@ -239,9 +243,9 @@ class Reader:
             found.setdefault((edge.source, edge.target, lines, edge.merge), []).extend(places)
         for (source, target, lines, merge), places in found.items():
             names = [a if a == b else f"{a}→{b}" for _, a, b in places]
-            where = f"after {', '.join(names)}" if len(names) <= MOST_PLACES else f"{len(names)} times"
+            where = f"after {', '.join(names)}" if len(names) <= MAX_NAMED_FUSIONS else f"{len(names)} times"
             address = f"edges.{places[0][2]}.{places[0][0]}"
-            yield Lateral(address, source, target, (*lines, merge.replace("_", " ")), where, merge)
+            yield LateralArrow(address, source, target, (*lines, merge.replace("_", " ")), where, merge)
 
     def transform(self, address: str, edge: Edge) -> tuple[tuple[str, ...], str]:
         """What an edge does to its source, and the shape it brings."""
@@ -253,25 +257,25 @@ class Reader:
             if self.plan.costs[at].macs or x != y:
                 lines.append(self.lateral_line(at, x, y))
         brought = self.plan.graph.nodes[merge].reads[1]
-        return tuple(lines) or ("as it is",), size(self.plan.graph.shapes[brought])
+        return tuple(lines) or ("as it is",), shape_label(self.plan.graph.shapes[brought])
 
     def lateral_line(self, at: str, x: Shape, y: Shape) -> str:
         """One op of a transform. Its channels are in the shape written below."""
         op = self.plan.graph.nodes[at].op
         if op.prefix:
-            return ", ".join(filter(None, (in_full(op, x, y).split(", ")[0], op.strides())))
-        return in_brief(op, x, y)
+            return ", ".join(filter(None, (full_op_label(op, x, y).split(", ")[0], op.strides())))
+        return op_label(op, x, y)
 
-    def head(self) -> Item:
+    def head(self) -> DrawingBox:
         """The head: its ops in the order in which they run, equal ones once."""
         found: Counter[str] = Counter()
         for at in self.inner["head"]:
             node = self.plan.graph.nodes[at]
             if node.op.shown != "never":
                 x = self.plan.graph.shapes[node.reads[0]]
-                found[in_brief(node.op, x, self.plan.graph.shapes[at])] += 1
+                found[op_label(node.op, x, self.plan.graph.shapes[at])] += 1
         words = [text if n == 1 else f"{n} × {text}" for text, n in found.items()]
-        return self.item("head", "head", "head", "head", (Group(tuple(words)),), self.inner["head"][-1])
+        return self.item("head", "head", "head", "head", (LineGroup(tuple(words)),), self.inner["head"][-1])
 
     def head_reads(self) -> tuple[str, ...]:
         """The items whose values the head's ops read."""

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate, groupby
 
-from archdsl.report.drawing.parts import Parts
+from archdsl.report.drawing.parts import DrawingParts
 
 
-def rows_of(parts: Parts) -> dict[str, int]:
+def box_rows(parts: DrawingParts) -> dict[str, int]:
     """Item key -> row. A stage's boxes take rows of their own; where laterals end, its last box the last of them."""
-    stages, ranges = stage_rows(parts), ranges_of(parts)
+    stages, ranges = stage_rows(parts), row_ranges(parts)
     linked = {key for edge in parts.laterals for key in (edge.source, edge.target)}
     rows: dict[str, int] = {}
     for lane in parts.lanes:
@@ -23,7 +23,7 @@ def rows_of(parts: Parts) -> dict[str, int]:
     return rows
 
 
-def ranges_of(parts: Parts) -> list[range]:
+def row_ranges(parts: DrawingParts) -> list[range]:
     """For each row of stages its rows of boxes: as many as its largest stage has."""
     stages = stage_rows(parts)
     many = Counter((k, stages[item.key]) for k, lane in enumerate(parts.lanes) for item in lane.items)
@@ -32,15 +32,15 @@ def ranges_of(parts: Parts) -> list[range]:
     return [range(end - size, end) for end, size in zip(ends, sizes)]
 
 
-def stage_rows(parts: Parts) -> dict[str, int]:
+def stage_rows(parts: DrawingParts) -> dict[str, int]:
     """Item key -> row of its stage. Stages of one name stand side by side; what is read, above what reads it."""
     shared = {item.key: item.row for lane in parts.lanes for item in lane.items}
     apart = {item.key: f"{k} {item.row}" for k, lane in enumerate(parts.lanes) for item in lane.items}
     # two pathways in a box each may feed each other
-    return placed(parts, shared) or placed(parts, apart) or placed(parts, apart, laterals=False) or {}
+    return least_rows(parts, shared) or least_rows(parts, apart) or least_rows(parts, apart, laterals=False) or {}
 
 
-def placed(parts: Parts, group: dict[str, str], *, laterals: bool = True) -> dict[str, int] | None:
+def least_rows(parts: DrawingParts, group: dict[str, str], *, laterals: bool = True) -> dict[str, int] | None:
     """The least rows that keep every order, or None where the groups contradict each other."""
     rows = dict.fromkeys(group.values(), 0)
     orders = [
@@ -62,17 +62,17 @@ def placed(parts: Parts, group: dict[str, str], *, laterals: bool = True) -> dic
     return None
 
 
-def spans(parts: Parts, rows: dict[str, int]) -> list[tuple[int, int]]:
+def uncut_spans(parts: DrawingParts, rows: dict[str, int]) -> list[tuple[int, int]]:
     """(row above, row below) of what cannot be cut: links that are drawn beside the lanes, and stages."""
     last = max(rows.values())
-    links = [(stage.start, stage.stop - 1) for stage in ranges_of(parts)]
+    links = [(stage.start, stage.stop - 1) for stage in row_ranges(parts)]
     links += [(rows[edge.source], rows[edge.target]) for edge in parts.laterals]
     links += [(rows[lane.after], rows[lane.items[0].key]) for lane in parts.lanes if lane.after]
     ends = {lane.items[-1].key for lane in parts.lanes}
     return links + [(rows[key], last + 1) for key in parts.head_reads if key not in ends]
 
 
-def cut(heights: Sequence[float], limit: float, beside: Sequence[tuple[int, int]]) -> list[range]:
+def split_into_columns(heights: Sequence[float], limit: float, beside: Sequence[tuple[int, int]]) -> list[range]:
     """Rows in columns of about equal height, none much above `limit` where a cut is possible."""
     total = sum(heights)
     columns = max(1, -(-int(total) // int(limit)))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-Point = tuple[float, float]
+XY = tuple[float, float]
 
-HEAT = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+HEAT_EDGES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 """Shares of macs where the next colour begins."""
-LIGHT = ("#ffffff", "#eff6fc", "#dcebf7", "#c3dcf1", "#a0c8e8", "#78b0de", "#5297d0")
-DARK = ("#1a212a", "#1a2836", "#1b3349", "#1c3f5e", "#1f4d75", "#235c8d", "#2a6da6")
+LIGHT_COLOURS = ("#ffffff", "#eff6fc", "#dcebf7", "#c3dcf1", "#a0c8e8", "#78b0de", "#5297d0")
+DARK_COLOURS = ("#1a212a", "#1a2836", "#1b3349", "#1c3f5e", "#1f4d75", "#235c8d", "#2a6da6")
 
-STYLE = """
+DRAWING_STYLE = """
 .d-bg{fill:#fff}.d-panel{fill:#f4f6f8;stroke:none}.d-box{stroke:#5b6875;stroke-width:.8}
 .archdsl text{font-family:Helvetica,Arial,'Liberation Sans',sans-serif;fill:#16202a}
 text.d-soft{fill:#566370}text.d-figure{fill:#2b3742}text.d-name{font-weight:700}text.d-side{fill:#b04a0c}
@@ -28,35 +28,35 @@ text.d-soft{fill:#566370}text.d-figure{fill:#2b3742}text.d-name{font-weight:700}
 .d-merge{fill:#11161c;stroke:#f08a43}.d-dot{fill:#f08a43}
 .d-frames{stroke:#e6edf3}.d-solid{fill:#e6edf3}.d-axis{stroke:#e6edf3}.d-bracket{stroke:#e6edf3}
 """
-MARKERS = "".join(
+ARROW_TIPS = "".join(
     f'<marker id="archdsl-{name}" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="6.5" markerHeight="6.5" '
     f'markerUnits="userSpaceOnUse" orient="auto"><path class="{style}" d="M0 .8 8 4 0 7.2Z"/></marker>'
     for name, style in (("flow", "d-tip"), ("lateral", "d-tip-lateral"))
 )
 
-NARROW, WIDE = frozenset("ijlI|.,:;'!()[]/ ft-"), frozenset("mwMW@%→…")
+NARROW_LETTERS, WIDE_LETTERS = frozenset("ijlI|.,:;'!()[]/ ft-"), frozenset("mwMW@%→…")
 
 
-def sheet() -> str:
+def style_sheet() -> str:
     """The style sheet with the colours of shares."""
-    light = "".join(f".d-h{i}{{fill:{colour}}}" for i, colour in enumerate(LIGHT))
-    dark = "".join(f".d-h{i}{{fill:{colour}}}" for i, colour in enumerate(DARK))
-    before, media, after = STYLE.strip().partition("@media")
+    light = "".join(f".d-h{i}{{fill:{colour}}}" for i, colour in enumerate(LIGHT_COLOURS))
+    dark = "".join(f".d-h{i}{{fill:{colour}}}" for i, colour in enumerate(DARK_COLOURS))
+    before, media, after = DRAWING_STYLE.strip().partition("@media")
     return f"{before}{light}\n{media}{after}{dark}\n}}"
 
 
-def heat(share: float) -> int:
+def heat_class(share: float) -> int:
     """The colour of a share of macs."""
-    return sum(share >= edge for edge in HEAT)
+    return sum(share >= edge for edge in HEAT_EDGES)
 
 
 def text_width(text: str, font: float, *, bold: bool = False) -> float:
     """About how wide a text is in Helvetica: never much too small."""
     units = sum(
         0.29
-        if c in NARROW
+        if c in NARROW_LETTERS
         else 0.88
-        if c in WIDE
+        if c in WIDE_LETTERS
         else 0.68
         if c.isupper()
         else 0.35
@@ -69,7 +69,7 @@ def text_width(text: str, font: float, *, bold: bool = False) -> float:
     return units * font * (1.07 if bold else 1.0)
 
 
-def fitted(text: str, font: float, room: float, *, bold: bool = False) -> str:
+def cut_to_width(text: str, font: float, room: float, *, bold: bool = False) -> str:
     """The text, cut with an ellipsis where it is wider than the room."""
     if text_width(text, font, bold=bold) <= room:
         return text
@@ -78,17 +78,17 @@ def fitted(text: str, font: float, room: float, *, bold: bool = False) -> str:
     return text.rstrip(" .,_") + "…"
 
 
-def shortened(name: str, font: float, room: float) -> str:
+def elided_name(name: str, font: float, room: float) -> str:
     """A bold name, its middle left out where it is wider than the room: the ends tell names apart."""
     if text_width(name, font, bold=True) <= room:
         return name
     kept = len(name) - 1
     while kept > 2 and text_width(made := f"{name[: kept - kept // 2]}…{name[-(kept // 2) :]}", font, bold=True) > room:
         kept -= 1
-    return made if kept > 2 else fitted(name, font, room, bold=True)
+    return made if kept > 2 else cut_to_width(name, font, room, bold=True)
 
 
-def wrapped(words: Sequence[str], joint: str, font: float, room: float) -> list[str]:
+def wrapped_lines(words: Sequence[str], joint: str, font: float, room: float) -> list[str]:
     """Words joined into lines that fit the room."""
     lines: list[str] = []
     for word in words:
@@ -96,10 +96,10 @@ def wrapped(words: Sequence[str], joint: str, font: float, room: float) -> list[
             lines[-1] += joint + word
         else:
             lines.append(word)
-    return [fitted(line, font, room) for line in lines]
+    return [cut_to_width(line, font, room) for line in lines]
 
 
-def number(value: float) -> str:
+def coord(value: float) -> str:
     """Two decimals at most, so that equal plans give equal text."""
     return (
         f"{value:.2f}".rstrip("0").rstrip(".").replace("-0", "0")
@@ -115,27 +115,27 @@ class Canvas:
         self.parts: list[str] = []
 
     def rect(self, x: float, y: float, w: float, h: float, style: str, radius: float = 3) -> None:
-        place = f'x="{number(x)}" y="{number(y)}" width="{number(w)}" height="{number(h)}" rx="{number(radius)}"'
+        place = f'x="{coord(x)}" y="{coord(y)}" width="{coord(w)}" height="{coord(h)}" rx="{coord(radius)}"'
         self.parts.append(f'<rect class="{style}" {place}/>')
 
     def text(self, x: float, y: float, words: str, font: float, style: str = "", anchor: str = "start") -> None:
         place = "" if anchor == "start" else f' text-anchor="{anchor}"'
         named = f' class="{style}"' if style else ""
         self.parts.append(
-            f'<text{named} x="{number(x)}" y="{number(y)}" font-size="{number(font)}"{place}>{escape(words)}</text>'
+            f'<text{named} x="{coord(x)}" y="{coord(y)}" font-size="{coord(font)}"{place}>{escape(words)}</text>'
         )
 
     def circle(self, x: float, y: float, r: float, style: str) -> None:
-        self.parts.append(f'<circle class="{style}" cx="{number(x)}" cy="{number(y)}" r="{number(r)}"/>')
+        self.parts.append(f'<circle class="{style}" cx="{coord(x)}" cy="{coord(y)}" r="{coord(r)}"/>')
 
     def path(self, d: str, style: str, tip: str = "", width: float | None = None) -> None:
         end = f' marker-end="url(#archdsl-{tip})"' if tip else ""
-        thick = f' stroke-width="{number(width)}"' if width else ""
+        thick = f' stroke-width="{coord(width)}"' if width else ""
         self.parts.append(f'<path class="{style}" d="{d}"{thick}{end}/>')
 
-    def route(self, points: Sequence[Point], style: str, tip: str = "") -> None:
+    def route(self, points: Sequence[XY], style: str, tip: str = "") -> None:
         """A line through points with rounded corners."""
-        self.path(rounded(points), style, tip)
+        self.path(rounded_path(points), style, tip)
 
     def open(self, style: str, address: str, hint: str) -> None:
         """A group of elements that tell of one address; the hint shows when the pointer rests on it."""
@@ -146,25 +146,25 @@ class Canvas:
 
     def document(self, width: float, height: float, title: str, scale: float) -> str:
         """The whole drawing as SVG text."""
-        box = f'viewBox="0 0 {number(width)} {number(height)}"'
-        size = f'width="{number(width * scale)}" height="{number(height * scale)}" {box}'
+        box = f'viewBox="0 0 {coord(width)} {coord(height)}"'
+        size = f'width="{coord(width * scale)}" height="{coord(height * scale)}" {box}'
         head = (
             f'<svg class="archdsl" xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{escape(title)}</title>'
         )
-        defs = f"<style>{sheet()}</style><defs>{MARKERS}</defs>"
-        ground = f'<rect class="d-bg" width="{number(width)}" height="{number(height)}"/>'
+        defs = f"<style>{style_sheet()}</style><defs>{ARROW_TIPS}</defs>"
+        ground = f'<rect class="d-bg" width="{coord(width)}" height="{coord(height)}"/>'
         return "\n".join([head, defs, ground, *self.parts, "</svg>"]) + "\n"
 
 
-def rounded(points: Sequence[Point], radius: float = 4) -> str:
+def rounded_path(points: Sequence[XY], radius: float = 4) -> str:
     """Path data through points, corners rounded."""
     kept = [p for i, p in enumerate(points) if i == 0 or p != points[i - 1]]
-    words = [f"M{number(kept[0][0])} {number(kept[0][1])}"]
+    words = [f"M{coord(kept[0][0])} {coord(kept[0][1])}"]
     for (ax, ay), (bx, by), (cx, cy) in zip(kept, kept[1:], kept[2:]):
         before, after = max(abs(ax - bx), abs(ay - by)), max(abs(cx - bx), abs(cy - by))
         r = min(radius, before / 2, after / 2)
         sx, sy = bx + (ax - bx) / before * r, by + (ay - by) / before * r
         ex, ey = bx + (cx - bx) / after * r, by + (cy - by) / after * r
-        words.append(f"L{number(sx)} {number(sy)}Q{number(bx)} {number(by)} {number(ex)} {number(ey)}")
-    words.append(f"L{number(kept[-1][0])} {number(kept[-1][1])}")
+        words.append(f"L{coord(sx)} {coord(sy)}Q{coord(bx)} {coord(by)} {coord(ex)} {coord(ey)}")
+    words.append(f"L{coord(kept[-1][0])} {coord(kept[-1][1])}")
     return "".join(words)

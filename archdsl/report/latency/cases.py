@@ -14,17 +14,17 @@ from archdsl.compiler.chains import ACTS, chain_from
 from archdsl.compiler.pairs import Pairs, keys_first_macs, pairs_of
 from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import Op, Shape
-from archdsl.report.lowering_policy import Choices
+from archdsl.report.lowering_policy import PassChoices
 
-FREE = (ops.BatchNorm, ops.Add, ops.Relu)
+FUSED_FOR_FREE = (ops.BatchNorm, ops.Add, ops.Relu)
 """What behind a convolution costs nothing of its own: a norm is in the weights, the rest waits for memory."""
-ENTRY = "channels_last"
+LAYOUT_COPY = "channels_last"
 """The kind of the copy that lays a clip out channels last."""
 ATTENTION, KEYS_FIRST = "attention", "keys_first"
 """Kinds of sums over all pairs whose map is not made, named as the passes that see to it."""
 
 
-class Sizes(NamedTuple):
+class CaseSizes(NamedTuple):
     """What the time of a case is told by, beside its kind."""
 
     positions: int
@@ -53,7 +53,7 @@ class Sizes(NamedTuple):
         return (*map(log2, sizes), float(self.sums), float(self.functions))
 
 
-class Call(NamedTuple):
+class OpCall(NamedTuple):
     """One op of a case."""
 
     op: Op
@@ -71,13 +71,13 @@ class Case:
     """What it reads: the maps of its first op, then what later ones read beside the result before them."""
 
     @cached_property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[OpCall, ...]:
         """Its ops with what they read and give, in order."""
-        rest, found = [*self.reads[self.taken :]], list[Call]()
+        rest, found = [*self.reads[self.taken :]], list[OpCall]()
         for op in self.ops:
-            more = tuple(rest.pop(0) for _ in range(beside(op))) if found else self.reads[: self.taken]
+            more = tuple(rest.pop(0) for _ in range(further_reads(op))) if found else self.reads[: self.taken]
             xs = (found[-1].y, *more) if found else more
-            found.append(Call(op, xs, op.out(*xs)))
+            found.append(OpCall(op, xs, op.out(*xs)))
         return tuple(found)
 
     @property
@@ -88,7 +88,7 @@ class Case:
     @property
     def taken(self) -> int:
         """How many of the maps its first op reads."""
-        return len(self.reads) - sum(map(beside, self.ops[1:]))
+        return len(self.reads) - sum(map(further_reads, self.ops[1:]))
 
     @cached_property
     def macs(self) -> int:
@@ -115,10 +115,10 @@ class Case:
         """Read and written, each once."""
         return 4 * (self.weights + batch * (sum(x.elements for x in self.reads) + self.y.elements))
 
-    def sizes(self, batch: int = 1) -> Sizes:
+    def sizes(self, batch: int = 1) -> CaseSizes:
         """What its time is told by."""
         x, y = self.reads[0], self.y
-        return Sizes(
+        return CaseSizes(
             positions=y.positions * batch,
             channels=y.c,
             width=y.w,
@@ -126,25 +126,25 @@ class Case:
             read=x.elements * batch,
             window=self.window,
             sums=sum(isinstance(op, ops.Add) for op in self.ops[1:]),
-            functions=sum(isinstance(op, ACTS) and not isinstance(op, FREE) for op in self.ops[1:]),
+            functions=sum(isinstance(op, ACTS) and not isinstance(op, FUSED_FOR_FREE) for op in self.ops[1:]),
             macs=self.macs * batch,
             bytes=self.bytes(batch),
         )
 
 
-def beside(op: Op) -> int:
+def further_reads(op: Op) -> int:
     """How many maps an op reads beside the one before it."""
     return (op.reads or 2) - 1
 
 
-def cases_of(plan: Plan, taken: Choices) -> Iterator[tuple[Node, Case]]:
+def cases_of(plan: Plan, taken: PassChoices) -> Iterator[tuple[Node, Case]]:
     """Every case of a plan beside the node whose result it gives: what channels_last, views and fusion leave.
 
     Of the passes taken, those are asked for that run sums over pairs at once.
     """
     readers = readers_of(plan.graph)
     shared = {node.tied for node in plan.nodes if node.tied}
-    sums = {one.nodes[-1].address: (kind, one) for kind, one in at_once(plan.graph, taken)}
+    sums = {one.nodes[-1].address: (kind, one) for kind, one in fused_pairs(plan.graph, taken)}
     within = {node.address for _, one in sums.values() for node in one.nodes[:-1]}
     shapes, raw = plan.graph.shapes, set[str]()
     for node in plan.nodes:
@@ -153,7 +153,7 @@ def cases_of(plan: Plan, taken: Choices) -> Iterator[tuple[Node, Case]]:
             raw.add(node.address)
             laid_out = (reader for reader in readers[node.address] if reader.op.chooses == "nothing")
             if any(node.address in elements_read(reader) for reader in laid_out):
-                yield node, Case(ENTRY, (), (shapes[node.address],))
+                yield node, Case(LAYOUT_COPY, (), (shapes[node.address],))
         if node.address in within or not node.reads:
             continue
         if node.address in sums:
@@ -170,7 +170,7 @@ def cases_of(plan: Plan, taken: Choices) -> Iterator[tuple[Node, Case]]:
         yield chain[-1], Case(kind, tuple(link.op for link in chain), tuple(shapes[read] for read in reads))
 
 
-def at_once(graph: Graph, taken: Choices) -> Iterator[tuple[str, Pairs]]:
+def fused_pairs(graph: Graph, taken: PassChoices) -> Iterator[tuple[str, Pairs]]:
     """Sums over all pairs whose map is not made, and the pass that sees to it."""
     choice = taken.get(ATTENTION, False)
     least = choice["pairs"] if isinstance(choice, Mapping) else 0

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from archdsl.compiler import Plan
-from archdsl.report.number_format import percent, plural, seconds_text, shapes_text
 from archdsl.report.latency.cases import cases_of
-from archdsl.report.latency.machine import Machine, told_of
+from archdsl.report.latency.machine import Machine, origin_of
+from archdsl.report.number_format import percent, plural, seconds_text, shapes_text
 from archdsl.report.table.sheet import Column, Row, Table
 
-SHOWN = 3
+KINDS_SHOWN = 3
 """Kinds of cases that a row names."""
 
 
@@ -81,13 +81,13 @@ def latency_table(latencies: Sequence[Latency], views: int = 1) -> Table:
         Column("where it goes"),
     )
     rows = tuple(Row(latency_cells(one, views)) for one in latencies)
-    return Table("", columns, rows, tuple(one.record(views) for one in latencies), note(latencies))
+    return Table("", columns, rows, tuple(one.record(views) for one in latencies), latency_note(latencies))
 
 
 def latency_cells(one: Latency, views: int) -> tuple[str, ...]:
     """The cells of one network."""
     total = one.seconds
-    goes = [f"{kind} {percent(seconds, total)}" for kind, seconds in list(one.kinds.items())[:SHOWN]]
+    goes = [f"{kind} {percent(seconds, total)}" for kind, seconds in list(one.kinds.items())[:KINDS_SHOWN]]
     return (
         one.plan.name,
         shapes_text(one.plan.inputs),
@@ -97,10 +97,10 @@ def latency_cells(one: Latency, views: int) -> tuple[str, ...]:
     )
 
 
-def note(latencies: Sequence[Latency]) -> str:
+def latency_note(latencies: Sequence[Latency]) -> str:
     """What was told, and by whose table."""
     one = latencies[0]
     told = f"forward of {plural(one.batch, 'clip')}, lowered by auto and frozen; predicted, not run: "
-    told += told_of(one.machine)
+    told += origin_of(one.machine)
     unknown = dict.fromkeys(kind for latency in latencies for kind in latency.unknown)
     return told + (f"; never measured, so too little for {', '.join(unknown)}" if unknown else "")

@@ -12,23 +12,23 @@ FRESH = ("y", "z", "u", "v")
 
 
 @dataclass
-class Call:
+class ModuleCall:
     """One module: its steps are ops (addresses) and calls of inner modules."""
 
     address: str
     kind: str
-    steps: list[str | Call] = field(default_factory=list)
+    steps: list[str | ModuleCall] = field(default_factory=list)
     inputs: dict[str, None] = field(default_factory=dict)
     outputs: dict[str, None] = field(default_factory=dict)
 
-    def reads(self, step: str | Call, nodes: Mapping[str, Node]) -> tuple[str, ...]:
+    def reads(self, step: str | ModuleCall, nodes: Mapping[str, Node]) -> tuple[str, ...]:
         """The values that a step reads."""
-        return tuple(step.inputs) if isinstance(step, Call) else nodes[step].reads
+        return tuple(step.inputs) if isinstance(step, ModuleCall) else nodes[step].reads
 
 
-def calls_of(plan: Plan) -> Call:
+def calls_of(plan: Plan) -> ModuleCall:
     """The network as a tree of calls. Containers, such as a pathway, are never called."""
-    root = Call("", "Network")
+    root = ModuleCall("", "Network")
     known = {"": root}
     paths: dict[str, tuple[str, ...]] = {}
     leaving = set(plan.graph.outputs.values())
@@ -39,7 +39,7 @@ def calls_of(plan: Plan) -> Call:
         paths[node.address] = path
         for above, scope in zip(("", *path), path):
             if scope not in known:
-                known[scope] = Call(scope, plan.scopes[scope].kind)
+                known[scope] = ModuleCall(scope, plan.scopes[scope].kind)
                 known[above].steps.append(known[scope])
         if node.reads:
             known[path[-1] if path else ""].steps.append(node.address)
@@ -69,7 +69,7 @@ class Names:
     A variable keeps its map alive until it is assigned anew or the forward ends.
     """
 
-    call: Call
+    call: ModuleCall
     last: Mapping[str, int]
     held: dict[str, str] = field(default_factory=dict)
     """Value that is still needed -> variable."""
@@ -99,7 +99,7 @@ class Names:
         return next(iter([*free, *(name for name in own if name not in used)]), f"value_{local}")
 
 
-def last_reads(call: Call, nodes: Mapping[str, Node]) -> dict[str, int]:
+def last_reads(call: ModuleCall, nodes: Mapping[str, Node]) -> dict[str, int]:
     """Value -> the last step of a forward that reads it; what leaves lives to the end."""
     last = {value: i for i, step in enumerate(call.steps) for value in call.reads(step, nodes)}
     return last | {value: len(call.steps) for value in call.outputs}

@@ -9,12 +9,12 @@ from math import prod
 from archdsl.compiler import Plan
 from archdsl.graph import Node
 from archdsl.ops.autograd import Keeps
-from archdsl.report.memory.calls import Call, Names, calls_of, last_reads
-from archdsl.report.parameters import weights_in
+from archdsl.report.memory.calls import ModuleCall, Names, calls_of, last_reads
+from archdsl.report.parameters import node_weights
 
 
 @dataclass
-class Pool:
+class StoragePool:
     """Storages with their reference counts; how much lives, and the most that did."""
 
     sizes: list[int] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedOp:
     """One op on the tape, with the storages it saved."""
 
     node: Node
@@ -62,18 +62,18 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Replayed:
+class CheckpointedModule:
     """A checkpointed module on the tape: only what it read is held; it runs again in backward."""
 
-    call: Call
+    call: ModuleCall
     given: dict[str, int]
 
 
-Tape = list[Saved | Replayed]
+Tape = list[SavedOp | CheckpointedModule]
 
 
 @dataclass
-class Run:
+class SimulatedStep:
     """One step of a plan for a batch."""
 
     plan: Plan
@@ -87,7 +87,7 @@ class Run:
     """Whether gradients of parts of the batch that went before stand already."""
     copied_norms: bool = False
     """Whether batch norms copy what they normalise (statistics of parts, or over processes)."""
-    pool: Pool = field(default_factory=Pool)
+    pool: StoragePool = field(default_factory=StoragePool)
     grads: dict[str, int] = field(default_factory=dict)
     cached: list[int] = field(default_factory=list)
     """Half-precision copies of weights, which autocast keeps until the forward ends."""
@@ -121,7 +121,7 @@ class Run:
 
     def weights(self, node: Node) -> int:
         """Parameters that an op reads, shared or its own."""
-        return sum(map(prod, weights_in(self.plan.graph, node).values()))
+        return sum(map(prod, node_weights(self.plan.graph, node).values()))
 
     def size(self, value: str) -> int:
         """Bytes of a value."""
@@ -132,7 +132,7 @@ class Run:
         """The most bytes that lived beside weights and optimiser."""
         return max(self.peaks.values(), default=0)
 
-    def step(self) -> Run:
+    def step(self) -> SimulatedStep:
         """Forward, and in training backward."""
         pool, tape = self.pool, Tape()
         pool.new(4 * self.plan.params * self.accumulated)
@@ -151,10 +151,10 @@ class Run:
             pool.drop(storage)
         return self
 
-    def forward(self, call: Call, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
+    def forward(self, call: ModuleCall, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
         """One module. What is given stays its giver's; what is returned is the receiver's."""
         if saving and call.address in self.again:
-            tape.append(Replayed(call, {value: self.pool.hold(storage) for value, storage in given.items()}))
+            tape.append(CheckpointedModule(call, {value: self.pool.hold(storage) for value, storage in given.items()}))
             saving = False
         nodes = self.plan.graph.nodes
         names = Names(call, last_reads(call, nodes), {value: f"x{i}" for i, value in enumerate(given)})
@@ -165,10 +165,10 @@ class Run:
             inner = {value: storages[value] for value in read}
             made = (
                 self.forward(step, inner, tape, saving)
-                if isinstance(step, Call)
+                if isinstance(step, ModuleCall)
                 else self.op(step, inner, tape, saving)
             )
-            addresses = [step.address] if isinstance(step, Call) and len(made) == 1 else list(made)
+            addresses = [step.address] if isinstance(step, ModuleCall) and len(made) == 1 else list(made)
             targets = names.targets(i, addresses, list(made), read)
             for target, (value, storage) in zip(targets, made.items()):
                 if target in variables:
@@ -179,7 +179,7 @@ class Run:
             self.pool.drop(storage)
         return outputs
 
-    def ends(self, call: Call) -> list[str]:
+    def ends(self, call: ModuleCall) -> list[str]:
         """What the network itself returns."""
         return [] if call.address else list(dict.fromkeys(self.plan.graph.outputs.values()))
 
@@ -195,7 +195,7 @@ class Run:
         if saving and self.learns[address]:
             saved += [pool.hold(given[node.reads[i]]) for i in kept.reads if self.wide(node, i) == width]
             saved += [pool.hold(own), *([pool.hold(result)] if kept.result else [])]
-            tape.append(Saved(node, kept, tuple(saved)))
+            tape.append(SavedOp(node, kept, tuple(saved)))
         else:
             for storage in saved:
                 pool.drop(storage)
@@ -233,7 +233,7 @@ class Run:
     def backward(self, tape: Tape) -> None:
         """The tape from its end; each op frees what it saved."""
         for entry in reversed(tape):
-            if isinstance(entry, Saved):
+            if isinstance(entry, SavedOp):
                 self.back(entry)
                 continue
             again = Tape()
@@ -243,7 +243,7 @@ class Run:
             for storage in entry.given.values():
                 self.pool.drop(storage)
 
-    def forward_again(self, entry: Replayed, tape: Tape) -> dict[str, int]:
+    def forward_again(self, entry: CheckpointedModule, tape: Tape) -> dict[str, int]:
         """A checkpointed module once more, now saving."""
         before, self.again = self.again, frozenset()
         outputs = self.forward(entry.call, entry.given, tape, saving=True)
@@ -253,7 +253,7 @@ class Run:
         self.cached.clear()
         return outputs
 
-    def back(self, entry: Saved) -> None:
+    def back(self, entry: SavedOp) -> None:
         """One op's gradients."""
         node, kept, pool = entry.node, entry.keeps, self.pool
         gradient = self.grads.pop(node.address, None)
@@ -273,7 +273,7 @@ class Run:
             pool.drop(storage)
         self.note(node.address)
 
-    def gradient_of(self, read: str, entry: Saved, gradient: int) -> int:
+    def gradient_of(self, read: str, entry: SavedOp, gradient: int) -> int:
         """The gradient of what an op reads: a tensor of its own, or the result's."""
         same = self.plan.graph.shapes[read].elements == self.plan.graph.shapes[entry.node.address].elements
         if entry.keeps.gradient == "part" or (entry.keeps.gradient == "same" and same):

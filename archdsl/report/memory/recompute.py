@@ -11,25 +11,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from archdsl.compiler import Plan
-from archdsl.report.memory.lifetimes import Run
-from archdsl.report.parameters import weights_in
+from archdsl.report.memory.lifetimes import SimulatedStep
+from archdsl.report.parameters import node_weights
 
-Runs = Callable[[Iterable[str]], Run]
+StepOf = Callable[[Iterable[str]], SimulatedStep]
 """A step that is over, in which those modules ran again."""
-PRECISE = 20
+HALVINGS = 20
 """Halvings by which the least memory is found: to a millionth of what is needed when nothing runs again."""
 
 
-def modules_at(plan: Plan, level: str) -> tuple[str, ...]:
+def modules_to_recompute(plan: Plan, level: str) -> tuple[str, ...]:
     """The stages, or the blocks in them, that have parameters; of `none` none."""
-    learn = [node.address for node in plan.nodes if weights_in(plan.graph, node)]
+    learn = [node.address for node in plan.nodes if node_weights(plan.graph, node)]
     stages = [address for address, scope in plan.scopes.items() if scope.kind == "Stage"]
     blocks = [address for address in plan.scopes if address.rpartition(".")[0] in stages]
     found = {"none": [], "stage": stages, "block": blocks}[level]
     return tuple(module for module in found if any(op.startswith(f"{module}.") for op in learn))
 
 
-class Part(NamedTuple):
+class Segment(NamedTuple):
     """An op, or a module that may run again. Bytes are as if nothing else ran again."""
 
     address: str
@@ -39,11 +39,11 @@ class Part(NamedTuple):
     """Bytes that are kept for backward less where a module runs again."""
     macs: int = 0
     """What that costs, for one clip."""
-    inner: tuple[Part, ...] = ()
+    inner: tuple[Segment, ...] = ()
     """What a module is made of."""
 
 
-class Choice(NamedTuple):
+class Selection(NamedTuple):
     """What runs again, up to somewhere in the order of execution."""
 
     macs: int = 0
@@ -51,43 +51,45 @@ class Choice(NamedTuple):
     modules: tuple[str, ...] = ()
 
 
-def fewest(plan: Plan, runs: Runs, room: int) -> Choice:
+def cheapest_within(plan: Plan, runs: StepOf, room: int) -> Selection:
     """The choice that costs least within a room of so many bytes; where none is, the one that needs least."""
-    parts = parts_of(plan, runs)
+    parts = segments_of(plan, runs)
     aim = room
-    while found := choices(parts, aim):
+    while found := pareto_front(parts, aim):
         # the sums leave out that two modules may save, or hold, one map together
         over = runs(found[0].modules).peak - room
         if over <= 0:
             return found[0]
         aim -= over
-    return least(parts, runs(()).peak)
+    return smallest_peak(parts, runs(()).peak)
 
 
-def least(parts: Sequence[Part], high: int) -> Choice:
+def smallest_peak(parts: Sequence[Segment], high: int) -> Selection:
     """The choice that needs least, where `high` is enough."""
-    low, best = 0, choices(parts, high)
-    for _ in range(PRECISE):
+    low, best = 0, pareto_front(parts, high)
+    for _ in range(HALVINGS):
         middle = (low + high) // 2
-        if found := choices(parts, middle):
+        if found := pareto_front(parts, middle):
             high, best = middle, found
         else:
             low = middle
     return best[0]
 
 
-def parts_of(plan: Plan, runs: Runs) -> tuple[Part, ...]:
+def segments_of(plan: Plan, runs: StepOf) -> tuple[Segment, ...]:
     """The network in order of execution: stages, the blocks in them, ops."""
     plain = runs(())
-    parts = tuple(Part(op, peak) for op, peak in plain.peaks.items())
+    parts = tuple(Segment(op, peak) for op, peak in plain.peaks.items())
     for level in ("block", "stage"):
-        parts = tuple(gathered(plan, parts, modules_at(plan, level), plain, runs))
+        parts = tuple(grouped_by_module(plan, parts, modules_to_recompute(plan, level), plain, runs))
     return parts
 
 
-def gathered(plan: Plan, parts: Sequence[Part], modules: Sequence[str], plain: Run, runs: Runs) -> Iterator[Part]:
+def grouped_by_module(
+    plan: Plan, parts: Sequence[Segment], modules: Sequence[str], plain: SimulatedStep, runs: StepOf
+) -> Iterator[Segment]:
     """The parts, those of one module in it."""
-    inner: dict[str, list[Part]] = {}
+    inner: dict[str, list[Segment]] = {}
     for part in parts:
         module = next((module for module in modules if part.address.startswith(f"{module}.")), part.address)
         inner.setdefault(module, []).append(part)
@@ -98,30 +100,30 @@ def gathered(plan: Plan, parts: Sequence[Part], modules: Sequence[str], plain: R
         again = runs([address])
         peak = max(peak for op, peak in again.peaks.items() if op.startswith(f"{address}."))
         freed = plain.activations - again.activations
-        yield Part(address, peak, freed, plan.cost_of(address).macs, tuple(members))
+        yield Segment(address, peak, freed, plan.cost_of(address).macs, tuple(members))
 
 
-def choices(parts: Sequence[Part], room: int, begun: Sequence[Choice] = (Choice(),)) -> list[Choice]:
+def pareto_front(parts: Sequence[Segment], room: int, begun: Sequence[Selection] = (Selection(),)) -> list[Selection]:
     """The choices with which all parts stay within the room, and that no other beats in both; fewest macs first."""
     front = list(begun)
     for part in parts:
         again = [
-            Choice(choice.macs + part.macs, choice.freed + part.freed, (*choice.modules, part.address))
+            Selection(choice.macs + part.macs, choice.freed + part.freed, (*choice.modules, part.address))
             for choice in front
             if part.inner and part.peak - choice.freed <= room
         ]
         plain = (
-            choices(part.inner, room, front)
+            pareto_front(part.inner, room, front)
             if part.inner
             else [choice for choice in front if part.peak - choice.freed <= room]
         )
-        front = unbeaten(plain + again)
+        front = undominated(plain + again)
     return front
 
 
-def unbeaten(found: list[Choice]) -> list[Choice]:
+def undominated(found: list[Selection]) -> list[Selection]:
     """Those that free more than all that cost as little."""
-    kept: list[Choice] = []
+    kept: list[Selection] = []
     for choice in sorted(found, key=lambda choice: (choice.macs, -choice.freed, len(choice.modules))):
         if not kept or choice.freed > kept[-1].freed:
             kept.append(choice)

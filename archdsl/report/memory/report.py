@@ -10,9 +10,9 @@ from typing import Any
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language.amounts import LEVELS, bytes_of, bytes_text, checkpoint_of
+from archdsl.report.memory.lifetimes import SimulatedStep
+from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
 from archdsl.report.number_format import shapes_text
-from archdsl.report.memory.lifetimes import Run
-from archdsl.report.memory.recompute import fewest, modules_at
 from archdsl.report.table.sheet import Column, Row, Table
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -43,8 +43,8 @@ class Setup:
     """Whether batch norms have statistics of parts or over processes, for which they copy what they normalise."""
 
     def __post_init__(self) -> None:
-        among("precision", self.precision, PRECISIONS)
-        among("optimizer", self.optimizer, OPTIMIZERS)
+        check_name("precision", self.precision, PRECISIONS)
+        check_name("optimizer", self.optimizer, OPTIMIZERS)
         if checkpoint_of(self.checkpoint) != "none" and not self.training:
             raise SpecError(
                 "a checkpoint in inference",
@@ -58,7 +58,7 @@ class Setup:
         return None if self.checkpoint in LEVELS else bytes_of(self.checkpoint)
 
 
-def among(noun: str, name: str, known: Iterable[str]) -> None:
+def check_name(noun: str, name: str, known: Iterable[str]) -> None:
     """Raise SpecError unless a name is one of those known."""
     if name not in known:
         raise SpecError(f"no {noun} {name!r}", got=name, want=", ".join(known), fix=did_you_mean(name, known))
@@ -101,19 +101,21 @@ class Memory:
         """What lives all the time."""
         return self.parameters + self.buffers + self.optimiser + 4 * self.setup.copies * self.plan.params
 
-    def ran(self, again: Iterable[str]) -> Run:
+    def ran(self, again: Iterable[str]) -> SimulatedStep:
         """A step in which those modules run again in backward."""
         setup = self.setup
         accumulated, copied = setup.accumulated, setup.copied_norms
-        return Run(self.plan, setup.batch, setup.training, self.half, frozenset(again), accumulated, copied).step()
+        return SimulatedStep(
+            self.plan, setup.batch, setup.training, self.half, frozenset(again), accumulated, copied
+        ).step()
 
     @cached_property
     def again(self) -> tuple[str, ...]:
         """Modules that run again in backward: as few multiply-adds as fit, where an amount is asked for."""
         budget = self.setup.budget
         if budget is None:
-            return modules_at(self.plan, self.setup.checkpoint)
-        return fewest(self.plan, self.ran, budget - self.standing).modules
+            return modules_to_recompute(self.plan, self.setup.checkpoint)
+        return cheapest_within(self.plan, self.ran, budget - self.standing).modules
 
     @property
     def again_macs(self) -> int:
@@ -121,7 +123,7 @@ class Memory:
         return sum(self.plan.cost_of(module).macs for module in self.again)
 
     @cached_property
-    def run(self) -> Run:
+    def run(self) -> SimulatedStep:
         """The step."""
         return self.ran(self.again)
 
@@ -178,14 +180,14 @@ class Memory:
             "name": self.plan.name,
             "input": {name: list(shape) for name, shape in self.plan.inputs.items()},
             **vars(self.setup),
-            **{part: getattr(self, part) for part in PARTS},
+            **{part: getattr(self, part) for part in MEMORY_PARTS},
             "again": list(self.again),
             "again_macs": self.again_macs,
         }
         return found if budget is None else found | {"budget": budget, "largest_batch": self.largest(budget)}
 
 
-PARTS = ("parameters", "buffers", "gradients", "optimiser", "activations", "peak")
+MEMORY_PARTS = ("parameters", "buffers", "gradients", "optimiser", "activations", "peak")
 
 
 def buffers_of(plan: Plan) -> int:
@@ -217,10 +219,10 @@ def memory_table(memories: Iterable[Memory], budget: int | None = None) -> Table
         )
         for memory, record in zip(memories, records)
     )
-    return Table(title_of(setup), columns, rows, records, NOTE)
+    return Table(setup_title(setup), columns, rows, records, MEMORY_NOTE)
 
 
-def title_of(setup: Setup) -> str:
+def setup_title(setup: Setup) -> str:
     """How the networks are run."""
     kind = f"training with {setup.optimizer}" if setup.training else "inference"
     which = f"as little as fits {setup.checkpoint}" if setup.budget else f"each {setup.checkpoint}"
@@ -228,7 +230,7 @@ def title_of(setup: Setup) -> str:
     return f"{kind}, {setup.precision}, batch {setup.batch}{checkpoint}"
 
 
-NOTE = (
+MEMORY_NOTE = (
     "Tensors only: not the workspaces of kernels, the allocator's rounding and the device's own context. "
     "Activations are what is kept between forward and backward."
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from archdsl.errors import SpecError, did_you_mean, printable
 from archdsl.report.table.markup import to_html, to_latex
-from archdsl.report.table.sheet import Bracket, Cell, Table, lines_of
+from archdsl.report.table.sheet import Bracket, Table, TableCell, lines_of
 from archdsl.spec.files import json_text
 
 
@@ -28,7 +28,7 @@ def bracket_text(bracket: Bracket) -> list[str]:
     return drawn
 
 
-def cell_text(cell: Cell) -> str:
+def cell_text(cell: TableCell) -> str:
     """A cell as lines of plain text."""
     lines = [line for part in lines_of(cell) for line in (bracket_text(part) if isinstance(part, Bracket) else [part])]
     return printable("\n".join(lines))
@@ -73,7 +73,7 @@ def md_escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("\n", "<br>")
 
 
-def md_cell(cell: Cell) -> str:
+def md_cell(cell: TableCell) -> str:
     """A cell on one line of Markdown."""
     parts = []
     for part in lines_of(cell):
@@ -95,55 +95,57 @@ def to_md(table: Table) -> str:
     return "\n".join([*lines, *(["", md_escaped(table.note)] if table.note else [])]) + "\n"
 
 
-def plain(value: Any) -> Any:
+def csv_value(value: Any) -> Any:
     """A value of a record in one cell of CSV: shapes as 3x64x256x256, lists with semicolons."""
     if isinstance(value, Mapping):
-        return "; ".join(f"{key} {plain(inner)}" for key, inner in value.items())
+        return "; ".join(f"{key} {csv_value(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):
         numbers = all(isinstance(inner, int) for inner in value)
-        return ("x" if numbers else "; ").join(str(plain(inner)) for inner in value)
+        return ("x" if numbers else "; ").join(str(csv_value(inner)) for inner in value)
     return "" if value is None else value
 
 
-def as_text(value: Any) -> Any:
+def csv_text(value: Any) -> Any:
     """A cell of one line that a spreadsheet does not take for a formula, wherever it splits what it reads."""
     if not isinstance(value, str):
         return value
     text = printable(value).replace("\n", "\\n")
-    return f"'{text}" if text.lstrip()[:1] in FORMULA and text.strip() else text
+    return f"'{text}" if text.lstrip()[:1] in FORMULA_STARTS and text.strip() else text
 
 
-FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What begins a formula, of both widths."""
 
 
-def to_csv(table: Table) -> str:
+def records_csv(table: Table) -> str:
     """The records as CSV."""
     file = io.StringIO()
     names = list(dict.fromkeys(name for record in table.records for name in record))
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(map(as_text, names))
-    writer.writerows([as_text(plain(record.get(name))) for name in names] for record in table.records)
+    writer.writerow(map(csv_text, names))
+    writer.writerows([csv_text(csv_value(record.get(name))) for name in names] for record in table.records)
     return file.getvalue()
 
 
-def to_json(table: Table) -> str:
+def records_json(table: Table) -> str:
     """The records as a JSON list."""
     return json_text(list(table.records), indent=2) + "\n"
 
 
-FORMATS: Mapping[str, Callable[[Table], str]] = {
+TABLE_FORMATS: Mapping[str, Callable[[Table], str]] = {
     "text": to_text,
     "md": to_md,
-    "csv": to_csv,
+    "csv": records_csv,
     "html": to_html,
     "latex": to_latex,
-    "json": to_json,
+    "json": records_json,
 }
 
 
-def written(table: Table, form: str) -> str:
+def in_format(table: Table, form: str) -> str:
     """The table in one of FORMATS. Raises SpecError for another."""
-    if form not in FORMATS:
-        raise SpecError(f"no format {form!r}", got=form, want=", ".join(FORMATS), fix=did_you_mean(form, FORMATS))
-    return FORMATS[form](table)
+    if form not in TABLE_FORMATS:
+        raise SpecError(
+            f"no format {form!r}", got=form, want=", ".join(TABLE_FORMATS), fix=did_you_mean(form, TABLE_FORMATS)
+        )
+    return TABLE_FORMATS[form](table)

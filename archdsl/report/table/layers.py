@@ -23,14 +23,16 @@ def op_in_full(op: Op, x: Shape | None) -> str:
     return ", ".join(op_lines(op, x))
 
 
-def said(node: Node) -> bool:
+def in_stage_table(node: Node) -> bool:
     """Whether a table of stages tells of the op: not a norm, an activation, or the projection of a shortcut."""
     return node.op.shown == "always" and not node.address.rpartition(".")[2].startswith("shortcut")
 
 
 def block_lines(plan: Plan, nodes: list[Node]) -> tuple[tuple[str, ...], str]:
     """The lines of a block's ops, and its stride as text or nothing."""
-    lines = [node.op.row(plan.graph.shapes[node.reads[0]] if node.reads else None) for node in nodes if said(node)]
+    lines = [
+        node.op.row(plan.graph.shapes[node.reads[0]] if node.reads else None) for node in nodes if in_stage_table(node)
+    ]
     strided = any(prod(getattr(node.op, "stride", (1,))) > 1 for node in nodes)
     if not strided:
         return tuple(lines), ""

@@ -6,10 +6,10 @@ import html
 import unicodedata
 
 from archdsl.errors import printable
-from archdsl.report.table.sheet import Cell, Table, lines_of
+from archdsl.report.table.sheet import Table, TableCell, lines_of
 
 
-def html_cell(cell: Cell) -> str:
+def html_cell(cell: TableCell) -> str:
     """A cell's inside in HTML."""
     parts = []
     for part in lines_of(cell):
@@ -22,7 +22,7 @@ def html_cell(cell: Cell) -> str:
     return "<br>".join(parts)
 
 
-STYLE = """
+TABLE_STYLE = """
 table.archdsl { border-collapse: collapse; font: 14px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums }
 .archdsl caption { text-align: left; font-weight: 600; padding: .4em 0 }
 .archdsl th { border-top: 2px solid; border-bottom: 1px solid; text-align: left }
@@ -54,7 +54,7 @@ def html_table(table: Table) -> str:
 def to_html(table: Table) -> str:
     """The table as a page of its own."""
     title = html.escape(printable(table.title or "archdsl"))
-    style = f'<meta charset="utf-8">\n<title>{title}</title>\n<style>{STYLE}</style>'
+    style = f'<meta charset="utf-8">\n<title>{title}</title>\n<style>{TABLE_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en">\n{style}\n{html_table(table)}</html>\n'
 
 
@@ -128,7 +128,7 @@ def tex_stacked(lines: list[str], side: str = "l") -> str:
     )
 
 
-def tex_cell(cell: Cell, side: str = "l") -> str:
+def tex_cell(cell: TableCell, side: str = "l") -> str:
     """A cell in LaTeX, leaning to a side."""
     parts = []
     for part in lines_of(cell):
@@ -142,14 +142,14 @@ def tex_cell(cell: Cell, side: str = "l") -> str:
     return tex_stacked(parts, side) if parts else ""
 
 
-LONG = 40
+LONG_TEXT = 40
 """Characters beyond which a text is set over several lines."""
 
 
 def tex_columns(table: Table) -> str:
     """The columns' sides; a column of long texts is a paragraph."""
     texts = [[row.cells[i] for row in table.rows if row.kind != "heading"] for i in range(len(table.columns))]
-    long = [any(isinstance(cell, str) and len(cell) > LONG for cell in cells) for cells in texts]
+    long = [any(isinstance(cell, str) and len(cell) > LONG_TEXT for cell in cells) for cells in texts]
     kinds = zip(table.columns, long)
     return "".join("r" if c.right else r"p{0.45\linewidth}" if wide else "l" for c, wide in kinds)
 
@@ -170,9 +170,9 @@ def tex_rows(table: Table) -> list[str]:
     return lines
 
 
-def tex_set(cell: Cell, side: str) -> str:
+def tex_set(cell: TableCell, side: str) -> str:
     """A cell in its column: a long text in lines of uneven length."""
-    ragged = isinstance(cell, str) and len(cell) > LONG
+    ragged = isinstance(cell, str) and len(cell) > LONG_TEXT
     return r"\raggedright\let\\\tabularnewline " * ragged + tex_cell(cell, side)
 
 

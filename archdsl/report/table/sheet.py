@@ -14,7 +14,7 @@ class Bracket(NamedTuple):
     times: int = 1
 
 
-Cell = str | tuple[str | Bracket, ...]
+TableCell = str | tuple[str | Bracket, ...]
 """A text, or lines of texts and brackets."""
 
 
@@ -30,7 +30,7 @@ class Column:
 class Row:
     """Cells, and what they speak of: `lateral` and `total` rows look different."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     kind: str = ""
 
 
@@ -45,6 +45,6 @@ class Table:
     note: str = ""
 
 
-def lines_of(cell: Cell) -> tuple[str | Bracket, ...]:
+def lines_of(cell: TableCell) -> tuple[str | Bracket, ...]:
     """A cell's lines."""
     return (cell,) if isinstance(cell, str) else cell

@@ -6,11 +6,11 @@ from archdsl.compiler import Plan, plan_of
 from archdsl.language import Arch
 from archdsl.ops.notation import area, number
 from archdsl.report.number_format import fraction, percent, shape_lines, shapes_text, short, span_text, whole
-from archdsl.report.parts import Part, parts_of
-from archdsl.report.table.formats import written
-from archdsl.report.table.sheet import Cell, Column, Row, Table
+from archdsl.report.parts import TablePart, table_parts
+from archdsl.report.table.formats import in_format
+from archdsl.report.table.sheet import Column, Row, Table, TableCell
 
-FIGURES = (
+FIGURE_COLUMNS = (
     Column("output T×S²"),
     Column("params", right=True),
     Column("macs", right=True),
@@ -19,7 +19,7 @@ FIGURES = (
 )
 
 
-def figures_of(part: Part, total: int) -> tuple[str, ...]:
+def figures_of(part: TablePart, total: int) -> tuple[str, ...]:
     """Output, params, macs, share and span of a part."""
     costs = (
         (short(part.cost.params), short(part.cost.macs), percent(part.cost.macs, total))
@@ -30,10 +30,10 @@ def figures_of(part: Part, total: int) -> tuple[str, ...]:
     return (area(*part.shape[1:]), *costs, span)
 
 
-def side_by_side(plan: Plan, parts: tuple[Part, ...]) -> Table:
+def side_by_side(plan: Plan, parts: tuple[TablePart, ...]) -> Table:
     """Stages as rows, pathways as columns, as the paper has it; figures of several pathways stand under each other."""
     pathways = list(plan.arch.pathways)
-    rows: dict[object, list[Part]] = {}
+    rows: dict[object, list[TablePart]] = {}
     for part in parts:
         rows.setdefault(part.address if part.kind in ("clip", "lateral") else part.stage, []).append(part)
     made = [Row(row_cells(group, pathways, plan.macs), group[0].kind) for group in rows.values()]
@@ -41,37 +41,37 @@ def side_by_side(plan: Plan, parts: tuple[Part, ...]) -> Table:
         ("total", *("" for _ in pathways), "", short(plan.params), short(plan.macs), "100.0%" if plan.macs else "", ""),
         "total",
     )
-    columns = (Column("stage"), *(Column(name) for name in pathways), *FIGURES)
-    return titled(plan, columns, (*made, total), parts)
+    columns = (Column("stage"), *(Column(name) for name in pathways), *FIGURE_COLUMNS)
+    return with_title(plan, columns, (*made, total), parts)
 
 
-def row_cells(group: list[Part], pathways: list[str], total: int) -> tuple[Cell, ...]:
+def row_cells(group: list[TablePart], pathways: list[str], total: int) -> tuple[TableCell, ...]:
     """The cells of one stage, or of one lateral."""
     by_pathway = {part.pathway or pathways[0]: part for part in group}
-    layers: list[Cell] = [by_pathway[name].layers if name in by_pathway else "" for name in pathways]
+    layers: list[TableCell] = [by_pathway[name].layers if name in by_pathway else "" for name in pathways]
     figures = [figures_of(part, total) for part in group]
     if len(group) > 1:
         figures = [(f"{part.pathway} {first}", *rest) for part, (first, *rest) in zip(group, figures)]
-    output, *rest = (stacked(column) for column in zip(*figures))
+    output, *rest = (stacked_figures(column) for column in zip(*figures))
     return (group[0].stage, *layers, group[0].leaving or output, *rest)
 
 
-def stacked(column: tuple[str, ...]) -> Cell:
+def stacked_figures(column: tuple[str, ...]) -> TableCell:
     """Several figures under each other; nothing where all are empty."""
     return column if any(column) else ""
 
 
-def listed(plan: Plan, parts: tuple[Part, ...]) -> Table:
+def one_row_each(plan: Plan, parts: tuple[TablePart, ...]) -> Table:
     """One row for each part, by address."""
     rows = [
         Row((part.address, part.layers, *figures_of(part, plan.macs)[:4], number(part.span)), part.kind)
         for part in parts
     ]
     total = Row(("total", "", "", short(plan.params), short(plan.macs), "100.0%" if plan.macs else "", ""), "total")
-    return titled(plan, (Column("address"), Column("layers"), *FIGURES), (*rows, total), parts)
+    return with_title(plan, (Column("address"), Column("layers"), *FIGURE_COLUMNS), (*rows, total), parts)
 
 
-def titled(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], parts: tuple[Part, ...]) -> Table:
+def with_title(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], parts: tuple[TablePart, ...]) -> Table:
     """The table with its input and totals above it."""
     title = f"{plan.name}: {clips_text(plan)} → {shapes_text(plan.outputs)}"
     costs = f"{whole(plan.params)} params, {whole(plan.macs)} macs (1 per multiply-add)"
@@ -98,10 +98,10 @@ def clips_text(plan: Plan) -> str:
 def table_of(arch_or_plan: Arch | Plan, level: str = "stage") -> Table:
     """The table of a plan. Raises SpecError for an unknown level."""
     plan = plan_of(arch_or_plan)
-    parts = parts_of(plan, level)
-    return side_by_side(plan, parts) if level == "stage" else listed(plan, parts)
+    parts = table_parts(plan, level)
+    return side_by_side(plan, parts) if level == "stage" else one_row_each(plan, parts)
 
 
 def table(arch_or_plan: Arch | Plan, level: str = "stage", format: str = "text") -> str:  # noqa: A002 - the known word
     """The table of a plan as text, md, csv, html, latex or json, for each stage, block or op."""
-    return written(table_of(arch_or_plan, level), format)
+    return in_format(table_of(arch_or_plan, level), format)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from archdsl.report.latency.machine import cache
+from archdsl.report.latency.machine import cache_folder
 from archdsl.spec.files import write_whole
 from archdsl.training.data.reader.watchdog import alive
 from archdsl.training.data.sources.members import Part
@@ -33,7 +33,7 @@ class Flows:
         file, place = (video.file, f" {video.start}") if isinstance(video, Part) else (video, "")
         about = file.stat()
         key = sha256(os.fsencode(f"{file.resolve()}{place} {about.st_size} {about.st_mtime_ns} {HOW}")).hexdigest()
-        return cls(cache() / "flow" / key[:2] / key)
+        return cls(cache_folder() / "flow" / key[:2] / key)
 
     def between(self, place: tuple[int, int], now: Tensor, after: Tensor) -> Tensor:
         """Pixels per frame, of half precision on disk and off it.  (3, h, w) uint8 twice -> (2, h, w)

@@ -22,7 +22,7 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import recipe_data
 from archdsl.recipes import recipe as recipe_of
 from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
-from archdsl.report.table.formats import to_csv
+from archdsl.report.table.formats import records_csv
 from archdsl.spec.files import json_text, make_folder, write_whole, writing
 from archdsl.spec.numbers import views_of
 from archdsl.training.data.clips import Videos
@@ -214,11 +214,11 @@ def write_files(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> 
     write_whole(out / "videos.jsonl", "".join(f"{json_text(line)}\n" for line in video_lines(scores)))
     title = f"{name}: " + ", ".join(f"{figure} {value:.1%}" for figure, value in scores.figures.items())
     rows = scores.per_class()
-    write_whole(out / "classes.csv", to_csv(classes_table(rows)))
+    write_whole(out / "classes.csv", records_csv(classes_table(rows)))
     write_whole(out / "classes.svg", classes_svg(rows, title))
     if not scores.several:
         matrix = confusion(scores.scores, scores.labels).tolist()
-        write_whole(out / "confusion.csv", to_csv(confusion_table(scores.classes, matrix)))
+        write_whole(out / "confusion.csv", records_csv(confusion_table(scores.classes, matrix)))
         write_whole(out / "confusion.svg", confusion_svg(scores.classes, matrix, title))
 
 
