@@ -15,6 +15,7 @@ from typing import Any
 from archdsl.blocks import Drawing
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.language import Arch, Card, Model, Reference, change_all, names_of
+from archdsl.language.drawn_blocks import faults_of_drawings
 from archdsl.spec.base import Lines, cut, read
 from archdsl.spec.extends import base_named, extended_file
 from archdsl.spec.files import is_regular, regular
@@ -216,12 +217,12 @@ def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> 
         )
     first: list[tuple[str, Any]] = [("name", data["name"])] if "name" in data else []
     if "blocks" in data:
-        first.append(("blocks", {**arch.blocks, **drawings(data["blocks"], data.keys_written["blocks"])}))
+        first.append(("blocks", {**arch.blocks, **drawings(data["blocks"], data.keys_written["blocks"], arch.blocks)}))
     return change_all(arch, [*first, *changes.items()], {**data.keys_written, **getattr(changes, "keys_written", {})})
 
 
-def drawings(blocks: Any, line: str) -> dict[str, Drawing]:
-    """Further drawn blocks, by name."""
+def drawings(blocks: Any, line: str, before: Mapping[str, Drawing]) -> dict[str, Drawing]:
+    """Further drawn blocks, by name; they may use those before."""
     if not isinstance(blocks, Mapping):
         raise SpecError(
             "`blocks` is not a mapping",
@@ -238,7 +239,8 @@ def drawings(blocks: Any, line: str) -> dict[str, Drawing]:
         except SpecError as error:
             faults += error.under(f"blocks.{name}").placed(written=line).faults
     if faults:
-        raise SpecError(faults)
+        unknown = faults_of_drawings({**before, **made})
+        raise SpecError([*faults, *(fault for fault in unknown if fault.got not in blocks)])
     return made
 
 

@@ -45,10 +45,11 @@ from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
+from archdsl.blocks.steps import Step
 from archdsl.blocks.table import TableConv
 from archdsl.blocks.tower import SegmentTower
 from archdsl.blocks.x3d import ExpandedBottleneck
-from archdsl.blocks.yaml_block import Drawing, Drawn, Step
+from archdsl.blocks.yaml_block import Drawing, Drawn
 
 BLOCKS: tuple[type[Block], ...] = (
     Conv,

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.errors import SpecError, did_you_mean
+from archdsl.spec.base import Lines
 
 LONGEST = 120
 """Characters of one sum."""
@@ -28,7 +29,7 @@ def sums_in(value: Any) -> Iterator[str]:
     if isinstance(value, list | tuple):
         for part in value:
             yield from sums_in(part)
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         yield from sums_in(list(value.values()))
     elif is_sum(value):
         yield value
@@ -49,10 +50,38 @@ def filled(value: Any, scope: Mapping[str, Any]) -> Any:
     """The value with the parameters of `scope` in place of every sum in it. Raises SpecError for what is not whole."""
     if isinstance(value, list | tuple):
         return tuple([filled(part, scope) for part in value])
+    if isinstance(value, Mapping):
+        made = {key: filled(part, scope) for key, part in value.items()}
+        return Lines(made, value.written, value.keys_written) if isinstance(value, Lines) else made
     if not is_sum(value):
         return value
     first, *more = tokens(value)
     return Sum(value, scope).whole() if more else named(first[1:], scope)
+
+
+def widths_in(text: str) -> list[str]:
+    """The parameters of a width that count channels: of each term `$in`, or else the first.
+
+    Raises SpecError for a term without any: a `width_ratio` cannot tell whether it counts channels.
+    """
+    found: list[str] = []
+    opened: list[int] = []
+    term = 0
+    for token in [*tokens(text), "+"]:
+        if token == "(":
+            opened.append(term)
+        elif token == ")":
+            term = opened.pop() if opened else term
+        elif token in ("+", "-"):
+            if len(found) == term:
+                fix = "a field that holds it: fields: {more: 32}, and $more in the sum"
+                raise SpecError("a width with a number beside its parameters", got=text, want="$names only", fix=fix)
+            term = len(found)
+        elif token == "$in" and len(found) > term:
+            found[term:] = ["in"]
+        elif token.startswith("$") and len(found) == term:
+            found.append(token[1:])
+    return found
 
 
 def named(name: str, scope: Mapping[str, Any]) -> Any:

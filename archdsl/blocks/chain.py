@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, SerializeAsAny, WithJsonSchema
 
-import archdsl.blocks as known  # the tuple BLOCKS is read when a spec is, after every block is defined
+import archdsl.blocks as known  # BLOCKS and Drawn are read when a spec is, after every block is defined
 from archdsl.blocks.base import Block, add_block
 from archdsl.blocks.single_key import fields_by_key, keyed, kinds_by_key, no_such, unkeyed
-from archdsl.blocks.yaml_block import Drawn
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.spec.base import Lines
@@ -46,7 +45,7 @@ def blocks_of(item: Any) -> Iterator[Block]:
         if not isinstance(values, Mapping | None):
             fix = nested_under(rest, fields_by_key(by_key))
             raise no_such(str(key), by_key, "block", fix).placed(written=getattr(item, "written", None))
-        block: Any = Drawn(name=str(key), values=values or {})
+        block: Any = known.Drawn(name=str(key), values=values or {})
         block._written = getattr(item, "written", None)
     else:
         block = unkeyed(rest, by_key, "block")
@@ -69,7 +68,7 @@ def chain_data(blocks: Sequence[Block]) -> list[dict[str, Any]]:
 
 def block_data(block: Block) -> dict[str, Any]:
     """A block as `{name: fields}`."""
-    if isinstance(block, Drawn):
+    if isinstance(block, known.Drawn):
         return {block.name: dict(block.values)}
     return keyed(block, kinds_by_key(known.BLOCKS), "block")
 

@@ -18,10 +18,11 @@ from pydantic import (
 from archdsl.blocks import Drawing
 from archdsl.blocks.names import ArchName, ClipName, Name, PathwayName
 from archdsl.blocks.single_key import unkeyed
+from archdsl.blocks.yaml_block import Definitions, defined
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.extras import opened
 from archdsl.language.clip import Clip
-from archdsl.language.drawn_blocks import defined, faults_of_drawn
+from archdsl.language.drawn_blocks import faults_of_drawings, faults_of_drawn
 from archdsl.language.edge import Edge
 from archdsl.language.head import (
     HEADS_BY_KEY,
@@ -66,7 +67,8 @@ class Arch(Written):
     @classmethod
     def _define(cls, value: Any, info: ValidationInfo) -> Any:
         """Every drawn block gets its definition."""
-        return defined(value, info.data.get("blocks", {}))
+        drawings = info.data.get("blocks")
+        return defined(value, Definitions(drawings=drawings)) if drawings else value
 
     @model_validator(mode="after")
     def _names_meet(self) -> Arch:
@@ -98,13 +100,12 @@ class Arch(Written):
         raw = unfolded(data)
         kinds: dict[str, type[Written]] = {"clips": Clip, "blocks": Drawing, "pathways": Pathway}
         parts: dict[str, Any] = {field: standing(kind, raw.get(field)) for field, kind in kinds.items()}
-        parts["pathways"] = defined(parts["pathways"], parts["blocks"])
+        definitions = Definitions(drawings=parts["blocks"])
+        parts["pathways"] = defined(parts["pathways"], definitions)
         edges = raw.get("edges") if isinstance(raw.get("edges"), list | tuple) else ()
         edges = tuple(standing(Edge, dict(enumerate(edges))).values())
         head = standing(Head, {"head": raw["head"]}) if "head" in raw else {}
-        arch = cls.model_construct(
-            name="", edges=defined(edges, parts["blocks"]), head=head.get("head", Head()), **parts
-        )
+        arch = cls.model_construct(name="", edges=defined(edges, definitions), head=head.get("head", Head()), **parts)
         broken = {str(name) for field in kinds if isinstance(data.get(field), Mapping) for name in data[field]}
         broken -= {name for field in kinds for name in parts[field]}
         return [fault for fault in arch._faults_of_names() if fault.got not in broken]
@@ -131,6 +132,7 @@ class Arch(Written):
                 )
                 for name, d in taken
             ),
+            *faults_of_drawings(self.blocks),
             *faults_of_drawn(self.pathways, self.edges, self.blocks),
         ]
 

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
-from archdsl.blocks import Block, Drawing, Drawn
+from archdsl.blocks import Block, Drawing, Drawn, Step
+from archdsl.blocks.arithmetic import is_sum
 from archdsl.blocks.branches import nested
-from archdsl.errors import Fault, did_you_mean, listed
+from archdsl.blocks.step_fields import kind_of
+from archdsl.blocks.steps import no_step
+from archdsl.blocks.yaml_block import Definitions, no_block
+from archdsl.errors import Fault
 from archdsl.language.edge import Edge, Through
-from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway, Stage
+from archdsl.language.pathway import Pathway
 
 Places = list[tuple[str, Block]]
 """(address, block)"""
-
-
-def defined(thing: Any, drawings: Mapping[str, Drawing]) -> Any:
-    """Pathways, edges or a part of them with a definition for every drawn block; what has none is the same object."""
-    if isinstance(thing, Drawn):
-        drawing = drawings.get(thing.name)
-        return thing if drawing is None or (drawing is thing.drawing and not thing.later) else thing.defined(drawing)
-    if isinstance(thing, Mapping):
-        made = {name: defined(value, drawings) for name, value in thing.items()}
-        return made if any(made[name] is not value for name, value in thing.items()) else thing
-    if isinstance(thing, tuple):
-        parts = [defined(part, drawings) for part in thing]
-        return tuple(parts) if any(part is not old for part, old in zip(parts, thing)) else thing
-    if isinstance(thing, Stage) and not any(isinstance(b, Drawn) for block in thing.blocks for b in nested(block)):
-        return thing
-    if isinstance(thing, Pathway | Stage | Edge | Through | Block):
-        fields = {name: value for name, value in thing if isinstance(value, Mapping | tuple)}
-        made = {name: defined(value, drawings) for name, value in fields.items()}
-        changed = {name: value for name, value in made.items() if value is not fields[name]}
-        return thing.model_copy(update=changed) if changed else thing
-    return thing
 
 
 def faults_of_drawn(pathways: Mapping[str, Pathway], edges: Iterable[Edge], names: Iterable[str]) -> list[Fault]:
@@ -47,12 +29,33 @@ def faults_of_drawn(pathways: Mapping[str, Pathway], edges: Iterable[Edge], name
 
 def of_use(block: Drawn, names: Iterable[str]) -> Iterator[Fault]:
     """What is wrong with one drawn block where it stands."""
-    if block.drawing:
-        yield from block.faults()
+    yield from block.faults() if block.drawing else no_block(block, names).faults
+
+
+def faults_of_drawings(drawings: Mapping[str, Drawing]) -> list[Fault]:
+    """Steps that are neither op nor block, fields that another drawing lacks, drawings made of themselves."""
+    definitions, faults = Definitions(drawings=drawings), []
+    for name, drawing in drawings.items():
+        for at, step in drawing.steps.items():
+            found = of_step(step, definitions)
+            faults += [fault.under(f"blocks.{name}.steps.{at}").placed(None, step.written) for fault in found]
+    for name, inner in definitions.rings():
+        what, at = "a drawn block made of itself", f"blocks.{name}"
+        got, want = f"{name} uses {inner}", "blocks drawn without it"
+        faults.append(Fault(what=what, at=at, written=drawings[name].written, got=got, want=want))
+    return faults
+
+
+def of_step(step: Step, definitions: Definitions) -> Iterator[Fault]:
+    """What is wrong with a step that is no op and no built-in block."""
+    if is_sum(step.op) or kind_of(step.op, step.fields) is not None:
         return
-    known = [*BLOCKS_BY_KEY, *names]
-    what, near = f"no block {block.name!r}", did_you_mean(block.name, known)
-    yield Fault(what=what, written=block.written, got=block.name, want=listed(known), fix=near)
+    if step.op not in definitions.drawings:
+        yield from no_step(step.op, definitions.drawings).faults
+        return
+    used = Drawn(name=step.op, values=step.fields, definitions=definitions)
+    used._written = step.written
+    yield from used.faults()
 
 
 def places(pathways: Mapping[str, Pathway], edges: Iterable[Edge]) -> Places:

@@ -136,7 +136,7 @@ def told(thing: Written) -> Iterator[tuple[str, Any]]:
     """The fields that must be written: not the defaults, and not what the arch gives its drawn blocks."""
     for name, field in type(thing).model_fields.items():
         value = getattr(thing, name)
-        if isinstance(thing, Drawn) and name == "drawing":
+        if isinstance(thing, Drawn) and name == "definitions":
             continue
         if isinstance(thing, Arch) and name == "clips" and list(value) == ["clip"]:
             yield "clip", value["clip"]

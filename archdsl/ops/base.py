@@ -125,6 +125,8 @@ class Op:
     """What stands before its label where the label is only a kernel."""
     shown: ClassVar[Literal["always", "in heads", "never"]] = "always"
     """Where a paper's table tells of it: norms and activations only in heads."""
+    widths: ClassVar[tuple[str, ...]] = ()
+    """Fields that count channels."""
     joins_branches: ClassVar[bool] = False
     """Whether branches of equal standing meet in it; a sum has a main branch and a shortcut."""
 

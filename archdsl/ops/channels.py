@@ -24,6 +24,7 @@ class TakeChannels(ChannelMove):
     """A run of channels.  (c, t, h, w) -> (count, t, h, w)"""
 
     kept = SLICED
+    widths = ("start", "count")
     start: int
     count: int
 
@@ -102,6 +103,7 @@ class RepeatChannels(ChannelMove):
 class PadChannels(ChannelMove):
     """Channels of zeros behind the map's own.  (c, t, h, w) -> (channels, t, h, w)"""
 
+    widths = ("channels",)
     channels: int
 
     def out(self, *xs: Shape) -> Shape:

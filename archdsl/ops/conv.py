@@ -31,6 +31,7 @@ class Conv(Window):
 
     autocast = "half"
     prefix = "conv"
+    widths = ("out_channels",)
     out_channels: int
     groups: int = 1
     bias: bool = False
@@ -106,6 +107,7 @@ class TransposedConv(Op):
 
     autocast = "half"
     kept = INPUT
+    widths = ("out_channels",)
     out_channels: int
     kernel: Triple
     stride: Triple = (1, 1, 1)

@@ -19,6 +19,7 @@ class Linear(Op):
 
     causality = "frame"
     autocast = "half"
+    widths = ("out_features",)
     out_features: int
     bias: bool = True
     init: Literal["normal", "default"] = "normal"

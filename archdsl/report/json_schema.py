@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from pydantic import BaseModel
 
 from archdsl.blocks import BLOCKS
-from archdsl.blocks.yaml_block import OPS_BY_KEY
+from archdsl.blocks.step_fields import OPS_BY_KEY, blocks_by_key, names_of
 from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
 from archdsl.language.recipes.clips import CROPS
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.ops import Op, key_of
+from archdsl.ops import key_of
 from archdsl.spec.budget import REPEATS
 
 Schema = dict[str, Any]
@@ -131,30 +130,39 @@ def block_schema(defs: Schema) -> Schema:
 
 
 def step_schema() -> Schema:
-    """One op of a drawn block. A field may be a value or `$parameter`, so only names are checked."""
-    reads = {
-        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-        "description": "steps it reads; `input` enters",
+    """A step of a drawn block. A field may be a value or `$parameter`, so only names are checked."""
+    whole = {"type": "integer", "minimum": 1, "maximum": REPEATS}
+    beside = {
+        "reads": {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            "description": "steps it reads; `input` enters",
+        },
+        "repeat": {"anyOf": [whole, {"type": "string"}], "description": "how many times a block stands"},
+        "when": {
+            "type": "string",
+            "pattern": r"^(changed|\$.*)$",
+            "description": "changed: only where it changes shape or stride; $name: only where that field is true",
+        },
     }
-    return {
+    keys = dict.fromkeys([*OPS_BY_KEY, *map(key_of, BLOCKS)])
+    mapping = {
         "type": "object",
-        "properties": {**{key: op_schema(kind) for key, kind in OPS_BY_KEY.items()}, "reads": reads},
-        "additionalProperties": False,
+        "properties": {**{key: step_fields(key) for key in keys}, **beside},
+        "additionalProperties": {"type": ["object", "null"], "description": "a drawn block, or $name of a field"},
+        "propertyNames": {"pattern": r"^\$?[a-z][a-z0-9_]*$"},
         "minProperties": 1,
-        "maxProperties": 2,
-        "if": {"required": ["reads"]},
-        "then": {"minProperties": 2},
-        "else": {"maxProperties": 1},
+        "maxProperties": 1 + len(beside),
     }
+    return {"if": {"type": "string"}, "then": {"pattern": r"^\$?[a-z][a-z0-9_]*$"}, "else": mapping}
 
 
-def op_schema(kind: type[Op]) -> Schema:
-    """The field names of an op."""
-    says = (kind.__doc__ or "").strip().split("\n")[0]
+def step_fields(key: str) -> Schema:
+    """The names of the fields of an op or a block, or of both where both have the name."""
+    kinds = [kind for kind in (OPS_BY_KEY.get(key), blocks_by_key().get(key)) if kind]
     return {
         "type": ["object", "null"],
-        "description": says,
-        "properties": {field.name: {} for field in fields(kind)},
+        "description": (kinds[0].__doc__ or "").strip().split("\n")[0],
+        "properties": {name: {} for kind in kinds for name in names_of(kind)},
         "additionalProperties": False,
     }
 
