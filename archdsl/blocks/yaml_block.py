@@ -17,7 +17,7 @@ from archdsl.blocks.single_key import kinds_by_key
 from archdsl.blocks.step_fields import Own, Roles, scaled_fields, strides_of, widths_of, with_role
 from archdsl.blocks.steps import Step, no_step
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
-from archdsl.graph import UNKNOWN, Builder
+from archdsl.graph import UNKNOWN, Builder, Endless
 from archdsl.spec.base import Lines, Written
 from archdsl.spec.budget import STEPS
 
@@ -240,6 +240,8 @@ class Drawn(Block):
             try:
                 reads = [made[read] for read in step.reads or (last,)]
                 made[name] = step.add(g, name, scope, reads, self.define)
+            except Endless:
+                raise
             except SpecError as error:
                 g.faults += error.under(f"{g.path}.{name}").placed(written=step.written).faults
                 made[name] = UNKNOWN
