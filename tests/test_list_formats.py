@@ -76,7 +76,7 @@ READ = {  # lines -> what is read of them; files a.mp4 and b.mp4, folders x and 
 
 def disk(root: Path) -> None:
     files(root, "a.mp4", "b.mp4", "sub dir/c d.mp4", "SHOUT.MP4", "walk/v.mp4", "run/w.mp4")
-    files(root, *(f"{folder}/img_{i:05d}.jpg" for folder in ("x", "y", "z w") for i in range(1, 10)))
+    files(root, *(f"{folder}/img_{i:05d}.jpg" for folder in ("x", "y", "z w", "film.avi") for i in range(1, 10)))
 
 
 @pytest.mark.parametrize("name", READ)
@@ -108,16 +108,34 @@ def test_an_offset_and_a_number_of_frames_are_those_that_are_read(tmp_path: Path
 def test_a_path_of_another_disk_is_matched_by_its_longest_end(tmp_path: Path) -> None:
     files(tmp_path, "run/v.mp4", "walk/v.mp4", "deep/train/walk/u.mp4", "deep/val/walk/u.mp4", "flat.mp4")
     lines = ("/old/disk/run/v.mp4 0", "/old/disk/walk/v.mp4 1", "jump/v.mp4 2", "D:\\x\\train\\walk\\u.mp4 3")
-    videos = found(write(tmp_path / "list.txt", *lines, "/old/flat.mp4 4", "walk/v.avi 5"))
+    videos = found(write(tmp_path / "list.txt", *lines, "/old/flat.mp4 4"))
     assert [one.path.relative_to(tmp_path).as_posix() for one in videos.entries] == [
-        *("run/v.mp4", "walk/v.mp4", "jump/v.mp4", "deep/train/walk/u.mp4", "flat.mp4", "walk/v.mp4"),
+        *("run/v.mp4", "walk/v.mp4", "jump/v.mp4", "deep/train/walk/u.mp4", "flat.mp4"),
     ]
     fault = "list.txt:3: no such file; of that name only: run/v.mp4, walk/v.mp4"
-    assert [one.fault for one in videos.entries] == ["", "", fault, "", "", ""]
+    assert [one.fault for one in videos.entries] == ["", "", fault, "", ""]
     with pytest.raises(Unreadable) as caught:
         videos.read(2, Take(0))
     assert caught.value.reason == fault
     assert list(videos.remarks()) == [f"named in a list and not there: 1: jump/v.mp4 ({fault})"]
+
+
+ONE_FILE = (
+    ("/old/jump/flat.mp4 0", "/old/walk/flat.mp4 1"),
+    ("/p/run/v.mp4 0", "/q/run/v.mp4 1"),
+    ("flat.avi 0", "flat.mp4 1"),
+)
+
+
+@pytest.mark.parametrize("lines", ONE_FILE)
+def test_two_lines_are_not_one_file(lines: tuple[str, ...], tmp_path: Path) -> None:
+    files(tmp_path, "flat.mp4", "run/v.mp4")
+    assert "two lines that one file could be\n  written list.txt:2" in wrong(write(tmp_path / "list.txt", *lines))
+    (alone,) = found(write(tmp_path / "list.txt", lines[0])).entries
+    assert not alone.fault
+    head = "label,youtube_id,time_start,time_end,split"
+    write(tmp_path / "train.csv", head, "yoga,flat,10,20,train", "run,flat,30,40,train")
+    assert "two lines that one file could be" in wrong(tmp_path / "train.csv")
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
@@ -163,6 +181,16 @@ NOT_READ = {  # lines -> the lines that are named, and a word of why
     "no column of labels": (["path,length", "a.mp4,9"], [1], "no column says the label"),
     "two columns of labels": (["path,label,class_id", "a.mp4,run,1"], [1], "two columns that say the label"),
     "two columns of one name": (["path,label,label", "a.mp4,run,1"], [1], "two columns that say the label"),
+    "numbers with other marks": (["a.mp4 0/1", "b.mp4 1"], [1], "not understood"),
+    "numbers in brackets": (["a.mp4 (0,1)", "b.mp4 {1}"], [1, 2], "not understood"),
+    "names with | in a line": (["a.mp4 run|jump", "b.mp4 run"], [1], "not understood"),
+    "a table's numbers in brackets": (["path,label", 'a.mp4,"(0, 1)"', "b.mp4,0+1"], [2, 3], "not understood"),
+    "one and zero for each class": (["a.mp4 0 0 1", "b.mp4 1 0 0"], [1, 2], "a class twice in one line"),
+    "a table's one and zero": (["path,labels", 'a.mp4,"[0, 0, 1]"', "b.mp4,1"], [2], "a class twice in one line"),
+    "a folder called as a file is": (["film.avi 9 1", "x 9 0"], [1], "not understood"),
+    "the first picture alone": (["path,label,start_frame", "x,run,3"], [1], "which pictures count"),
+    "the last picture": (["path,label,start_frame,end_frame", "x,run,3,5"], [1], "which pictures count"),
+    "no split among others": (["path,label,split", "a.mp4,run,train", "b.mp4,run,"], [3], "a video of no split"),
     "every line": (["a.mp4 run jump", "b.mp4 0", "b.mp4", "b.mp4 x y"], [1, 3, 4], "not understood"),
 }
 
@@ -175,6 +203,52 @@ def test_lines_that_are_not_understood_are_named(name: str, loss: str, tmp_path:
     text = wrong(write(tmp_path / "train.csv", *lines), loss=loss)
     assert [line for line in text.splitlines() if "written" in line] == [f"  written train.csv:{i}" for i in named]
     assert why in text
+
+
+def test_splits_of_several_names_are_one(tmp_path: Path) -> None:
+    files(tmp_path, *(f"{i}.mp4" for i in range(6)))
+    names = ("train", "Training", "val", "validation", "test", "unused")
+    write(tmp_path / "all.csv", "path,label,split", *(f"{i}.mp4,run,{name}" for i, name in enumerate(names)))
+    read = {
+        split: [one.name for one in found(tmp_path / "all.csv", split).entries] for split in ("train", "val", "test")
+    }
+    assert read == {"train": ["0.mp4", "1.mp4"], "val": ["2.mp4", "3.mp4"], "test": ["4.mp4"]}
+
+
+def test_a_list_called_as_ucf101s_whose_folders_are_no_classes(tmp_path: Path) -> None:
+    files(tmp_path, "clips/a.mp4", "clips/b.mp4")
+    text = wrong(write(tmp_path / "trainlist.txt", "clips/a.mp4 1", "clips/b.mp4 2"))
+    assert "a folder and a number of different classes\n  written trainlist.txt:2" in text
+
+
+@pytest.mark.parametrize("lines", [("1 run", "0 jump"), ("run,1", "jump,0"), ("run\t1", "jump\t0")])
+def test_numbers_beside_names_of_classes_are_theirs(lines: tuple[str, ...], tmp_path: Path) -> None:
+    files(tmp_path, "a.mp4", "b.mp4")
+    write(tmp_path / "classes.txt", *lines)
+    assert pairs(found(write(tmp_path / "t.txt", "a.mp4 0", "b.mp4 1")), tmp_path) == [
+        ("a.mp4", ["jump"]),
+        ("b.mp4", ["run"]),
+    ]
+    write(tmp_path / "classes.txt", "1", "0")
+    assert "classes whose names are numbers of others" in wrong(tmp_path / "t.txt")
+
+
+def test_json_that_says_one_name_twice(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('[{"path": "a.mp4", "label": "run", "label": "jump"}]')
+    assert wrong(tmp_path / "t.json") == (
+        "two values of one name\n  written t.json\n  got     label\n  want    each name once"
+    )
+    (tmp_path / "t.json").write_text('[{"id": "1", "template": "X"}, {"template": "Y"}]')
+    assert "a name that no file can have\n  written t.json, entry 1" in wrong(tmp_path / "t.json")
+
+
+def test_class_folders_behind_links_and_videos_beside_them(tmp_path: Path) -> None:
+    files(tmp_path / "disk", "more/a.mp4")
+    files(tmp_path / "data", "run/b.mp4", "stray.mp4", "notes.md")
+    (tmp_path / "data" / "run" / "linked").symlink_to(tmp_path / "disk")
+    videos = found(tmp_path / "data")
+    assert [one.name for one in videos.entries] == ["run/b.mp4", "run/linked/more/a.mp4"]
+    assert videos.left_out == ("stray.mp4",)
 
 
 def test_many_lines_that_are_not_understood_are_told_in_part(tmp_path: Path) -> None:
@@ -206,6 +280,8 @@ def test_lists_of_pictures_as_pyslowfast_has_them(tmp_path: Path) -> None:
     assert pairs(videos, tmp_path) == [("Charades/AAA", ["1", "3", "3"]), ("Charades/BBB", [])]
     times = [(one.label, round(one.start * 24), round(one.end * 24)) for one in videos.entries[0].actions]
     assert times == [(1, 2, 3), (3, 1, 2), (3, 5, 5)]
+    write(tmp_path / "train.csv", head, *(f"BBB 1 {i} BBB/BBB-{i + 1:06d}.jpg 3" for i in (0, 2)))
+    assert "pictures out of order\n  written train.csv:3" in wrong(tmp_path / "train.csv", loss=SEVERAL)
     write(tmp_path / "train.csv", head, *(f'BBB 1 {i} BBB/BBB-{i + 1:06d}.jpg ""' for i in range(8)))
     assert "a list of pictures without labels" in wrong(tmp_path / "train.csv", loss=SEVERAL)
 

@@ -65,7 +65,7 @@ def check(given: Namespace) -> int:
     note = f"and {len(counts) - SHOWN} classes more: --json has them" if len(counts) > SHOWN else ""
     say_table(Table(f"{len(found)} videos of {len(counts)} classes", columns, rows, (), note), "text")
     for name in videos.left_out:
-        sys.stderr.write(printable(f"left out, as no video ends so: {name}") + "\n")
+        sys.stderr.write(printable(f"left out, not a video's ending or in no class's folder: {name}") + "\n")
     for one in bad:
         sys.stderr.write(printable(f"unreadable: {one.name}: {one.reason}") + "\n")
     return 1 if bad else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from archdsl.training.data.sources.manifests import text_of
 
 DIGITS = 9
 """Of a class's number."""
+NUMBERED = (
+    re.compile(rf"(?P<number>\d{{1,{DIGITS}}})[\s,;:]+(?P<name>.*\S)"),
+    re.compile(rf"(?P<name>.*\S)\s*[,;:\t]\s*(?P<number>\d{{1,{DIGITS}}})"),
+)
+"""A class's name and its number."""
 
 
 NAMES = ("classes.txt", "labels.txt", "Charades_v1_classes.txt")
@@ -27,11 +33,19 @@ def classes_beside(folder: Path) -> dict[str, str]:
     for name in NAMES:
         if (folder / name).is_file():
             found = [line.strip() for line in text_of(folder / name).splitlines() if line.strip()]
-            return numbered_by([(line, i) for i, line in enumerate(found)], folder / name)
+            return numbered_by(with_numbers(found) or [(line, i) for i, line in enumerate(found)], folder / name)
     for name in JSON:
         if (folder / name).is_file():
             return classes_in_json(folder / name)
     return {}
+
+
+def with_numbers(lines: list[str]) -> list[tuple[str, int]]:
+    """(name, number) where each line has both, the number before or behind the name; else none."""
+    for form in NUMBERED:
+        if lines and all(found := [form.fullmatch(line) for line in lines]):
+            return [(one["name"], int(one["number"])) for one in found if one]
+    return []
 
 
 def numbered_lines(path: Path) -> dict[str, str]:

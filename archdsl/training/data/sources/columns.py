@@ -30,8 +30,18 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
     ),
     "split": (("split", "subset", "set", "partition"),),
-    "start": (("start", "start_time", "time_start", "start_sec", "start_seconds"),),
-    "end": (("end", "end_time", "time_end", "end_sec", "end_seconds"),),
+    "start": (
+        (
+            *("start", "start_time", "time_start", "start_sec", "start_seconds", "start_s", "start_timestamp"),
+            *("begin", "begin_time", "t_start", "from"),
+        ),
+    ),
+    "end": (
+        (
+            *("end", "end_time", "time_end", "end_sec", "end_seconds", "end_s", "end_timestamp"),
+            *("stop", "stop_time", "stop_timestamp", "t_end", "to"),
+        ),
+    ),
     "centre": (("centre", "center"),),
     "frames": (("frames", "num_frames", "n_frames", "nframes", "total_frames", "frame_count"),),
     "offset": (("offset", "start_frame", "start_index"),),
@@ -40,6 +50,8 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
 PLURAL = ("labels", "classes", "categories", "targets", "actions", "tags")
 SECONDS = ("start", "end", "centre")
 UNUSED = ("unused", "none", "ignore")
+LAST = ("end_frame", "stop_frame", "last_frame", "end_index", "stop_index")
+"""Columns that say which pictures count in a way that is not read."""
 
 
 class Table(NamedTuple):
@@ -122,6 +134,11 @@ def roles_of(names: Sequence[str], where: str) -> dict[str, str]:
         elif role in ("path", "label"):
             want = f"a column of the name {', '.join(groups[0][:4])}"
             raise SpecError(f"no column says the {role}", written=where, got=", ".join(filter(None, names)), want=want)
+    last = next((name for name in names if name in LAST), None)
+    if last or ("offset" in found and "frames" not in found):
+        got = last or f"{found['offset']} without frames"
+        want = "offset and frames: how many pictures to leave out, and how many count"
+        raise SpecError("columns that do not say which pictures count", written=where, got=got, want=want)
     return found
 
 
@@ -157,7 +174,7 @@ def line_of(row: dict[str, Any], roles: dict[str, str], where: str) -> Line:
     split = str(said.get("split", "")) or None
     if split and split.lower() not in {*NAMES, *UNUSED}:
         raise SpecError("no split", written=where, got=cut(split), want=", ".join(sorted(NAMES)), fix="unused")
-    labels = labelled(*map(name_of, labels_in(said.get("label"), plural=roles["label"] in PLURAL)))
+    labels = labels_of(labels_in(said.get("label"), plural=roles["label"] in PLURAL))
     frames = None
     if "frames" in said:
         frames = (whole(str(said.get("offset", 0)), "offset"), whole(str(said["frames"]), "frames"))
@@ -191,9 +208,20 @@ def name_of(label: str) -> str:
     """A label as lists compare it: pandas writes the number 1 as 1.0. Raises SpecError for a number of no class."""
     if re.fullmatch(r"\d+\.0+", label):
         return label.partition(".")[0]
-    if re.fullmatch(r"-\d[\d.]*|\d*\.\d+", label):
-        raise misread(label, "a class's name, or its number from 0 on")
+    digits_alone = any(letter.isdigit() for letter in label) and not any(letter.isalpha() for letter in label)
+    if "\n" in label or (digits_alone and not label.isdecimal()):
+        raise misread(label, "a class's name, or its number from 0 on; several with | between them")
     return label
+
+
+def labels_of(names: Sequence[str]) -> tuple[tuple[str, float, float], ...]:
+    """The labels of a line, throughout. Raises SpecError for one that is written twice: 0 0 1 may be 1 for class 2."""
+    found = labelled(*map(name_of, names))
+    if len(set(found)) < len(found):
+        raise SpecError(
+            "a class twice in one line", got=cut(" ".join(names)), want="each class once, by name or number"
+        )
+    return found
 
 
 def listed_in(text: str) -> list[str]:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.spec.base import cut
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.reader.decoder import decoder_named
 from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.sources.classes import classes_beside
-from archdsl.training.data.sources.file_lookup import place_of, settled
+from archdsl.training.data.sources.file_lookup import check_apart, place_of, settled, walked
 from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing, each
 from archdsl.training.data.sources.manifests import listing_of, numbered
 from archdsl.training.data.sources.pictures import SUFFIXES as PICTURES
 from archdsl.training.data.sources.shards import is_pattern, listing_of_shards, renamed, shards_of
-from archdsl.training.data.sources.splits import SPLITS, split_in
+from archdsl.training.data.sources.splits import SPLITS, names_of, split_in
 from archdsl.training.data.sources.videos import Action, Entry, Files
 from archdsl.training.data.synthetic.motion import MovingDigits
 
@@ -185,6 +186,7 @@ def entries_of(found: Path, root: Path, split: str, training: Path) -> tuple[tup
     entries = each(
         ((line.where, line) for line in lines), lambda _, line: entry_of(line, root, classes, places, several)
     )
+    check_apart(lines, [one.path for one in entries], root)
     return tuple(entries), classes, several
 
 
@@ -197,11 +199,19 @@ def listing_at(found: Path) -> Listing:
 
 
 def of_the_split(lines: list[Line], split: str) -> list[Line]:
-    """Those lines that belong to a split, or to none; `test` stands in where nothing is called `val`."""
-    for name in SPLITS[split]:
-        if mine := [line for line in lines if line.split is None or line.split.lower() == name]:
-            return mine
-    return []
+    """Those lines that belong to a split; all where none says one. Raises SpecError where only some do."""
+    blank = [line for line in lines if line.split is None]
+    if len(blank) == len(lines):
+        return lines
+    if blank:
+        raise SpecError(
+            "a video of no split among others that have one",
+            written=blank[0].where,
+            got=cut(blank[0].video),
+            want="train, val or test; unused for neither",
+        )
+    found = ([line for line in lines if str(line.split).lower() in names] for names in names_of(split))
+    return next(filter(None, found), [])
 
 
 def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
@@ -224,7 +234,12 @@ def places_of(classes: tuple[str, ...], root: Path) -> dict[str, int]:
     """What a label may be called -> its place: a class's name, or the number that a file beside the list gives it."""
     told = classes_beside(root)
     numbers = {told[name]: i for i, name in enumerate(classes) if name in told}
-    return (numbers or {str(i): i for i in range(len(classes))}) | {name: i for i, name in enumerate(classes)}
+    numbers = numbers or {str(i): i for i in range(len(classes))}
+    for i, name in enumerate(classes):
+        if numbers.setdefault(name, i) != i:
+            want = f"names of classes that are no number of another: {name} is class {i}, number {name} is another"
+            raise SpecError("classes whose names are numbers of others", got=cut(name), want=want)
+    return numbers
 
 
 def entry_of(line: Line, root: Path, classes: tuple[str, ...], places: dict[str, int], several: bool) -> Entry:
@@ -246,9 +261,10 @@ def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tup
     folders = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     known = [path.name for path in training.iterdir() if path.is_dir() and not path.name.startswith(".")]
     classes = tuple(sorted({*folders, *known}))
-    entries, rest = [], []
+    entries = []
+    rest = [path.name for path in sorted(root.iterdir()) if not path.is_dir() and is_video(path)]
     for i, name in enumerate(classes):
-        below = sorted(folders[name].rglob("*")) if name in folders else []
+        below = sorted(paths_below(folders[name])) if name in folders else []
         pictured = {path for path in below if path.is_dir() and is_video(path)}
         for path in below:
             shown = f"{name}/{path.relative_to(folders[name]).as_posix()}"
@@ -257,6 +273,13 @@ def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tup
             elif not path.is_dir() and path.parent not in pictured and not path.name.startswith("."):
                 rest.append(shown)
     return tuple(entries), classes, tuple(rest)
+
+
+def paths_below(folder: Path) -> Iterator[Path]:
+    """Folders and files below a folder, also behind links."""
+    for place, files in walked(folder):
+        yield from ([Path(place)] if Path(place) != folder else [])
+        yield from (Path(place) / file for file in files)
 
 
 def is_video(path: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from archdsl.errors import SpecError
 from archdsl.spec.base import cut
 from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing, each, misread
+from archdsl.training.data.sources.members import Part
 from archdsl.training.data.sources.pictures import SUFFIXES as PICTURES
 from archdsl.training.data.sources.pictures import pictures_in
 
@@ -30,11 +31,10 @@ def place_of(line: Line, root: Path) -> tuple[Path, str]:
     Raises SpecError where two files fit alike.
     """
     video = line.video
-    if "\0" in video or len(video) > 4000:
+    if "\0" in video or len(video) > 4000 or not video.strip("./"):
         raise SpecError("a name that no file can have", written=line.where, got=repr(video[:80]))
-    for base in (root, root / "videos"):
-        if os.path.lexists(base / video):
-            return checked(line, base / video)
+    if exact := as_written(video, root):
+        return checked(line, exact)
     parts = re.split(r"[/\\]+" if "/" not in video else "/+", video.strip("/"))
     found = names_below(root)
     near: list[Path] = []
@@ -47,6 +47,28 @@ def place_of(line: Line, root: Path) -> tuple[Path, str]:
             return checked(line, best[0])
     others = ", ".join(str(path.relative_to(root)) for path in list(dict.fromkeys(near))[:FEW])
     return root / video, f"{line.where}: no such file" + (f"; of that name only: {others}" if near else "")
+
+
+def as_written(video: str, root: Path) -> Path | None:
+    """What lies where a line says, from the list's folder or its `videos/`."""
+    return next((base / video for base in (root, root / "videos") if os.path.lexists(base / video)), None)
+
+
+def check_apart(lines: list[Line], places: list[Path | Part], root: Path) -> None:
+    """Raises SpecError where lines of different paths end at one file, which lies where one of them does not say."""
+    met: dict[Path | Part, Line] = {}
+    for line, place in zip(lines, places, strict=True):
+        if line.part:
+            continue
+        first = met.setdefault(place, line)
+        if first.video != line.video and not (as_written(first.video, root) and as_written(line.video, root)):
+            raise SpecError(
+                "two lines that one file could be",
+                written=line.where,
+                got=cut(f"{first.video} ({first.where}) and {line.video}"),
+                want="a file for each",
+                fix="paths from the list's folder on; a line of a file that is not there has none to share",
+            )
 
 
 def several(line: Line, best: tuple[Path, ...], root: Path) -> SpecError:
@@ -132,6 +154,8 @@ def settled(listing: Listing, root: Path) -> Listing:
     """A list whose lines have three numbers behind a folder, told by the folders: `folder offset frames label`, or
     `folder frames label label` (MMAction2 has both). Raises SpecError where the folders do not tell.
     """
+    if listing.format == "words":
+        each(((line.where, line) for line in listing.lines), lambda _, line: check_file(line, root))
     if not listing.unsure:
         return listing
     guesses = each(((line.where, line) for line in listing.lines), lambda _, line: counts_frames(line, root))
@@ -145,6 +169,13 @@ def settled(listing: Listing, root: Path) -> Listing:
         return listing
     lines = [with_offset(line) for line in listing.lines]
     return Listing(listing.format, lines, classes=listing.classes)
+
+
+def check_file(line: Line, root: Path) -> None:
+    """Raises SpecError for a folder with a file's ending and several numbers: labels, or frames and labels."""
+    if len(line.labels) > 1 and line.video.lower().endswith(SUFFIXES) and place_of(line, root)[0].is_dir():
+        got = f"{line.video}, a folder, with {len(line.labels)} numbers"
+        raise misread(got, "folder frames label", "a head: path frames label, or path,labels")
 
 
 def counts_frames(line: Line, root: Path) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,10 @@ def frame_list(table: Table) -> Listing:
     """original_vido_id video_id frame_id path labels, a picture on each line: PySlowFast's lists of Charades."""
     videos: dict[str, list[tuple[str, dict[str, str]]]] = {}
     for where, row in each(table.rows, lambda where, cells: (where, row_of(table, cells))):
-        videos.setdefault(row["original_vido_id"], []).append((where, row))
+        rows = videos.setdefault(row["original_vido_id"], [])
+        if row["frame_id"] != str(len(rows)):
+            raise SpecError("pictures out of order", written=where, got=cut(row["frame_id"]), want=f"frame {len(rows)}")
+        rows.append((where, row))
     lines = [line_of_frames(rows) for rows in videos.values()]
     if not any(line.labels for line in lines):
         want = "labels such as 1,5; of Something-Something they are in its JSON: name that"
@@ -117,8 +121,10 @@ TABLES: tuple[tuple[tuple[str, ...], Callable[[Table], Listing]], ...] = (
 def of_json(path: Path, text: str) -> Listing:
     """Something-Something's list of videos, Kinetics' mapping of videos, or our own list of path and label."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
+        if isinstance(error, SpecError):
+            raise error.placed(None, path.name) from None
         raise SpecError("not JSON", written=path.name, got=str(error)) from None
     if isinstance(data, list) and all(isinstance(one, dict) for one in data):
         return something(path, data) if data and "template" in data[0] else of_entries(path, data)
@@ -129,6 +135,14 @@ def of_json(path: Path, text: str) -> Listing:
         written=path.name,
         want="a list of {path, label} or of {id, template}, or a mapping of videos to {subset, annotations}",
     )
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping of JSON. Raises SpecError for a name that it has twice: json keeps the last alone."""
+    if len(made := dict(pairs)) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise SpecError("two values of one name", got=cut(twice), want="each name once")
+    return made
 
 
 def something(path: Path, data: list[dict[str, Any]]) -> Listing:

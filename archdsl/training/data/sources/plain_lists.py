@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from archdsl.errors import SpecError
 from archdsl.spec.base import cut
-from archdsl.training.data.sources.columns import whole
+from archdsl.training.data.sources.columns import labels_of, name_of, whole
 from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing, each, labelled, misread
 
 WIDEST = 1 << 13
@@ -55,7 +55,9 @@ def of_words(path: Path, lines: Iterable[tuple[int, str]]) -> Listing:
     made = each(found, line_of)
     if hmdb:
         return Listing("words", made)
-    if not by_folder:
+    if by_folder:
+        check_folders(made, understood)
+    else:
         check_one_kind(made)
     several = any(len(line.labels) > 1 for line in made)
     unsure = all(words.folder and len(words.told) == 3 for words in understood)
@@ -71,6 +73,22 @@ def check_one_kind(lines: list[Line]) -> None:
     if few[1]:
         got = f"{few[1][0].labels[0][0]} among {'numbers' if many[0] else 'names'}"
         raise SpecError("labels that are names and numbers", written=few[1][0].where, got=cut(got), want="one of both")
+
+
+def check_folders(lines: list[Line], words: list[Words]) -> None:
+    """Raises SpecError where UCF101's numbers and folders are of different classes: the list is no UCF101's then."""
+    folders: dict[str, str] = {}
+    numbers: dict[str, str] = {}
+    for line, (_, said, _) in zip(lines, words, strict=True):
+        folder, number = line.labels[0][0], " ".join(said)
+        if said and (folders.setdefault(number, folder), numbers.setdefault(folder, number)) != (folder, number):
+            raise SpecError(
+                "a folder and a number of different classes",
+                written=line.where,
+                got=cut(f"folder {folder}, number {number}"),
+                want="one number for each folder, as trainlist01.txt of UCF101 has",
+                fix="another name for the list, where the numbers are the labels",
+            )
 
 
 def words_or_fault(line: str) -> Words | SpecError:
@@ -122,9 +140,9 @@ def told(rest: str, line: str) -> list[str]:
     cells = BETWEEN.split(text)
     if gap and all(cell.isdecimal() for cell in cells):
         return cells
-    if not gap or len(text.split(mark)) > 1 or re.match(r"[-+.\d][\d.]*$", text) or '"' in text:
+    if not gap or len(text.split(mark)) > 1 or re.match(r"[-+.\d][\d.]*$", text) or {*'"|'} & {*text}:
         raise misread(line, WANT, HEAD)
-    return [text]
+    return [name_of(text)]
 
 
 def of_its_labels(where: str, words: Words) -> Line:
@@ -133,8 +151,8 @@ def of_its_labels(where: str, words: Words) -> Line:
     if not labelled(*numbers):
         raise without_label(where, words.video)
     if not words.folder or len(numbers) == 1:
-        return Line(words.video, labelled(*numbers), where)
-    return Line(words.video, labelled(*numbers[1:]), where, frames=(0, whole(numbers[0], "frames")))
+        return Line(words.video, labels_of(numbers), where)
+    return Line(words.video, labels_of(numbers[1:]), where, frames=(0, whole(numbers[0], "frames")))
 
 
 def of_its_folder(where: str, words: Words) -> Line:

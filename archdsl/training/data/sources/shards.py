@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 from archdsl.errors import Fault, SpecError
 from archdsl.spec.files import open_regular
 from archdsl.training.data.sources.classes import classes_beside
-from archdsl.training.data.sources.columns import labels_in
-from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing, labelled
+from archdsl.training.data.sources.columns import labels_in, labels_of
+from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing
 from archdsl.training.data.sources.members import Part
 from archdsl.training.data.sources.splits import NAMES, split_in
 from archdsl.training.data.sources.tar_headers import Broken, headers
@@ -181,7 +181,7 @@ def line_of(shard: Path, video: tarfile.TarInfo | None, label: str, told: dict[s
         want = 'labels: ["a", "b"]'
         raise SpecError("labels that are not a list", written=where, got=str(cell)[:80], want=want)
     try:
-        labels = labelled(*labels_in(cell, plural=several))
+        labels = labels_of(labels_in(cell, plural=several))
     except SpecError as error:
         raise error.placed(None, where) from None
     return Line(name, labels, where, split=split_in(shard.stem), part=part)

@@ -73,7 +73,7 @@ class Files:
     def remarks(self) -> Iterator[str]:
         """What is not read: files of unknown endings, lines of a list that name no file."""
         if self.left_out:
-            yield f"left out, as no video ends so: {some(self.left_out)}"
+            yield f"left out, not a video's ending or in no class's folder: {some(self.left_out)}"
         if missing := [f"{one.name} ({one.fault})" for one in self.entries if one.fault]:
             yield f"named in a list and not there: {some(missing)}"
 
@@ -88,7 +88,9 @@ class Files:
     def known_as(self, index: int) -> str:
         """Its name, its labels and the part of it that counts."""
         entry = self.entries[index]
-        return f"{entry.name} {entry.actions} {entry.start} {entry.end} {entry.centre}"
+        return f"{entry.name} {entry.actions} {entry.start} {entry.end} {entry.centre}" + (
+            f" {entry.frames}" if entry.frames else ""
+        )
 
     def read(self, index: int, take: Take) -> Sample:
         """One clip of one video. Raises Unreadable."""
