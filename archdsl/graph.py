@@ -125,21 +125,18 @@ def topological_order(needs: Mapping[K, Collection[K]]) -> list[K]:
             if not open_needs[waiting]:
                 heappush(ready, (number[waiting], waiting))
     if len(done) < len(needs):
-        raise Cycle(
-            *cycle_among({key: min(wanted, key=number.__getitem__) for key, wanted in open_needs.items() if wanted})
-        )
+        raise Cycle(*cycle_of({key: sorted(wanted, key=number.__getitem__) for key, wanted in open_needs.items()}))
     return done
 
 
-def cycle_among(need_of: Mapping[K, K]) -> list[K]:
-    """A cycle of keys that each need one other, from the first key in it on."""
-    path, key = list[K](), next(iter(need_of))
-    while key not in path:
-        path.append(key)
-        key = need_of[key]
-    found = path[path.index(key) :][::-1]
-    first = min(found, key=list(need_of).index)
-    return found[found.index(first) :] + found[: found.index(first)]
+def cycle_of(needs: Mapping[K, Collection[K]]) -> list[K]:
+    """The keys of one cycle, each needed by the next."""
+    import networkx  # a fourth of a cold start, for a fault that most specs do not have
+
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(needs)  # the search begins with the first
+    graph.add_edges_from((need, key) for key, wanted in needs.items() for need in wanted)
+    return [key for key, _ in networkx.find_cycle(graph)]
 
 
 def answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:

@@ -31,6 +31,7 @@ TORCH_IN_TESTING = {"agreement.py", "opinions.py"}
 """The files of testing that are torch's opinion; they are imported only when they are asked for."""
 INSIDE_FUNCTIONS = {
     "errors.py": {"difflib"},
+    "graph.py": {"networkx"},
     "spec/extends.py": {"archdsl.spec.parser"},
     "catalog.py": {"archdsl.spec.parser"},
     "recipes.py": {"archdsl.spec.parser"},
