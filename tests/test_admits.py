@@ -111,3 +111,19 @@ def test_as_data() -> None:
     frames = record["axes"][0]
     assert (frames["accepted"], frames["tried"], frames["values"][:3]) == ("multiples of 4 from 4", [1, 32], [4, 8, 12])
     assert frames["refused"][0]["what"] == "pathway slow: frames not divisible by the frame step"
+
+
+def test_sound_and_boxes_are_not_tried() -> None:
+    """Spectrograms have the length that their sound has, features no size."""
+    clips = {
+        "rgb": Clip(frames=4, size=8),
+        "sound": Clip(frames=4, height=1, width=8, modality="audio"),
+        "features": Clip(frames=6, size=1, channels=5, modality="features"),
+    }
+    pathways = {f"of_{name}": Pathway(clip=name, stages={"one": Stage(Conv(channels=4))}) for name in clips}
+    arch = Arch(name="both", clips=clips, pathways=pathways, head=Classifier(classes=2))
+    assert [(axis.axis, axis.clips) for axis in admits(arch).axes] == [
+        ("frames", ("rgb",)),
+        ("frames", ("features",)),
+        ("size", ("rgb",)),
+    ]

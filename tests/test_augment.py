@@ -98,6 +98,20 @@ def test_flow_is_cut_as_its_video_is_and_its_x_changes_sign_in_a_mirror_image() 
     assert signs == {1, -1}
 
 
+@pytest.mark.parametrize("crop", [Jitter(short_side=(34, 64)), Corners(), Resized()])
+def test_crops_are_mirrored_or_not_whatever_their_place_and_size(crop: object) -> None:
+    """What is drawn for the mirror image says nothing about the crop."""
+    ramp = torch.arange(64, dtype=torch.uint8).view(1, 1, 64).expand(3, 4, 64, 64)
+    read = Sample({"clip": ramp}, torch.tensor(0), "", 0.0, 1.0)
+    chosen = made(augment=Augment(crop=crop, flip=0.5))
+    clips = [augmented([read], [Take(seed=s, training=True)], chosen, RGB, CPU)[0] for s in range(120)]
+    rows = torch.cat(clips)[:, 0, 0, 0]
+    mirrored = rows[:, 0] > rows[:, -1]
+    assert 40 < int(mirrored.sum()) < 80
+    for drawn in (rows.amin(1), rows.amax(1), rows.amax(1) - rows.amin(1)):
+        assert (drawn[mirrored].mean() - drawn[~mirrored].mean()).abs() < drawn.std() / 2
+
+
 def test_flow_stored_as_pixels_is_inverted_about_its_rest() -> None:
     clips = {"clip": Clip(frames=1, size=32, modality="flow")}
     still = Sample({"clip": torch.full((2, 1, 32, 32), 255, dtype=torch.uint8)}, torch.tensor(0), "", 0.0, 1.0)

@@ -190,6 +190,16 @@ def test_a_pathway_may_follow_another() -> None:
     assert plan.outputs == {"scores": (5,)}
 
 
+def test_a_pathway_after_another_reads_its_last_stage_with_what_is_merged_into_it() -> None:
+    arch = two(Edge(source="fast", target="slow", after="res2", transform=TimeSample(), merge="concat"))
+    more = Pathway(after="slow", stages=dict(more=Stage(Conv(channels=3))))
+    plan = compile(arch.but(pathways={**arch.pathways, "more": more}))
+    assert plan.graph.nodes["more.more.0.conv"].reads == ("edges.res2.fast_to_slow.merge",)
+    read = {x for node in plan.nodes if node.address.startswith("head.") for x in node.reads}
+    assert "more.more.0.act" in read  # the head reads the ends: not what `more` reads on
+    assert "edges.res2.fast_to_slow.merge" not in read
+
+
 def test_tied_pathways_share_their_weights() -> None:
     pathways = {
         "one": Pathway(clip="left", stages=stages()),

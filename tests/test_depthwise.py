@@ -14,6 +14,8 @@ from torch import Tensor
 
 import archdsl
 from archdsl.backend.runtime.depthwise import Depthwise, DepthwiseConv
+from archdsl.blocks import Conv
+from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 
 LAST = torch.channels_last_3d
 numbers = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 3), st.integers(1, 9))
@@ -73,3 +75,16 @@ def test_a_network_learns_the_same() -> None:
     plan = archdsl.compile(archdsl.load("ircsn_r50", frames=8, size=64))
     assert "DepthwiseConv(" in archdsl.emit(plan, "auto", train=True)
     learns_the_same(plan)
+
+
+@pytest.mark.parametrize("dilation", [(1, 2, 2), (2, 1, 1)])
+def test_dilated_convolutions_keep_torchs_gradients(dilation: tuple[int, int, int]) -> None:
+    conv = Conv(channels=8, kernel=(3, 3, 3), groups=8, dilation=dilation)
+    pathways = {
+        "rgb": Pathway(stages={"stem": Stage(Conv(channels=8)), "deep": Stage(conv, conv.but(dilation=(1, 1, 1)))})
+    }
+    arch = Arch(name="net", clip=Clip(frames=6, size=8), pathways=pathways, head=Classifier(classes=3))
+    plan = archdsl.compile(arch)
+    for lower in ("auto", ["channels_last", "depthwise"]):
+        assert archdsl.emit(plan, lower, train=True).count("DepthwiseConv(") == 2  # its class, and the second layer
+        learns_the_same(plan, lower)

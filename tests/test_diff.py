@@ -73,6 +73,15 @@ def test_span_of_stages(arch: archdsl.Arch) -> None:
     assert res5.span[0] - res5.span[1] == 3 * 2 * 16
 
 
+def test_the_span_of_a_lateral_is_that_of_what_it_brings(arch: archdsl.Arch) -> None:
+    """A kernel of 5 on fast frames 2 apart sees 8 frames more than one of 1; slow res4, which it joins, sees 237."""
+    (edge,) = arch.edges
+    found = diff(arch, arch.but(edges=[edge.but(transform=[edge.transform[0].but(kernel=1)])]))
+    spans = {stage.address: stage.span for stage in found.stages}
+    assert spans["edges.res2.fast_to_slow"] == (29, 21)
+    assert spans["edges.res4.fast_to_slow"] == (69, 61)
+
+
 @given(
     st.sampled_from(["kernel_t", "channels"]),
     st.sampled_from(["slow", "fast"]),

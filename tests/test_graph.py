@@ -83,6 +83,30 @@ def test_tied_nodes_name_their_owner(g: Builder) -> None:
     assert [node.tied for node in g.finish().nodes.values()] == [None, None, "one.conv"]
 
 
+def test_shared_parts_within_shared_parts_have_the_first_owner(g: Builder) -> None:
+    conv = ops.Conv(out_channels=4, kernel=(1, 1, 1))
+
+    def twice() -> None:
+        with g.inside("ahead"):
+            g.add("conv", conv, "clip")
+        with g.inside("behind"), g.sharing("ahead"):
+            g.add("conv", conv, "clip")
+
+    with g.inside("stage"):
+        with g.inside("one"):
+            twice()
+        with g.inside("two"), g.sharing("one"):
+            twice()
+            g.add("more", conv, "clip")
+    tied = {address: node.tied for address, node in g.nodes.items() if node.tied}
+    assert tied == {
+        "stage.one.behind.conv": "stage.one.ahead.conv",
+        "stage.two.ahead.conv": "stage.one.ahead.conv",
+        "stage.two.behind.conv": "stage.one.ahead.conv",
+        "stage.two.more": "stage.one.more",
+    }
+
+
 def test_costs_add_up() -> None:
     one = Cost(params=1, conv_macs=2, linear_macs=3, matmul_macs=4)
     assert one.macs == 9

@@ -149,6 +149,25 @@ def test_padding_in_numbers_is_shared_out() -> None:
     assert archdsl.compile(separate(arch)).shapes["main.a"] == archdsl.compile(arch).shapes["main.a"]
 
 
+def test_padding_and_dilation_in_numbers_are_inflated() -> None:
+    """Time is padded and dilated as height is, on either side its own; a flat window keeps its own."""
+    pad = ((0, 0), (2, 1), (1, 2))
+    conv = Conv(channels=4, kernel=(1, 3, 3), pad=pad, dilation=(1, 2, 1))
+    pool = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad=pad)
+    flat = Conv(channels=4, pad=((0, 0), (1, 1), (1, 1)))
+    image = Arch(
+        name="net",
+        clip=Clip(frames=1, size=8),
+        pathways=dict(main=Pathway(stages=dict(a=Stage(conv, pool, flat)))),
+        head=Classifier(classes=3),
+    )
+    deep_conv, deep_pool, same = inflate(image, frames=8).pathways["main"].stages["a"].blocks
+    assert (deep_conv.kernel, deep_conv.pad) == ((3, 3, 3), ((2, 1), (2, 1), (1, 2)))
+    assert deep_conv.dilation == (2, 2, 1)
+    assert (deep_pool.kernel, deep_pool.stride, deep_pool.pad) == ((3, 3, 3), (2, 2, 2), ((2, 1), (2, 1), (1, 2)))
+    assert same == flat
+
+
 def test_a_stage_to_keep_must_exist() -> None:
     with pytest.raises(archdsl.SpecError) as error:
         inflate(inception.inception_v1("net"), frames=8, flat=("pool2a",))

@@ -365,3 +365,20 @@ def test_edges_interleave_equal_intervals_only() -> None:
         arch.but(pathways=wrong)
     edge: Edge = arch.edges[0]
     assert edge.merge == "interleave"
+
+
+def test_key_frames_are_those_from_the_first_on() -> None:
+    """Another start is refused where frames are put in order; elsewhere such frames are no key frames."""
+    arch = scheduled(HOSTS[0], HEADS[0], 4)
+    edge: Edge = arch.edges[0]
+    key = next(name for name, pathway in arch.pathways.items() if pathway.every)
+    with pytest.raises(SpecError, match="every 4 from 1 for"):
+        arch.but(pathways={**arch.pathways, key: arch.pathways[key].but(start=1)})
+    host = arch.pathways[key]
+    last = list(host.stages)[-1]
+    for start in (0, 1):
+        late = host.but(start=start)
+        more = Edge(source="late", target=key, after=last, transform=[], merge="sum")
+        plan = archdsl.compile(arch.but(pathways={**arch.pathways, "late": late}, edges=[more, edge]))
+        assert (plan.schedule is None) == (start == 1)
+        assert ("def step" in archdsl.emit(plan)) == (start == 0)

@@ -82,6 +82,26 @@ head: {classifier: {classes: 2}}
     assert (basic.written, pool.written) == ("spec.yaml:8", "spec.yaml:9")
 
 
+def test_a_pathway_like_another_has_a_line_of_its_own(tmp_path: Path) -> None:
+    text = """name: net
+clip: {frames: 8, size: 16}
+pathways:
+  main:
+    stages:
+      stem: {conv: {channels: 8}}
+  other:
+    like: main
+    every: 2
+head: {classifier: {classes: 2}}
+"""
+    made = read(tmp_path, text).pathways
+    assert [pathway.written for pathway in made.values()] == ["spec.yaml:5", "spec.yaml:8"]
+    with pytest.raises(SpecError) as caught:
+        compile(read(tmp_path, text.replace("every: 2", "every: 3")))
+    (fault,) = caught.value.faults
+    assert (fault.at, fault.written) == ("pathways.other.every", "spec.yaml:8")
+
+
 def test_python_remembers_its_lines() -> None:
     clip = Clip(frames=8, size=16)
     assert clip.written is not None

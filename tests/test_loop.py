@@ -350,6 +350,17 @@ def test_losses_by_hand():
     torch.testing.assert_close(smooth, cross_entropy(scores, torch.tensor([[0.9, 0.1]] * 2), reduction="none"))
 
 
+def test_a_smoothed_binary_loss_by_hand():
+    """Every label moves towards one half, which is where a yes and a no are spread evenly; several heads are summed."""
+    scores, labels = torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([[1.0, 0.0, 1.0]])
+    p = torch.sigmoid(scores)
+    spread = torch.tensor([[0.85, 0.15, 0.85]])
+    want = -(spread * p.log() + (1 - spread) * (1 - p).log()).mean(1)
+    smoothed = short(loss="binary", smoothing=0.3)
+    torch.testing.assert_close(losses_of(scores, labels, smoothed), want)
+    torch.testing.assert_close(losses_of({"a": scores, "b": scores}, labels, smoothed), 2 * want)
+
+
 @pytest.mark.parametrize(
     ("arch", "recipe", "data", "what"),
     [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations, product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from torch.nn.functional import cross_entropy
 
 import archdsl
 from archdsl.backend import build
+from archdsl.blocks import Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
+from archdsl.language import Pathway, Stage
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
@@ -72,6 +75,27 @@ def test_no_choice_that_fits_costs_less(name: str, overrides: dict[str, int], ba
         assert memory.ran(found.modules).peak <= room
         assert found.macs == min(macs for macs, peak in tried if peak <= room)
     assert memory.ran(cheapest_within(plan, memory.ran, least - 1).modules).peak == least
+
+
+def test_what_modules_hold_together_is_taken_off_the_room() -> None:
+    """A step that needs more than the sum of its parts fits all the same, and costs no more than it must."""
+    stages = {f"res{i}": Stage(Conv(channels=c), Conv(channels=c)) for i, c in enumerate((8, 16, 8))}
+    memory = Memory(archdsl.compile(small().but(pathways={"main": Pathway(stages=stages)})), Setup(16))
+
+    def runs(again: Iterable[str]) -> Any:
+        ran = memory.ran(again)
+        return SimpleNamespace(peak=ran.peak + 20_000 * len(list(again)), peaks=ran.peaks, activations=ran.activations)
+
+    plan = memory.plan
+    tried = [(sum(plan.cost_of(one).macs for one in some), runs(some).peak) for some in every_choice(plan)]
+    rooms = {memory.ran(some).peak + 10_000 for some in every_choice(plan)}
+    over = 0
+    for room in sorted(room for room in rooms if room >= min(peak for _, peak in tried)):
+        found = cheapest_within(plan, runs, room)
+        assert runs(found.modules).peak <= room
+        assert found.macs == min(macs for macs, peak in tried if peak <= room)
+        over += found != cheapest_within(plan, memory.ran, room)
+    assert over, "no room that the sum of the parts just fits"
 
 
 @settings(max_examples=20, deadline=None)

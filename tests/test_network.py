@@ -73,7 +73,10 @@ def test_autocast_stays_near(tiny: nn.Module, clip: torch.Tensor) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
         half = tiny(clip)
     assert half.dtype == torch.bfloat16
-    torch.testing.assert_close(half.float(), tiny(clip), rtol=0.1, atol=0.05)
+    whole = tiny(clip).detach()
+    near = float((half.float() - whole).abs().max())
+    assert near < float((whole[0] - whole[1]).abs().max()) / 4, "as far off as another clip"
+    assert near < 0.002
 
 
 def test_export_gives_the_same(tiny: nn.Module, clip: torch.Tensor) -> None:

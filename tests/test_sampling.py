@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import floor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,3 +138,15 @@ def test_what_a_step_sees_is_a_function_of_the_step(step, batch, count, seed) ->
     assert [index for index, _ in asked] == indices_at(step, batch, count, seed)
     seeds = {take.seed for s in range(step, step + 3) for _, take in takes_at(s, batch, count, seed)}
     assert len(seeds) == 3 * batch
+
+
+@pytest.mark.parametrize("fps", [23.976, 29.97, 59.94, 100.0])
+def test_rates_that_are_no_whole_numbers_lose_no_frame(fps: float) -> None:
+    """The second of frame i, times the rate, may come out a hair below i: it is frame i all the same."""
+    centre = Sampling(kind="centre")
+    for i in range(300):
+        assert chosen_frames(centre, Take(0, centre=i / fps), 1, 300, fps) == [i]
+        assert chosen_frames(centre, Take(0, centre=(i + 1) / fps), 3, 303, fps) == [i, i + 1, i + 2]
+    for length in (7, 10, 13):
+        drawn = {chosen_frames(Sampling(fps=fps), Take(s, training=True), 4, length, fps)[0] for s in range(200)}
+        assert drawn == set(range(length - 3))

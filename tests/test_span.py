@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archdsl
+from archdsl import blocks
 from archdsl.backend import build_graph
 from archdsl.cli import main
+from archdsl.language import Classifier
 from archdsl.ops import (
     OPS,
     AdaptiveAvgPool,
@@ -31,7 +33,7 @@ from archdsl.ops import (
     TransposedConv,
 )
 from archdsl.ops.receptive_field import together
-from archdsl.report.span import frames_seen, temporal_views
+from archdsl.report.span import frames_seen, span_table, temporal_views
 from archdsl.testing import graph_of
 from archdsl.testing import ops as random_ops
 
@@ -154,3 +156,21 @@ def test_show_span(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "slowfast_4x16_r50", "--span", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert next(row for row in rows if row["address"] == "fast.stem")["span_seconds"] == pytest.approx(0.3)
+
+
+def test_seconds_are_those_of_the_clip_that_is_read() -> None:
+    """A kernel of 3 frames taken every 2nd: 5 frames, at 25 a second 0.2 s; of a clip without a rate no seconds."""
+    clips = {"rgb": archdsl.Clip(frames=8, size=8, fps=25), "slow": archdsl.Clip(frames=8, size=8, fps=5)}
+    stages = {"one": archdsl.Stage(blocks.Conv(channels=4, kernel=(3, 1, 1)))}
+    pathways = {
+        "a": archdsl.Pathway(clip="rgb", every=2, stages=stages),
+        "b": archdsl.Pathway(clip="slow", stages=stages),
+    }
+    arch = archdsl.Arch(name="net", clips=clips, pathways=pathways, head=Classifier(classes=2))
+    cells = {row.cells[:2]: row.cells[3:6] for row in span_table(arch).rows if row.cells[0] == "one"}
+    assert cells == {
+        ("one", "a"): ("2 frames", "5 frames", "0.20 s"),
+        ("one", "b"): ("1 frame", "3 frames", "0.60 s"),
+    }
+    still = arch.but(clips={name: clip.but(fps=None) for name, clip in clips.items()})
+    assert {row.cells[5] for row in span_table(still).rows if row.cells[0] == "one"} == {""}

@@ -43,9 +43,17 @@ def test_an_ensemble_costs_what_its_members_cost(name: str) -> None:
     assert both.outputs == {"scores": (400,)}
 
 
-def test_scores_are_the_mean_of_the_members() -> None:
+def with_twin(arch: Arch) -> Arch:
+    """A pathway more, which shares the weights of `fast`."""
+    return arch.but(pathways={**arch.pathways, "twin": arch.pathways["fast"].but(tied_to="fast", every=2)})
+
+
+@pytest.mark.parametrize("a", [small(3), with_twin(small(3))], ids=["plain", "tied"])
+def test_scores_are_the_mean_of_the_members(a: Arch) -> None:
     torch.manual_seed(0)
-    a, b = small(3), small(4)
+    b = small(4)
+    both = archdsl.compile(together("both", a=a, b=b))
+    assert both.params == archdsl.compile(a).params + archdsl.compile(b).params
     network = archdsl.build(together("both", a=a, b=b)).double().eval()
     clip = torch.randn(2, 3, 4, 8, 8, dtype=torch.double)
     alone = []

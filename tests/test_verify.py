@@ -95,3 +95,21 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     for other in ("--claims", "--memory"):
         assert main(["count", "slowfast_tiny", "--verify", other]) == 2
         assert "together" in capsys.readouterr().err
+
+
+def test_a_difference_in_any_network_is_an_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counted = second.torch_counts
+
+    def one_more(network: object, clips: object) -> dict[str, int]:
+        wrong = type(network).__name__ == "Wrong"
+        return {name: macs + wrong for name, macs in counted(network, clips).items()}
+
+    monkeypatch.setattr(second, "torch_counts", one_more)
+    for name in ("right", "wrong"):
+        (tmp_path / f"{name}.yaml").write_text(DEAD.replace("dead", name), encoding="utf-8")
+    right, wrong = (str(tmp_path / f"{name}.yaml") for name in ("right", "wrong"))
+    for arguments, code in (([right], 0), ([wrong, "--json"], 1), ([wrong, right], 1)):
+        assert main(["count", "--verify", *arguments]) == code
+    assert "they differ" in capsys.readouterr().out

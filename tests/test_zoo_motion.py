@@ -151,3 +151,16 @@ def test_pathways_that_share_weights_differ_in_no_op() -> None:
     other = Pathway(stages={**stages, "stem": Stage(Conv(channels=16, kernel=(1, 3, 3), act="silu"))}, tied_to="rgb")
     with pytest.raises(archdsl.SpecError, match=r"weights that cannot be shared with rgb\.stem\.0\.act"):
         archdsl.compile(arch.but(pathways={**arch.pathways, "twin": other}))
+
+
+def test_the_temporal_pool_keeps_the_largest_of_three_frames() -> None:
+    """TSM's temporal_pool: kernel 3, stride 2, padded by 1 in time alone; its names stand behind their stage."""
+    stages = {name: Stage(Bottleneck(channels=16)) for name in ("res2", "res3")}
+    arch = Arch(
+        name="net", clip=Clip(frames=8, size=8), pathways={"rgb": Pathway(stages=stages)}, head=Classifier(classes=3)
+    )
+    network = archdsl.build(pool_in_time(shift_in_time(arch), after="res2"))
+    assert [name for name, _ in network.rgb.named_children()] == ["res2", "pool_res2", "res3"]
+    x = torch.randn(2, 16, 8, 3, 5)
+    want = torch.nn.functional.max_pool3d(x, (3, 1, 1), (2, 1, 1), (1, 0, 0))
+    assert torch.equal(network.rgb.pool_res2(x), want)
