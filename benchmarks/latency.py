@@ -15,9 +15,17 @@ from statistics import median
 
 import archdsl
 from archdsl.backend.devices import device_of
-from archdsl.measuring import CASES, USUAL, WHOLE, Timed, calibrated, grid, measured
-from archdsl.measuring.calibration import ROUNDS
-from archdsl.measuring.machine import named
+from archdsl.measuring import (
+    CALIBRATION_NETWORKS,
+    CASE_COUNT,
+    WHOLE_NETWORKS,
+    TimedRounds,
+    calibration_cases,
+    machine_table,
+    measure_cases,
+)
+from archdsl.measuring.calibration import CALIBRATION_ROUNDS
+from archdsl.measuring.machine import machine_name
 from archdsl.report.latency.cases import cases_of
 from archdsl.report.latency.machine import Machine, TimedCase, passes_on, read_machine
 from archdsl.report.latency.prediction import Latency
@@ -37,9 +45,9 @@ ABOUT = f"""\
 # Latency: predicted and measured
 
 `make benchmarks/latency.md` writes this page and the table that comes along. In each round every case of the table runs
-once alone, then {len(WHOLE)} whole networks, which tell how much longer cases take among others, then the
+once alone, then {len(WHOLE_NETWORKS)} whole networks, which tell how much longer cases take among others, then the
 {len(MODELS)} networks below, of which nothing goes into the table. A network's time is the sum of its cases'; a case
-is interpolated between the {CASES} that were measured, spread over the cases of {len(USUAL)} other
+is interpolated between the {CASE_COUNT} that were measured, spread over the cases of {len(CALIBRATION_NETWORKS)} other
 networks. *sampled* is the share of the predicted time that needs no interpolation, since other networks have cases of
 just those sizes. Rounds in which other processes had the processors are left out where three others remain; *least* and
 *most* are of all rounds. A table from another hour (`--by FILE`) errs by the machine's drift on top of this. Where no
@@ -52,7 +60,7 @@ class Pair:
     """One network: what was told, and what it took."""
 
     told: Latency
-    took: Timed
+    took: TimedRounds
 
     @property
     def error(self) -> float:
@@ -120,7 +128,7 @@ def arguments() -> argparse.Namespace:
     words.add_argument("-o", "--output", help="the page; by default it is printed")
     words.add_argument("--table", help="where the table goes; by default nowhere")
     words.add_argument("--by", help="a table from before, instead of measuring one")
-    words.add_argument("--runs", type=int, default=ROUNDS)
+    words.add_argument("--runs", type=int, default=CALIBRATION_ROUNDS)
     words.add_argument("--device", default="cpu")
     return words.parse_args()
 
@@ -130,17 +138,17 @@ def main() -> None:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
     given = arguments()
     told = lambda text: print(f"  {text}", file=sys.stderr, flush=True)  # noqa: E731
-    models, whole = ([archdsl.compile(archdsl.load(name)) for name in names] for names in (MODELS, WHOLE))
+    models, whole = ([archdsl.compile(archdsl.load(name)) for name in names] for names in (MODELS, WHOLE_NETWORKS))
     device = device_of(given.device)
     if given.by:
         machine = read_machine(Path(given.by))
-        assert machine.name == named(device), f"measured on {machine.name}"
-        times = measured([], models, given.device, machine.pays["infer"], given.runs, told)
+        assert machine.name == machine_name(device), f"measured on {machine.name}"
+        times = measure_cases([], models, given.device, machine.pays["infer"], given.runs, told)
     else:
         pays = {mode: passes_on(device.type, mode) for mode in MODES}
-        cases = grid(pays["infer"])
-        times = measured(cases, [*whole, *models], given.device, pays["infer"], given.runs, told)
-        machine = calibrated(cases, whole, times, given.device, pays)
+        cases = calibration_cases(pays["infer"])
+        times = measure_cases(cases, [*whole, *models], given.device, pays["infer"], given.runs, told)
+        machine = machine_table(cases, whole, times, given.device, pays)
     text = page([Pair(Latency(plan, machine), times[plan.name]) for plan in models], machine)
     if given.table:
         Path(given.table).write_text(machine.text(), encoding="utf-8")

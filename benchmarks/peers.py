@@ -22,16 +22,16 @@ from torch import nn
 
 import archdsl
 from archdsl.measuring import (
+    BenchSetup,
     Comparison,
-    Measured,
-    Setup,
-    Side,
-    alone,
+    Contestant,
+    ContestantTimes,
     bench_table,
-    compared,
+    compare,
     geometric_mean,
-    own_side,
-    peak_of,
+    own_contestant,
+    peak_alone,
+    peak_of_command,
 )
 from archdsl.measuring.timer import Times
 from archdsl.report.table.formats import to_md
@@ -73,7 +73,7 @@ def compiled(network: nn.Module) -> nn.Module:
     return torch.compile(channels_last(network), dynamic=False, options={"freezing": True})
 
 
-def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, device: str, compile_too: bool) -> list[Side]:
+def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, device: str, compile_too: bool) -> list[Contestant]:
     """The untouched peer, what its users can make of it, and ours."""
 
     def feed_last(clip: torch.Tensor) -> Any:
@@ -86,10 +86,13 @@ def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, device: str, compile_t
         packed = peer.feed(clip)
         return list(packed) if isinstance(packed, list) else packed
 
-    sides = [Side(EAGER, peer.make, peer.copy, feed=feed), Side(LAST, peer.make, peer.copy, channels_last, feed_last)]
+    sides = [
+        Contestant(EAGER, peer.make, peer.copy, feed=feed),
+        Contestant(LAST, peer.make, peer.copy, channels_last, feed_last),
+    ]
     if compile_too and not train:
-        sides.append(Side(COMPILED, peer.make, peer.copy, compiled, feed_last))
-    ours = {f"archdsl {lower}": own_side(plan, lower, train=train, device=device) for lower in ("none", "auto")}
+        sides.append(Contestant(COMPILED, peer.make, peer.copy, compiled, feed_last))
+    ours = {f"archdsl {lower}": own_contestant(plan, lower, train=train, device=device) for lower in ("none", "auto")}
     return [*sides, *(replace(side, name=name) for name, side in ours.items())]
 
 
@@ -98,18 +101,18 @@ def one(given: argparse.Namespace) -> None:
     peer = next(peer for peer in PEERS if peer.ours == given.one)
     plan = archdsl.compile(archdsl.load(peer.ours))
     batch = TRAIN_BATCH.get(peer.ours, 1) if given.train else 1
-    setup = Setup(batch, given.train, given.device, given.runs)
+    setup = BenchSetup(batch, given.train, given.device, given.runs)
     sides = sides_of(peer, plan, given.train, given.device, not given.no_compile)
     if given.only:
-        print(json.dumps(alone(plan, next(side for side in sides if side.name == given.only), setup)))
+        print(json.dumps(peak_alone(plan, next(side for side in sides if side.name == given.only), setup)))
         return
     told = lambda text: print(f"  {peer.ours}: {text}", file=sys.stderr, flush=True)  # noqa: E731
     peaks = {}
     for side in sides:
         if side.name != COMPILED:  # its process holds the compiler as well
             told(f"memory of {side.name}")
-            peaks[side.name] = peak_of([*command(given, peer.ours, given.train), "--only", side.name])
-    print(json.dumps(compared(plan, sides, setup, told, peaks).record()))
+            peaks[side.name] = peak_of_command([*command(given, peer.ours, given.train), "--only", side.name])
+    print(json.dumps(compare(plan, sides, setup, told, peaks).record()))
 
 
 def command(given: argparse.Namespace, name: str, train: bool) -> list[str]:
@@ -141,12 +144,12 @@ def measure(given: argparse.Namespace, name: str, train: bool) -> dict[str, Any]
 def comparison(record: dict[str, Any]) -> Comparison:
     """A record as what it was made from."""
     sides = [
-        Measured(side["side"], Times(tuple(side["rounds"])), side["made"], side["first"], side["error"])
+        ContestantTimes(side["side"], Times(tuple(side["rounds"])), side["made"], side["first"], side["error"])
         for side in record["sides"]
     ]
     peaks = {side["side"]: side["peak_bytes"] for side in record["sides"] if side["peak_bytes"]}
     runs, yardstick = len(sides[0].times.rounds), Times(tuple(record["yardstick"]["rounds"]))
-    setup = Setup(record["batch"], record["train"], record["device"], runs)
+    setup = BenchSetup(record["batch"], record["train"], record["device"], runs)
     plan = archdsl.compile(archdsl.load(record["name"]))
     return Comparison(plan, setup, tuple(sides), record["machine"], yardstick, record["others"], peaks)
 
@@ -164,7 +167,7 @@ def aims_table(found: list[Comparison], aims: dict[str, float], mean: float | No
     return Table("", columns, tuple(rows), ())
 
 
-def side_of(one: Comparison, name: str) -> Measured:
+def side_of(one: Comparison, name: str) -> ContestantTimes:
     """A side by name."""
     return next(side for side in one.sides if side.side == name)
 

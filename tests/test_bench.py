@@ -15,9 +15,25 @@ from archdsl.backend.devices import device_of
 from archdsl.cli import bench as benching
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.measuring import Comparison, Measured, Setup, Side, bench_table, compared, geometric_mean, peer_side
-from archdsl.measuring.contestants import copy_in_order, error_of, loss_of, own_side, scatter, without_dropout
-from archdsl.measuring.timer import Times, interleaved
+from archdsl.measuring import (
+    BenchSetup,
+    Comparison,
+    Contestant,
+    ContestantTimes,
+    bench_table,
+    compare,
+    geometric_mean,
+    peer_contestant,
+)
+from archdsl.measuring.contestants import (
+    copy_in_order,
+    error_of,
+    loss_of,
+    own_contestant,
+    randomize_norms,
+    without_dropout,
+)
+from archdsl.measuring.timer import Times, timed_interleaved
 
 TINY = "slowfast_tiny"
 PEERS = str(Path(__file__).parent / "data" / "peers.py")
@@ -49,15 +65,18 @@ def test_a_ratio_compares_neighbours_in_time() -> None:
 
 def test_every_step_runs_once_in_each_round_and_opens_one_in_turn() -> None:
     ran: list[str] = []
-    found = interleaved({name: lambda name=name: ran.append(name) for name in "abc"}, 3)  # type: ignore[misc]
+    found = timed_interleaved({name: lambda name=name: ran.append(name) for name in "abc"}, 3)  # type: ignore[misc]
     assert "".join(ran) == "abcbcacab"
     assert {name: len(times.rounds) for name, times in found.items()} == {"a": 3, "b": 3, "c": 3}
 
 
 def test_shares_by_hand(plan: archdsl.Plan) -> None:
-    sides = (Measured("peer", Times((2.0,)), 0.0, 0.0, 0.0), Measured("ours", Times((1.0,)), 0.0, 0.0, 1e-7))
+    sides = (
+        ContestantTimes("peer", Times((2.0,)), 0.0, 0.0, 0.0),
+        ContestantTimes("ours", Times((1.0,)), 0.0, 0.0, 1e-7),
+    )
     second = 2 * 2048**3 / 1e9  # GFLOP/s of a product that takes a second
-    one = Comparison(plan, Setup(batch=4), sides, "a machine", Times((1.0,)), 0.25, {"ours": 2**20})
+    one = Comparison(plan, BenchSetup(batch=4), sides, "a machine", Times((1.0,)), 0.25, {"ours": 2**20})
     assert one.gigaflops(sides[1]) == pytest.approx(8 * plan.macs / 1e9)
     assert one.share(sides[1]) == pytest.approx(8 * plan.macs / 1e9 / second)
     record = one.record()["sides"][1]
@@ -107,7 +126,7 @@ def test_weights_go_over_in_order() -> None:
 )
 def test_a_peer_that_is_not_there(peer: str, what: str, row: str) -> None:
     with pytest.raises(SpecError, match=what) as error:
-        peer_side(peer)
+        peer_contestant(peer)
     assert row in fault(error)
 
 
@@ -122,7 +141,7 @@ def test_a_peer_that_is_not_there(peer: str, what: str, row: str) -> None:
 )
 def test_a_peer_that_is_wrong(plan: archdsl.Plan, name: str, what: str, row: str) -> None:
     with pytest.raises(SpecError, match=what) as error:
-        compared(plan, [peer_side(f"{PEERS}:{name}")], Setup(runs=1))
+        compare(plan, [peer_contestant(f"{PEERS}:{name}")], BenchSetup(runs=1))
     assert row in fault(error)
 
 
@@ -136,7 +155,7 @@ def test_a_device_that_is_not_there() -> None:
 
 def test_norms_are_scattered_and_dropout_is_off() -> None:
     network = nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4), nn.Dropout(0.5))
-    scatter(network)
+    randomize_norms(network)
     without_dropout(network)
     assert network[1].running_var.std() > 0
     assert network[1].bias.std() > 0
@@ -149,8 +168,8 @@ def test_norms_are_scattered_and_dropout_is_off() -> None:
 @pytest.mark.parametrize("train", [False, True])
 def test_equal_networks_agree(plan: archdsl.Plan, train: bool) -> None:
     told: list[str] = []
-    sides = [own_side(plan, "none", train=train, device="cpu"), Side("again", lambda: archdsl.build(plan))]
-    one = compared(plan, sides, Setup(batch=2, train=train, runs=2), told.append)
+    sides = [own_contestant(plan, "none", train=train, device="cpu"), Contestant("again", lambda: archdsl.build(plan))]
+    one = compare(plan, sides, BenchSetup(batch=2, train=train, runs=2), told.append)
     assert [side.side for side in one.sides] == ["none", "again"]
     assert one.sides[1].error == 0.0
     assert all(len(side.times.rounds) == 2 and side.times.least > 0 for side in one.sides)
@@ -162,7 +181,7 @@ def test_equal_networks_agree(plan: archdsl.Plan, train: bool) -> None:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run a command in this process, processes of its own left out; give (exit code, stdout, stderr)."""
-    monkeypatch.setattr("archdsl.measuring.peak_of", lambda command: 2**20)
+    monkeypatch.setattr("archdsl.measuring.peak_of_command", lambda command: 2**20)
 
     def run_it(*argv: str) -> tuple[int, str, str]:
         code = main(argv)
@@ -206,7 +225,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_measured(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "file"))
-    for name in ("compared", "paying"):
+    for name in ("compare", "measure_passes"):
         monkeypatch.setattr(f"archdsl.measuring.{name}", None)
     code, out, err = run("bench", *(text.format(tmp_path / "file") for text in argv))
     assert (code, out) == (2, "")

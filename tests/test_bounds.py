@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from archdsl.backend.passes import PASSES, Bound
-from archdsl.measuring import Setup
-from archdsl.measuring.bounds import LADDERS, bounded, fitting
+from archdsl.measuring import BenchSetup
+from archdsl.measuring.bounds import CASES_BY_SIZE, best_bound, measure_bound
 from archdsl.ops import Affinity, Conv
 from archdsl.report.lowering_policy import is_size_bound
 
@@ -31,19 +31,19 @@ BOUNDED = {one.name: one for one in PASSES if one.bound}
     ],
 )
 def test_the_choice_that_gains_the_most(bound: Bound, ratios: dict[int, float], want: Any) -> None:
-    assert fitting(bound, ratios) == want
+    assert best_bound(bound, ratios) == want
 
 
 def test_every_bound_has_a_ladder() -> None:
-    assert LADDERS.keys() == BOUNDED.keys()
+    assert CASES_BY_SIZE.keys() == BOUNDED.keys()
 
 
 def test_rungs_are_of_their_size() -> None:
-    cases_of_channels, channels = LADDERS["views"]
+    cases_of_channels, channels = CASES_BY_SIZE["views"]
     for case in (case for size in channels for case in cases_of_channels(size)):
         assert isinstance(case.ops[0], Conv)
         assert case.ops[0].out_channels == case.reads[0].c in channels
-    cases_of_pairs, sizes = LADDERS["attention"]
+    cases_of_pairs, sizes = CASES_BY_SIZE["attention"]
     for size in sizes:
         for case in cases_of_pairs(size):
             queries, keys, values = case.reads
@@ -55,9 +55,11 @@ def test_rungs_are_of_their_size() -> None:
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("name", [*BOUNDED])
 def test_a_ladder_runs(name: str, train: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    cases_of_size, (first, second, *_) = LADDERS[name]
-    monkeypatch.setitem(LADDERS, name, (cases_of_size, (first, second)))
+    cases_of_size, (first, second, *_) = CASES_BY_SIZE[name]
+    monkeypatch.setitem(CASES_BY_SIZE, name, (cases_of_size, (first, second)))
     said: list[str] = []
-    choice = bounded(BOUNDED[name], {"channels_last": True, "fusion": not train}, Setup(train=train), 1, said.append)
+    choice = measure_bound(
+        BOUNDED[name], {"channels_last": True, "fusion": not train}, BenchSetup(train=train), 1, said.append
+    )
     assert isinstance(choice, bool) or is_size_bound(dict(choice))
     assert len(said) == 2

@@ -14,7 +14,7 @@ import archdsl
 from archdsl.backend import freeze
 from archdsl.language import Model
 from archdsl.ops import Proposals
-from archdsl.testing.agreement import clips_of
+from archdsl.testing.agreement import random_clips
 
 ONNX_LACKS = {
     "googlenet_aux": "adaptive_avg_pool3d from 14 to 4 elements: windows that overlap unevenly",
@@ -28,7 +28,7 @@ def differs(arch: archdsl.Arch, folder: Path) -> float:
     pytest.importorskip("onnxscript", reason="onnxscript is not installed: make test-all installs it")
     torch.manual_seed(0)
     plan = archdsl.compile(arch)
-    network, clips = archdsl.build(plan).eval(), clips_of(plan, device="cpu")
+    network, clips = archdsl.build(plan).eval(), random_clips(plan, device="cpu")
     file = folder / "network.onnx"
     # a dict that comes last would be taken for keyword arguments
     args = (clips,) if isinstance(clips, Tensor) else (clips, {})

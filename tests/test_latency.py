@@ -14,12 +14,12 @@ import torch
 
 import archdsl
 from archdsl.backend.passes import PASSES
-from archdsl.backend.passes.policy import chosen, whence
+from archdsl.backend.passes.policy import passes_that_pay, policy_origin
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.measuring import Timed, spread
-from archdsl.measuring.calibration import calibrated
-from archdsl.measuring.cases import NOTHING
+from archdsl.measuring import TimedRounds, spread_cases
+from archdsl.measuring.calibration import machine_table
+from archdsl.measuring.cases import EMPTY_CASE
 from archdsl.report.latency.cases import CaseSizes, cases_of
 from archdsl.report.latency.machine import SAMPLE_FIELDS, Machine, TimedCase, known_machine, read_machine
 from archdsl.report.latency.prediction import Latency
@@ -90,15 +90,15 @@ def test_a_case_among_others() -> None:
 
 def test_whole_networks_tell_how_much_longer_cases_take_there() -> None:
     plan = archdsl.compile(archdsl.load(TINY))
-    cases = spread((case for _, case in cases_of(plan, {})), 100)
-    times: dict[Any, Timed] = {case: Timed([(0.003, 0.0)]) for case in [*cases, NOTHING]}
-    times[NOTHING] = Timed([(0.001, 0.0)])
-    times[TINY] = Timed([(0.003 * len(list(cases_of(plan, {}))), 0.0)])
-    machine = calibrated(cases, [plan], times, "cpu", {"infer": {"views": True}})
+    cases = spread_cases((case for _, case in cases_of(plan, {})), 100)
+    times: dict[Any, TimedRounds] = {case: TimedRounds([(0.003, 0.0)]) for case in [*cases, EMPTY_CASE]}
+    times[EMPTY_CASE] = TimedRounds([(0.001, 0.0)])
+    times[TINY] = TimedRounds([(0.003 * len(list(cases_of(plan, {}))), 0.0)])
+    machine = machine_table(cases, [plan], times, "cpu", {"infer": {"views": True}})
     assert (machine.scale, machine.empty) == (pytest.approx(1.5), 0.001)
     assert machine.pays == {"infer": {"views": True}}
     assert Latency(plan, machine).seconds == pytest.approx(times[TINY].seconds)
-    assert calibrated(cases, [], times, "cpu", {}).scale == 1.0
+    assert machine_table(cases, [], times, "cpu", {}).scale == 1.0
 
 
 def test_a_network_is_the_sum_of_its_cases() -> None:
@@ -250,7 +250,7 @@ def test_options_that_exclude_each_other(argv: list[str], what: str, capsys: pyt
 
 def test_a_calibration_of_a_small_grid(no_table_of_mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From cases to the table where the others look for it; no time is asserted."""
-    assert "measured on another machine; `archdsl bench --calibrate` measures this one" in whence()
+    assert "measured on another machine; `archdsl bench --calibrate` measures this one" in policy_origin()
     assert main(["bench", TINY, "--frames", "8", "--size", "32", "--calibrate", "--runs", "1"]) == 0
     assert capsys.readouterr().err == f"wrote {no_table_of_mine}\n"
     machine = read_machine(no_table_of_mine)
@@ -265,19 +265,19 @@ def test_a_calibration_of_a_small_grid(no_table_of_mine: Path, capsys: pytest.Ca
 
 
 def test_auto_goes_by_the_table_of_this_machine(no_table_of_mine: Path) -> None:
-    before = chosen(train=False, device="cpu")
+    before = passes_that_pay(train=False, device="cpu")
     assert before["views"] is True
     no_table_of_mine.parent.mkdir()
     row: dict[str, PassChoice] = {"views": False, "attention": {"pairs": 64}}
     no_table_of_mine.write_text(Machine("a toy", "cpu", TOY.samples, pays={"infer": row}).text())
     rest = {name: choice for name, choice in before.items() if name != "views"}
-    assert chosen(train=False, device="cpu") == {**rest, "attention": {"pairs": 64}}
-    assert "steady_norms" in chosen(train=True, device="cpu")
-    assert whence() == f"what pays on cpu was measured on this machine: {no_table_of_mine}"
+    assert passes_that_pay(train=False, device="cpu") == {**rest, "attention": {"pairs": 64}}
+    assert "steady_norms" in passes_that_pay(train=True, device="cpu")
+    assert policy_origin() == f"what pays on cpu was measured on this machine: {no_table_of_mine}"
 
 
 def test_a_device_that_nobody_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archdsl.backend.passes.policy.device_of", lambda name: torch.device("cuda"))
-    assert whence() == (
+    assert policy_origin() == (
         "nothing was measured on cuda, so auto takes no pass; `archdsl bench --calibrate --device cuda` measures it"
     )

@@ -9,10 +9,17 @@ import pytest
 import archdsl
 from archdsl import ops
 from archdsl.backend.passes import lowered_graph
-from archdsl.backend.passes.base import Rewritten, text_of
+from archdsl.backend.passes.base import Rewritten, layer_of
 from archdsl.catalog import zoo
-from archdsl.measuring import CASES, USUAL, Timed, grid, small, spread
-from archdsl.measuring.calibration import in_turn
+from archdsl.measuring import (
+    CALIBRATION_NETWORKS,
+    CASE_COUNT,
+    TimedRounds,
+    calibration_cases,
+    small_plans,
+    spread_cases,
+)
+from archdsl.measuring.calibration import timed_in_turn
 from archdsl.ops import Shape
 from archdsl.report.latency.cases import Case, CaseSizes, cases_of
 from archdsl.report.latency.machine import passes_on
@@ -78,7 +85,7 @@ def test_cases_are_what_the_passes_leave(name: str) -> None:
     called = [
         node.address
         for node in graph.nodes.values()
-        if not isinstance(node.op, ops.Source) and text_of(graph, node).call
+        if not isinstance(node.op, ops.Source) and layer_of(graph, node).call
     ]
     copies = [address for address in called if address.endswith("@channels_last")]
     told = list(cases_of(plan, TAKEN))
@@ -105,11 +112,11 @@ def test_sums_over_pairs_are_what_the_passes_leave() -> None:
 
 
 def test_networks_that_a_calibration_runs_exist() -> None:
-    assert all(plan.macs < 2e10 for plan in small())
-    cases = grid(TAKEN)
+    assert all(plan.macs < 2e10 for plan in small_plans())
+    cases = calibration_cases(TAKEN)
     kinds = {case.kind for case in cases}
-    assert len(cases) == CASES
-    assert not {*MODELS} & {*USUAL}
+    assert len(cases) == CASE_COUNT
+    assert not {*MODELS} & {*CALIBRATION_NETWORKS}
     assert {case.kind for name in MODELS for _, case in cases_of(archdsl.compile(archdsl.load(name)), TAKEN)} <= kinds
     assert {"transposed_conv", "roi_align", "resize", "past", "affinity", "tv_l1_flow"} <= kinds
 
@@ -119,12 +126,12 @@ def test_samples_are_spread() -> None:
         return Case("relu", (ops.Relu(),), (Shape(8, 1, size, size),))
 
     line = [pool(size) for size in (8, 16, 32, 33, 34, 128)]
-    assert [case.reads[0].w for case in spread([*line, *line], 4)] == [8, 128, 32, 16]
+    assert [case.reads[0].w for case in spread_cases([*line, *line], 4)] == [8, 128, 32, 16]
 
 
 def test_rounds_in_which_others_were_busy_do_not_count() -> None:
-    assert Timed([(1.0, 0.0), (9.0, 0.5), (1.2, 0.01), (1.1, 0.0), (9.0, 0.5), (9.0, 0.5)]).seconds == 1.1
-    assert Timed([(1.0, 0.0), (9.0, 0.5), (8.0, 0.5)]).seconds == 8.0
+    assert TimedRounds([(1.0, 0.0), (9.0, 0.5), (1.2, 0.01), (1.1, 0.0), (9.0, 0.5), (9.0, 0.5)]).seconds == 1.1
+    assert TimedRounds([(1.0, 0.0), (9.0, 0.5), (8.0, 0.5)]).seconds == 8.0
 
 
 def test_what_goes_before_a_step_is_run_and_not_counted() -> None:
@@ -132,6 +139,6 @@ def test_what_goes_before_a_step_is_run_and_not_counted() -> None:
     steps: Any = {
         name: (lambda name=name: ran.append(f"to {name}"), lambda name=name: ran.append(name)) for name in "ab"
     }
-    found = in_turn(steps, 2, lambda: None)
+    found = timed_in_turn(steps, 2, lambda: None)
     assert ran == ["to a", "a", "to b", "b"] * 2
     assert {name: len(timed.rounds) for name, timed in found.items()} == {"a": 2, "b": 2}

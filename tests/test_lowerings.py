@@ -28,7 +28,7 @@ from archdsl.ops import UNIT, Add, Conv, Grid, Shape, TakeEvery
 from archdsl.report.latency.machine import passes_on
 from archdsl.report.lowering_policy import MODES
 from archdsl.testing import arches
-from archdsl.testing.agreement import clips_of
+from archdsl.testing.agreement import random_clips
 
 MODELS = tuple(zoo())
 SAMPLE = [m for m in MODELS if m.name in ("slowfast_tiny", "x3d_xs", "movinet_a0_stream", "r2plus1d_18", "tsm_r50")]
@@ -62,7 +62,7 @@ def scattered(network: nn.Module, clips: Any) -> nn.Module:
 def both(plan: Plan, lower: Any = "auto", *, train: bool = False, dtype: torch.dtype = torch.float32) -> Any:
     """(literal, lowered) of equal weights."""
     torch.manual_seed(0)
-    literal = scattered(archdsl.build(plan), clips_of(plan, batch=2, device="cpu")).to(dtype)
+    literal = scattered(archdsl.build(plan), random_clips(plan, batch=2, device="cpu")).to(dtype)
     lowered = archdsl.build(plan, lower, train=train).to(dtype)
     lowered.load_state_dict(literal.state_dict())
     for part in lowered.modules():
@@ -97,7 +97,7 @@ def gives_the_same(plan: Plan) -> None:
     moved by 1e-13, and in single precision as with weights moved by 1e-6.
     """
     literal, lowered = both(plan)
-    clips = clips_of(plan, batch=2, device="cpu")
+    clips = random_clips(plan, batch=2, device="cpu")
     with torch.inference_mode():
         want = outputs(literal.eval(), clips)
     worst = max(apart(y, want) for y in said(lowered, clips))
@@ -144,7 +144,7 @@ def learns_the_same(plan: Plan, lower: Any = "auto") -> None:
     Where a network blows rounding up, gradients are as near as those of weights moved by 1e-13.
     """
     literal, lowered = both(plan, lower, train=True, dtype=torch.float64)
-    clips = doubled(clips_of(plan, batch=2, device="cpu"))
+    clips = doubled(random_clips(plan, batch=2, device="cpu"))
     want = gradients(literal, clips)
     off = distance(gradients(lowered, clips), want)
     for (name, buffer), other in zip(literal.named_buffers(), lowered.buffers(), strict=True):
@@ -220,7 +220,7 @@ class Copies(TorchDispatchMode):
 def test_frames_are_converted_once_and_nothing_is_copied_after() -> None:
     plan = archdsl.compile(archdsl.load("slowfast_tiny"))
     network = freeze(archdsl.build(plan, "auto").eval())
-    clip = clips_of(plan, device="cpu")
+    clip = random_clips(plan, device="cpu")
     with torch.no_grad():
         network(clip)
         with Copies() as copies:
@@ -248,19 +248,19 @@ def test_frozen_weights_exist_once() -> None:
     plan = archdsl.compile(archdsl.load("slowfast_tiny"))
     network = freeze(archdsl.build(plan, "auto"))
     with torch.inference_mode():
-        network(clips_of(plan, device="cpu"))
+        network(random_clips(plan, device="cpu"))
     assert [name for name, _ in network.named_parameters() if name.endswith("conv.weight")] == []
 
 
 def test_a_frozen_network_makes_no_gradients() -> None:
     plan = archdsl.compile(archdsl.load("slowfast_tiny"))
-    network, clip = freeze(archdsl.build(plan, "auto")), clips_of(plan, device="cpu").requires_grad_()
+    network, clip = freeze(archdsl.build(plan, "auto")), random_clips(plan, device="cpu").requires_grad_()
     assert not network(clip).requires_grad
 
 
 def test_a_frozen_network_is_copied_and_frozen_again() -> None:
     plan = archdsl.compile(archdsl.load("slowfast_tiny"))
-    network, clip = freeze(archdsl.build(plan, "auto")), clips_of(plan, device="cpu")
+    network, clip = freeze(archdsl.build(plan, "auto")), random_clips(plan, device="cpu")
     want = network(clip)
     assert torch.equal(deepcopy(network)(clip), want)
     assert freeze(network) is network

@@ -26,7 +26,7 @@ from archdsl.compiler import Plan
 from archdsl.graph import Builder
 from archdsl.ops import UNIT, Grid, Op, Shape
 from archdsl.testing import graph_of
-from archdsl.testing.agreement import clips_of
+from archdsl.testing.agreement import random_clips
 
 GRID = Grid(UNIT, UNIT, UNIT)
 RUN = {one.name: one.run for one in PASSES}
@@ -161,7 +161,7 @@ def test_attention_is_one_call_without_copies(plan_of: Any) -> None:
     assert "F.softmax" not in source
     network = freeze(archdsl.build(plan, "auto").eval())
     with torch.no_grad():
-        network(clip := clips_of(plan, device="cpu"))
+        network(clip := random_clips(plan, device="cpu"))
         with Copies() as copies:
             network(clip)
     assert copies.found == [3 * 4 * 32 * 32]
@@ -323,7 +323,7 @@ def test_lowered_networks_are_traced_whole(how: str, mode: str, fields: str, pla
     plan = plan_of(PAIRS.format(fields=fields))
     _, network = both(plan, train=mode == "train")
     network.train(mode == "train")
-    clip = clips_of(plan, batch=2, device="cpu")
+    clip = random_clips(plan, batch=2, device="cpu")
     with torch.set_grad_enabled(mode == "train"):
         network = freeze(network) if mode == "frozen" else network
         want = network(clip)

@@ -15,21 +15,7 @@ OVERRIDES: dict[str, str] = {}
 """Names that several modules define on purpose, with the reason."""
 TO_RENAME = {
     "report": """
-        FRESH Names
-    """,
-    "backend": """
-        ACTS DAMAGED FRESH LONGEST LONGEST_NAME Line MOST Part SHOWN WIDTH alike asked at_once called chosen
-        clips_of columns_of depthwise differences emit fused gathered in_turn kind_of literal loaded made moved
-        network_of numbered place plain read_weights reason refused repeats run seen shown text_of unreadable
-        weights_of
-    """,
-    "measuring": """
-        FRESH LARGEST LONGEST NOTHING ROUNDS STEPS Setup Side Step WHOLE alone bench_table best_of called cells
-        frozen graph_of in_turn made measured named network_of note nothing opened peak_of quicker shapes_text
-        spread step_of timed weighed
-    """,
-    "testing": """
-        BRANCHES NAMES NORMS STAGES alone blocks cells check clip_of clips_of graph_of run stages_of
+        Names
     """,
     "training": """
         Asked Average Axis BATCH Best DAMAGED DIGITS DIRECTIONS ENDINGS EXACT Entry FEW FORMATS FPS FREE HEAD

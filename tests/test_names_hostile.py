@@ -19,7 +19,7 @@ from archdsl.backend import PASSES, runtime
 from archdsl.blocks.names import NAME
 from archdsl.errors import SpecError
 from archdsl.language import Arch
-from archdsl.testing.agreement import agrees
+from archdsl.testing.agreement import check_agreement
 
 MODES = ("plain", "causal", "keys")
 LOWERED: list[Any] = ["none", "auto", [one.name for one in PASSES]]
@@ -130,4 +130,4 @@ def test_names_that_only_look_taken(position: str, name: str) -> None:
         archdsl.compile(arch(mode, {position: name}))  # accepted
         builds_and_runs(mode, {position: name})
     if name in ("none", "forward", "frames", "half"):
-        agrees(archdsl.compile(arch("causal", {position: name})))
+        check_agreement(archdsl.compile(arch("causal", {position: name})))

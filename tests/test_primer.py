@@ -10,7 +10,7 @@ import torch
 from archdsl import build, compile, load
 from archdsl.ops import Shape
 from archdsl.testing import check
-from archdsl.testing.agreement import clips_of
+from archdsl.testing.agreement import random_clips
 
 FOLDER = Path(__file__).parent.parent / "specs" / "primer"
 SPECS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.iterdir() if path.is_file())
@@ -32,7 +32,7 @@ def test_a_step_compiles_builds_and_runs(name: str) -> None:
     plan = check(load(name))
     network = build(plan).eval()
     with torch.no_grad():
-        scores = network(clips_of(plan, batch=2, device="cpu"))
+        scores = network(random_clips(plan, batch=2, device="cpu"))
     assert tuple(scores.shape) == (2, *plan.outputs["scores"])
     assert bool(torch.isfinite(scores).all())
 

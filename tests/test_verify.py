@@ -10,7 +10,7 @@ import pytest
 import archdsl
 from archdsl.cli import main
 from archdsl.testing import opinions as second
-from archdsl.testing.opinions import CLASSES, opinions, opinions_table
+from archdsl.testing.opinions import OP_CLASSES, opinions, opinions_table
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_every_class_agrees(name: str, overrides: dict[str, int]) -> None:
 
 
 def test_classes_are_apart() -> None:
-    for names in ([n for one in CLASSES for n in one.fvcore], [n for one in CLASSES for n in one.torch]):
+    for names in ([n for one in OP_CLASSES for n in one.fvcore], [n for one in OP_CLASSES for n in one.torch]):
         assert len(names) == len(set(names))
 
 

@@ -13,8 +13,8 @@ from archdsl import ops
 from archdsl.catalog import model, reference_of, zoo
 from archdsl.language import Arch, Model
 from archdsl.report.cost import figure_of
-from archdsl.testing.agreement import clips_of, fvcore_count, shapes_met
-from archdsl.testing.conformance import same_from_yaml
+from archdsl.testing.agreement import fvcore_count, module_shapes, random_clips
+from archdsl.testing.conformance import check_yaml_round_trip
 
 MODELS = tuple(zoo())
 every_model = pytest.mark.parametrize("one", MODELS, ids=[model.name for model in MODELS])
@@ -55,7 +55,7 @@ def test_parameters_without_norms_leave_out_scales_and_shifts() -> None:
 
 @every_model
 def test_yaml_means_the_same(one: Model) -> None:
-    same_from_yaml(one.arch())
+    check_yaml_round_trip(one.arch())
 
 
 def ends(plan: archdsl.Plan, output: str) -> list[ops.Op]:
@@ -70,11 +70,11 @@ def test_torch_agrees_on_shapes_and_parameters_and_gradients_flow(one: Model) ->
     with torch.device("meta"):
         network = archdsl.build(plan)
     assert sum(p.numel() for p in network.parameters()) == plan.params
-    for address, got in shapes_met(network.eval(), plan).items():
+    for address, got in module_shapes(network.eval(), plan).items():
         want = plan.tensor_shape(address) if address in plan.graph.nodes else tuple(plan.shapes[address])
         assert got == want[: len(got)], address
         assert set(want[len(got) :]) <= {1}, address
-    outputs = network.train()(clips_of(plan, batch=2))
+    outputs = network.train()(random_clips(plan, batch=2))
     for name, output in outputs.items() if isinstance(outputs, dict) else [("scores", outputs)]:
         chosen = any(isinstance(op, ops.SegmentProposals | ops.Proposals) for op in ends(plan, name))
         assert output.requires_grad != chosen, name  # where what was chosen lies is no function to learn from
@@ -105,12 +105,12 @@ def test_it_runs_forward_and_backward_and_fvcore_counts_the_same(one: Model) -> 
     torch.manual_seed(0)
     plan = archdsl.compile(reduced(one))
     network = archdsl.build(plan).train()
-    outputs = network(clips_of(plan, batch=2, device="cpu"))
+    outputs = network(random_clips(plan, batch=2, device="cpu"))
     outputs = outputs if isinstance(outputs, dict) else {"scores": outputs}
     sum(output.square().mean() for output in outputs.values()).backward()
     assert all(torch.isfinite(output).all() for output in outputs.values())
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
-    assert fvcore_count(network, clips_of(plan, device="cpu")) == plan.count("fvcore")
+    assert fvcore_count(network, random_clips(plan, device="cpu")) == plan.count("fvcore")
 
 
 ORACLE = {

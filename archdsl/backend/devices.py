@@ -6,7 +6,7 @@ import torch
 
 from archdsl.errors import SpecError
 
-LONGEST = 120
+LONGEST_REASON = 120
 """Letters of torch's reason that are worth reading."""
 
 
@@ -18,16 +18,16 @@ def device_of(name: str | None) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device).add_(1)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise no_device(name, reason(str(error))) from None
+        raise no_device(name, torch_reason(str(error))) from None
     if device.type == "meta":
         raise no_device(name, "nothing runs on the meta device")
     return device
 
 
-def reason(said: str) -> str:
+def torch_reason(said: str) -> str:
     """What torch says of a device, where it says it in few words; it may list all that it knows (2.13)."""
     line = said.splitlines()[0] if said else ""
-    return line if 0 < len(line) <= LONGEST else f"torch {torch.__version__} is built without it"
+    return line if 0 < len(line) <= LONGEST_REASON else f"torch {torch.__version__} is built without it"
 
 
 def no_device(name: str, why: str) -> SpecError:

@@ -10,13 +10,13 @@ from typing import Any
 
 from archdsl.backend.forward import Forward
 from archdsl.backend.forward_keys import programs
-from archdsl.backend.module_tree import Part, network_of, shared_with
+from archdsl.backend.module_tree import ModulePart, module_tree, weight_owner
 from archdsl.backend.passes import Lower, lowered_graph
-from archdsl.backend.passes.base import in_pieces, literal_graph, programs_of, text_of
+from archdsl.backend.passes.base import layer_of, literal_graph, programs_of, takes_pieces
 from archdsl.backend.runtime.clips import clips_named, expect
 from archdsl.backend.runtime.keys import keyed
 from archdsl.backend.runtime.stream import streamed
-from archdsl.backend.user_ops import KNOWN, confirm, texts_of
+from archdsl.backend.user_ops import EMITTED_IMPORTS, confirm, source_texts
 from archdsl.blocks.names import CASTS
 from archdsl.compiler import Plan, plan_of
 from archdsl.compiler.keys import whole_clips
@@ -25,13 +25,13 @@ from archdsl.language import Arch
 from archdsl.ops import Source
 from archdsl.ops.layer import Argument, is_plain
 
-WIDTH = 120
-ALWAYS = frozenset([*keyword.kwlist, *dir(builtins), *KNOWN, "self"])
+LINE_WIDTH = 120
+RESERVED = frozenset([*keyword.kwlist, *dir(builtins), *EMITTED_IMPORTS, "self"])
 """Names that have a meaning in every emitted file: Python's own, and what it imports."""
 
 
 @dataclass(frozen=True)
-class Made:
+class Construction:
     """How a part is constructed: its class and the arguments that vary, or a whole expression."""
 
     name: str
@@ -39,7 +39,7 @@ class Made:
 
 
 @dataclass
-class Line:
+class ConstructorLine:
     """One line of a constructor: a target, what is called, and its arguments, any of which may become a parameter."""
 
     target: str
@@ -49,12 +49,12 @@ class Line:
 
 
 @dataclass
-class Template:
+class ClassTemplate:
     """A part as a class: constructor lines, plain lines, and the text of forward."""
 
-    part: Part
+    part: ModulePart
     base: str = "nn.Module"
-    lines: list[Line | str] = field(default_factory=list)
+    lines: list[ConstructorLine | str] = field(default_factory=list)
     forward: Forward | None = None
 
     @property
@@ -69,7 +69,7 @@ class Template:
     @property
     def values(self) -> list[Any]:
         """Every argument's value, in order."""
-        return [arg.value for line in self.lines if isinstance(line, Line) for arg in line.args]
+        return [arg.value for line in self.lines if isinstance(line, ConstructorLine) for arg in line.args]
 
 
 def emit(arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | None = None) -> str:
@@ -98,15 +98,15 @@ class Emission:
 
     graph: Graph
     name: str
-    made: dict[str, Made] = field(default_factory=dict)
+    made: dict[str, Construction] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     """Class -> its text."""
-    taken: set[str] = field(default_factory=lambda: {*ALWAYS})
+    taken: set[str] = field(default_factory=lambda: {*RESERVED})
     """Names that have a meaning in the file already: neither a class nor a variable gets one of them."""
 
     def text(self) -> str:
         """Imports, classes from the innermost outwards, the network last."""
-        root = network_of(self.graph)
+        root = module_tree(self.graph)
         helpers = self.helpers()
         self.name = self.free(self.name)
         parts = self.owned(root)
@@ -125,57 +125,58 @@ class Emission:
     def helpers(self) -> list[str]:
         """The source of what torch lacks and this graph uses, each once."""
         nodes = [node for node in self.graph.nodes.values() if not isinstance(node.op, Source)]
-        stream = [streamed] if in_pieces(self.graph) else [keyed] if programs_of(self.graph) else []
-        needs = [need for node in nodes for need in text_of(self.graph, node).needs]
+        stream = [streamed] if takes_pieces(self.graph) else [keyed] if programs_of(self.graph) else []
+        needs = [need for node in nodes for need in layer_of(self.graph, node).needs]
         given = [expect, clips_named] if len(nodes) + 1 < len(self.graph.nodes) else [expect]
-        texts = texts_of(dict.fromkeys([*needs, *stream, *given]))
+        texts = source_texts(dict.fromkeys([*needs, *stream, *given]))
         self.taken |= {*texts}
         return [*texts.values()]
 
-    def owned(self, part: Part) -> list[Part]:
+    def owned(self, part: ModulePart) -> list[ModulePart]:
         """All parts below a part but those that share another's weights: these are called where they lie."""
-        inner = [step for step in part.steps if isinstance(step, Part) and not shared_with(self.graph, step)]
+        inner = [step for step in part.steps if isinstance(step, ModulePart) and not weight_owner(self.graph, step)]
         return [p for step in inner for p in (*self.owned(step), step)]
 
-    def level(self, parts: list[Part]) -> None:
+    def level(self, parts: list[ModulePart]) -> None:
         """The classes of all parts of one height."""
-        groups: dict[Any, list[Template]] = {}
+        groups: dict[Any, list[ClassTemplate]] = {}
         for part in parts:
             if self.chain(part):
-                self.made[part.address] = Made(self.sequential(part))
+                self.made[part.address] = Construction(self.sequential(part))
             else:
                 template = self.template(part)
                 groups.setdefault(template.structure, []).append(template)
         for templates in groups.values():
             self.define(templates)
 
-    def chain(self, part: Part) -> bool:
+    def chain(self, part: ModulePart) -> bool:
         """Whether a part is parts one after the other, numbered from 0: an nn.Sequential."""
-        names = [step.address.rpartition(".")[2] for step in part.steps if isinstance(step, Part)]
+        names = [step.address.rpartition(".")[2] for step in part.steps if isinstance(step, ModulePart)]
         if len(names) != len(part.steps) or names != [str(i) for i in range(len(names))]:
             return False
-        values = [part.inputs, *(step.outputs for step in part.steps if isinstance(step, Part))]
+        values = [part.inputs, *(step.outputs for step in part.steps if isinstance(step, ModulePart))]
         return all(
-            isinstance(s, Part) and s.inputs == before and len(before) == 1 for s, before in zip(part.steps, values)
+            isinstance(s, ModulePart) and s.inputs == before and len(before) == 1
+            for s, before in zip(part.steps, values)
         )
 
-    def sequential(self, part: Part) -> str:
+    def sequential(self, part: ModulePart) -> str:
         """The expression of a chain."""
         inner = [
-            call(self.made[step.address].name, shown(self.made[step.address].args))
+            call_text(self.made[step.address].name, keyword_arguments(self.made[step.address].args))
             for step in part.steps
-            if isinstance(step, Part)
+            if isinstance(step, ModulePart)
         ]
         return "nn.Sequential(\n" + "".join(f"{indented(text)},\n" for text in inner) + ")"
 
-    def template(self, part: Part) -> Template:
+    def template(self, part: ModulePart) -> ClassTemplate:
         """A part's constructor and forward."""
-        template = Template(part, "nn.ModuleList" if numbered(part) else "nn.Module")
+        template = ClassTemplate(part, "nn.ModuleList" if has_numbered_parts(part) else "nn.Module")
         prefix = f"{part.address}." if part.address else ""
         for held in part.holds:
             template.lines.append(f"self.{held.removeprefix(prefix)} = {self.container(held)}()")
         for step in part.steps:
-            if isinstance(step, Part):
+            if isinstance(step, ModulePart):
                 self.construct_part(template, step, prefix)
             else:
                 self.construct_op(template, step, prefix)
@@ -186,48 +187,52 @@ class Emission:
         """The class of a module that only holds others."""
         inside = f"{address}."
         parts = {at.removeprefix(inside).partition(".")[0] for at in self.graph.scopes if at.startswith(inside)}
-        if not (shadowed := named_parts(parts)):
+        if not (shadowed := shadowing_properties(parts)):
             return "nn.Module"
         name = self.free("Parts")
         self.texts[name] = "\n".join([f"class {name}(nn.Module):", f'    """The parts of {address}."""', "", *shadowed])
         return name
 
-    def construct_part(self, template: Template, step: Part, prefix: str) -> None:
+    def construct_part(self, template: ClassTemplate, step: ModulePart, prefix: str) -> None:
         """The lines that construct an inner part, unless it shares another's weights."""
-        if shared_with(self.graph, step):
+        if weight_owner(self.graph, step):
             return
         made = self.made[step.address]
         target = f"self.{step.address.removeprefix(prefix)}"
         args = [Argument(name, value) for name, value in made.args]
         hint = step.address.removeprefix(prefix).replace(".", "_")
         template.lines.append(
-            Line(target, made.name, args, hint)
+            ConstructorLine(target, made.name, args, hint)
             if args
-            else set_to(target, made.name if "(" in made.name else made.name + "()")
+            else assignment(target, made.name if "(" in made.name else made.name + "()")
         )
 
-    def construct_op(self, template: Template, address: str, prefix: str) -> None:
+    def construct_op(self, template: ClassTemplate, address: str, prefix: str) -> None:
         """The lines that construct an op's module, where it has one."""
         node = self.graph.nodes[address]
-        low = text_of(self.graph, node)
+        low = layer_of(self.graph, node)
         if low.module is None or node.tied:
             return
         target = f"self.{address.removeprefix(prefix)}"
-        template.lines.append(Line(target, low.module, list(low.args), address.removeprefix(prefix).replace(".", "_")))
+        template.lines.append(
+            ConstructorLine(target, low.module, list(low.args), address.removeprefix(prefix).replace(".", "_"))
+        )
         template.lines += [init.format(m=target) for init in low.inits]
 
-    def define(self, templates: list[Template]) -> None:
+    def define(self, templates: list[ClassTemplate]) -> None:
         """One class for parts of one structure."""
         first = templates[0]
         name = self.name if not first.part.address else self.free(first.part.kind)
         columns = list(zip(*(template.values for template in templates)))
         parameters: dict[tuple[Any, ...], str] = {}
-        arguments = [(line.hint, arg) for line in first.lines if isinstance(line, Line) for arg in line.args]
+        arguments = [(line.hint, arg) for line in first.lines if isinstance(line, ConstructorLine) for arg in line.args]
         for (hint, arg), column in zip(arguments, columns):
             if any(value != column[0] for value in column) and column not in parameters:
-                parameters[column] = unique(parameter_name(hint, arg.name), {*parameters.values(), *self.taken})
+                parameters[column] = unique_name(parameter_name(hint, arg.name), {*parameters.values(), *self.taken})
         for i, template in enumerate(templates):
-            self.made[template.part.address] = Made(name, tuple((p, column[i]) for column, p in parameters.items()))
+            self.made[template.part.address] = Construction(
+                name, tuple((p, column[i]) for column, p in parameters.items())
+            )
         names = [parameters.get(column) for column in columns]
         self.texts[name] = class_text(name, first, parameters, names, shared=len(templates))
 
@@ -241,7 +246,7 @@ class Emission:
 
 
 def class_text(
-    name: str, template: Template, parameters: dict[tuple[Any, ...], str], names: list[str | None], shared: int
+    name: str, template: ClassTemplate, parameters: dict[tuple[Any, ...], str], names: list[str | None], shared: int
 ) -> str:
     """The text of one class."""
     part = template.part
@@ -255,19 +260,21 @@ def class_text(
     if template.forward.chosen and not part.address:
         lines += ["    streaming = False  # in `step` the frames are those chosen", ""]
     prefix = f"{part.address}." if part.address else ""
-    steps = [step.address if isinstance(step, Part) else step for step in part.steps]
-    if shadowed := named_parts({step.removeprefix(prefix) for step in steps}):
+    steps = [step.address if isinstance(step, ModulePart) else step for step in part.steps]
+    if shadowed := shadowing_properties({step.removeprefix(prefix) for step in steps}):
         lines += [*shadowed, ""]
     typed = [f"{parameter}: {annotation(column[0])}" for column, parameter in parameters.items()]
     if template.lines:
-        lines += indented(call("def __init__", ["self", *typed]) + " -> None:").splitlines()
+        lines += indented(call_text("def __init__", ["self", *typed]) + " -> None:").splitlines()
         lines.append("        super().__init__()")
         queue = iter(names)
         for line in template.lines:
             text = (
                 line
                 if isinstance(line, str)
-                else set_to(line.target, call(line.called, [*arguments_of(line, queue)], room=len(line.target) + 11))
+                else assignment(
+                    line.target, call_text(line.called, [*call_arguments(line, queue)], room=len(line.target) + 11)
+                )
             )
             lines += indented(text, 8).splitlines()
         lines.append("")
@@ -275,45 +282,45 @@ def class_text(
         lines += [indented(line) if line else "" for line in template.forward.text()]
     if not part.address:
         lines += ["", *map(indented, template.forward.introduction(name))]
-        lines += ["", *map(indented, template.forward.step_text())] if in_pieces(template.forward.graph) else []
+        lines += ["", *map(indented, template.forward.step_text())] if takes_pieces(template.forward.graph) else []
         for method in programs(template.forward):
             lines += ["", *map(indented, method)]
     return "\n".join(lines).rstrip()
 
 
-def named_parts(names: set[str]) -> list[str]:
+def shadowing_properties(names: set[str]) -> list[str]:
     """Lines by which parts are found that are named as what torch's modules have already."""
     return [f'    {name} = property(lambda self: self._modules["{name}"])' for name in sorted(names & CASTS)]
 
 
-def numbered(part: Part) -> bool:
+def has_numbered_parts(part: ModulePart) -> bool:
     """Whether the parts within have numbers for names."""
-    return any(isinstance(step, Part) and step.address.rpartition(".")[2].isdigit() for step in part.steps)
+    return any(isinstance(step, ModulePart) and step.address.rpartition(".")[2].isdigit() for step in part.steps)
 
 
-def set_to(target: str, made: str) -> str:
+def assignment(target: str, made: str) -> str:
     """The line that keeps a part: by its name, or one after the other where names are numbers."""
     return f"self.append({made})" if target.rpartition(".")[2].isdigit() else f"{target} = {made}"
 
 
-def arguments_of(line: Line, names: Any) -> list[str]:
+def call_arguments(line: ConstructorLine, names: Any) -> list[str]:
     """The arguments of a call: parameters by name, defaults left out; those without a default first, in place."""
     shown_args = []
     for arg in line.args:
         parameter = next(names)
         if parameter is None and arg.default is not None and arg.value == arg.default:
             continue
-        value = parameter or literal(arg.value)
+        value = parameter or python_literal(arg.value)
         shown_args.append(value if arg.default is None and line.called.startswith("nn.") else f"{arg.name}={value}")
     return shown_args
 
 
-def shown(args: tuple[tuple[str, Any], ...]) -> list[str]:
+def keyword_arguments(args: tuple[tuple[str, Any], ...]) -> list[str]:
     """Keyword arguments."""
-    return [f"{name}={literal(value)}" for name, value in args]
+    return [f"{name}={python_literal(value)}" for name, value in args]
 
 
-def literal(value: Any) -> str:
+def python_literal(value: Any) -> str:
     """A value as Python writes it: numbers, truths and tuples of them; of an op of one's own also text and None."""
     assert is_plain(value), value
     return repr(value)
@@ -326,10 +333,10 @@ def annotation(value: Any) -> str:
     return "Any" if value is None else type(value).__name__
 
 
-def call(name: str, args: list[str], room: int = 14) -> str:
+def call_text(name: str, args: list[str], room: int = 14) -> str:
     """A call on one line where it fits, else one argument a line."""
     line = f"{name}({', '.join(args)})"
-    if len(line) + room <= WIDTH:
+    if len(line) + room <= LINE_WIDTH:
         return line
     return f"{name}(\n" + "".join(f"    {arg},\n" for arg in args) + ")"
 
@@ -352,7 +359,7 @@ def parameter_name(hint: str, name: str) -> str:
     return f"part_{made}" if made[0].isdigit() else made  # of a list of parts, which are named by numbers
 
 
-def unique(name: str, taken: Any) -> str:
+def unique_name(name: str, taken: Any) -> str:
     """A name not yet taken."""
     known, i, made = set(taken), 2, name
     while made in known:

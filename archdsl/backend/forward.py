@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, field
 
-from archdsl.backend.module_tree import Part, shared_with
-from archdsl.backend.passes.base import Rewritten, in_pieces, literal_graph, text_of
+from archdsl.backend.module_tree import ModulePart, weight_owner
+from archdsl.backend.passes.base import Rewritten, layer_of, literal_graph, takes_pieces
 from archdsl.compiler.causal import choice
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Source
@@ -19,7 +19,7 @@ class Forward:
     """Writes forward for one part."""
 
     graph: Graph
-    part: Part
+    part: ModulePart
     taken: Set[str] = frozenset()
     """Names that no variable gets: they have a meaning in the file."""
     names: dict[str, str] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Forward:
         self.prefix = f"{self.part.address}." if self.part.address else ""
         self.last_read = {value: i for i, step in enumerate(self.part.steps) for value in self.reads(step)}
         self.last_read |= {value: len(self.part.steps) for value in self.part.outputs}
-        whole = not self.part.address and in_pieces(self.graph)
+        whole = not self.part.address and takes_pieces(self.graph)
         self.chosen = choice(literal_graph(self.graph)) if whole else None
         self.head = self.enter()
         for i, step in enumerate(self.part.steps):
@@ -77,7 +77,7 @@ class Forward:
         """The line that refuses a clip other than the network was built for."""
         c, t, h, w = self.graph.shapes[clip]
         frames = f"{t}"
-        if in_pieces(self.graph):
+        if takes_pieces(self.graph):
             frames = f"None if self.streaming else {t}" if self.chosen else "None"
         return f'expect(self, "{clip}", {name}, ({c}, {frames}, {h}, {w}))'
 
@@ -116,17 +116,17 @@ class Forward:
         )
         return ["def __repr__(self) -> str:", f'    return "{name}: {takes} -> {gives}"']
 
-    def reads(self, step: str | Part) -> list[str]:
+    def reads(self, step: str | ModulePart) -> list[str]:
         """The values a step reads."""
-        return step.inputs if isinstance(step, Part) else list(self.graph.nodes[step].reads)
+        return step.inputs if isinstance(step, ModulePart) else list(self.graph.nodes[step].reads)
 
-    def step(self, i: int, step: str | Part) -> None:
+    def step(self, i: int, step: str | ModulePart) -> None:
         """One line: an op or a call."""
         reads = self.reads(step)
         read = [self.names[value] for value in reads]
-        if not (step.outputs if isinstance(step, Part) else text_of(self.graph, self.graph.nodes[step]).call):
+        if not (step.outputs if isinstance(step, ModulePart) else layer_of(self.graph, self.graph.nodes[step]).call):
             return
-        if isinstance(step, Part):
+        if isinstance(step, ModulePart):
             made, code = step.outputs, f"self{self.module(step)}({', '.join(read)})"
             address = step.address
         else:
@@ -150,12 +150,12 @@ class Forward:
         uses = node.op.uses if isinstance(node.op, Rewritten) else ()
         held = {name: self.graph.nodes[address] for name, address in (("m", node.address), *uses)}
         modules = {name: f"self.{(of.tied or of.address).removeprefix(self.prefix)}" for name, of in held.items()}
-        return text_of(self.graph, node).call.format(*read, **modules)
+        return layer_of(self.graph, node).call.format(*read, **modules)
 
-    def module(self, step: Part) -> str:
+    def module(self, step: ModulePart) -> str:
         """The path of the module a step calls; that of the owner where weights are shared."""
-        owner = shared_with(self.graph, step) or step.address
-        return dotted(owner.removeprefix(self.prefix))
+        owner = weight_owner(self.graph, step) or step.address
+        return module_path(owner.removeprefix(self.prefix))
 
     def variable(self, address: str, read: list[str], free: set[str]) -> str:
         """A pathway's name for its values, else the variable just read for the last time, else a fresh one."""
@@ -181,6 +181,6 @@ class Forward:
         return f"({', '.join(map(str, shape))})"
 
 
-def dotted(path: str) -> str:
+def module_path(path: str) -> str:
     """A path whose numbers are indices: slow.res2.0 -> .slow.res2[0]."""
     return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from archdsl.backend.forward import Forward
-from archdsl.backend.module_tree import Part
+from archdsl.backend.module_tree import ModulePart
 from archdsl.backend.passes.base import programs_of
 from archdsl.compiler.keys import Schedule
 from archdsl.graph import Graph
@@ -62,20 +62,20 @@ class Program(Forward):
                 self.stands_for[address] = node.reads[0]
         super().__post_init__()
 
-    def runs(self, step: str | Part) -> bool:
+    def runs(self, step: str | ModulePart) -> bool:
         """Whether a step of the whole network is one of this program."""
         if isinstance(step, str) and isinstance(self.graph.nodes[step].op, KeyPairs | TakeEvery):
             return False
-        if isinstance(step, Part) and not step.outputs:
+        if isinstance(step, ModulePart) and not step.outputs:
             return False  # a part that only keeps weights
         if self.orders(step):
             return self.kind == "current"
-        address = step.outputs[0] if isinstance(step, Part) else step
+        address = step.outputs[0] if isinstance(step, ModulePart) else step
         return self.schedule.kinds[address] in ("all", self.kind)
 
-    def orders(self, step: str | Part) -> bool:
+    def orders(self, step: str | ModulePart) -> bool:
         """Whether a step ends in putting frames in order."""
-        address = step.outputs[0] if isinstance(step, Part) else step
+        address = step.outputs[0] if isinstance(step, ModulePart) else step
         return isinstance(self.graph.nodes[address].op, Interleave)
 
     def enter(self) -> str:
@@ -107,11 +107,11 @@ class Program(Forward):
         told = "a key frame gives, and what is held of it" if self.kind == "key" else "a frame between key frames gives"
         return [head, f'    """What {told}."""', *lines]
 
-    def reads(self, step: str | Part) -> list[str]:
+    def reads(self, step: str | ModulePart) -> list[str]:
         """The values a step reads, as this program has them."""
         return [self.stands_for.get(value, value) for value in super().reads(step)]
 
-    def step(self, i: int, step: str | Part) -> None:
+    def step(self, i: int, step: str | ModulePart) -> None:
         """One line; of a key frame and the one behind it only the second is new."""
         super().step(i, step)
         if self.orders(step):

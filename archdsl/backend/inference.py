@@ -24,18 +24,18 @@ class Frozen(nn.Module):
 
     def train(self, mode: bool = True) -> Any:
         """Only `eval()`, which changes nothing."""
-        return self if not mode else refused("train")
+        return self if not mode else refuse("train")
 
     def state_dict(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Its weights are folded and packed: they are nobody's checkpoint."""
-        refused("save")
+        refuse("save")
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> NoReturn:
         """As `state_dict`."""
-        refused("load")
+        refuse("load")
 
 
-def refused(verb: str) -> NoReturn:
+def refuse(verb: str) -> NoReturn:
     """What is said to those who ask a frozen network for it."""
     raise SpecError(
         f"a frozen network does not {verb}",

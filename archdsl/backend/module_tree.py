@@ -9,12 +9,12 @@ from archdsl.ops import Source
 
 
 @dataclass
-class Part:
+class ModulePart:
     """One module: the network, a stage, a block. Its steps are ops (addresses of nodes) and parts."""
 
     address: str
     kind: str
-    steps: list[str | Part] = field(default_factory=list)
+    steps: list[str | ModulePart] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     """Values read from outside, in order of first use."""
     outputs: list[str] = field(default_factory=list)
@@ -25,16 +25,16 @@ class Part:
     @property
     def height(self) -> int:
         """How many levels of parts lie below."""
-        return 1 + max((step.height for step in self.steps if isinstance(step, Part)), default=-1)
+        return 1 + max((step.height for step in self.steps if isinstance(step, ModulePart)), default=-1)
 
 
-def network_of(graph: Graph) -> Part:
+def module_tree(graph: Graph) -> ModulePart:
     """The whole network as a tree of parts."""
-    return Tree(graph).part("")
+    return ModuleTree(graph).part("")
 
 
 @dataclass
-class Tree:
+class ModuleTree:
     """The children of every scope, and who reads what."""
 
     graph: Graph
@@ -65,10 +65,10 @@ class Tree:
             siblings[address] = None
             address = above
 
-    def part(self, address: str) -> Part:
+    def part(self, address: str) -> ModulePart:
         """The part at an address, its steps in order."""
         scope = self.graph.scopes.get(address)
-        part = Part(address, scope.kind if scope else "Network")
+        part = ModulePart(address, scope.kind if scope else "Network")
         owner = {node: item for item in self.flat(address, part) for node in self.nodes_of(item)}
         nodes = sorted(owner, key=self.turn.__getitem__)
         for item in self.sorted(nodes, owner):
@@ -78,7 +78,7 @@ class Tree:
         part.outputs = [n for n in nodes if n in self.leaving or any(r not in owner for r in self.readers.get(n, ()))]
         return part
 
-    def flat(self, address: str, part: Part) -> list[str]:
+    def flat(self, address: str, part: ModulePart) -> list[str]:
         """The children of a scope, those of containers in place of the containers."""
         items = []
         for child in self.children.get(address, ()):
@@ -105,10 +105,10 @@ class Tree:
         return topological_order(needs)
 
 
-def shared_with(graph: Graph, part: Part) -> str | None:
+def weight_owner(graph: Graph, part: ModulePart) -> str | None:
     """The address of the part whose weights this one shares, or None."""
-    inner: Part | str = part
-    while isinstance(inner, Part):
+    inner: ModulePart | str = part
+    while isinstance(inner, ModulePart):
         inner = inner.steps[0]
     tied = graph.nodes[inner].tied
     rest = inner.removeprefix(part.address)

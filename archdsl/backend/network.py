@@ -29,15 +29,15 @@ def build(arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | Non
     Raises SpecError where the arch cannot be.
     """
     plan = plan_of(arch_or_plan)
-    return executed(emit(plan, lower, train=train), plan.name)
+    return network_from_source(emit(plan, lower, train=train), plan.name)
 
 
 def build_graph(graph: Graph, name: str = "Network") -> nn.Module:
     """A bare graph as a torch module, for tests of single ops."""
-    return executed(Emission(graph, name).text(), "graph")
+    return network_from_source(Emission(graph, name).text(), "graph")
 
 
-def executed(source: str, title: str) -> nn.Module:
+def network_from_source(source: str, title: str) -> nn.Module:
     """The network, the last class of its source, constructed."""
     network: nn.Module = class_in(source, f"archdsl_emitted_{title}_{sha256(source.encode()).hexdigest()[:16]}")()
     return network
@@ -45,11 +45,11 @@ def executed(source: str, title: str) -> nn.Module:
 
 def class_in(source: str, name: str) -> Any:
     """The network's class in the module of that name, which is made from the source where Python does not know it."""
-    module = sys.modules.get(name) or loaded(source, name)
+    module = sys.modules.get(name) or module_from_source(source, name)
     return getattr(module, re.findall(r"^class (\w+)", source, flags=re.MULTILINE)[-1])
 
 
-def loaded(source: str, name: str) -> ModuleType:
+def module_from_source(source: str, name: str) -> ModuleType:
     """The source as a module that Python knows: tracebacks, `inspect.getsource`, pickle, torch.compile look there."""
     module = ModuleType(name)
     module.__file__ = f"<{name}>"
@@ -57,11 +57,11 @@ def loaded(source: str, name: str) -> ModuleType:
     code = builtins.compile(source, module.__file__, "exec", dont_inherit=True)  # else this file's `annotations` too
     exec(code, vars(module))
     module = sys.modules.setdefault(name, module)
-    copyreg.pickle(class_in(source, name), lambda network: (unpickled, (source, name), vars(network)))
+    copyreg.pickle(class_in(source, name), lambda network: (network_without_state, (source, name), vars(network)))
     return module
 
 
-def unpickled(source: str, name: str) -> nn.Module:
+def network_without_state(source: str, name: str) -> nn.Module:
     """A network without its state. It brings its source along: another process has no module of that name."""
     kind = class_in(source, name)
     network: nn.Module = kind.__new__(kind)

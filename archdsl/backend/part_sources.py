@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.backend.emission import Emission, call, class_name, shown
+from archdsl.backend.emission import Emission, call_text, class_name, keyword_arguments
 from archdsl.compiler import Plan
 
 
@@ -13,6 +13,6 @@ def sources(plan: Plan) -> dict[str, tuple[str, str]]:
     found = {}
     for address, made in emission.made.items():
         if address:
-            expression = made.name if "(" in made.name else call(made.name, shown(made.args))
+            expression = made.name if "(" in made.name else call_text(made.name, keyword_arguments(made.args))
             found[address] = (expression, emission.texts.get(made.name, ""))
     return found

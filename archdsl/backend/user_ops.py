@@ -23,32 +23,32 @@ from archdsl.ops.layer import Function, Layer
 from archdsl.user_code import line_within
 from archdsl.user_ops import line_of, line_of_thing
 
-Need = Callable[..., Any]
-KNOWN = {"torch": torch, "nn": nn, "F": F, "Tensor": Tensor, "math": math, "Any": Any, "Callable": Callable}
+TorchFunction = Callable[..., Any]
+EMITTED_IMPORTS = {"torch": torch, "nn": nn, "F": F, "Tensor": Tensor, "math": math, "Any": Any, "Callable": Callable}
 """Names that the emitted source has without asking."""
 RUNTIME = "archdsl.backend.runtime."
 
 
-def function_of(need: Function | Need) -> Need:
+def function_of(need: Function | TorchFunction) -> TorchFunction:
     """A function or module that an op names."""
     if not isinstance(need, Function):
         return need
-    function: Need = getattr(import_module(RUNTIME + need.file), need.name)
+    function: TorchFunction = getattr(import_module(RUNTIME + need.file), need.name)
     return function
 
 
-def texts_of(needs: Iterable[Function | Need]) -> dict[str, str]:
+def source_texts(needs: Iterable[Function | TorchFunction]) -> dict[str, str]:
     """Name -> source of functions and modules, each once, behind those of the same file that it uses."""
     found: dict[str, tuple[Any, str]] = {}
     for need in needs:
-        for name, thing in used_by(function_of(need), ()):
-            if found.setdefault(name, (thing, text_of_thing(name, thing)))[0] is not thing:
+        for name, thing in dependencies_of(function_of(need), ()):
+            if found.setdefault(name, (thing, source_text(name, thing)))[0] is not thing:
                 files = " and ".join(str(getattr(one, "__module__", one)) for one in (found[name][0], thing))
                 raise SpecError(f"two functions named {name!r} in one network", got=files, fix="another name for one")
     return {name: text for name, (_, text) in found.items()}
 
 
-def text_of_thing(name: str, thing: Any) -> str:
+def source_text(name: str, thing: Any) -> str:
     """The source of a function or class, or of a number under its name."""
     if not callable(thing):
         return f"{name} = {thing!r}"
@@ -59,7 +59,7 @@ def text_of_thing(name: str, thing: Any) -> str:
         raise SpecError(f"no source of {name!r} to emit", got=repr(thing), want=want) from None
 
 
-def used_by(need: Need, above: tuple[Need, ...]) -> Iterator[tuple[str, Any]]:
+def dependencies_of(need: TorchFunction, above: tuple[TorchFunction, ...]) -> Iterator[tuple[str, Any]]:
     """What a function or class uses of its own file, and itself behind that. Those of archdsl name all they need."""
     if need in above:
         return
@@ -68,18 +68,20 @@ def used_by(need: Need, above: tuple[Need, ...]) -> Iterator[tuple[str, Any]]:
             raise SpecError("a lambda has no text to emit", written=line_of_thing(need), want="a function with a name")
         for name, thing in globals_of(need):
             if callable(thing):
-                yield from used_by(thing, (*above, need))
+                yield from dependencies_of(thing, (*above, need))
             else:
                 yield name, thing
     yield need.__name__, need
 
 
-def globals_of(need: Need) -> Iterator[tuple[str, Any]]:
+def globals_of(need: TorchFunction) -> Iterator[tuple[str, Any]]:
     """The globals that a person's function or class reads, but for those that the emitted source has."""
     known = vars(inspect.getmodule(need))
     for name in names_read(need):
         thing = known.get(name)
-        if (name in KNOWN and thing is KNOWN[name]) or (name not in known and hasattr(builtins, name)):
+        if (name in EMITTED_IMPORTS and thing is EMITTED_IMPORTS[name]) or (
+            name not in known and hasattr(builtins, name)
+        ):
             continue
         home = getattr(thing, "__module__", None) or ""
         own = callable(thing) and (home == need.__module__ or home.startswith(RUNTIME))
@@ -88,23 +90,23 @@ def globals_of(need: Need) -> Iterator[tuple[str, Any]]:
                 f"{need.__name__} uses {name!r}, which the emitted source does not have",
                 written=line_of_thing(need),
                 got=repr(thing) if name in known else f"no {name} in its file",
-                want=f"{', '.join(KNOWN)}, numbers, and functions and classes of its own file",
+                want=f"{', '.join(EMITTED_IMPORTS)}, numbers, and functions and classes of its own file",
             )
         yield name, thing
 
 
-def names_read(need: Need) -> list[str]:
+def names_read(need: TorchFunction) -> list[str]:
     """Globals that a function or class reads, itself left out."""
-    tables, found = [symtable(text_of_thing(need.__name__, need), need.__name__, "exec")], dict[str, None]()
+    tables, found = [symtable(source_text(need.__name__, need), need.__name__, "exec")], dict[str, None]()
     while tables:
         table = tables.pop(0)
         tables += table.get_children()
-        outside = [one.get_name() for one in table.get_symbols() if one.is_referenced() and not bound(one, table)]
+        outside = [one.get_name() for one in table.get_symbols() if one.is_referenced() and not is_local(one, table)]
         found |= dict.fromkeys(outside)
     return [name for name in found if name != need.__name__]
 
 
-def bound(symbol: Symbol, table: SymbolTable) -> bool:
+def is_local(symbol: Symbol, table: SymbolTable) -> bool:
     """Whether a name is a local one; those of the outermost table are what is defined in the text."""
     return symbol.is_assigned() if table.get_type() == "module" else not symbol.is_global()
 
@@ -127,9 +129,9 @@ def confirm_op(node: Node, xs: tuple[Shape, ...], y: Shape) -> None:
     op, name = node.op, type(node.op).__name__
     layer = op.torch(*xs)
     try:
-        module, result = run(layer, xs, "meta")
+        module, result = run_layer(layer, xs, "meta")
     except NotImplementedError:  # an aten op without a meta kernel
-        module, result = run(layer, xs, "cpu")
+        module, result = run_layer(layer, xs, "cpu")
     except SpecError:
         raise
     except Exception as error:  # noqa: BLE001  whatever a person's function raises is theirs to read
@@ -149,11 +151,11 @@ def confirm_op(node: Node, xs: tuple[Shape, ...], y: Shape) -> None:
         raise SpecError(what, written=line, got=f"{op.buffers(*xs)} bytes", want=f"{held} bytes")
 
 
-def run(layer: Layer, xs: tuple[Shape, ...], device: str) -> tuple[nn.Module | None, Tensor]:
+def run_layer(layer: Layer, xs: tuple[Shape, ...], device: str) -> tuple[nn.Module | None, Tensor]:
     """A layer made of its text, and what it gives for two clips."""
-    names: dict[str, Any] = dict(KNOWN)
+    names: dict[str, Any] = dict(EMITTED_IMPORTS)
     for need in map(function_of, layer.needs):
-        for name, thing in used_by(need, ()):
+        for name, thing in dependencies_of(need, ()):
             define(name, thing, names)
     with torch.device(device):
         arguments = {argument.name: argument.value for argument in layer.args}
@@ -166,7 +168,7 @@ def run(layer: Layer, xs: tuple[Shape, ...], device: str) -> tuple[nn.Module | N
 
 def define(name: str, thing: Any, names: dict[str, Any]) -> None:
     """A function, class or number made of its text, with the lines of its file."""
-    tree, file = ast.parse(text_of_thing(name, thing)), "<own>"
+    tree, file = ast.parse(source_text(name, thing)), "<own>"
     if callable(thing):
         ast.increment_lineno(tree, inspect.getsourcelines(thing)[1] - 1)
         file = inspect.getfile(thing)

@@ -22,18 +22,18 @@ WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network",
 """Keys under which others keep the weights beside an optimiser's state."""
 PREFIXES = ("module.", "_orig_mod.")
 """What torch's wrappers put before every name."""
-DAMAGED = (
+LOAD_ERRORS = (
     *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError),
     *(RuntimeError, TypeError, ValueError, struct.error),
 )
 """What torch raises for a damaged file, besides UnpicklingError."""
-SHOWN = 12
+FAULTS_SHOWN = 12
 """Differences that are told."""
-MOST = 50_000
+MAX_TENSORS = 50_000
 """Tensors in a file: the deepest networks have a few thousand, an optimiser's state three times as many."""
-LONGEST = 1 << 25
+MAX_PICKLE_BYTES = 1 << 25
 """Bytes of the pickle that says where a file's tensors are: it is read at about 5 MB per second."""
-LONGEST_NAME = 500
+MAX_NAME_LENGTH = 500
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """What weights may be stored as. Eight bits and fewer mean nothing without a scale, which no weight's name tells."""
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -55,16 +55,16 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise SpecError(f"cannot read {path}", got="a folder" if path.is_dir() else "no such file", want="weights")
-    found = read_safe(path) if path.suffix == ".safetensors" else read_pickled(path)
+    found = read_safetensors(path) if path.suffix == ".safetensors" else read_pickled(path)
     return unwrapped(found, path)
 
 
-def read_safe(path: Path) -> Any:
+def read_safetensors(path: Path) -> Any:
     """The tensors of a safetensors file."""
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise unreadable(path, str(error), "safetensors") from None
+        raise no_weights(path, str(error), "safetensors") from None
 
 
 def read_pickled(path: Path) -> Any:
@@ -83,10 +83,10 @@ def read_pickled(path: Path) -> Any:
                 want="tensors and plain data alone",
                 fix="torch.save(network.state_dict(), path) by whoever made it, or safetensors",
             ) from None
-        raise unreadable(path, "a pickle that torch.save did not write", "a file of torch.save") from None
-    except DAMAGED as error:
+        raise no_weights(path, "a pickle that torch.save did not write", "a file of torch.save") from None
+    except LOAD_ERRORS as error:
         said = (str(error) or type(error).__name__).splitlines()[0]
-        raise unreadable(path, said, "a file of torch.save, or .safetensors") from None
+        raise no_weights(path, said, "a file of torch.save, or .safetensors") from None
 
 
 def check_archive(path: Path) -> None:
@@ -97,20 +97,20 @@ def check_archive(path: Path) -> None:
         try:
             with zipfile.ZipFile(file) as archive:
                 entries = archive.infolist()
-        except (zipfile.BadZipFile, *DAMAGED) as error:
-            raise unreadable(path, str(error) or "no zip archive", "a file of torch.save") from None
+        except (zipfile.BadZipFile, *LOAD_ERRORS) as error:
+            raise no_weights(path, str(error) or "no zip archive", "a file of torch.save") from None
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise unreadable(path, "compressed entries", "a file as torch.save writes it")
+        raise no_weights(path, "compressed entries", "a file as torch.save writes it")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise unreadable(path, "entries that share their bytes", "a file as torch.save writes it")
-    if len(entries) > MOST:
-        raise unreadable(path, f"{len(entries)} entries", f"at most {MOST} tensors")
+        raise no_weights(path, "entries that share their bytes", "a file as torch.save writes it")
+    if len(entries) > MAX_TENSORS:
+        raise no_weights(path, f"{len(entries)} entries", f"at most {MAX_TENSORS} tensors")
     longest = max((entry.file_size for entry in entries if entry.filename.endswith("data.pkl")), default=0)
-    if longest > LONGEST:
-        raise unreadable(path, f"a pickle of {longest} bytes", f"at most {LONGEST} beside the tensors")
+    if longest > MAX_PICKLE_BYTES:
+        raise no_weights(path, f"a pickle of {longest} bytes", f"at most {MAX_PICKLE_BYTES} beside the tensors")
 
 
-def unreadable(path: Path, said: str, want: str) -> SpecError:
+def no_weights(path: Path, said: str, want: str) -> SpecError:
     """The error of a file that holds no weights."""
     return SpecError(f"no weights in {path.name}", written=str(path), got=said[:160], want=want)
 
@@ -121,14 +121,16 @@ def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
     if not isinstance(found, Mapping) or not found or not all(isinstance(x, Tensor) for x in found.values()):
-        raise unreadable(path, type(found).__name__, "tensors by name")
-    if len(found) > MOST:
-        raise unreadable(path, f"{len(found)} tensors", f"at most {MOST}")
+        raise no_weights(path, type(found).__name__, "tensors by name")
+    if len(found) > MAX_TENSORS:
+        raise no_weights(path, f"{len(found)} tensors", f"at most {MAX_TENSORS}")
     for name, tensor in found.items():
-        if not isinstance(name, str) or not name.isprintable() or len(name) > LONGEST_NAME:
-            raise unreadable(path, f"a tensor named {name!r}"[:80], "tensors by the names of a network's parameters")
-        if not plain(tensor):
-            raise odd(name, str(path), kind_of(tensor), "numbers of 16, 32 or 64 bits, dense and in memory")
+        if not isinstance(name, str) or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
+            raise no_weights(path, f"a tensor named {name!r}"[:80], "tensors by the names of a network's parameters")
+        if not is_dense(tensor):
+            raise unusable_tensor(
+                name, str(path), storage_kind(tensor), "numbers of 16, 32 or 64 bits, dense and in memory"
+            )
     tensors = dict(found)
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
@@ -158,62 +160,68 @@ def cast(name: str, tensor: Tensor, kind: torch.dtype, source: str) -> Tensor:
     """A tensor's numbers in a network's kind. Raises SpecError where they would become others."""
     if kind.is_floating_point and tensor.dtype not in FLOATS:
         fix = "the weights before they were quantised, or multiplied by their scale"
-        raise odd(name, source, kind_of(tensor), "numbers of 16, 32 or 64 bits with a point", fix)
+        raise unusable_tensor(name, source, storage_kind(tensor), "numbers of 16, 32 or 64 bits with a point", fix)
     if not tensor.isfinite().all():
-        raise odd(name, source, "NaN or infinity", "finite numbers", "a file from before the training diverged")
+        raise unusable_tensor(
+            name, source, "NaN or infinity", "finite numbers", "a file from before the training diverged"
+        )
     made = tensor.to(kind)
     if kind.is_floating_point and not made.isfinite().all():
-        raise odd(name, source, f"{tensor.abs().max().item():.3g}", f"numbers that {kind_of(made)} holds")
+        raise unusable_tensor(
+            name, source, f"{tensor.abs().max().item():.3g}", f"numbers that {storage_kind(made)} holds"
+        )
     if not kind.is_floating_point and not torch.equal(made.to(tensor.dtype), tensor):
-        raise odd(name, source, f"{kind_of(tensor)} with fractions", f"whole numbers, as {kind_of(made)}")
+        raise unusable_tensor(
+            name, source, f"{storage_kind(tensor)} with fractions", f"whole numbers, as {storage_kind(made)}"
+        )
     return made
 
 
-def plain(tensor: Tensor) -> bool:
+def is_dense(tensor: Tensor) -> bool:
     """Whether a tensor is dense, in memory, and of real numbers that need no scale."""
     dense = tensor.layout == torch.strided and not tensor.is_nested and not tensor.is_quantized and not tensor.is_meta
     return dense and tensor.dtype in (*FLOATS, *INTEGERS, torch.bool)
 
 
-def kind_of(tensor: Tensor) -> str:
+def storage_kind(tensor: Tensor) -> str:
     """How a tensor's numbers are stored, in words."""
     name = str(tensor.dtype).removeprefix("torch.")
     others = {"meta": tensor.is_meta, "nested": tensor.is_nested, "sparse": tensor.layout != torch.strided}
     return " ".join([*(word for word, holds in others.items() if holds), name])
 
 
-def odd(name: str, source: str, got: str, want: str, fix: str | None = None) -> SpecError:
+def unusable_tensor(name: str, source: str, got: str, want: str, fix: str | None = None) -> SpecError:
     """The error of a tensor whose numbers cannot be a network's."""
     return SpecError("weights of a kind that no network has", at=name, written=source, got=got, want=want, fix=fix)
 
 
 def check_names(own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], source: str) -> None:
     """Raises SpecError with every address that is missing, unexpected, or of another shape."""
-    raise_for(list(differences(own, found, source)), source)
+    raise_for(list(weight_faults(own, found, source)), source)
 
 
 def raise_for(faults: list[Fault], source: str) -> None:
     """Raises SpecError with the first of these faults, where there are any."""
     if faults:
-        more = [Fault(what=f"and {len(faults) - SHOWN} more", written=source)]
-        raise SpecError(faults if len(faults) <= SHOWN else faults[:SHOWN] + more)
+        more = [Fault(what=f"and {len(faults) - FAULTS_SHOWN} more", written=source)]
+        raise SpecError(faults if len(faults) <= FAULTS_SHOWN else faults[:FAULTS_SHOWN] + more)
 
 
-def differences(own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], source: str) -> Iterator[Fault]:
+def weight_faults(own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], source: str) -> Iterator[Fault]:
     """What differs, by address, in the network's order."""
     what = "weights of another network"
-    shared = {place(own[name]) for name in found if name in own}
+    shared = {memory_location(own[name]) for name in found if name in own}
     for name, tensor in own.items():
         shape = tuple(tensor.shape)
         if name in found and found[name] != shape:
             yield Fault(what=what, at=name, written=source, got=str(found[name]), want=str(shape))
-        elif name not in found and not name.endswith(COUNTER) and place(tensor) not in shared:
+        elif name not in found and not name.endswith(COUNTER) and memory_location(tensor) not in shared:
             yield Fault(what=what, at=name, written=source, got="nothing of that name", want=str(shape))
     for name, shape in found.items():
         if name not in own:
             yield Fault(what=what, at=name, written=source, got=str(shape), want="nothing here")
 
 
-def place(tensor: Tensor) -> tuple[int, ...]:
+def memory_location(tensor: Tensor) -> tuple[int, ...]:
     """Where in memory a tensor lies: parts that share their weights have one place."""
     return (tensor.data_ptr(), *tensor.shape) if tensor.numel() and not tensor.is_meta else (id(tensor),)

@@ -17,7 +17,7 @@ from archdsl.errors import SpecError, printable
 from archdsl.spec.files import check_writable, make_folder
 
 if TYPE_CHECKING:
-    from archdsl.measuring import Comparison, Setup, Side
+    from archdsl.measuring import BenchSetup, Comparison, Contestant
 
 REPEATED = ("set", "param", "lower")
 RUNS = 7
@@ -27,14 +27,14 @@ SIMPLE = (*g.COMMON, "vs", "batch", "device")
 def bench(given: Namespace) -> int:
     """Networks timed in turn: lowered beside literal, or ours beside a peer."""
     from archdsl.backend.devices import device_of
-    from archdsl.measuring import Setup, bench_table
+    from archdsl.measuring import BenchSetup, bench_table
 
     device_of(given.device)
     if given.calibrate:
         return calibrate(given)
     if given.output not in (None, "-"):
         check_writable(given.output)
-    setup = Setup(given.batch, given.train, given.device, given.runs or RUNS)
+    setup = BenchSetup(given.batch, given.train, given.device, given.runs or RUNS)
     plans = list(named_plans(given))
     if given.only:
         return alone(given, plans, setup)
@@ -59,31 +59,33 @@ def named_plans(given: Namespace) -> Iterator[tuple[str, Plan]]:
             yield f"{name}:{model.name}" if name.endswith(".py") else name, compile(g.arch_of(model, given))
 
 
-def one_compared(given: Namespace, setup: Setup, name: str, plan: Plan) -> Comparison:
+def one_compared(given: Namespace, setup: BenchSetup, name: str, plan: Plan) -> Comparison:
     """One plan: the memory of each side in a process of its own, then all sides in turn in this one."""
-    from archdsl.measuring import compared, peak_of
+    from archdsl.measuring import compare, peak_of_command
 
     sides = sides_of(plan, given)
     peaks = {}
     for side in sides:
         tell(f"{plan.name}: memory of {side.name}")
-        peaks[side.name] = peak_of(again(given, name, side.name))
-    return compared(plan, sides, setup, lambda text: tell(f"{plan.name}: {text}"), peaks)
+        peaks[side.name] = peak_of_command(again(given, name, side.name))
+    return compare(plan, sides, setup, lambda text: tell(f"{plan.name}: {text}"), peaks)
 
 
-def sides_of(plan: Plan, given: Namespace) -> list[Side]:
+def sides_of(plan: Plan, given: Namespace) -> list[Contestant]:
     """What is compared, the base first: the peer, or the literal network; then ours, lowered as asked."""
-    from archdsl.measuring import own_side, peer_side
+    from archdsl.measuring import own_contestant, peer_contestant
 
-    base = peer_side(given.vs) if given.vs else own_side(plan, "none", train=given.train, device=given.device)
-    ours = [own_side(plan, lower, train=given.train, device=given.device) for lower in given.lower or ["auto"]]
+    base = (
+        peer_contestant(given.vs) if given.vs else own_contestant(plan, "none", train=given.train, device=given.device)
+    )
+    ours = [own_contestant(plan, lower, train=given.train, device=given.device) for lower in given.lower or ["auto"]]
     sides = {side.name: side for side in (base, *ours)}
     return list(sides.values())
 
 
-def alone(given: Namespace, plans: list[tuple[str, Plan]], setup: Setup) -> int:
+def alone(given: Namespace, plans: list[tuple[str, Plan]], setup: BenchSetup) -> int:
     """One side of one plan and nothing else: its memory, or something to hold a profiler to."""
-    from archdsl.measuring import alone as run_alone
+    from archdsl.measuring import peak_alone as run_alone
 
     for _, plan in plans:
         sides = {side.name: side for side in sides_of(plan, given)}
@@ -107,7 +109,16 @@ def again(given: Namespace, name: str, side: str) -> list[str]:
 def calibrate(given: Namespace) -> int:
     """Cases of networks timed on this machine, and written where `count --latency` and `auto` look for them."""
     from archdsl.backend.devices import device_of
-    from archdsl.measuring import CASES, WHOLE, calibrated, grid, measured, paying, small, spread
+    from archdsl.measuring import (
+        CASE_COUNT,
+        WHOLE_NETWORKS,
+        calibration_cases,
+        machine_table,
+        measure_cases,
+        measure_passes,
+        small_plans,
+        spread_cases,
+    )
     from archdsl.report.latency.cases import cases_of
     from archdsl.report.latency.machine import user_table_file
 
@@ -120,13 +131,17 @@ def calibrate(given: Namespace) -> int:
         make_folder(out.parent)
     check_writable(out)
     rounds = {"rounds": given.runs} if given.runs else {}
-    pays = paying(plans or small(), given.device, told=tell, **rounds)
+    pays = measure_passes(plans or small_plans(), given.device, report=tell, **rounds)
     taken = pays["infer"]
-    cases = spread((case for plan in plans for _, case in cases_of(plan, taken)), CASES) if plans else grid(taken)
-    whole = [plan for plan in plans or map(compile, map(load, WHOLE)) if plan.name in WHOLE]
-    times = measured(cases, whole, given.device, taken, told=tell, **rounds)
+    cases = (
+        spread_cases((case for plan in plans for _, case in cases_of(plan, taken)), CASE_COUNT)
+        if plans
+        else calibration_cases(taken)
+    )
+    whole = [plan for plan in plans or map(compile, map(load, WHOLE_NETWORKS)) if plan.name in WHOLE_NETWORKS]
+    times = measure_cases(cases, whole, given.device, taken, report=tell, **rounds)
     tell(None)
-    put(calibrated(cases, whole, times, given.device, pays).text(), str(out))
+    put(machine_table(cases, whole, times, given.device, pays).text(), str(out))
     return 0
 
 

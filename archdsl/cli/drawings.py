@@ -49,7 +49,7 @@ def plot(given: Namespace) -> int:
 def emit(given: Namespace) -> int:
     """Python source."""
     from archdsl.backend import emit as source_of
-    from archdsl.backend.passes import asked
+    from archdsl.backend.passes import parse_lower
 
-    put(source_of(compile(g.arch(given.name, given)), asked(given.lower), train=given.train), given.output)
+    put(source_of(compile(g.arch(given.name, given)), parse_lower(given.lower), train=given.train), given.output)
     return 0

@@ -8,16 +8,16 @@ from math import log, sqrt
 
 from archdsl.backend.devices import device_of
 from archdsl.backend.passes import Bound, Pass
-from archdsl.measuring.cases import Arena, step_of_case, training_step_of_case
-from archdsl.measuring.comparison import Setup
-from archdsl.measuring.machine import waiting
+from archdsl.measuring.cases import Arena, forward_of_case, training_step_of_case
+from archdsl.measuring.comparison import BenchSetup
+from archdsl.measuring.machine import synchronizer
 from archdsl.measuring.tables import geometric_mean
-from archdsl.measuring.timer import Step, Told, interleaved, timed
+from archdsl.measuring.timer import Report, StepFunction, seconds_of, timed_interleaved
 from archdsl.ops import Affinity, BatchNorm, Conv, Gather, Relu, Shape, Softmax
 from archdsl.report.latency.cases import Case
 from archdsl.report.lowering_policy import PassChoice, PassChoices
 
-CLEAR = 1.03
+CLEAR_SPEEDUP = 1.03
 """How many times quicker something must be to count."""
 
 
@@ -41,31 +41,33 @@ def sums(pairs: int) -> list[Case]:
     return [Case("attention", (Affinity(), Softmax(axis="c"), Gather()), (queries, keys, keys))]
 
 
-LADDERS: dict[str, tuple[Callable[[int], list[Case]], tuple[int, ...]]] = {
+CASES_BY_SIZE: dict[str, tuple[Callable[[int], list[Case]], tuple[int, ...]]] = {
     "views": (convolutions, (8, 16, 32, 64, 128, 256)),
     "attention": (sums, (600, 2400, 5400, 9600, 21600, 38400)),
 }
 """Pass -> cases of a size, and sizes."""
 
 
-def bounded(one: Pass, others: PassChoices, setup: Setup, rounds: int, told: Told) -> PassChoice:
+def measure_bound(one: Pass, others: PassChoices, setup: BenchSetup, rounds: int, report: Report) -> PassChoice:
     """Whether a pass pays on top of others, or at which sizes."""
     assert one.bound is not None
-    cases_of_size, sizes = LADDERS[one.name]
+    cases_of_size, sizes = CASES_BY_SIZE[one.name]
     ratios = {}
     for size in sizes:
-        told(f"{one.name}{one.told({one.bound.name: size})}, {'train' if setup.train else 'infer'}")
-        ratios[size] = geometric_mean([quicker(case, others, one.name, setup, rounds) for case in cases_of_size(size)])
-    return fitting(one.bound, ratios)
+        report(f"{one.name}{one.bound_text({one.bound.name: size})}, {'train' if setup.train else 'infer'}")
+        ratios[size] = geometric_mean(
+            [case_speedup(case, others, one.name, setup, rounds) for case in cases_of_size(size)]
+        )
+    return best_bound(one.bound, ratios)
 
 
-def quicker(case: Case, others: PassChoices, name: str, setup: Setup, rounds: int) -> float:
+def case_speedup(case: Case, others: PassChoices, name: str, setup: BenchSetup, rounds: int) -> float:
     """How many times quicker a case is with a pass than without it."""
     xs = Arena(sum(x.elements for x in case.reads), device_of(setup.device)).maps(case)
     for x in xs:
         x.normal_()
-    made = training_step_of_case if setup.train else step_of_case
-    return gained(lambda row: made(case, xs, row), with_and_without(name, others), setup, rounds)
+    made = training_step_of_case if setup.train else forward_of_case
+    return speedup(lambda row: made(case, xs, row), with_and_without(name, others), setup, rounds)
 
 
 def with_and_without(name: str, others: PassChoices) -> tuple[PassChoices, PassChoices]:
@@ -73,25 +75,25 @@ def with_and_without(name: str, others: PassChoices) -> tuple[PassChoices, PassC
     return {**others, name: True}, {**others, name: False}
 
 
-def gained(
-    made: Callable[[PassChoices], Step], rows: tuple[PassChoices, PassChoices], setup: Setup, rounds: int
+def speedup(
+    made: Callable[[PassChoices], StepFunction], rows: tuple[PassChoices, PassChoices], setup: BenchSetup, rounds: int
 ) -> float:
     """How many times quicker the step is that is made by the first of two rows."""
-    wait = waiting(device_of(setup.device))
+    wait = synchronizer(device_of(setup.device))
     steps = {side: made(row) for side, row in zip(("with", "without"), rows)}
     for step in steps.values():
-        timed(step, wait)
-    times = interleaved(steps, rounds, wait)
+        seconds_of(step, wait)
+    times = timed_interleaved(steps, rounds, wait)
     return times["with"].ratio_of(times["without"])
 
 
-def fitting(bound: Bound, ratios: Mapping[int, float]) -> PassChoice:
+def best_bound(bound: Bound, ratios: Mapping[int, float]) -> PassChoice:
     """The choice that gains the most over all sizes, where ratios say how many times quicker the pass is at each.
 
     A size at which it is about level counts for nothing; of two choices that gain as much the one that takes less.
     """
     sizes = sorted(ratios, reverse=bound.side == "from")
-    gains = [log(ratio) if abs(log(ratio := ratios[size])) > log(CLEAR) else 0.0 for size in sizes]
+    gains = [log(ratio) if abs(log(ratio := ratios[size])) > log(CLEAR_SPEEDUP) else 0.0 for size in sizes]
     totals = [0.0, *accumulate(gains)]
     most = totals.index(max(totals))
     return {bound.name: sizes[most - 1]} if 0 < most < len(sizes) else most > 0

@@ -11,25 +11,25 @@ from torch import Tensor, nn
 
 from archdsl import ops
 from archdsl.backend.emission import Emission
-from archdsl.backend.network import executed
+from archdsl.backend.network import network_from_source
 from archdsl.backend.passes import lowered_graph
 from archdsl.backend.passes.base import Rewritten
 from archdsl.graph import Graph, Node
-from archdsl.measuring.contestants import frozen
-from archdsl.measuring.timer import Step
+from archdsl.measuring.contestants import frozen_if_foldable
+from archdsl.measuring.timer import StepFunction
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.ops.layer import Layer
 from archdsl.report.latency.cases import Case
 from archdsl.report.lowering_policy import PassChoices
 
-LAST = torch.channels_last_3d
-FRESH = Rewritten(literal=ops.Add(), text=Layer("{0}"))
+CHANNELS_LAST_3D = torch.channels_last_3d
+IDENTITY = Rewritten(literal=ops.Add(), text=Layer("{0}"))
 """An op that does nothing, and says that its result may be written over."""
-NOTHING = Case("nothing", (FRESH,), (Shape(1, 1, 1, 1),))
+EMPTY_CASE = Case("nothing", (IDENTITY,), (Shape(1, 1, 1, 1),))
 """The network around a case, without the case."""
 
 
-def graph_of(case: Case) -> Graph:
+def case_graph(case: Case) -> Graph:
     """Its ops behind sources, which it may write over as it may write over maps within a network."""
     grid = Grid(UNIT, UNIT, UNIT)
     nodes: dict[str, Node] = {}
@@ -42,44 +42,44 @@ def graph_of(case: Case) -> Graph:
 
     reads = [add(f"x{i}", ops.Source(shape=x), x) for i, x in enumerate(case.reads)]
     if not raw:
-        reads = [add(f"made{i}", FRESH, x, read) for i, (x, read) in enumerate(zip(case.reads, reads))]
+        reads = [add(f"made{i}", IDENTITY, x, read) for i, (x, read) in enumerate(zip(case.reads, reads))]
     waiting, last = iter(reads), list[str]()
     for i, call in enumerate(case.calls):
         last = [add(f"op{i}", call.op, call.y, *last, *islice(waiting, len(call.reads) - len(last)))]
     return Graph(nodes, shapes, dict.fromkeys(nodes, grid), {}, {"y": last[0]})
 
 
-def layout(case: Case) -> torch.memory_format:
+def memory_format(case: Case) -> torch.memory_format:
     """How the maps lie that it reads: those of a clip as they were given."""
-    return LAST if case.ops and case.ops[0].chooses == "nothing" else torch.contiguous_format
+    return CHANNELS_LAST_3D if case.ops and case.ops[0].chooses == "nothing" else torch.contiguous_format
 
 
-def network_of(case: Case, taken: PassChoices) -> nn.Module:
+def case_network(case: Case, taken: PassChoices) -> nn.Module:
     """The case lowered by the passes taken."""
-    return executed(Emission(lowered_graph(graph_of(case), taken), "Case").text(), "case")
+    return network_from_source(Emission(lowered_graph(case_graph(case), taken), "Case").text(), "case")
 
 
-def given(xs: Sequence[Tensor]) -> Any:
+def network_input(xs: Sequence[Tensor]) -> Any:
     """Maps as a network takes them."""
     return xs[0] if len(xs) == 1 else {f"x{i}": x for i, x in enumerate(xs)}
 
 
-def step_of_case(case: Case, xs: list[Tensor], taken: PassChoices) -> Step:
+def forward_of_case(case: Case, xs: list[Tensor], taken: PassChoices) -> StepFunction:
     """What is timed: the case lowered by the passes taken, frozen."""
     if not case.ops:
-        return torch.inference_mode()(lambda: xs[0].contiguous(memory_format=LAST))
-    network = frozen(network_of(case, taken).to(xs[0].device)).eval()
-    return torch.inference_mode()(lambda: network(given(xs)))
+        return torch.inference_mode()(lambda: xs[0].contiguous(memory_format=CHANNELS_LAST_3D))
+    network = frozen_if_foldable(case_network(case, taken).to(xs[0].device)).eval()
+    return torch.inference_mode()(lambda: network(network_input(xs)))
 
 
-def training_step_of_case(case: Case, xs: list[Tensor], taken: PassChoices) -> Step:
+def training_step_of_case(case: Case, xs: list[Tensor], taken: PassChoices) -> StepFunction:
     """The case lowered by the passes taken, and back to what it reads and holds."""
-    network = network_of(case, taken).to(xs[0].device)
+    network = case_network(case, taken).to(xs[0].device)
     leaves = [x.detach().requires_grad_() for x in xs]
     with torch.no_grad():
-        grad = torch.ones_like(network(given(xs)))
+        grad = torch.ones_like(network(network_input(xs)))
     wanted = [*leaves, *network.parameters()]
-    return lambda: torch.autograd.grad(network(given(leaves)), wanted, grad)
+    return lambda: torch.autograd.grad(network(network_input(leaves)), wanted, grad)
 
 
 class Arena:
@@ -91,7 +91,7 @@ class Arena:
 
     def maps(self, case: Case) -> list[Tensor]:
         """What a case reads, of one clip, laid out as it finds it in a network."""
-        return [self.map(x, layout(case)) for x in case.reads]
+        return [self.map(x, memory_format(case)) for x in case.reads]
 
     def map(self, x: Shape, lies: torch.memory_format) -> Tensor:
         """One map.  -> (1, c, t, h, w)"""
@@ -99,10 +99,10 @@ class Arena:
             self.at = 0
         flat = self.memory[self.at : self.at + x.elements]
         self.at += x.elements
-        return flat.view(1, x.t, x.h, x.w, x.c).permute(0, 4, 1, 2, 3) if lies is LAST else flat.view(1, *x)
+        return flat.view(1, x.t, x.h, x.w, x.c).permute(0, 4, 1, 2, 3) if lies is CHANNELS_LAST_3D else flat.view(1, *x)
 
 
-def touched(xs: list[Tensor]) -> Step:
+def refresh(xs: list[Tensor]) -> StepFunction:
     """What writes maps as the ops before a case would: the one it reads first comes last, and is in the cache."""
 
     def write() -> None:

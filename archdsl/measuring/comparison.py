@@ -13,15 +13,23 @@ from torch import nn
 from archdsl.backend import build
 from archdsl.backend.devices import device_of
 from archdsl.compiler import Plan
-from archdsl.measuring.contestants import Side, called, error_of, loss_of, scatter, step_of, without_dropout
-from archdsl.measuring.machine import gemm, gigaflops, named, others, waiting
-from archdsl.measuring.timer import Step, Times, Told, interleaved, timed
+from archdsl.measuring.contestants import (
+    Contestant,
+    error_of,
+    loss_of,
+    outputs_of,
+    randomize_norms,
+    timed_step,
+    without_dropout,
+)
+from archdsl.measuring.machine import gemm_step, gigaflops, machine_name, synchronizer, watch_others
+from archdsl.measuring.timer import Report, StepFunction, Times, seconds_of, timed_interleaved
 
 YARDSTICK = "the machine's matrix product"
 
 
 @dataclass(frozen=True)
-class Setup:
+class BenchSetup:
     """What is measured: clips in a batch, forward alone or a training step, where, how many rounds."""
 
     batch: int = 1
@@ -31,7 +39,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ContestantTimes:
     """What one side took."""
 
     side: str
@@ -49,8 +57,8 @@ class Comparison:
     """Sides of one plan; the first is what the others are compared with."""
 
     plan: Plan
-    setup: Setup
-    sides: tuple[Measured, ...]
+    setup: BenchSetup
+    sides: tuple[ContestantTimes, ...]
     machine: str
     yardstick: Times
     others: float | None
@@ -59,20 +67,20 @@ class Comparison:
     """Side -> the most bytes it had in a process of its own; empty where that was not asked for."""
 
     @property
-    def base(self) -> Measured:
+    def base(self) -> ContestantTimes:
         """What the others are compared with."""
         return self.sides[0]
 
-    def ratio(self, side: Measured) -> float:
+    def ratio(self, side: ContestantTimes) -> float:
         """How many times quicker than the first side."""
         return side.times.ratio_of(self.base.times)
 
-    def gigaflops(self, side: Measured) -> float:
+    def gigaflops(self, side: ContestantTimes) -> float:
         """GFLOP/s, 2 for each multiply-add of the literal network's forward; of 3 forwards in a training step."""
         passes = 3 if self.setup.train else 1
         return 2 * self.plan.macs * self.setup.batch * passes / side.times.median / 1e9
 
-    def share(self, side: Measured) -> float:
+    def share(self, side: ContestantTimes) -> float:
         """Of what the machine's matrix product reached in the same rounds."""
         return self.gigaflops(side) / gigaflops(self.yardstick.median)
 
@@ -91,7 +99,7 @@ class Comparison:
             "sides": [self.side_record(side) for side in self.sides],
         }
 
-    def side_record(self, side: Measured) -> dict[str, Any]:
+    def side_record(self, side: ContestantTimes) -> dict[str, Any]:
         """One side by name."""
         return {
             "side": side.side,
@@ -108,22 +116,22 @@ class Comparison:
         }
 
 
-def clips_for(plan: Plan, setup: Setup) -> Any:
+def clips_for(plan: Plan, setup: BenchSetup) -> Any:
     """Random clips of the plan's sizes: a tensor, or a dict of several."""
     device = device_of(setup.device)
     clips = {name: torch.randn(setup.batch, *shape, device=device) for name, shape in plan.inputs.items()}
     return clips if len(clips) > 1 else next(iter(clips.values()))
 
 
-def weighed(plan: Plan) -> nn.Module:
+def reference_network(plan: Plan) -> nn.Module:
     """Our literal network, its norms scattered: where every side has its weights from."""
     torch.manual_seed(0)
     network = build(plan)
-    scatter(network)
+    randomize_norms(network)
     return network
 
 
-def made(side: Side, setup: Setup, ours: nn.Module | None = None) -> tuple[nn.Module, float]:
+def prepare_contestant(side: Contestant, setup: BenchSetup, ours: nn.Module | None = None) -> tuple[nn.Module, float]:
     """A side's network, with our weights where they are given; and seconds, the copying of weights left out."""
     begun = perf_counter()
     network = side.make()
@@ -136,42 +144,42 @@ def made(side: Side, setup: Setup, ours: nn.Module | None = None) -> tuple[nn.Mo
     return network, taken + perf_counter() - begun
 
 
-def opened(side: Side, network: nn.Module, clips: Any, setup: Setup) -> tuple[Any, float]:
+def first_call(side: Contestant, network: nn.Module, clips: Any, setup: BenchSetup) -> tuple[Any, float]:
     """What a network says before any step (its loss in training), and seconds of that first call."""
-    wait = waiting(device_of(setup.device))
+    wait = synchronizer(device_of(setup.device))
     said: list[Any] = []
     with torch.set_grad_enabled(setup.train), torch.inference_mode(not setup.train):
-        taken = timed(lambda: said.append(called(side, network, clips)), wait)
+        taken = seconds_of(lambda: said.append(outputs_of(side, network, clips)), wait)
     outputs = said[0]
     return (loss_of(outputs).detach() if setup.train else outputs), taken
 
 
-def compared(
+def compare(
     plan: Plan,
-    sides: Sequence[Side],
-    setup: Setup,
-    told: Told = lambda text: None,
+    sides: Sequence[Contestant],
+    setup: BenchSetup,
+    report: Report = lambda text: None,
     peaks: Mapping[str, int] | None = None,
 ) -> Comparison:
     """Make every side, give it equal weights, hold its outputs against the first one's, and time them all in turn."""
     device = device_of(setup.device)
-    wait, ours = waiting(device), weighed(plan)
+    wait, ours = synchronizer(device), reference_network(plan)
     clips = clips_for(plan, setup)
-    steps: dict[str, Step] = {}
+    steps: dict[str, StepFunction] = {}
     facts: dict[str, tuple[float, float, float]] = {}
     base: Any = None
     for side in sides:
-        told(f"making {side.name}")
-        network, seconds = made(side, setup, ours)
-        outputs, first = opened(side, network, clips, setup)
+        report(f"making {side.name}")
+        network, seconds = prepare_contestant(side, setup, ours)
+        outputs, first = first_call(side, network, clips, setup)
         base = outputs if base is None else base
         facts[side.name] = seconds, first, error_of(outputs, base)
-        steps[side.name] = step_of(side, network, clips, setup.train)
-    steps[YARDSTICK] = gemm(device)
+        steps[side.name] = timed_step(side, network, clips, setup.train)
+    steps[YARDSTICK] = gemm_step(device)
     for name, step in steps.items():
-        told(f"warming {name}")
-        timed(step, wait)
-    watched = others()
-    times = interleaved(steps, setup.runs, wait, told)
-    measured = (Measured(side.name, times[side.name], *facts[side.name]) for side in sides)
-    return Comparison(plan, setup, tuple(measured), named(device), times[YARDSTICK], watched(), peaks or {})
+        report(f"warming {name}")
+        seconds_of(step, wait)
+    watched = watch_others()
+    times = timed_interleaved(steps, setup.runs, wait, report)
+    measured = (ContestantTimes(side.name, times[side.name], *facts[side.name]) for side in sides)
+    return Comparison(plan, setup, tuple(measured), machine_name(device), times[YARDSTICK], watched(), peaks or {})

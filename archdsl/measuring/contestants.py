@@ -13,14 +13,14 @@ from torch.nn.functional import cross_entropy
 
 from archdsl import catalog
 from archdsl.backend import build, freeze
-from archdsl.backend.passes import asked, passes_taken
+from archdsl.backend.passes import parse_lower, passes_taken
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.measuring.timer import Step
+from archdsl.measuring.timer import StepFunction
 from archdsl.report.lowering_policy import PassChoices
 
-Copy = Callable[[nn.Module, nn.Module], object]
-RATE = 1e-6
+CopyWeights = Callable[[nn.Module, nn.Module], object]
+LEARNING_RATE = 1e-6
 """The rate of the SGD steps that are timed: what a step costs does not depend on it, and the weights stay near."""
 
 
@@ -46,12 +46,12 @@ def copy_by_name(ours: nn.Module, other: nn.Module) -> None:
 
 
 @dataclass(frozen=True)
-class Side:
+class Contestant:
     """One network of a comparison."""
 
     name: str
     make: Callable[[], nn.Module]
-    copy: Copy = copy_in_order
+    copy: CopyWeights = copy_in_order
     """Fills its weights from those of our literal network."""
     prepare: Callable[[nn.Module], nn.Module] = lambda network: network
     """Applied once it has its weights: freezing, a layout, a compiler."""
@@ -59,7 +59,7 @@ class Side:
     """From the clips that our networks take to what this one takes."""
 
 
-def peer_side(text: str) -> Side:
+def peer_contestant(text: str) -> Contestant:
     """A peer written FILE.py:make_model. Raises SpecError where there is none.
 
     The file may also have copy(ours, peer) and feed(clips), where a peer's weights or its argument are not as ours.
@@ -75,10 +75,10 @@ def peer_side(text: str) -> Side:
             f"no function {name!r} in {Path(path).name}", got=name, want="a function without arguments", fix=near
         )
     extra: dict[str, Any] = {key: value for key in ("copy", "feed") if (value := getattr(module, key, None))}
-    return Side(name, lambda: made_by(getattr(module, name), name), **extra)
+    return Contestant(name, lambda: network_made_by(getattr(module, name), name), **extra)
 
 
-def made_by(make: Callable[[], Any], name: str) -> nn.Module:
+def network_made_by(make: Callable[[], Any], name: str) -> nn.Module:
     """What a peer's function gives. Raises SpecError for anything but a network."""
     try:
         network = make()
@@ -89,17 +89,17 @@ def made_by(make: Callable[[], Any], name: str) -> nn.Module:
     return network
 
 
-def called(side: Side, network: nn.Module, clips: Any) -> Any:
+def outputs_of(side: Contestant, network: nn.Module, clips: Any) -> Any:
     """What a side's network says to its clips. Raises SpecError where it cannot take them."""
     try:
         return network(side.feed(clips))
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, AssertionError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         fix = "a function feed(clips) in the peer's file, which gives what the peer takes"
-        raise SpecError(f"{side.name} does not take our clips", got=first, want=shapes_text(clips), fix=fix) from None
+        raise SpecError(f"{side.name} does not take our clips", got=first, want=clip_shapes(clips), fix=fix) from None
 
 
-def shapes_text(clips: Any) -> str:
+def clip_shapes(clips: Any) -> str:
     """The shapes of clips."""
     if isinstance(clips, Mapping):
         return ", ".join(f"{name} {tuple(clip.shape)}" for name, clip in clips.items())
@@ -133,7 +133,7 @@ def loss_of(outputs: Any) -> Tensor:
     return torch.stack(losses).sum()
 
 
-def step_of(side: Side, network: nn.Module, clips: Any, train: bool) -> Step:
+def timed_step(side: Contestant, network: nn.Module, clips: Any, train: bool) -> StepFunction:
     """What is timed: one forward, or forward, backward and a step of SGD. The peer's packing of clips is not."""
     fed = side.feed(clips)
     given = (
@@ -141,7 +141,7 @@ def step_of(side: Side, network: nn.Module, clips: Any, train: bool) -> Step:
     )  # PyTorchVideo writes over a list it is given
     if not train:
         return torch.inference_mode()(lambda: network(given()))
-    optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
+    optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE, momentum=0.9)
 
     def step() -> None:
         loss_of(network(given())).backward()
@@ -151,7 +151,7 @@ def step_of(side: Side, network: nn.Module, clips: Any, train: bool) -> Step:
     return step
 
 
-def scatter(network: nn.Module) -> None:
+def randomize_norms(network: nn.Module) -> None:
     """Norms that do something, so that folding a wrong one, or a residual branch that is off, shows."""
     for norm in (m for m in network.modules() if isinstance(getattr(m, "running_var", None), Tensor)):
         for value in (norm.weight, norm.running_var):
@@ -169,18 +169,18 @@ def without_dropout(network: nn.Module) -> None:
             module.p = 0.0  # type: ignore[assignment]
 
 
-def own_side(plan: Plan, lower: str | PassChoices, *, train: bool, device: str) -> Side:
+def own_contestant(plan: Plan, lower: str | PassChoices, *, train: bool, device: str) -> Contestant:
     """Our network, lowered as asked or by the passes of a row; frozen for inference. `auto` is what pays on the device.
 
     Raises SpecError for names that are no lowering.
     """
-    which = asked(lower) if isinstance(lower, str) else lower
+    which = parse_lower(lower) if isinstance(lower, str) else lower
     taken = passes_taken(which, train=train, device=torch.device(device).type)
-    prepare = (lambda network: network) if train else frozen
+    prepare = (lambda network: network) if train else frozen_if_foldable
     name = lower if isinstance(lower, str) else ", ".join(taken)
-    return Side(name, lambda: build(plan, taken, train=train), copy_by_name, prepare)
+    return Contestant(name, lambda: build(plan, taken, train=train), copy_by_name, prepare)
 
 
-def frozen(network: nn.Module) -> nn.Module:
+def frozen_if_foldable(network: nn.Module) -> nn.Module:
     """The network for inference only, where it has layers that can be folded."""
     return freeze(network) if any(hasattr(type(part), "frozen") for part in network.modules()) else network

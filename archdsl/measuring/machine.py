@@ -11,34 +11,34 @@ from time import perf_counter, process_time
 
 import torch
 
-from archdsl.measuring.timer import Step
+from archdsl.measuring.timer import StepFunction
 
-GEMM = 2048
+GEMM_SIZE = 2048
 """Rows and columns of the matrices whose product is the yardstick: 17 GFLOP, 50 MB."""
 COPIED = 64 * 2**20
 """Bytes that are copied to measure bandwidth: more than caches hold."""
 
 
-def waiting(device: torch.device) -> Step:
+def synchronizer(device: torch.device) -> StepFunction:
     """What waits until the device has done what it was given."""
     if device.type == "cuda":
         return lambda: torch.cuda.synchronize(device)
     return lambda: None
 
 
-def gemm(device: torch.device) -> Step:
+def gemm_step(device: torch.device) -> StepFunction:
     """The yardstick: a product of square matrices."""
-    a, b = torch.randn(2, GEMM, GEMM, device=device)
+    a, b = torch.randn(2, GEMM_SIZE, GEMM_SIZE, device=device)
     out = torch.empty_like(a)
     return lambda: torch.mm(a, b, out=out)
 
 
 def gigaflops(seconds: float) -> float:
     """GFLOP/s of a yardstick that took so long; 2 for each multiply-add."""
-    return 2 * GEMM**3 / seconds / 1e9
+    return 2 * GEMM_SIZE**3 / seconds / 1e9
 
 
-def named(device: torch.device) -> str:
+def machine_name(device: torch.device) -> str:
     """The machine in words."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
@@ -65,7 +65,7 @@ def busy_seconds() -> float | None:
     return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def others() -> Callable[[], float | None]:
+def watch_others() -> Callable[[], float | None]:
     """Begin to watch; what is given tells which share of the machine's processors other processes had since."""
     busy, own, wall = busy_seconds(), process_time(), perf_counter()
 

@@ -16,25 +16,25 @@ import torch
 from archdsl.backend.devices import device_of
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
-from archdsl.measuring.comparison import Setup, clips_for, made
-from archdsl.measuring.contestants import Side, step_of
+from archdsl.measuring.comparison import BenchSetup, clips_for, prepare_contestant
+from archdsl.measuring.contestants import Contestant, timed_step
 
-STEPS = 2
+STEPS_RUN = 2
 """The second step has what the first left: gradients, momenta, packed weights."""
 
 
-def alone(plan: Plan, side: Side, setup: Setup) -> dict[str, Any]:
+def peak_alone(plan: Plan, side: Contestant, setup: BenchSetup) -> dict[str, Any]:
     """Run a side and nothing else in this process, and say the most bytes it had: resident, or of the GPU."""
     device = device_of(setup.device)
-    network, _ = made(side, setup)
-    step = step_of(side, network, clips_for(plan, setup), setup.train)
-    for _ in range(STEPS):
+    network, _ = prepare_contestant(side, setup)
+    step = timed_step(side, network, clips_for(plan, setup), setup.train)
+    for _ in range(STEPS_RUN):
         step()
     on_gpu = device.type == "cuda"
-    return {"side": side.name, "peak_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else resident()}
+    return {"side": side.name, "peak_bytes": torch.cuda.max_memory_allocated(device) if on_gpu else peak_resident()}
 
 
-def resident() -> int:
+def peak_resident() -> int:
     """The most bytes that this process had resident, since it was started."""
     try:  # a process inherits ru_maxrss from the one that started it; Linux's own high-water mark is its alone
         text = Path("/proc/self/status").read_text(encoding="utf-8")
@@ -47,7 +47,7 @@ def resident() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def peak_of(command: Sequence[str]) -> int:
+def peak_of_command(command: Sequence[str]) -> int:
     """The figure that a command says, which runs a side alone. Raises SpecError where it fails."""
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -9,15 +9,15 @@ from archdsl.backend.devices import device_of
 from archdsl.backend.passes import PASSES
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
-from archdsl.measuring.bounds import CLEAR, bounded, gained, with_and_without
-from archdsl.measuring.comparison import Setup, clips_for, made
-from archdsl.measuring.contestants import own_side, step_of
+from archdsl.measuring.bounds import CLEAR_SPEEDUP, measure_bound, speedup, with_and_without
+from archdsl.measuring.comparison import BenchSetup, clips_for, prepare_contestant
+from archdsl.measuring.contestants import own_contestant, timed_step
 from archdsl.measuring.tables import geometric_mean
-from archdsl.measuring.timer import Step, Told
+from archdsl.measuring.timer import Report, StepFunction
 from archdsl.report.latency.machine import shipped_machine
 from archdsl.report.lowering_policy import MODES, PassChoice, PassChoices
 
-SMALL: tuple[tuple[str, dict[str, int]], ...] = (
+SMALL_NETWORKS: tuple[tuple[str, dict[str, int]], ...] = (
     ("slowfast_4x16_r50", {"frames": 32}),
     ("x3d_xs", {}),
     ("r2plus1d_18", {"frames": 8, "size": 56}),
@@ -25,16 +25,16 @@ SMALL: tuple[tuple[str, dict[str, int]], ...] = (
 """Networks, and clips small enough to run them often."""
 FOR_ACCURACY = ("steady_norms",)
 """Passes that cost time and are taken for what they give: no clock decides on them."""
-ROUNDS = 5
+POLICY_ROUNDS = 5
 
 
-def small() -> list[Plan]:
+def small_plans() -> list[Plan]:
     """The networks that are lowered unless others are named."""
-    return [compile(load(name, **clip)) for name, clip in SMALL]
+    return [compile(load(name, **clip)) for name, clip in SMALL_NETWORKS]
 
 
-def paying(
-    plans: Sequence[Plan], device: str, rounds: int = ROUNDS, told: Told = lambda text: None
+def measure_passes(
+    plans: Sequence[Plan], device: str, rounds: int = POLICY_ROUNDS, report: Report = lambda text: None
 ) -> dict[str, dict[str, PassChoice]]:
     """{mode: {pass: choice}}, one pass after the other on top of those before it that pay.
 
@@ -44,30 +44,32 @@ def paying(
     shipped = shipped_machine(device_of(device).type)
     for mode in MODES:
         taken = dict(shipped.pays[mode]) if shipped else {}
-        setup = Setup(train=mode == "train", device=device)
+        setup = BenchSetup(train=mode == "train", device=device)
         for one in PASSES:
             if one.name in FOR_ACCURACY:
                 continue
-            told(f"{one.name}, {mode}")
+            report(f"{one.name}, {mode}")
             if one.bound:
-                taken[one.name] = bounded(one, taken, setup, 2 * rounds, told)
+                taken[one.name] = measure_bound(one, taken, setup, 2 * rounds, report)
             else:
-                ratio = geometric_mean([quicker(plan, taken, one.name, setup, rounds) for plan in plans])
-                taken[one.name] = taken.get(one.name, False) if 1 / CLEAR < ratio < CLEAR else ratio >= CLEAR
+                ratio = geometric_mean([network_speedup(plan, taken, one.name, setup, rounds) for plan in plans])
+                taken[one.name] = (
+                    taken.get(one.name, False) if 1 / CLEAR_SPEEDUP < ratio < CLEAR_SPEEDUP else ratio >= CLEAR_SPEEDUP
+                )
         pays[mode] = {name: choice for name, choice in taken.items() if name not in FOR_ACCURACY}
     return pays
 
 
-def quicker(plan: Plan, others: PassChoices, name: str, setup: Setup, rounds: int) -> float:
+def network_speedup(plan: Plan, others: PassChoices, name: str, setup: BenchSetup, rounds: int) -> float:
     """How many times quicker a network is with a pass than without it: once, where the pass finds nothing there."""
     rows = with_and_without(name, others)
     if emit(plan, rows[0]) == emit(plan, rows[1]):
         return 1.0
     clips = clips_for(plan, setup)
 
-    def step(row: PassChoices) -> Step:
-        own = own_side(plan, row, train=setup.train, device=setup.device)
-        network, _ = made(own, setup)
-        return step_of(own, network, clips, setup.train)
+    def step(row: PassChoices) -> StepFunction:
+        own = own_contestant(plan, row, train=setup.train, device=setup.device)
+        network, _ = prepare_contestant(own, setup)
+        return timed_step(own, network, clips, setup.train)
 
-    return gained(step, rows, setup, rounds)
+    return speedup(step, rows, setup, rounds)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp, fsum, log
 
-from archdsl.measuring.comparison import Comparison, Measured
+from archdsl.measuring.comparison import Comparison, ContestantTimes
 from archdsl.measuring.machine import gigaflops
 from archdsl.report.number_format import plural, seconds_text
 from archdsl.report.table.sheet import Column, Row, Table
 
-CLOSE = 1e-4
+MAX_ROUNDING_ERROR = 1e-4
 """A relative error beyond this is no rounding."""
 
 
@@ -32,13 +32,17 @@ def bench_table(comparisons: Sequence[Comparison]) -> Table:
         Column("made", right=True),
         Column("first step", right=True),
     )
-    rows = [Row(cells(one, side), "differs" if side.error > CLOSE else "") for one in comparisons for side in one.sides]
+    rows = [
+        Row(contestant_cells(one, side), "differs" if side.error > MAX_ROUNDING_ERROR else "")
+        for one in comparisons
+        for side in one.sides
+    ]
     if len(comparisons) > 1:
         rows += [Row(mean_cells(comparisons, at)) for at in range(1, len(comparisons[0].sides))]
-    return Table("", columns, tuple(rows), tuple(one.record() for one in comparisons), note(comparisons[0]))
+    return Table("", columns, tuple(rows), tuple(one.record() for one in comparisons), bench_note(comparisons[0]))
 
 
-def cells(one: Comparison, side: Measured) -> tuple[str, ...]:
+def contestant_cells(one: Comparison, side: ContestantTimes) -> tuple[str, ...]:
     """The cells of one side."""
     low, high = side.times.quartiles
     most = one.peaks.get(side.side)
@@ -74,7 +78,7 @@ def geometric_mean(ratios: Sequence[float]) -> float:
     return exp(fsum(map(log, ratios)) / len(ratios))
 
 
-def note(one: Comparison) -> str:
+def bench_note(one: Comparison) -> str:
     """What was measured, where, and how."""
     what = "forward, backward and a step of SGD" if one.setup.train else "forward"
     told = f"{what} of {plural(one.setup.batch, 'clip')}; {one.machine}; "

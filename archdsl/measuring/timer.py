@@ -6,12 +6,11 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from statistics import median, quantiles
 from time import perf_counter
 
-Step = Callable[[], object]
-Told = Callable[[str], None]
+StepFunction = Callable[[], object]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Times:
         return {"median": self.median, "quartiles": quartiles, "least": self.least, "rounds": list(self.rounds)}
 
 
-def timed(step: Step, wait: Step) -> float:
+def seconds_of(step: StepFunction, wait: StepFunction) -> float:
     """Wall seconds of a step, until the device has done it."""
     wait()
     begun = perf_counter()
@@ -57,18 +56,21 @@ def timed(step: Step, wait: Step) -> float:
     return perf_counter() - begun
 
 
-def interleaved(
-    steps: Mapping[str, Step], rounds: int, wait: Step = lambda: None, told: Told = lambda text: None
+def timed_interleaved(
+    steps: Mapping[str, StepFunction],
+    rounds: int,
+    wait: StepFunction = lambda: None,
+    report: Report = lambda text: None,
 ) -> dict[str, Times]:
     """Every step once in each round, each round opened by another one. Who calls has warmed them up."""
     names = list(steps)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     with no_collection():
         for done in range(rounds):
-            told(f"round {done + 1} of {rounds}")
+            report(f"round {done + 1} of {rounds}")
             first = done % len(names)
             for name in names[first:] + names[:first]:
-                seconds[name].append(timed(steps[name], wait))
+                seconds[name].append(seconds_of(steps[name], wait))
     return {name: Times(tuple(taken)) for name, taken in seconds.items()}
 
 
@@ -83,14 +85,3 @@ def no_collection() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-
-def best_of(step: Step, wait: Step, seconds: float, least: int = 3) -> Times:
-    """A step again and again for about so many seconds, after one run that is not counted."""
-    step()
-    taken: list[float] = []
-    for done in count():
-        if done >= least and sum(taken) >= seconds:
-            return Times(tuple(taken))
-        taken.append(timed(step, wait))
-    raise AssertionError("count() does not end")

@@ -37,7 +37,7 @@ FILES = {
 }
 """Which file has which names: `archdsl check` reads two of them, not thirty."""
 
-WHERE = {name: file for file, names in FILES.items() for name in names}
+FILE_OF = {name: file for file, names in FILES.items() for name in names}
 
 __all__ = [
     "TABLE_FORMATS",
@@ -67,6 +67,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in WHERE:
+    if name not in FILE_OF:
         raise AttributeError(f"module 'archdsl.report' has no attribute {name!r}")
-    return getattr(import_module(f"archdsl.report.{WHERE[name]}"), name)
+    return getattr(import_module(f"archdsl.report.{FILE_OF[name]}"), name)

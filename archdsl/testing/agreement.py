@@ -19,32 +19,35 @@ CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
 """Modules that torch wants the channels last for."""
 
 
-def agrees(plan: Plan) -> None:
+def check_agreement(plan: Plan) -> None:
     """The built module has the plan's outputs, its shapes at every address, its parameters, and fvcore's count."""
     try:
         with torch.device("meta"):
             network = build(plan).eval()
     except SpecError as error:
         raise AssertionError(f"{plan.name} does not build\n\n{error}") from None
-    for address, got in shapes_met(network, plan).items():
+    for address, got in module_shapes(network, plan).items():
         want = plan.tensor_shape(address) if address in plan.graph.nodes else tuple(plan.shapes[address])
         # a head leaves vectors: the plan of its scope keeps the axes of size 1
         want = want[: len(got)] if set(want[len(got) :]) <= {1} else want
         assert got == want, f"{plan.name} at {address or 'its end'}: torch gives {got}, the plan says {want}"
-    for node in own_nodes(plan):
+    for node in user_op_nodes(plan):
         sees_no_later(plan, node)
     params = sum(p.numel() for p in network.parameters())
     assert params == plan.params, f"{plan.name}: torch has {params:,} parameters, the plan says {plan.params:,}"
     if find_spec("fvcore"):
         # tracing needs real tensors (torch 2.13 cannot trace a convolution on the meta device)
-        counted, ours = fvcore_count(network.to_empty(device="cpu"), clips_of(plan, device="cpu")), plan.count("fvcore")
-        for node in own_nodes(plan):  # what they cost is theirs to say
-            counted -= fvcore_count(*alone(plan, node))
+        counted, ours = (
+            fvcore_count(network.to_empty(device="cpu"), random_clips(plan, device="cpu")),
+            plan.count("fvcore"),
+        )
+        for node in user_op_nodes(plan):  # what they cost is theirs to say
+            counted -= fvcore_count(*op_alone(plan, node))
             ours -= plan.counted([node], "fvcore")
         assert counted == ours, f"{plan.name}: fvcore counts {counted:,}, the plan says {ours:,}"
 
 
-def own_nodes(plan: Plan) -> list[Node]:
+def user_op_nodes(plan: Plan) -> list[Node]:
     """Ops of a person's own that some output is made from."""
     return [node for node in plan.nodes if node.op.own and node.address in plan.alive]
 
@@ -56,7 +59,7 @@ def sees_no_later(plan: Plan, node: Node) -> None:
     if not says or len(frames) > 1 or frames == {1} or plan.graph.shapes[node.address].t not in frames:
         return
     first = xs[0].t // 2
-    whole, clip = alone(plan, node)
+    whole, clip = op_alone(plan, node)
     part = build_graph(graph_of(op, tuple(x._replace(t=first) for x in xs))).eval()
     part.load_state_dict(whole.state_dict())
     with torch.no_grad():
@@ -65,20 +68,20 @@ def sees_no_later(plan: Plan, node: Node) -> None:
     assert same, f"{node.address}: {type(op).__name__} says that it sees no later frame, and torch's does"
 
 
-def alone(plan: Plan, node: Node) -> tuple[nn.Module, Any]:
+def op_alone(plan: Plan, node: Node) -> tuple[nn.Module, Any]:
     """One op as a network, and maps that it reads."""
     xs = tuple(plan.graph.shapes[read] for read in node.reads)
     maps = {f"x{i}": torch.randn(1, *x) for i, x in enumerate(xs)}
     return build_graph(graph_of(node.op, xs)).eval(), maps if len(maps) > 1 else maps["x0"]
 
 
-def clips_of(plan: Plan, batch: int = 1, device: str = "meta") -> Any:
+def random_clips(plan: Plan, batch: int = 1, device: str = "meta") -> Any:
     """What the network takes: random clips of the plan's sizes, one tensor or a dict of several."""
     clips = {name: torch.randn(batch, *shape, device=device) for name, shape in plan.inputs.items()}
     return clips if len(clips) > 1 else next(iter(clips.values()))
 
 
-def shapes_met(network: nn.Module, plan: Plan) -> dict[str, tuple[int, ...]]:
+def module_shapes(network: nn.Module, plan: Plan) -> dict[str, tuple[int, ...]]:
     """Address -> shape without the batch axis, of every module with one result, and of the network's outputs."""
     met: dict[str, tuple[int, ...]] = {}
 
@@ -92,7 +95,7 @@ def shapes_met(network: nn.Module, plan: Plan) -> dict[str, tuple[int, ...]]:
 
     hooks = [m.register_forward_hook(note(address)) for address, m in network.named_modules() if address in plan.shapes]
     with torch.no_grad():
-        outputs = network(clips_of(plan, batch=2))
+        outputs = network(random_clips(plan, batch=2))
     for hook in hooks:
         hook.remove()
     named = outputs if isinstance(outputs, dict) else dict(zip(plan.outputs, [outputs]))

@@ -29,8 +29,8 @@ from archdsl.language import (
 )
 from archdsl.rewrites import with_key_frames
 
-NAMES = ("slow", "fast", "third")
-STAGES = ("stem", "res2", "res3", "res4")
+PATHWAY_NAMES = ("slow", "fast", "third")
+STAGE_NAMES = ("stem", "res2", "res3", "res4")
 FRAMES, SIZE = 8, 16
 
 
@@ -43,15 +43,15 @@ def arches(draw: Any) -> Arch:
     if draw(st.integers(0, 3)) == 3:
         return draw(keyed_arches())
     strides = draw(st.lists(st.sampled_from([1, 2]), min_size=1, max_size=4))
-    names = NAMES[: draw(st.integers(1, 3))]
+    names = PATHWAY_NAMES[: draw(st.integers(1, 3))]
     rates = {name: draw(st.sampled_from([1, 2, 4])) for name in names}
-    clips = draw(clips_of(names))
-    pathways = {name: draw(pathways_of(strides, rates[name], clip_of(name, clips))) for name in names}
+    clips = draw(drawn_clips(names))
+    pathways = {name: draw(drawn_pathways(strides, rates[name], clip_name(name, clips))) for name in names}
     return Arch(
         name=draw(st.sampled_from(["net", "a_net", "Net2"])),
         clips=clips,
         pathways=pathways,
-        edges=draw(edges_of(pathways, rates)) if len(names) > 1 else (),
+        edges=draw(drawn_edges(pathways, rates)) if len(names) > 1 else (),
         head=Classifier(
             classes=draw(st.integers(1, 10)),
             pool=draw(st.sampled_from(["average", "max"])),
@@ -66,19 +66,19 @@ def keyed_arches(draw: Any) -> Arch:
     """An arch that also runs frame by frame: a pathway of key frames, one that says flow between them, a dense head."""
     strides = draw(st.lists(st.sampled_from([1, 2]), min_size=1, max_size=3))
     key, flow = (
-        Pathway(stages={name: draw(stages_of(stride, kernels_t=(1,))) for name, stride in zip(STAGES, strides)})
+        Pathway(stages={name: draw(drawn_stages(stride, kernels_t=(1,))) for name, stride in zip(STAGE_NAMES, strides)})
         for _ in range(2)
     )
     head = Dense(
         classes=draw(st.integers(1, 10)), enlarge=draw(st.booleans()), act=draw(st.sampled_from(["none", "softmax"]))
     )
-    alone = Arch(name="keyed", clips=draw(clips_of(("slow",))), pathways={"slow": key}, head=head)
+    alone = Arch(name="keyed", clips=draw(drawn_clips(("slow",))), pathways={"slow": key}, head=head)
     warp = Warp(by=draw(st.sampled_from([Fraction(1), Fraction(5, 2)])), scale=draw(st.booleans()))
     return with_key_frames(alone, every=draw(st.sampled_from([2, 4, 8])), flow=flow, by=warp)
 
 
 @st.composite
-def clips_of(draw: Any, names: tuple[str, ...]) -> dict[str, Clip]:
+def drawn_clips(draw: Any, names: tuple[str, ...]) -> dict[str, Clip]:
     """One clip for all pathways, or one each."""
     fps = draw(st.sampled_from([None, Fraction(30), Fraction(25, 2)]))
     if len(names) == 1 or draw(st.booleans()):
@@ -89,17 +89,17 @@ def clips_of(draw: Any, names: tuple[str, ...]) -> dict[str, Clip]:
     }
 
 
-def clip_of(name: str, clips: dict[str, Clip]) -> str | None:
+def clip_name(name: str, clips: dict[str, Clip]) -> str | None:
     """Which clip a pathway names: its own, or none where there is but one."""
     return f"{name}_clip" if f"{name}_clip" in clips else None
 
 
 @st.composite
-def pathways_of(draw: Any, strides: list[int], rate: int, clip: str | None) -> Pathway:
+def drawn_pathways(draw: Any, strides: list[int], rate: int, clip: str | None) -> Pathway:
     """A pathway that keeps one of `rate` frames, by any of the choices, with given spatial strides."""
     key = draw(st.sampled_from(["every", "linspace", "segments"]))
     choice = {key: rate if key == "every" else FRAMES // rate}
-    stages = {name: draw(stages_of(stride)) for name, stride in zip(STAGES, strides)}
+    stages = {name: draw(drawn_stages(stride)) for name, stride in zip(STAGE_NAMES, strides)}
     return Pathway(
         clip=clip,
         width_ratio=draw(st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(1, 4)])),
@@ -109,7 +109,7 @@ def pathways_of(draw: Any, strides: list[int], rate: int, clip: str | None) -> P
 
 
 @st.composite
-def stages_of(draw: Any, stride: int, kernels_t: Sequence[int] = (1, 3)) -> Stage:
+def drawn_stages(draw: Any, stride: int, kernels_t: Sequence[int] = (1, 3)) -> Stage:
     """One or two kinds of block; the first strides."""
     first = draw(strided(stride, kernels_t))
     more = draw(st.lists(st.one_of(strided(1, kernels_t), pools(kernels_t)), max_size=1))
@@ -135,7 +135,7 @@ def pools(kernels_t: Sequence[int]) -> st.SearchStrategy[Block]:
 
 
 @st.composite
-def edges_of(draw: Any, pathways: dict[str, Pathway], rates: dict[str, int]) -> tuple[Edge, ...]:
+def drawn_edges(draw: Any, pathways: dict[str, Pathway], rates: dict[str, int]) -> tuple[Edge, ...]:
     """Edges between pathways in any direction, sum only where it is the first into its place."""
     pairs = [(a, b) for a in pathways for b in pathways if a != b]
     taken: set[tuple[str, str]] = set()

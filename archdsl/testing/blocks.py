@@ -17,7 +17,7 @@ from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import UNIT, Grid, Shape
 
 WIDTHS = st.sampled_from([8, 16])
-NORMS = st.sampled_from(
+NORM_FIELDS = st.sampled_from(
     [
         Norm(),
         Norm(kind="group", groups=2),
@@ -29,7 +29,7 @@ NORMS = st.sampled_from(
     ]
 )
 PADS = st.sampled_from(["same", "same", "tf_same", "valid", (1, 0, 0), ((0, 0), (1, 0), (0, 1))])
-BRANCHES = st.sampled_from(
+BRANCH_FIELDS = st.sampled_from(
     [
         {"one": (Conv(channels=8),)},
         {"one": (Conv(channels=8), Conv(channels=8, kernel=(3, 3, 3))), "two": Conv(channels=8), "same": ()},
@@ -44,7 +44,7 @@ PAIRS = st.sampled_from(
 )
 BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "pad": PADS,
-    "branches": BRANCHES,
+    "branches": BRANCH_FIELDS,
     "pairs": PAIRS,
     "leave": st.sampled_from([("1",), ("0", "1"), ("1", "0")]),
 }
@@ -62,11 +62,11 @@ def blocks(draw: Any, shape: Shape = Shape(8, 4, 16, 16), kinds: tuple[type[Bloc
         "GruScan": shape.c % 3 == 0,
     }
     fitting = [kind for kind in kinds if picky.get(kind.__name__, True)]
-    return draw(st.sampled_from(fitting).flatmap(fielded).filter(lambda block: builds(block, shape)))
+    return draw(st.sampled_from(fitting).flatmap(drawn_block).filter(lambda block: builds(block, shape)))
 
 
 @st.composite
-def fielded(draw: Any, kind: type[Block]) -> Block:
+def drawn_block(draw: Any, kind: type[Block]) -> Block:
     """A block of a kind: fields that must be given, and some of the others, at random."""
     made = {}
     for name, field in kind.model_fields.items():
@@ -123,7 +123,7 @@ def of_type(kind: Any, marks: tuple[Any, ...] = ()) -> st.SearchStrategy[Any] | 
         case _ if kind is Fraction:
             return RATIOS
         case _ if kind is Norm:
-            return NORMS
+            return NORM_FIELDS
     return None
 
 

@@ -22,15 +22,15 @@ def check(arch: Arch) -> Plan:
         plan = compile(arch)
     except SpecError as error:
         raise AssertionError(f"{arch.name} does not compile\n\n{error}") from None
-    same_from_yaml(arch)
+    check_yaml_round_trip(arch)
     if find_spec("torch"):
-        from archdsl.testing.agreement import agrees
+        from archdsl.testing.agreement import check_agreement
 
-        agrees(plan)
+        check_agreement(plan)
     return plan
 
 
-def same_from_yaml(arch: Arch) -> None:
+def check_yaml_round_trip(arch: Arch) -> None:
     """The arch as YAML loads back equal. An arch with blocks of Python has no YAML form and passes."""
     try:
         text = to_yaml(arch)

@@ -19,11 +19,11 @@ from archdsl.graph import Node
 from archdsl.ops import key_of
 from archdsl.report.number_format import plural, shapes_text, whole
 from archdsl.report.table.sheet import Column, Row, Table
-from archdsl.testing.agreement import alone, clips_of, own_nodes
+from archdsl.testing.agreement import op_alone, random_clips, user_op_nodes
 
 
 @dataclass(frozen=True)
-class Class:
+class OpClass:
     """Ops of one kind, under the names that each counter has for them."""
 
     name: str
@@ -33,18 +33,20 @@ class Class:
     """Why macs, fvcore and torch differ here, where they do."""
 
 
-NORMS = "fvcore counts {} per element in eval mode, torch nothing; neither is a multiply-add of the network"
-UNSEEN = "products of elements"
-CLASSES = (
-    Class("convolutions", ("conv",), ("convolution",)),
-    Class("linear layers", ("linear", "addmm"), ("addmm", "mm")),
-    Class("matrix products", ("matmul", "bmm", "einsum"), ("bmm", "baddbmm")),
-    Class(UNSEEN, reason="multiply-adds of the network that are no matrix product: neither counter sees them"),
-    Class("batch norms", ("batch_norm",), (), NORMS.format("2 (1 without scale)")),
-    Class("group norms", ("group_norm",), (), NORMS.format("5 (4 without scale and shift)")),
-    Class("layer norms", ("layer_norm",), (), NORMS.format("5 (4 without scale and shift)")),
+NORM_REASON = "fvcore counts {} per element in eval mode, torch nothing; neither is a multiply-add of the network"
+ELEMENT_PRODUCTS = "products of elements"
+OP_CLASSES = (
+    OpClass("convolutions", ("conv",), ("convolution",)),
+    OpClass("linear layers", ("linear", "addmm"), ("addmm", "mm")),
+    OpClass("matrix products", ("matmul", "bmm", "einsum"), ("bmm", "baddbmm")),
+    OpClass(
+        ELEMENT_PRODUCTS, reason="multiply-adds of the network that are no matrix product: neither counter sees them"
+    ),
+    OpClass("batch norms", ("batch_norm",), (), NORM_REASON.format("2 (1 without scale)")),
+    OpClass("group norms", ("group_norm",), (), NORM_REASON.format("5 (4 without scale and shift)")),
+    OpClass("layer norms", ("layer_norm",), (), NORM_REASON.format("5 (4 without scale and shift)")),
 )
-OTHER, OWN = "other ops", "ops of your own"
+OTHER_OPS, USER_OPS = "other ops", "ops of your own"
 OWN_REASON = "macs are what the op says it costs; torch and fvcore count the products in it that they see"
 WITHOUT_FVCORE = "fvcore is not installed, so that its column is empty: pip install fvcore"
 
@@ -65,7 +67,9 @@ class Opinion:
     @property
     def agrees(self) -> bool:
         """Whether macs are torch's, and our fvcore figure is fvcore's; nobody counts the rest but us."""
-        return self.name in (OWN, UNSEEN) or (self.macs == self.torch and self.fvcore in (None, self.ours_as_fvcore))
+        return self.name in (USER_OPS, ELEMENT_PRODUCTS) or (
+            self.macs == self.torch and self.fvcore in (None, self.ours_as_fvcore)
+        )
 
     def record(self) -> dict[str, Any]:
         """By name."""
@@ -76,28 +80,28 @@ def opinions(plan: Plan) -> tuple[Opinion, ...]:
     """Every class of ops that the plan has, or that a counter sees."""
     with torch.device("meta"):
         network = build(plan).eval()
-    by_torch = torch_counts(network, clips_of(plan))
+    by_torch = torch_counts(network, random_clips(plan))
     real = network.to_empty(device="cpu")  # torch 2.13 traces no convolution on meta
-    by_fvcore = fvcore_counts(real, clips_of(plan, device="cpu")) if find_spec("fvcore") else None
-    found = own_opinion(plan, by_torch, by_fvcore)
-    for one in (*CLASSES, Class(OTHER)):
-        mine = [node.address for node in run(plan) if class_of(plan, node) == one.name]
+    by_fvcore = fvcore_counts(real, random_clips(plan, device="cpu")) if find_spec("fvcore") else None
+    found = user_op_opinion(plan, by_torch, by_fvcore)
+    for one in (*OP_CLASSES, OpClass(OTHER_OPS)):
+        mine = [node.address for node in nodes_run(plan) if class_of(plan, node) == one.name]
         macs = sum(plan.costs[address].macs for address in mine)
         extra = sum(plan.costs[address].fvcore_extra for address in mine)
         theirs = picked(by_torch, one, lambda of: of.torch)
         fvcore = None if by_fvcore is None else picked(by_fvcore, one, lambda of: of.fvcore)
         opinion = Opinion(one.name, len(mine), macs, macs + extra, fvcore, theirs, "")
-        if (one.name != OTHER and (mine or theirs or fvcore)) or not opinion.agrees:
+        if (one.name != OTHER_OPS and (mine or theirs or fvcore)) or not opinion.agrees:
             found.append(Opinion(**{**vars(opinion), "reason": reason_of(one, opinion)}))
     return tuple(found)
 
 
-def run(plan: Plan) -> list[Node]:
+def nodes_run(plan: Plan) -> list[Node]:
     """The ops that the network runs: those that some output is made from."""
     return [node for node in plan.nodes if node.address in plan.alive]
 
 
-def left_out(plan: Plan) -> str:
+def left_out_note(plan: Plan) -> str:
     """What the network does not run, in words; nothing where it runs all."""
     dead = [node.address for node in plan.nodes if node.address not in plan.alive]
     macs = sum(plan.costs[address].macs for address in dead)
@@ -106,18 +110,18 @@ def left_out(plan: Plan) -> str:
     return f" {told}: `count` has {whole(macs)} macs more for them." if dead else ""
 
 
-def own_opinion(plan: Plan, by_torch: dict[str, int], by_fvcore: dict[str, int] | None) -> list[Opinion]:
+def user_op_opinion(plan: Plan, by_torch: dict[str, int], by_fvcore: dict[str, int] | None) -> list[Opinion]:
     """Ops of a person's own, each run alone; what the counters see in them is taken from their figures."""
-    nodes = own_nodes(plan)
+    nodes = user_op_nodes(plan)
     torch_alone, fvcore_alone = Counter[str](), Counter[str]()
     for node in nodes:
-        torch_alone.update(torch_counts(*alone(plan, node)))
-        fvcore_alone.update(fvcore_counts(*alone(plan, node)) if by_fvcore is not None else {})
+        torch_alone.update(torch_counts(*op_alone(plan, node)))
+        fvcore_alone.update(fvcore_counts(*op_alone(plan, node)) if by_fvcore is not None else {})
     for counts, own in ((by_torch, torch_alone), (by_fvcore or {}, fvcore_alone)):
         counts.update({name: counts[name] - count for name, count in own.items()})
     macs, as_fvcore = (plan.counted(nodes, convention) for convention in ("macs", "fvcore"))
     fvcore = None if by_fvcore is None else fvcore_alone.total()
-    return [Opinion(OWN, len(nodes), macs, as_fvcore, fvcore, torch_alone.total(), OWN_REASON)] if nodes else []
+    return [Opinion(USER_OPS, len(nodes), macs, as_fvcore, fvcore, torch_alone.total(), OWN_REASON)] if nodes else []
 
 
 def class_of(plan: Plan, node: Node) -> str:
@@ -125,23 +129,23 @@ def class_of(plan: Plan, node: Node) -> str:
     cost = plan.costs[node.address]
     kinds = {"convolutions": cost.conv_macs, "linear layers": cost.linear_macs, "matrix products": cost.matmul_macs}
     name = f"{key_of(type(node.op)).replace('_', ' ')}s"
-    known = {one.name for one in CLASSES}
+    known = {one.name for one in OP_CLASSES}
     if node.op.own:
-        return OWN
+        return USER_OPS
     if cost.macs and cost.fvcore_extra == -cost.macs:
-        return UNSEEN
-    return next((kind for kind, macs in kinds.items() if macs), name if name in known else OTHER)
+        return ELEMENT_PRODUCTS
+    return next((kind for kind, macs in kinds.items() if macs), name if name in known else OTHER_OPS)
 
 
-def picked(counts: Mapping[str, int], one: Class, names: Callable[[Class], tuple[str, ...]]) -> int:
+def picked(counts: Mapping[str, int], one: OpClass, names: Callable[[OpClass], tuple[str, ...]]) -> int:
     """A counter's figure for a class; the last class has what no other takes."""
-    known = {name for of in CLASSES for name in names(of)}
+    known = {name for of in OP_CLASSES for name in names(of)}
     return sum(
-        count for name, count in counts.items() if name in names(one) or (one.name == OTHER and name not in known)
+        count for name, count in counts.items() if name in names(one) or (one.name == OTHER_OPS and name not in known)
     )
 
 
-def reason_of(one: Class, opinion: Opinion) -> str:
+def reason_of(one: OpClass, opinion: Opinion) -> str:
     """Why the counters differ, or what is not explained."""
     if not opinion.agrees:
         return "not explained: this is a fault of ours or theirs"
@@ -181,7 +185,7 @@ def opinions_table(plan: Plan) -> Table:
         Column("fvcore", right=True),
         Column("reason"),
     )
-    rows = [Row(cells(one.name, one, one.reason), "" if one.agrees else "differs") for one in found]
+    rows = [Row(opinion_cells(one.name, one, one.reason), "" if one.agrees else "differs") for one in found]
     total = Opinion(
         "total",
         sum(one.nodes for one in found),
@@ -192,15 +196,15 @@ def opinions_table(plan: Plan) -> Table:
         "",
     )
     verdict = "all agree" if all(one.agrees for one in found) else "they differ"
-    rows.append(Row(cells("total", total, verdict), "total"))
+    rows.append(Row(opinion_cells("total", total, verdict), "total"))
     note = "torch counts 2 for each multiply-add; halved it counts what macs count."
-    note = (note if find_spec("fvcore") else f"{note} {WITHOUT_FVCORE}.") + left_out(plan)
+    note = (note if find_spec("fvcore") else f"{note} {WITHOUT_FVCORE}.") + left_out_note(plan)
     return Table(
         f"{plan.name}: {shapes_text(plan.inputs)}", columns, tuple(rows), tuple(o.record() for o in found), note
     )
 
 
-def cells(name: str, one: Opinion, reason: str) -> tuple[str, ...]:
+def opinion_cells(name: str, one: Opinion, reason: str) -> tuple[str, ...]:
     """The cells of one class."""
     fvcore = "" if one.fvcore is None else whole(one.fvcore)
     return (name, whole(one.nodes), whole(one.macs), whole(one.torch), whole(one.ours_as_fvcore), fvcore, reason)

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from archdsl.backend.passes.attention import attention, keys_first
-from archdsl.backend.passes.base import Bound, LoweredGraph, Pass, closed
-from archdsl.backend.passes.common_subgraphs import branches
-from archdsl.backend.passes.depthwise import depthwise
+from archdsl.backend.passes.base import Bound, LoweredGraph, Pass, user_ops_closed
+from archdsl.backend.passes.common_subgraphs import merge_branches
+from archdsl.backend.passes.depthwise import depthwise_gradients
 from archdsl.backend.passes.fusion import fusion
 from archdsl.backend.passes.in_place import overwriting
 from archdsl.backend.passes.layout import channels_last
 from archdsl.backend.passes.lifetimes import frame_means, shifts, shuffles, warps
 from archdsl.backend.passes.norms import steady_norms
-from archdsl.backend.passes.policy import chosen
+from archdsl.backend.passes.policy import passes_that_pay
 from archdsl.backend.passes.views import views
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import Graph
@@ -24,7 +24,7 @@ Lower = Literal["auto", "none"] | Sequence[str] | PassChoices
 """What `build` and `emit` take: what pays here, the literal network, passes by name, or those of a row of the table."""
 
 PASSES: tuple[Pass, ...] = (
-    Pass("branches", branches),
+    Pass("branches", merge_branches),
     Pass("channels_last", channels_last),
     Pass("attention", attention, Bound("pairs", "from", "pairs a channel")),
     Pass("keys_first", keys_first),
@@ -33,7 +33,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("shifts", shifts),
     Pass("warps", warps),
     Pass("views", views, Bound("channels", "up to", "channels")),
-    Pass("depthwise", depthwise),
+    Pass("depthwise", depthwise_gradients),
     Pass("steady_norms", steady_norms),
     Pass("fusion", fusion),
     Pass("overwriting", overwriting),
@@ -44,14 +44,14 @@ PASSES: tuple[Pass, ...] = (
 def lowered_graph(graph: Graph, lower: Lower = "auto", *, train: bool | None = None) -> Graph:
     """The graph after the passes asked for. Raises SpecError for names that are no pass."""
     taken = passes_taken(lower, train=bool(train))
-    literal, graph = graph, closed(graph) if taken else graph
+    literal, graph = graph, user_ops_closed(graph) if taken else graph
     for one in PASSES:
         if one.name in taken:
             graph = one.within(graph, taken[one.name])
     return LoweredGraph(**vars(graph), literal=literal) if taken else graph
 
 
-def asked(lower: str) -> Lower:
+def parse_lower(lower: str) -> Lower:
     """What a person wrote in one word: `auto`, `none`, or names of lowerings joined by commas."""
     return "auto" if lower == "auto" else "none" if lower == "none" else lower.split(",")
 
@@ -64,7 +64,7 @@ def passes_taken(lower: Lower, *, train: bool = False, device: str | None = None
     if lower == "none":
         return {}
     if lower == "auto":
-        lower = chosen(train=train, device=device)
+        lower = passes_that_pay(train=train, device=device)
     elif not isinstance(lower, Mapping):
         lower = dict.fromkeys([lower] if isinstance(lower, str) else lower, True)
     known = {one.name: one for one in PASSES}
@@ -88,7 +88,7 @@ def lowerings_table() -> list[dict[str, Any]]:
 
     One that pays at some sizes only has its bound there, as in {"channels": 32}.
     """
-    infer, train = chosen(train=False), chosen(train=True)
+    infer, train = passes_that_pay(train=False), passes_that_pay(train=True)
     return [
         {
             "name": one.name,

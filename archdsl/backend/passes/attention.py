@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from archdsl.backend.passes.base import Rewritten, kept_only, with_nodes
+from archdsl.backend.passes.base import Rewritten, weights_only, with_nodes
 from archdsl.backend.runtime.pairs import attended, gathered, tokens_of
 from archdsl.compiler.pairs import Pairs, pairs_of
 from archdsl.graph import Graph, Node
@@ -21,7 +21,7 @@ def attention(graph: Graph, pairs: int = 0) -> Graph:
     2.6 to 3.2 with 64 channels there; 1.17 for slow_8x8_r50_nl_embedded. Fewer than 8192 pairs a channel lose up to a
     fifth, and so does training (0.8 to 1.1 at 256 and 512 channels).
     """
-    return at_once(graph, (one for one in pairs_of(graph) if one.attends(pairs)), attended)
+    return as_one_call(graph, (one for one in pairs_of(graph) if one.attends(pairs)), attended)
 
 
 def keys_first(graph: Graph) -> Graph:
@@ -30,20 +30,20 @@ def keys_first(graph: Graph) -> Graph:
     Exact to rounding; only where nothing else reads the map of pairs, and where it takes fewer multiply-adds. Pays on
     CPUs: 1.4 times for slow_8x8_r50_nl.
     """
-    return at_once(graph, (one for one in pairs_of(graph) if one.keys_first), gathered)
+    return as_one_call(graph, (one for one in pairs_of(graph) if one.keys_first), gathered)
 
 
-def at_once(graph: Graph, found: Iterable[Pairs], call: Callable[..., object]) -> Graph:
+def as_one_call(graph: Graph, found: Iterable[Pairs], call: Callable[..., object]) -> Graph:
     """The graph with each sum over pairs as one call; the ops before it keep their place."""
     new = dict[str, Node]()
     for one in found:
         *before, last = one.nodes
-        new |= {node.address: kept_only(graph, node) for node in before}
-        new[last.address] = last._replace(op=called(one, call), reads=one.reads)
+        new |= {node.address: weights_only(graph, node) for node in before}
+        new[last.address] = last._replace(op=pairs_call(one, call), reads=one.reads)
     return with_nodes(graph, new)
 
 
-def called(one: Pairs, call: Callable[..., object]) -> Rewritten:
+def pairs_call(one: Pairs, call: Callable[..., object]) -> Rewritten:
     """The sum as one call."""
     affinity, gather = one.nodes[0].op, one.nodes[-1].op
     assert isinstance(gather, Gather)

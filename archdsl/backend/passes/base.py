@@ -39,7 +39,7 @@ class ChannelsLast(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Own(Op):
+class UserOp(Op):
     """An op of a person's own: passes leave it as it is, whatever it is made from."""
 
     op: Op
@@ -80,7 +80,7 @@ class Pass(NamedTuple):
         """The graph after the pass, within the bound that is chosen."""
         return self.run(graph, *choice.values()) if isinstance(choice, Mapping) else self.run(graph)
 
-    def told(self, choice: PassChoice) -> str:
+    def bound_text(self, choice: PassChoice) -> str:
         """The bound that is chosen, in words."""
         if self.bound is None or not isinstance(choice, Mapping):
             return ""
@@ -92,12 +92,12 @@ class Pass(NamedTuple):
         return " ".join((self.run.__doc__ or "").split())
 
 
-def literal(op: Op) -> Op:
+def literal_op(op: Op) -> Op:
     """The op as the plan has it."""
     return op.literal if isinstance(op, Rewritten) else op
 
 
-def text_of(graph: Graph, node: Node) -> Layer:
+def layer_of(graph: Graph, node: Node) -> Layer:
     """What torch does for a node that no pass has absorbed. Raises SpecError where its op does not say so."""
     if isinstance(node.op, ChannelsLast):
         return Layer("{0}.contiguous(memory_format=torch.channels_last_3d)")
@@ -114,7 +114,7 @@ def literal_graph(graph: Graph) -> Graph:
     return graph.literal if isinstance(graph, LoweredGraph) else graph
 
 
-def in_pieces(graph: Graph) -> bool:
+def takes_pieces(graph: Graph) -> bool:
     """Whether a clip may come in pieces, as the literal graph tells."""
     return streams(literal_graph(graph))
 
@@ -140,19 +140,19 @@ def with_nodes(graph: Graph, nodes: dict[str, Node]) -> Graph:
     return replace(graph, nodes={**graph.nodes, **nodes})
 
 
-def closed(graph: Graph) -> Graph:
+def user_ops_closed(graph: Graph) -> Graph:
     """The graph with ops of a person's own out of every pass's reach. Maps come to them as in the literal network."""
     new = {}
     for node in graph.nodes.values():
         if node.op.own:
-            text = text_of(graph, node)
+            text = layer_of(graph, node)
             maps = [f"{{{i}}}.contiguous()" for i in range(len(node.reads))]
-            op = Rewritten(literal=Own(op=node.op), text=replace(text, call=text.call.format(*maps, m="{m}")))
+            op = Rewritten(literal=UserOp(op=node.op), text=replace(text, call=text.call.format(*maps, m="{m}")))
             new[node.address] = node._replace(op=op)
     return with_nodes(graph, new) if new else graph
 
 
-def kept_only(graph: Graph, node: Node) -> Node:
+def weights_only(graph: Graph, node: Node) -> Node:
     """The node as a keeper of its weights."""
-    text = replace(text_of(graph, node), call="")
-    return node._replace(op=Rewritten(literal=literal(node.op), text=text), reads=())
+    text = replace(layer_of(graph, node), call="")
+    return node._replace(op=Rewritten(literal=literal_op(node.op), text=text), reads=())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archdsl.backend.passes.base import Rewritten, kept_only, literal, text_of, with_nodes
+from archdsl.backend.passes.base import Rewritten, layer_of, literal_op, weights_only, with_nodes
 from archdsl.compiler.chains import Chain, chain_from
 from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import Conv
@@ -23,13 +23,13 @@ def fusion(graph: Graph) -> Graph:
             continue
         if conv.tied or conv.address in shared or conv.address in new:
             continue
-        chain = chain_from(graph, readers, conv, new, literal)
+        chain = chain_from(graph, readers, conv, new, literal_op)
         if len(chain.nodes) > 1:
-            new.update({node.address: node for node in fused(graph, chain)})
+            new.update({node.address: node for node in fused_chain(graph, chain)})
     return with_nodes(graph, new)
 
 
-def fused(graph: Graph, chain: Chain) -> list[Node]:
+def fused_chain(graph: Graph, chain: Chain) -> list[Node]:
     """The chain's nodes written anew: the last one calls the convolution's layer, the others keep their weights."""
     assert isinstance(chain.conv.op, Rewritten)
     own = chain.conv.op
@@ -39,7 +39,7 @@ def fused(graph: Graph, chain: Chain) -> list[Node]:
         uses.append(("norm", chain.norm.address))
         args.append("{norm}")
     if chain.act:
-        function = literal(chain.act.op).call
+        function = literal_op(chain.act.op).call
         assert function, "a function of each element is one text"
         args.append(f"act={function.removesuffix('({0})')}")
     if chain.sum:
@@ -48,6 +48,6 @@ def fused(graph: Graph, chain: Chain) -> list[Node]:
         args.append("more={1}")
     call = f"{{conv}}({', '.join(args)})"
     last = chain.nodes[-1]
-    new = Rewritten(literal=literal(last.op), text=replace(text_of(graph, last), call=call), uses=tuple(uses))
-    kept = [kept_only(graph, node) for node in chain.nodes[:-1]]
+    new = Rewritten(literal=literal_op(last.op), text=replace(layer_of(graph, last), call=call), uses=tuple(uses))
+    kept = [weights_only(graph, node) for node in chain.nodes[:-1]]
     return [*kept, last._replace(op=new, reads=tuple(reads))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archdsl.backend.passes.base import Rewritten, literal, with_nodes
+from archdsl.backend.passes.base import Rewritten, literal_op, with_nodes
 from archdsl.backend.runtime.gate import scaled
 from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import (
@@ -30,7 +30,7 @@ from archdsl.ops import (
 )
 from archdsl.ops.layer import Layer
 
-ACTS: dict[type[Op], str] = {
+IN_PLACE_CALLS: dict[type[Op], str] = {
     Relu: "F.relu",
     Relu6: "F.relu6",
     Silu: "F.silu",
@@ -38,7 +38,7 @@ ACTS: dict[type[Op], str] = {
     Hardsigmoid: "F.hardsigmoid",
 }
 """Functions that torch can put over what they read."""
-FRESH = (*ACTS, Sigmoid, Tanh, Conv, BatchNorm, Add, Mul, StretchedAdd, Concat, MaxPool, AvgPool)
+OWN_STORAGE = (*IN_PLACE_CALLS, Sigmoid, Tanh, Conv, BatchNorm, Add, Mul, StretchedAdd, Concat, MaxPool, AvgPool)
 """Ops whose result is memory of its own: a view or a clip must never be written over.
 
 Nor frames put in order (Interleave): those of a key frame alone are the very map that is held for later frames. What
@@ -62,44 +62,46 @@ def overwriting(graph: Graph) -> Graph:
         if node.tied or node.address in shared or not node.reads:
             continue
         if isinstance(node.op, Rewritten):
-            if "more={1}" in node.op.text.call and lies_free(graph, node, readers, leaving, turn):
+            if "more={1}" in node.op.text.call and can_add_in_place(graph, node, readers, leaving, turn):
                 text = replace(node.op.text, call=node.op.text.call.replace("more={1}", "over={1}"))
                 new[node.address] = node._replace(op=replace(node.op, text=text))
             continue
         first = node.reads[0]
-        if first in leaving or not isinstance(literal(graph.nodes[first].op), FRESH):
+        if first in leaving or not isinstance(literal_op(graph.nodes[first].op), OWN_STORAGE):
             continue
-        if type(node.op) in ACTS and readers[first] == [node]:
-            call = f"{ACTS[type(node.op)]}({{0}}, inplace=not torch.is_grad_enabled())"
+        if type(node.op) in IN_PLACE_CALLS and readers[first] == [node]:
+            call = f"{IN_PLACE_CALLS[type(node.op)]}({{0}}, inplace=not torch.is_grad_enabled())"
             new[node.address] = node._replace(op=Rewritten(literal=node.op, text=Layer(call)))
-        elif isinstance(node.op, Mul) and gates(graph, node, readers[first], turn):
+        elif isinstance(node.op, Mul) and can_scale_in_place(graph, node, readers[first], turn):
             text = Layer("scaled({0}, {1})", needs=(scaled,))
             new[node.address] = node._replace(op=Rewritten(literal=node.op, text=text))
     return with_nodes(graph, new)
 
 
-def gates(graph: Graph, node: Node, readers: list[Node], turn: dict[str, int]) -> bool:
+def can_scale_in_place(graph: Graph, node: Node, readers: list[Node], turn: dict[str, int]) -> bool:
     """Whether a product may lie over its first map: all else that reads it are summaries that the gate is made from."""
     first, gate = node.reads
-    before = since(graph, turn, first, gate)
+    before = made_after(graph, turn, first, gate)
     rest = [reader for reader in readers if reader is not node]
     alone = all(isinstance(reader.op, SUMMARIES) and reader.address in before for reader in rest)
     return alone and first != gate and graph.shapes[first] == graph.shapes[node.address]
 
 
-def lies_free(
+def can_add_in_place(
     graph: Graph, node: Node, readers: dict[str, list[Node]], leaving: set[str], turn: dict[str, int]
 ) -> bool:
     """Whether a fused sum may lie over the map it adds: all else that reads it came before, and holds none of it."""
     conv, added = node.reads
-    if added in leaving or not isinstance(literal(graph.nodes[added].op), FRESH):
+    if added in leaving or not isinstance(literal_op(graph.nodes[added].op), OWN_STORAGE):
         return False
-    before = since(graph, turn, added, conv)
+    before = made_after(graph, turn, added, conv)
     rest = [reader for reader in readers[added] if reader is not node]
-    return all(reader.address in before and isinstance(literal(reader.op), (*FRESH, *SUMMARIES)) for reader in rest)
+    return all(
+        reader.address in before and isinstance(literal_op(reader.op), (*OWN_STORAGE, *SUMMARIES)) for reader in rest
+    )
 
 
-def since(graph: Graph, turn: dict[str, int], first: str, value: str) -> set[str]:
+def made_after(graph: Graph, turn: dict[str, int], first: str, value: str) -> set[str]:
     """What a value is made from and comes after `first`, itself among it: all that reads `first` for it."""
     seen, waiting = set[str](), [value]
     while waiting:

@@ -25,11 +25,16 @@ def channels_last(graph: Graph) -> Graph:
         if not choice:
             laid_out = elements_read(node)
             for read in raw.intersection(laid_out):
-                nodes.setdefault(made(read), Node(made(read), ChannelsLast(), (read,), node.written))
+                nodes.setdefault(
+                    channels_last_address(read),
+                    Node(channels_last_address(read), ChannelsLast(), (read,), node.written),
+                )
             rest = node.reads[len(laid_out) :]
-            node = node._replace(reads=(*(made(read) if read in raw else read for read in laid_out), *rest))
+            node = node._replace(
+                reads=(*(channels_last_address(read) if read in raw else read for read in laid_out), *rest)
+            )
         nodes[address] = node
-    new = {made(read): read for read in raw if made(read) in nodes}
+    new = {channels_last_address(read): read for read in raw if channels_last_address(read) in nodes}
     return replace(
         graph,
         nodes=nodes,
@@ -38,6 +43,6 @@ def channels_last(graph: Graph) -> Graph:
     )
 
 
-def made(read: str) -> str:
+def channels_last_address(read: str) -> str:
     """The address of a value's channels-last form: no name of a spec has such a sign."""
     return f"{read}@channels_last"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archdsl.backend.passes.base import Rewritten, kept_only, text_of, with_nodes
+from archdsl.backend.passes.base import Rewritten, layer_of, weights_only, with_nodes
 from archdsl.backend.runtime.conv import clips_of, frames_of
 from archdsl.backend.runtime.keys import held_warp, pointed_to
 from archdsl.backend.runtime.motion import earlier, later, time_shift
@@ -21,7 +21,9 @@ def frame_means(graph: Graph) -> Graph:
     that is channels-last no more: 4 to 30 times for the pool, 1.2 times for inception_v3 and 1.3 for nasnet_a_mobile;
     in training 2 to 12 times for the pool, 1.05 for inception_v3. Max pools it has: as images they are level.
     """
-    return with_nodes(graph, {n.address: averaged(graph, n) for n in graph.nodes.values() if within_frames(graph, n)})
+    return with_nodes(
+        graph, {n.address: as_frame_pool(graph, n) for n in graph.nodes.values() if pools_single_frames(graph, n)}
+    )
 
 
 def shuffles(graph: Graph) -> Graph:
@@ -61,13 +63,13 @@ def warps(graph: Graph) -> Graph:
             continue
         reads, hold = node.reads, graph.nodes[node.reads[0]]
         if isinstance(hold.op, HoldKeys) and readers[hold.address] == [node]:
-            new[hold.address] = kept_only(graph, hold)
+            new[hold.address] = weights_only(graph, hold)
             reads = (hold.reads[0], reads[1])
         new[node.address] = node._replace(op=Rewritten(literal=node.op, text=text), reads=reads)
     return with_nodes(graph, new)
 
 
-def within_frames(graph: Graph, node: Node) -> bool:
+def pools_single_frames(graph: Graph, node: Node) -> bool:
     """Whether a node is an average pool whose windows have one frame, every frame once."""
     if not isinstance(node.op, AvgPool):
         return False
@@ -75,9 +77,9 @@ def within_frames(graph: Graph, node: Node) -> bool:
     return node.op.window(x)[0] == node.op.stride[0] == 1 and node.op.pads(x)[0] == (0, 0)
 
 
-def averaged(graph: Graph, node: Node) -> Node:
+def as_frame_pool(graph: Graph, node: Node) -> Node:
     """The same call of another function."""
-    text = text_of(graph, node)
+    text = layer_of(graph, node)
     call = text.call.replace("F.avg_pool3d(", "frames_averaged(")
     new = replace(text, call=call, needs=(frames_of, clips_of, frames_averaged))
     return node._replace(op=Rewritten(literal=node.op, text=new))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archdsl.backend.passes.base import Rewritten, text_of, with_nodes
+from archdsl.backend.passes.base import Rewritten, layer_of, with_nodes
 from archdsl.backend.runtime.steady import NormByRows, SteadyNorm
 from archdsl.graph import Graph, Node
 from archdsl.ops import BatchNorm
@@ -16,16 +16,16 @@ def steady_norms(graph: Graph) -> Graph:
     Exact up to rounding, of which there is 13 times less than in torch's own channels-last batch norm (forward of one
     layer of 83,200 elements a channel, torch 2.13 on a CPU). It costs time; for training only.
     """
-    return with_nodes(graph, {n.address: steady(graph, n) for n in graph.nodes.values() if plain(n)})
+    return with_nodes(graph, {n.address: as_steady_norm(graph, n) for n in graph.nodes.values() if is_affine_norm(n)})
 
 
-def plain(node: Node) -> bool:
+def is_affine_norm(node: Node) -> bool:
     """Whether a node is a batch norm with scale and shift that no pass has written anew."""
     return isinstance(node.op, BatchNorm) and node.op.affine and node.op.scale
 
 
-def steady(graph: Graph, node: Node) -> Node:
+def as_steady_norm(graph: Graph, node: Node) -> Node:
     """The norm in its other class."""
-    text = text_of(graph, node)
+    text = layer_of(graph, node)
     new = replace(text, module="SteadyNorm", needs=(*text.needs, NormByRows, SteadyNorm))
     return node._replace(op=Rewritten(literal=node.op, text=new))

@@ -7,7 +7,7 @@ from archdsl.report.latency.machine import calibrate_command, passes_on, user_ma
 from archdsl.report.lowering_policy import PassChoices
 
 
-def chosen(*, train: bool, device: str | None = None) -> PassChoices:
+def passes_that_pay(*, train: bool, device: str | None = None) -> PassChoices:
     """The passes that pay on a device (by default CUDA where there is one) for inference or for training.
 
     What was measured on the user's machine goes before what comes along.
@@ -16,11 +16,11 @@ def chosen(*, train: bool, device: str | None = None) -> PassChoices:
     return {name: choice for name, choice in choices.items() if choice}
 
 
-def whence() -> str:
+def policy_origin() -> str:
     """Where it was measured what pays."""
     device = device_of(None).type
     if user_machine(device):
         return f"what pays on {device} was measured on this machine: {user_table_file(device)}"
-    if not any(chosen(train=train, device=device) for train in (False, True)):
+    if not any(passes_that_pay(train=train, device=device) for train in (False, True)):
         return f"nothing was measured on {device}, so auto takes no pass; `{calibrate_command(device)}` measures it"
     return f"what pays on {device} was measured on another machine; `{calibrate_command(device)}` measures this one"

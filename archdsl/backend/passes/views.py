@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archdsl.backend.passes.base import Rewritten, text_of, with_nodes
+from archdsl.backend.passes.base import Rewritten, layer_of, with_nodes
 from archdsl.backend.runtime.conv import ColumnConv, FrameConv, MapConv, clips_of, columns_of, frames_of
 from archdsl.graph import Graph, Node
 from archdsl.ops import Conv, Shape
@@ -21,24 +21,26 @@ def views(graph: Graph, channels: int | None = None) -> Graph:
     channels, but 0.9 for wider ones: with 64 for 32 a step is 1.03 (r2plus1d_18, 8 frames) to 1.15 times (x3d_s)
     quicker, and level for slow_8x8_r50, slowfast_8x8_r50 and r2plus1d_16x4_r50 on clips of their own size.
     """
-    return with_nodes(graph, {n.address: seen(graph, n, channels) for n in graph.nodes.values() if plain(n)})
+    return with_nodes(
+        graph, {n.address: as_view_layer(graph, n, channels) for n in graph.nodes.values() if is_unchanged_conv(n)}
+    )
 
 
-def plain(node: Node) -> bool:
+def is_unchanged_conv(node: Node) -> bool:
     """Whether a node is a convolution that no pass has written anew."""
     return isinstance(node.op, Conv)
 
 
-def seen(graph: Graph, node: Node, channels: int | None) -> Node:
+def as_view_layer(graph: Graph, node: Node, channels: int | None) -> Node:
     """The convolution as a layer that sees its map by a view; one of more channels as a layer that does not."""
     x = graph.shapes[node.reads[0]]
     assert isinstance(node.op, Conv)
     wide = channels is not None and min(x.c, node.op.out_channels) > channels
-    kind = MapConv if wide else kind_of(node.op, x)
-    return node._replace(op=Rewritten(literal=node.op, text=layer(text_of(graph, node), kind)))
+    kind = MapConv if wide else view_layer(node.op, x)
+    return node._replace(op=Rewritten(literal=node.op, text=with_module(layer_of(graph, node), kind)))
 
 
-def kind_of(op: Conv, x: Shape) -> type[MapConv]:
+def view_layer(op: Conv, x: Shape) -> type[MapConv]:
     """The layer that sees as few axes as the window has."""
     along = op.along(x)
     if not along[0]:
@@ -46,7 +48,7 @@ def kind_of(op: Conv, x: Shape) -> type[MapConv]:
     return MapConv if along[1] or along[2] else ColumnConv
 
 
-def layer(text: Layer, kind: type[MapConv]) -> Layer:
+def with_module(text: Layer, kind: type[MapConv]) -> Layer:
     """The same constructor, another class."""
     needs = {FrameConv: (frames_of, clips_of, MapConv, FrameConv), ColumnConv: (columns_of, MapConv, ColumnConv)}
     return replace(text, module=kind.__name__, needs=(*text.needs, *needs.get(kind, (MapConv,))))

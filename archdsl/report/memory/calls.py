@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from archdsl.compiler import Plan
 from archdsl.graph import Node
 
-FRESH = ("y", "z", "u", "v")
+LOCAL_NAMES = ("y", "z", "u", "v")
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Names:
         pathway, inside, _ = local.partition(".")
         if not self.call.address and inside and pathway != "edges" and pathway not in used:
             return pathway
-        fresh = FRESH if self.call.address else ()
+        fresh = LOCAL_NAMES if self.call.address else ()
         own = (*fresh, local.rpartition(".")[2], local)
         return next(iter([*free, *(name for name in own if name not in used)]), f"value_{local}")
 

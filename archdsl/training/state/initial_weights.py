@@ -11,7 +11,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from archdsl.backend import build
-from archdsl.backend.weights import copy_weights, differences, raise_for, read_weights
+from archdsl.backend.weights import copy_weights, raise_for, read_weights, weight_faults
 from archdsl.compiler import Plan
 from archdsl.training.state.checkpoints import NAMED, STATE, held, kinds_in, read_facts
 from archdsl.training.state.finished_run import ran
@@ -71,7 +71,7 @@ def with_weights(plan: Plan, path: Path) -> nn.Module:
 def with_those(plan: Plan, found: Weights) -> nn.Module:
     """A plan's network with weights that were found. Raises SpecError for those of another network."""
     network = build(plan)
-    faults = list(differences(network.state_dict(), found.shapes, str(found.path)))
+    faults = list(weight_faults(network.state_dict(), found.shapes, str(found.path)))
     rows = {found.shapes.get(fault.at or "", ())[:1] for fault in faults}
     if len(rows) == 1 and (*rows,) != ((),) and all((fault.at or "").startswith(HEAD) for fault in faults):
         faults[0] = replace(faults[0], fix=f"--classes {rows.pop()[0]}")
@@ -86,7 +86,7 @@ def begun_from(network: nn.Module, path: Path) -> dict[str, str]:
     Raises SpecError where anything but the head differs.
     """
     with weights_at(path) as found:
-        faults = list(differences(network.state_dict(), found.shapes, str(found.path)))
+        faults = list(weight_faults(network.state_dict(), found.shapes, str(found.path)))
         wrong = [fault for fault in faults if not (fault.at or "").startswith(HEAD)]
         if wrong:
             fix = f"weights of this arch: nothing but what is under {HEAD.rstrip('.')} may differ"
