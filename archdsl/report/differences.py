@@ -21,7 +21,7 @@ IN_BLOCK = re.compile(r"(\w+\.\w+\.)(\d+)(\..+)")
 
 
 @dataclass(frozen=True)
-class Change:
+class OpChange:
     """One address in both networks, whose op or reading differs."""
 
     address: str
@@ -50,7 +50,7 @@ class Diff:
     added: tuple[str, ...]
     """Addresses of ops; whole stages and blocks as one address."""
     removed: tuple[str, ...]
-    changed: tuple[Change, ...]
+    changed: tuple[OpChange, ...]
     resized: tuple[str, ...]
     """Ops that are alike and write another shape."""
     stages: tuple[StageChange, ...]
@@ -117,7 +117,7 @@ class Diff:
         }
 
 
-def change_lines(changes: Iterable[Change]) -> list[str]:
+def change_lines(changes: Iterable[OpChange]) -> list[str]:
     """Changes as lines; equal ones in the blocks of one stage stand on one line: `slow.res4.0-5.conv_a: ...`."""
     groups: dict[tuple[str, str, str, str], list[int]] = {}
     for change in changes:
@@ -174,18 +174,18 @@ def addresses_only_in(ours: Plan, theirs: Plan) -> tuple[str, ...]:
     return tuple(found)
 
 
-def change_of(before: Plan, after: Plan, address: str) -> Change | None:
+def change_of(before: Plan, after: Plan, address: str) -> OpChange | None:
     """How the op at an address differs, or None."""
     a, b = before.graph.nodes[address], after.graph.nodes[address]
     if a.op != b.op and a.reads:
         was, now = (op_in_full(node.op, plan.graph.shapes[node.reads[0]]) for plan, node in ((before, a), (after, b)))
         if was == now:
             was, now = repr(a.op), repr(b.op)
-        return Change(address, was, now)
+        return OpChange(address, was, now)
     if a.reads != b.reads:
-        return Change(address, f"reads {', '.join(a.reads)}", f"reads {', '.join(b.reads)}")
+        return OpChange(address, f"reads {', '.join(a.reads)}", f"reads {', '.join(b.reads)}")
     if a.tied != b.tied:
-        return Change(address, f"weights of {a.tied or 'its own'}", f"weights of {b.tied or 'its own'}")
+        return OpChange(address, f"weights of {a.tied or 'its own'}", f"weights of {b.tied or 'its own'}")
     return None
 
 
