@@ -19,7 +19,7 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.training.data.clips import Sample, Take, Unreadable
 from archdsl.training.data.reader import watchdog as watching
-from archdsl.training.data.reader.workers import read
+from archdsl.training.data.reader.workers import quiet, read
 from archdsl.training.data.synthetic.motion import MovingDigits
 from tests.trained import losses, short, small
 
@@ -171,3 +171,16 @@ def test_a_run_goes_on_where_readers_die(tmp_path: Path) -> None:
     assert json.loads(line) == {"name": videos.name(2), "reason": HOW["kills"]}
     assert str(always.skips).startswith("1 videos could not be read (2 clips)")
     assert (tmp_path / "deaths").read_text() == "xxx"
+
+
+def test_a_reader_leaves_ctrl_c_to_the_training_and_ends_when_it_is_told() -> None:
+    """Whatever handlers the training has: a reader inherits them."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for one in before:
+            signal.signal(one, lambda *_: None)
+        quiet(0)
+        assert [signal.getsignal(one) for one in before] == [signal.SIG_IGN, signal.SIG_DFL]
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -20,7 +20,7 @@ from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.report.number_format import percent, runs, shape_text, short, signed, span_text
 from archdsl.report.parts import TABLE_LEVELS, table_parts
-from archdsl.report.table.formats import TABLE_FORMATS, cell_text, csv_text, in_format, records_csv
+from archdsl.report.table.formats import TABLE_FORMATS, bracket_text, cell_text, csv_text, in_format, records_csv
 from archdsl.report.table.markup import tex_escaped
 from archdsl.report.table.sheet import Bracket, Column, Row, Table
 from archdsl.report.table.stages import table_of
@@ -355,3 +355,10 @@ def test_no_cell_of_csv_is_a_formula_or_a_second_row() -> None:
         assert not any(cell.lstrip()[:1] in "=+-@\uff1d" for cell in (row[0], row[2]))
         assert all(cell.isprintable() for cell in row)
     assert [row[0] for row in rows if "e9" in row[0]] == [r"\xe9"]
+
+
+def test_the_factor_stands_beside_the_middle_line() -> None:
+    rows = [bracket_text(Bracket(lines, 4)) for lines in (("a",), ("a", "bcd"), ("a", "bcd", "e"), ("a",) * 5)]
+    assert [[i for i, line in enumerate(lines) if line.endswith(" ×4")] for lines in rows] == [[0], [1], [1], [2]]
+    assert rows[2] == ["⎡a  ⎤", "⎢bcd⎥ ×4", "⎣e  ⎦"]
+    assert bracket_text(Bracket(("a", "b"))) == ["⎡a⎤", "⎣b⎦"]
