@@ -11,6 +11,7 @@ from archdsl import Arch, SpecError, build, compile, load
 from archdsl.language import change_all
 from archdsl.language.python_writer import to_python
 from archdsl.language.yaml_writer import to_yaml
+from archdsl.rewrites import inflate
 
 TOP = "name: net\nclip: {frames: 4, size: 16}\n"
 HEAD = "head: {classifier: {classes: 3}}\n"
@@ -121,6 +122,43 @@ def test_blocks_within_branches_repeats_and_fields(act: str, written: str, tmp_p
     drawn = read(tmp_path, net(use, DEEP, "width_ratio: 1/2, "))
     text = net("WRITTEN").replace("channels: 8}", "channels: 4}", 1).replace("WRITTEN", WRITTEN.replace("ACT", written))
     assert_equal_outputs(drawn, read(tmp_path, text, "plain.yaml"))
+
+
+SHORTCUT = """a: {basic: {channels: 16, kernel_t: 3, stride: 2, zero_init: false, shortcut: [
+  {two_plus_one: {channels: 16, kernel: [3, 3, 3], stride: [1, 2, 2], act: none}}]}, repeat: 2},
+  b: {bottleneck: {channels: 32, kernel_t: 3, stride: 2, zero_init: false,
+  shortcut: {conv: {channels: 32, kernel: [3, 3, 3], stride: [1, 2, 2], act: none}}}, repeat: 2}"""
+BY_HAND = """  basic_unit:
+    steps:
+      a: {conv: {channels: 16, kernel: [3, 3, 3], stride: [1, 2, 2]}}
+      b: {conv: {channels: 16, kernel: [3, 3, 3], act: none}}
+      short: {two_plus_one: {channels: 16, kernel: [3, 3, 3], stride: [1, 2, 2], act: none}, reads: input}
+      sum: {add: , reads: [b, short]}
+      act: relu
+  wide_unit:
+    steps:
+      a: {conv: {channels: 8, kernel: [3, 1, 1]}}
+      b: {conv: {channels: 8, kernel: [1, 3, 3], stride: [1, 2, 2]}}
+      c: {conv: {channels: 32, act: none}}
+      short: {conv: {channels: 32, kernel: [3, 3, 3], stride: [1, 2, 2], act: none}, reads: input}
+      sum: {add: , reads: [c, short]}
+      act: relu
+"""
+
+
+def test_shortcuts_of_any_block_only_where_the_shape_changes(tmp_path: Path) -> None:
+    short = read(tmp_path, net(SHORTCUT, "", "width_ratio: 1/2, "))
+    stages = "a: [{basic_unit: {}}, {basic: {channels: 16, kernel_t: 3}}], "
+    stages += "b: [{wide_unit: {}}, {bottleneck: {channels: 32, kernel_t: 3}}]"
+    assert_equal_outputs(short, read(tmp_path, net(stages, BY_HAND, "width_ratio: 1/2, "), "plain.yaml"))
+    assert read(tmp_path, to_yaml(short), "again.yaml") == short
+    (tmp_path / "again.py").write_text(to_python(short))
+    assert load(tmp_path / "again.py") == short
+    flat = net(
+        SHORTCUT.replace("two_plus_one", "conv").replace("[3, 3, 3]", "[1, 3, 3]").replace("kernel_t: 3", "kernel_t: 1")
+    )
+    cubes = inflate(read(tmp_path, flat, "flat.yaml"), frames=8)
+    assert compile(cubes).shapes["main.b"] == (32, 2, 4, 4)
 
 
 def test_a_condition_that_is_not_met_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ class Residual(Block):
     )
     se: SqueezeExcite | None = Field(None, description="squeeze and excitation at the end of the branch")
     bias: bool | None = Field(None, description="biases of the kernels; by default only where no norm follows")
+    shortcut: Chain = Field(
+        (), description="blocks in place of the shortcut's 1x1x1 projection; like it, only where the shape changes"
+    )
     before: Chain = Field((), description="blocks in front of the branch; the shortcut does not pass them")
     between: Chain = Field((), description="blocks between the first kernel, its norm and activation, and the next")
 
@@ -42,14 +45,14 @@ class Residual(Block):
         return self.norm.kind == "none" if self.bias is None else self.bias
 
     def within(self) -> Iterator[Block]:
-        yield from (*self.before, *self.between)
+        yield from (*self.shortcut, *self.before, *self.between)
 
     def joined(self, g: Builder, branch: str, x: str) -> str:
         """The branch added to x or to its projection (a strided 1x1x1 convolution with norm), then the activation."""
         branch = self.se.add(g, "se", branch) if self.se else branch
         stride = (self.stride_t, self.stride, self.stride)
         if g.shape(x).c != self.channels or stride != (1, 1, 1):
-            x = self.projected(g, x, stride)
+            x = add_chain(g, "shortcut", self.shortcut, x) if self.shortcut else self.projected(g, x, stride)
         return add_act(g, "act", self.act, g.add("sum", ops.Add(), branch, x))
 
     def projected(self, g: Builder, x: str, stride: ops.Triple) -> str:
@@ -82,7 +85,7 @@ class Bottleneck(Residual):
     beside: Chain = Field((), description="blocks beside the middle kernel and what is between, added to what it gives")
 
     def within(self) -> Iterator[Block]:
-        yield from (*self.before, *self.between, *self.beside)
+        yield from (*self.shortcut, *self.before, *self.between, *self.beside)
 
     def build(self, g: Builder, x: str) -> str:
         inner = self.inner or max(self.channels // 4, 1)

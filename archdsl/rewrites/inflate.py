@@ -25,6 +25,8 @@ def inflate(
 
 def inflated(block: Block, strides: bool) -> Block:
     """One block that sees as far in time as in space."""
+    if isinstance(block, Basic | Bottleneck) and block.shortcut:
+        block = block.but(shortcut=tuple([inflated(part, strides) for part in block.shortcut]))
     match block:
         case Conv() | MaxPool() | AvgPool():
             return windowed(block, strides)
