@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from archdsl.blocks import Block, Drawn
 from archdsl.errors import Fault, SpecError
 from archdsl.language.edge import Edge
+from archdsl.language.insertion import SIGN, are_parts, inserts, parts_of, slot, with_insertions
 from archdsl.language.pathway import Stage
 from archdsl.language.settings import Setting, fields, nothing, short_of, within_the_only
 from archdsl.spec.base import Written, check_number, line_of
@@ -23,7 +24,9 @@ def change(thing: W, path: str, value: Any, written: str | None = None) -> W:
 
     A part of the path is a field, a name (`*` and `?` match several), an index into a list, or, at a stage or a list
     of transforms, a field of every block or transform that has it. A stride goes to the first block only, as in a
-    repeat. `written` is the line of the change: faults of what was changed name it.
+    repeat. With `+` after or before a name or number it inserts there (`res4.2+`, `+res4`; alone, at the end).
+    None deletes a block, stage, pathway or edge, and a list stands for several blocks. Numbers are those before the
+    change. `written` is the line of the change: faults of what was changed name it.
 
     Raises SpecError for a path that leads nowhere.
     """
@@ -61,6 +64,10 @@ def changed(thing: Any, settings: list[Setting]) -> Any:
         return thing
     if isinstance(thing, Stage):
         blocks = in_list(thing.blocks, settings)
+        if not blocks:
+            at = ".".join(settings[-1].path[: settings[-1].depth])
+            want, fix = "at least one block", f"{at}: null"
+            raise SpecError("a stage without blocks", at=at, written=settings[-1].written, want=want, fix=fix)
         return at_line(checked(lambda: Stage(*blocks), settings), thing.written)
     if isinstance(thing, Drawn) and all(setting.rest[0] != "values" for setting in settings):
         values = in_mapping(thing.values, settings)
@@ -115,8 +122,11 @@ def in_mapping(things: Mapping[str, Any], settings: list[Setting]) -> dict[str, 
     """A mapping with the values of some names changed; a pattern stands for all names that match it."""
     faults: list[Fault] = []
     todo: dict[str, list[Setting]] = {}
+    added = [setting for setting in settings if inserts(setting)]
     for setting in settings:
         head = setting.rest[0]
+        if inserts(setting):
+            continue
         names = [name for name in things if fnmatchcase(name, head)]
         if len(names) > MATCHES and isinstance(setting.value, Mapping | list | tuple):
             got, want = f"{len(names)} names", f"at most {MATCHES} where a list or a mapping is set"
@@ -133,25 +143,39 @@ def in_mapping(things: Mapping[str, Any], settings: list[Setting]) -> dict[str, 
     for name, below in todo.items():
         made[name] = gathered(found[name], things.get(name), below)
     faults += told_once(found, settings)
+    try:
+        made = with_insertions(made, added)
+    except SpecError as error:
+        faults += error.faults
     if faults:
         raise SpecError(faults)
+    if are_parts(things):
+        made = {name: part for name, part in made.items() if part is not None}
     return made
 
 
 def in_list(things: list[Any] | tuple[Any, ...], settings: list[Setting]) -> tuple[Any, ...]:
-    """A list with elements changed (by index, or an edge by its name), or a field of all that have it."""
+    """A list with elements changed (by index, or an edge by its name), or a field of all that have it.
+
+    Null takes an element out, a list stands for several.
+    """
     faults: list[Fault] = []
     todo: list[list[Setting]] = [[] for _ in things]
+    added: list[list[Any]] = [[] for _ in range(len(things) + 1)]
     for setting in settings:
         try:
+            if inserts(setting):
+                added[slot(things, setting)] += parts_of(setting.value)
+                continue
             for i, below in places(things, setting):
                 todo[i].append(below)
         except SpecError as error:
             faults += error.faults
-    made = tuple([gathered(faults, thing, below) for thing, below in zip(things, todo)])
+    made = [gathered(faults, thing, below) for thing, below in zip(things, todo)]
     if faults:
         raise SpecError(dict.fromkeys(faults))
-    return made
+    parts = [parts_of(new) if isinstance(thing, Written) else [new] for thing, new in zip(things, made)]
+    return tuple([part for i, front in enumerate(added) for part in (*front, *(parts[i] if i < len(parts) else ()))])
 
 
 def places(things: list[Any] | tuple[Any, ...], setting: Setting) -> list[tuple[int, Setting]]:
@@ -221,9 +245,13 @@ def attributed(fault: Fault, settings: list[Setting]) -> Fault:
         prefix = settings[-1].path[: settings[-1].depth]
         return replace(fault, at=".".join([*prefix, *filter(None, at)]) or None, written=settings[-1].written)
     setting = about[-1]
-    path = ".".join(setting.path)
-    line = line_of(setting.value, at[len(setting.rest) :]) or setting.written or fault.written
-    return replace(fault, at=whole(path, fault.at or path), written=line)
+    inserted = SIGN in setting.path[-1]
+    path = ".".join(setting.path[:-1] if inserted else setting.path)
+    line = line_of(setting.value, at[len(setting.rest) - inserted :]) or setting.written or fault.written
+    found = whole(path, fault.at or path)
+    if setting.depth and found == fault.at and not found.startswith(path):
+        found = f"{path}.{found}"  # told from within what is set: a block of a stage
+    return replace(fault, at=found, written=line)
 
 
 def whole(path: str, at: str) -> str:
