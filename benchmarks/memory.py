@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves
 
 import archdsl
 from archdsl.report.memory.report import Memory, Setup
-from archdsl.training.wrapper import run_again
+from archdsl.training.network_setup import run_again
 
 CASES = (
     ("slowfast_tiny", {}, 4),

@@ -16,7 +16,7 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import Sample, Take
 from archdsl.training.data.transforms.augment import augmented, viewed
-from archdsl.training.data.transforms.values import in_values
+from archdsl.training.data.transforms.normalisation import in_values
 
 CPU = torch.device("cpu")
 PLAIN = Values(mean=(0.0,), std=(1.0,))

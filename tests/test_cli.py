@@ -16,7 +16,7 @@ import yaml
 import archdsl
 from archdsl.cli import LARGE_PAGES, main
 from archdsl.cli import overrides as given
-from archdsl.cli.arguments import COMMANDS, parser
+from archdsl.cli.commands import COMMANDS, parser
 from archdsl.errors import SpecError, printable
 from archdsl.spec.numbers import views_of
 

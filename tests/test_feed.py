@@ -20,11 +20,11 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
+from archdsl.training.batches import train_feed, view_feed
 from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos
 from archdsl.training.data.reader.transport import packed, unpacked
 from archdsl.training.data.reader.workers import read
 from archdsl.training.data.sources.discovery import videos_of
-from archdsl.training.feed import train_feed, view_feed
 from archdsl.training.state.skipped_videos import Skips
 
 CPU = torch.device("cpu")

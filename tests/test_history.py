@@ -21,15 +21,15 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.language import change
 from archdsl.training.data.synthetic.motion import MovingDigits
+from archdsl.training.distributed import World
 from archdsl.training.run import Run
 from archdsl.training.state import checkpoints
 from archdsl.training.state import run_folder as folder
-from archdsl.training.state.adoption import adopt
 from archdsl.training.state.checkpoints import checkpoints_in, held, prune, read_facts, save_checkpoint
 from archdsl.training.state.initial_weights import weights_at
 from archdsl.training.state.records import Facts
+from archdsl.training.state.rollback import adopt
 from archdsl.training.tensorboard import Board
-from archdsl.training.world import World
 from tests.filmed import film, numbered_frames
 from tests.test_resume import stopped_at
 from tests.trained import DATA, entries, losses, short, small

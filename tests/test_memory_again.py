@@ -25,10 +25,10 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing import arches
+from archdsl.training.distributed import world_of
+from archdsl.training.network_setup import memory_of, prepared
 from archdsl.training.norms import train_mode
 from archdsl.training.train import state_of
-from archdsl.training.world import world_of
-from archdsl.training.wrapper import memory_of, prepared
 from benchmarks.memory import Tracked, measured
 from tests.trained import DATA, losses, short, small
 

@@ -17,9 +17,9 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.language.recipes.optimizer import Norms
 from archdsl.training.data.synthetic.motion import MovingDigits
+from archdsl.training.distributed import world_of
 from archdsl.training.norms import measured
 from archdsl.training.state.checkpoints import checkpoints_in
-from archdsl.training.world import world_of
 from tests.processes import told_by_two
 from tests.trained import DATA, short, small
 

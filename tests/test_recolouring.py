@@ -13,12 +13,12 @@ from archdsl.language import Clip, change
 from archdsl.language.recipes.clips import Augment, Middle, Values, Views
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
+from archdsl.training.batches import train_feed
 from archdsl.training.data.clips import Batch
 from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.data.transforms import rand_augment as ra
 from archdsl.training.data.transforms.colours import brightened, contrasted, saturated
 from archdsl.training.data.transforms.noise import erased, mixed
-from archdsl.training.feed import train_feed
 from archdsl.training.loop import losses_of
 from archdsl.training.state.skipped_videos import Skips
 

@@ -17,8 +17,8 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.spec.files import checksum
 from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts
-from archdsl.training.state.finished_run import classes_in
 from archdsl.training.state.records import Entry, Skipped, read_records
+from archdsl.training.state.run_reader import classes_in
 from tests.trained import DATA, short, small
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -33,7 +33,7 @@ from archdsl.training.data.reader.decoder import clip_of
 from archdsl.training.data.sources import members as parts
 from archdsl.training.data.sources import shards
 from archdsl.training.data.sources.discovery import videos_of
-from archdsl.training.data.sources.members import Part
+from archdsl.training.data.sources.shard_member import Part
 from archdsl.training.data.sources.shards import listing_of_shards
 from archdsl.training.data.sources.tar_headers import headers
 from archdsl.training.data.sources.videos import Files

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import archdsl
 from archdsl.training import MovingDigits
 from archdsl.training.data.clips import epoch_order, indices_at
-from archdsl.training.data.reader.windows import centred, decoded
+from archdsl.training.data.reader.preview import centred, decoded
 from archdsl.training.data.synthetic.motion import film
 
 DIGITS = MovingDigits(count=64, seed=3, frames=8, size=32)

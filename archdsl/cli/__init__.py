@@ -43,7 +43,7 @@ def interrupted(number: int, frame: FrameType | None) -> None:
 
 def run(argv: Sequence[str] | None) -> int:
     """One command. Everything is imported here, where an interrupt is caught."""
-    from archdsl.cli.arguments import parser
+    from archdsl.cli.commands import parser
     from archdsl.cli.console import say_error, say_os_error
     from archdsl.errors import SpecError
 

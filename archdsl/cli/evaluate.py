@@ -112,7 +112,7 @@ def asked(text: str, given: Namespace) -> tuple[Arch, Recipe | None, str | None]
     """A run's folder or a network, with the changes of the command line."""
     recipe, weights = given.recipe and recipe_named(given.recipe), given.weights
     if Path(text).is_dir():
-        found = opened("archdsl.training.state.finished_run").ran(Path(text))
+        found = opened("archdsl.training.state.run_reader").ran(Path(text))
         text, recipe, weights = str(found.arch), recipe or found.recipe, weights or text
     recipe = recipe and with_settings(recipe, given)
     given = Namespace(**{**vars(given), "set": [setting for setting in given.set if not setting.startswith(MINE)]})
@@ -148,7 +148,7 @@ def names_of(given: Namespace) -> tuple[str, ...] | None:
     if given.names:
         return tuple(read_text(given.names, LARGEST).splitlines())
     folder = Path(given.name)
-    return opened("archdsl.training.state.finished_run").classes_in(folder) if folder.is_dir() else None
+    return opened("archdsl.training.state.run_reader").classes_in(folder) if folder.is_dir() else None
 
 
 def told(found: Any, given: Namespace) -> Iterator[Any]:

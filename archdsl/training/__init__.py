@@ -2,12 +2,12 @@
 
 from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos
 from archdsl.training.data.synthetic.motion import MovingDigits
+from archdsl.training.distributed import world_of
 from archdsl.training.evaluation.evaluate import evaluate, write_results
 from archdsl.training.evaluation.predict import predict
 from archdsl.training.evaluation.scores import Scores, fused
 from archdsl.training.run import Run
 from archdsl.training.train import train
-from archdsl.training.world import world_of
 
 __all__ = [
     "Batch",

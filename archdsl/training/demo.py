@@ -19,7 +19,7 @@ from archdsl.errors import SpecError
 from archdsl.recipes import recipe as recipe_named
 from archdsl.report import draw
 from archdsl.report.table.stages import table
-from archdsl.training.data.reader.windows import centred, decoded
+from archdsl.training.data.reader.preview import centred, decoded
 from archdsl.training.run import Run
 from archdsl.training.train import train
 

@@ -11,14 +11,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.training.batches import split
 from archdsl.training.data.clips import Batch
-from archdsl.training.feed import split
+from archdsl.training.distributed import added
+from archdsl.training.network_setup import quiet_backward
 from archdsl.training.optimizer import set_rate
 from archdsl.training.precision import in_precision
 from archdsl.training.run import Run
 from archdsl.training.state.snapshot import State
-from archdsl.training.world import added
-from archdsl.training.wrapper import quiet_backward
 
 
 def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Iterator[Batch], run: Run) -> None:

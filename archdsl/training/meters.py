@@ -7,7 +7,7 @@ from time import perf_counter
 
 import torch
 
-from archdsl.training.world import World
+from archdsl.training.distributed import World
 
 DECODE_BOUND = 0.3
 """Share of the time waiting for data from which on a run is called bound by it."""

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from archdsl.errors import SpecError
 from archdsl.language.recipes.optimizer import Norms
-from archdsl.training.world import added
+from archdsl.training.distributed import added
 
 
 def norms_in(network: nn.Module) -> list[_BatchNorm]:

@@ -17,10 +17,12 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.report import Memory
+from archdsl.training.batches import split, train_feed
 from archdsl.training.data.clips import Batch, Videos
+from archdsl.training.distributed import World, added, any_of, gathered
 from archdsl.training.evaluation.views import scored
-from archdsl.training.feed import split, train_feed
 from archdsl.training.meters import DECODE_BOUND, Meter
+from archdsl.training.network_setup import level_buffers
 from archdsl.training.norms import measured, train_mode
 from archdsl.training.precision import in_precision
 from archdsl.training.progress import Progress
@@ -29,8 +31,6 @@ from archdsl.training.state.records import Best, Entry, Facts, Identity, Origin
 from archdsl.training.state.run_folder import Folder
 from archdsl.training.state.skipped_videos import Skips
 from archdsl.training.state.snapshot import State
-from archdsl.training.world import World, added, any_of, gathered
-from archdsl.training.wrapper import level_buffers
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -22,24 +22,24 @@ from archdsl.spec.files import make_folder
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.sources.discovery import found_from_anywhere, videos_for
 from archdsl.training.data.sources.videos import Files
+from archdsl.training.distributed import World, as_one, world_of
 from archdsl.training.loop import seed_of, train_to_the_end
 from archdsl.training.meters import Meter, peak_of
+from archdsl.training.network_setup import memory_of, prepared, shared
 from archdsl.training.norms import train_mode
 from archdsl.training.optimizer import Average, optimizer_of
 from archdsl.training.precision import PRECISIONS, slowness
 from archdsl.training.progress import Progress
 from archdsl.training.run import Run
-from archdsl.training.state.adoption import adopt
 from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts, sweep
 from archdsl.training.state.compatibility import check_agrees, check_same, identity
 from archdsl.training.state.initial_weights import begun_from
 from archdsl.training.state.locks import locked
 from archdsl.training.state.records import About, Facts, Identity, Origin
+from archdsl.training.state.rollback import adopt
 from archdsl.training.state.run_folder import Folder
 from archdsl.training.state.skipped_videos import Skips
 from archdsl.training.state.snapshot import State, fingerprint
-from archdsl.training.world import World, as_one, world_of
-from archdsl.training.wrapper import memory_of, prepared, shared
 
 
 def train(

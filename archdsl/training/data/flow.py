@@ -14,7 +14,7 @@ from torch import Tensor
 from archdsl.report.latency.machine import cache_folder
 from archdsl.spec.files import write_whole
 from archdsl.training.data.reader.watchdog import alive
-from archdsl.training.data.sources.members import Part
+from archdsl.training.data.sources.shard_member import Part
 from archdsl.training.data.tvl1 import TvL1, tvl1_flow
 
 HOW = TvL1()

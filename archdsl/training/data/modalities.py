@@ -12,7 +12,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.clip import CHANNELS
 from archdsl.training.data.flow import Flows
-from archdsl.training.data.sources.members import Part
+from archdsl.training.data.sources.shard_member import Part
 
 SEEN = ("rgb", "gray", "rgb_diff", "flow")
 """Modalities that can be made of a video."""

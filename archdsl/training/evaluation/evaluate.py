@@ -27,16 +27,16 @@ from archdsl.spec.files import json_text, make_folder, write_whole, writing
 from archdsl.spec.numbers import views_of
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.sources.discovery import videos_for
+from archdsl.training.distributed import World, as_one, gathered, world_of
 from archdsl.training.evaluation.metrics import confusion
 from archdsl.training.evaluation.scores import Scores
 from archdsl.training.evaluation.views import scored
 from archdsl.training.precision import slowness
 from archdsl.training.state.compatibility import check_same, listed
-from archdsl.training.state.finished_run import classes_of, columns_of, data_of, described, ran
 from archdsl.training.state.initial_weights import kept, weights_at, with_those
+from archdsl.training.state.run_reader import classes_of, columns_of, data_of, described, ran
 from archdsl.training.state.skipped_videos import Skips
 from archdsl.training.state.snapshot import fingerprint
-from archdsl.training.world import World, as_one, gathered, world_of
 
 
 def evaluate(

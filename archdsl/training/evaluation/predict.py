@@ -14,6 +14,7 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.training.batches import view_feed
 from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.reader.decoder import Index, Video, decoder_named
@@ -22,15 +23,14 @@ from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.sources.lines import SUFFIXES
 from archdsl.training.data.sources.pictures import pictures_in, pictures_of
 from archdsl.training.data.sources.videos import Action, Entry, Files
+from archdsl.training.distributed import world_of
 from archdsl.training.evaluation.evaluate import ready
 from archdsl.training.evaluation.scores import best_of
 from archdsl.training.evaluation.views import BATCH, check_finite, joined_heads, quiet, view_scores
-from archdsl.training.feed import view_feed
 from archdsl.training.precision import in_precision
-from archdsl.training.state.finished_run import classes_in
 from archdsl.training.state.initial_weights import with_weights
+from archdsl.training.state.run_reader import classes_in
 from archdsl.training.state.skipped_videos import Skips
-from archdsl.training.world import world_of
 
 Best = list[tuple[str, float]]
 

@@ -14,12 +14,12 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Views
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.training.batches import view_feed
 from archdsl.training.data.clips import Batch, Videos
+from archdsl.training.distributed import any_of, as_one, gathered, ranks
 from archdsl.training.evaluation.scores import Scores
-from archdsl.training.feed import view_feed
 from archdsl.training.precision import in_precision
 from archdsl.training.state.skipped_videos import Skips
-from archdsl.training.world import any_of, as_one, gathered, ranks
 
 BATCH = 16
 """Views that go through the network at once, where nothing else is asked for."""

@@ -28,9 +28,9 @@ from torch.distributed.tensor import DTensor
 
 from archdsl.errors import Fault, SpecError
 from archdsl.spec.files import checksum, flush_folder, is_regular, json_text, read_bytes, write_flushed
+from archdsl.training.distributed import World, as_one, gathered
 from archdsl.training.state.locks import alone, shared
 from archdsl.training.state.records import LARGEST, Facts, made, parsed
-from archdsl.training.world import World, as_one, gathered
 
 TENSORS = "tensors.safetensors"
 STATE = "state.json"

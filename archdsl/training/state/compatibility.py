@@ -17,10 +17,10 @@ from archdsl.language.yaml_writer import recipe_data
 from archdsl.report.differences import diff
 from archdsl.spec.base import cut, read
 from archdsl.training.data.clips import Videos
+from archdsl.training.distributed import gathered
 from archdsl.training.state.checkpoints import digest
 from archdsl.training.state.records import Facts, Identity, Listed
 from archdsl.training.state.run_folder import arch_data
-from archdsl.training.world import gathered
 
 FREE = (
     *("name", "source", "log_every", "evaluate_every", "save_every", "keep", "most_skipped"),

@@ -14,7 +14,7 @@ from archdsl.backend import build
 from archdsl.backend.weights import copy_weights, raise_for, read_weights, weight_faults
 from archdsl.compiler import Plan
 from archdsl.training.state.checkpoints import NAMED, STATE, held, kinds_in, read_facts
-from archdsl.training.state.finished_run import ran
+from archdsl.training.state.run_reader import ran
 from archdsl.training.state.snapshot import read_weights as read_checkpoint
 
 HEAD = "head."

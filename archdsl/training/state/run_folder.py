@@ -23,9 +23,9 @@ from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import data_of, recipe_yaml, to_yaml
 from archdsl.spec.files import append_line, json_text, write_whole
+from archdsl.training.distributed import World, as_one
 from archdsl.training.state.records import About, Entry, read_records
 from archdsl.training.tensorboard import Board
-from archdsl.training.world import World, as_one
 
 LOG = "metrics.jsonl"
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from archdsl.errors import SpecError
 from archdsl.spec.files import open_regular
 from archdsl.training.data.clips import Unreadable
-from archdsl.training.data.sources.members import Part
+from archdsl.training.data.sources.shard_member import Part
 
 Decoder = Literal["pyav", "torchcodec"]
 FORMATS = (

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from archdsl.errors import Fault, SpecError
 from archdsl.spec.base import cut
-from archdsl.training.data.sources.members import Part
+from archdsl.training.data.sources.shard_member import Part
 
 SUFFIXES = (
     *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".ogv", ".gif"),

@@ -19,7 +19,7 @@ from archdsl.spec.files import open_regular
 from archdsl.training.data.sources.classes import classes_beside
 from archdsl.training.data.sources.columns import labels_in, labels_of
 from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing
-from archdsl.training.data.sources.members import Part
+from archdsl.training.data.sources.shard_member import Part
 from archdsl.training.data.sources.splits import NAMES, split_in
 from archdsl.training.data.sources.tar_headers import Broken, headers
 

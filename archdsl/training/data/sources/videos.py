@@ -17,8 +17,8 @@ from archdsl.training.data.modalities import maps_of, reach_of
 from archdsl.training.data.reader.decoder import Decoder, Index, clip_of
 from archdsl.training.data.sampling import chosen_frames
 from archdsl.training.data.snippets import Snippets
-from archdsl.training.data.sources.members import Part
 from archdsl.training.data.sources.pictures import FPS, pictures_of
+from archdsl.training.data.sources.shard_member import Part
 
 FEW = 5
 """Names in a remark."""

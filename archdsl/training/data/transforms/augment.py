@@ -21,8 +21,8 @@ from archdsl.training.data.transforms.colours import coloured
 from archdsl.training.data.transforms.crops import check_fits, drawn_cut, placed_cut, short_of
 from archdsl.training.data.transforms.geometry import Cut
 from archdsl.training.data.transforms.noise import erased
+from archdsl.training.data.transforms.normalisation import FRAMELESS, in_values
 from archdsl.training.data.transforms.rand_augment import rand_augmented
-from archdsl.training.data.transforms.values import FRAMELESS, in_values
 
 Clips = Tensor | dict[str, Tensor]
 """What a network takes: one clip, or several by name."""

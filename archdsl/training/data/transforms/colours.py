@@ -6,7 +6,7 @@ from random import Random
 
 from torch import Tensor
 
-from archdsl.training.data.transforms.values import gray
+from archdsl.training.data.transforms.normalisation import gray
 
 
 def coloured(x: Tensor, strength: float, dice: Random) -> Tensor:

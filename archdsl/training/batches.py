@@ -15,8 +15,8 @@ from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos,
 from archdsl.training.data.reader.workers import Asked, read
 from archdsl.training.data.transforms.augment import augmented, viewed
 from archdsl.training.data.transforms.noise import mixed
+from archdsl.training.distributed import as_one
 from archdsl.training.state.skipped_videos import Skips
-from archdsl.training.world import as_one
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
+from archdsl.training.distributed import World
 from archdsl.training.norms import set_norms, still
 from archdsl.training.optimizer import hold_fixed
-from archdsl.training.world import World
 
 
 def memory_of(plan: Plan, recipe: Recipe, world: World, *, shard: bool) -> Memory:
