@@ -19,9 +19,9 @@ import torch
 
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Sampling
-from archdsl.training.data.inspection import speeds
-from archdsl.training.data.reader.decoder import decoders_here
-from archdsl.training.data.sources.videos import Action, Entry, Files
+from archdsl.training.data.inspection import measure_speeds
+from archdsl.training.data.reader.backends import available_decoders
+from archdsl.training.data.sources.videos import Action, Files, VideoEntry
 from archdsl.training.data.synthetic.files import as_frame
 
 VIDEOS, FRAMES, HEIGHT, WIDTH = 8, 300, 256, 340
@@ -45,10 +45,10 @@ def write(path: Path, every: int, seed: int) -> None:
 
 def rates(folder: Path, frames: int, sampling: Sampling) -> list[tuple[str, int, list[float]]]:
     """(decoder, readers, clips per second of each round); rounds take turns."""
-    entries = tuple(Entry(path, path.name, (Action(0),)) for path in sorted(folder.iterdir()))
+    entries = tuple(VideoEntry(path, path.name, (Action(0),)) for path in sorted(folder.iterdir()))
     videos = Files(entries, ("a",), {"clip": Clip(frames=frames, size=224)}, sampling)
     found: dict[tuple[str, int], list[float]] = {}
-    for run in speeds(videos, WORKERS, SECONDS, ROUNDS):
+    for run in measure_speeds(videos, WORKERS, SECONDS, ROUNDS):
         found.setdefault((run.decoder, run.workers), []).append(run.rate)
     return [(decoder, workers, rate) for (decoder, workers), rate in found.items()]
 
@@ -67,7 +67,7 @@ def main() -> None:
         "rounds, least and most behind it, as ratios to PyAV without readers in the same rounds. Other work was not ",
         end="",
     )
-    print(f"kept off the machine. Decoders that could be imported: {', '.join(decoders_here())}.\n")
+    print(f"kept off the machine. Decoders that could be imported: {', '.join(available_decoders())}.\n")
     print("| key frame every | clip | decoder | readers | ratio | least | most |")
     print("|---|---|---|---|---|---|---|")
     with TemporaryDirectory() as root:

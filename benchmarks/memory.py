@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves
 
 import archdsl
 from archdsl.report.memory.report import Memory, Setup
-from archdsl.training.network_setup import run_again
+from archdsl.training.network_setup import checkpoint_activations
 
 CASES = (
     ("slowfast_tiny", {}, 4),
@@ -83,7 +83,7 @@ class Step:
         self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[setup.precision]
         self.network = archdsl.build(plan).to(device).train(setup.training)
         for address in Memory(plan, setup).again:
-            run_again(self.network.get_submodule(address))
+            checkpoint_activations(self.network.get_submodule(address))
         if not setup.training:
             self.network.to(self.dtype)
         clips = {name: torch.randn(setup.batch, *shape, device=device) for name, shape in plan.inputs.items()}

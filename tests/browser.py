@@ -56,7 +56,7 @@ class Browser:
             if got.get("id") == number:
                 assert "error" not in got, got["error"]
                 return got["result"]
-            self.hear(got)
+            self.on_signal(got)
 
     def message(self, end: float) -> dict[str, Any]:
         """The next message."""
@@ -68,7 +68,7 @@ class Browser:
         first, _, self.buffer = self.buffer.partition(b"\0")
         return json.loads(first)
 
-    def hear(self, got: dict[str, Any]) -> None:
+    def on_signal(self, got: dict[str, Any]) -> None:
         """Keep errors and warnings of the console."""
         params = got.get("params", {})
         match got.get("method"):

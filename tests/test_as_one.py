@@ -11,7 +11,7 @@ from time import perf_counter
 import pytest
 
 from archdsl.errors import SpecError
-from archdsl.training.distributed import as_one
+from archdsl.training.distributed import fail_together
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = '''
@@ -22,7 +22,7 @@ import archdsl
 import archdsl.training.state.checkpoints as checkpoints
 from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.synthetic.motion import MovingDigits
-from archdsl.training.distributed import world_of
+from archdsl.training.distributed import process_group
 from tests.trained import DATA, short, small
 
 out, case, rank = Path(sys.argv[1]), sys.argv[2], int(os.environ["RANK"])
@@ -46,7 +46,7 @@ try:
         data, shard = (holed, DATA[1]), case == "read, sharded"
     elif case == "save":
         checkpoints.write_flushed = full
-    with world_of("cpu"):
+    with process_group("cpu"):
         archdsl.train(small(), recipe, data, out=out / "run", device="cpu", quiet=True, shard=shard)
         archdsl.evaluate(out / "run", holed, device="cpu", quiet=True)
 except archdsl.SpecError as error:
@@ -56,7 +56,7 @@ except archdsl.SpecError as error:
 
 
 def test_one_process_alone_has_its_own_error() -> None:
-    with pytest.raises(SpecError, match="mine"), as_one():
+    with pytest.raises(SpecError, match="mine"), fail_together():
         raise SpecError("mine")
 
 
@@ -64,10 +64,10 @@ def test_one_process_alone_has_its_own_error() -> None:
 @pytest.mark.parametrize(
     ("case", "what"),
     [
-        ("read", "too many videos that cannot be read\n  got     4 of 64: "),
-        ("read, sharded", "too many videos that cannot be read\n  got     4 of 64: "),
+        ("read", "too many unreadable videos\n  got     4 of 64: "),
+        ("read, sharded", "too many unreadable videos\n  got     4 of 64: "),
         ("save", "cannot write checkpoint step_00000002\n"),
-        ("test", "too many videos that cannot be read\n  got     4 of 64: "),
+        ("test", "too many unreadable videos\n  got     4 of 64: "),
     ],
 )
 def test_an_error_of_one_process_is_that_of_both(case: str, what: str, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from archdsl.language import Clip, change
 from archdsl.language.recipes.clips import Augment, Corners, Jitter, Middle, Resized, Values, Views
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
-from archdsl.training.data.clips import Sample, Take
-from archdsl.training.data.transforms.augment import augmented, viewed
-from archdsl.training.data.transforms.normalisation import in_values
+from archdsl.training.data.clips import ClipRequest, Sample
+from archdsl.training.data.transforms.augment import augment_batch, make_view
+from archdsl.training.data.transforms.normalisation import normalise
 
 CPU = torch.device("cpu")
 PLAIN = Values(mean=(0.0,), std=(1.0,))
@@ -49,12 +49,12 @@ def made(**changes: object) -> Recipe:
 def test_a_clip_depends_on_the_seed_of_its_take_alone(seed: int, crop: object, operations: int) -> None:
     chosen = made(augment=Augment(crop=crop, colour=0.4, rand_augment=operations, erasing=0.5))
     one, other = sample(3, 4, 40, 50, seed=1), sample(3, 4, 64, 36, seed=2)
-    takes = [Take(seed=seed, training=True), Take(seed=7, training=True)]
+    takes = [ClipRequest(seed=seed, training=True), ClipRequest(seed=7, training=True)]
     torch.manual_seed(0)
-    both, labels = augmented([one, other], takes, chosen, RGB, CPU)
+    both, labels = augment_batch([one, other], takes, chosen, RGB, CPU)
     torch.manual_seed(1)
-    swapped, _ = augmented([other, one], takes[::-1], chosen, RGB, CPU)
-    alone, _ = augmented([one], takes[:1], chosen, RGB, CPU)
+    swapped, _ = augment_batch([other, one], takes[::-1], chosen, RGB, CPU)
+    alone, _ = augment_batch([one], takes[:1], chosen, RGB, CPU)
     assert both.shape == (2, 3, 4, 32, 32)
     assert both.isfinite().all()
     assert labels.tolist() == [1, 2]
@@ -65,7 +65,9 @@ def test_a_clip_depends_on_the_seed_of_its_take_alone(seed: int, crop: object, o
 @pytest.mark.parametrize("crop", [Jitter(), Corners(), Resized()])
 def test_seeds_differ(crop: object) -> None:
     clips = [
-        augmented([sample(3, 4, 40, 50)], [Take(seed=s, training=True)], made(augment__crop=crop), RGB, CPU)[0]
+        augment_batch([sample(3, 4, 40, 50)], [ClipRequest(seed=s, training=True)], made(augment__crop=crop), RGB, CPU)[
+            0
+        ]
         for s in range(8)
     ]
     assert len({clip.numpy().tobytes() for clip in clips}) == 8
@@ -76,8 +78,12 @@ def test_seeds_differ(crop: object) -> None:
 def test_all_frames_of_a_clip_are_treated_alike(seed: int) -> None:
     still = noise(3, 1, 40, 50).expand(3, 4, 40, 50)
     chosen = made(augment=Augment(colour=0.8, rand_augment=4, magnitude=9.0))
-    x, _ = augmented(
-        [Sample({"clip": still}, torch.tensor(0), "", 0.0, 1.0)], [Take(seed=seed, training=True)], chosen, RGB, CPU
+    x, _ = augment_batch(
+        [Sample({"clip": still}, torch.tensor(0), "", 0.0, 1.0)],
+        [ClipRequest(seed=seed, training=True)],
+        chosen,
+        RGB,
+        CPU,
     )
     torch.testing.assert_close(x, x[:, :, :1].expand_as(x), rtol=0, atol=1e-5)
 
@@ -89,7 +95,7 @@ def test_flow_is_cut_as_its_video_is_and_its_x_changes_sign_in_a_mirror_image() 
     read = Sample({"rgb": video, "flow": flow}, torch.tensor(0), "", 0.0, 1.0)
     signs = set()
     for seed in range(20):
-        x, _ = augmented([read], [Take(seed=seed, training=True)], made(augment__flip=0.5), clips, CPU)
+        x, _ = augment_batch([read], [ClipRequest(seed=seed, training=True)], made(augment__flip=0.5), clips, CPU)
         rgb, found = x["rgb"][0] * 255, x["flow"][0] * 20
         torch.testing.assert_close(found[1] * 13, rgb[1], rtol=0, atol=1e-2)
         sign = 1 if (found[0] > 0).any() else -1
@@ -104,7 +110,7 @@ def test_crops_are_mirrored_or_not_whatever_their_place_and_size(crop: object) -
     ramp = torch.arange(64, dtype=torch.uint8).view(1, 1, 64).expand(3, 4, 64, 64)
     read = Sample({"clip": ramp}, torch.tensor(0), "", 0.0, 1.0)
     chosen = made(augment=Augment(crop=crop, flip=0.5))
-    clips = [augmented([read], [Take(seed=s, training=True)], chosen, RGB, CPU)[0] for s in range(120)]
+    clips = [augment_batch([read], [ClipRequest(seed=s, training=True)], chosen, RGB, CPU)[0] for s in range(120)]
     rows = torch.cat(clips)[:, 0, 0, 0]
     mirrored = rows[:, 0] > rows[:, -1]
     assert 40 < int(mirrored.sum()) < 80
@@ -115,37 +121,39 @@ def test_crops_are_mirrored_or_not_whatever_their_place_and_size(crop: object) -
 def test_flow_stored_as_pixels_is_inverted_about_its_rest() -> None:
     clips = {"clip": Clip(frames=1, size=32, modality="flow")}
     still = Sample({"clip": torch.full((2, 1, 32, 32), 255, dtype=torch.uint8)}, torch.tensor(0), "", 0.0, 1.0)
-    x, _ = augmented([still], [Take(seed=0, training=True)], recipe("smoke").but(augment=Augment(flip=1.0)), clips, CPU)
+    x, _ = augment_batch(
+        [still], [ClipRequest(seed=0, training=True)], recipe("smoke").but(augment=Augment(flip=1.0)), clips, CPU
+    )
     torch.testing.assert_close(x.mean(dim=(0, 2, 3, 4)), torch.tensor([-1.0, 1.0]))
 
 
 def test_values_of_each_modality_by_hand() -> None:
     values = Values(mean=(0.4, 0.5, 0.6), std=(0.1, 0.2, 0.5))
     x = torch.tensor([51.0, 102.0, 153.0]).view(3, 1, 1, 1)
-    rgb = in_values(x, Clip(frames=1, size=1), values, stored=True).flatten()
+    rgb = normalise(x, Clip(frames=1, size=1), values, stored=True).flatten()
     torch.testing.assert_close(rgb, torch.tensor([-2.0, -0.5, 0.0]))
-    gray = in_values(x[1:2], Clip(frames=1, size=1, modality="gray"), values, stored=True)
+    gray = normalise(x[1:2], Clip(frames=1, size=1, modality="gray"), values, stored=True)
     assert gray.item() == pytest.approx((0.4 - 0.5) / (0.8 / 3), rel=1e-5)
-    diff = in_values(
+    diff = normalise(
         torch.full((6, 1, 1, 1), 51.0), Clip(frames=1, size=1, channels=6, modality="rgb_diff"), values, stored=False
     )
     torch.testing.assert_close(diff.flatten(), torch.tensor([2.0, 1.0, 0.4, 2.0, 1.0, 0.4]))
-    flow = in_values(
+    flow = normalise(
         torch.tensor([10.0, -30.0]).view(2, 1, 1, 1), Clip(frames=1, size=1, modality="flow"), values, stored=False
     )
     assert flow.flatten().tolist() == [0.5, -1.0]
     features = torch.ones(5, 4, 1, 1)
     assert (
-        in_values(features, Clip(frames=4, size=1, channels=5, modality="features"), values, stored=False) is features
+        normalise(features, Clip(frames=4, size=1, channels=5, modality="features"), values, stored=False) is features
     )
 
 
 def test_features_pass_through_untouched() -> None:
     clips = {"clip": Clip(frames=4, size=1, channels=5, modality="features")}
     read = Sample({"clip": torch.rand(5, 4, 1, 1)}, torch.tensor(0), "", 0.0, 1.0)
-    x, _ = augmented([read], [Take(seed=0, training=True)], made(augment__erasing=1.0), clips, CPU)
+    x, _ = augment_batch([read], [ClipRequest(seed=0, training=True)], made(augment__erasing=1.0), clips, CPU)
     assert torch.equal(x[0], read.frames["clip"])
-    assert torch.equal(viewed(read, made(), clips, 0, CPU)[0], x[0])
+    assert torch.equal(make_view(read, made(), clips, 0, CPU)[0], x[0])
 
 
 def test_a_view_of_a_test_is_the_middle_resized() -> None:
@@ -153,18 +161,18 @@ def test_a_view_of_a_test_is_the_middle_resized() -> None:
     whole = (
         resized(video.frames["clip"], (37, 49))[..., 3:35, 9:41] / 255
     )  # 256/224 of 32; room 5 and 17, half rounded up
-    torch.testing.assert_close(viewed(video, made(), RGB, 0, CPU)[0], whole, rtol=0, atol=1e-4)
+    torch.testing.assert_close(make_view(video, made(), RGB, 0, CPU)[0], whole, rtol=0, atol=1e-4)
 
 
 def test_a_crop_larger_than_the_frame_is_refused_before_anything_is_read() -> None:
     with pytest.raises(SpecError) as error:
-        augmented([], [], made(augment__crop=Jitter(short_side=(16, 40))), RGB, CPU)
+        augment_batch([], [], made(augment__crop=Jitter(short_side=(16, 40))), RGB, CPU)
     assert str(error.value).split("\n")[0] == "a crop larger than the frame"
     assert "short side 16, clip clip of 32 x 32" in str(error.value)
     with pytest.raises(SpecError, match=r"views\.short_side"):
-        viewed(sample(3, 4, 40, 50), made(views__short_side=20), RGB, 0, CPU)
-    with pytest.raises(SpecError, match="colours are changed, but flow has none"):
-        augmented([], [], made(augment__rand_augment=1), {"clip": Clip(frames=1, size=32, modality="flow")}, CPU)
+        make_view(sample(3, 4, 40, 50), made(views__short_side=20), RGB, 0, CPU)
+    with pytest.raises(SpecError, match="colour augmentation of flow"):
+        augment_batch([], [], made(augment__rand_augment=1), {"clip": Clip(frames=1, size=32, modality="flow")}, CPU)
     wrong = Values(mean=(0.5, 0.5), std=(1.0, 1.0))
-    with pytest.raises(SpecError, match="other channels than the clip's"):
-        viewed(sample(3, 4, 40, 50), made().but(values=wrong), RGB, 0, CPU)
+    with pytest.raises(SpecError, match="do not match the clip's channels"):
+        make_view(sample(3, 4, 40, 50), made().but(values=wrong), RGB, 0, CPU)

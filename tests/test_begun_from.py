@@ -59,7 +59,9 @@ def test_a_run_begins_with_what_evaluate_would_use(name: str, trained: Path, tmp
     last = checkpoints_in(trained)[-1]
     weights = {"run": trained, "checkpoint": last, "file": trained.parent / "weights.safetensors"}[name]
     done = run(tmp_path / "new", recipe=still(), weights=weights)
-    tensors = archdsl.training.state.initial_weights.with_weights(archdsl.compile(small()), weights).state_dict()
+    tensors = archdsl.training.state.initial_weights.network_with_weights(
+        archdsl.compile(small()), weights
+    ).state_dict()
     for address, tensor in done.network.named_parameters():
         assert torch.equal(tensor, tensors[address]), address
     assert json.loads((tmp_path / "new" / "run.json").read_text())["weights"] == {"path": str(weights), "not_taken": {}}
@@ -72,7 +74,9 @@ def test_a_head_of_other_classes_is_as_initialised_and_named(trained: Path, tmp_
     two = change(small(), "head.classes", 2)
     done = run(tmp_path / "new", two, still(), FEW, weights=trained)
     plain = run(tmp_path / "plain", two, still(), FEW)
-    tensors = archdsl.training.state.initial_weights.with_weights(archdsl.compile(small()), trained).state_dict()
+    tensors = archdsl.training.state.initial_weights.network_with_weights(
+        archdsl.compile(small()), trained
+    ).state_dict()
     assert torch.equal(done.network.main.stem[0].conv.weight, tensors["main.stem.0.conv.weight"])
     assert torch.equal(done.network.head.classifier.weight, plain.network.head.classifier.weight)
     assert json.loads((tmp_path / "new" / "run.json").read_text())["weights"] == {
@@ -90,11 +94,11 @@ def test_anything_but_the_head_must_fit(trained: Path, tmp_path: Path) -> None:
     first, *_ = caught.value.faults
     assert str(first) == (
         "weights of another network\n"
-        "  at      main.stem.0.conv.weight\n"
         f"  written {checkpoints_in(trained)[-1]}\n"
-        "  got     (8, 3, 3, 5, 5)\n"
-        "  want    (16, 3, 3, 5, 5)\n"
-        "  fix     weights of this arch: nothing but what is under head may differ"
+        "  got     26 of 26 names shared; 21 of them with other shapes, "
+        "such as main.stem.0.conv.weight (8, 3, 3, 5, 5)\n"
+        "  want    main.stem.0.conv.weight (16, 3, 3, 5, 5)\n"
+        "  fix     use weights of this arch: only those under head may differ"
     )
     assert not checkpoints_in(tmp_path / "new")
     with pytest.raises(SpecError, match="no such file"):
@@ -112,8 +116,8 @@ def test_a_run_that_has_begun_goes_on_without_them(trained: Path, tmp_path: Path
     last.rmdir()
     archdsl.train(small(), begins, DATA, out=out, device="cpu", weights=tmp_path / "gone.pt")
     said = capfd.readouterr().err
-    assert "going on from step 4 of 6" in said
-    assert f"not from {tmp_path / 'gone.pt'}, with which only a new run begins: another --out" in said
+    assert "resuming from step  4 of 6" in said
+    assert f"{tmp_path / 'gone.pt'} is not used: --weights starts a new run, in another --out" in said
     assert losses(out) == losses(whole)
     assert len(log_of(out)) == 7
     assert json.loads((out / "run.json").read_text())["weights"]["path"] == str(trained)
@@ -125,4 +129,4 @@ def test_the_command_says_what_it_begins_with(trained: Path, tmp_path: Path, cap
     assert main([*argv, "--weights", str(tmp_path / "none.pt"), "--device", "cpu"]) == 2
     assert "no such file" in capfd.readouterr().err
     assert main([*argv, "--weights", str(trained), "--device", "cpu", "--steps", "1", "--batch", "4"]) == 0
-    assert f"begins with {trained}" in capfd.readouterr().err
+    assert f"initial weights: {trained}" in capfd.readouterr().err

@@ -233,11 +233,11 @@ def test_what_cannot_be_written_is_told_before_anything_is_measured(
 
 
 def test_a_side_alone_is_told_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    from archdsl.cli.commands import parser
+    from archdsl.cli.parser import parser
 
     argv = ["bench", TINY, "--frames=32", "--set=head.classes=5", "--lower=none", "--train", "--batch=2"]
     given = parser().parse_args(argv)
-    again = benching.again(given, TINY, "none")
+    again = benching.side_command(given, TINY, "none")
     twice = parser().parse_args(again[2:])
     assert again[:5] == ["-m", "archdsl", "bench", TINY, "--only=none"]
     for name in ("frames", "set", "lower", "train", "batch", "device", "vs"):

@@ -18,7 +18,7 @@ from archdsl import SpecError, compile, load
 from archdsl.blocks import BLOCKS
 from archdsl.catalog import zoo
 from archdsl.cli import main
-from archdsl.cli.overrides import value_of
+from archdsl.cli.overrides import parse_value
 from archdsl.graph import Builder, Endless
 from archdsl.language.yaml_writer import to_yaml
 from archdsl.ops import UNIT, Grid, Shape
@@ -324,7 +324,7 @@ def test_every_tag_is_a_value_or_an_error(tmp_path: Path, tag: str, text: str) -
                 read(tmp_path / "spec.yaml")
     for setting in (one, f"[{one}]", f"{{a: {one}}}"):
         with suppress(SpecError):
-            value_of(setting)
+            parse_value(setting)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_keys_are_as_they_are_written() -> None:
 @pytest.mark.parametrize("text", ["1e400", "[1e400]", "NaN", "[Infinity]", "1e99999999", "[" * 5000, "{a: 1, a: 2}"])
 def test_settings_are_read_as_files_are(text: str) -> None:
     try:
-        value = value_of(text)
+        value = parse_value(text)
     except SpecError:
         return
     assert value in (text, [text.strip("[]")])  # a word

@@ -16,7 +16,8 @@ import yaml
 import archdsl
 from archdsl.cli import LARGE_PAGES, main
 from archdsl.cli import overrides as given
-from archdsl.cli.commands import COMMANDS, parser
+from archdsl.cli.commands import COMMANDS
+from archdsl.cli.parser import parser
 from archdsl.errors import SpecError, printable
 from archdsl.spec.numbers import views_of
 
@@ -240,7 +241,7 @@ def test_family_parameters_and_paths(run: Any) -> None:
     ],
 )
 def test_values_are_read_as_yaml_reads_them(text: str, value: object) -> None:
-    assert given.value_of(text) == value
+    assert given.parse_value(text) == value
 
 
 def test_a_stage_can_be_set_whole(run: Any) -> None:

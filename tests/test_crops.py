@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from archdsl.language.recipes.clips import Corners, Jitter, Middle, Resized
-from archdsl.training.data.transforms.crops import FIVE, drawn_cut, placed_cut
+from archdsl.training.data.transforms.crops import FIVE, training_crop, view_crop
 from archdsl.training.data.transforms.geometry import cut_of_part, cut_of_resized, with_short_side
 
 sides = st.integers(33, 90)
@@ -70,7 +70,7 @@ def test_sizes_of_resized_frames_as_pyslowfast_has_them() -> None:
 
 def test_three_crops_lie_along_the_long_side() -> None:
     def corners(frame: tuple[int, int], crops: int, short: int = 256, out: int = 224) -> list[tuple[float, float]]:
-        cuts = [placed_cut(i, crops, frame, short, (out, out)) for i in range(crops)]
+        cuts = [view_crop(i, crops, frame, short, (out, out)) for i in range(crops)]
         return [(cut.rows.start / cut.rows.step, cut.columns.start / cut.columns.step) for cut in cuts]
 
     # PySlowFast's spatial_shift_crop_list at 256 x 340, crop 256 and 224; and of a tall video
@@ -81,7 +81,7 @@ def test_three_crops_lie_along_the_long_side() -> None:
     five = [(0, 0), (0, 116), (32, 0), (32, 116), (16, 58)]
     assert corners((256, 340), 5) == five
     assert corners((256, 340), 10) == five * 2
-    assert [placed_cut(i, 10, (256, 340), 256, (224, 224)).columns.mirrored for i in range(10)] == [False] * 5 + [
+    assert [view_crop(i, 10, (256, 340), 256, (224, 224)).columns.mirrored for i in range(10)] == [False] * 5 + [
         True
     ] * 5
 
@@ -89,7 +89,7 @@ def test_three_crops_lie_along_the_long_side() -> None:
 def test_short_sides_are_drawn_within_their_range_and_evenly() -> None:
     for inverse in (False, True):
         crop = Jitter(short_side=(256, 320), inverse=inverse)
-        cuts = [drawn_cut(crop, (256, 340), (224, 224), Random(seed)) for seed in range(2000)]
+        cuts = [training_crop(crop, (256, 340), (224, 224), Random(seed)) for seed in range(2000)]
         shorts = [256 / cut.rows.step for cut in cuts]
         assert min(shorts) >= 256
         assert max(shorts) <= 320
@@ -98,12 +98,12 @@ def test_short_sides_are_drawn_within_their_range_and_evenly() -> None:
 
 
 def test_a_jittered_crop_reaches_every_place() -> None:
-    cuts = [drawn_cut(Jitter(short_side=(34, 34)), (34, 36), (32, 32), Random(seed)) for seed in range(300)]
+    cuts = [training_crop(Jitter(short_side=(34, 34)), (34, 36), (32, 32), Random(seed)) for seed in range(300)]
     assert {(cut.rows.low, cut.columns.low) for cut in cuts} == {(y, x) for y in range(3) for x in range(5)}
 
 
 def test_corners_are_of_the_pairs_and_places_of_the_authors() -> None:
-    cuts = [drawn_cut(Corners(), (256, 340), (224, 224), Random(seed)) for seed in range(3000)]
+    cuts = [training_crop(Corners(), (256, 340), (224, 224), Random(seed)) for seed in range(3000)]
     parts = Counter((cut.rows.high - cut.rows.low, cut.columns.high - cut.columns.low) for cut in cuts)
     sizes = [256, 224, 192, 168]  # int(256 * 0.66) = 168
     assert set(parts) == {(a, b) for i, a in enumerate(sizes) for j, b in enumerate(sizes) if abs(i - j) <= 1}
@@ -116,20 +116,20 @@ def test_corners_are_of_the_pairs_and_places_of_the_authors() -> None:
     assert at == {(0, 0), (0, 116), (32, 0), (32, 116), (16, 58)}
     many = {
         (cut.rows.low, cut.columns.low)
-        for cut in (drawn_cut(Corners(scales=(0.5,), places=13), (64, 64), (32, 32), Random(s)) for s in range(500))
+        for cut in (training_crop(Corners(scales=(0.5,), places=13), (64, 64), (32, 32), Random(s)) for s in range(500))
     }
     assert many == {(8 * y, 8 * x) for y, x in [*FIVE, (2, 0), (2, 4), (4, 2), (0, 2), (1, 1), (1, 3), (3, 1), (3, 3)]}
 
 
 def test_rectangles_have_the_area_and_aspect_that_were_asked_for() -> None:
     for seed in range(300):
-        cut = drawn_cut(Resized(area=(0.2, 0.5)), (200, 300), (32, 32), Random(seed))
+        cut = training_crop(Resized(area=(0.2, 0.5)), (200, 300), (32, 32), Random(seed))
         h, w = cut.rows.high - cut.rows.low, cut.columns.high - cut.columns.low
         assert 0.19 <= h * w / 60000 <= 0.51
         assert 0.73 <= w / h <= 1.36
-    cut = drawn_cut(Resized(area=(1.0, 1.0)), (100, 300), (32, 32), Random(0))  # no draw fits: the middle
+    cut = training_crop(Resized(area=(1.0, 1.0)), (100, 300), (32, 32), Random(0))  # no draw fits: the middle
     assert (cut.rows.low, cut.rows.high, cut.columns.low, cut.columns.high) == (0, 100, 83, 216)
 
 
 def test_nothing_is_drawn_of_a_middle_crop() -> None:
-    assert drawn_cut(Middle(), (64, 80), (32, 32), Random(0)) == placed_cut(0, 1, (64, 80), 37, (32, 32))
+    assert training_crop(Middle(), (64, 80), (32, 32), Random(0)) == view_crop(0, 1, (64, 80), 37, (32, 32))

@@ -12,7 +12,7 @@ from archdsl.cli import main
 from archdsl.language import Clip
 from archdsl.recipes import recipe
 from archdsl.training import MovingDigits
-from archdsl.training.data.clips import Take
+from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.sources.discovery import videos_of
 
 
@@ -29,9 +29,9 @@ def test_files_show_what_memory_does(motion: Path) -> None:
     assert len(videos) == 16
     assert videos.classes == tuple(sorted(digits.classes))
     for index in range(16):
-        made = videos.read(index, Take(0))
+        made = videos.read(index, ClipRequest(0))
         number = int(Path(made.name).stem)
-        given = digits.read(number, Take(0))
+        given = digits.read(number, ClipRequest(0))
         assert videos.classes[int(made.label)] == digits.classes[int(given.label)]
         # colour is halved in height and width by the encoder: edges differ, most pixels hardly do
         apart = (made.frames["clip"].float() - given.frames["clip"].float()).abs()
@@ -58,7 +58,7 @@ def test_check_counts_and_names_what_cannot_be_read(motion: Path, capsys: pytest
 def test_a_table_of_very_many_classes_ends(
     motion: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archdsl.cli.data.SHOWN", 3)
+    monkeypatch.setattr("archdsl.cli.data.CLASSES_SHOWN", 3)
     assert main(["data", "check", str(motion)]) == 0
     out = capsys.readouterr().out
     assert "16 videos of 8 classes" in out

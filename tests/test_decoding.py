@@ -19,17 +19,19 @@ from torch import Tensor
 
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Sampling
-from archdsl.training.data.clips import Take, Unreadable
-from archdsl.training.data.reader import decoder as decoding
-from archdsl.training.data.reader.decoder import Index, Video, clip_of, decoders_here, stretches
-from archdsl.training.data.sources.pictures import picture, pictures_in, pictures_of
-from archdsl.training.data.sources.videos import Action, Entry, Files
+from archdsl.training.data.clips import ClipRequest, Unreadable
+from archdsl.training.data.reader import limits
+from archdsl.training.data.reader.backends import available_decoders, decode_clip
+from archdsl.training.data.reader.decoder import VideoFile
+from archdsl.training.data.reader.frame_index import FrameIndex, seek_groups
+from archdsl.training.data.sources.pictures import pictures_in, read_picture, read_pictures
+from archdsl.training.data.sources.videos import Action, Files, VideoEntry
 
 FRAMES = numbered_frames(40)
 
 
 def read(path: Path, wanted: list[int]) -> Tensor:
-    return clip_of(path, path.name, lambda index: wanted)[0]
+    return decode_clip(path, path.name, lambda index: wanted)[0]
 
 
 def refused(path: Path, wanted: list[int] | None = None) -> str:
@@ -39,8 +41,8 @@ def refused(path: Path, wanted: list[int] | None = None) -> str:
     return caught.value.reason
 
 
-def index_of(path: Path) -> Index:
-    with Video(path) as video:
+def index_of(path: Path) -> FrameIndex:
+    with VideoFile(path) as video:
         return video.index()
 
 
@@ -66,24 +68,24 @@ def test_seeking_decodes_only_what_is_near(name: str, tmp_path: Path, monkeypatc
     """With a key frame every 12: frame 38 is two frames after one."""
     codec, pixels, options = KINDS[name]
     path, seen = film(tmp_path / name, FRAMES, codec=codec, pix_fmt=pixels, options=options), []
-    decoded = Video.decoded
+    decoded = VideoFile.decode_group
 
     def counting(self, index, stretch):
         for frame in decoded(self, index, stretch):
             seen.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr(Video, "decoded", counting)
+    monkeypatch.setattr(VideoFile, "decode_group", counting)
     read(path, [38])
     assert len(seen) == 3
-    monkeypatch.setattr(Video, "counted", lambda *_: pytest.fail("nothing was missing"))
+    monkeypatch.setattr(VideoFile, "frames_by_count", lambda *_: pytest.fail("nothing was missing"))
     read(path, list(range(0, 40, 3)))
 
 
 def test_a_seek_pays_where_a_key_frame_lies_between() -> None:
-    index = Index(tuple(range(100)), tuple(range(0, 100, 10)), 1)
-    assert list(stretches(index, [3, 7, 12, 45, 48])) == [[3, 7], [12], [45, 48]]
-    assert list(stretches(index, [9, 10, 11])) == [[9, 10, 11]]
+    index = FrameIndex(tuple(range(100)), tuple(range(0, 100, 10)), 1)
+    assert list(seek_groups(index, [3, 7, 12, 45, 48])) == [[3, 7], [12], [45, 48]]
+    assert list(seek_groups(index, [9, 10, 11])) == [[9, 10, 11]]
 
 
 def test_frames_at_uneven_times(tmp_path: Path) -> None:
@@ -99,9 +101,9 @@ def test_frames_at_a_rate_are_those_that_are_shown_then(name: str, tmp_path: Pat
     """From a file of uneven times to the clip: at 0, 1/15, 2/15... seconds."""
     times = [0, 33, 53, 103, 123, 323, 400, 500]
     path = film(tmp_path / name, FRAMES[:, :8], options={"g": "4", "bf": "2"}, times=times)
-    entry = Entry(path, name, (Action(0),))
+    entry = VideoEntry(path, name, (Action(0),))
     videos = Files((entry,), ("a",), {"clip": Clip(frames=8, size=32)}, Sampling(fps=15.0))
-    clip = videos.read(0, Take(0, clip=0, clips=2)).frames["clip"]
+    clip = videos.read(0, ClipRequest(0, clip=0, clips=2)).frames["clip"]
     shown = [max(i for i, time in enumerate(times) if time <= k * 1000 / 15 + 0.5) for k in range(8)]
     assert shown == [0, 2, 4, 4, 4, 5, 6, 6]
     assert torch.equal(clip, every_frame(path)[:, shown])
@@ -175,7 +177,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_bytes(data)
         assert refused(path).startswith(reason), name
-    assert refused(silent_sound(tmp_path / "sound.mp4")) == "no pictures, only sound"
+    assert refused(silent_sound(tmp_path / "sound.mp4")) == "no video stream, only audio"
 
 
 def test_damage_at_any_place_gives_frames_or_a_reason(tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_damage_at_any_place_gives_frames_or_a_reason(tmp_path: Path) -> None:
             data[dice.randrange(len(data))] = dice.randrange(256)
         path.write_bytes(data[: dice.choice((len(data), dice.randrange(len(data))))])
         with suppress(Unreadable):  # and nothing else
-            clip, _ = clip_of(path, path.name, lambda index: [0, len(index.times) - 1])
+            clip, _ = decode_clip(path, path.name, lambda index: [0, len(index.times) - 1])
             assert clip.shape[:2] == (3, 2)
             read_well += 1
     assert 0 < read_well < 60
@@ -213,13 +215,13 @@ def test_frames_of_two_sizes(tmp_path: Path) -> None:
 def test_bounds_of_size_number_memory_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = film(tmp_path / "video.mp4", FRAMES)
     for name, bound, reason in (
-        ("LARGEST", 48 * 64 - 1, "frames of 64x48 pixels"),
-        ("LONGEST", 39, "more than 39 frames"),
-        ("PATIENCE", -1.0, "reading it takes longer than -1 s"),
-        ("MOST", 48 * 64 * 40 - 1, "40 frames of 64x48 pixels are too much"),
+        ("MAX_FRAME_PIXELS", 48 * 64 - 1, "frames of 64x48 pixels"),
+        ("MAX_FRAMES", 39, "more than 39 frames"),
+        ("READ_SECONDS", -1.0, "reading it takes longer than -1 s"),
+        ("MAX_CLIP_PIXELS", 48 * 64 * 40 - 1, "40 frames of 64x48 pixels exceed the memory limit"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(decoding, name, bound)
+            patch.setattr(limits, name, bound)
             assert reason in refused(path, list(range(40))), name
 
 
@@ -236,7 +238,7 @@ def test_a_file_that_claims_millions_of_frames(size: int, claimed: int, tmp_path
         struct.pack_into(f">{len(values)}I", data, data.index(box) + place, *values)
     path.write_bytes(data)
     begun = monotonic()
-    assert refused(path).startswith("cannot be decoded" if claimed <= decoding.LONGEST else "more than 2000000 frames")
+    assert refused(path).startswith("cannot be decoded" if claimed <= limits.MAX_FRAMES else "more than 2000000 frames")
     assert monotonic() - begun < 10
 
 
@@ -258,16 +260,16 @@ def test_only_regular_files_are_opened(how: str, tmp_path: Path) -> None:
 def test_pictures_are_bounded_in_number_size_memory_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(tmp_path / "video", FRAMES[:, :3])
     for name, bound, reason in (
-        ("pictures.LONGEST", 2, "more than 2 pictures"),
-        ("pictures.LARGEST", 48 * 64 - 1, "img_00001.png has 64x48 pixels"),
-        ("pictures.LARGEST_FILE", 100, "img_00001.png cannot be read"),
-        ("decoding.MOST", 48 * 64 * 3 - 1, "3 frames of 64x48 pixels are too much"),
-        ("decoding.PATIENCE", -1.0, "reading it takes longer than -1 s"),
+        ("reader.limits.MAX_FRAMES", 2, "more than 2 pictures"),
+        ("reader.limits.MAX_FRAME_PIXELS", 48 * 64 - 1, "img_00001.png has 64x48 pixels"),
+        ("sources.pictures.MAX_PICTURE_BYTES", 100, "img_00001.png cannot be read"),
+        ("reader.limits.MAX_CLIP_PIXELS", 48 * 64 * 3 - 1, "3 frames of 64x48 pixels exceed the memory limit"),
+        ("reader.limits.READ_SECONDS", -1.0, "reading it takes longer than -1 s"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(f"archdsl.training.data.{name}", bound)
             with pytest.raises(Unreadable, match=reason):
-                pictures_of(folder, "video", lambda index: range(len(index.times)))
+                read_pictures(folder, "video", lambda index: range(len(index.times)))
 
 
 def test_names_that_a_decoder_could_take_for_others(tmp_path: Path) -> None:
@@ -279,7 +281,7 @@ def test_names_that_a_decoder_could_take_for_others(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "pictures", FRAMES[:, :2])
     (folder / "img_00002.png").rename(folder / "img_%d*.png")
     (folder / "img_00001.png").rename(folder / os.fsdecode(b"caf\xe9_1.png"))
-    both = pictures_of(folder, "video", lambda index: [0, 1])[0]
+    both = read_pictures(folder, "video", lambda index: [0, 1])[0]
     assert sorted(both.sum((0, 2, 3)).tolist()) == sorted(FRAMES[:, :2].sum((0, 2, 3)).tolist())
 
 
@@ -288,7 +290,7 @@ def test_a_frame_larger_than_the_file_says(tmp_path: Path, monkeypatch: pytest.M
     small, large = (film(tmp_path / f"{side}.ts", numbered_frames(20, side, side)) for side in (48, 96))
     path = tmp_path / "grows.ts"
     path.write_bytes(small.read_bytes() + large.read_bytes())
-    monkeypatch.setattr(decoding, "LARGEST", 50 * 50)
+    monkeypatch.setattr(limits, "MAX_FRAME_PIXELS", 50 * 50)
     assert "cannot be decoded" in refused(path, [0, 30])
 
 
@@ -312,7 +314,7 @@ def folder_of(path: Path, frames: Tensor, pattern: str = "img_{:05d}.png") -> Pa
 
 def test_a_folder_of_pictures_is_a_video(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "video", FRAMES[:, :12], "img_{}.png")  # img_10 is after img_9
-    clip, index = pictures_of(folder, "video", lambda index: [0, 8, 9, 11])
+    clip, index = read_pictures(folder, "video", lambda index: [0, 8, 9, 11])
     assert torch.equal(clip, FRAMES[:, [0, 8, 9, 11]])
     assert (len(index.times), index.fps) == (12, 30)
 
@@ -323,28 +325,28 @@ def test_flow_that_lies_beside_pictures_is_not_a_picture(tmp_path: Path) -> None
     for i in (1, 2):
         for axis in "xy":
             (folder / f"flow_{axis}_{i:05d}.jpg").write_bytes((folder / "img_00001.png").read_bytes())
-    assert torch.equal(pictures_of(folder, "video", lambda index: [0, 1, 2])[0], FRAMES[:, :3])
+    assert torch.equal(read_pictures(folder, "video", lambda index: [0, 1, 2])[0], FRAMES[:, :3])
 
 
 def test_pictures_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "video", FRAMES[:, :3])
     (folder / "img_00002.png").write_bytes(b"no picture")
     with pytest.raises(Unreadable, match=r"img_00002.png cannot be read"):
-        pictures_of(folder, "video", lambda index: [0, 1])
+        read_pictures(folder, "video", lambda index: [0, 1])
     film(folder / "img_00002.png", numbered_frames(1, 24, 24), codec="png", pix_fmt="rgb24", options={})
     with pytest.raises(Unreadable, match="pictures of different sizes"):
-        pictures_of(folder, "video", lambda index: [0, 1])
+        read_pictures(folder, "video", lambda index: [0, 1])
     (tmp_path / "none").mkdir()
     with pytest.raises(Unreadable, match="a folder without pictures"):
-        pictures_of(tmp_path / "none", "none", lambda index: [0])
+        read_pictures(tmp_path / "none", "none", lambda index: [0])
 
 
 def test_a_picture_that_claims_to_be_huge(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     path.write_bytes(png(30_000, 30_000))
     with pytest.raises(Unreadable, match=r"huge\.png"):
-        picture(path, "video")
+        read_picture(path, "video")
 
 
 def test_decoders_that_are_here() -> None:
-    assert decoders_here()[0] == "pyav"
+    assert available_decoders()[0] == "pyav"

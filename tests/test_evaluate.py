@@ -24,13 +24,13 @@ from archdsl.language import Clip, change
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import to_yaml
 from archdsl.recipes import recipe
-from archdsl.training.data.clips import Sample, Take, Unreadable
-from archdsl.training.data.reader.decoder import Video
+from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
+from archdsl.training.data.reader.decoder import VideoFile
 from archdsl.training.data.sources.discovery import BUILT_IN
 from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.evaluation.evaluate import with_views
 from archdsl.training.evaluation.scores import Scores
-from archdsl.training.evaluation.views import scored
+from archdsl.training.evaluation.views import score_videos
 from tests.trained import short, small
 
 CLIPS = {"clip": Clip(frames=2, size=4)}
@@ -42,8 +42,8 @@ class Toy:
 
     classes = ("zero", "one", "two")
 
-    def __init__(self, count: int = 7, broken: tuple[int, ...] = (), several: bool = False) -> None:
-        self.count, self.broken, self.several = count, broken, several
+    def __init__(self, count: int = 7, broken: tuple[int, ...] = (), multi_label: bool = False) -> None:
+        self.count, self.broken, self.multi_label = count, broken, multi_label
 
     def __len__(self) -> int:
         return self.count
@@ -51,11 +51,11 @@ class Toy:
     def name(self, index: int) -> str:
         return f"video {index}"
 
-    def read(self, index: int, take: Take) -> Sample:
+    def read(self, index: int, take: ClipRequest) -> Sample:
         if index in self.broken:
             raise Unreadable(self.name(index), "broken")
         pixels = torch.full((3, 2, 4, 4), index * 10 + take.clip, dtype=torch.uint8)
-        label = torch.eye(3)[index % 3] if self.several else torch.tensor(index % 3)
+        label = torch.eye(3)[index % 3] if self.multi_label else torch.tensor(index % 3)
         return Sample({"clip": pixels}, label, self.name(index), 0.0, 1.0)
 
 
@@ -81,7 +81,7 @@ def viewing(**views: Any) -> Recipe:
 @pytest.mark.parametrize("batch", [1, 5, 64])
 def test_views_are_joined_as_the_recipe_says(kind: str, join: str, batch: int) -> None:
     network = Table().train()
-    made = scored(network, Toy(), viewing(clips=4, scores=kind, join=join), CLIPS, batch=batch)
+    made = score_videos(network, Toy(), viewing(clips=4, scores=kind, join=join), CLIPS, batch=batch)
     rows = network.weight.detach()
     one = {"softmax": lambda x: x.softmax(-1), "logits": lambda x: x, "sigmoid": torch.sigmoid}[kind]
     for i in range(7):
@@ -95,22 +95,22 @@ def test_views_are_joined_as_the_recipe_says(kind: str, join: str, batch: int) -
 
 def test_progress_is_told_every_view_and_crops_count() -> None:
     seen: list[int] = []
-    scored(Table(), Toy(), viewing(clips=2, crops=5), CLIPS, progress=seen.append)
+    score_videos(Table(), Toy(), viewing(clips=2, crops=5), CLIPS, progress=seen.append)
     assert sum(seen) == 7 * 2 * 5
 
 
 def test_unreadable_videos_count_nowhere_and_are_named() -> None:
-    made = scored(Table(), Toy(broken=(1, 4)), viewing(), CLIPS)
-    whole = scored(Table(), Toy(), viewing(), CLIPS)
+    made = score_videos(Table(), Toy(broken=(1, 4)), viewing(), CLIPS)
+    whole = score_videos(Table(), Toy(), viewing(), CLIPS)
     assert made.skipped == ("video 1", "video 4")
     assert len(made.names) == 5
     assert torch.equal(made.scores, whole.scores[[0, 2, 3, 5, 6]])
     with pytest.raises(SpecError, match="nothing to test"):
-        scored(Table(), Toy(3, broken=(0, 1, 2)), viewing(), CLIPS)
+        score_videos(Table(), Toy(3, broken=(0, 1, 2)), viewing(), CLIPS)
 
 
 def test_several_labels_get_a_mean_average_precision() -> None:
-    made = scored(Table(), Toy(several=True), viewing(scores="sigmoid"), CLIPS)
+    made = score_videos(Table(), Toy(multi_label=True), viewing(scores="sigmoid"), CLIPS)
     assert list(made.figures) == ["map"]
     assert 0 < made.figures["map"] <= 1
 
@@ -119,7 +119,7 @@ def test_scores_that_are_no_numbers_are_told_by_video() -> None:
     network = Table()
     network.weight.data[30] = torch.nan
     with pytest.raises(SpecError, match=r"1 of 7 videos: video 3"):
-        scored(network, Toy(), viewing(), CLIPS)
+        score_videos(network, Toy(), viewing(), CLIPS)
 
 
 def test_several_heads_count_alike() -> None:
@@ -128,8 +128,8 @@ def test_several_heads_count_alike() -> None:
             x = super().forward(clips)
             return {"a": x, "b": torch.zeros_like(x)}
 
-    one = scored(Table(), Toy(), viewing(scores="logits"), CLIPS)
-    two = scored(Two(), Toy(), viewing(scores="logits"), CLIPS)
+    one = score_videos(Table(), Toy(), viewing(scores="logits"), CLIPS)
+    two = score_videos(Two(), Toy(), viewing(scores="logits"), CLIPS)
     torch.testing.assert_close(two.scores, one.scores / 2)
 
 
@@ -236,9 +236,9 @@ def test_which_checkpoint_was_tested_is_said(
     [
         (["evaluate", "{runs}/one", "--fuse", "one:1"], "nothing to fuse with"),
         (["evaluate", "{runs}/one", "{runs}/two", "--fuse", "one:1", "tow:1"], "fix     two"),
-        (["evaluate", "{runs}/one", "{runs}/two", "--fuse", "one:1", "two:-1"], "no share of a network"),
-        (["evaluate", "{runs}/one", "{runs}/two", "--fuse", "one:1", "two:nan"], "no share of a network"),
-        (["evaluate", "{runs}/one", "{runs}/one"], "two networks of the name one"),
+        (["evaluate", "{runs}/one", "{runs}/two", "--fuse", "one:1", "two:-1"], "not a fusion weight"),
+        (["evaluate", "{runs}/one", "{runs}/two", "--fuse", "one:1", "two:nan"], "not a fusion weight"),
+        (["evaluate", "{runs}/one", "{runs}/one"], "two networks named one"),
         (["evaluate", "{runs}"], "no recipe.yaml, no run.json"),
         (["evaluate", "slowfast_tiny"], "no recipe and no weights"),
         (["evaluate", "slowfast_tiny", "--recipe", "smoke", "--weights", "{runs}/one"], "weights of another network"),
@@ -249,11 +249,17 @@ def test_which_checkpoint_was_tested_is_said(
         (["evaluate", "{runs}/one", "--classes", "9"], "fix     --classes 8"),
         (["evaluate", "{runs}/one", "--set", "recipe.views.crop=3"], "has no field 'crop'"),
         (["evaluate", "{runs}/one", "--device", "cuda:77"], "no device 'cuda:77'"),
-        (["predict", "{runs}", "x.mp4"], "is no run's folder"),
+        (["predict", "{runs}", "x.mp4"], "is not a run's folder"),
         (["predict", "{runs}/one", "{runs}/one/checkpoints"], "no videos in"),
         (["predict", "{runs}/one", "x.mp4", "--names", "{runs}/none"], "cannot read"),
-        (["predict", "{runs}/one", "x.mp4", "--names", "{runs}/one/metrics.jsonl"], "other classes than scores"),
-        (["predict", "bmn", "x.mp4", "--recipe", "smoke", "--weights", "x.pt"], "a clip that videos do not hold"),
+        (
+            ["predict", "{runs}/one", "x.mp4", "--names", "{runs}/one/metrics.jsonl"],
+            "as many class names as scores are needed",
+        ),
+        (
+            ["predict", "bmn", "x.mp4", "--recipe", "smoke", "--weights", "x.pt"],
+            "clip modality not available from videos",
+        ),
     ],
 )
 def test_what_is_asked_wrongly(argv: list[str], said: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,7 +279,7 @@ class Renamed(MovingDigits):
         names = super().classes
         return names[::-1] if self.backwards else ("rihgt at 1 px per frame", *names[1:])
 
-    def read(self, index: int, take: Take) -> Sample:
+    def read(self, index: int, take: ClipRequest) -> Sample:
         sample = super().read(index, take)
         return sample._replace(label=7 - sample.label) if self.backwards else sample
 
@@ -285,7 +291,7 @@ def test_a_run_knows_its_classes_by_name_not_by_number(runs: Path) -> None:
     assert torch.equal(two.scores.flip(1), one.scores)
     wrong = Renamed(24, 1, frames=4, size=32)
     object.__setattr__(wrong, "backwards", False)
-    with pytest.raises(SpecError, match="videos of other classes than the run's") as error:
+    with pytest.raises(SpecError, match="videos have classes that the run does not") as error:
         archdsl.evaluate(runs / "one", wrong, device="cpu", quiet=True)
     assert error.value.faults[0].fix == "right at 1 px per frame"
 
@@ -323,8 +329,11 @@ def test_predict_tells_classes_and_times(runs: Path, tmp_path: Path, capsys: pyt
     (tmp_path / "in" / "broken.mp4").write_bytes(b"not a video")
     (tmp_path / "in" / "notes.txt").write_text("no video")
     argv = ["predict", str(runs / "one"), str(tmp_path / "in"), "--top", "2", "--device", "cpu"]
-    code, out, err = say([*argv, "-o", str(tmp_path / "seen.json"), "--set", "recipe.sampling.every=5"], capsys)
+    changes = ["--set", "recipe.sampling.every=5", "--set", "recipe.precision=fp16"]
+    code, out, err = say([*argv, "-o", str(tmp_path / "seen.json"), *changes], capsys)
     assert code == 0
+    assert f"left out, not a video file: 1: {tmp_path}/in/notes.txt\n" in err
+    assert err.count("warning: fp16 on a CPU: torch emulates it") == 1
     assert "broken.mp4 cannot be read: not a video" in err
     seen = {Path(one["path"]).name: one for one in json.loads((tmp_path / "seen.json").read_text())}
     assert list(seen) == ["broken.mp4", "long.mp4", "one.mp4"]
@@ -361,8 +370,8 @@ def test_predict_looks_for_the_frames_of_a_file_once(
 ) -> None:
     """Not once for each of its windows."""
     film(tmp_path / "a.mp4", 16)
-    real, looked = Video.index, []
-    monkeypatch.setattr(Video, "index", lambda video: looked.append(video.name) or real(video))
+    real, looked = VideoFile.index, []
+    monkeypatch.setattr(VideoFile, "index", lambda video: looked.append(video.name) or real(video))
     (one,) = archdsl.predict(runs / "one", [tmp_path / "a.mp4"], device="cpu")
     assert len(one.windows) == 4
     assert looked == [str(tmp_path / "a.mp4")]
@@ -384,7 +393,7 @@ def test_predict_ranks_no_scores_that_are_no_numbers(tmp_path: Path, capsys: pyt
     argv = ["predict", f"{tmp_path}/small.yaml", f"{tmp_path}/a.mp4", "--recipe=smoke", f"--weights={tmp_path}/w.pt"]
     code, out, err = say([*argv, "--json"], capsys)
     assert (code, out) == (2, "")
-    assert "scores that are no numbers" in err
+    assert "scores are not finite" in err
 
 
 def test_predict_keeps_a_name_that_is_not_utf_8(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,12 +20,12 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
-from archdsl.training.batches import train_feed, view_feed
-from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos
-from archdsl.training.data.reader.transport import packed, unpacked
-from archdsl.training.data.reader.workers import read
+from archdsl.training.batches import train_batches, view_batches
+from archdsl.training.data.clips import Batch, ClipRequest, Sample, Unreadable, Videos
+from archdsl.training.data.reader.transport import pack, unpack
+from archdsl.training.data.reader.workers import read_clips
 from archdsl.training.data.sources.discovery import videos_of
-from archdsl.training.state.skipped_videos import Skips
+from archdsl.training.state.skipped_videos import SkippedVideos
 
 CPU = torch.device("cpu")
 CLIPS = {"clip": Clip(frames=4, size=32)}
@@ -67,9 +67,9 @@ def of(data: Path, recipe: Recipe, split: str = "train") -> Videos:
     return videos_of(str(data), split, CLIPS, recipe)
 
 
-def fed(videos: Videos, recipe: Recipe, skips: Skips | None = None, **more: int) -> list[Batch]:
+def fed(videos: Videos, recipe: Recipe, skips: SkippedVideos | None = None, **more: int) -> list[Batch]:
     given = {"start": 0, "steps": 5, "workers": 0} | more
-    return list(train_feed(videos, recipe, CLIPS, device=CPU, skips=skips or Skips(), **given))
+    return list(train_batches(videos, recipe, CLIPS, device=CPU, skips=skips or SkippedVideos(), **given))
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -116,20 +116,20 @@ def test_every_view_of_every_video_once(folder: Path) -> None:
     made = recipe_for()
     made = made.but(views=made.views.but(clips=2, crops=3))
     videos = of(folder, made)
-    given = dict(device=CPU, skips=Skips(), batch=12)
-    batches = list(view_feed(videos, made, CLIPS, workers=2, **given))
+    given = dict(device=CPU, skips=SkippedVideos(), batch=12)
+    batches = list(view_batches(videos, made, CLIPS, workers=2, **given))
     indices = [index for batch in batches for index in batch.indices]
     assert indices == [index for index in range(8) for _ in range(6)]
-    shares = [list(view_feed(videos, made, CLIPS, rank=rank, world=2, **given)) for rank in (0, 1)]
+    shares = [list(view_batches(videos, made, CLIPS, rank=rank, world=2, **given)) for rank in (0, 1)]
     assert sorted(i for share in shares for batch in share for i in batch.indices) == indices
-    alone = list(view_feed(videos, made, CLIPS, **given))
+    alone = list(view_batches(videos, made, CLIPS, **given))
     assert all(map(same, alone, batches))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_unreadable_videos_are_told_once_and_weigh_nothing(workers: int, broken: Path, tmp_path: Path) -> None:
     made = recipe_for(batch=4, most_skipped=0.5)
-    skips = Skips.of(tmp_path, made)
+    skips = SkippedVideos.for_run(tmp_path, made)
     batches = fed(of(broken, made), made, skips, steps=6, workers=workers)  # two epochs
     assert sum(batch.weights.sum().item() for batch in batches) == 14
     for batch in batches:
@@ -145,8 +145,8 @@ def test_unreadable_videos_are_told_once_and_weigh_nothing(workers: int, broken:
 
 def test_unreadable_videos_have_no_view(broken: Path) -> None:
     made = recipe_for(most_skipped=0.5)
-    skips = Skips()
-    batches = list(view_feed(of(broken, made, "val"), made, CLIPS, device=CPU, skips=skips, batch=2, workers=2))
+    skips = SkippedVideos()
+    batches = list(view_batches(of(broken, made, "val"), made, CLIPS, device=CPU, skips=skips, batch=2, workers=2))
     assert sorted({i for batch in batches for i in batch.indices}) == list(range(7))
     assert sorted(skips.names) == [f"{name}.mp4" for name in BAD]
 
@@ -162,8 +162,8 @@ def test_a_batch_of_nothing_readable(tmp_path: Path) -> None:
 
 def test_too_many_unreadable_videos_end_a_run(broken: Path) -> None:
     made = recipe_for(most_skipped=0.35)
-    with pytest.raises(SpecError, match="too many videos that cannot be read") as caught:
-        fed(of(broken, made), made, Skips(most=0.35), steps=3)
+    with pytest.raises(SpecError, match="too many unreadable videos") as caught:
+        fed(of(broken, made), made, SkippedVideos(max_share=0.35), steps=3)
     assert "5 of 12" in str(caught.value)
     assert "at most 35% of them" in str(caught.value)
 
@@ -171,7 +171,7 @@ def test_too_many_unreadable_videos_end_a_run(broken: Path) -> None:
 class Odd:
     """Videos that misbehave when the third is read."""
 
-    classes, several = ("a",), False
+    classes, multi_label = ("a",), False
 
     def __init__(self, mode: str) -> None:
         self.mode = mode
@@ -183,7 +183,7 @@ class Odd:
     def name(self, index: int) -> str:
         return f"video {index}"
 
-    def read(self, index: int, take: Take) -> Sample:
+    def read(self, index: int, take: ClipRequest) -> Sample:
         if index == 2:
             self.tries += 1
             match self.mode:
@@ -198,20 +198,20 @@ class Odd:
         return Sample({"clip": torch.full((3, 4, 40, 40), index, dtype=torch.uint8)}, torch.tensor(0), "", 0.0, 1.0)
 
 
-def asked(count: int = 4) -> list[list[tuple[int, Take]]]:
-    return [[(index, Take(0))] for index in range(count)]
+def asked(count: int = 4) -> list[list[tuple[int, ClipRequest]]]:
+    return [[(index, ClipRequest(0))] for index in range(count)]
 
 
 def test_a_video_is_tried_twice_and_no_more() -> None:
     blinks, gone = Odd("blinks"), Odd("unreadable")
-    assert all(isinstance(found[0], Sample) for _, found, _ in read(blinks, asked(), 0))
-    assert [isinstance(found[0], Sample) for _, found, _ in read(gone, asked(), 0)] == [True, True, False, True]
+    assert all(isinstance(found[0], Sample) for _, found, _ in read_clips(blinks, asked(), 0))
+    assert [isinstance(found[0], Sample) for _, found, _ in read_clips(gone, asked(), 0)] == [True, True, False, True]
     assert (blinks.tries, gone.tries) == (2, 2)
 
 
 @pytest.mark.parametrize(("mode", "reason"), [("denied", "Permission denied"), ("memory", "MemoryError")])
 def test_what_the_machine_refuses_is_unreadable(mode: str, reason: str) -> None:
-    (_, _, third, _) = (found[0] for _, found, _ in read(Odd(mode), asked(), 0))
+    (_, _, third, _) = (found[0] for _, found, _ in read_clips(Odd(mode), asked(), 0))
     assert isinstance(third, Unreadable)
     assert reason in third.reason
 
@@ -220,23 +220,23 @@ def test_clips_are_packed_and_unpacked_whatever_their_numbers() -> None:
     one = Sample({"a": torch.arange(7, dtype=torch.uint8), "b": torch.randn(2, 3)}, torch.tensor(3), "one", 0.0, 1.0)
     other = Sample({"a": torch.zeros(0, 4), "b": torch.ones(1).double()}, torch.rand(5), "other", 1.0, 2.0)
     missing = Unreadable("third", "gone")
-    first, third, second = unpacked(packed([one, missing, other]))
+    first, third, second = unpack(pack([one, missing, other]))
     assert third is missing
     for made, given in ((first, one), (second, other)):
         assert made[2:] == given[2:]
         assert torch.equal(made.label, given.label)
         assert all(torch.equal(made.frames[key], given.frames[key]) for key in "ab")
-    assert unpacked(packed([missing])) == [missing]
+    assert unpack(pack([missing])) == [missing]
 
 
 MANY = """
 import resource, torch
 from test_feed import Odd, asked
-from archdsl.training.data.clips import Take
-from archdsl.training.data.reader.workers import read
+from archdsl.training.data.clips import ClipRequest
+from archdsl.training.data.reader.workers import read_clips
 resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
-many = [[(1, Take(0))] * 200] * 4
-kept = [found for _, found, _ in read(Odd(""), many, 1)]
+many = [[(1, ClipRequest(0))] * 200] * 4
+kept = [found for _, found, _ in read_clips(Odd(""), many, 1)]
 print(sum(len(found) for found in kept), int(kept[-1][-1].frames["clip"].sum()))
 """
 
@@ -252,8 +252,8 @@ def test_a_large_batch_needs_few_open_files() -> None:
 
 def test_a_feed_that_is_left_early_leaves_no_process(folder: Path) -> None:
     made, before = recipe_for(), set(active_children())
-    batches: Iterator[Batch] = train_feed(
-        of(folder, made), made, CLIPS, start=0, steps=50, device=CPU, workers=2, skips=Skips()
+    batches: Iterator[Batch] = train_batches(
+        of(folder, made), made, CLIPS, start=0, steps=50, device=CPU, workers=2, skips=SkippedVideos()
     )
     next(batches)
     assert len(set(active_children()) - before) == 2

@@ -25,16 +25,16 @@ from archdsl.training.distributed import World
 from archdsl.training.run import Run
 from archdsl.training.state import checkpoints
 from archdsl.training.state import run_folder as folder
-from archdsl.training.state.checkpoints import checkpoints_in, held, prune, read_facts, save_checkpoint
-from archdsl.training.state.initial_weights import weights_at
-from archdsl.training.state.records import Facts
-from archdsl.training.state.rollback import adopt
-from archdsl.training.tensorboard import Board
+from archdsl.training.state.checkpoints import checkpoints_in, locked_checkpoint, prune, read_facts, save_checkpoint
+from archdsl.training.state.initial_weights import open_weights
+from archdsl.training.state.records import CheckpointFacts
+from archdsl.training.state.rollback import roll_back
+from archdsl.training.tensorboard import EventFile
 from tests.filmed import film, numbered_frames
 from tests.test_resume import stopped_at
 from tests.trained import DATA, entries, losses, short, small
 
-VIDEOS = "a run begun with other videos"
+VIDEOS = "run was started with different videos"
 ALONE = World(0, 1, torch.device("cpu"))
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -76,7 +76,7 @@ def rename_video(data: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
-        (rename_class, ("a run begun with other classes", "class 1", "b", "c")),
+        (rename_class, ("run was started with different classes", "class 1", "b", "c")),
         (drop_video, (VIDEOS, "train", "6 videos: 2 of a", "5 videos: 1 of a")),
         (
             move_video,
@@ -84,7 +84,7 @@ def rename_video(data: Path) -> None:
         ),
         (
             rename_video,
-            (VIDEOS, "val", "6 videos of other names, ", "6 videos of other names, "),
+            (VIDEOS, "val", "6 videos with other names, ", "6 videos with other names, "),
         ),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_run_goes_on_with_its_data_only(harm: Any, told: tuple[str, ...], film
     assert (fault.want or "").startswith(told[3])
     assert json.loads((out / "run.json").read_text())["classes"] == ["a", "b", "c"]
     if harm is rename_class:
-        with pytest.raises(SpecError, match="a run begun with other classes"):
+        with pytest.raises(SpecError, match="run was started with different classes"):
             run(out, data, **three(6), resume=last)
         assert run(tmp_path / "new", data, **three(), weights=last).step == 4
     else:
@@ -117,7 +117,7 @@ def test_a_list_in_another_order_is_other_data(filmed: Path, tmp_path: Path) -> 
         (tmp_path / "val.csv").write_text("\n".join(["path,label", *lines[:3], *lines[4:]]).replace("train/", "val/"))
         if order is lines:
             run(tmp_path / "run", tmp_path / "train.csv", **three())
-    with pytest.raises(SpecError, match="a run begun with other videos"):
+    with pytest.raises(SpecError, match="run was started with different videos"):
         run(tmp_path / "run", tmp_path / "train.csv", **three())
 
 
@@ -139,7 +139,7 @@ def test_an_older_checkpoint_becomes_the_runs_truth(tmp_path: Path, monkeypatch:
     before = (part / "metrics.jsonl").read_text()
     older = checkpoints_in(part)[1]
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "saw", killed)
+        patch.setattr(Run, "record_step", killed)
         with pytest.raises(KeyboardInterrupt):
             run(part, recipe=recipe, resume=older)
     assert [path.name[-2:] for path in checkpoints_in(part)] == ["02", "04"]
@@ -173,7 +173,7 @@ def test_a_checkpoint_of_another_folder_comes_with_its_log(tmp_path: Path, monke
     run(tmp_path / "whole", recipe=recipe)
     run(part, recipe=recipe.but(seed=5))
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "saw", killed)
+        patch.setattr(Run, "record_step", killed)
         with pytest.raises(KeyboardInterrupt):
             run(part, recipe=recipe, resume=checkpoints_in(tmp_path / "whole")[1])
     run(part, recipe=recipe)
@@ -193,7 +193,7 @@ def test_a_folder_has_one_trainer(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(SpecError, match=f"another run trains in {tmp_path}") as caught:
+        with pytest.raises(SpecError, match=f"another run is training in {tmp_path}") as caught:
             run(tmp_path, recipe=short(steps=8))
         assert "process " in (caught.value.faults[0].got or "")
         assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
@@ -217,14 +217,14 @@ def test_a_disk_without_locks_refuses_nobody(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(fcntl, "flock", none)
     run(tmp_path, recipe=short(keep=1))
     assert [path.name[-2:] for path in checkpoints_in(tmp_path)] == ["06"]
-    with held(tmp_path) as path:
+    with locked_checkpoint(tmp_path) as path:
         assert read_facts(path).step == 6
 
 
 def test_a_checkpoint_that_is_read_is_not_removed(tmp_path: Path) -> None:
     run(tmp_path, recipe=short(keep=9))
     first, second, _ = checkpoints_in(tmp_path)
-    with held(first) as path:
+    with locked_checkpoint(first) as path:
         assert path == first
         prune(tmp_path, 1, None)
         assert first.exists()
@@ -239,21 +239,21 @@ def test_readers_beside_a_trainer_never_fall(tmp_path: Path) -> None:
     for name in ("arch.yaml", "recipe.yaml", "run.json"):
         (tmp_path / name).touch()
     tensors = {f"network.{i}": torch.zeros(9) for i in range(3)}
-    save_checkpoint(tmp_path, tensors, Facts(step=0, **facts), ALONE)
+    save_checkpoint(tmp_path, tensors, CheckpointFacts(step=0, **facts), ALONE)
 
     def saves() -> None:
         for step in range(1, 60):
-            save_checkpoint(tmp_path, tensors, Facts(step=step, **facts), ALONE)
+            save_checkpoint(tmp_path, tensors, CheckpointFacts(step=step, **facts), ALONE)
             prune(tmp_path, 1, None)
 
     trainer = Thread(target=saves)
     trainer.start()
     seen = set()
     while trainer.is_alive():
-        with held(tmp_path) as path:
+        with locked_checkpoint(tmp_path) as path:
             assert read_facts(path).step == int(path.name[-8:])
             seen.add(path)
-            with weights_at(path) as found:
+            with open_weights(path) as found:
                 assert len(found.shapes) == 3
     trainer.join()
     assert len(seen) > 3
@@ -278,9 +278,12 @@ def test_some_of_a_runs_classes_are_tested(filmed: Path, tmp_path: Path, capsys:
     assert some.figures["top1"] == pytest.approx((best == whole.labels[rows]).double().mean().item())
     torch.save(done.network.state_dict(), tmp_path / "w.pt")
     alone: dict[str, Any] = {"recipe": short(), "weights": tmp_path / "w.pt"} | options
-    with pytest.raises(SpecError, match="does not score the classes of the videos") as caught:
+    with pytest.raises(SpecError, match="has another number of classes than the videos") as caught:
         archdsl.evaluate(three()["arch"], data, **alone)
-    assert caught.value.faults[0].fix == "for each class without videos an empty folder, or its name in classes.txt"
+    assert (
+        caught.value.faults[0].fix
+        == "add an empty folder for each class without videos, or list all names in classes.txt"
+    )
     (data / "val" / "b").mkdir()
     assert torch.equal(archdsl.evaluate(three()["arch"], data, **alone).scores, whole.scores[rows])
     with pytest.raises(SpecError, match="weights of another network") as caught:
@@ -291,7 +294,7 @@ def test_some_of_a_runs_classes_are_tested(filmed: Path, tmp_path: Path, capsys:
 class Several(MovingDigits):
     """Two of the eight classes, of which a video may have both."""
 
-    several = True  # type: ignore[assignment]
+    multi_label = True  # type: ignore[assignment]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -316,7 +319,7 @@ def test_some_classes_of_several_labels_are_tested(tmp_path: Path) -> None:
 def test_a_disk_that_fills_between_saves_is_one_error(place: str, tmp_path: Path, monkeypatch: Any) -> None:
     """With its path and what to do, which works."""
     run(tmp_path / "whole", recipe=short(save_every=2))
-    module, name = {"metrics.jsonl": (folder, "append_line"), "tensorboard": (Board, "write")}[place]
+    module, name = {"metrics.jsonl": (folder, "append_line"), "tensorboard": (EventFile, "write")}[place]
     real, written = getattr(module, name), []
 
     def full(*given: Any) -> None:
@@ -331,7 +334,7 @@ def test_a_disk_that_fills_between_saves_is_one_error(place: str, tmp_path: Path
             run(tmp_path / "part", recipe=short(save_every=2))
     (fault,) = caught.value.faults
     assert fault.got == "No space left on device"
-    assert fault.fix == "make room; the same command then goes on from the last checkpoint"
+    assert fault.fix == "make room; the same command then resumes from the last checkpoint"
     run(tmp_path / "part", recipe=short(save_every=2))
     assert losses(tmp_path / "part") == losses(tmp_path / "whole")
 
@@ -347,8 +350,8 @@ def test_a_reader_is_waited_for_where_its_checkpoint_moves(tmp_path: Path) -> No
     run(tmp_path, recipe=short(steps=4))
     older, last = checkpoints_in(tmp_path)
     moved = []
-    thread = Thread(target=lambda: moved.append(adopt(tmp_path, older, 2)))
-    with held(tmp_path) as path:
+    thread = Thread(target=lambda: moved.append(roll_back(tmp_path, older, 2)))
+    with locked_checkpoint(tmp_path) as path:
         assert path == last
         thread.start()
         thread.join(0.2)
@@ -356,7 +359,7 @@ def test_a_reader_is_waited_for_where_its_checkpoint_moves(tmp_path: Path) -> No
         assert not moved
     thread.join()
     assert checkpoints_in(moved[0]) == [moved[0] / "checkpoints" / last.name]
-    with held(tmp_path) as path:
+    with locked_checkpoint(tmp_path) as path:
         assert path == older
 
 

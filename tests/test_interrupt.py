@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.cli import INTERRUPTED
+from archdsl.cli import EXIT_INTERRUPTED
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = """
@@ -29,14 +29,14 @@ def interrupted(seconds: float) -> tuple[int, str]:
 
 @pytest.mark.parametrize("seconds", [0.001, 0.02, 0.06, 0.12])
 def test_ctrl_c_as_the_command_is_imported(seconds: float) -> None:
-    assert interrupted(seconds) == (INTERRUPTED, "")
+    assert interrupted(seconds) == (EXIT_INTERRUPTED, "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [i / 100 for i in range(1, 41)])
 def test_ctrl_c_at_any_time(seconds: float) -> None:
     code, said = interrupted(seconds)
-    assert code in (0, INTERRUPTED)
+    assert code in (0, EXIT_INTERRUPTED)
     assert said == ""
 
 

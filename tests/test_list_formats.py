@@ -15,16 +15,16 @@ from test_listing import files, found, pairs, write, wrong
 
 import archdsl
 from archdsl.cli import main
-from archdsl.cli.evaluate import place
+from archdsl.cli.evaluate import data_text
 from archdsl.errors import SpecError
 from archdsl.language import change
 from archdsl.language.yaml_writer import to_yaml
 from archdsl.recipes import recipe
-from archdsl.training.data.clips import Take, Unreadable
-from archdsl.training.data.reader.decoder import FORMATS
-from archdsl.training.data.sources.lines import SUFFIXES
-from archdsl.training.precision import slowness
-from archdsl.training.train import warn
+from archdsl.training.data.clips import ClipRequest, Unreadable
+from archdsl.training.data.reader.decoder import CONTAINERS
+from archdsl.training.data.sources.lines import VIDEO_SUFFIXES
+from archdsl.training.precision import emulation_warning
+from archdsl.training.train import warn_about_data
 from tests.filmed import film, numbered_frames
 from tests.trained import small
 
@@ -97,12 +97,12 @@ def test_an_offset_and_a_number_of_frames_are_those_that_are_read(tmp_path: Path
         film(tmp_path / "x" / f"img_{i}.png", numbered_frames(9)[:, i - 1 : i], codec="png", pix_fmt="rgb24")
     write(tmp_path / "train.txt", "x 2 4 0")
     write(tmp_path / "all.txt", "x 3 0")
-    found_at = {name: found(tmp_path / name).read(0, Take(0)) for name in ("train.txt", "all.txt")}
+    found_at = {name: found(tmp_path / name).read(0, ClipRequest(0)) for name in ("train.txt", "all.txt")}
     assert [round(float(one.start) * 30) for one in found_at.values()] == [2, 0]
     assert [round(float(one.end) * 30) for one in found_at.values()] == [5, 2]
     write(tmp_path / "beyond.txt", "x 8 20 1", "x 0 9 0", "x 0 9 1")
     with pytest.raises(Unreadable, match="frames 9"):
-        found(write(tmp_path / "head.csv", "path,offset,frames,label", "x,9,3,a")).read(0, Take(0))
+        found(write(tmp_path / "head.csv", "path,offset,frames,label", "x,9,3,a")).read(0, ClipRequest(0))
 
 
 def test_a_path_of_another_disk_is_matched_by_its_longest_end(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_path_of_another_disk_is_matched_by_its_longest_end(tmp_path: Path) ->
     fault = "list.txt:3: no such file; of that name only: run/v.mp4, walk/v.mp4"
     assert [one.fault for one in videos.entries] == ["", "", fault, "", ""]
     with pytest.raises(Unreadable) as caught:
-        videos.read(2, Take(0))
+        videos.read(2, ClipRequest(0))
     assert caught.value.reason == fault
     assert list(videos.remarks()) == [f"named in a list and not there: 1: jump/v.mp4 ({fault})"]
 
@@ -153,45 +153,45 @@ def test_a_path_that_fits_several_files_is_named(tmp_path: Path) -> None:
     files(tmp_path, "run/v.mp4", "walk/v.mp4", "a/run/w.mp4", "b/run/w.mp4", "one.avi", "x/one.mp4")
     text = wrong(write(tmp_path / "list.txt", "v.mp4 0", "/old/run/w.mp4 1", "one.avi 1"))
     assert text == (
-        "a video that several files could be\n  written list.txt:1\n  got     v.mp4\n"
+        "ambiguous video path\n  written list.txt:1\n  got     v.mp4\n"
         "  want    run/v.mp4 or walk/v.mp4\n  fix     the path from the list's folder on, such as run/v.mp4\n\n"
-        "a video that several files could be\n  written list.txt:2\n  got     /old/run/w.mp4\n"
+        "ambiguous video path\n  written list.txt:2\n  got     /old/run/w.mp4\n"
         "  want    a/run/w.mp4 or b/run/w.mp4\n  fix     the path from the list's folder on, such as a/run/w.mp4"
     )
 
 
 NOT_READ = {  # lines -> the lines that are named, and a word of why
-    "no label among labels": (["a.mp4 0", "b.mp4"], [2], "a line without a label"),
-    "two names": (["a.mp4 run jump", "b.mp4 walk"], [1], "not understood"),
-    "a name and a number": (["a.mp4 1 run"], [1], "not understood"),
-    "columns without a head": (["a.mp4,run,train"], [1], "not understood"),
-    "an unquoted comma": (["a.mp4,0", "b.mp4,clay, pottery"], [2], "not understood"),
-    "a fraction": (["a.mp4 0", "b.mp4 1.5"], [2], "not understood"),
-    "a label of none": (["a.mp4 -1", "b.mp4 1"], [1], "not understood"),
+    "no label among labels": (["a.mp4 0", "b.mp4"], [2], "line without a label"),
+    "two names": (["a.mp4 run jump", "b.mp4 walk"], [1], "cannot parse line"),
+    "a name and a number": (["a.mp4 1 run"], [1], "cannot parse line"),
+    "columns without a head": (["a.mp4,run,train"], [1], "cannot parse line"),
+    "an unquoted comma": (["a.mp4,0", "b.mp4,clay, pottery"], [2], "cannot parse line"),
+    "a fraction": (["a.mp4 0", "b.mp4 1.5"], [2], "cannot parse line"),
+    "a label of none": (["a.mp4 -1", "b.mp4 1"], [1], "cannot parse line"),
     "names among numbers": (["a.mp4 0", "b.mp4 run", "c.mp4 1"], [2], "names and numbers"),
-    "a remark": (["a.mp4 0", "# b.mp4 is broken"], [2], "not understood"),
-    "frames of a file": (["b 9 1", "a.mp4 0"], [1], "not understood"),
-    "three numbers that fit no folder": (["x 8 5 1", "gone 9 5 1"], [1], "not understood"),
-    "three numbers that fit in both ways": (["x 9 9 1", "y 0 9 1"], [1], "not understood"),
+    "a remark": (["a.mp4 0", "# b.mp4 is broken"], [2], "cannot parse line"),
+    "frames of a file": (["b 9 1", "a.mp4 0"], [1], "cannot parse line"),
+    "three numbers that fit no folder": (["x 8 5 1", "gone 9 5 1"], [1], "cannot parse line"),
+    "three numbers that fit in both ways": (["x 9 9 1", "y 0 9 1"], [1], "cannot parse line"),
     "more columns than the head": (["path,label", "a.mp4,clay, pottery"], [2], "more columns than the head"),
-    "labels with commas": (["path,labels", 'a.mp4,"run, jump"'], [2], "not understood"),
-    "a table's label of none": (["path,label", "a.mp4,1", "b.mp4,-1"], [3], "not understood"),
+    "labels with commas": (["path,labels", 'a.mp4,"run, jump"'], [2], "cannot parse line"),
+    "a table's label of none": (["path,label", "a.mp4,1", "b.mp4,-1"], [3], "cannot parse line"),
     "a column of no split": (["path,label,split", "a.mp4,run,trian"], [2], "no split"),
-    "no column of paths": (["where,label", "a.mp4,run"], [1], "no column says the path"),
-    "no column of labels": (["path,length", "a.mp4,9"], [1], "no column says the label"),
-    "two columns of labels": (["path,label,class_id", "a.mp4,run,1"], [1], "two columns that say the label"),
-    "two columns of one name": (["path,label,label", "a.mp4,run,1"], [1], "two columns that say the label"),
-    "numbers with other marks": (["a.mp4 0/1", "b.mp4 1"], [1], "not understood"),
-    "numbers in brackets": (["a.mp4 (0,1)", "b.mp4 {1}"], [1, 2], "not understood"),
-    "names with | in a line": (["a.mp4 run|jump", "b.mp4 run"], [1], "not understood"),
-    "a table's numbers in brackets": (["path,label", 'a.mp4,"(0, 1)"', "b.mp4,0+1"], [2, 3], "not understood"),
+    "no column of paths": (["where,label", "a.mp4,run"], [1], "no column for the path"),
+    "no column of labels": (["path,length", "a.mp4,9"], [1], "no column for the label"),
+    "two columns of labels": (["path,label,class_id", "a.mp4,run,1"], [1], "two columns for the label"),
+    "two columns of one name": (["path,label,label", "a.mp4,run,1"], [1], "two columns for the label"),
+    "numbers with other marks": (["a.mp4 0/1", "b.mp4 1"], [1], "cannot parse line"),
+    "numbers in brackets": (["a.mp4 (0,1)", "b.mp4 {1}"], [1, 2], "cannot parse line"),
+    "names with | in a line": (["a.mp4 run|jump", "b.mp4 run"], [1], "cannot parse line"),
+    "a table's numbers in brackets": (["path,label", 'a.mp4,"(0, 1)"', "b.mp4,0+1"], [2, 3], "cannot parse line"),
     "one and zero for each class": (["a.mp4 0 0 1", "b.mp4 1 0 0"], [1, 2], "a class twice in one line"),
     "a table's one and zero": (["path,labels", 'a.mp4,"[0, 0, 1]"', "b.mp4,1"], [2], "a class twice in one line"),
-    "a folder called as a file is": (["film.avi 9 1", "x 9 0"], [1], "not understood"),
+    "a folder called as a file is": (["film.avi 9 1", "x 9 0"], [1], "cannot parse line"),
     "the first picture alone": (["path,label,start_frame", "x,run,3"], [1], "which pictures count"),
     "the last picture": (["path,label,start_frame,end_frame", "x,run,3,5"], [1], "which pictures count"),
     "no split among others": (["path,label,split", "a.mp4,run,train", "b.mp4,run,"], [3], "a video of no split"),
-    "every line": (["a.mp4 run jump", "b.mp4 0", "b.mp4", "b.mp4 x y"], [1, 3, 4], "not understood"),
+    "every line": (["a.mp4 run jump", "b.mp4 0", "b.mp4", "b.mp4 x y"], [1, 3, 4], "cannot parse line"),
 }
 
 
@@ -239,7 +239,7 @@ def test_json_that_says_one_name_twice(tmp_path: Path) -> None:
         "two values of one name\n  written t.json\n  got     label\n  want    each name once"
     )
     (tmp_path / "t.json").write_text('[{"id": "1", "template": "X"}, {"template": "Y"}]')
-    assert "a name that no file can have\n  written t.json, entry 1" in wrong(tmp_path / "t.json")
+    assert "not a valid file name\n  written t.json, entry 1" in wrong(tmp_path / "t.json")
 
 
 def test_class_folders_behind_links_and_videos_beside_them(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_class_folders_behind_links_and_videos_beside_them(tmp_path: Path) -> No
 
 def test_many_lines_that_are_not_understood_are_told_in_part(tmp_path: Path) -> None:
     text = wrong(write(tmp_path / "train.csv", *(f"{i}.mp4 one two" for i in range(50))))
-    assert text.count("a line that is not understood") == 10
+    assert text.count("cannot parse line") == 10
     assert text.endswith("and 40 more\n  written train.csv:50")
 
 
@@ -265,8 +265,8 @@ def test_json_of_several_spellings(tmp_path: Path) -> None:
     assert pairs(several, tmp_path) == [("a.mp4", ["0", "2"]), ("b.mp4", ["1"])]
     (tmp_path / "train.json").write_text(json.dumps([{"file": "a.mp4", "class": "x"}, {"path": "b.mp4"}, {"label": 1}]))
     text = wrong(tmp_path / "train.json")
-    assert "no column says the label\n  written train.json, entry 1" in text
-    assert "no column says the path\n  written train.json, entry 2" in text
+    assert "no column for the label\n  written train.json, entry 1" in text
+    assert "no column for the path\n  written train.json, entry 2" in text
 
 
 def test_lists_of_pictures_as_pyslowfast_has_them(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_lists_of_pictures_as_pyslowfast_has_them(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", head, *(f"BBB 1 {i} BBB/BBB-{i + 1:06d}.jpg 3" for i in (0, 2)))
     assert "pictures out of order\n  written train.csv:3" in wrong(tmp_path / "train.csv", loss=SEVERAL)
     write(tmp_path / "train.csv", head, *(f'BBB 1 {i} BBB/BBB-{i + 1:06d}.jpg ""' for i in range(8)))
-    assert "a list of pictures without labels" in wrong(tmp_path / "train.csv", loss=SEVERAL)
+    assert "list of pictures without labels" in wrong(tmp_path / "train.csv", loss=SEVERAL)
 
 
 def test_numbers_are_those_of_the_file_that_names_the_classes(tmp_path: Path) -> None:
@@ -294,9 +294,9 @@ def test_numbers_are_those_of_the_file_that_names_the_classes(tmp_path: Path) ->
     videos = found(tmp_path / "train.txt")
     assert videos.classes == ("A", "B b", "C")
     assert pairs(videos, tmp_path) == [("a.mp4", ["A"]), ("b.mp4", ["C"])]
-    assert "a label that no class has\n  written zero.txt:1" in wrong(write(tmp_path / "zero.txt", "a.mp4 0"))
+    assert "unknown label\n  written zero.txt:1" in wrong(write(tmp_path / "zero.txt", "a.mp4 0"))
     write(tmp_path / "classInd.txt", "1 A", "two B")
-    assert "a class that cannot be read\n  written classInd.txt:2\n  got     two B" in wrong(tmp_path / "train.txt")
+    assert "cannot parse class\n  written classInd.txt:2\n  got     two B" in wrong(tmp_path / "train.txt")
     (tmp_path / "classInd.txt").unlink()
     (tmp_path / "labels.json").write_text(json.dumps({"late": 3, "early": "1"}))
     assert pairs(found(tmp_path / "train.txt"), tmp_path) == [("a.mp4", ["early"]), ("b.mp4", ["late"])]
@@ -337,10 +337,10 @@ def test_check_names_what_is_missing_and_what_is_left_out(tmp_path: Path, capsys
 
 def test_endings_are_all_that_pyav_names_for_what_is_opened() -> None:
     """Of containers that hold pictures: not sound alone, not still pictures."""
-    formats = [av.ContainerFormat(name, "r") for name in FORMATS.split(",")]
+    formats = [av.ContainerFormat(name, "r") for name in CONTAINERS.split(",")]
     known = {f".{ending}" for one in formats for ending in one.extensions}
     sound_and_stills = {".m4a", ".m4b", ".mka", ".mks", ".avif", ".heic", ".heif", ".isma", ".ism", ".psp"}
-    assert known - sound_and_stills <= set(SUFFIXES)
+    assert known - sound_and_stills <= set(VIDEO_SUFFIXES)
 
 
 def test_a_line_that_names_no_file_is_named(tmp_path: Path) -> None:
@@ -370,8 +370,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_training_says_what_is_not_read_and_what_is_slow(trained: tuple[Path, str]) -> None:
     root, heard = trained
-    assert "to train on: named in a list and not there: 1: gone/train.mp4 (train.txt:9: no such file)" in heard
-    assert "to test on: named in a list and not there: 1: gone/val.mp4 (val.txt:9: no such file)" in heard
+    assert "train videos: named in a list and not there: 1: gone/train.mp4 (train.txt:9: no such file)" in heard
+    assert "test videos: named in a list and not there: 1: gone/val.mp4 (val.txt:9: no such file)" in heard
     lines = [json.loads(line) for line in (root / "run" / "skipped.jsonl").read_text().splitlines()]
     assert {"name": "gone/val.mp4", "reason": "val.txt:9: no such file", "split": "val"} in lines
     assert {line["split"] for line in lines} <= {"train", "val"}
@@ -385,7 +385,7 @@ def test_a_run_is_tested_on_its_own_data_and_says_so(
     assert f"run: tested on {root}/train.txt, split val" in capsys.readouterr().out
     scores = archdsl.evaluate(root / "run", device="cpu", quiet=True, recipe=recipe("smoke"))
     assert (scores.data, len(scores.names), list(scores.skipped)) == (f"{root}/train.txt", 8, ["gone/val.mp4"])
-    assert place("motion") == "motion, the built-in moving digits"
+    assert data_text("motion") == "motion, the built-in moving digits"
 
 
 def test_what_is_slow_is_warned_of() -> None:
@@ -397,11 +397,11 @@ def test_what_is_slow_is_warned_of() -> None:
         world=SimpleNamespace(device=torch.device("cpu")),
         progress=SimpleNamespace(warn=lambda *words: said.append(words)),
     )
-    warn(run)
+    warn_about_data(run)
     assert said == [
         ("fp16 on a CPU: torch emulates it, and a step may take minutes", "--set recipe.precision=fp32, or bf16")
     ]
     run.recipe = recipe("smoke").but(precision="bf16")
-    warn(run)
+    warn_about_data(run)
     assert len(said) == 1
-    assert slowness(recipe("smoke").but(precision="fp16"), torch.device("cuda")) is None
+    assert emulation_warning(recipe("smoke").but(precision="fp16"), torch.device("cuda")) is None

@@ -219,7 +219,7 @@ def test_charades(tmp_path: Path) -> None:
     write(tmp_path / "Charades_v1_classes.txt", "c000 Holding some clothes", "c001 Putting clothes somewhere")
     files(tmp_path, "Charades_v1_480/46GP8.mp4", "Charades_v1_480/N11GT.mp4")
     train = found(tmp_path, loss="binary")
-    assert train.several
+    assert train.multi_label
     assert len(train.classes) == 157
     assert pairs(train, tmp_path) == [
         ("Charades_v1_480/46GP8.mp4", ["c092", "c147"]),
@@ -227,7 +227,7 @@ def test_charades(tmp_path: Path) -> None:
     ]
     assert [(a.start, a.end) for a in train.entries[0].actions] == [(11.9, 21.2), (0.0, 12.6)]
     assert [one.name for one in found(tmp_path, "val", "binary").entries] == ["YYYYY"]
-    assert "labels and loss that do not fit" in wrong(tmp_path)
+    assert "loss does not match the labels" in wrong(tmp_path)
 
 
 def test_tables_with_a_head_and_json_of_our_own(tmp_path: Path) -> None:
@@ -248,30 +248,30 @@ def test_tables_with_a_head_and_json_of_our_own(tmp_path: Path) -> None:
 BROKEN = {
     "kinetics_time.csv": (
         b"label,youtube_id,time_start,time_end,split\nyoga,abc,ten,20,train\n",
-        "no number for time_start\n  written kinetics_time.csv:2\n  got     ten\n  want    seconds",
+        "time_start is not a number\n  written kinetics_time.csv:2\n  got     ten\n  want    seconds",
     ),
-    "no_label.csv": (b"path,label\na.mp4,run\nb.mp4,\n", "a video without a label\n  written no_label.csv:3"),
-    "words.txt": (b"a.mp4 1\nb.mp4\n", "a line without a label\n  written words.txt:2\n  got     b.mp4"),
-    "charades.csv": (b"id,actions,length\nA,c001 5,20\n", "an action that cannot be read\n  written charades.csv:2"),
+    "no_label.csv": (b"path,label\na.mp4,run\nb.mp4,\n", "video without a label\n  written no_label.csv:3"),
+    "words.txt": (b"a.mp4 1\nb.mp4\n", "line without a label\n  written words.txt:2\n  got     b.mp4"),
+    "charades.csv": (b"id,actions,length\nA,c001 5,20\n", "cannot parse action\n  written charades.csv:2"),
     "binary.csv": (bytes(range(256)), "a file that is not text\n  written binary.csv"),
-    "empty.csv": (b"\n\n", "a list without videos\n  written empty.csv"),
-    "nul.csv": (b"path,label\na\0b,run\n", "a name that no file can have\n  written nul.csv:2"),
+    "empty.csv": (b"\n\n", "list without videos\n  written empty.csv"),
+    "nul.csv": (b"path,label\na\0b,run\n", "not a valid file name\n  written nul.csv:2"),
     "not.json": (b"{", "not JSON\n  written not.json"),
     "deep.json": (b"[" * 100_000, "not JSON\n  written deep.json"),
-    "other.json": (b'{"a": 1}', "JSON of no known format\n  written other.json"),
+    "other.json": (b'{"a": 1}', "unknown JSON format\n  written other.json"),
     "segment.json": (
         b'{"a": {"annotations": {"label": "x", "segment": ["one", NaN]}}}',
-        "no number for segment\n  written segment.json, a\n  got     one",
+        "segment is not a number\n  written segment.json, a\n  got     one",
     ),
-    "segment_of_words.json": (b'{"a": {"annotations": {"segment": {"from": 1}}}}', "a segment that is not two numbers"),
-    "label_too_large.csv": (b"a.mp4 99999999999\n", "a class of too large a number\n  written label_too_large.csv:1"),
+    "segment_of_words.json": (b'{"a": {"annotations": {"segment": {"from": 1}}}}', "segment is not two numbers"),
+    "label_too_large.csv": (b"a.mp4 99999999999\n", "class number too large\n  written label_too_large.csv:1"),
     "long_field.csv": (
         b"path,label\n" + b"a" * 200_000 + b",run\n",
-        "a line that is not CSV\n  written long_field.csv:2",
+        "line is not CSV\n  written long_field.csv:2",
     ),
     "long_head.csv": (
         b"a" * 200_000 + b"," + b"b" * 200_000,
-        "a line that is not understood\n  written long_head.csv:1",
+        "cannot parse line\n  written long_head.csv:1",
     ),
 }
 
@@ -293,7 +293,7 @@ def test_a_label_that_no_class_has(tmp_path: Path) -> None:
     write(tmp_path / "classInd.txt", "1 Archery", "2 Biking")
     write(tmp_path / "train.csv", "path,label", "a.mp4,Archery", "b.mp4,Bikng")
     text = wrong(tmp_path / "train.csv")
-    assert "a label that no class has\n  written train.csv:3\n  got     Bikng" in text
+    assert "unknown label\n  written train.csv:3\n  got     Bikng" in text
     assert "Biking" in text
 
 
@@ -317,7 +317,7 @@ def test_a_list_without_one_to_test_on(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", "a.mp4 0")
     assert "no list of videos to test on" in wrong(tmp_path / "train.csv", "val")
     write(tmp_path / "table.csv", "path,label,split", "a.mp4,run,train")
-    assert "no videos of the split val" in wrong(tmp_path / "table.csv", "val")
+    assert "no videos in split val" in wrong(tmp_path / "table.csv", "val")
 
 
 @pytest.mark.parametrize("name", ["videos", "videos/all.csv"])
@@ -330,10 +330,10 @@ def test_what_no_split_divides_is_not_trained_on(name: str, tmp_path: Path) -> N
     with pytest.raises(SpecError) as caught:
         archdsl.train(change(small(), "head.classes", 2), short(), tmp_path / name, out=tmp_path / "run", device="cpu")
     assert str(caught.value) == (
-        "the same videos to train on and to test on\n"
-        f"  got     {tmp_path / name}: 2 videos that no split divides\n"
+        "train and test videos are the same\n"
+        f"  got     {tmp_path / name}: 2 videos without a split\n"
         "  want    train/CLASS/ and val/CLASS/ in a folder, lists train.csv and val.csv, or a column split\n"
-        "  fix     some videos of each class put aside for val"
+        "  fix     put some videos of each class into val"
     )
 
 
@@ -416,7 +416,7 @@ def test_numbers_of_classes_are_whole_and_each_of_one(what: str, tmp_path: Path)
     """Otherwise a number in a list would be another class's."""
     (tmp_path / "list.txt").write_text("a.mp4 0\n")
     (tmp_path / "labels.json").write_text(CLASSES[what])
-    assert re.match("class names that cannot be read|two classes of one (name|number)", wrong(tmp_path / "list.txt"))
+    assert re.match("cannot parse class names|duplicate class (name|number)", wrong(tmp_path / "list.txt"))
 
 
 @pytest.mark.parametrize("text", ['{"b": "1", "a": "0"}', '{"b": 1, "a": 0}', '["a", "b"]'])

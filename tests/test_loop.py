@@ -14,12 +14,20 @@ from torch.nn.functional import batch_norm, cross_entropy
 
 import archdsl
 from archdsl.errors import SpecError
-from archdsl.language.recipes.optimizer import Group, Norms, Optimizer
+from archdsl.language.recipes.optimizer import Norms, Optimizer, ParameterGroup
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.training.loop import losses_of
-from archdsl.training.norms import Population, SplitNorm, measured, norms_in, set_norms, still, train_mode
-from archdsl.training.optimizer import Average, groups_of, hold_fixed, optimizer_of
-from archdsl.training.precision import in_precision
+from archdsl.training.loop import clip_losses
+from archdsl.training.norms import (
+    PopulationStatistics,
+    SplitNorm,
+    batch_norms,
+    precise_statistics,
+    set_norms,
+    statistics_frozen,
+    train_mode,
+)
+from archdsl.training.optimizer import MovingAverage, freeze_groups, make_optimizer, parameter_groups
+from archdsl.training.precision import autocast_of
 from tests.trained import DATA, GROUPS, entries, losses, short, small
 
 QUIET = pytest.mark.filterwarnings("ignore")
@@ -176,10 +184,10 @@ def settings(optimizer: Optimizer) -> dict[str, tuple[float, float]]:
     """Address -> (multiple of the rate, decay)."""
     made = network()
     names = {id(weights): name for name, weights in made.named_parameters()}
-    hold_fixed(made, optimizer.groups)
+    freeze_groups(made, optimizer.groups)
     return {
         names[id(weights)]: (group["times"], group["weight_decay"])
-        for group in groups_of(made, optimizer)
+        for group in parameter_groups(made, optimizer)
         for weights in group["params"]
     }
 
@@ -192,8 +200,8 @@ def test_norms_and_biases_do_not_decay():
 
 
 def test_the_first_group_that_matches_counts():
-    bias = Group(match="head.*.bias", rate=10, weight_decay=0.5)
-    groups = (bias, Group(match="head.*", rate=5), Group(match="*.stem.*", rate=0))
+    bias = ParameterGroup(match="head.*.bias", rate=10, weight_decay=0.5)
+    groups = (bias, ParameterGroup(match="head.*", rate=5), ParameterGroup(match="*.stem.*", rate=0))
     found = settings(Optimizer(rate=0.1, weight_decay=0.01, groups=groups))
     assert found["head.classifier.bias"] == (10, 0.5)
     assert found["head.classifier.weight"] == (5, 0.01)
@@ -203,7 +211,7 @@ def test_the_first_group_that_matches_counts():
 
 def test_a_group_that_matches_nothing_is_told():
     with pytest.raises(SpecError, match=r"a group that matches no parameter: 'haed\.\*'"):
-        hold_fixed(network(), (Group(match="haed.*"),))
+        freeze_groups(network(), (ParameterGroup(match="haed.*"),))
 
 
 def test_a_network_without_gradients_in_a_group_keeps_it(tmp_path):
@@ -218,26 +226,26 @@ def test_nothing_to_train_is_told(norms, tmp_path):
         run(tmp_path, recipe=short(optimizer__groups=({"match": "*", "rate": 0},), **norms))
     (fault,) = caught.value.faults
     assert fault.what == "no parameters to train"
-    assert (fault.at, fault.got) == ("recipe.optimizer.groups", "14 parameters, all of them held fixed")
+    assert (fault.at, fault.got) == ("recipe.optimizer.groups", "14 parameters, all of them frozen")
     assert fault.fix == "groups: []"
 
 
 def test_adamw_and_sgd_are_torchs():
-    assert isinstance(optimizer_of(network(), Optimizer(kind="adamw", rate=0.1)), torch.optim.AdamW)
-    plain = optimizer_of(network(), Optimizer(rate=0.1, momentum=0.0))
+    assert isinstance(make_optimizer(network(), Optimizer(kind="adamw", rate=0.1)), torch.optim.AdamW)
+    plain = make_optimizer(network(), Optimizer(rate=0.1, momentum=0.0))
     assert isinstance(plain, torch.optim.SGD)
     assert not plain.defaults["nesterov"]
 
 
 def test_frozen_norms_keep_statistics_and_weights():
     made = network()
-    norms = norms_in(made)
+    norms = batch_norms(made)
     for freeze, held in (("none", []), ("all", norms), ("all_but_first", norms[1:])):
         fresh = network()
         set_norms(fresh, Norms(freeze=freeze), 8)
         train_mode(fresh, Norms(freeze=freeze))
-        assert sum(not norm.training for norm in norms_in(fresh)) == len(held)
-        assert sum(not norm.weight.requires_grad for norm in norms_in(fresh)) == len(held)
+        assert sum(not norm.training for norm in batch_norms(fresh)) == len(held)
+        assert sum(not norm.weight.requires_grad for norm in batch_norms(fresh)) == len(held)
 
 
 def test_parts_have_statistics_of_their_own():
@@ -258,7 +266,7 @@ def test_parts_have_statistics_of_their_own():
 
 
 def test_parts_must_be_equal():
-    with pytest.raises(SpecError, match=r"a batch that norms\.split does not divide"):
+    with pytest.raises(SpecError, match=r"batch not divisible by norms\.split"):
         set_norms(network(), Norms(split=3), 8)
 
 
@@ -284,12 +292,12 @@ def test_precise_statistics_are_fvcores(precision):
 
     theirs, made = ThreeNorms().train(), ThreeNorms()
     batches = torch.randn(6, 4, 2, 1, 3, 3) + torch.arange(6).view(6, 1, 1, 1, 1, 1)
-    with in_precision(short(precision=precision), torch.device("cpu")):
+    with autocast_of(short(precision=precision), torch.device("cpu")):
         update_bn_stats(theirs, batches, 6)
-        with measured(made, Norms(precise=24)):
+        with precise_statistics(made, Norms(precise=24)):
             for batch in batches:
                 made(batch)
-    for ours, norm in zip(norms_in(made), norms_in(theirs)):
+    for ours, norm in zip(batch_norms(made), batch_norms(theirs)):
         torch.testing.assert_close(ours.running_mean, norm.running_mean)
         torch.testing.assert_close(ours.running_var, norm.running_var)
         assert ours.momentum == 0.1
@@ -299,27 +307,27 @@ def test_precise_statistics_leave_frozen_norms_alone():
     made = ThreeNorms()
     norms = Norms(precise=24, freeze="all_but_first", split=2)
     set_norms(made, norms, 4)
-    with measured(made, norms):
+    with precise_statistics(made, norms):
         made(torch.randn(4, 2, 1, 3, 3) + 3)
     assert made.first.running_mean.min() > 2
     assert made.second.running_mean.tolist() == [0, 0]
 
 
 def test_precise_statistics_are_taken_in_the_precision_and_parts_of_training(tmp_path, monkeypatch):
-    seen, real = [], Population.see
+    seen, real = [], PopulationStatistics.add_batch
 
-    def see(population: Population, norm: nn.Module, inputs: Any) -> None:
+    def see(population: PopulationStatistics, norm: nn.Module, inputs: Any) -> None:
         seen.append((inputs[0].dtype, len(inputs[0])))
         real(population, norm, inputs)
 
-    monkeypatch.setattr(Population, "see", see)
+    monkeypatch.setattr(PopulationStatistics, "add_batch", see)
     run(tmp_path, recipe=short(steps=1, precision="bf16", norms__precise=8, optimizer__accumulate=2))
     assert seen[0] == (torch.bfloat16, 4)
 
 
 def test_still_norms_do_not_follow():
     norm = nn.BatchNorm3d(2)
-    with still(norm):
+    with statistics_frozen(norm):
         norm(torch.randn(2, 2, 1, 3, 3))
     assert norm.running_mean.tolist() == [0, 0]
     assert norm.momentum == 0.1
@@ -328,9 +336,9 @@ def test_still_norms_do_not_follow():
 def test_the_average_by_hand():
     layer = nn.Linear(1, 1, bias=False)
     nn.init.constant_(layer.weight, 1.0)
-    average = Average(layer, 0.75)
+    average = MovingAverage(layer, 0.75)
     nn.init.constant_(layer.weight, 5.0)
-    average.follow()
+    average.update()
     average.swap()
     assert layer.weight.item() == 2.0  # 0.75 * 1 + 0.25 * 5
     average.swap()
@@ -341,12 +349,12 @@ def test_the_average_by_hand():
 def test_losses_by_hand():
     scores, labels = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
     expected = torch.log(torch.tensor([1 + torch.e**-2, 1 + torch.e**1]))
-    torch.testing.assert_close(losses_of(scores, labels, short()), expected)
-    torch.testing.assert_close(losses_of({"a": scores, "b": scores}, labels, short()), 2 * expected)
+    torch.testing.assert_close(clip_losses(scores, labels, short()), expected)
+    torch.testing.assert_close(clip_losses({"a": scores, "b": scores}, labels, short()), 2 * expected)
     several = torch.tensor([[1.0, 0.0]])
     expected = torch.log1p(torch.exp(torch.tensor([-2.0, 0.0]))).mean()
-    torch.testing.assert_close(losses_of(scores[:1], several, short(loss="binary")), expected[None])
-    smooth = losses_of(scores, labels, short(smoothing=0.2))
+    torch.testing.assert_close(clip_losses(scores[:1], several, short(loss="binary")), expected[None])
+    smooth = clip_losses(scores, labels, short(smoothing=0.2))
     torch.testing.assert_close(smooth, cross_entropy(scores, torch.tensor([[0.9, 0.1]] * 2), reduction="none"))
 
 
@@ -357,15 +365,15 @@ def test_a_smoothed_binary_loss_by_hand():
     spread = torch.tensor([[0.85, 0.15, 0.85]])
     want = -(spread * p.log() + (1 - spread) * (1 - p).log()).mean(1)
     smoothed = short(loss="binary", smoothing=0.3)
-    torch.testing.assert_close(losses_of(scores, labels, smoothed), want)
-    torch.testing.assert_close(losses_of({"a": scores, "b": scores}, labels, smoothed), 2 * want)
+    torch.testing.assert_close(clip_losses(scores, labels, smoothed), want)
+    torch.testing.assert_close(clip_losses({"a": scores, "b": scores}, labels, smoothed), 2 * want)
 
 
 @pytest.mark.parametrize(
     ("arch", "recipe", "data", "what"),
     [
         (small(), short(batch=9, optimizer__accumulate=1), "nowhere", "nowhere"),
-        (archdsl.load("x3d_m"), short(), "motion", "x3d_m does not score the classes of the videos"),
+        (archdsl.load("x3d_m"), short(), "motion", "x3d_m has another number of classes than the videos"),
     ],
 )
 def test_what_does_not_fit_is_told(arch, recipe, data, what, tmp_path):

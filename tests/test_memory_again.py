@@ -25,10 +25,10 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing import arches
-from archdsl.training.distributed import world_of
-from archdsl.training.network_setup import memory_of, prepared
+from archdsl.training.distributed import process_group
+from archdsl.training.network_setup import predicted_memory, prepare_network
 from archdsl.training.norms import train_mode
-from archdsl.training.train import state_of
+from archdsl.training.train import initial_state
 from benchmarks.memory import Tracked, measured
 from tests.trained import DATA, losses, short, small
 
@@ -138,10 +138,10 @@ def test_it_fits_as_measured(name: str, overrides: dict[str, int], batch: int, s
 def a_run(recipe: Recipe) -> tuple[Memory, int]:
     """What a training's step is predicted to take, and the most that lived in its second one."""
     plan = archdsl.compile(small(channels=32))
-    with world_of("cpu") as world, Tracked() as tracked:
-        memory = memory_of(plan, recipe, world, shard=False)
-        network = prepared(build(plan), plan, recipe, world, again=memory.again, shard=False)
-        state = state_of(network, recipe, world)
+    with process_group("cpu") as world, Tracked() as tracked:
+        memory = predicted_memory(plan, recipe, world, shard=False)
+        network = prepare_network(build(plan), plan, recipe, world, recomputed=memory.again, shard=False)
+        state = initial_state(network, recipe, world)
         train_mode(network, recipe.norms)
         clip = torch.randn(memory.setup.batch, *plan.inputs["clip"])
         for tensor in (*network.parameters(), *network.buffers(), clip):
@@ -153,7 +153,7 @@ def a_run(recipe: Recipe) -> tuple[Memory, int]:
             state.optimizer.step()
             state.optimizer.zero_grad(set_to_none=True)
             if state.average:
-                state.average.follow()
+                state.average.update()
     return memory, tracked.peak
 
 

@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import multiclass_accuracy, multilab
 
 from archdsl.errors import SpecError
 from archdsl.training.evaluation import metrics
-from archdsl.training.evaluation.scores import Scores, fused
+from archdsl.training.evaluation.scores import Scores, fuse_scores
 
 
 def charades_ap(scores: list[float], labels: list[int]) -> float:
@@ -55,7 +55,7 @@ def test_of_equal_scores_the_earlier_class_counts_everywhere(table: tuple[list[l
     made = Scores(("a", "b", "c"), False, tuple(map(str, range(len(scores)))), scores, labels)
     for k in (1, 2):
         right = [label in best[:k] for best, label in zip(order, labels.tolist())]
-        assert metrics.top(scores, labels, k) == pytest.approx(sum(right) / len(right))
+        assert metrics.top_k_accuracy(scores, labels, k) == pytest.approx(sum(right) / len(right))
     assert metrics.confusion(scores, labels).diagonal().sum() == sum(b[0] == y for b, y in zip(order, labels.tolist()))
     assert [name for name, _ in made.best(0, 3)] == ["abc"[i] for i in order[0]]
 
@@ -91,22 +91,22 @@ def test_accuracies_against_plain_counting_and_torchmetrics() -> None:
         plain = sum(
             label in sorted(range(9), key=lambda c: -row[c])[:k] for row, label in zip(scores.tolist(), labels.tolist())
         )
-        assert metrics.top(scores, labels, k) == pytest.approx(plain / 300)
+        assert metrics.top_k_accuracy(scores, labels, k) == pytest.approx(plain / 300)
         theirs = multiclass_accuracy(scores, labels, num_classes=9, top_k=k, average="micro").item()
-        assert metrics.top(scores, labels, k) == pytest.approx(theirs, abs=1e-6)
+        assert metrics.top_k_accuracy(scores, labels, k) == pytest.approx(theirs, abs=1e-6)
     guesses = scores.argmax(1).tolist()
     shares = []
     for c in range(9):
         mine = [guess == c for guess, label in zip(guesses, labels.tolist()) if label == c]
         shares += [sum(mine) / len(mine)] if mine else []
     assert len(shares) == 8
-    assert metrics.mean_class(scores, labels) == pytest.approx(sum(shares) / 8)
+    assert metrics.mean_class_accuracy(scores, labels) == pytest.approx(sum(shares) / 8)
     theirs = multiclass_accuracy(scores, labels, num_classes=9, average="macro").item()
     assert theirs == pytest.approx(sum(shares) / 9, abs=1e-6)  # the class without a video counts there
 
 
 def test_fewer_classes_than_five() -> None:
-    assert metrics.top(torch.tensor([[0.1, 0.9]]), torch.tensor([0]), 5) == 1.0
+    assert metrics.top_k_accuracy(torch.tensor([[0.1, 0.9]]), torch.tensor([0]), 5) == 1.0
 
 
 def test_confusion_by_hand() -> None:
@@ -138,14 +138,16 @@ def test_per_class_by_hand() -> None:
 def test_fusion_is_the_weighted_average_by_name() -> None:
     rgb = some("pq", [[0.6, 0.4], [0.1, 0.9]], [1, 1])
     flow = some("qp", [[0.7, 0.3], [0.2, 0.8]], [1, 1])
-    made = fused({"rgb": (rgb, 1.0), "flow": (flow, 1.5)})
+    made = fuse_scores({"rgb": (rgb, 1.0), "flow": (flow, 1.5)})
     torch.testing.assert_close(made.scores, torch.tensor([[0.36, 0.64], [0.46, 0.54]]))
     assert made.names == ("p", "q")
     assert made.figures["top1"] == 1.0
 
 
 def test_fusion_leaves_out_what_one_could_not_read() -> None:
-    made = fused({"rgb": (some("pq", [[1, 0], [0, 1]], [0, 1]), 1.0), "flow": (some("q", [[0, 1]], [1], "p"), 1.0)})
+    made = fuse_scores(
+        {"rgb": (some("pq", [[1, 0], [0, 1]], [0, 1]), 1.0), "flow": (some("q", [[0, 1]], [1], "p"), 1.0)}
+    )
     assert made.names == ("q",)
     assert made.skipped == ("p",)
 
@@ -153,14 +155,14 @@ def test_fusion_leaves_out_what_one_could_not_read() -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (some("pr", [[1, 0], [0, 1]], [0, 1]), "tested on other videos"),
-        (some("pq", [[1, 0], [0, 1]], [0, 0]), "have other labels"),
-        (Scores(("a", "c"), False, ("p", "q"), torch.eye(2), torch.tensor([0, 1])), "know other classes"),
+        (some("pr", [[1, 0], [0, 1]], [0, 1]), "tested on different videos"),
+        (some("pq", [[1, 0], [0, 1]], [0, 0]), "have different labels"),
+        (Scores(("a", "c"), False, ("p", "q"), torch.eye(2), torch.tensor([0, 1])), "have different classes"),
     ],
 )
 def test_fusion_of_what_does_not_belong_together_is_refused(other: Scores, said: str) -> None:
     with pytest.raises(SpecError, match=said):
-        fused({"rgb": (some("pq", [[1, 0], [0, 1]], [0, 1]), 1.0), "flow": (other, 1.0)})
+        fuse_scores({"rgb": (some("pq", [[1, 0], [0, 1]], [0, 1]), 1.0), "flow": (other, 1.0)})
 
 
 def test_more_right_videos_never_lower_the_average_precision() -> None:

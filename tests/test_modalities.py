@@ -13,9 +13,9 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Sampling
 from archdsl.training.data import flow
-from archdsl.training.data.clips import Sample, Take
+from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.modalities import check_modalities
-from archdsl.training.data.sources.videos import Action, Entry, Files
+from archdsl.training.data.sources.videos import Action, Files, VideoEntry
 from archdsl.training.data.tvl1 import tvl1_flow
 
 
@@ -26,8 +26,8 @@ def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def read(video: Path, every: int = 2, **clips: Clip) -> Sample:
-    files = Files((Entry(video, "video", (Action(0),)),), ("a",), clips, Sampling(every=every))
-    return files.read(0, Take(0))
+    files = Files((VideoEntry(video, "video", (Action(0),)),), ("a",), clips, Sampling(every=every))
+    return files.read(0, ClipRequest(0))
 
 
 def test_modalities_of_the_same_frames(video: Path) -> None:
@@ -87,5 +87,5 @@ def test_flow_is_found_once_and_again_where_its_file_is_damaged(video: Path, mon
 
 def test_a_clip_that_no_video_holds() -> None:
     for clip in (Clip(modality="audio", frames=4, size=8), Clip(modality="flow", channels=3, frames=4, size=8)):
-        with pytest.raises(SpecError, match="a clip that videos do not hold"):
+        with pytest.raises(SpecError, match="clip modality not available from videos"):
             check_modalities({"clip": clip})

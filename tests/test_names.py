@@ -17,22 +17,6 @@ TO_RENAME = {
     "report": """
         Names
     """,
-    "training": """
-        Asked Average Axis BATCH Best DAMAGED DIGITS DIRECTIONS ENDINGS EXACT Entry FEW FORMATS FPS FREE HEAD
-        Kind LARGEST LEAST LONGEST LONGEST_NAME Line MOST NAME NAMED NAMES OWN Order PARTS PATIENCE PRECISIONS
-        Part Reader Run SEEN SHOWN SUFFIXES Sample Seen State TRIES Table VIDEO Video WANT WRONG Weights Whole
-        Window alone below beside best_of blocks broken changed check_same checked chosen classes_of clip_of
-        coloured columns_of counted data_of differences evaluate filled flow frozen fused gathered groups_of
-        held identity joined line_of listed loaded luma made main measured merged moved name_of named names_of
-        note nothing number numbered opened peak_of plain predict quiet ranks read read_weights reason records
-        resized row_of rows_of say seen settings settled shared short_of shortened stacked step_of summed
-        table_of text_of timed together told train trained whole within written
-    """,
-    "cli": """
-        COMMON LARGEST LONG MOST SHOWN WRONG admits again alone arch_of asked bench bench_table check checked
-        coloured count diff draw emit evaluate expand latency main memory named names names_of number overridden
-        place plot predict recipe_of recipe_schema run say schema shown table text_of told train trained whole
-    """,
     "__init__.py": """
         WHERE
     """,

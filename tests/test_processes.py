@@ -17,8 +17,8 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.language.recipes.optimizer import Norms
 from archdsl.training.data.synthetic.motion import MovingDigits
-from archdsl.training.distributed import world_of
-from archdsl.training.norms import measured
+from archdsl.training.distributed import process_group
+from archdsl.training.norms import precise_statistics
 from archdsl.training.state.checkpoints import checkpoints_in
 from tests.processes import told_by_two
 from tests.trained import DATA, short, small
@@ -54,7 +54,7 @@ CASES = {
 def differing(out: Path, rank: int) -> dict[str, str]:
     """Runs in which the second process is to do something else, one after the other."""
     said = {}
-    with world_of("cpu"):
+    with process_group("cpu"):
         for case in CASES:
             try:
                 train_as(case, out, rank == 1)
@@ -92,7 +92,7 @@ def test_processes_that_are_to_do_different_things_end_alike(tmp_path: Path) -> 
     assert first == second
     assert first.keys() == CASES.keys()
     for case, (at, got) in CASES.items():
-        assert first[case].startswith("processes that are to do different things\n"), first[case]
+        assert first[case].startswith("processes were started with different settings\n"), first[case]
         assert f"at      {at}" in first[case], first[case]
         assert got in first[case], first[case]
     assert not checkpoints_in(tmp_path / "new")
@@ -103,21 +103,21 @@ def stopping(out: Path, rank: int, how: str) -> Any:
     import archdsl.training.heartbeat as module
     from archdsl.training.run import Run
 
-    module.TICK = 0.5
-    real = Run.saw
+    module.BEAT_SECONDS = 0.5
+    real = Run.record_step
 
     def saw(self: Run, *given: Any) -> None:
         real(self, *given)
         if rank == 1 and self.step == 3:
             os.kill(os.getpid(), {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}[how])
 
-    Run.saw = saw  # type: ignore[method-assign]
+    Run.record_step = saw  # type: ignore[method-assign]
     archdsl.train(small(), short(), DATA, out=out / "run", device="cpu", quiet=True)
     return "done"
 
 
 @pytest.mark.parametrize(
-    ("how", "what"), [("stop", "process 1 does not answer"), ("kill", "another process has ended, or does not answer")]
+    ("how", "what"), [("stop", "process 1 does not answer"), ("kill", "lost the connection to another process")]
 )
 def test_a_process_that_stops_ends_the_others(how: str, what: str, tmp_path: Path) -> None:
     begun = perf_counter()
@@ -129,7 +129,7 @@ def test_a_process_that_stops_ends_the_others(how: str, what: str, tmp_path: Pat
 def evaluated(out: Path, rank: int) -> Any:
     """A network that two processes test; the second has something else, or not."""
     said = []
-    with world_of("cpu"):
+    with process_group("cpu"):
         for case in ("weights", "classes", "same"):
             kind = Renamed if rank == 1 and case == "classes" else MovingDigits
             weights = checkpoints_in(out / "run")[rank if case == "weights" else -1]
@@ -147,7 +147,7 @@ def test_processes_that_test_different_things_end_alike(tmp_path: Path) -> None:
     archdsl.train(small(), short(keep=9), DATA, out=tmp_path / "run", device="cpu", quiet=True)
     first, second = told_by_two(evaluated, tmp_path)
     assert first == second
-    assert first[:2] == ["processes that are to do different things", "videos of other classes than the run's"]
+    assert first[:2] == ["processes were started with different settings", "videos have classes that the run does not"]
     assert first[2].keys() == {"top1", "top5", "mean_class"}
 
 
@@ -156,7 +156,7 @@ def halves(out: Path, rank: int) -> Any:
     torch.manual_seed(0)
     batches = torch.randn(6, 4, 2, 1, 3, 3) + torch.arange(6).view(6, 1, 1, 1, 1, 1)
     made = nn.BatchNorm3d(2)
-    with world_of("cpu"), measured(made, Norms(precise=24)):
+    with process_group("cpu"), precise_statistics(made, Norms(precise=24)):
         for batch in batches[rank::2]:
             made(batch)
     return [made.running_mean.tolist(), made.running_var.tolist()]

@@ -17,9 +17,9 @@ import torch
 
 import archdsl
 from archdsl.errors import SpecError
-from archdsl.training.data.clips import Sample, Take, Unreadable
+from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
 from archdsl.training.data.reader import watchdog as watching
-from archdsl.training.data.reader.workers import quiet, read
+from archdsl.training.data.reader.workers import ignore_stop_signals, read_clips
 from archdsl.training.data.synthetic.motion import MovingDigits
 from tests.trained import losses, short, small
 
@@ -32,7 +32,7 @@ class Deadly(MovingDigits):
     deaths: Path = Path()
     """A file with a letter for each time."""
 
-    def read(self, index: int, take: Take) -> Sample:
+    def read(self, index: int, take: ClipRequest) -> Sample:
         if index == 2 and len(self.deaths.read_text()) < (1 if self.how == "once" else 1000):
             with self.deaths.open("a") as file:
                 file.write("x")
@@ -49,9 +49,9 @@ def deadly(how: str, folder: Path) -> Deadly:
     return Deadly(count=16, seed=0, frames=4, size=32, how=how, deaths=folder / "deaths")
 
 
-def asked(steps: int) -> Iterator[list[tuple[int, Take]]]:
+def asked(steps: int) -> Iterator[list[tuple[int, ClipRequest]]]:
     """Batches of two of four videos, in turn."""
-    return ([((2 * step + i) % 4, Take(step)) for i in (0, 1)] for step in range(steps))
+    return ([((2 * step + i) % 4, ClipRequest(step)) for i in (0, 1)] for step in range(steps))
 
 
 def kinds(found: list[list[Sample | Unreadable]]) -> list[list[bool]]:
@@ -60,8 +60,8 @@ def kinds(found: list[list[Sample | Unreadable]]) -> list[list[bool]]:
 
 def test_a_video_whose_reader_dies_once_is_read_again(tmp_path: Path) -> None:
     before, lost = set(active_children()), {}
-    batches = list(read(deadly("once", tmp_path), asked(8), 2, lost=lost))
-    plain = list(read(MovingDigits(16, 0, frames=4, size=32), asked(8), 0))
+    batches = list(read_clips(deadly("once", tmp_path), asked(8), 2, given_up=lost))
+    plain = list(read_clips(MovingDigits(16, 0, frames=4, size=32), asked(8), 0))
     assert [wanted for wanted, _, _ in batches] == [wanted for wanted, _, _ in plain]
     for (_, found, _), (_, given, _) in zip(batches, plain):
         assert all(torch.equal(one.frames["clip"], other.frames["clip"]) for one, other in zip(found, given))
@@ -71,9 +71,9 @@ def test_a_video_whose_reader_dies_once_is_read_again(tmp_path: Path) -> None:
 
 
 HOW = {
-    "kills": "the process that read it ended by SIGKILL, as where memory runs out",
-    "faults": "the process that read it ended by SIGSEGV",
-    "exits": "the process that read it ended with code 9",
+    "kills": "the worker that read it was killed by SIGKILL, possibly out of memory",
+    "faults": "the worker that read it was killed by SIGSEGV",
+    "exits": "the worker that read it exited with code 9",
     "sleeps": "reading it takes longer than 1 s",
 }
 
@@ -81,23 +81,24 @@ HOW = {
 @pytest.mark.parametrize("how", [pytest.param(how, marks=[pytest.mark.slow] * (how != "kills")) for how in HOW])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_video_whose_readers_die_is_unreadable(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "HANGS", 1.0)
+    monkeypatch.setattr(watching, "HANG_SECONDS", 1.0)
     videos, lost = deadly(how, tmp_path), {}
-    found = [found for _, found, _ in read(videos, asked(4), 2, lost=lost)]
+    found = [found for _, found, _ in read_clips(videos, asked(4), 2, given_up=lost)]
     assert kinds(found) == [[True, True], [False, True]] * 2
     assert {(one.name, one.reason) for one in (found[1][0], found[3][0])} == {(videos.name(2), HOW[how])}
     assert lost == {2: HOW[how]}
     assert (tmp_path / "deaths").read_text() == ("x" if how == "sleeps" else "xx")  # waiting once is enough
     begun = perf_counter()
-    assert kinds([found for _, found, _ in read(videos, asked(2), 1, lost=lost)]) == [[True, True], [False, True]]
+    found = [found for _, found, _ in read_clips(videos, asked(2), 1, given_up=lost)]
+    assert kinds(found) == [[True, True], [False, True]]
     assert perf_counter() - begun < 4
 
 
 def test_a_video_that_hangs_the_process_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without readers beside it: its thread is left behind, and the video is not read again."""
-    monkeypatch.setattr(watching, "HANGS", 0.3)
+    monkeypatch.setattr(watching, "HANG_SECONDS", 0.3)
     videos, lost = deadly("sleeps", tmp_path), {}
-    found = [found for _, found, _ in read(videos, asked(4), 0, lost=lost)]
+    found = [found for _, found, _ in read_clips(videos, asked(4), 0, given_up=lost)]
     assert kinds(found) == [[True, True], [False, True]] * 2
     assert lost == {2: "reading it takes longer than 0.3 s"}
     assert (tmp_path / "deaths").read_text() == "x"
@@ -106,17 +107,17 @@ def test_a_video_that_hangs_the_process_that_trains(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_video_for_which_torch_finds_no_memory(workers: int) -> None:
     class Large(MovingDigits):
-        def read(self, index: int, take: Take) -> Sample:
+        def read(self, index: int, take: ClipRequest) -> Sample:
             return super().read(index, take) if index else torch.empty(1 << 60, dtype=torch.uint8)
 
-    (_, found, _), *_ = read(Large(4, 0, frames=4, size=32), asked(1), workers)
+    (_, found, _), *_ = read_clips(Large(4, 0, frames=4, size=32), asked(1), workers)
     assert kinds([found]) == [[False, True]]
-    assert found[0].reason == "no memory for its frames"
+    assert found[0].reason == "out of memory for its frames"
 
 
 def test_a_reader_dies_as_the_network_trains(tmp_path: Path) -> None:
     """Nothing is raised there: torch's own handler would."""
-    feed = read(deadly("once", tmp_path), asked(4), 1)
+    feed = read_clips(deadly("once", tmp_path), asked(4), 1)
     next(feed)
     end = perf_counter() + 20
     while not (tmp_path / "deaths").read_text() and perf_counter() < end:
@@ -129,12 +130,12 @@ def test_a_reader_dies_as_the_network_trains(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_readers_that_end_before_they_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archdsl.training.data.reader.workers.quiet", lambda worker: os._exit(3))
+    monkeypatch.setattr("archdsl.training.data.reader.workers.ignore_stop_signals", lambda worker: os._exit(3))
     with pytest.raises(SpecError) as caught:
-        list(read(MovingDigits(4, 0, frames=4, size=32), asked(2), 1))
+        list(read_clips(MovingDigits(4, 0, frames=4, size=32), asked(2), 1))
     assert str(caught.value) == (
-        "processes that read videos do not live\n"
-        "  got     twice in a row, at no video: the process that read it ended with code 3\n"
+        "data-loading workers keep crashing\n"
+        "  got     twice in a row, before reading any video: the worker that read it exited with code 3\n"
         "  want    memory for all workers\n"
         "  fix     fewer --workers"
     )
@@ -142,11 +143,11 @@ def test_readers_that_end_before_they_read(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_mistake_in_a_reader_is_no_death() -> None:
     class Wrong(MovingDigits):
-        def read(self, index: int, take: Take) -> Sample:
+        def read(self, index: int, take: ClipRequest) -> Sample:
             raise RuntimeError("a mistake")
 
     with pytest.raises(RuntimeError, match="a mistake"):
-        list(read(Wrong(4, 0, frames=4, size=32), asked(2), 1))
+        list(read_clips(Wrong(4, 0, frames=4, size=32), asked(2), 1))
 
 
 @pytest.mark.slow
@@ -179,7 +180,7 @@ def test_a_reader_leaves_ctrl_c_to_the_training_and_ends_when_it_is_told() -> No
     try:
         for one in before:
             signal.signal(one, lambda *_: None)
-        quiet(0)
+        ignore_stop_signals(0)
         assert [signal.getsignal(one) for one in before] == [signal.SIG_IGN, signal.SIG_DFL]
     finally:
         for one, handler in before.items():

@@ -13,14 +13,14 @@ from archdsl.language import Clip, change
 from archdsl.language.recipes.clips import Augment, Middle, Values, Views
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
-from archdsl.training.batches import train_feed
+from archdsl.training.batches import train_batches
 from archdsl.training.data.clips import Batch
 from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.data.transforms import rand_augment as ra
-from archdsl.training.data.transforms.colours import brightened, contrasted, saturated
-from archdsl.training.data.transforms.noise import erased, mixed
-from archdsl.training.loop import losses_of
-from archdsl.training.state.skipped_videos import Skips
+from archdsl.training.data.transforms.colours import adjust_brightness, adjust_contrast, adjust_saturation
+from archdsl.training.data.transforms.noise import erase, mix_clips
+from archdsl.training.loop import clip_losses
+from archdsl.training.state.skipped_videos import SkippedVideos
 
 CPU = torch.device("cpu")
 PLAIN = Values(mean=(0.0,), std=(1.0,))
@@ -50,9 +50,9 @@ def made(**changes: object) -> Recipe:
         ("contrast", lambda x: ra.contrast(x, -0.5), lambda p: ImageEnhance.Contrast(p).enhance(0.55)),
         ("brightness", lambda x: ra.brightness(x, 0.5), lambda p: ImageEnhance.Brightness(p).enhance(1.45)),
         ("sharpness", lambda x: ra.sharpness(x, 0.5), lambda p: ImageEnhance.Sharpness(p).enhance(1.45)),
-        ("saturated", lambda x: saturated(x, 0.3), lambda p: ImageEnhance.Color(p).enhance(0.3)),
-        ("contrasted", lambda x: contrasted(x, 1.6), lambda p: ImageEnhance.Contrast(p).enhance(1.6)),
-        ("brightened", lambda x: brightened(x, 0.3), lambda p: ImageEnhance.Brightness(p).enhance(0.3)),
+        ("saturated", lambda x: adjust_saturation(x, 0.3), lambda p: ImageEnhance.Color(p).enhance(0.3)),
+        ("contrasted", lambda x: adjust_contrast(x, 1.6), lambda p: ImageEnhance.Contrast(p).enhance(1.6)),
+        ("brightened", lambda x: adjust_brightness(x, 0.3), lambda p: ImageEnhance.Brightness(p).enhance(0.3)),
     ],
 )
 def test_colours_as_pil_has_them(name: str, ours: object, theirs: object) -> None:
@@ -70,10 +70,10 @@ def test_moves_by_hand() -> None:
     torch.testing.assert_close(moved[..., :-30], x[..., 30:], rtol=0, atol=0.05)
     assert moved[..., -29:].unique().tolist() == [128.0]
     torch.testing.assert_close(ra.translate_y(x, -0.2)[..., 30:, :], x[..., :-30, :], rtol=0, atol=0.05)
-    turned = ra.moved(x, ((0, -1, 0), (1, 0, 0)))
+    turned = ra.warp_affine(x, ((0, -1, 0), (1, 0, 0)))
     torch.testing.assert_close(turned, x.rot90(1, (2, 3)), rtol=0, atol=0.05)
     tall = noise(1, 1, 21, 41).float()
-    sheared = ra.moved(tall, ((1, 1.0, 0), (0, 1, 0)))  # every row one pixel further than the one above
+    sheared = ra.warp_affine(tall, ((1, 1.0, 0), (0, 1, 0)))  # every row one pixel further than the one above
     for row, shift in ((10, 0), (13, 3), (5, -5)):
         inner = slice(10, 30)
         want = tall[0, 0, row].roll(-shift)[inner]
@@ -98,41 +98,39 @@ def test_no_magnitude_is_no_change_and_any_stays_within_bounds(operation: ra.Ope
 def test_there_are_the_papers_fourteen_operations_and_each_is_drawn() -> None:
     assert len(ra.OPERATIONS) == 14
     x = noise(3, 1, 24, 24).float() * 0.6 + 30
-    assert (
-        len({ra.rand_augmented(x, 1, 7.0, Random(s)).numpy().tobytes() for s in range(400)}) == 23
-    )  # 9 have two signs
+    assert len({ra.rand_augment(x, 1, 7.0, Random(s)).numpy().tobytes() for s in range(400)}) == 23  # 9 have two signs
 
 
 def test_a_rectangle_is_erased_through_all_frames_and_nothing_else_is_touched() -> None:
     x = torch.zeros(3, 4, 40, 50)
     for seed in range(50):
-        made = erased(x, 1.0, Random(seed))
+        made = erase(x, 1.0, Random(seed))
         touched = made != 0
         assert (touched == touched[:1, :1]).all()
         rows, columns = touched[0, 0].any(1).nonzero().flatten(), touched[0, 0].any(0).nonzero().flatten()
         assert touched.sum() == 12 * len(rows) * len(columns)
         assert 0.015 <= len(rows) * len(columns) / 2000 <= 0.345
     assert not x.any()
-    hits = sum(bool(erased(x, 0.25, Random(seed)).any()) for seed in range(800))
+    hits = sum(bool(erase(x, 0.25, Random(seed)).any()) for seed in range(800))
     assert 150 <= hits <= 250
 
 
 def test_mixup_mixes_neighbours_and_their_labels_alike() -> None:
     clips, labels, weights = torch.eye(4).view(4, 1, 1, 2, 2), torch.tensor([0, 1, 2, 3]), torch.ones(4)
-    x, shares = mixed(clips, labels, weights, Augment(mixup=0.8), 4, seed=3)
+    x, shares = mix_clips(clips, labels, weights, Augment(mixup=0.8), 4, seed=3)
     assert torch.equal(x.flatten(1), shares)
     kept = shares.diagonal()
     assert 0 < kept[0] < 1
     assert torch.equal(kept, kept[:1].expand(4))
     torch.testing.assert_close(shares.sum(1), torch.ones(4))
-    assert torch.equal(shares, mixed(clips, labels, weights, Augment(mixup=0.8), 4, seed=3)[1])
-    assert not torch.equal(shares, mixed(clips, labels, weights, Augment(mixup=0.8), 4, seed=4)[1])
+    assert torch.equal(shares, mix_clips(clips, labels, weights, Augment(mixup=0.8), 4, seed=3)[1])
+    assert not torch.equal(shares, mix_clips(clips, labels, weights, Augment(mixup=0.8), 4, seed=4)[1])
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_cutmix_gives_labels_the_shares_of_the_area(seed: int) -> None:
     clips = torch.arange(3.0).view(3, 1, 1, 1, 1).expand(3, 1, 2, 20, 30)
-    x, shares = mixed(
+    x, shares = mix_clips(
         {"a": clips, "b": clips}, torch.tensor([0, 1, 2]), torch.ones(3), Augment(cutmix=1.0), 3, seed=seed
     )
     assert torch.equal(x["a"], x["b"])
@@ -143,7 +141,7 @@ def test_cutmix_gives_labels_the_shares_of_the_area(seed: int) -> None:
 
 def test_several_labels_are_mixed_too_and_unreadable_clips_with_nobody() -> None:
     labels = torch.tensor([[1.0, 1, 0], [0, 0, 1], [1, 0, 0]])
-    x, shares = mixed(
+    x, shares = mix_clips(
         torch.tensor([1.0, 100, 2]).view(3, 1, 1, 1, 1),
         labels,
         torch.tensor([1.0, 0, 1]),
@@ -159,11 +157,11 @@ def test_several_labels_are_mixed_too_and_unreadable_clips_with_nobody() -> None
 def test_both_are_drawn_where_a_recipe_has_both_and_nothing_happens_without() -> None:
     clips, labels = torch.arange(2.0).view(2, 1, 1, 1, 1).expand(2, 1, 1, 40, 40), torch.tensor([0, 1])
     cut = [
-        len(mixed(clips, labels, torch.ones(2), Augment(mixup=1.0, cutmix=1.0), 2, seed=s)[0][0].unique()) == 2
+        len(mix_clips(clips, labels, torch.ones(2), Augment(mixup=1.0, cutmix=1.0), 2, seed=s)[0][0].unique()) == 2
         for s in range(40)
     ]
     assert 8 < sum(cut) < 32
-    assert mixed(clips, labels, torch.ones(2), Augment(), 2, seed=0) == (clips, labels)
+    assert mix_clips(clips, labels, torch.ones(2), Augment(), 2, seed=0) == (clips, labels)
 
 
 def test_a_step_mixes_its_batch_by_seed_and_step_and_learns_from_shares() -> None:
@@ -171,7 +169,7 @@ def test_a_step_mixes_its_batch_by_seed_and_step_and_learns_from_shares() -> Non
     chosen = made(batch=4, augment=Augment(crop=Middle(short_side="crop"), mixup=0.8, cutmix=1.0))
 
     def batches(start: int, steps: int) -> list[Batch]:
-        return list(train_feed(videos, chosen, RGB, start=start, steps=steps, device=CPU, skips=Skips()))
+        return list(train_batches(videos, chosen, RGB, start=start, steps=steps, device=CPU, skips=SkippedVideos()))
 
     three = batches(0, 3)
     assert all(batch.labels.shape == (4, 8) for batch in three)
@@ -181,5 +179,5 @@ def test_a_step_mixes_its_batch_by_seed_and_step_and_learns_from_shares() -> Non
     assert torch.equal(third.labels, three[2].labels)
     shares = {batch.labels.max(1).values[0].item() for batch in three}
     assert len(shares) == 3
-    losses = losses_of(torch.zeros(4, 8), third.labels, chosen)
+    losses = clip_losses(torch.zeros(4, 8), third.labels, chosen)
     torch.testing.assert_close(losses, torch.full((4,), 8.0).log())

@@ -22,7 +22,7 @@ import archdsl.training.state.checkpoints as checkpoints
 from archdsl.errors import SpecError
 from archdsl.training.run import Run
 from archdsl.training.state.checkpoints import checkpoints_in, read_facts
-from archdsl.training.state.snapshot import read_weights
+from archdsl.training.state.snapshot import read_checkpoint_weights
 from tests.trained import DATA, GROUPS, losses, short, small
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +48,7 @@ def run(out: Path, recipe: Any = None, arch: Any = None, **options: Any) -> Run:
 
 def stopped_at(out: Path, step: int, monkeypatch: pytest.MonkeyPatch, recipe: Any = None, arch: Any = None) -> Run:
     """A run that hears SIGTERM in the middle of a step."""
-    real = Run.saw
+    real = Run.record_step
 
     def saw(self: Run, loss: Any, batch: Any) -> None:
         real(self, loss, batch)
@@ -56,7 +56,7 @@ def stopped_at(out: Path, step: int, monkeypatch: pytest.MonkeyPatch, recipe: An
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "saw", saw)
+        patch.setattr(Run, "record_step", saw)
         return run(out, recipe, arch)
 
 
@@ -115,10 +115,10 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
 def test_weights_are_read_for_a_network_of_the_arch(tmp_path):
     done = run(tmp_path / "plain")
     fresh = archdsl.build(small())
-    read_weights(fresh, checkpoints_in(tmp_path / "plain")[-1])
+    read_checkpoint_weights(fresh, checkpoints_in(tmp_path / "plain")[-1])
     assert torch.equal(fresh.head.classifier.weight, done.network.head.classifier.weight)
     done = run(tmp_path / "averaged", short(average=0.5))
-    read_weights(fresh, checkpoints_in(tmp_path / "averaged")[-1])
+    read_checkpoint_weights(fresh, checkpoints_in(tmp_path / "averaged")[-1])
     assert not torch.equal(fresh.head.classifier.weight, done.network.head.classifier.weight)
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(name, harm, 
     run(tmp_path)
     last, before = checkpoints_in(tmp_path)[::-1]
     harm(last / name)
-    with pytest.raises(SpecError, match="a damaged checkpoint: step_00000006") as caught:
+    with pytest.raises(SpecError, match="damaged checkpoint: step_00000006") as caught:
         run(tmp_path)
     (fault,) = caught.value.faults
     assert fault.fix == f"--resume {before}"
@@ -188,14 +188,14 @@ def test_a_checkpoint_of_another_arch_is_refused_with_a_list(tmp_path):
     with pytest.raises(SpecError) as caught:
         run(tmp_path, arch=small(channels=16))
     faults = caught.value.faults
-    assert all(fault.what == "a checkpoint of another arch" for fault in faults[:4])
+    assert all(fault.what == "checkpoint of a different architecture" for fault in faults[:4])
     stem = next(fault for fault in faults if fault.at == "main.stem.0.conv")
     assert (stem.got, stem.want) == ("3×5², 8, stride 1, 4²", "3×5², 16, stride 1, 4²")
 
 
 def test_another_recipe_is_refused_unless_it_is_asked_for(tmp_path):
     run(tmp_path, short(steps=4))
-    with pytest.raises(SpecError, match="a run begun with another recipe") as caught:
+    with pytest.raises(SpecError, match="run was started with a different recipe") as caught:
         run(tmp_path, short(steps=8))
     assert [(fault.at, fault.got, fault.want) for fault in caught.value.faults] == [("recipe.steps", "4", "8")]
     assert run(tmp_path, short(steps=4, log_every=3, keep=5)).step == 4
@@ -222,14 +222,14 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
 @pytest.mark.parametrize("due", [{"save_every": 1}, {"save_every": 2, "evaluate_every": 3}], ids=["save", "test"])
 def test_weights_that_are_no_numbers_are_not_saved(due, tmp_path, monkeypatch):
     """A step may have a finite loss and leave infinite weights: the next loss would tell, too late."""
-    real = Run.saw
+    real = Run.record_step
 
     def saw(self: Run, loss: Any, batch: Any) -> None:
         real(self, loss, batch)
         if self.step == 3:
             self.network.head.classifier.weight.data[0, 0] = torch.inf
 
-    monkeypatch.setattr(Run, "saw", saw)
+    monkeypatch.setattr(Run, "record_step", saw)
     with pytest.raises(SpecError) as caught:
         run(tmp_path, short(log_every=100, **due))
     last = checkpoints_in(tmp_path)[-1]
@@ -257,7 +257,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
             run(tmp_path / "part")
     (fault,) = caught.value.faults
     assert fault.got == "No space left on device"
-    assert fault.fix == "make room; the same command then goes on from step_00000002"
+    assert fault.fix == "make room; the same command then resumes from step_00000002"
     assert [path.name for path in (tmp_path / "part" / "checkpoints").iterdir()] == ["step_00000002"]
     assert equal_weights(whole, run(tmp_path / "part"))
 
@@ -393,5 +393,5 @@ def test_a_damaged_shard_is_refused(tmp_path):
     finished(tmp_path / "run", 2, shard=True, groups=True)
     shard = next(checkpoints_in(tmp_path / "run")[-1].glob("shard-00002*"))
     flipped(shard)
-    with pytest.raises(SpecError, match=f"another checksum of {shard.name}"):
+    with pytest.raises(SpecError, match=f"wrong checksum of {shard.name}"):
         run(tmp_path / "run", arch=small(GROUPS))

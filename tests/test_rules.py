@@ -17,12 +17,12 @@ from archdsl.compiler.expansion import frame_choice
 from archdsl.errors import SpecError
 from archdsl.language import Clip, Pathway
 from archdsl.recipes import recipe
-from archdsl.training.data.clips import Sample, Take
-from archdsl.training.data.sampling import chosen_frames
+from archdsl.training.data.clips import ClipRequest, Sample
+from archdsl.training.data.sampling import sample_frames
 from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.sources.discovery import videos_for
-from archdsl.training.data.transforms.augment import augmented
-from archdsl.training.data.transforms.crops import drawn_cut, placed_cut
+from archdsl.training.data.transforms.augment import augment_batch
+from archdsl.training.data.transforms.crops import training_crop, view_crop
 from tests.filmed import film
 
 DRAWS = 2000
@@ -53,12 +53,12 @@ def even(drawn: Iterable[object], expected: Iterable[object]) -> None:
     assert abs(chi - free) < 5 * (2 * free) ** 0.5 + 5, counts
 
 
-def frames_read(name: str, sampling: object, take: Take, length: int) -> dict[str, list[int]]:
+def frames_read(name: str, sampling: object, take: ClipRequest, length: int) -> dict[str, list[int]]:
     """Pathway -> frames of the video that reach its first stage."""
     arch = archdsl.load(name)
     ((clip_name, clip),) = arch.clips.items()
     snippets = snippets_of(arch, sampling)[clip_name]
-    clip_frames = chosen_frames(sampling, take, clip.frames, length, 25, snippets=snippets)
+    clip_frames = sample_frames(sampling, take, clip.frames, length, 25, snippets=snippets)
     return {
         key: [clip_frames[place] for place in frame_choice(pathway).frames(clip.frames)]
         for key, pathway in arch.pathways.items()
@@ -77,7 +77,7 @@ def test_each_segment_is_drawn_from_all_of_its_part(name: str, length: int) -> N
     assert (len(group.places), group.span) == (segments, span)
     heads = [places[0] for places in group.places]
     drawn = [
-        chosen_frames(sampling, Take(seed, training=True), clip.frames, length, 25, snippets=(group,))
+        sample_frames(sampling, ClipRequest(seed, training=True), clip.frames, length, 25, snippets=(group,))
         for seed in range(DRAWS if name in ("tsn_r50", "tdn_r50") else 300)
     ]
     for i, head in enumerate(heads):
@@ -100,7 +100,7 @@ def test_a_snippet_is_frames_in_a_row_and_tests_take_the_middle(name: str) -> No
     told, segments, span = SEGMENTED[name]
     sampling = recipe(told).sampling
     tick = (240 - span + 1) / segments
-    for take in (Take(5, training=True), Take(0)):
+    for take in (ClipRequest(5, training=True), ClipRequest(0)):
         read = frames_read(name, sampling, take, 240)
         for frames in read.values():
             length = len(frames) // segments
@@ -118,23 +118,24 @@ def test_two_clips_of_tsm_lie_in_the_middle_and_at_the_beginning_of_segments() -
     """`twice_sample` of ops/dataset.py."""
     sampling, views = recipe("tsm_ssv2").sampling, recipe("tsm_ssv2").views
     clips = [
-        frames_read("tsm_r50", sampling, Take(0, clip=i, clips=views.clips), 240)["main"] for i in range(views.clips)
+        frames_read("tsm_r50", sampling, ClipRequest(0, clip=i, clips=views.clips), 240)["main"]
+        for i in range(views.clips)
     ]
     assert clips == [[15 + 30 * i for i in range(8)], [30 * i for i in range(8)]]
-    firsts = [frames_read("tsm_r50", sampling, Take(0, clip=i, clips=5), 240)["main"][0] for i in range(5)]
+    firsts = [frames_read("tsm_r50", sampling, ClipRequest(0, clip=i, clips=5), 240)["main"][0] for i in range(5)]
     assert sorted(firsts) == [3, 9, 15, 21, 27]
 
 
 def test_nets_of_other_segments_side_by_side_each_get_theirs_or_are_refused() -> None:
     """8 and 16 segments of one clip meet no frame twice in TSM's, but in TDN's."""
     sampling = recipe("tsm_ssv2").sampling
-    read = frames_read("tsm_r50_en", sampling, Take(0), 240)
+    read = frames_read("tsm_r50_en", sampling, ClipRequest(0), 240)
     assert read["small_main"] == [15 + 30 * i for i in range(8)]
     assert read["large_main"] == [floor(7.5 + 15 * i) for i in range(16)]
-    with pytest.raises(SpecError, match="frames of one clip sampled in segments of several kinds"):
+    with pytest.raises(SpecError, match="pathways of one clip read different numbers of segments"):
         snippets_of(archdsl.load("tdn_r101_en"), sampling)
     assert snippets_of(archdsl.load("tdn_r101_en"), recipe("slowfast_k400").sampling) == {}
-    with pytest.raises(SpecError, match="a snippet said twice"):
+    with pytest.raises(SpecError, match="snippet length set twice"):
         snippets_of(archdsl.load("tsn_r50"), sampling.but(snippet=5))
 
 
@@ -149,10 +150,10 @@ def test_what_a_network_sees_of_files_is_what_the_rule_says(tmp_path: Path) -> N
     made = recipe("tsn_k400")
     places = frame_choice(arch.pathways["main"]).frames(80)
     train, val = (videos_for(str(tmp_path), split, arch, made) for split in ("train", "val"))
-    seen = [train.read(0, Take(seed, training=True)).frames["clip"][0, places, 0, 0] // 5 for seed in range(150)]
+    seen = [train.read(0, ClipRequest(seed, training=True)).frames["clip"][0, places, 0, 0] // 5 for seed in range(150)]
     for i, column in enumerate(torch.stack(seen).T.tolist()):
         assert set(column) == set(range(12 * i, 12 * i + 12))
-    assert (val.read(0, Take(0)).frames["clip"][0, places, 0, 0] // 5).tolist() == [6, 18, 30, 42]
+    assert (val.read(0, ClipRequest(0)).frames["clip"][0, places, 0, 0] // 5).tolist() == [6, 18, 30, 42]
 
 
 DENSE = {  # recipe -> (net, frames apart that reach its pathways' clip, frames of the video)
@@ -170,12 +171,16 @@ def test_a_dense_clip_begins_anywhere_it_fits(name: str) -> None:
     made, (net, apart, reach) = recipe(name), DENSE[name]
     length, fps = reach + 29, made.sampling.fps or 25
     clip = next(iter(archdsl.load(net).clips.values())) if name != "charades" else Clip(frames=128, size=224)
-    drawn = [chosen_frames(made.sampling, Take(seed, training=True), clip.frames, length, fps) for seed in range(DRAWS)]
+    drawn = [
+        sample_frames(made.sampling, ClipRequest(seed, training=True), clip.frames, length, fps)
+        for seed in range(DRAWS)
+    ]
     assert all(frames == list(range(frames[0], frames[0] + reach, apart)) for frames in drawn)
     even((frames[0] for frames in drawn), range(30))
     clips = made.views.clips
     firsts = [
-        chosen_frames(made.sampling, Take(0, clip=i, clips=clips), clip.frames, length, fps)[0] for i in range(clips)
+        sample_frames(made.sampling, ClipRequest(0, clip=i, clips=clips), clip.frames, length, fps)[0]
+        for i in range(clips)
     ]
     assert firsts == ([floor(29 * i / 9 + 1e-6) for i in range(10)] if clips == 10 else [14])
 
@@ -187,7 +192,7 @@ def test_short_sides_and_crops_are_drawn_as_pyslowfast_does(name: str) -> None:
     crop, out = recipe(name).augment.crop, 112 if name == "repflow_k400" else 224
     drawn = []
     for seed in range(DRAWS):
-        cut = drawn_cut(crop, (240, 320), (out, out), Random(seed))
+        cut = training_crop(crop, (240, 320), (out, out), Random(seed))
         short = round(240 / cut.rows.step)
         drawn.append((short, round(cut.rows.start / cut.rows.step), round(cut.columns.start / cut.columns.step)))
     shorts = [short for short, *_ in drawn]
@@ -213,7 +218,7 @@ def test_corners_are_drawn_as_in_the_code(name: str, places: int) -> None:
     pairs = [(h, w) for (i, h), (j, w) in product(enumerate(sizes), repeat=2) if abs(i - j) <= 1]
     crop, drawn = recipe(name).augment.crop, []
     for seed in range(3 * DRAWS):
-        cut = drawn_cut(crop, (256, 340), (224, 224), Random(seed))
+        cut = training_crop(crop, (256, 340), (224, 224), Random(seed))
         high, wide = cut.rows.high - cut.rows.low, cut.columns.high - cut.columns.low
         steps = ((256 - high) // 4, (340 - wide) // 4)
         quarter = (cut.rows.low // steps[0] if steps[0] else None, cut.columns.low // steps[1])
@@ -233,7 +238,7 @@ def test_ten_crops_lie_where_the_code_puts_them(frame: tuple[int, int]) -> None:
     """GroupOverSample and mmaction2's TenCrop: whole quarters of the room."""
     h, w = ((size - 224) // 4 for size in frame)
     five = [(0, 0), (0, 4 * w), (4 * h, 0), (4 * h, 4 * w), (2 * h, 2 * w)]
-    cuts = [placed_cut(i, 10, frame, 256, (224, 224)) for i in range(10)]
+    cuts = [view_crop(i, 10, frame, 256, (224, 224)) for i in range(10)]
     assert [(cut.rows.low, cut.columns.low) for cut in cuts] == five * 2
 
 
@@ -244,9 +249,9 @@ def test_half_of_all_clips_are_mirrored_but_where_left_and_right_are_classes(nam
     """By the pixels: a ramp that rises to the right."""
     ramp = torch.arange(32, dtype=torch.uint8).mul(8).expand(3, 1, 32, 32)
     made, clips, draws = recipe(name), {"clip": Clip(frames=1, size=8)}, 400
-    takes = [Take(seed, training=True) for seed in range(draws)]
+    takes = [ClipRequest(seed, training=True) for seed in range(draws)]
     samples = [Sample({"clip": ramp}, torch.tensor(0), "ramp", 0.0, 0.0)] * draws
-    made_clips, _ = augmented(samples, takes, made, clips, torch.device("cpu"))
+    made_clips, _ = augment_batch(samples, takes, made, clips, torch.device("cpu"))
     assert isinstance(made_clips, torch.Tensor)
     mirrored = int((made_clips[:, 0, 0, 0, 0] > made_clips[:, 0, 0, 0, -1]).sum())
     assert mirrored == 0 if name == "tsm_ssv2" else abs(mirrored - draws / 2) < 5 * draws**0.5 / 2

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archdsl.language.recipes.clips import Sampling
-from archdsl.training.data.clips import Take, indices_at, takes_at
-from archdsl.training.data.sampling import chosen_frames
+from archdsl.training.data.clips import ClipRequest, indices_at, requests_at
+from archdsl.training.data.sampling import sample_frames
 
 KINDS = st.builds(
     Sampling,
@@ -21,7 +21,7 @@ KINDS = st.builds(
 )
 TAKES = st.integers(1, 10).flatmap(
     lambda clips: st.builds(
-        Take,
+        ClipRequest,
         seed=st.integers(0, 2**62),
         training=st.booleans(),
         clip=st.integers(0, clips - 1),
@@ -34,17 +34,17 @@ DENSE, SEGMENTS = Sampling(kind="dense", every=2), Sampling(kind="segments")
 
 @given(KINDS, TAKES, st.integers(1, 70), st.integers(1, 500), st.floats(1, 120))
 def test_frames_are_in_the_video_in_order_and_a_function_of_the_take(sampling, take, count, length, fps) -> None:
-    frames = chosen_frames(sampling, take, count, length, fps)
+    frames = sample_frames(sampling, take, count, length, fps)
     assert len(frames) == count
     assert 0 <= frames[0] <= frames[-1] < length
-    assert frames == chosen_frames(sampling, take, count, length, fps)
+    assert frames == sample_frames(sampling, take, count, length, fps)
     if sampling.kind != "segments" or sampling.snippet == 1:
         assert frames == sorted(frames)
 
 
 @given(TAKES, st.integers(1, 12), st.integers(1, 20), st.integers(1, 500))
 def test_a_dense_clip_has_equal_steps_until_the_video_ends(take, every, count, length) -> None:
-    frames = chosen_frames(Sampling(every=every), take, count, length, 25)
+    frames = sample_frames(Sampling(every=every), take, count, length, 25)
     if (count - 1) * every < length:
         assert frames == list(range(frames[0], frames[0] + count * every, every))
     else:
@@ -53,30 +53,30 @@ def test_a_dense_clip_has_equal_steps_until_the_video_ends(take, every, count, l
 
 @given(st.integers(1, 30), st.integers(1, 300), st.integers(0, 2**62))
 def test_segments_take_one_frame_of_each_equal_part(count, length, seed) -> None:
-    for take in (Take(seed, training=True), Take(seed)):
-        frames = chosen_frames(SEGMENTS, take, count, length, 25)
+    for take in (ClipRequest(seed, training=True), ClipRequest(seed)):
+        frames = sample_frames(SEGMENTS, take, count, length, 25)
         for i, frame in enumerate(frames):
             assert floor(i * length / count) <= frame <= (i + 1) * length / count
 
 
 def test_every_place_is_drawn_in_training() -> None:
-    dense = {chosen_frames(DENSE, Take(s, training=True), 4, 10, 25)[0] for s in range(200)}
+    dense = {sample_frames(DENSE, ClipRequest(s, training=True), 4, 10, 25)[0] for s in range(200)}
     assert dense == {0, 1, 2, 3}  # 4 frames 2 apart reach over 7 of 10
-    second = {chosen_frames(SEGMENTS, Take(s, training=True), 3, 12, 25)[1] for s in range(200)}
+    second = {sample_frames(SEGMENTS, ClipRequest(s, training=True), 3, 12, 25)[1] for s in range(200)}
     assert second == {4, 5, 6, 7}
 
 
 def test_tests_are_evenly_spread() -> None:
     """8 frames 2 apart reach over 15 of 60: the first begins at 0, the last at 45, the only one in the middle."""
-    firsts = [chosen_frames(DENSE, Take(0, clip=i, clips=4), 8, 60, 25)[0] for i in range(4)]
+    firsts = [sample_frames(DENSE, ClipRequest(0, clip=i, clips=4), 8, 60, 25)[0] for i in range(4)]
     assert firsts == [0, 15, 30, 45]
-    assert chosen_frames(DENSE, Take(0), 8, 60, 25)[0] == 22
-    assert chosen_frames(DENSE, Take(0, clip=3, clips=4), 8, 60, 25)[-1] == 59
+    assert sample_frames(DENSE, ClipRequest(0), 8, 60, 25)[0] == 22
+    assert sample_frames(DENSE, ClipRequest(0, clip=3, clips=4), 8, 60, 25)[-1] == 59
 
 
 def test_segments_in_tests_are_in_the_middle() -> None:
-    assert chosen_frames(SEGMENTS, Take(0), 3, 30, 25) == [5, 15, 25]
-    assert chosen_frames(Sampling(kind="segments", snippet=5), Take(0), 10, 24, 25) == [
+    assert sample_frames(SEGMENTS, ClipRequest(0), 3, 30, 25) == [5, 15, 25]
+    assert sample_frames(Sampling(kind="segments", snippet=5), ClipRequest(0), 10, 24, 25) == [
         *range(5, 10),
         *range(15, 20),
     ]
@@ -85,15 +85,15 @@ def test_segments_in_tests_are_in_the_middle() -> None:
 def test_around_a_key_frame() -> None:
     """64 frames around second 10 of a video of 30 per second, but within the video."""
     around = Sampling(kind="centre")
-    frames = chosen_frames(around, Take(7, training=True, centre=10.0), 64, 900, 30)
+    frames = sample_frames(around, ClipRequest(7, training=True, centre=10.0), 64, 900, 30)
     assert frames == list(range(268, 332))
-    assert chosen_frames(around, Take(7, centre=0.0), 64, 900, 30)[0] == 0
-    assert chosen_frames(around, Take(7, centre=99.0), 64, 900, 30)[-1] == 899
+    assert sample_frames(around, ClipRequest(7, centre=0.0), 64, 900, 30)[0] == 0
+    assert sample_frames(around, ClipRequest(7, centre=99.0), 64, 900, 30)[-1] == 899
 
 
 def test_a_clip_at_another_rate() -> None:
     """15 per second of a video of 30, every second one: 4 source frames apart."""
-    frames = chosen_frames(Sampling(every=2, fps=15.0), Take(0), 4, 13, 30)
+    frames = sample_frames(Sampling(every=2, fps=15.0), ClipRequest(0), 4, 13, 30)
     assert frames == [0, 4, 8, 12]
 
 
@@ -103,17 +103,17 @@ VARIABLE = (0.0, 0.033, 0.053, 0.103, 0.123, 0.323, 0.4, 0.6)
 def test_frames_by_time_are_those_a_player_shows() -> None:
     """At 0, 1/15, 2/15... seconds the last frame that has come is on the screen."""
     by_time = Sampling(fps=15.0)
-    taken = chosen_frames(by_time, Take(0), 8, 6, 18.6, times=VARIABLE[:6])
+    taken = sample_frames(by_time, ClipRequest(0), 8, 6, 18.6, times=VARIABLE[:6])
     assert [VARIABLE[i] for i in taken] == [0, 0.053, 0.123, 0.123, 0.123, 0.323, 0.323, 0.323]
     for seed in range(100):
-        frames = chosen_frames(by_time, Take(seed, training=True), 4, 8, 11.7, times=VARIABLE)
+        frames = sample_frames(by_time, ClipRequest(seed, training=True), 4, 8, 11.7, times=VARIABLE)
         first = VARIABLE[frames[0]]
         assert first + 3 / 15 <= VARIABLE[-1]
         shown = [max(i for i, time in enumerate(VARIABLE) if time <= first + k / 15 + 1e-9) for k in range(4)]
         assert frames == shown
-    middle = chosen_frames(Sampling(kind="centre", fps=15.0), Take(0, centre=0.3), 3, 8, 11.7, times=VARIABLE)
+    middle = sample_frames(Sampling(kind="centre", fps=15.0), ClipRequest(0, centre=0.3), 3, 8, 11.7, times=VARIABLE)
     assert middle == [4, 4, 5]  # 0.233, 0.3, 0.367
-    second = chosen_frames(by_time, Take(0, clip=1, clips=2), 4, 8, 11.7, times=VARIABLE)
+    second = sample_frames(by_time, ClipRequest(0, clip=1, clips=2), 4, 8, 11.7, times=VARIABLE)
     assert second == [6, 6, 6, 7]  # 0.4, 0.467, 0.533, 0.6
 
 
@@ -121,22 +121,22 @@ def test_frames_by_time_are_those_a_player_shows() -> None:
 def test_times_that_a_container_rounds_leave_out_no_frame(rate, length, seed) -> None:
     """Matroska counts whole milliseconds."""
     times = [round(i / rate, 3) for i in range(length)]
-    for take in (Take(seed, training=True), Take(seed)):
-        frames = chosen_frames(Sampling(fps=float(rate)), take, 8, length, rate, times=times)
+    for take in (ClipRequest(seed, training=True), ClipRequest(seed)):
+        frames = sample_frames(Sampling(fps=float(rate)), take, 8, length, rate, times=times)
         assert frames == list(range(frames[0], frames[0] + 8))
 
 
 def test_a_video_shorter_than_a_clip_repeats_its_last_frame() -> None:
-    assert chosen_frames(DENSE, Take(3, training=True), 5, 4, 25) == [0, 2, 3, 3, 3]
-    assert chosen_frames(SEGMENTS, Take(0), 4, 1, 25) == [0, 0, 0, 0]
+    assert sample_frames(DENSE, ClipRequest(3, training=True), 5, 4, 25) == [0, 2, 3, 3, 3]
+    assert sample_frames(SEGMENTS, ClipRequest(0), 4, 1, 25) == [0, 0, 0, 0]
 
 
 @given(st.integers(0, 60), st.sampled_from([4, 8, 12]), st.integers(1, 40), st.integers(0, 9))
 def test_what_a_step_sees_is_a_function_of_the_step(step, batch, count, seed) -> None:
-    asked = takes_at(step, batch, count, seed)
-    assert asked == takes_at(step, batch, count, seed)
+    asked = requests_at(step, batch, count, seed)
+    assert asked == requests_at(step, batch, count, seed)
     assert [index for index, _ in asked] == indices_at(step, batch, count, seed)
-    seeds = {take.seed for s in range(step, step + 3) for _, take in takes_at(s, batch, count, seed)}
+    seeds = {take.seed for s in range(step, step + 3) for _, take in requests_at(s, batch, count, seed)}
     assert len(seeds) == 3 * batch
 
 
@@ -145,8 +145,8 @@ def test_rates_that_are_no_whole_numbers_lose_no_frame(fps: float) -> None:
     """The second of frame i, times the rate, may come out a hair below i: it is frame i all the same."""
     centre = Sampling(kind="centre")
     for i in range(300):
-        assert chosen_frames(centre, Take(0, centre=i / fps), 1, 300, fps) == [i]
-        assert chosen_frames(centre, Take(0, centre=(i + 1) / fps), 3, 303, fps) == [i, i + 1, i + 2]
+        assert sample_frames(centre, ClipRequest(0, centre=i / fps), 1, 300, fps) == [i]
+        assert sample_frames(centre, ClipRequest(0, centre=(i + 1) / fps), 3, 303, fps) == [i, i + 1, i + 2]
     for length in (7, 10, 13):
-        drawn = {chosen_frames(Sampling(fps=fps), Take(s, training=True), 4, length, fps)[0] for s in range(200)}
+        drawn = {sample_frames(Sampling(fps=fps), ClipRequest(s, training=True), 4, length, fps)[0] for s in range(200)}
         assert drawn == set(range(length - 3))

@@ -28,14 +28,14 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip, change
 from archdsl.recipes import recipe
 from archdsl.training.data import flow
-from archdsl.training.data.clips import Take, Unreadable
-from archdsl.training.data.reader.decoder import clip_of
-from archdsl.training.data.sources import members as parts
+from archdsl.training.data.clips import ClipRequest, Unreadable
+from archdsl.training.data.reader.backends import decode_clip
+from archdsl.training.data.sources import shard_member as parts
 from archdsl.training.data.sources import shards
 from archdsl.training.data.sources.discovery import videos_of
-from archdsl.training.data.sources.shard_member import Part
+from archdsl.training.data.sources.shard_member import ShardMember
 from archdsl.training.data.sources.shards import listing_of_shards
-from archdsl.training.data.sources.tar_headers import headers
+from archdsl.training.data.sources.tar_headers import read_headers
 from archdsl.training.data.sources.videos import Files
 from archdsl.training.run import Run
 from tests.trained import entries, losses, short, small
@@ -131,7 +131,7 @@ def test_clips_are_those_of_the_same_videos_in_folders(split: str, motion: Path,
     assert one.classes == other.classes
     assert one.counts == other.counts
     for index in range(len(one)):
-        for take in (Take(0), Take(index, training=True), Take(0, clip=1, clips=3)):
+        for take in (ClipRequest(0), ClipRequest(index, training=True), ClipRequest(0, clip=1, clips=3)):
             a, b = one.read(index, take), other.read(index, take)
             assert torch.equal(a.frames["clip"], b.frames["clip"])
             assert (a.label, a.start, a.end) == (b.label, b.start, b.end)
@@ -144,9 +144,9 @@ def test_a_part_of_a_file_is_decoded_as_a_file_of_its_own(name: str, tmp_path: P
     shard = tar(tmp_path / "a.tar", [("x.txt", b"x" * 700), (name, path.read_bytes()), ("a.cls", b"0")])
     with tarfile.open(shard) as file:
         member = file.getmember(name)
-    part = Part(shard, member.offset_data, member.size)
+    part = ShardMember(shard, member.offset_data, member.size)
     for wanted in ([0], [11], [2, 3, 3, 9], list(range(12))):
-        (a, at), (b, there) = (clip_of(place, name, lambda index, w=wanted: w) for place in (path, part))
+        (a, at), (b, there) = (decode_clip(place, name, lambda index, w=wanted: w) for place in (path, part))
         assert torch.equal(a, b)
         assert at == there
 
@@ -161,7 +161,7 @@ def test_training_is_that_on_folders_and_goes_on_in_the_middle_of_an_epoch(
 ) -> None:
     """20 clips in steps of 8: step 4 is in the middle of the second epoch. Readers beside the process in both parts."""
     whole = trained(tmp_path / "folders", motion)
-    real = Run.saw
+    real = Run.record_step
 
     def saw(self: Run, loss: Any, batch: Any) -> None:
         real(self, loss, batch)
@@ -169,7 +169,7 @@ def test_training_is_that_on_folders_and_goes_on_in_the_middle_of_an_epoch(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "saw", saw)
+        patch.setattr(Run, "record_step", saw)
         assert trained(tmp_path / "shards", packed, workers=2).stopped
     rest = trained(tmp_path / "shards", packed, workers=2)
     assert list(losses(tmp_path / "shards")) == list(range(1, 8))
@@ -197,7 +197,7 @@ def test_the_library_reads_what_we_write_and_we_read_what_it_writes(motion: Path
     theirs = {one["__key__"]: (one["mp4"], int(one["cls"])) for one in read}
     assert len(theirs) == len(ours) == 20
     for one in ours.entries:
-        assert isinstance(one.path, Part)
+        assert isinstance(one.path, ShardMember)
         data, label = theirs[Path(one.name).stem]
         assert one.path.read(one.name) == data
         assert one.actions[0].label == label
@@ -218,7 +218,7 @@ def test_shards_are_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(given) == 0
     assert len(shards.shards_of(tmp_path / "train")) == 2
     assert main(given) == 2
-    assert "shards that are there already" in capsys.readouterr().err
+    assert "shards already exist" in capsys.readouterr().err
     assert not [name for name in names_below(tmp_path) if "/." in name]
 
 
@@ -278,11 +278,11 @@ def test_nothing_is_written_and_no_name_is_followed(video: bytes, tmp_path: Path
     before = names_below(tmp_path)
     videos = found(inside)
     assert [one.name for one in videos.entries] == [*(f"a.tar/{key}.mp4" for key in hostile), "a.tar/0.mp4"]
-    same = videos.read(0, Take(0)).frames["clip"]
+    same = videos.read(0, ClipRequest(0)).frames["clip"]
     for index in range(1, len(hostile)):
-        assert torch.equal(videos.read(index, Take(0)).frames["clip"], same)
+        assert torch.equal(videos.read(index, ClipRequest(0)).frames["clip"], same)
     with pytest.raises(Unreadable, match="a link"):
-        videos.read(len(hostile), Take(0))
+        videos.read(len(hostile), ClipRequest(0))
     assert names_below(tmp_path) == before
     assert not Path("/tmp/archdsl-out.mp4").exists()
 
@@ -295,7 +295,10 @@ TWO = [("1.mp4", b"v" * 600), ("1.cls", b"0"), ("2.mp4", b"w" * 600), ("2.cls", 
 """Headers at 0, 1536, 2560, 4096; the end at 5120."""
 WHOLE = "\n  want    a tar that is whole and not compressed"
 BROKEN: dict[str, tuple[Any, str]] = {
-    "no bytes": (lambda whole: b"", f"cannot be read\n  written a.tar\n  got     empty file, after byte 0 of 0{WHOLE}"),
+    "no bytes": (
+        lambda whole: b"",
+        f"cannot read shard\n  written a.tar\n  got     empty file, after byte 0 of 0{WHOLE}",
+    ),
     "text": (lambda whole: b"no tar\n" * 100, "got     invalid header, after byte 0 of 700"),
     "short text": (lambda whole: b"no tar\n", "got     truncated header, after byte 0 of 7"),
     "compressed": (lambda whole: b"\x1f\x8b\x08\0" + os.urandom(996), "got     invalid header, after byte 0 of 1000"),
@@ -305,7 +308,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "cut between members": (lambda whole: whole[:2560], "got     no end of archive, after byte 2560 of 2560"),
     "a damaged header": (lambda whole: damaged(whole, 2560), "got     no header of a member, after byte 2560 of 10240"),
     "two behind each other": (lambda whole: whole * 2, "got     no header of a member, after byte 5120 of 20480"),
-    "zeros": (lambda whole: bytes(10240), "a shard without videos\n  written a.tar"),
+    "zeros": (lambda whole: bytes(10240), "shard without videos\n  written a.tar"),
 }
 
 
@@ -318,53 +321,53 @@ def test_a_broken_shard_is_told(case: str, tmp_path: Path) -> None:
 
 LABEL = "\n  want    KEY.cls with the number of a class, or KEY.json with label or labels"
 WRONG: dict[str, tuple[list[Member | tarfile.TarInfo], str]] = {
-    "no label": ([*TWO, ("3.mp4", b"v")], f"a video without a label\n  written a.tar\n  got     3.mp4{LABEL}"),
+    "no label": ([*TWO, ("3.mp4", b"v")], f"video without a label\n  written a.tar\n  got     3.mp4{LABEL}"),
     "a label that is a link": (
         [("1.mp4", b"v"), link("1.cls", "/etc/hostname")],
-        f"a video without a label\n  written a.tar\n  got     1.mp4{LABEL}",
+        f"video without a label\n  written a.tar\n  got     1.mp4{LABEL}",
     ),
     "json without a label": (
         [("1.mp4", b"v"), ("1.json", b'{"fps": 30}')],
-        f"a video without a label\n  written a.tar\n  got     1.mp4{LABEL}",
+        f"video without a label\n  written a.tar\n  got     1.mp4{LABEL}",
     ),
     "an empty label": (
         [("1.mp4", b"v"), ("1.json", b'{"label": null}')],
-        "a video without a label\n  written a.tar/1.json\n  got     a.tar/1.mp4\n  want    a class",
+        "video without a label\n  written a.tar/1.json\n  got     a.tar/1.mp4\n  want    a class",
     ),
-    "two members": ([*TWO, ("1.mp4", b"x")], "two members of one name\n  written a.tar\n  got     1.mp4"),
-    "two labels": ([*TWO, ("1.CLS", b"1")], "two members of one name\n  written a.tar\n  got     1.CLS"),
+    "two members": ([*TWO, ("1.mp4", b"x")], "two members with one name\n  written a.tar\n  got     1.mp4"),
+    "two labels": ([*TWO, ("1.CLS", b"1")], "two members with one name\n  written a.tar\n  got     1.CLS"),
     "two videos": (
         [*TWO, ("1.webm", b"x")],
-        "two videos of one key\n  written a.tar\n  got     1.mp4, 1.webm\n  want    one",
+        "two videos with one key\n  written a.tar\n  got     1.mp4, 1.webm\n  want    one",
     ),
     "a word": (
         [("1.mp4", b"v"), ("1.cls", b"run")],
-        "a label that is no number\n  written a.tar/1.cls\n  got     'run'\n  want    the number of a class",
+        "label is not a number\n  written a.tar/1.cls\n  got     'run'\n  want    the number of a class",
     ),
     "below 0": (
         [("1.mp4", b"v"), ("1.cls", b"-1")],
-        "a label that is no number\n  written a.tar/1.cls\n  got     '-1'",
+        "label is not a number\n  written a.tar/1.cls\n  got     '-1'",
     ),
-    "bytes": ([("1.mp4", b"v"), ("1.cls", b"\xff")], "a label that is no number\n  written a.tar/1.cls"),
+    "bytes": ([("1.mp4", b"v"), ("1.cls", b"\xff")], "label is not a number\n  written a.tar/1.cls"),
     "too large": (
         [("1.mp4", b"v"), ("1.cls", b"9" * 12)],
-        "a class of too large a number\n  written a.tar/1.cls\n  got     999999999999\n  want    up to 99999",
+        "class number too large\n  written a.tar/1.cls\n  got     999999999999\n  want    up to 99999",
     ),
     "not JSON": ([("1.mp4", b"v"), ("1.json", b"{")], "not JSON\n  written a.tar/1.json"),
     "deep JSON": ([("1.mp4", b"v"), ("1.json", b"[" * 100_000)], "not JSON\n  written a.tar/1.json"),
     "a list": (
         [("1.mp4", b"v"), ("1.json", b"[1]")],
-        'JSON that is no mapping\n  written a.tar/1.json\n  got     [1]\n  want    {"label": "a"}',
+        'JSON is not a mapping\n  written a.tar/1.json\n  got     [1]\n  want    {"label": "a"}',
     ),
     "labels that are one": (
         [("1.mp4", b"v"), ("1.json", b'{"labels": "run"}')],
-        'labels that are not a list\n  written a.tar/1.json\n  got     run\n  want    labels: ["a", "b"]',
+        'labels are not a list\n  written a.tar/1.json\n  got     run\n  want    labels: ["a", "b"]',
     ),
     "a label that is many": (
         [("1.mp4", b"v"), ("1.json", b'{"label": [["run", "jump"]]}')],
-        "a label that is no name\n  written a.tar/1.json\n  got     ['run', 'jump']\n  want    a name, or a number",
+        "label is not a name\n  written a.tar/1.json\n  got     ['run', 'jump']\n  want    a name, or a number",
     ),
-    "no video": ([("1.txt", b"x"), ("info.json", b"{}")], "a shard without videos\n  written a.tar"),
+    "no video": ([("1.txt", b"x"), ("info.json", b"{}")], "shard without videos\n  written a.tar"),
 }
 
 
@@ -376,12 +379,12 @@ def test_what_is_wrong_in_a_shard_is_told_by_its_member(case: str, tmp_path: Pat
 
 def test_a_label_or_a_video_too_large(video: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tar(tmp_path / "a.tar", [("1.mp4", video), ("1.cls", b"0" * 9)])
-    monkeypatch.setattr(parts, "LARGEST", len(video) - 1)
+    monkeypatch.setattr(parts, "MAX_MEMBER_BYTES", len(video) - 1)
     with pytest.raises(Unreadable) as caught:
-        found(tmp_path).read(0, Take(0))
+        found(tmp_path).read(0, ClipRequest(0))
     assert caught.value.reason == f"more than {len(video) - 1} bytes"
-    monkeypatch.setattr(shards, "LARGEST", 8)
-    assert "a label too large\n  written a.tar/1.cls\n  got     9 bytes\n  want    8" in wrong(tmp_path)
+    monkeypatch.setattr(shards, "MAX_LABEL_BYTES", 8)
+    assert "label file too large\n  written a.tar/1.cls\n  got     9 bytes\n  want    8" in wrong(tmp_path)
 
 
 def test_every_broken_shard_is_told_at_once(tmp_path: Path) -> None:
@@ -392,8 +395,8 @@ def test_every_broken_shard_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         found(tmp_path)
     assert [fault.what for fault in caught.value.faults] == [
-        "a video without a label",
-        "a shard that cannot be read",
+        "video without a label",
+        "cannot read shard",
         f"cannot read {tmp_path / 'd.tar'}",
     ]
 
@@ -404,7 +407,7 @@ def test_a_shard_cut_short_never_has_fewer_videos(tmp_path: Path) -> None:
     for length in sorted({*range(0, len(whole), 256), *range(5000, 5700, 7)}):
         (tmp_path / "a.tar").write_bytes(whole[:length])
         if length < 5120 + 512:
-            assert "a shard that cannot be read" in wrong(tmp_path), length
+            assert "cannot read shard" in wrong(tmp_path), length
         else:
             assert len(found(tmp_path)) == 2
 
@@ -428,7 +431,7 @@ def test_a_size_that_leads_astray(size: int, tmp_path: Path) -> None:
     first = tarfile.TarInfo("1.mp4")
     first.pax_headers = {"size": str(size)}
     path = tar(tmp_path / "a.tar", [first, *TWO])
-    assert "a shard that cannot be read" in wrong(path)
+    assert "cannot read shard" in wrong(path)
 
 
 def test_a_shard_that_changes_under_a_run(video: bytes, tmp_path: Path) -> None:
@@ -436,7 +439,7 @@ def test_a_shard_that_changes_under_a_run(video: bytes, tmp_path: Path) -> None:
     videos = found(path)
     os.truncate(path, 2000)
     with pytest.raises(Unreadable, match=r"a\.tar ends before it does"):
-        videos.read(0, Take(0))
+        videos.read(0, ClipRequest(0))
 
 
 def named(folder: Path, *names: str, first: int = 0) -> None:
@@ -458,7 +461,7 @@ def test_splits_by_names_in_one_folder(tmp_path: Path) -> None:
 
 def test_a_folder_without_shards_for_a_split(tmp_path: Path) -> None:
     named(tmp_path / "one", "train-0.tar")
-    assert "no videos of the split val\n  written one\n  got     splits train" in wrong(tmp_path / "one", "val")
+    assert "no videos in split val\n  written one\n  got     splits train" in wrong(tmp_path / "one", "val")
     named(tmp_path / "two" / "train", "0.tar")
     assert "no folder for val" in wrong(tmp_path / "two", "val")
 
@@ -470,9 +473,9 @@ def test_patterns_of_numbers(tmp_path: Path) -> None:
     assert shard_names(found(tmp_path / "shards-0*.tar")) == [f"shards-{i:03d}.tar" for i in range(8, 13)]
     assert shard_names(found(tmp_path / "shards-008.tar")) == ["shards-008.tar"]
     text = wrong(tmp_path / "shards-{008..015}.tar")
-    assert f"shards that are not there\n  got     5 of 8, no {tmp_path}/shards-013.tar\n  want    {tmp_path}" in text
+    assert f"missing shards\n  got     5 of 8, no {tmp_path}/shards-013.tar\n  want    {tmp_path}" in text
     for numbers in ("{5..3}", "{0..999999999}"):
-        assert "a pattern of no number of shards" in wrong(tmp_path / f"shards-{numbers}.tar")
+        assert "not a range of shards" in wrong(tmp_path / f"shards-{numbers}.tar")
     for none in ("none.tar", "none-*.tar", "shards-{a..b}.tar"):
         assert "no such data" in wrong(tmp_path / none)
 
@@ -501,10 +504,10 @@ def test_names_of_classes(tmp_path: Path) -> None:
     (tmp_path / "train" / "classes.txt").write_text("a\nb\n")
     assert found(tmp_path).classes == ("a", "b")
     (tmp_path / "train" / "classes.txt").write_text("a\n")
-    text = "a label that no class has\n  written 1.tar/k.cls\n  got     1\n  want    a"
+    text = "unknown label\n  written 1.tar/k.cls\n  got     1\n  want    a"
     assert text in wrong(tmp_path)
     tar(tmp_path / "train" / "1.tar", [("k.mp4", b"v"), ("k.cls", b"9" * 5000)])
-    assert "a label that no class has\n  written 1.tar/k.cls\n  got     99999" in wrong(tmp_path)
+    assert "unknown label\n  written 1.tar/k.cls\n  got     99999" in wrong(tmp_path)
     named(tmp_path / "train", "0.tar", "1.tar")
     (tmp_path / "labels.json").unlink()
     (tmp_path / "train" / "classes.txt").write_text("a\nb\nc\n")
@@ -534,9 +537,9 @@ def test_labels_in_json(tmp_path: Path) -> None:
         [("1.mp4", b"v"), ("1.json", b'{"labels": [2, 0]}'), ("2.mp4", b"v"), ("2.json", b'{"labels": []}')],
     )
     many = found(tmp_path / "many", loss="binary")
-    assert many.several
+    assert many.multi_label
     assert labels(many) == [("a.tar/1.mp4", ["2", "0"]), ("a.tar/2.mp4", [])]
-    assert "labels and loss that do not fit" in wrong(tmp_path / "many")
+    assert "loss does not match the labels" in wrong(tmp_path / "many")
     tar(tmp_path / "both" / "a.tar", [("1.json", b'{"label": "run"}'), ("1.mp4", b"v"), ("1.cls", b"1\n")])
     assert labels(found(tmp_path / "both")) == [("a.tar/1.mp4", ["1"])]  # a number is meant for training
 
@@ -574,16 +577,16 @@ def test_flow_of_a_part_is_kept_apart(tmp_path: Path, monkeypatch: pytest.Monkey
     tar(tmp_path / "shards" / "a.tar", members)
     clips = {"flow": Clip(modality="flow", frames=2, size=32), "diff": Clip(modality="rgb_diff", frames=2, size=32)}
     folder, packed = found(tmp_path / "train", **clips), found(tmp_path / "shards", **clips)
-    first = [packed.read(i, Take(0)).frames for i in range(2)]
+    first = [packed.read(i, ClipRequest(0)).frames for i in range(2)]
     assert not torch.equal(first[0]["flow"], first[1]["flow"])
     for i in range(2):
-        other = folder.read(i, Take(0)).frames
+        other = folder.read(i, ClipRequest(0)).frames
         assert all(torch.equal(first[i][name], other[name]) for name in clips)
     monkeypatch.setattr(flow, "tvl1_flow", lambda *_: pytest.fail("it was kept"))
-    assert torch.equal(packed.read(1, Take(0)).frames["flow"], first[1]["flow"])
+    assert torch.equal(packed.read(1, ClipRequest(0)).frames["flow"], first[1]["flow"])
     shutil.move(tmp_path / "shards" / "a.tar", tmp_path / "shards" / "b.tar")
     with pytest.raises(Unreadable, match=r"a\.tar: no such file"):
-        packed.read(0, Take(0))
+        packed.read(0, ClipRequest(0))
 
 
 NAMES = ("a.mp4", "b" * 90 + "/a.mp4", "b" * 120 + ".mp4", "\u00e4/\u6f22.mp4", "d/" * 120 + "x.mp4", "\udce9.mp4")
@@ -604,7 +607,7 @@ def test_headers_are_those_of_tarfile(form: int, tmp_path: Path) -> None:
                 made.addfile(member, io.BytesIO(bytes(5000)))
     with tarfile.open(path, errors="surrogateescape") as whole, path.open("rb") as file:
         theirs = [(x.name.rstrip("/"), x.size, x.offset_data, x.type) for x in whole]
-        assert [(x.name.rstrip("/"), x.size, x.offset_data, x.type) for x in headers(file)] == theirs
+        assert [(x.name.rstrip("/"), x.size, x.offset_data, x.type) for x in read_headers(file)] == theirs
     assert len(theirs) >= 9
 
 
@@ -650,7 +653,7 @@ def test_a_shard_and_a_label_that_are_none(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.tar")
     assert "cannot read" in wrong(tmp_path)
     with pytest.raises(Unreadable, match="a pipe"):
-        Part(tmp_path / "x.tar", 0, 9).read("x")
+        ShardMember(tmp_path / "x.tar", 0, 9).read("x")
     (tmp_path / "x.tar").unlink()
     for label in ("NaN", "1e400", "true", "1.5", "[true]", '{"a": 1}'):
         tar(tmp_path / "x.tar", [("1.mp4", b"v"), ("1.json", f'{{"label": {label}}}'.encode())])
@@ -664,4 +667,4 @@ def test_names_that_are_not_utf_8_stay_as_they_are(video: bytes, tmp_path: Path)
     videos = found(tmp_path, "train")
     assert videos.name(0) == "a.tar/caf\udce9.mp4"
     assert videos.classes == ("caf\udce9",)
-    assert videos.read(0, Take(0)).name == videos.name(0)
+    assert videos.read(0, ClipRequest(0)).name == videos.name(0)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import archdsl
-from archdsl.training.data.clips import Sample, Take, Unreadable
+from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
 from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.state.checkpoints import checkpoints_in
-from archdsl.training.state.skipped_videos import Skips
+from archdsl.training.state.skipped_videos import SkippedVideos
 from tests.trained import short, small
 
 
@@ -20,7 +20,7 @@ class Holed(MovingDigits):
     def name(self, index: int) -> str:
         return f"{self.seed} {super().name(index)}"
 
-    def read(self, index: int, take: Take) -> Sample:
+    def read(self, index: int, take: ClipRequest) -> Sample:
         if index == 2:
             raise Unreadable(self.name(index), "broken")
         return super().read(index, take)
@@ -52,7 +52,7 @@ def test_a_run_that_goes_on_names_nothing_twice(tmp_path: Path) -> None:
 def test_neither_do_several_processes(tmp_path: Path) -> None:
     """Another reason is told too."""
     for rank, why in ((0, "gone"), (1, "gone"), (1, "changed"), (0, "changed")):
-        Skips(tmp_path, rank=rank).add(Unreadable("a", why), 9)
+        SkippedVideos(tmp_path, rank=rank).add(Unreadable("a", why), 9)
     assert [json.loads(line)["reason"] for line in (tmp_path / "skipped.jsonl").read_text().splitlines()] == ["gone"]
     others = (tmp_path / "skipped.1.jsonl").read_text().splitlines()
     assert [json.loads(line)["reason"] for line in others] == ["changed"]

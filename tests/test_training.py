@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import archdsl
 from archdsl.training import MovingDigits
 from archdsl.training.data.clips import epoch_order, indices_at
-from archdsl.training.data.reader.preview import centred, decoded
-from archdsl.training.data.synthetic.motion import film
+from archdsl.training.data.reader.preview import centre_crop, decode_first
+from archdsl.training.data.synthetic.motion import render
 
 DIGITS = MovingDigits(count=64, seed=3, frames=8, size=32)
 
@@ -41,9 +41,9 @@ def test_any_frame_of_any_class_is_a_first_frame_of_the_scene_put_elsewhere(inde
     _, scene = DIGITS.draw(index)
     shift = DIGITS.shifts(torch.tensor([label]))[0, frame]
     batch = type(scene)(*(part[None] for part in scene))
-    moved = film(batch, DIGITS.shifts(torch.tensor([label])))[0, :, frame]
+    moved = render(batch, DIGITS.shifts(torch.tensor([label])))[0, :, frame]
     elsewhere = batch._replace(ink=batch.ink.roll(tuple(shift.tolist()), dims=(1, 2)))
-    assert torch.equal(moved, film(elsewhere, torch.zeros(1, 1, 2, dtype=torch.long))[0, :, 0])
+    assert torch.equal(moved, render(elsewhere, torch.zeros(1, 1, 2, dtype=torch.long))[0, :, 0])
 
 
 def test_motion_is_what_the_label_says():
@@ -87,19 +87,19 @@ def video(path, frames: int) -> None:
 
 def test_a_video_is_decoded_frame_by_frame(tmp_path):
     video(tmp_path / "red.mp4", 10)
-    clip = decoded(tmp_path / "red.mp4", 8)
+    clip = decode_first(tmp_path / "red.mp4", 8)
     assert clip.shape == (3, 8, 64, 96)
     red = clip[0].float().mean((1, 2))
     assert (red[1:] > red[:-1] + 10).all()
     assert clip[1:].float().mean() < 10
     with pytest.raises(ValueError, match=r"red.mp4 has 10 frames, 12 are needed"):
-        decoded(tmp_path / "red.mp4", 12)
+        decode_first(tmp_path / "red.mp4", 12)
 
 
 def test_the_centre_is_cut_at_the_short_side():
     clip = torch.zeros(3, 2, 64, 128, dtype=torch.uint8)
     clip[..., 32:96] = 255
-    made = centred(clip, short_side=32, crop=28)
+    made = centre_crop(clip, short_side=32, crop=28)
     assert made.shape == (3, 2, 28, 28)
     assert made.min() == pytest.approx((1 - 0.45) / 0.225)
 

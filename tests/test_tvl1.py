@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from archdsl.errors import SpecError
-from archdsl.training.data.tvl1 import TvL1, median, pyramid, tvl1_flow, warped
+from archdsl.training.data.tvl1 import TvL1, median_filter, pyramid, tvl1_flow, warp_bicubic
 
 Map = Any
 """An array of numpy (h, w), doubles."""
@@ -135,14 +135,14 @@ def test_warps_are_cubic(beyond: Literal["zeros", "border"]) -> None:
     rng = np.random.default_rng(1)
     image, u, v = rng.uniform(0, 9, (6, 7)), rng.uniform(-3, 3, (6, 7)), rng.uniform(-3, 3, (6, 7))
     flow = torch.from_numpy(np.stack([u, v]))[None]
-    got = warped(torch.from_numpy(image)[None, None], flow, beyond)[0, 0]
+    got = warp_bicubic(torch.from_numpy(image)[None, None], flow, beyond)[0, 0]
     torch.testing.assert_close(got, torch.from_numpy(plain_warp(image, u, v, beyond)), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("side", [1, 3, 5])
 def test_medians(side: int) -> None:
     image = np.random.default_rng(2).uniform(0, 9, (6, 7))
-    got = median(torch.from_numpy(image)[None, None], side)[0, 0]
+    got = median_filter(torch.from_numpy(image)[None, None], side)[0, 0]
     torch.testing.assert_close(got, torch.from_numpy(plain_median(image, side)), rtol=0, atol=0)
 
 

@@ -78,15 +78,30 @@ def test_every_difference_is_listed_by_address(tmp_path: Path) -> None:
     }
 
 
-def test_another_network_is_told_in_a_dozen_lines(tmp_path: Path) -> None:
-    torch.save(build(small(channels=16)).state_dict(), tmp_path / "w.pt")
+def test_another_network_is_one_fault(tmp_path: Path) -> None:
+    """Wider, and with names of others: how many names are shared, the first that differ, nothing loaded."""
     made = network()
     before = {name: x.clone() for name, x in made.state_dict().items()}
-    with pytest.raises(SpecError) as error:
-        load_weights(made, tmp_path / "w.pt")
-    assert len(error.value.faults) == 13
-    assert error.value.faults[-1].what.startswith("and ")
+    torch.save(build(small(channels=16)).state_dict(), tmp_path / "wide.pt")
+    torch.save({f"layer{i}.weight": torch.zeros(2) for i in range(99)}, tmp_path / "foreign.pt")
+    first, count = next(iter(before)), len(before)
+    for name, got in {
+        "wide": f"{count} of {count} names shared; {reshaped(made, 16)} of them with other shapes, such as {first} ",
+        "foreign": f"0 of {count} names shared; 99 other names, such as layer0.weight",
+    }.items():
+        with pytest.raises(SpecError) as error:
+            load_weights(made, tmp_path / f"{name}.pt")
+        (fault,) = error.value.faults
+        assert fault.got is not None
+        assert fault.got.startswith(got)
+        assert fault.want == f"{first} {tuple(before[first].shape)}"
     assert all(torch.equal(x, before[name]) for name, x in made.state_dict().items())
+
+
+def reshaped(network: nn.Module, channels: int) -> int:
+    """How many tensors have another shape with so many channels."""
+    wide = build(small(channels=channels)).state_dict()
+    return sum(x.shape != wide[name].shape for name, x in network.state_dict().items())
 
 
 class Hostile:

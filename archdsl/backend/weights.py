@@ -7,6 +7,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -196,15 +197,28 @@ def unusable_tensor(name: str, source: str, got: str, want: str, fix: str | None
 
 
 def check_names(own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], source: str) -> None:
-    """Raises SpecError with every address that is missing, unexpected, or of another shape."""
-    raise_for(list(weight_faults(own, found, source)), source)
+    """Raises SpecError where names or shapes of weights differ from the network's."""
+    raise_for(list(weight_faults(own, found, source)), own, found)
 
 
-def raise_for(faults: list[Fault], source: str) -> None:
-    """Raises SpecError with the first of these faults, where there are any."""
+def raise_for(faults: list[Fault], own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises SpecError with these faults; where there are many, with one that sums them up."""
     if faults:
-        more = [Fault(what=f"and {len(faults) - FAULTS_SHOWN} more", written=source)]
-        raise SpecError(faults if len(faults) <= FAULTS_SHOWN else faults[:FAULTS_SHOWN] + more)
+        raise SpecError(faults if len(faults) <= FAULTS_SHOWN else [weight_mismatch(faults[0], own, found)])
+
+
+def weight_mismatch(first: Fault, own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]]) -> Fault:
+    """One fault for weights of quite another network: how many names are shared, and the first that differ."""
+    shared = [name for name in own if name in found]
+    reshaped = [name for name in shared if found[name] != tuple(own[name].shape)]
+    others = [name for name in found if name not in own]
+    got = [f"{len(shared)} of {len(own)} names shared"]
+    if reshaped:
+        got.append(f"{len(reshaped)} of them with other shapes, such as {reshaped[0]} {found[reshaped[0]]}")
+    if others:
+        got.append(f"{len(others)} other names, such as {others[0]}")
+    want = f"{first.at} {first.want}" if first.at in own else "no other names"
+    return replace(first, at=None, got="; ".join(got), want=want)
 
 
 def weight_faults(own: Mapping[str, Tensor], found: Mapping[str, tuple[int, ...]], source: str) -> Iterator[Fault]:

@@ -10,10 +10,10 @@ from signal import SIGINT, signal
 from threading import current_thread, main_thread
 from types import FrameType
 
-WRONG = 2
+EXIT_WRONG_SPEC = 2
 """Exit code for what a person wrote wrongly."""
-INTERRUPTED = 130
-BROKEN_PIPE = 141
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 """128 and the signal's number, as shells have it."""
 LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 """What torch reads before its first map: with "1" maps of 2 MiB and more lie in large pages, so few are faulted in."""
@@ -22,29 +22,29 @@ LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code. Nothing a person wrote ends in a traceback, and no Ctrl-C does."""
     alone = current_thread() is main_thread()  # elsewhere nobody may set what a signal does
-    before = signal(SIGINT, interrupted) if alone else None
+    before = signal(SIGINT, on_interrupt) if alone else None
     try:
-        return run(argv)
+        return run_command(argv)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     finally:
         if alone:
             signal(SIGINT, before)
 
 
-def interrupted(number: int, frame: FrameType | None) -> None:
+def on_interrupt(number: int, frame: FrameType | None) -> None:
     """Ctrl-C: KeyboardInterrupt, or the end at once within an import, where Python may ignore what is raised."""
     while frame:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
-            os._exit(INTERRUPTED)
+            os._exit(EXIT_INTERRUPTED)
         frame = frame.f_back
     raise KeyboardInterrupt
 
 
-def run(argv: Sequence[str] | None) -> int:
+def run_command(argv: Sequence[str] | None) -> int:
     """One command. Everything is imported here, where an interrupt is caught."""
-    from archdsl.cli.commands import parser
     from archdsl.cli.console import say_error, say_os_error
+    from archdsl.cli.parser import parser
     from archdsl.errors import SpecError
 
     for stream in (sys.stdout, sys.stderr):
@@ -57,12 +57,12 @@ def run(argv: Sequence[str] | None) -> int:
         sys.stdout.flush()
     except SpecError as error:
         say_error(error)
-        return WRONG
+        return EXIT_WRONG_SPEC
     except BrokenPipeError:
         # Who read us has gone. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return EXIT_BROKEN_PIPE
     except OSError as error:
         say_os_error(error)
-        return WRONG
+        return EXIT_WRONG_SPEC
     return code

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.catalog import load
 from archdsl.cli import overrides as g
-from archdsl.cli.console import DIM, painted, put, say, say_table
+from archdsl.cli.console import DIM, painted, say, say_table, write_text
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError, printable
 from archdsl.spec.files import check_writable, make_folder
@@ -19,12 +19,12 @@ from archdsl.spec.files import check_writable, make_folder
 if TYPE_CHECKING:
     from archdsl.measuring import BenchSetup, Comparison, Contestant
 
-REPEATED = ("set", "param", "lower")
-RUNS = 7
-SIMPLE = (*g.COMMON, "vs", "batch", "device")
+REPEATED_OPTIONS = ("set", "param", "lower")
+DEFAULT_RUNS = 7
+PLAIN_OPTIONS = (*g.COMMON, "vs", "batch", "device")
 
 
-def bench(given: Namespace) -> int:
+def bench_command(given: Namespace) -> int:
     """Networks timed in turn: lowered beside literal, or ours beside a peer."""
     from archdsl.backend.devices import device_of
     from archdsl.measuring import BenchSetup, bench_table
@@ -34,17 +34,17 @@ def bench(given: Namespace) -> int:
         return calibrate(given)
     if given.output not in (None, "-"):
         check_writable(given.output)
-    setup = BenchSetup(given.batch, given.train, given.device, given.runs or RUNS)
+    setup = BenchSetup(given.batch, given.train, given.device, given.runs or DEFAULT_RUNS)
     plans = list(named_plans(given))
     if given.only:
-        return alone(given, plans, setup)
-    found = [one_compared(given, setup, *named) for named in plans]
-    tell(None)
+        return run_one_side(given, plans, setup)
+    found = [compare_one(given, setup, *named) for named in plans]
+    show_status(None)
     made = bench_table(found)
     if given.output:
         from archdsl.report.table.formats import in_format
 
-        put(in_format(made, "md" if given.format == "text" else given.format), given.output)
+        write_text(in_format(made, "md" if given.format == "text" else given.format), given.output)
     else:
         say_table(made, given.format)
     return 0
@@ -53,22 +53,22 @@ def bench(given: Namespace) -> int:
 def named_plans(given: Namespace) -> Iterator[tuple[str, Plan]]:
     """(how a process of its own finds it, plan) of every model named."""
     if not given.names:
-        yield from ((model.name, compile(g.arch_of(model, given))) for model in g.models(given))
+        yield from ((model.name, compile(g.overridden_arch(model, given))) for model in g.models_named(given))
     for name in given.names:
         for model in g.models_of(name):
-            yield f"{name}:{model.name}" if name.endswith(".py") else name, compile(g.arch_of(model, given))
+            yield f"{name}:{model.name}" if name.endswith(".py") else name, compile(g.overridden_arch(model, given))
 
 
-def one_compared(given: Namespace, setup: BenchSetup, name: str, plan: Plan) -> Comparison:
+def compare_one(given: Namespace, setup: BenchSetup, name: str, plan: Plan) -> Comparison:
     """One plan: the memory of each side in a process of its own, then all sides in turn in this one."""
     from archdsl.measuring import compare, peak_of_command
 
     sides = sides_of(plan, given)
     peaks = {}
     for side in sides:
-        tell(f"{plan.name}: memory of {side.name}")
-        peaks[side.name] = peak_of_command(again(given, name, side.name))
-    return compare(plan, sides, setup, lambda text: tell(f"{plan.name}: {text}"), peaks)
+        show_status(f"{plan.name}: memory of {side.name}")
+        peaks[side.name] = peak_of_command(side_command(given, name, side.name))
+    return compare(plan, sides, setup, lambda text: show_status(f"{plan.name}: {text}"), peaks)
 
 
 def sides_of(plan: Plan, given: Namespace) -> list[Contestant]:
@@ -83,7 +83,7 @@ def sides_of(plan: Plan, given: Namespace) -> list[Contestant]:
     return list(sides.values())
 
 
-def alone(given: Namespace, plans: list[tuple[str, Plan]], setup: BenchSetup) -> int:
+def run_one_side(given: Namespace, plans: list[tuple[str, Plan]], setup: BenchSetup) -> int:
     """One side of one plan and nothing else: its memory, or something to hold a profiler to."""
     from archdsl.measuring import peak_alone as run_alone
 
@@ -95,13 +95,13 @@ def alone(given: Namespace, plans: list[tuple[str, Plan]], setup: BenchSetup) ->
     return 0
 
 
-def again(given: Namespace, name: str, side: str) -> list[str]:
+def side_command(given: Namespace, name: str, side: str) -> list[str]:
     """The command that runs one side of one plan in a process of its own."""
     command = ["-m", "archdsl", "bench", name, f"--only={side}"]
-    for option in SIMPLE:
+    for option in PLAIN_OPTIONS:
         if (value := getattr(given, option)) is not None:
             command.append(f"--{option}={value}")
-    for option in REPEATED:
+    for option in REPEATED_OPTIONS:
         command += [f"--{option}={value}" for value in getattr(given, option) or ()]
     return [*command, "--train"] if given.train else command
 
@@ -122,7 +122,7 @@ def calibrate(given: Namespace) -> int:
     from archdsl.report.latency.cases import cases_of
     from archdsl.report.latency.machine import user_table_file
 
-    g.alone(given, "calibrate", ("vs", "lower", "train", "only", "all"))
+    g.check_exclusive(given, "calibrate", ("vs", "lower", "train", "only", "all"))
     if given.batch > 1:
         raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
     plans = [plan for _, plan in named_plans(given)] if given.names else []
@@ -131,7 +131,7 @@ def calibrate(given: Namespace) -> int:
         make_folder(out.parent)
     check_writable(out)
     rounds = {"rounds": given.runs} if given.runs else {}
-    pays = measure_passes(plans or small_plans(), given.device, report=tell, **rounds)
+    pays = measure_passes(plans or small_plans(), given.device, report=show_status, **rounds)
     taken = pays["infer"]
     cases = (
         spread_cases((case for plan in plans for _, case in cases_of(plan, taken)), CASE_COUNT)
@@ -139,13 +139,13 @@ def calibrate(given: Namespace) -> int:
         else calibration_cases(taken)
     )
     whole = [plan for plan in plans or map(compile, map(load, WHOLE_NETWORKS)) if plan.name in WHOLE_NETWORKS]
-    times = measure_cases(cases, whole, given.device, taken, report=tell, **rounds)
-    tell(None)
-    put(machine_table(cases, whole, times, given.device, pays).text(), str(out))
+    times = measure_cases(cases, whole, given.device, taken, report=show_status, **rounds)
+    show_status(None)
+    write_text(machine_table(cases, whole, times, given.device, pays).text(), str(out))
     return 0
 
 
-def tell(text: str | None) -> None:
+def show_status(text: str | None) -> None:
     """How far it is, on a terminal's last line; None wipes it."""
     if not sys.stderr.isatty():
         return

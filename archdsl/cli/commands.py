@@ -1,36 +1,14 @@
-"""The words of the command line, and what each teaches with --help."""
+"""The commands: name, summary, options, examples."""
 
 from __future__ import annotations
 
-import re
-import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAction
+from argparse import ArgumentParser
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from archdsl.cli import bench as benching
-from archdsl.cli import data, drawings, lowerings, reports, specs
-from archdsl.cli import evaluate as testing
-from archdsl.cli import expand as growing
+from archdsl.cli import bench, data, drawings, evaluate, expand, lowerings, reports, specs, train
 from archdsl.cli import options as o
 from archdsl.cli import run_options as r
-from archdsl.cli import train as training
-from archdsl.errors import SpecError, did_you_mean
-
-EXAMPLES = """\
-examples:
-  archdsl list                                            what there is
-  archdsl check my_net.yaml                               can it exist? every fault at once
-  archdsl table slowfast_4x16_r50                         Table 1 of the paper
-  archdsl count slowfast_4x16_r50 my_net.yaml --size 256  params and costs, exact
-  archdsl draw slowfast_4x16_r50 -o slowfast.svg          one lane for each pathway
-  archdsl emit slowfast_4x16_r50 -o net.py                readable torch code
-  archdsl diff slowfast_4x16_r50 --set pathways.fast.width_ratio=1/16
-
-A network is a name from `archdsl list` or a path ending in .py, .yaml or .json (file.py:name for one of several).
-Python files are executed: use only files you trust. `archdsl COMMAND --help` tells more of each.
-"""
-
 
 DATA = """\
 videos to train and test on: make the built-in ones, check yours, measure how fast they can be read
@@ -38,7 +16,7 @@ videos to train and test on: make the built-in ones, check yours, measure how fa
 DATA is, here and in `train`, `evaluate` and `predict`:
   motion                       moving digits made in memory; motion:still repeats one frame
   a folder                     train/CLASS/video.mp4 and val/CLASS/...; or a list for each split;
-                               or just CLASS/..., to test and to check: `train` wants other videos to test on
+                               or just CLASS/..., for `evaluate` and `data check`: `train` needs test videos too
   shards                       a folder of WebDataset's .tar, or train/ and val/ of them, or 'train-{000..009}.tar':
                                KEY.mp4 beside KEY.cls, a class's number, or KEY.json with label or labels
   a list                       path label; path label label; folder frames label; CSV of Kinetics or Charades;
@@ -46,37 +24,19 @@ DATA is, here and in `train`, `evaluate` and `predict`:
                                *_test_split1.txt of HMDB51; CSV or JSON of path and label or labels, split,
                                start, end and centre in seconds, frames and offset of pictures
 A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by the end of its path below
-it. A line that is not understood, or that two files fit, is named. docs/lists.md has all formats.
+it. An ambiguous line or path is an error with its line number. docs/lists.md has all formats.
 Names of classes: of folders; in classes.txt or labels.json beside a list or shards, or above their train/ and val/;
-else the labels themselves. Shards in one folder whose names say train or val belong to these alone. Shards lie on a
-drive, not behind an address: they are indexed by their headers and read by place, in the order that the recipe says.
-The package webdataset, which reads a shard from its first member to its last, is not needed."""
-
-
-class Parser(ArgumentParser):
-    """Argparse, its errors told like every other."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False, **options)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise SpecError instead of leaving."""
-        unknown = re.match(r"argument COMMAND: invalid choice: '(.*?)'", message)
-        if not unknown:
-            raise SpecError(message, fix=f"{self.prog} --help")
-        known = [command.name for command in COMMANDS]
-        near = did_you_mean(unknown[1], known)
-        raise SpecError(
-            f"no command {unknown[1]!r}", got=unknown[1], want=", ".join(known), fix=f"{self.prog} {near or '--help'}"
-        )
+else the labels themselves. Shards in one folder whose names say train or val belong to these alone. Shards are
+local files: they are indexed by their headers and read by random access, in the order of the recipe. The package
+webdataset is not needed."""
 
 
 class Command(NamedTuple):
-    """One word of the command line."""
+    """A command."""
 
     name: str
     run: Callable[[Any], int]
-    says: str
+    summary: str
     options: tuple[Callable[[ArgumentParser], None], ...]
     examples: tuple[str, ...]
 
@@ -84,16 +44,16 @@ class Command(NamedTuple):
 COMMANDS = (
     Command(
         "list",
-        specs.list_models,
+        specs.list_command,
         "the models of the zoo",
-        (o.pattern, o.as_json),
+        (o.add_pattern, o.add_json),
         ("archdsl list", "archdsl list slowfast --json"),
     ),
     Command(
         "show",
-        specs.show,
-        "a spec as YAML, JSON or Python after overrides; or what it sees in time",
-        (o.one_name, o.overrides, o.shown),
+        specs.show_command,
+        "a spec as YAML, JSON or Python after overrides; or its receptive fields in time",
+        (o.add_name, o.add_overrides, o.add_spec_format),
         (
             "archdsl show slowfast_4x16_r50",
             "archdsl show my_net.py --classes 174 > my_net.yaml",
@@ -103,16 +63,16 @@ COMMANDS = (
     ),
     Command(
         "check",
-        specs.check,
+        specs.check_command,
         "can it exist? one line for each that can, every fault of each that cannot",
-        (o.maybe_names, o.overrides, o.as_json),
+        (o.add_names_or_all, o.add_overrides, o.add_json),
         ("archdsl check my_net.yaml", "archdsl check --all", "archdsl check slowfast_8x8_r50 --frames 60"),
     ),
     Command(
         "count",
-        reports.count,
+        reports.count_command,
         "params and costs, exact, beside what was published",
-        (o.maybe_names, o.overrides, o.costs, o.latency, o.memory, o.formats),
+        (o.add_names_or_all, o.add_overrides, o.add_costs, o.add_latency, o.add_memory, o.add_table_format),
         (
             "archdsl count slowfast_4x16_r50 slow_4x16_r50 --size 256 --json",
             "archdsl count slowfast_8x8_r50 --size 256 --views 10x3 --convention flops",
@@ -124,9 +84,9 @@ COMMANDS = (
     ),
     Command(
         "table",
-        reports.table,
+        reports.table_command,
         "the paper's Table 1: layers, shapes, costs, spans",
-        (o.names, o.overrides, o.table_level, o.formats),
+        (o.add_names, o.add_overrides, o.add_table_level, o.add_table_format),
         (
             "archdsl table slowfast_4x16_r50",
             "archdsl table my_net.yaml --level block",
@@ -135,9 +95,9 @@ COMMANDS = (
     ),
     Command(
         "draw",
-        drawings.draw,
+        drawings.draw_command,
         "a picture: one lane for each pathway, lateral edges between them",
-        (o.one_name, o.overrides, o.picture_level, o.output),
+        (o.add_name, o.add_overrides, o.add_picture_level, o.add_output),
         (
             "archdsl draw slowfast_4x16_r50 -o slowfast.svg",
             "archdsl draw my_net.yaml --level block -o my_net.svg",
@@ -146,9 +106,9 @@ COMMANDS = (
     ),
     Command(
         "plot",
-        drawings.plot,
+        drawings.plot_command,
         "published accuracy against cost, a point for each network",
-        (o.maybe_names, o.plot_axes, o.plot_output),
+        (o.add_names_or_all, o.add_plot_axes, o.add_plot_output),
         (
             "archdsl plot slow_4x16_r50 slowfast_4x16_r50 slowfast_8x8_r50 x3d_m -o tradeoff.svg",
             "archdsl plot --all --source torchvision --against params -o torchvision.svg",
@@ -156,23 +116,23 @@ COMMANDS = (
     ),
     Command(
         "emit",
-        drawings.emit,
+        drawings.emit_command,
         "readable torch code that needs torch only",
-        (o.one_name, o.overrides, o.lower, o.output),
+        (o.add_name, o.add_overrides, o.add_lower, o.add_output),
         ("archdsl emit slowfast_4x16_r50 -o net.py", "archdsl emit slowfast_4x16_r50 --lower auto -o quick.py"),
     ),
     Command(
         "lowerings",
-        lowerings.lowerings,
-        "what makes a built network quick and leaves what it gives as it is: passes, and when each pays",
-        (o.as_json,),
+        lowerings.lowerings_command,
+        "passes that make a network faster without changing its results, and when each pays",
+        (o.add_json,),
         ("archdsl lowerings", "archdsl lowerings --json"),
     ),
     Command(
         "diff",
-        reports.diff,
+        reports.diff_command,
         "what differs between two networks, by address, and what it costs",
-        (o.two_names, o.overrides, o.as_json),
+        (o.add_two_names, o.add_overrides, o.add_json),
         (
             "archdsl diff slowfast_4x16_r50 slowfast_8x8_r50",
             "archdsl diff slowfast_4x16_r50 --set pathways.fast.width_ratio=1/16",
@@ -180,23 +140,23 @@ COMMANDS = (
     ),
     Command(
         "admits",
-        reports.admits,
+        reports.admits_command,
         "which frames and sizes it accepts, exactly",
-        (o.names, o.overrides, o.as_json),
+        (o.add_names, o.add_overrides, o.add_json),
         ("archdsl admits slowfast_4x16_r50",),
     ),
     Command(
         "expand",
-        growing.expand,
+        expand.expand_command,
         "grow a small network one axis at a time up to a cost (X3D); a model's axes are in its zoo file",
-        (o.one_name, o.budget, o.formats, o.output),
+        (o.add_name, o.add_budget, o.add_table_format, o.add_output),
         ("archdsl expand x2d --macs 4.7e9", "archdsl expand x2d --macs 1e9 --order b,tau,s,d,t,w -o grown.yaml"),
     ),
     Command(
         "train",
-        training.train,
-        "train a network by a recipe on videos, test it; the same command goes on where a run was interrupted",
-        (o.one_name, o.overrides, r.trained),
+        train.train_command,
+        "train a network by a recipe on videos, test it; the same command resumes an interrupted run",
+        (o.add_name, o.add_overrides, r.add_training),
         (
             "archdsl train slowfast_tiny --recipe smoke",
             "archdsl train slowfast_tiny --recipe smoke --seed 1 --set recipe.optimizer.rate=0.05 --out runs/slower",
@@ -207,9 +167,9 @@ COMMANDS = (
     ),
     Command(
         "evaluate",
-        testing.evaluate,
+        evaluate.evaluate_command,
         "test trained networks on videos, alone and fused",
-        (r.tested, o.overrides, o.as_json),
+        (r.add_testing, o.add_overrides, o.add_json),
         (
             "archdsl evaluate runs/slowfast_tiny --out results",
             "archdsl evaluate runs/slowfast_4x16_r50 --data kinetics.csv --views 10x3 --size 256 --workers 8",
@@ -219,9 +179,9 @@ COMMANDS = (
     ),
     Command(
         "predict",
-        testing.predict,
-        "what a trained network sees in video files, and when",
-        (r.predicted, o.overrides),
+        evaluate.predict_command,
+        "predict the classes of video files, whole and by time window",
+        (r.add_prediction, o.add_overrides),
         (
             "archdsl predict runs/slowfast_tiny clip.mp4",
             "archdsl predict runs/slowfast_4x16_r50 holiday/ --top 3 -o holiday.json",
@@ -229,16 +189,16 @@ COMMANDS = (
     ),
     Command(
         "recipes",
-        training.recipes,
-        "how networks are trained: the recipes that come along, or one in full",
-        (r.recipe_name, o.as_json),
+        train.recipes_command,
+        "list the built-in training recipes, or print one in full",
+        (r.add_recipe_name, o.add_json),
         ("archdsl recipes", "archdsl recipes slowfast_k400 > mine.yaml"),
     ),
     Command(
         "data",
-        data.data,
+        data.data_command,
         DATA,
-        (r.data_action,),
+        (r.add_data_action,),
         (
             "archdsl data make motion out/motion          moving digits as mp4 files",
             "archdsl data make motion out/shards --shards 4  the same in shards",
@@ -249,9 +209,9 @@ COMMANDS = (
     ),
     Command(
         "bench",
-        benching.bench,
-        "what networks take on this machine: lowered beside literal, or ours beside a peer's (loads torch)",
-        (o.maybe_names, o.overrides, r.benching, o.formats, o.output),
+        bench.bench_command,
+        "time and memory on this machine: lowered beside literal, or ours beside a peer's (loads torch)",
+        (o.add_names_or_all, o.add_overrides, r.add_bench, o.add_table_format, o.add_output),
         (
             "archdsl bench my_net.yaml",
             "archdsl bench my_net.yaml --train --batch 2 --json",
@@ -262,9 +222,9 @@ COMMANDS = (
     ),
     Command(
         "schema",
-        specs.schema,
+        specs.schema_command,
         "JSON Schema of spec files or recipes, for editors",
-        (r.recipe_schema, o.output),
+        (r.add_recipe_schema, o.add_output),
         (
             "archdsl schema -o archdsl.schema.json",
             "archdsl schema --recipe -o recipe.schema.json",
@@ -272,30 +232,3 @@ COMMANDS = (
         ),
     ),
 )
-
-
-def parser() -> Parser:
-    """The whole command line."""
-    from archdsl import __version__
-
-    top = Parser(
-        prog="archdsl", description="A language for video architectures and a compiler for it.", epilog=EXAMPLES
-    )
-    top.add_argument("--version", action="version", version=f"archdsl {__version__}")
-    words: _SubParsersAction[Parser] = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    for command in COMMANDS:
-        epilog = "\n".join(["examples:", *(f"  {example}" for example in command.examples)])
-        word = words.add_parser(
-            command.name, help=command.says.partition("\n")[0], description=command.says, epilog=epilog
-        )
-        for option in command.options:
-            option(word)
-        word.set_defaults(run=command.run)
-    top.set_defaults(run=lambda given: help_of(top))
-    return top
-
-
-def help_of(top: Parser) -> int:
-    """What a person sees who wrote only `archdsl`."""
-    top.print_help(sys.stdout)
-    return 0

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 RED, YELLOW, GREEN, BOLD, DIM, PLAIN = "\033[1;31m", "\033[1;33m", "\033[32m", "\033[1m", "\033[2m", "\033[0m"
 
 
-def coloured(stream: TextIO) -> bool:
+def uses_colour(stream: TextIO) -> bool:
     """Whether to use colours: a terminal, and nobody asked for none (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def painted(text: str, colour: str, stream: TextIO) -> str:
     """The text in a colour, where the stream shows colours."""
-    return f"{colour}{text}{PLAIN}" if coloured(stream) else text
+    return f"{colour}{text}{PLAIN}" if uses_colour(stream) else text
 
 
 def say_fault(fault: Fault, stream: TextIO, colour: str = RED) -> None:
@@ -59,13 +59,13 @@ def say_table(table: Table, form: str) -> None:
     """A table to stdout: coloured and as wide as the terminal where there is one."""
     from archdsl.report.table.formats import in_format, to_text
 
-    if form == "text" and coloured(sys.stdout):
+    if form == "text" and uses_colour(sys.stdout):
         say(to_text(table, colour=True, width=os.get_terminal_size(sys.stdout.fileno()).columns or None))
     else:
         say(in_format(table, form))
 
 
-def put(text: str, out: str | None) -> None:
+def write_text(text: str, out: str | None) -> None:
     """Text to a file, or to stdout. Raises SpecError where the file cannot be written."""
     if out is None or out == "-":
         say(text)

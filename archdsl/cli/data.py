@@ -16,20 +16,20 @@ from archdsl.recipes import recipe as recipe_named
 if TYPE_CHECKING:
     from archdsl.training.data.sources.videos import Files
 
-SHOWN = 2000
-"""Classes in a table: a longer one takes its time, and nobody reads it."""
+CLASSES_SHOWN = 2000
+"""Classes shown in a table; --json has all."""
 
 
-def data(given: Namespace) -> int:
-    """One of the three."""
-    return {"make": make, "check": check, "bench": bench}[given.action](given)
+def data_command(given: Namespace) -> int:
+    """make, check or bench."""
+    return {"make": make_data, "check": check_data, "bench": bench_data}[given.action](given)
 
 
-def make(given: Namespace) -> int:
+def make_data(given: Namespace) -> int:
     """Built-in data as video files, or as shards."""
     if given.data != "motion" or not given.out:
         raise SpecError(
-            "what to make, and where",
+            "make needs a data set and a folder",
             got=" ".join(filter(None, (given.data, given.out))),
             want="motion and a folder",
             fix="archdsl data make motion OUT",
@@ -39,30 +39,30 @@ def make(given: Namespace) -> int:
     counts = {"train": given.count, "val": max(given.count // 5, 1)}
     form = (Path(given.out), counts, given.frames, given.size)
     written = make_shards(*form, given.shards) if given.shards else make_motion(*form)
-    for _ in shown(written, sum(counts.values()), "writing videos"):
+    for _ in with_bar(written, sum(counts.values()), "writing videos"):
         pass
     say(f"{counts['train']} videos to train on and {counts['val']} to test on in {given.out}")
     return 0
 
 
-def check(given: Namespace) -> int:
+def check_data(given: Namespace) -> int:
     """How many videos of each class there are, and which cannot be read. Exit code 1 where there are some."""
-    videos = files_of(given)
-    from archdsl.training.data.inspection import inspected
+    videos = find_videos(given)
+    from archdsl.training.data.inspection import check_videos
 
-    found = list(shown(inspected(videos, max(given.workers)), len(videos), "reading videos"))
+    found = list(with_bar(check_videos(videos, max(given.workers)), len(videos), "reading videos"))
     bad = [one for one in found if one.reason]
     if given.json:
         unreadable = [{"name": one.name, "reason": one.reason} for one in bad]
-        told = {"videos": len(found), "classes": videos.counts, "unreadable": unreadable}
-        say_json(told | {"left_out": list(videos.left_out)})
+        report = {"videos": len(found), "classes": videos.counts, "unreadable": unreadable}
+        say_json(report | {"left_out": list(videos.left_out)})
         return 1 if bad else 0
     from archdsl.report.table.sheet import Column, Row, Table
 
     columns = (Column("class"), Column("videos", right=True))
     counts = list(videos.counts.items())
-    rows = tuple(Row((printable(name), str(count))) for name, count in counts[:SHOWN])
-    note = f"and {len(counts) - SHOWN} classes more: --json has them" if len(counts) > SHOWN else ""
+    rows = tuple(Row((printable(name), str(count))) for name, count in counts[:CLASSES_SHOWN])
+    note = f"and {len(counts) - CLASSES_SHOWN} classes more: --json has them" if len(counts) > CLASSES_SHOWN else ""
     say_table(Table(f"{len(found)} videos of {len(counts)} classes", columns, rows, (), note), "text")
     for name in videos.left_out:
         sys.stderr.write(printable(f"left out, not a video's ending or in no class's folder: {name}") + "\n")
@@ -71,17 +71,17 @@ def check(given: Namespace) -> int:
     return 1 if bad else 0
 
 
-def bench(given: Namespace) -> int:
+def bench_data(given: Namespace) -> int:
     """Clips per second for each decoder and number of readers, and the ratio to PyAV without readers."""
-    videos = files_of(given)
-    from archdsl.training.data.inspection import speeds
+    videos = find_videos(given)
+    from archdsl.training.data.inspection import measure_speeds
 
     workers = sorted({0, *given.workers})
     rounds = 3
-    from archdsl.training.data.reader.decoder import decoders_here
+    from archdsl.training.data.reader.backends import available_decoders
 
-    total = rounds * len(workers) * len(decoders_here())
-    runs = list(shown(speeds(videos, workers, given.seconds, rounds), total, "reading"))
+    total = rounds * len(workers) * len(available_decoders())
+    runs = list(with_bar(measure_speeds(videos, workers, given.seconds, rounds), total, "reading"))
     rates: dict[tuple[str, int], list[float]] = {}
     for run in runs:
         rates.setdefault((run.decoder, run.workers), []).append(run.rate)
@@ -100,11 +100,11 @@ def bench(given: Namespace) -> int:
     if given.json:
         say_json(list(records))
         return 0
-    say_table(bench_table(records, given), given.format)
+    say_table(read_speed_table(records, given), given.format)
     return 0
 
 
-def bench_table(records: tuple[dict[str, Any], ...], given: Namespace) -> Any:
+def read_speed_table(records: tuple[dict[str, Any], ...], given: Namespace) -> Any:
     """The runs as a table."""
     from archdsl.report.table.sheet import Column, Row, Table
 
@@ -124,7 +124,7 @@ def bench_table(records: tuple[dict[str, Any], ...], given: Namespace) -> Any:
     return Table(f"{given.frames} frames, every {given.every}, of {given.data}", columns, rows, records)
 
 
-def files_of(given: Namespace) -> Files:
+def find_videos(given: Namespace) -> Files:
     """The videos of a folder, of shards or of a list, whatever network will see them."""
     from archdsl.training.data.sources.discovery import videos_of
     from archdsl.training.data.sources.videos import Files
@@ -143,7 +143,7 @@ def files_of(given: Namespace) -> Files:
     return videos
 
 
-def shown(things: Any, total: int, what: str) -> Any:
+def with_bar(things: Any, total: int, what: str) -> Any:
     """The same things one by one, with a bar on a terminal."""
     from rich.console import Console
     from rich.progress import track

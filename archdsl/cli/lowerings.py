@@ -10,7 +10,7 @@ from archdsl.cli.console import BOLD, painted, say, say_json
 from archdsl.report.lowering_policy import MODES
 
 
-def lowerings(given: Namespace) -> int:
+def lowerings_command(given: Namespace) -> int:
     """Every pass: when it is exact, when it pays, and whether `auto` takes it here."""
     from archdsl.backend import PASSES, lowerings_table
     from archdsl.backend.passes.policy import policy_origin

@@ -8,18 +8,18 @@ from fractions import Fraction
 from archdsl.spec.numbers import exact
 from archdsl.spec.numbers import whole as whole_number
 
-MOST = 1_000_000
-"""Frames, pixels, classes or clips beyond this are a slip of the finger."""
+MAX_COUNT = 1_000_000
+"""Upper limit of frames, pixels, classes and clips: more is a typo."""
 
 
-def names(parser: ArgumentParser) -> None:
+def add_names(parser: ArgumentParser) -> None:
     """Networks."""
     parser.add_argument(
         "names", nargs="+", metavar="NAME", help="a name from `archdsl list`, or a path to a .py, .yaml or .json file"
     )
 
 
-def maybe_names(parser: ArgumentParser) -> None:
+def add_names_or_all(parser: ArgumentParser) -> None:
     """Networks, or all."""
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="a name from `archdsl list`, or a path to a .py, .yaml or .json file"
@@ -27,14 +27,14 @@ def maybe_names(parser: ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="the whole zoo")
 
 
-def one_name(parser: ArgumentParser) -> None:
+def add_name(parser: ArgumentParser) -> None:
     """One network."""
     parser.add_argument(
         "name", metavar="NAME", help="a name from `archdsl list`, or a path to a .py, .yaml or .json file"
     )
 
 
-def lower(parser: ArgumentParser) -> None:
+def add_lower(parser: ArgumentParser) -> None:
     """Passes."""
     parser.add_argument(
         "--lower",
@@ -45,7 +45,7 @@ def lower(parser: ArgumentParser) -> None:
     parser.add_argument("--train", action="store_true", help="lowered for training: what auto takes differs")
 
 
-def two_names(parser: ArgumentParser) -> None:
+def add_two_names(parser: ArgumentParser) -> None:
     """Two networks, or one and a change."""
     parser.add_argument("a", metavar="A", help="a name or a path")
     parser.add_argument(
@@ -53,20 +53,20 @@ def two_names(parser: ArgumentParser) -> None:
     )
 
 
-def pattern(parser: ArgumentParser) -> None:
+def add_pattern(parser: ArgumentParser) -> None:
     """A word to look for."""
     parser.add_argument(
         "pattern", metavar="WORD", nargs="?", default="", help="only models whose name, paper or title has it"
     )
 
 
-def overrides(parser: ArgumentParser) -> None:
+def add_overrides(parser: ArgumentParser) -> None:
     """Changes to the arch."""
     group = parser.add_argument_group("overrides")
-    group.add_argument("--frames", type=count, metavar="N", help="raw frames of the clips")
-    group.add_argument("--size", type=count, metavar="N", help="height and width of the clips")
-    group.add_argument("--classes", type=count, metavar="N", help="classes of the head")
-    group.add_argument("--fps", type=rate, metavar="N", help="frames per second, for spans in seconds")
+    group.add_argument("--frames", type=positive_int, metavar="N", help="raw frames of the clips")
+    group.add_argument("--size", type=positive_int, metavar="N", help="height and width of the clips")
+    group.add_argument("--classes", type=positive_int, metavar="N", help="classes of the head")
+    group.add_argument("--fps", type=frame_rate, metavar="N", help="frames per second, for spans in seconds")
     group.add_argument(
         "--set",
         action="append",
@@ -83,21 +83,23 @@ def overrides(parser: ArgumentParser) -> None:
     )
 
 
-def as_json(parser: ArgumentParser) -> None:
+def add_json(parser: ArgumentParser) -> None:
     """Data instead of text."""
     parser.add_argument("--json", action="store_true", help="print data instead of text")
 
 
-def shown(parser: ArgumentParser) -> None:
+def add_spec_format(parser: ArgumentParser) -> None:
     """How a spec is shown."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--yaml", action="store_true", help="as YAML (default)")
     form.add_argument("--python", action="store_true", help="as Python source in the language")
-    form.add_argument("--span", action="store_true", help="what stages and laterals see in time, and their gaps")
+    form.add_argument(
+        "--span", action="store_true", help="receptive fields of stages and laterals in time, and their gaps"
+    )
     parser.add_argument("--json", action="store_true", help="the spec as JSON; with --span its figures as data")
 
 
-def formats(parser: ArgumentParser) -> None:
+def add_table_format(parser: ArgumentParser) -> None:
     """How a table is written."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--format", default="text", metavar="FORMAT", help="text (default), md, csv, html, latex or json")
@@ -106,12 +108,12 @@ def formats(parser: ArgumentParser) -> None:
     )
 
 
-def costs(parser: ArgumentParser) -> None:
+def add_costs(parser: ArgumentParser) -> None:
     """How cost is counted."""
     parser.add_argument(
         "--convention", metavar="NAME", help="macs, fvcore, flops or ptv-zoo; by default macs and fvcore"
     )
-    parser.add_argument("--batch", type=count, metavar="N", help="clips in a batch")
+    parser.add_argument("--batch", type=positive_int, metavar="N", help="clips in a batch")
     parser.add_argument("--views", metavar="CxS", help="views of a video, such as 10x3: 10 clips of 3 crops")
     parser.add_argument("--claims", action="store_true", help="each published figure beside ours at the same input")
     parser.add_argument(
@@ -119,18 +121,18 @@ def costs(parser: ArgumentParser) -> None:
     )
 
 
-def latency(parser: ArgumentParser) -> None:
+def add_latency(parser: ArgumentParser) -> None:
     """Time instead of costs."""
     parser.add_argument(
         "--latency",
         action="store_true",
-        help="predicted seconds of a forward instead of costs, by a table of what a machine did "
-        "(of this one after `archdsl bench --calibrate`)",
+        help="predicted seconds of a forward instead of costs, from a table measured on a machine "
+        "(on this one after `archdsl bench --calibrate`)",
     )
     parser.add_argument("--device", metavar="NAME", help="with --latency: cpu (default), or one that was calibrated")
 
 
-def memory(parser: ArgumentParser) -> None:
+def add_memory(parser: ArgumentParser) -> None:
     """How memory is counted."""
     group = parser.add_argument_group("memory")
     group.add_argument("--memory", action="store_true", help="bytes of one step instead of costs")
@@ -140,22 +142,24 @@ def memory(parser: ArgumentParser) -> None:
     group.add_argument("--precision", metavar="NAME", help="fp32 (default), bf16 or fp16; in training torch.autocast")
     group.add_argument("--optimizer", metavar="NAME", help="sgd (default, with momentum) or adamw")
     group.add_argument(
-        "--checkpoint", metavar="NAME", help="what runs again in backward: stage, block, or memory such as 24GB"
+        "--checkpoint",
+        metavar="NAME",
+        help="what is recomputed in backward: stage, block, or a memory budget such as 24GB",
     )
     group.add_argument("--fits", metavar="SIZE", help="the largest batch within that memory, such as 80GB")
 
 
-def table_level(parser: ArgumentParser) -> None:
+def add_table_level(parser: ArgumentParser) -> None:
     """How fine a table is."""
     parser.add_argument("--level", default="stage", metavar="LEVEL", help="stage (default), block or op")
 
 
-def picture_level(parser: ArgumentParser) -> None:
+def add_picture_level(parser: ArgumentParser) -> None:
     """How fine a picture is."""
     parser.add_argument("--level", default="stage", metavar="LEVEL", help="pathway, stage (default), block or op")
 
 
-def plot_axes(parser: ArgumentParser) -> None:
+def add_plot_axes(parser: ArgumentParser) -> None:
     """What is plotted against what."""
     parser.add_argument(
         "--against", default="macs", metavar="COST", help="macs (default), params, fvcore, flops or ptv-zoo"
@@ -166,27 +170,27 @@ def plot_axes(parser: ArgumentParser) -> None:
     )
 
 
-def plot_output(parser: ArgumentParser) -> None:
+def add_plot_output(parser: ArgumentParser) -> None:
     """Where the plot goes."""
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="a .svg, .pdf or .png file")
 
 
-def budget(parser: ArgumentParser) -> None:
+def add_budget(parser: ArgumentParser) -> None:
     """How far a network grows, and along what."""
-    parser.add_argument("--macs", type=macs, required=True, metavar="N", help="where the walk ends, such as 4.7e9")
+    parser.add_argument("--macs", type=mac_count, required=True, metavar="N", help="the target cost, such as 4.7e9")
     order = "b,tau,s,d,t,tau,t,s,s,d,w"
     parser.add_argument("--order", default=order, metavar="AXES", help=f"an axis for each step; by default {order}")
 
 
-def macs(text: str) -> int:
+def mac_count(text: str) -> int:
     """A number of multiply-adds, such as 4.7e9."""
-    value = number(text, "a number of multiply-adds such as 4.7e9")
+    value = positive_number(text, "a number of multiply-adds such as 4.7e9")
     if value < 1:
         raise ArgumentTypeError(f"{text!r} is less than one multiply-add")
     return int(value)
 
 
-def number(text: str, noun: str) -> Fraction:
+def positive_number(text: str, noun: str) -> Fraction:
     """A number above 0, exactly."""
     try:
         value = exact(text)
@@ -197,22 +201,22 @@ def number(text: str, noun: str) -> Fraction:
     return value
 
 
-def output(parser: ArgumentParser) -> None:
+def add_output(parser: ArgumentParser) -> None:
     """Where the result goes."""
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file; a drawing's suffix says its format")
 
 
-def count(text: str) -> int:
+def positive_int(text: str) -> int:
     """A whole number from 1 to MOST."""
     try:
         value = whole_number(text)
     except ValueError:
         value = 0
-    if not 1 <= value <= MOST:
-        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST}")
+    if not 1 <= value <= MAX_COUNT:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_COUNT}")
     return value
 
 
-def rate(text: str) -> Fraction:
+def frame_rate(text: str) -> Fraction:
     """Frames per second: 30, 29.97 or 30000/1001."""
-    return number(text, "a frame rate")
+    return positive_number(text, "a frame rate")

@@ -1,4 +1,4 @@
-"""What a person gave: names, paths, overrides."""
+"""Models and overrides of the command line."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 from archdsl import catalog
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Model, change_all
+from archdsl.language.parameters import COMMON
 from archdsl.spec.base import cut
 from archdsl.spec.numbers import check_text, exact
 
-COMMON = ("frames", "size", "classes", "fps")
 
-
-def models(given: Namespace) -> list[Model]:
+def models_named(given: Namespace) -> list[Model]:
     """The models named on the command line, or with --all every model of the zoo. A Python file gives all it has."""
     if getattr(given, "all", False):
-        alone(given, "all", ("names",))
+        check_exclusive(given, "all", ("names",))
         return list(catalog.zoo())
     if not given.names:
         raise SpecError(
@@ -37,44 +36,44 @@ def models_of(name: str) -> tuple[Model, ...]:
     return (catalog.model(name),)
 
 
-def arch_of(model: Model, given: Namespace) -> Arch:
+def overridden_arch(model: Model, given: Namespace) -> Arch:
     """The model's arch with the overrides of the command line."""
     overrides = {name: value for name in COMMON if (value := getattr(given, name)) is not None}
-    arch = model.arch(**overrides, **dict(map(pair, given.param)))
-    return change_all(arch, map(pair, given.set))
+    arch = model.arch(**overrides, **dict(map(path_and_value, given.param)))
+    return change_all(arch, map(path_and_value, given.set))
 
 
-def arch(name: str, given: Namespace) -> Arch:
+def arch_named(name: str, given: Namespace) -> Arch:
     """One model by name or path (`file.py:name` for one of several in a file), overridden."""
-    return arch_of(catalog.model(name), given)
+    return overridden_arch(catalog.model(name), given)
 
 
-def overridden(given: Namespace) -> bool:
+def has_overrides(given: Namespace) -> bool:
     """Whether anything is overridden."""
     return bool(given.set or given.param or any(getattr(given, name) is not None for name in COMMON))
 
 
-def alone(given: Namespace, name: str, others: tuple[str, ...]) -> None:
-    """Raise SpecError where an option stands beside one that it excludes."""
+def check_exclusive(given: Namespace, name: str, others: tuple[str, ...]) -> None:
+    """Raise SpecError for options that exclude each other."""
     for other in others:
         if getattr(given, other):
             other = "names" if other == "names" else f"--{other}"
             raise SpecError(f"--{name} and {other} together", got=other, want="one of them")
 
 
-def pair(text: str) -> tuple[str, Any]:
+def path_and_value(text: str) -> tuple[str, Any]:
     """`path=value` as its parts."""
     path, found, value = text.partition("=")
     if not found or not path:
         raise SpecError("not a setting", got=text, want="path=value, such as pathways.slow.stages.res4.kernel_t=1")
-    return path.strip(), value_of(value.strip())
+    return path.strip(), parse_value(value.strip())
 
 
-def value_of(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """A value as YAML reads it. Numbers, words and lists are read without YAML, which takes a while to import."""
     try:
         if not set(text) & set("{\\"):
-            return json.loads(text, parse_int=number, parse_float=number, parse_constant=number)
+            return json.loads(text, parse_int=json_number, parse_float=json_number, parse_constant=json_number)
     except (ValueError, RecursionError):
         pass  # not JSON
     if not set(text) & set("{}[]\"'#&*!|>%@`:,~"):
@@ -91,7 +90,7 @@ def value_of(text: str) -> Any:
         raise SpecError("invalid value", got=cut(text), want=want) from None
 
 
-def number(text: str) -> int | float:
+def json_number(text: str) -> int | float:
     """A number of JSON. Raises ValueError for one that no file may have either."""
     value = exact(text)
     return value.numerator if text.lstrip("-").isdecimal() else float(value)

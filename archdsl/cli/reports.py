@@ -15,30 +15,30 @@ from archdsl.errors import SpecError
 from archdsl.language.amounts import bytes_of
 from archdsl.spec.numbers import views_of
 
-MEMORY = ("train", "infer", "precision", "optimizer", "checkpoint", "fits")
+MEMORY_OPTIONS = ("train", "infer", "precision", "optimizer", "checkpoint", "fits")
 """Options that only speak of memory."""
 
 
-def count(given: Namespace) -> int:
+def count_command(given: Namespace) -> int:
     """Params and costs of every model named."""
     from archdsl import report
 
     if given.memory:
-        return memory(given)
-    if asked := [name for name in MEMORY if getattr(given, name)]:
+        return count_memory(given)
+    if asked := [name for name in MEMORY_OPTIONS if getattr(given, name)]:
         raise SpecError(f"--{asked[0]} without --memory", got=f"--{asked[0]}", want="--memory beside it")
     if given.latency:
-        return latency(given)
+        return count_latency(given)
     if given.device:
         raise SpecError("--device without --latency", got=f"--device {given.device}", want="--latency beside it")
     if given.verify:
-        return verify(given)
+        return count_verify(given)
     if given.claims:
-        g.alone(given, "claims", ("convention", "batch", "views"))
+        g.check_exclusive(given, "claims", ("convention", "batch", "views"))
     batch, views = given.batch or 1, prod(views_of(given.views or "1"))
     counts = [
-        report.NetworkCost(compile(g.arch_of(model, given)), report.reported(model), batch, views)
-        for model in g.models(given)
+        report.NetworkCost(compile(g.overridden_arch(model, given)), report.reported(model), batch, views)
+        for model in g.models_named(given)
     ]
     title = f"The zoo: {len(counts)} models" if given.all else ""
     made = report.claims_table(counts) if given.claims else report.count_table(counts, given.convention, title)
@@ -46,11 +46,11 @@ def count(given: Namespace) -> int:
     return 0
 
 
-def memory(given: Namespace) -> int:
+def count_memory(given: Namespace) -> int:
     """Bytes of one step of every model named."""
     from archdsl import report
 
-    g.alone(given, "memory", ("claims", "convention", "verify", "latency", "device", "views"))
+    g.check_exclusive(given, "memory", ("claims", "convention", "verify", "latency", "device", "views"))
     if given.infer and given.optimizer:
         raise SpecError("an optimizer in inference", got=f"--infer --optimizer {given.optimizer}", want="--train")
     budget = bytes_of(given.fits) if given.fits else None
@@ -61,32 +61,35 @@ def memory(given: Namespace) -> int:
         given.optimizer or "sgd",
         given.checkpoint or "none",
     )
-    memories = [report.Memory(compile(g.arch_of(model, given)), setup) for model in g.models(given)]
+    memories = [report.Memory(compile(g.overridden_arch(model, given)), setup) for model in g.models_named(given)]
     for one in memories:
         one.check()
     say_table(report.memory_table(memories, budget), given.format)
     return 0
 
 
-def latency(given: Namespace) -> int:
+def count_latency(given: Namespace) -> int:
     """Predicted seconds of a forward of every model named."""
     from archdsl import report
 
-    g.alone(given, "latency", ("claims", "convention", "verify"))
+    g.check_exclusive(given, "latency", ("claims", "convention", "verify"))
     machine, views = report.known_machine(given.device or "cpu"), prod(views_of(given.views or "1"))
-    found = [report.Latency(compile(g.arch_of(model, given)), machine, given.batch or 1) for model in g.models(given)]
+    found = [
+        report.Latency(compile(g.overridden_arch(model, given)), machine, given.batch or 1)
+        for model in g.models_named(given)
+    ]
     say_table(report.latency_table(found, views), given.format)
     return 0
 
 
-def verify(given: Namespace) -> int:
+def count_verify(given: Namespace) -> int:
     """Two other counters beside ours, for every model named. Exit code 1 where they differ."""
-    g.alone(given, "verify", ("claims", "convention", "batch", "views"))
+    g.check_exclusive(given, "verify", ("claims", "convention", "batch", "views"))
     if find_spec("torch") is None:
         raise SpecError("torch is not installed", got="--verify, which builds the network", fix="pip install torch")
     from archdsl.testing.opinions import opinions_table
 
-    tables = [opinions_table(compile(g.arch_of(model, given))) for model in g.models(given)]
+    tables = [opinions_table(compile(g.overridden_arch(model, given))) for model in g.models_named(given)]
     if given.format == "json":
         say_json([{"name": made.title.partition(":")[0], "classes": list(made.records)} for made in tables])
     else:
@@ -95,11 +98,11 @@ def verify(given: Namespace) -> int:
     return 0 if all(record["agrees"] for made in tables for record in made.records) else 1
 
 
-def table(given: Namespace) -> int:
+def table_command(given: Namespace) -> int:
     """The table of every model named; as JSON one object for each."""
     from archdsl import report
 
-    plans = [compile(g.arch_of(model, given)) for model in g.models(given)]
+    plans = [compile(g.overridden_arch(model, given)) for model in g.models_named(given)]
     tables = [(plan.name, report.table_of(plan, given.level)) for plan in plans]
     if given.format == "json":
         data = [{"name": name, "rows": list(made.records)} for name, made in tables]
@@ -110,19 +113,19 @@ def table(given: Namespace) -> int:
     return 0
 
 
-def diff(given: Namespace) -> int:
+def diff_command(given: Namespace) -> int:
     """A and B, or A and what the options make of it."""
     from archdsl import report
 
-    if given.b is None and not g.overridden(given):
+    if given.b is None and not g.has_overrides(given):
         raise SpecError(
             "nothing to compare with",
             got=given.a,
             want="a second network, or a change",
             fix=f"archdsl diff {given.a} --set head.classes=174",
         )
-    before = catalog.model(given.a).arch() if given.b is None else g.arch(given.a, given)
-    found = report.diff(before, g.arch(given.b or given.a, given))
+    before = catalog.model(given.a).arch() if given.b is None else g.arch_named(given.a, given)
+    found = report.diff(before, g.arch_named(given.b or given.a, given))
     if given.json:
         say_json(found.record())
         return 0
@@ -132,11 +135,11 @@ def diff(given: Namespace) -> int:
     return 0
 
 
-def admits(given: Namespace) -> int:
+def admits_command(given: Namespace) -> int:
     """Frames and sizes that every model named accepts."""
     from archdsl import report
 
-    found = [report.admits(g.arch_of(model, given)) for model in g.models(given)]
+    found = [report.admits(g.overridden_arch(model, given)) for model in g.models_named(given)]
     if given.json:
         say_json([one.record() for one in found])
         return 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
 
-from archdsl.cli.options import count, number
+from archdsl.cli.options import positive_int, positive_number
 
-LONG = 100_000
-"""Seconds beyond which nobody waits."""
+MAX_SECONDS = 100_000
+"""Upper limit of --seconds."""
 
 
-def benching(parser: ArgumentParser) -> None:
+def add_bench(parser: ArgumentParser) -> None:
     """What is timed, against what, and how often."""
     group = parser.add_argument_group("bench")
     group.add_argument(
@@ -23,10 +23,10 @@ def benching(parser: ArgumentParser) -> None:
         help="auto (default), none, or lowerings joined by commas; repeatable, a side for each",
     )
     group.add_argument("--train", action="store_true", help="forward, backward and a step of SGD; by default forward")
-    group.add_argument("--batch", type=count, default=1, metavar="N", help="clips in a batch")
+    group.add_argument("--batch", type=positive_int, default=1, metavar="N", help="clips in a batch")
     group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), or cuda")
     group.add_argument(
-        "--runs", type=count, metavar="N", help="rounds, each with every side once (7; 15 of a calibration)"
+        "--runs", type=positive_int, metavar="N", help="rounds, each with every side once (7; 15 of a calibration)"
     )
     group.add_argument(
         "--calibrate",
@@ -34,21 +34,21 @@ def benching(parser: ArgumentParser) -> None:
         help="measure small cases instead (of the networks named, or of many of the zoo), 2 minutes; "
         "`count --latency` and `auto` then go by them",
     )
-    group.add_argument("--only", metavar="SIDE", help="run one side twice in this process and say its memory")
+    group.add_argument("--only", metavar="SIDE", help="run one side twice in this process and print its memory")
 
 
-def recipe_name(parser: ArgumentParser) -> None:
+def add_recipe_name(parser: ArgumentParser) -> None:
     """One recipe, or none."""
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a name from `archdsl recipes`, or a path")
     parser.add_argument("--set", action="append", default=[], metavar="recipe.PATH=VALUE", help="any field; repeatable")
 
 
-def recipe_schema(parser: ArgumentParser) -> None:
+def add_recipe_schema(parser: ArgumentParser) -> None:
     """Which schema."""
     parser.add_argument("--recipe", action="store_true", help="of recipe files instead of network files")
 
 
-def trained(parser: ArgumentParser) -> None:
+def add_training(parser: ArgumentParser) -> None:
     """How a network is trained, on what, and where the run goes."""
     group = parser.add_argument_group("training")
     group.add_argument(
@@ -60,47 +60,53 @@ def trained(parser: ArgumentParser) -> None:
         metavar="DATA",
         help="motion (built in, the default), a folder of videos or shards, or a list; see `archdsl data --help`",
     )
-    group.add_argument("--out", metavar="DIR", help="folder of the run; by default runs/NAME. A run in it goes on")
-    group.add_argument("--steps", type=count, metavar="N", help="optimiser steps; a schedule of epochs is squeezed")
-    group.add_argument("--epochs", type=count, metavar="N", help="epochs; a schedule of steps is stretched")
-    group.add_argument("--batch", type=count, metavar="N", help="clips per step over all processes")
-    group.add_argument("--seed", type=whole, metavar="N", help="of weights, order, augmentation and dropout")
+    group.add_argument(
+        "--out", metavar="DIR", help="folder of the run; by default runs/NAME. An unfinished run in it is resumed"
+    )
+    group.add_argument(
+        "--steps", type=positive_int, metavar="N", help="optimiser steps; a schedule of epochs is scaled to them"
+    )
+    group.add_argument("--epochs", type=positive_int, metavar="N", help="epochs; a schedule of steps is scaled to them")
+    group.add_argument("--batch", type=positive_int, metavar="N", help="clips per step over all processes")
+    group.add_argument("--seed", type=non_negative_int, metavar="N", help="of weights, order, augmentation and dropout")
     group.add_argument(
         "--workers",
-        type=whole,
+        type=non_negative_int,
         default=0,
         metavar="N",
-        help="readers of videos beside each process; one that dies of a video is replaced, with 0 the run dies of it",
+        help="data-loading workers per process; one that crashes at a video is replaced, with 0 the run crashes",
     )
     group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
-    group.add_argument("--shard", action="store_true", help="processes share the weights too (FSDP2), stage by stage")
+    group.add_argument("--shard", action="store_true", help="shard the weights over processes (FSDP2), stage by stage")
     group.add_argument(
         "--weights",
         metavar="FILE",
-        help="begin a new run with these: .safetensors, a file of torch.save, a checkpoint, or a run (its last); "
-        "head tensors that do not fit stay as initialised and are named; a run in DIR goes on without them",
+        help="initial weights of a new run: .safetensors, a file of torch.save, a checkpoint, or a run (its last); "
+        "head tensors that do not fit stay as initialised and are listed; ignored where a run is resumed",
     )
-    group.add_argument("--resume", metavar="CHECKPOINT", help="go on from this one; later ones move to abandoned/")
-    group.add_argument("--quiet", action="store_true", help="say only how it ended")
+    group.add_argument(
+        "--resume", metavar="CHECKPOINT", help="resume from this checkpoint; later ones move to abandoned/"
+    )
+    group.add_argument("--quiet", action="store_true", help="print only the result")
 
 
-def tested(parser: ArgumentParser) -> None:
+def add_testing(parser: ArgumentParser) -> None:
     """Which networks are tested, on what, and where figures go."""
     parser.add_argument(
         "names",
         nargs="+",
         metavar="RUN",
-        help="a run's folder: its last checkpoint, and if another was better it is said which; or a network with "
-        "--recipe and --weights; NAME=RUN gives it a name to be fused by",
+        help="a run's folder: its last checkpoint (a better one is named); or a network with --recipe and "
+        "--weights; NAME=RUN names it for --fuse",
     )
-    weighted(parser, "testing")
+    add_weights(parser, "testing")
     group = parser.add_argument_group("views and videos")
     group.add_argument(
         "--data", metavar="DATA", help="by default what the run trained on; motion for any other network"
     )
     group.add_argument("--split", default="val", choices=("train", "val", "test"), help="val (default), test or train")
     group.add_argument("--views", metavar="CxS", help="clips x crops of a video, such as 10x3; by default the recipe's")
-    group.add_argument("--batch", type=count, metavar="N", help="views that go through the network at once")
+    group.add_argument("--batch", type=positive_int, metavar="N", help="batch size, in views")
     group.add_argument(
         "--fuse", nargs="+", default=[], metavar="NAME:SHARE", help="average the scores of several: rgb:1 flow:1.5"
     )
@@ -108,7 +114,7 @@ def tested(parser: ArgumentParser) -> None:
     group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def weighted(parser: ArgumentParser, title: str) -> None:
+def add_weights(parser: ArgumentParser, title: str) -> None:
     """Where recipe and weights are, and what computes."""
     group = parser.add_argument_group(title)
     group.add_argument("--recipe", metavar="RECIPE", help="by default the run's")
@@ -116,45 +122,60 @@ def weighted(parser: ArgumentParser, title: str) -> None:
         "--weights",
         metavar="FILE",
         help=".safetensors, a file of torch.save, a checkpoint; by default the run's last, not its best, which was "
-        "chosen by the videos that it is tested on",
+        "selected on the test videos",
     )
-    group.add_argument("--workers", type=whole, default=0, metavar="N", help="readers of videos beside each process")
+    group.add_argument(
+        "--workers", type=non_negative_int, default=0, metavar="N", help="data-loading workers per process"
+    )
     group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
 
 
-def predicted(parser: ArgumentParser) -> None:
+def add_prediction(parser: ArgumentParser) -> None:
     """Which network sees which videos."""
     parser.add_argument("name", metavar="RUN", help="a run's folder, or a network with --recipe and --weights")
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or folders of videos or of pictures")
-    weighted(parser, "predicting")
-    parser.add_argument("--top", type=count, default=5, metavar="N", help="classes that are told, 5 by default")
+    add_weights(parser, "predicting")
+    parser.add_argument("--top", type=positive_int, default=5, metavar="N", help="number of top classes, 5 by default")
     parser.add_argument("--names", metavar="FILE", help="a class's name on each line; by default the run's")
     parser.add_argument("-o", "--output", metavar="FILE", help="write JSON to a file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
-def whole(text: str) -> int:
+def non_negative_int(text: str) -> int:
     """A whole number from 0 to MOST."""
-    return 0 if text == "0" else count(text)
+    return 0 if text == "0" else positive_int(text)
 
 
-def data_action(parser: ArgumentParser) -> None:
+def add_data_action(parser: ArgumentParser) -> None:
     """What is done with data."""
     parser.add_argument("action", metavar="ACTION", choices=("make", "check", "bench"), help="make, check or bench")
     parser.add_argument("data", metavar="DATA", help="with make: motion; else a folder of videos or shards, or a list")
     parser.add_argument("out", metavar="OUT", nargs="?", help="with make: the folder that is written")
     parser.add_argument(
-        "--count", type=count, default=240, metavar="N", help="make: videos to train on; a fifth to test"
+        "--count", type=positive_int, default=240, metavar="N", help="make: videos to train on; a fifth to test"
     )
-    parser.add_argument("--frames", type=count, default=16, metavar="N", help="frames of a clip (16)")
-    parser.add_argument("--size", type=count, default=64, metavar="N", help="make: height and width in pixels (64)")
-    parser.add_argument("--shards", type=count, metavar="N", help="make: N shards a split instead of class folders")
-    parser.add_argument("--every", type=count, default=1, metavar="N", help="check, bench: one frame in so many (1)")
+    parser.add_argument("--frames", type=positive_int, default=16, metavar="N", help="frames of a clip (16)")
+    parser.add_argument(
+        "--size", type=positive_int, default=64, metavar="N", help="make: height and width in pixels (64)"
+    )
+    parser.add_argument(
+        "--shards", type=positive_int, metavar="N", help="make: N shards a split instead of class folders"
+    )
+    parser.add_argument(
+        "--every", type=positive_int, default=1, metavar="N", help="check, bench: one frame in so many (1)"
+    )
     parser.add_argument("--split", default="train", choices=("train", "val", "test"), help="check, bench (train)")
     parser.add_argument(
-        "--workers", type=whole, nargs="+", default=[2], metavar="N", help="readers; bench: one or more"
+        "--workers",
+        type=non_negative_int,
+        nargs="+",
+        default=[2],
+        metavar="N",
+        help="data-loading workers; bench: one or more",
     )
-    parser.add_argument("--seconds", type=seconds, default=3.0, metavar="S", help="bench: of each measurement (3)")
+    parser.add_argument(
+        "--seconds", type=positive_seconds, default=3.0, metavar="S", help="bench: of each measurement (3)"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print data instead of text")
     form.add_argument(
@@ -162,9 +183,9 @@ def data_action(parser: ArgumentParser) -> None:
     )
 
 
-def seconds(text: str) -> float:
+def positive_seconds(text: str) -> float:
     """A time above 0."""
-    value = number(text, "a number of seconds")
-    if value >= LONG:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds below {LONG}")
+    value = positive_number(text, "a number of seconds")
+    if value >= MAX_SECONDS:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds below {MAX_SECONDS}")
     return float(value)

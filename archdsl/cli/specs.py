@@ -15,12 +15,12 @@ from archdsl.cli.console import (
     GREEN,
     YELLOW,
     painted,
-    put,
     say,
     say_error,
     say_fault,
     say_json,
     say_table,
+    write_text,
 )
 from archdsl.compiler import Plan, compile
 from archdsl.errors import Fault, SpecError, printable
@@ -29,10 +29,10 @@ from archdsl.language import Model
 from archdsl.user_ops import has_torch
 
 
-def list_models(given: Namespace) -> int:
+def list_command(given: Namespace) -> int:
     """Every model of the zoo, or those that have a word in their name, paper or title."""
     word = given.pattern.lower()
-    rows = [row for row in map(record_of, families()) if any(word in str(value).lower() for value in row.values())]
+    rows = [row for row in map(model_record, families()) if any(word in str(value).lower() for value in row.values())]
     if given.json:
         say_json(rows)
         return 0
@@ -51,7 +51,7 @@ def families() -> Iterator[tuple[str, Model]]:
             yield path.stem, model
 
 
-def record_of(found: tuple[str, Model]) -> dict[str, Any]:
+def model_record(found: tuple[str, Model]) -> dict[str, Any]:
     """A model of the zoo by name."""
     family, model = found
     reference = catalog.reference_of(model)
@@ -64,19 +64,19 @@ def record_of(found: tuple[str, Model]) -> dict[str, Any]:
     }
 
 
-def show(given: Namespace) -> int:
+def show_command(given: Namespace) -> int:
     """The spec, its reference above it; or what it sees in time."""
     from archdsl.language.yaml_writer import to_json, to_yaml
 
     model = catalog.model(given.name)
-    arch = g.arch_of(model, given)
+    arch = g.overridden_arch(model, given)
     if given.span:
         from archdsl.report import span_table
 
         say_table(span_table(compile(arch)), "json" if given.json else "text")
         return 0
     if given.json:
-        g.alone(given, "json", ("yaml", "python"))
+        g.check_exclusive(given, "json", ("yaml", "python"))
         say(to_json(arch))
         return 0
     if reference := catalog.reference_of(model):
@@ -91,9 +91,9 @@ def show(given: Namespace) -> int:
     return 0
 
 
-def check(given: Namespace) -> int:
+def check_command(given: Namespace) -> int:
     """One line for each network that can exist; every fault of each that cannot. Exit code 2 if there is one."""
-    results = [checked(name, load) for name, load in to_check(given)]
+    results = [try_compile(name, load) for name, load in arches_to_check(given)]
     if given.json:
         say_json([result_data(name, result) for name, result in results])
     else:
@@ -102,11 +102,11 @@ def check(given: Namespace) -> int:
     return 2 if any(isinstance(result, SpecError) for _, result in results) else 0
 
 
-def to_check(given: Namespace) -> Iterator[tuple[str, Any]]:
+def arches_to_check(given: Namespace) -> Iterator[tuple[str, Any]]:
     """(what it is called, how to get its arch): a file that cannot be read is told, and the rest still checked."""
     if given.all or not given.names:
-        for model in g.models(given):
-            yield model.name, lambda model=model: g.arch_of(model, given)
+        for model in g.models_named(given):
+            yield model.name, lambda model=model: g.overridden_arch(model, given)
         return
     for name in given.names:
         try:
@@ -115,10 +115,10 @@ def to_check(given: Namespace) -> Iterator[tuple[str, Any]]:
             yield name, error
             continue
         for model in found:
-            yield model.name, lambda model=model: g.arch_of(model, given)
+            yield model.name, lambda model=model: g.overridden_arch(model, given)
 
 
-def checked(name: str, load: Any) -> tuple[str, Plan | SpecError]:
+def try_compile(name: str, load: Any) -> tuple[str, Plan | SpecError]:
     """The plan, or why there is none. Torch is asked about ops of a person's own, where it is installed."""
     if isinstance(load, SpecError):
         return name, load
@@ -168,12 +168,12 @@ def fault_data(fault: Fault) -> dict[str, str]:
     return {name: value for name, value in vars(fault).items() if value}
 
 
-def schema(given: Namespace) -> int:
+def schema_command(given: Namespace) -> int:
     """JSON Schema of spec files, or of recipes."""
     import json
 
     from archdsl.report.json_schema import recipe_schema
     from archdsl.report.json_schema import schema as schema_of
 
-    put(json.dumps(recipe_schema() if given.recipe else schema_of(), indent=2, ensure_ascii=False), given.output)
+    write_text(json.dumps(recipe_schema() if given.recipe else schema_of(), indent=2, ensure_ascii=False), given.output)
     return 0

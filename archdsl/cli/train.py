@@ -16,16 +16,16 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 from archdsl.recipes import recipe_names
 
-MINE = "recipe."
-"""A setting that begins so changes the recipe; every other the arch."""
+RECIPE_PREFIX = "recipe."
+"""A --set with this prefix changes the recipe, any other the arch."""
 
 
-def train(given: Namespace) -> int:
-    """Train, test, and say where everything lies. A run that a signal ended exits as shells have it."""
-    recipe = recipe_of(given)
-    given.set = [text for text in given.set if not text.startswith(MINE)]
+def train_command(given: Namespace) -> int:
+    """Train, test, print the metrics. A run stopped by a signal exits with 128 + its number."""
+    recipe = recipe_with_options(given)
+    given.set = [text for text in given.set if not text.startswith(RECIPE_PREFIX)]
     model = catalog.model(given.name)
-    arch = g.arch_of(model, given)
+    arch = g.overridden_arch(model, given)
     run = opened("archdsl.training").train(
         arch,
         recipe,
@@ -41,36 +41,36 @@ def train(given: Namespace) -> int:
     if not run.world.first:
         return 0
     if run.stopped:
-        say(f"stopped at step {run.step} of {run.steps}; the same command goes on from there: {run.path}")
+        say(f"stopped at step {run.step} of {run.steps}; the same command resumes from there: {run.path}")
         return 128 + run.signal
     if run.skipped:
-        say(f"{len(run.skipped)} videos could not be read: {run.path}/skipped*.jsonl name them")
+        say(f"{len(run.skipped)} videos could not be read: {run.path}/skipped*.jsonl lists them")
     say("  ".join([*(f"{name} {value:.1%}" for name, value in run.figures.items()), str(run.path)]))
     return 0
 
 
-def recipe_of(given: Namespace) -> Recipe:
-    """The recipe that was named, with the settings of the command line."""
+def recipe_with_options(given: Namespace) -> Recipe:
+    """The recipe with the options of the command line."""
     lengths = {unit: n for unit in ("steps", "epochs") if (n := getattr(given, unit, None)) is not None}
     fields = [(name, n) for name in ("batch", "seed") if (n := getattr(given, name, None)) is not None]
     return with_settings(recipe_named(given.recipe, **lengths), given, fields)
 
 
 def with_settings(recipe: Recipe, given: Namespace, fields: Iterable[tuple[str, Any]] = ()) -> Recipe:
-    """The recipe with some fields and all `--set recipe.PATH=VALUE` of the command line, as one change."""
-    mine = [g.pair(text.removeprefix(MINE)) for text in given.set if text.startswith(MINE)]
+    """The recipe with `fields` and all `--set recipe.PATH=VALUE` applied at once."""
+    mine = [g.path_and_value(text.removeprefix(RECIPE_PREFIX)) for text in given.set if text.startswith(RECIPE_PREFIX)]
     try:
         return change_all(recipe, [*fields, *mine])
     except SpecError as error:
         raise error.under("recipe") from None
 
 
-def recipes(given: Namespace) -> int:
-    """The recipes that come along, or one of them in full."""
+def recipes_command(given: Namespace) -> int:
+    """List the built-in recipes, or print one in full."""
     from archdsl.language.yaml_writer import recipe_data, recipe_yaml  # brings YAML along
 
     if given.recipe:
-        made = recipe_of(given)
+        made = recipe_with_options(given)
         if given.json:
             say_json(recipe_data(made))
             return 0
@@ -83,11 +83,11 @@ def recipes(given: Namespace) -> int:
     from archdsl.report.table.sheet import Column, Row, Table  # drawing a table costs an import
 
     columns = (Column("name"), Column("length"), Column("batch"), Column("source"))
-    rows = tuple(Row((made.name, length(made), str(made.batch), made.source or "")) for made in found)
+    rows = tuple(Row((made.name, recipe_length(made), str(made.batch), made.source or "")) for made in found)
     say_table(Table(f"{len(found)} recipes", columns, rows, tuple(map(recipe_data, found))), "text")
     return 0
 
 
-def length(made: Recipe) -> str:
+def recipe_length(made: Recipe) -> str:
     """How long a recipe trains."""
     return f"{made.epochs} epochs" if made.epochs else f"{made.steps} steps"

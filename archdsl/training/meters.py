@@ -1,4 +1,4 @@
-"""What a run tells of its speed: clips per second, time spent waiting for data, share of the machine's peak."""
+"""Throughput of a run: clips per second, time spent waiting for data, model FLOP utilisation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 
 from archdsl.training.distributed import World
 
-DECODE_BOUND = 0.3
-"""Share of the time waiting for data from which on a run is called bound by it."""
+DATA_BOUND = 0.3
+"""Share of time spent waiting for data above which a run is called data-bound."""
 
 
 class Meter:
@@ -18,14 +18,14 @@ class Meter:
 
     def __init__(self, macs: int, peak: float, world: World) -> None:
         self.macs, self.peak, self.world = macs, peak, world
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
-        """From now on."""
+    def reset(self) -> None:
+        """Start a new interval."""
         self.begun, self.clips, self.waited = perf_counter(), 0, 0.0
 
-    def saw(self, clips: int, waited: float) -> None:
-        """A step of this process."""
+    def add_step(self, clips: int, waited: float) -> None:
+        """Count a step of this process."""
         self.clips += clips
         self.waited += waited
 
@@ -41,20 +41,20 @@ class Meter:
             "waiting": round(self.waited / took, 4),
             "mfu": round(3 * self.macs * rate / self.peak, 4),
         }
-        self.begin()
+        self.reset()
         return figures
 
 
 @cache
-def peak_of(device: torch.device, dtype: torch.dtype) -> float:
-    """Multiply-adds per second that a large product of matrices reaches on a device: the best of several."""
+def peak_macs_per_second(device: torch.device, dtype: torch.dtype) -> float:
+    """Multiply-adds per second of a large matrix product on a device: the best of several."""
     side = 8192 if device.type == "cuda" else 1024
     a, b = (torch.ones(side, side, device=device, dtype=dtype) for _ in range(2))
-    return side**3 / min(timed(a, b) for _ in range(5))
+    return side**3 / min(matmul_seconds(a, b) for _ in range(5))
 
 
-def timed(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Seconds of one product."""
+def matmul_seconds(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Seconds of one matrix product."""
     if a.is_cuda:
         torch.cuda.synchronize(a.device)
     begun = perf_counter()

@@ -1,4 +1,4 @@
-"""A network made ready to train: its memory format, its stages run again or compiled, its place among processes."""
+"""A network prepared for training: memory format, activation checkpointing, compilation, DDP or FSDP."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.training.distributed import World
-from archdsl.training.norms import set_norms, still
-from archdsl.training.optimizer import hold_fixed
+from archdsl.training.norms import set_norms, statistics_frozen
+from archdsl.training.optimizer import freeze_groups
 
 
-def memory_of(plan: Plan, recipe: Recipe, world: World, *, shard: bool) -> Memory:
-    """What a step takes in one process, predicted. Shards are counted as if they were whole.
+def predicted_memory(plan: Plan, recipe: Recipe, world: World, *, shard: bool) -> Memory:
+    """Predicted memory of a step in one process; sharded weights are counted as whole.
 
-    Raises SpecError where that does not fit the recipe's checkpoint.
+    Raises SpecError where it exceeds the budget of the recipe's `checkpoint`.
     """
     parts, norms = recipe.optimizer.accumulate, recipe.norms
     setup = Setup(
@@ -47,17 +47,17 @@ def memory_of(plan: Plan, recipe: Recipe, world: World, *, shard: bool) -> Memor
     return memory
 
 
-def prepared(
-    network: nn.Module, plan: Plan, recipe: Recipe, world: World, *, again: Iterable[str], shard: bool
+def prepare_network(
+    network: nn.Module, plan: Plan, recipe: Recipe, world: World, *, recomputed: Iterable[str], shard: bool
 ) -> nn.Module:
-    """The network on its device, with the recipe's norms, fixed parts, memory format, modules run again and shards."""
+    """The network on its device, with norms, frozen parameters, memory format, checkpointing, shards, compilation."""
     network.to(world.device)
-    hold_fixed(network, recipe.optimizer.groups)
+    freeze_groups(network, recipe.optimizer.groups)
     set_norms(network, recipe.norms, recipe.batch // world.size // recipe.optimizer.accumulate)
     if recipe.channels_last:
-        put_channels_last(network)
-    for address in again:
-        run_again(network.get_submodule(address))
+        to_channels_last(network)
+    for address in recomputed:
+        checkpoint_activations(network.get_submodule(address))
     stages = [network.get_submodule(address) for address in modules_to_recompute(plan, "stage")]
     if shard:
         for module in stages:
@@ -69,21 +69,21 @@ def prepared(
     return network
 
 
-def put_channels_last(network: nn.Module) -> None:
-    """Kernels of convolutions in torch's channels_last_3d."""
+def to_channels_last(network: nn.Module) -> None:
+    """Convolution kernels in torch.channels_last_3d."""
     for weights in network.parameters():
         if weights.ndim == 5:
             weights.data = weights.data.contiguous(memory_format=torch.channels_last_3d)
 
 
-def run_again(module: nn.Module) -> None:
-    """Keep only a module's input for backward, and run it again there; its address stays."""
-    contexts = lambda: (nullcontext(), still(module))  # noqa: E731  torch asks for a function
+def checkpoint_activations(module: nn.Module) -> None:
+    """Keep only a module's input for backward and recompute its forward there; its address stays."""
+    contexts = lambda: (nullcontext(), statistics_frozen(module))  # noqa: E731  torch asks for a function
     module.forward = partial(checkpoint, module.forward, use_reentrant=False, context_fn=contexts)
 
 
-def shared(network: nn.Module, world: World) -> nn.Module:
-    """The network as it is called in training: DDP where there are several processes and no shards."""
+def data_parallel(network: nn.Module, world: World) -> nn.Module:
+    """The network to call in training: wrapped in DDP where there are several processes and no shards."""
     if world.size == 1 or isinstance(network, FSDPModule) or not any(p.requires_grad for p in network.parameters()):
         return network
     devices = [world.device.index] if world.device.type == "cuda" else None
@@ -91,8 +91,8 @@ def shared(network: nn.Module, world: World) -> nn.Module:
 
 
 @contextmanager
-def quiet_backward(wrapped: nn.Module, last: bool) -> Iterator[None]:
-    """Gradients go to the other processes only with the last part of a batch."""
+def gradient_sync(wrapped: nn.Module, last: bool) -> Iterator[None]:
+    """Gradients are all-reduced only in the last micro-batch."""
     silent: AbstractContextManager[None] = nullcontext()
     if isinstance(wrapped, DistributedDataParallel) and not last:
         silent = wrapped.no_sync()
@@ -104,8 +104,8 @@ def quiet_backward(wrapped: nn.Module, last: bool) -> Iterator[None]:
         yield
 
 
-def level_buffers(network: nn.Module) -> None:
-    """Every process takes the first one's running statistics, as it tests and saves with them."""
+def broadcast_buffers(network: nn.Module) -> None:
+    """Broadcast the first process's running statistics, with which all test and save."""
     if dist.is_initialized():
         for buffer in network.buffers():
             dist.broadcast(buffer, 0)

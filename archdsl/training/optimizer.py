@@ -1,4 +1,4 @@
-"""The optimiser of a recipe: which parameters move, how fast, with how much decay."""
+"""The optimiser of a recipe: parameter groups, rates, weight decay, moving average."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from archdsl.errors import Fault, SpecError, did_you_mean
-from archdsl.language.recipes.optimizer import Group
 from archdsl.language.recipes.optimizer import Optimizer as Wanted
+from archdsl.language.recipes.optimizer import ParameterGroup
 
 
-def optimizer_of(network: nn.Module, wanted: Wanted) -> Optimizer:
-    """SGD or AdamW over the network's parameters that are not held fixed. Raises SpecError where all are."""
-    groups = list(groups_of(network, wanted))
+def make_optimizer(network: nn.Module, wanted: Wanted) -> Optimizer:
+    """SGD or AdamW over the parameters that are not frozen. Raises SpecError where all are."""
+    groups = list(parameter_groups(network, wanted))
     if not groups:
         raise nothing_to_train(network, wanted)
     if wanted.kind == "adamw":
@@ -27,44 +27,44 @@ def optimizer_of(network: nn.Module, wanted: Wanted) -> Optimizer:
 
 
 def nothing_to_train(network: nn.Module, wanted: Wanted) -> SpecError:
-    """The error of a network in which nothing can change: without parameters, or with every one held fixed."""
+    """The error of a network without trainable parameters."""
     names = [name for name, _ in network.named_parameters()]
     return SpecError(
         "no parameters to train",
         at="recipe.optimizer.groups" if names else None,
         written=wanted.written,
-        got=f"{len(names)} parameters, all of them held fixed" if names else "a network without parameters",
+        got=f"{len(names)} parameters, all of them frozen" if names else "a network without parameters",
         want="a parameter whose rate is above 0",
-        fix="groups: []" if names else "another arch: this one can only be evaluated",
+        fix="groups: []" if names else "choose another arch: this one can only be evaluated",
     )
 
 
-def groups_of(network: nn.Module, wanted: Wanted) -> Iterator[dict[str, Any]]:
-    """Parameters that share a multiple of the rate and a weight decay.  `times` is the multiple."""
+def parameter_groups(network: nn.Module, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """Groups of parameters with one rate multiplier (`times`) and one weight decay."""
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, weights in network.named_parameters():
         if weights.requires_grad:
-            found.setdefault(settings(name, weights, wanted), []).append(weights)
+            found.setdefault(parameter_settings(name, weights, wanted), []).append(weights)
     for (times, decay), members in found.items():
         yield {"params": members, "times": times, "weight_decay": decay}
 
 
-def settings(name: str, weights: Tensor, wanted: Wanted) -> tuple[float, float]:
-    """(multiple of the rate, weight decay) of a parameter. Norms and biases have one axis at most."""
-    group = group_of(name, wanted.groups)
+def parameter_settings(name: str, weights: Tensor, wanted: Wanted) -> tuple[float, float]:
+    """(rate multiplier, weight decay) of a parameter. Norms and biases have one axis at most."""
+    group = matching_group(name, wanted.groups)
     decay = wanted.weight_decay if weights.ndim > 1 or wanted.decay_norms else 0.0
     if group is None:
         return 1.0, decay
     return group.rate, decay if group.weight_decay is None else group.weight_decay
 
 
-def group_of(name: str, groups: tuple[Group, ...]) -> Group | None:
+def matching_group(name: str, groups: tuple[ParameterGroup, ...]) -> ParameterGroup | None:
     """The first group whose pattern matches an address."""
     return next((group for group in groups if fnmatchcase(name, group.match)), None)
 
 
-def hold_fixed(network: nn.Module, groups: tuple[Group, ...]) -> None:
-    """No gradient for parameters of groups whose rate is 0. Raises SpecError for a group that matches nothing."""
+def freeze_groups(network: nn.Module, groups: tuple[ParameterGroup, ...]) -> None:
+    """Freeze parameters of groups whose rate is 0. Raises SpecError for a group that matches no parameter."""
     names = [name for name, _ in network.named_parameters()]
     idle = [group for group in groups if not any(fnmatchcase(name, group.match) for name in names)]
     if idle:
@@ -80,15 +80,15 @@ def hold_fixed(network: nn.Module, groups: tuple[Group, ...]) -> None:
             for group in idle
         )
     for name, weights in network.named_parameters():
-        group = group_of(name, groups)
+        group = matching_group(name, groups)
         if group is not None and group.rate == 0:
             weights.requires_grad_(False)
 
 
-def slots_of(optimizer: Optimizer) -> dict[str, Tensor | None]:
-    """What an optimiser keeps for each parameter, by name; None for what is shaped like it.
+def state_slots(optimizer: Optimizer) -> dict[str, Tensor | None]:
+    """Optimiser state per parameter, by name; None for tensors of the parameter's own shape.
 
-    Looked up after a step of another optimiser like it.
+    Read from a dummy optimiser of the same type after one step.
     """
     one = nn.Parameter(torch.zeros(2))
     one.grad = torch.zeros(2)
@@ -99,12 +99,12 @@ def slots_of(optimizer: Optimizer) -> dict[str, Tensor | None]:
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """The learning rate of every group: the multiple it has of the schedule's."""
+    """Set the learning rate of every group: the schedule's times the group's multiplier."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["times"]
 
 
-class Average:
+class MovingAverage:
     """The moving average of a network's parameters.  average = decay x average + (1 - decay) x weights"""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -113,14 +113,14 @@ class Average:
         self.weights = {name: weights.detach().clone() for name, weights in network.named_parameters()}
 
     @torch.no_grad()
-    def follow(self) -> None:
-        """One step towards the network's weights."""
+    def update(self) -> None:
+        """Move the average towards the network's weights."""
         for name, weights in self.network.named_parameters():
             self.weights[name].lerp_(weights, 1 - self.decay)
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Put the average into the network and its weights here; once more to undo it."""
+        """Exchange the average with the network's weights; a second call undoes it."""
         for name, weights in self.network.named_parameters():
             kept = weights.detach().clone()
             weights.copy_(self.weights[name])

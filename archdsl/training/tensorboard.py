@@ -1,4 +1,4 @@
-"""A run's figures for TensorBoard, written at once: torch's writer has a thread, whose errors nobody catches."""
+"""A run's metrics for TensorBoard, written synchronously: torch's writer has a thread whose errors are lost."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 
-class Board:
-    """A file of events."""
+class EventFile:
+    """An event file."""
 
     def __init__(self, folder: Path, first: int) -> None:
-        """Of the steps from `first` on; TensorBoard forgets what other files of the folder say of these."""
+        """For steps from `first` on; TensorBoard drops those steps of other files in the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}"
         self.write(Event(wall_time=time.time(), file_version="brain.Event:2"))
         self.write(Event(wall_time=time.time(), step=first, session_log=SessionLog(status=SessionLog.START)))
 
     def add(self, figures: Mapping[str, float], step: int) -> None:
-        """Figures of a step."""
+        """Write the metrics of a step."""
         values = [Summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
         self.write(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
 

@@ -1,4 +1,4 @@
-"""From an arch, a recipe and videos to a trained network in a folder, as often as it is interrupted."""
+"""Train a network: from arch, recipe and videos to a run's folder, resumed after every interruption."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from archdsl.recipes import recipe as recipe_of
 from archdsl.report.memory.report import Memory
 from archdsl.spec.files import make_folder
 from archdsl.training.data.clips import Videos
-from archdsl.training.data.sources.discovery import found_from_anywhere, videos_for
+from archdsl.training.data.sources.discovery import absolute_data, videos_for
 from archdsl.training.data.sources.videos import Files
-from archdsl.training.distributed import World, as_one, world_of
-from archdsl.training.loop import seed_of, train_to_the_end
-from archdsl.training.meters import Meter, peak_of
-from archdsl.training.network_setup import memory_of, prepared, shared
+from archdsl.training.distributed import World, fail_together, process_group
+from archdsl.training.loop import seed_of, train_loop
+from archdsl.training.meters import Meter, peak_macs_per_second
+from archdsl.training.network_setup import data_parallel, predicted_memory, prepare_network
 from archdsl.training.norms import train_mode
-from archdsl.training.optimizer import Average, optimizer_of
-from archdsl.training.precision import PRECISIONS, slowness
+from archdsl.training.optimizer import MovingAverage, make_optimizer
+from archdsl.training.precision import AUTOCAST_TYPES, emulation_warning
 from archdsl.training.progress import Progress
 from archdsl.training.run import Run
-from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts, sweep
-from archdsl.training.state.compatibility import check_agrees, check_same, identity
-from archdsl.training.state.initial_weights import begun_from
-from archdsl.training.state.locks import locked
-from archdsl.training.state.records import About, Facts, Identity, Origin
-from archdsl.training.state.rollback import adopt
-from archdsl.training.state.run_folder import Folder
-from archdsl.training.state.skipped_videos import Skips
-from archdsl.training.state.snapshot import State, fingerprint
+from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts, remove_partial
+from archdsl.training.state.compatibility import check_processes_agree, check_resumable, run_identity
+from archdsl.training.state.initial_weights import load_initial_weights
+from archdsl.training.state.locks import run_lock
+from archdsl.training.state.records import CheckpointFacts, Identity, RunInfo, WeightsOrigin
+from archdsl.training.state.rollback import roll_back
+from archdsl.training.state.run_folder import RunFolder
+from archdsl.training.state.skipped_videos import SkippedVideos
+from archdsl.training.state.snapshot import TrainState, fingerprint
 
 
 def train(
@@ -55,40 +55,39 @@ def train(
     resume: str | Path | None = None,
     quiet: bool = False,
 ) -> Run:
-    """Train a network on videos and test it; leave everything in the folder `out`.
+    """Train a network on videos, test it, and write everything into the folder `out`.
 
-    A folder that holds an unfinished run is gone on from, from its last checkpoint or from `resume`. Under torchrun
-    every process calls this; with `shard` they share the weights too. `data` is `motion`, a folder of videos or of
-    shards, a list, or (videos to train on, videos to test on). A run that is not gone on from begins with
-    `weights`, where they are given: of a file, a checkpoint or another run, as `evaluate` would use them. Of the head
-    those are taken that fit; `run.json` names the others.
+    An unfinished run in the folder is resumed, from its last checkpoint or from `resume`. Under torchrun every process
+    calls this; with `shard` the weights are sharded too. `data` is `motion`, a folder of videos or of shards, a list,
+    or (train videos, test videos). A new run starts from `weights` where they are given: a file, a checkpoint or
+    another run, as `evaluate` would use them. Head tensors that do not fit stay as initialised; `run.json` lists them.
 
-    Raises SpecError where arch, recipe, data and folder do not fit each other, and where the loss is no number.
+    Raises SpecError where arch, recipe, data and folder do not fit each other, and where the loss is not finite.
     """
-    with world_of(device) as world, ExitStack() as stack:
-        with as_one():
-            asked = asked_for(arch, recipe, data, world, shard=shard)
-            folder = Folder(Path(out), world)
+    with process_group(device) as world, ExitStack() as stack:
+        with fail_together():
+            job = make_job(arch, recipe, data, world, shard=shard)
+            folder = RunFolder(Path(out), world)
             if world.first:
                 make_folder(folder.path)
-                stack.enter_context(locked(folder.path))
-        with as_one():
-            start = start_of(asked, folder.path, resume, weights)
-        check_same(asked.shared() | start.shared())
-        run, state = begun(asked, start, folder, workers=workers, quiet=quiet)
-        take_up(run, state, start)
-        with run.listening(), run.progress.bar:
+                stack.enter_context(run_lock(folder.path))
+        with fail_together():
+            start = find_start(job, folder.path, resume, weights)
+        check_processes_agree(job.to_compare() | start.to_compare())
+        run, state = make_run(job, start, folder, workers=workers, quiet=quiet)
+        resume_or_begin(run, state, start)
+        with run.stop_on_signals(), run.progress.bar:
             train_mode(state.network, run.recipe.norms)
-            run.meter.begin()
+            run.meter.reset()
             feed = run.feed(state.step, run.steps - state.step)
-            # DDP must end before its process group: torch 2.13 may wait for ever where DDP lets go of it last
-            train_to_the_end(state, shared(state.network, world), run.recipe, feed, run)
+            # DDP must end before its process group: torch 2.13 may hang where DDP releases it last
+            train_loop(state, data_parallel(state.network, world), run.recipe, feed, run)
         run.end()
     return run
 
 
-class Asked(NamedTuple):
-    """What is to be trained, how and on what; nothing of it is of one process alone."""
+class TrainingJob(NamedTuple):
+    """What is trained, how and on what: the same in every process."""
 
     plan: Plan
     recipe: Recipe
@@ -98,44 +97,44 @@ class Asked(NamedTuple):
     identity: Identity
     shard: bool
     data: str | None
-    """As `--data` takes it, from anywhere; None for videos of Python."""
+    """The argument of `--data`, as an absolute path; None for a Python object."""
 
-    def shared(self) -> dict[str, Any]:
-        """As plain data."""
+    def to_compare(self) -> dict[str, Any]:
+        """As plain data, for comparison between processes."""
         return self.identity.model_dump() | {"name": self.plan.name, "shard": self.shard}
 
 
-def asked_for(
+def make_job(
     arch: Arch | str | Path,
     recipe: Recipe | str | Path,
     data: str | Path | tuple[Videos, Videos],
     world: World,
     *,
     shard: bool,
-) -> Asked:
-    """What a person asked for. Raises SpecError where its parts do not fit each other."""
+) -> TrainingJob:
+    """The job that was requested. Raises SpecError where its parts do not fit each other."""
     plan, recipe = compile(load(arch)), recipe_of(recipe)
     check_batch(recipe, world)
-    videos, tests = data if isinstance(data, tuple) else both_of(str(data), plan, recipe)
+    videos, tests = data if isinstance(data, tuple) else train_and_test_videos(str(data), plan, recipe)
     check_classes(plan, videos)
-    check_alike(videos, tests)
-    shard = shard and world.size > 1  # one process alone has nobody to share with
-    memory = memory_of(plan, recipe, world, shard=shard)
-    place = None if isinstance(data, tuple) else found_from_anywhere(str(data))
-    return Asked(plan, recipe, videos, tests, memory, identity(plan, recipe, videos, tests), shard, place)
+    check_same_classes(videos, tests)
+    shard = shard and world.size > 1  # a single process has nothing to shard
+    memory = predicted_memory(plan, recipe, world, shard=shard)
+    place = None if isinstance(data, tuple) else absolute_data(str(data))
+    return TrainingJob(plan, recipe, videos, tests, memory, run_identity(plan, recipe, videos, tests), shard, place)
 
 
 class Start(NamedTuple):
-    """Where a run begins: with a checkpoint and what it says of itself, with weights, or with neither."""
+    """Where a run starts: at a checkpoint and its facts, from weights, or from random weights."""
 
     checkpoint: Path | None
-    facts: Facts | None
+    facts: CheckpointFacts | None
     named: bool
-    """Whether a person named the checkpoint, instead of the run's last."""
+    """Whether `resume` named the checkpoint; else it is the run's last."""
     weights: Path | None
 
-    def shared(self) -> dict[str, Any]:
-        """As plain data."""
+    def to_compare(self) -> dict[str, Any]:
+        """As plain data, for comparison between processes."""
         return {
             "checkpoint": f"step {self.facts.step}" if self.facts else "none",
             "checkpoint's checksums": digest(self.facts.model_dump()) if self.facts else "none",
@@ -143,27 +142,27 @@ class Start(NamedTuple):
         }
 
 
-def start_of(asked: Asked, out: Path, resume: str | Path | None, weights: str | Path | None) -> Start:
-    """Where a run begins. Raises SpecError for a checkpoint that is damaged, or another run's."""
+def find_start(job: TrainingJob, out: Path, resume: str | Path | None, weights: str | Path | None) -> Start:
+    """Where the run starts. Raises SpecError for a damaged checkpoint, and for one of another run."""
     checkpoint = Path(resume) if resume else next(reversed(checkpoints_in(out)), None)
     facts = read_facts(checkpoint) if checkpoint else None
     if checkpoint and facts:
-        check_agrees(asked.plan, asked.identity, facts, checkpoint, named=resume is not None)
+        check_resumable(job.plan, job.identity, facts, checkpoint, named=resume is not None)
     return Start(checkpoint, facts, resume is not None, Path(weights) if weights else None)
 
 
-def begun(asked: Asked, start: Start, folder: Folder, *, workers: int, quiet: bool) -> tuple[Run, State]:
-    """A run that has not trained, and its state."""
-    plan, recipe, videos, tests, memory, identity, shard, data = asked
+def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int, quiet: bool) -> tuple[Run, TrainState]:
+    """A run before its first step, and its state."""
+    plan, recipe, videos, tests, memory, identity, shard, data = job
     world = folder.world
     weights = None if start.checkpoint else start.weights
     torch.manual_seed(seed_of(recipe.seed, "weights"))
     network = build(plan)
-    with as_one():
-        left = begun_from(network, weights) if weights else {}
+    with fail_together():
+        not_loaded = load_initial_weights(network, weights) if weights else {}
     if weights:
-        check_same({"weights": fingerprint(network)})
-    network = prepared(network, plan, recipe, world, again=memory.again, shard=shard)
+        check_processes_agree({"weights": fingerprint(network)})
+    network = prepare_network(network, plan, recipe, world, recomputed=memory.again, shard=shard)
     run = Run(
         plan=plan,
         recipe=recipe,
@@ -173,100 +172,101 @@ def begun(asked: Asked, start: Start, folder: Folder, *, workers: int, quiet: bo
         memory=memory,
         videos=videos,
         tests=tests,
-        skips=Skips.of(folder.path, recipe, world.rank),
-        test_skips=Skips(folder.path, rank=world.rank, split="val"),  # they end no run: nothing is learnt from them
-        meter=Meter(plan.macs, peak_of(world.device, PRECISIONS[recipe.precision]), world),
+        skips=SkippedVideos.for_run(folder.path, recipe, world.rank),
+        # unreadable test videos end no run: nothing is learnt from them
+        test_skips=SkippedVideos(folder.path, rank=world.rank, split="val"),
+        meter=Meter(plan.macs, peak_macs_per_second(world.device, AUTOCAST_TYPES[recipe.precision]), world),
         progress=Progress(plan.name, recipe.steps_for(len(videos)), quiet=quiet or not world.first),
         identity=identity,
         workers=workers,
-        origin=Origin(path=str(weights), not_taken=left) if weights else None,
+        origin=WeightsOrigin(path=str(weights), not_taken=not_loaded) if weights else None,
         data=data,
     )
-    return run, state_of(network, recipe, world)
+    return run, initial_state(network, recipe, world)
 
 
-def both_of(data: str, plan: Plan, recipe: Recipe) -> tuple[Videos, Videos]:
-    """The videos to train on, and those to test on. Raises SpecError where they are the same."""
+def train_and_test_videos(data: str, plan: Plan, recipe: Recipe) -> tuple[Videos, Videos]:
+    """(train videos, test videos). Raises SpecError where they are the same."""
     videos, tests = (videos_for(data, split, plan.arch, recipe) for split in ("train", "val"))
     if isinstance(videos, Files) and isinstance(tests, Files) and videos.entries == tests.entries:
         raise SpecError(
-            "the same videos to train on and to test on",
-            got=f"{data}: {len(videos)} videos that no split divides",
+            "train and test videos are the same",
+            got=f"{data}: {len(videos)} videos without a split",
             want="train/CLASS/ and val/CLASS/ in a folder, lists train.csv and val.csv, or a column split",
-            fix="some videos of each class put aside for val",
+            fix="put some videos of each class into val",
         )
     return videos, tests
 
 
-def state_of(network: nn.Module, recipe: Recipe, world: World) -> State:
+def initial_state(network: nn.Module, recipe: Recipe, world: World) -> TrainState:
     """The state before the first step."""
-    return State(
+    return TrainState(
         network=network,
-        optimizer=optimizer_of(network, recipe.optimizer),
+        optimizer=make_optimizer(network, recipe.optimizer),
         scaler=GradScaler(world.device.type, enabled=recipe.precision == "fp16"),
-        average=Average(network, recipe.average) if recipe.average else None,
+        average=MovingAverage(network, recipe.average) if recipe.average else None,
     )
 
 
-def take_up(run: Run, state: State, start: Start) -> None:
-    """Go on from a checkpoint, or begin."""
+def resume_or_begin(run: Run, state: TrainState, start: Start) -> None:
+    """Restore the checkpoint where there is one, and write what is trained into the folder."""
     say = run.progress.say
     if run.world.first:
-        sweep(run.path)
+        remove_partial(run.path)
     if start.checkpoint and start.facts:
-        with as_one():
+        with fail_together():
             state.restore(start.checkpoint, start.facts)
         run.step, run.figures, run.origin = state.step, start.facts.figures, start.facts.weights
-        say(f"going on from step {state.step} of {run.steps}")
+        say(f"resuming from step  {state.step} of {run.steps}")
         if start.weights:
-            say(f"not from {start.weights}, with which only a new run begins: another --out")
-        with run.folder.written() as first:
-            if first and start.named and (aside := adopt(run.path, start.checkpoint, state.step)):
-                say(f"set aside, as not gone on from: {aside}")
+            say(f"{start.weights} is not used: --weights starts a new run, in another --out")
+        with run.folder.one_writer() as first:
+            if first and start.named and (aside := roll_back(run.path, start.checkpoint, state.step)):
+                say(f"later checkpoints and the log so far moved to {aside}")
     elif run.origin:
-        say(f"begins with {run.origin.path}")
+        say(f"initial weights: {run.origin.path}")
         for address, why in run.origin.not_taken.items():
-            say(f"not taken into the head: {address}: {why}")
+            say(f"left as initialised: {address}: {why}")
     if run.memory.setup.budget:
         say(str(run.memory))
-    warn(run)
+    warn_about_data(run)
     about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
     about |= {"device": str(run.world.device), "workers": run.workers, "weights": run.origin}
     about |= {"again": list(run.memory.again), "memory": run.memory.peak}
-    run.folder.describe(run.plan, run.recipe, About(classes=list(run.videos.classes), data=run.data, **about))
-    run.folder.begin_log(state.step)
+    run.folder.describe(run.plan, run.recipe, RunInfo(classes=list(run.videos.classes), data=run.data, **about))
+    run.folder.truncate_log(state.step)
 
 
-def warn(run: Run) -> None:
-    """Say what is not read, and what will be slow."""
+def warn_about_data(run: Run) -> None:
+    """Warn of videos that are left out, and of a precision that is emulated."""
     for use, videos in (("train", run.videos), ("test", run.tests)):
         for remark in videos.remarks() if isinstance(videos, Files) else ():
-            run.progress.say(f"to {use} on: {remark}")
-    if slow := slowness(run.recipe, run.world.device):
+            run.progress.say(f"{use} videos: {remark}")
+    if slow := emulation_warning(run.recipe, run.world.device):
         run.progress.warn(*slow)
 
 
 def check_batch(recipe: Recipe, world: World) -> None:
-    """A batch must fall into equal parts for all processes, and these for accumulation."""
+    """Raises SpecError where processes x micro-batches do not divide the batch."""
     parts = world.size * recipe.optimizer.accumulate
     if recipe.batch % parts:
         raise SpecError(
-            "a batch that does not fall into equal parts",
+            "batch not divisible by processes and micro-batches",
             at="recipe.batch",
             written=recipe.written,
-            got=f"{recipe.batch} clips, {world.size} processes, {recipe.optimizer.accumulate} parts in each",
+            got=f"{recipe.batch} clips, {world.size} processes, {recipe.optimizer.accumulate} micro-batches in each",
             want=f"a multiple of {parts}",
             fix=f"batch: {-(-recipe.batch // parts) * parts}",
         )
 
 
-def check_alike(videos: Videos, tests: Videos) -> None:
-    """The videos to test on must number their classes as those to train on do."""
+def check_same_classes(videos: Videos, tests: Videos) -> None:
+    """Raises SpecError where train and test videos do not number the same classes alike."""
     if tuple(videos.classes) == tuple(tests.classes):
         return
     other = sorted(set(tests.classes) ^ set(videos.classes)) or list(tests.classes)
     raise SpecError(
-        "videos to train on and to test on of different classes",
+        "train and test videos have different classes",
         got=f"{len(videos.classes)} and {len(tests.classes)} classes; not in both: {', '.join(other[:4])}",
         want="the same classes in the same order",
         fix="a video of each class to train on, or classes.txt with all names beside the lists",
@@ -274,12 +274,12 @@ def check_alike(videos: Videos, tests: Videos) -> None:
 
 
 def check_classes(plan: Plan, videos: Videos) -> None:
-    """Every output must have a score for every class of the videos."""
+    """Raises SpecError where an output does not have one score per class of the videos."""
     wanted = len(videos.classes)
     for name, shape in plan.outputs.items():
         if shape != (wanted,):
             raise SpecError(
-                f"{plan.name} does not score the classes of the videos",
+                f"{plan.name} has another number of classes than the videos",
                 at="head",
                 written=plan.arch.written,
                 got=f"{name} of shape {shape}",

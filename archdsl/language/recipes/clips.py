@@ -11,8 +11,8 @@ from archdsl.errors import SpecError
 from archdsl.spec.base import Count, Positive, Real, Whole, Written
 
 Chance = Annotated[Real, Field(ge=0, le=1)]
-Short = Count | Literal["crop"] | None
-SHORT = "of the resized frame; `crop` for the crop's own, by default 256/224 of it"
+ShortSide = Count | Literal["crop"] | None
+SHORT_SIDE = "of the resized frame; `crop` for the crop's own, by default 256/224 of it"
 
 
 class Sampling(Written):
@@ -41,7 +41,7 @@ class Jitter(Written):
     inverse: bool = Field(False, description="whether 1 / short side is drawn evenly, as in arXiv:1711.07971")
 
     def model_post_init(self, context: object, /) -> None:
-        check_rising("short_side", self.short_side, self.written)
+        check_range("short_side", self.short_side, self.written)
 
 
 class Corners(Written):
@@ -71,17 +71,17 @@ class Resized(Written):
     aspect: tuple[Positive, Positive] = Field((0.75, 1.3333333333333333), description="width over height")
 
     def model_post_init(self, context: object, /) -> None:
-        check_rising("area", self.area, self.written)
-        check_rising("aspect", self.aspect, self.written)
+        check_range("area", self.area, self.written)
+        check_range("aspect", self.aspect, self.written)
 
 
 class Middle(Written):
     """The same crop of every clip, as in a test of one crop: nothing is drawn."""
 
-    short_side: Short = Field(None, description=SHORT)
+    short_side: ShortSide = Field(None, description=SHORT_SIDE)
 
 
-def check_rising(name: str, ends: tuple[float, float] | None, written: str | None) -> None:
+def check_range(name: str, ends: tuple[float, float] | None, written: str | None) -> None:
     """Raises SpecError for a range whose ends are in the wrong order."""
     if ends and ends[0] > ends[1]:
         raise SpecError(
@@ -126,7 +126,7 @@ class Views(Written):
     crops: Literal[1, 3, 5, 10] = Field(
         1, description="1 centre; 3 along the long side; 5 corners and centre; 10 flipped too"
     )
-    short_side: Short = Field(None, description=SHORT)
+    short_side: ShortSide = Field(None, description=SHORT_SIDE)
     scores: Literal["softmax", "logits", "sigmoid"] = Field("softmax", description="what is joined")
     join: Literal["mean", "max"] = Field("mean", description="mean, or each class's largest score")
 

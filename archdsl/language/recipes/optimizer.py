@@ -11,7 +11,7 @@ from archdsl.errors import SpecError
 from archdsl.spec.base import Count, Positive, Real, Share, Whole, Written
 
 
-class Group(Written):
+class ParameterGroup(Written):
     """Parameters whose addresses match, and how they differ from the rest. The first group that matches counts."""
 
     match: str = Field(min_length=1, description="addresses with * and ?, such as *.flow.* or head.*")
@@ -31,7 +31,7 @@ class Optimizer(Written):
     eps: Positive = Field(1e-8, description="of adamw")
     weight_decay: Annotated[Real, Field(ge=0)] = Field(1e-4, description="of weights")
     decay_norms: bool = Field(False, description="whether norms and biases decay too")
-    groups: tuple[Group, ...] = Field((), description="parameters that differ, by address")
+    groups: tuple[ParameterGroup, ...] = Field((), description="parameters that differ, by address")
     clip: Positive | None = Field(None, description="largest norm of all gradients together")
     accumulate: Count = Field(1, description="parts of a batch that go through one after the other")
 

@@ -1,4 +1,4 @@
-"""Labelled clips of videos: what is asked for, what is read, what a step sees, and the order of all steps."""
+"""Labelled clips: requests, samples, batches, and the order of videos in all steps."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import torch
 from torch import Tensor
 
 
-class Take(NamedTuple):
-    """Which clip of a video: a value that is drawn before anything is read."""
+class ClipRequest(NamedTuple):
+    """Which clip of a video, known before anything is read."""
 
     seed: int
-    """Of all that is drawn for this clip; in tests nothing is."""
+    """Of all random choices for this clip; tests make none."""
     training: bool = False
     clip: int = 0
     clips: int = 1
     """In tests: which of how many clips along the video."""
     centre: float | None = None
-    """Seconds in the video around which a clip lies, where its sampling says so."""
+    """Centre of the clip in seconds, for sampling of kind centre."""
 
 
 class Sample(NamedTuple):
-    """One clip of one video as it is read."""
+    """One decoded clip of one video."""
 
     frames: dict[str, Tensor]
     """Name of the arch's clip -> (c, t, h, w): uint8 pixels at the video's own size; flow and differences are float32
@@ -34,11 +34,11 @@ class Sample(NamedTuple):
     name: str
     start: float
     end: float
-    """Seconds in the video of the first and of the last frame."""
+    """Times of the first and the last frame, in seconds."""
 
 
 class Unreadable(Exception):
-    """A video that cannot be read, and why."""
+    """A video cannot be read, and why."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -46,62 +46,62 @@ class Unreadable(Exception):
 
 
 class Videos(Protocol):
-    """Labelled videos that can be asked for by index."""
+    """Labelled videos by index."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of labels."""
 
     @property
-    def several(self) -> bool:
+    def multi_label(self) -> bool:
         """Whether a video may have several labels, or none."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of videos."""
 
     def name(self, index: int) -> str:
-        """What a video is called."""
+        """Name of a video."""
 
-    def read(self, index: int, take: Take) -> Sample:
-        """One clip. Raises Unreadable."""
+    def read(self, index: int, request: ClipRequest) -> Sample:
+        """Read one clip. Raises Unreadable."""
 
 
 class Batch(NamedTuple):
-    """What one step sees, on the device, in the network's numbers."""
+    """The normalised clips and labels of one step, on the device."""
 
     clips: Tensor | dict[str, Tensor]
     """(n, c, t, h, w), or a map by clip name where the arch has several."""
     labels: Tensor
     """(n,) classes, or (n, classes) shares."""
     weights: Tensor
-    """(n,) 1, and 0 where a video could not be read: its place holds another clip of the batch."""
+    """(n,) 1, and 0 for an unreadable video, replaced by another clip of the batch."""
     indices: tuple[int, ...]
     names: tuple[str, ...]
     starts: tuple[float, ...]
     ends: tuple[float, ...]
     waited: float
-    """Seconds that the loop waited for it."""
+    """Seconds that the loop waited for the batch."""
 
 
 def indices_at(step: int, batch: int, count: int, seed: int) -> list[int]:
-    """Which of `count` videos a step sees: each once per epoch, in an order drawn anew for every epoch.
+    """Indices of a step's videos: each of `count` once per epoch, reshuffled every epoch.
 
-    A pure function, so that training can be taken up at any step, by any number of processes.
+    A pure function, so that training can be resumed at any step, by any number of processes.
     """
     places = range(step * batch, (step + 1) * batch)
     return [epoch_order(place // count, count, seed)[place % count] for place in places]
 
 
-def takes_at(step: int, batch: int, count: int, seed: int) -> list[tuple[int, Take]]:
-    """What a step sees: videos, and the seed of each one's clip, which no two places of a training share."""
+def requests_at(step: int, batch: int, count: int, seed: int) -> list[tuple[int, ClipRequest]]:
+    """Videos of a step, each with the seed of its clip, which is unique in a training."""
     places = range(step * batch, (step + 1) * batch)
     seeds = [Random(f"clip {seed} {place}").getrandbits(62) for place in places]
-    return [(index, Take(s, training=True)) for index, s in zip(indices_at(step, batch, count, seed), seeds)]
+    return [(index, ClipRequest(s, training=True)) for index, s in zip(indices_at(step, batch, count, seed), seeds)]
 
 
 @lru_cache(maxsize=2)
 def epoch_order(epoch: int, count: int, seed: int) -> list[int]:
     """The order of one epoch."""
-    dice = torch.Generator().manual_seed(Random(f"{seed} {epoch}").getrandbits(32))
-    order: list[int] = torch.randperm(count, generator=dice).tolist()
+    rng = torch.Generator().manual_seed(Random(f"{seed} {epoch}").getrandbits(32))
+    order: list[int] = torch.randperm(count, generator=rng).tolist()
     return order

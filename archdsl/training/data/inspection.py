@@ -1,4 +1,4 @@
-"""What is in a data set, and how fast it can be read here."""
+"""Check that every video of a data set can be read, and measure how fast."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from time import perf_counter
 from typing import NamedTuple
 
 from archdsl.errors import SpecError
-from archdsl.training.data.clips import Sample, Take
-from archdsl.training.data.reader.decoder import Decoder, decoders_here
-from archdsl.training.data.reader.workers import read
+from archdsl.training.data.clips import ClipRequest, Sample
+from archdsl.training.data.reader.backends import Decoder, available_decoders
+from archdsl.training.data.reader.workers import read_clips
 from archdsl.training.data.sources.videos import Files
 
-BATCH = 8
-"""Clips that are asked for at once."""
-MOST = 10_000
+CLIPS_PER_READ = 8
+"""Clips per batch."""
+MAX_BATCHES = 10_000
 """Batches of one measurement."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """One video of a data set: what it is called, why it cannot be read, if so."""
+class VideoCheck:
+    """One video: its name, and why it cannot be read."""
 
     name: str
     reason: str | None
 
 
-def inspected(videos: Files, workers: int) -> Iterator[Found]:
-    """Every video, with the first clip of each read."""
-    asked = [[(index, Take(0))] for index in range(len(videos))]
-    for wanted, found, _ in read(videos, asked, workers):
+def check_videos(videos: Files, workers: int) -> Iterator[VideoCheck]:
+    """Read the first clip of every video."""
+    batches = [[(index, ClipRequest(0))] for index in range(len(videos))]
+    for wanted, found, _ in read_clips(videos, batches, workers):
         (index, _), one = wanted[0], found[0]
-        yield Found(videos.name(index), None if isinstance(one, Sample) else one.reason)
+        yield VideoCheck(videos.name(index), None if isinstance(one, Sample) else one.reason)
 
 
-class Speed(NamedTuple):
-    """How fast clips are read in one way."""
+class ReadSpeed(NamedTuple):
+    """Throughput of one decoder with one number of workers."""
 
     decoder: Decoder
     workers: int
@@ -49,22 +49,25 @@ class Speed(NamedTuple):
         return self.clips / self.seconds
 
 
-def speeds(videos: Files, workers: list[int], seconds: float, rounds: int) -> Iterator[Speed]:
-    """Every decoder with every number of workers, in turn, `rounds` times; each reads for about so many seconds."""
+def measure_speeds(videos: Files, workers: list[int], seconds: float, rounds: int) -> Iterator[ReadSpeed]:
+    """Measure every decoder with every number of workers, in turn, `rounds` times, for about `seconds` each."""
     for round_ in range(rounds):
-        for decoder in decoders_here():
+        for decoder in available_decoders():
             for count in workers:
-                yield speed(replace(videos, decoder=decoder), count, seconds, round_)
+                yield measure_speed(replace(videos, decoder=decoder), count, seconds, round_)
 
 
-def speed(videos: Files, workers: int, seconds: float, seed: int) -> Speed:
-    """One way of reading, after its workers have started."""
-    asked = [
-        [((batch * BATCH + i) % len(videos), Take(seed * MOST + batch, training=True)) for i in range(BATCH)]
-        for batch in range(MOST)
+def measure_speed(videos: Files, workers: int, seconds: float, seed: int) -> ReadSpeed:
+    """Measure one decoder and number of workers, after the workers have started."""
+    batches = [
+        [
+            ((batch * CLIPS_PER_READ + i) % len(videos), ClipRequest(seed * MAX_BATCHES + batch, training=True))
+            for i in range(CLIPS_PER_READ)
+        ]
+        for batch in range(MAX_BATCHES)
     ]
     clips, begun = 0, 0.0
-    for _, found, _ in read(videos, asked, workers):
+    for _, found, _ in read_clips(videos, batches, workers):
         if not begun:
             begun = perf_counter()  # the first batch waits for processes to start
             continue
@@ -73,4 +76,4 @@ def speed(videos: Files, workers: int, seconds: float, seed: int) -> Speed:
             break
     if not clips:
         raise SpecError("no video can be read", got=videos.name(0), fix="archdsl data check")
-    return Speed(videos.decoder, workers, clips, perf_counter() - begun)
+    return ReadSpeed(videos.decoder, workers, clips, perf_counter() - begun)

@@ -1,4 +1,4 @@
-"""What a clip is made of: pixels, or what changes between frames."""
+"""Modalities computed from decoded frames: rgb, gray, frame differences, flow."""
 
 from __future__ import annotations
 
@@ -12,42 +12,43 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.clip import CHANNELS
 from archdsl.training.data.flow import Flows
-from archdsl.training.data.sources.shard_member import Part
+from archdsl.training.data.luma import luma
+from archdsl.training.data.sources.shard_member import ShardMember
 
-SEEN = ("rgb", "gray", "rgb_diff", "flow")
-"""Modalities that can be made of a video."""
+VIDEO_MODALITIES = ("rgb", "gray", "rgb_diff", "flow")
+"""Modalities that can be computed from a video."""
 
 
 def check_modalities(clips: Mapping[str, Clip]) -> None:
-    """Raise SpecError for clips that are not made of a video's pictures."""
+    """Raise SpecError for modalities that a video does not have."""
     for name, clip in clips.items():
         channels = clip.shape.c
-        if clip.modality not in SEEN or channels % CHANNELS[clip.modality]:
+        if clip.modality not in VIDEO_MODALITIES or channels % CHANNELS[clip.modality]:
             raise SpecError(
-                "a clip that videos do not hold",
+                "clip modality not available from videos",
                 at=f"clips.{name}",
                 written=clip.written,
                 got=f"{clip.modality} of {channels} channels",
-                want=f"{', '.join(SEEN)}, of 3, 1, 3 and 2 channels or several of them in a row",
+                want=f"{', '.join(VIDEO_MODALITIES)}, of 3, 1, 3 and 2 channels or a multiple of that",
             )
 
 
-def in_a_row(clip: Clip) -> int:
-    """How many consecutive pictures lie side by side as channels, such as the 10 of a flow net of 20 channels."""
+def stacked_frames(clip: Clip) -> int:
+    """Number of consecutive frames stacked as channels, such as 10 in a flow network of 20 channels."""
     return clip.shape.c // CHANNELS[clip.modality]
 
 
-def reach_of(clip: Clip) -> int:
-    """How many frames after a chosen one are needed."""
-    return in_a_row(clip) - 1 + (clip.modality in ("rgb_diff", "flow"))
+def lookahead(clip: Clip) -> int:
+    """Number of frames needed after a sampled one."""
+    return stacked_frames(clip) - 1 + (clip.modality in ("rgb_diff", "flow"))
 
 
-def maps_of(
-    pictures: Tensor, place: Mapping[int, int], frames: Sequence[int], last: int, clip: Clip, video: Path | Part
+def clip_of_frames(
+    pictures: Tensor, place: Mapping[int, int], frames: Sequence[int], last: int, clip: Clip, video: Path | ShardMember
 ) -> Tensor:
-    """One clip of the frames that were decoded.  (3, n, h, w) uint8 -> (c, t, h, w)
+    """A clip in its modality, from decoded frames.  (3, n, h, w) uint8 -> (c, t, h, w)
 
-    `place` says where a frame of the video is among the pictures; what lies beyond the last frame is that one again.
+    `place` maps a frame's number to its position in `pictures`; beyond the last frame that one is repeated.
     """
 
     def at(offset: int) -> list[int]:
@@ -58,20 +59,18 @@ def maps_of(
 
     if clip.modality == "flow":
         flows = Flows.of(video)
-        return torch.cat([flow(flows, pictures, place, list(zip(at(i), at(i + 1)))) for i in range(in_a_row(clip))])
+        return torch.cat(
+            [flow_of_pairs(flows, pictures, place, list(zip(at(i), at(i + 1)))) for i in range(stacked_frames(clip))]
+        )
     if clip.modality == "rgb_diff":
-        return torch.cat([seen(at(i + 1)).float() - seen(at(i)).float() for i in range(in_a_row(clip))])
-    parts = [seen(at(i)) for i in range(in_a_row(clip))]
-    return torch.cat([luma(part).round().to(torch.uint8) if clip.modality == "gray" else part for part in parts])
+        return torch.cat([seen(at(i + 1)).float() - seen(at(i)).float() for i in range(stacked_frames(clip))])
+    parts = [seen(at(i)) for i in range(stacked_frames(clip))]
+    return torch.cat(
+        [luma(part.float(), 0).round().to(torch.uint8) if clip.modality == "gray" else part for part in parts]
+    )
 
 
-def flow(flows: Flows, pictures: Tensor, place: Mapping[int, int], pairs: list[tuple[int, int]]) -> Tensor:
-    """What moves between two frames of each pair.  (3, n, h, w) uint8 -> (2, pairs, h, w)"""
+def flow_of_pairs(flows: Flows, pictures: Tensor, place: Mapping[int, int], pairs: list[tuple[int, int]]) -> Tensor:
+    """Optical flow between the frames of each pair.  (3, n, h, w) uint8 -> (2, pairs, h, w)"""
     found = [flows.between(pair, *(pictures[:, place[number]] for number in pair)) for pair in pairs]
     return torch.stack(found, dim=1)
-
-
-def luma(pictures: Tensor) -> Tensor:
-    """Brightness (ITU-R BT.601).  (3, ...) -> (1, ...)"""
-    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, *[1] * (pictures.ndim - 1))
-    return (pictures.float() * weights).sum(0, keepdim=True)

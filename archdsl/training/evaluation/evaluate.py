@@ -1,4 +1,4 @@
-"""A trained network tested on videos, and what is written of it."""
+"""Evaluate a trained network on videos and write the results."""
 
 from __future__ import annotations
 
@@ -27,15 +27,22 @@ from archdsl.spec.files import json_text, make_folder, write_whole, writing
 from archdsl.spec.numbers import views_of
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.sources.discovery import videos_for
-from archdsl.training.distributed import World, as_one, gathered, world_of
+from archdsl.training.distributed import World, fail_together, gather_objects, process_group
 from archdsl.training.evaluation.metrics import confusion
 from archdsl.training.evaluation.scores import Scores
-from archdsl.training.evaluation.views import scored
-from archdsl.training.precision import slowness
-from archdsl.training.state.compatibility import check_same, listed
-from archdsl.training.state.initial_weights import kept, weights_at, with_those
-from archdsl.training.state.run_reader import classes_of, columns_of, data_of, described, ran
-from archdsl.training.state.skipped_videos import Skips
+from archdsl.training.evaluation.views import score_videos
+from archdsl.training.precision import emulation_warning
+from archdsl.training.progress import print_warning
+from archdsl.training.state.compatibility import check_processes_agree, summarize_videos
+from archdsl.training.state.initial_weights import locked_weights, network_of_stored, open_weights
+from archdsl.training.state.run_reader import (
+    class_columns,
+    classes_of_weights,
+    data_of_weights,
+    describe_checkpoint,
+    read_run,
+)
+from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.state.snapshot import fingerprint
 
 
@@ -53,28 +60,32 @@ def evaluate(
     batch: int | None = None,
     quiet: bool = False,
 ) -> Scores:
-    """Scores of a trained network on videos; with `out` a folder of figures, tables and pictures.
+    """Scores of a trained network on videos; with `out`, metrics, tables and plots are written to that folder.
 
-    `arch` is a run's folder, which brings recipe and weights, or an arch with both. `views`, such as `10x3`, takes the
-    place of the recipe's. Without `data` a run is tested on its own, any other network on `motion`. Under torchrun
-    every process calls this, and each tests its share.
+    `arch` is a run's folder, which has recipe and weights, or an arch with both. `views`, such as `10x3`, overrides the
+    recipe's. Without `data` a run is tested on its own data, any other network on `motion`. Under torchrun every
+    process calls this and tests its share.
 
     Raises SpecError where arch, weights, recipe and videos do not fit each other.
     """
-    with world_of(device) as world:
-        with as_one():
-            plan, recipe, weights = ready(arch, recipe, weights)
+    with process_group(device) as world:
+        with fail_together():
+            plan, recipe, weights = resolve_network(arch, recipe, weights)
             recipe = with_views(recipe, views) if views else recipe
             if out:
-                make_folder(Path(out))  # before videos have taken their time
-            data = (data_of(weights) or "motion") if data is None else data
+                make_folder(Path(out))  # before the videos are tested, which takes long
+            data = (data_of_weights(weights) or "motion") if data is None else data
             videos = videos_for(str(data), split, plan.arch, recipe) if isinstance(data, str | Path) else data
-        used = loaded(plan, weights, videos, world)
+        used = load_network(plan, weights, videos, world)
         if world.size > 1:
-            check_same(used.shared() | shared(plan, recipe, videos))
-        skips = Skips.of(Path(out), recipe, world.rank, split) if out else Skips(None, recipe.most_skipped)
-        with bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
-            scores = scored(
+            check_processes_agree(used.to_compare() | to_compare(plan, recipe, videos))
+        skips = (
+            SkippedVideos.for_run(Path(out), recipe, world.rank, split)
+            if out
+            else SkippedVideos(None, recipe.most_skipped)
+        )
+        with progress_bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
+            scores = score_videos(
                 used.network.to(world.device),
                 videos,
                 recipe,
@@ -87,72 +98,79 @@ def evaluate(
             )
         place = str(data) if isinstance(data, str | Path) else ""
         scores = replace(scores.in_columns(used.columns), tested=used.tested, data=place)
-        with as_one():
+        with fail_together():
             if out and world.first:
                 about = {"weights": str(used.path), "data": place or None, "split": split}
-                write_results(Path(out), scores, plan.name, about | settings(plan, recipe))
+                write_results(Path(out), scores, plan.name, about | evaluation_settings(plan, recipe))
     return scores
 
 
-def shared(plan: Plan, recipe: Recipe, videos: Videos) -> dict[str, Any]:
-    """What must be the same in every process, as plain data."""
+def to_compare(plan: Plan, recipe: Recipe, videos: Videos) -> dict[str, Any]:
+    """What must be equal in every process, as plain data."""
     source = sha256(emit(plan).encode()).hexdigest()
-    return {"name": plan.name, "source": source, "recipe": recipe_data(recipe), "data": listed(videos).model_dump()}
+    return {
+        "name": plan.name,
+        "source": source,
+        "recipe": recipe_data(recipe),
+        "data": summarize_videos(videos).model_dump(),
+    }
 
 
-class Used(NamedTuple):
+class LoadedNetwork(NamedTuple):
     """A network with its weights."""
 
     network: nn.Module
     path: Path
-    """The file or the checkpoint that its weights are of."""
+    """The file or checkpoint of its weights."""
     columns: dict[str, int]
-    """Class -> its score; those of the videos first."""
+    """Class -> column of its score; the videos' classes first."""
     tested: str
-    """Of a run's folder, which of its checkpoints that is."""
+    """Which checkpoint of the run this is; empty for other weights."""
 
-    def shared(self) -> dict[str, Any]:
-        """As plain data."""
+    def to_compare(self) -> dict[str, Any]:
+        """As plain data, for comparison between processes."""
         return {"weights": fingerprint(self.network), "columns": self.columns}
 
 
-def loaded(plan: Plan, weights: Path, videos: Videos, world: World) -> Used:
-    """A plan's network with its weights. All processes read what the first one found last in a run's folder."""
+def load_network(plan: Plan, weights: Path, videos: Videos, world: World) -> LoadedNetwork:
+    """The network with its weights. All processes read the checkpoint that the first one found in a run's folder."""
     with ExitStack() as stack:
-        with as_one():
-            last = stack.enter_context(kept(weights)).relative_to(weights) if world.first else Path()
-        path = weights / gathered(last)[0]
-        with as_one(), weights_at(path) as found:
-            tested = described(path) if path != weights else ""
-            network = with_those(plan, found)
-            known = classes_of(path)
+        with fail_together():
+            last = stack.enter_context(locked_weights(weights)).relative_to(weights) if world.first else Path()
+        path = weights / gather_objects(last)[0]
+        with fail_together(), open_weights(path) as found:
+            tested = describe_checkpoint(path) if path != weights else ""
+            network = network_of_stored(plan, found)
+            known = classes_of_weights(path)
             check_scores(plan, videos.classes if known is None else known, run=known is not None)
             known = videos.classes if known is None else known
-            return Used(network, path, columns_of(known, videos.classes), tested)
+            return LoadedNetwork(network, path, class_columns(known, videos.classes), tested)
 
 
 def check_scores(plan: Plan, classes: tuple[str, ...], *, run: bool) -> None:
-    """Raises SpecError where a network does not score the classes of its run, or of the videos where it is no run's."""
+    """Raises SpecError where an output does not have one score per class of its run, or of the videos without a run."""
     wanted = len(classes)
     for name, shape in plan.outputs.items():
         if shape != (wanted,):
             few = not run and len(shape) == 1 and shape[0] > wanted
             raise SpecError(
-                f"{plan.name} does not score the classes of {'its run' if run else 'the videos'}",
+                f"{plan.name} has another number of classes than {'its run' if run else 'the videos'}",
                 at="head",
                 written=plan.arch.written,
-                got=f"{name} of shape {shape}" + ("" if run else ", and no run that names its classes"),
+                got=f"{name} of shape {shape}" + ("" if run else ", and no run that lists its classes"),
                 want=f"({wanted},): {', '.join(classes[:4])}{', ...' if wanted > 4 else ''}",
-                fix="for each class without videos an empty folder, or its name in classes.txt" if few else None,
+                fix="add an empty folder for each class without videos, or list all names in classes.txt"
+                if few
+                else None,
             )
 
 
-def ready(
+def resolve_network(
     arch: Arch | str | Path, recipe: Recipe | str | Path | None, weights: str | Path | None
 ) -> tuple[Plan, Recipe, Path]:
-    """The plan, the recipe and where the weights are. Raises SpecError where one is not said."""
+    """(plan, recipe, path of the weights). Raises SpecError where one is missing."""
     if not isinstance(arch, Arch) and Path(arch).is_dir():
-        found = ran(Path(arch))
+        found = read_run(Path(arch))
         arch, recipe, weights = found.arch, recipe or found.recipe, weights or arch
     missing = [name for name, value in (("recipe", recipe), ("weights", weights)) if value is None]
     if missing or recipe is None or weights is None:
@@ -174,20 +192,22 @@ def with_views(recipe: Recipe, text: str) -> Recipe:
 
 
 @contextmanager
-def bar(name: str, videos: Videos, recipe: Recipe, world: World, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Something to be told the views that are done; the first process shows its own share."""
+def progress_bar(
+    name: str, videos: Videos, recipe: Recipe, world: World, *, quiet: bool
+) -> Iterator[Callable[[int], None]]:
+    """A function that advances the bar by a number of views; the first process shows its own share."""
     console = Console(stderr=True, highlight=False, quiet=quiet or not world.first)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     total = len(range(world.rank, len(videos), world.size)) * recipe.views.clips * recipe.views.crops
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        if slow := slowness(recipe, world.device):
-            console.print(f"warning: {slow[0]}\n  fix     {slow[1]}", markup=False, soft_wrap=True)
+        if slow := emulation_warning(recipe, world.device):
+            print_warning(console, *slow)
         task = progress.add_task(f"testing {name}", total=total)
         yield lambda views: progress.advance(task, views)
 
 
-def settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
-    """What the figures depend on beside weights and videos."""
+def evaluation_settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
+    """What the metrics depend on besides weights and videos."""
     views = recipe.views
     return {
         "input": {name: list(shape) for name, shape in plan.inputs.items()},
@@ -208,7 +228,7 @@ def write_results(out: Path, scores: Scores, name: str, about: dict[str, Any]) -
 
 
 def write_files(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
-    """The files of such a folder."""
+    """Write the result files."""
     record = {"name": name, "figures": scores.figures, "videos": len(scores.names), "skipped": len(scores.skipped)}
     write_whole(out / "results.json", json_text(record | about, indent=2) + "\n")
     write_whole(out / "videos.jsonl", "".join(f"{json_text(line)}\n" for line in video_lines(scores)))
@@ -216,16 +236,16 @@ def write_files(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> 
     rows = scores.per_class()
     write_whole(out / "classes.csv", records_csv(classes_table(rows)))
     write_whole(out / "classes.svg", classes_svg(rows, title))
-    if not scores.several:
+    if not scores.multi_label:
         matrix = confusion(scores.scores, scores.labels).tolist()
         write_whole(out / "confusion.csv", records_csv(confusion_table(scores.classes, matrix)))
         write_whole(out / "confusion.svg", confusion_svg(scores.classes, matrix, title))
 
 
 def video_lines(scores: Scores) -> Iterator[dict[str, Any]]:
-    """Every video: its classes, and the five likeliest."""
+    """For every video its true classes and its top 5."""
     for row, name in enumerate(scores.names):
         label = scores.labels[row]
-        true = label.nonzero().flatten().tolist() if scores.several else [int(label)]
+        true = label.nonzero().flatten().tolist() if scores.multi_label else [int(label)]
         best = [{"class": found, "score": score} for found, score in scores.best(row, 5)]
         yield {"name": name, "classes": [scores.classes[i] for i in true], "best": best}

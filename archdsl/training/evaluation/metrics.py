@@ -1,4 +1,4 @@
-"""What benchmarks count. Scores are (videos, classes), the larger the likelier."""
+"""Metrics of benchmarks. Scores are (videos, classes)."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import torch
 from torch import Tensor
 
 
-def ranked(scores: Tensor, k: int) -> Tensor:
-    """The k likeliest classes, of equal scores the earlier class first.  (n, classes) -> (n, k)"""
+def top_classes(scores: Tensor, k: int) -> Tensor:
+    """The top k classes; of equal scores the earlier class first.  (n, classes) -> (n, k)"""
     return scores.argsort(dim=1, descending=True, stable=True)[:, :k]
 
 
-def top(scores: Tensor, labels: Tensor, k: int) -> float:
+def top_k_accuracy(scores: Tensor, labels: Tensor, k: int) -> float:
     """Share of videos whose class is among the k best (Kinetics, Something-Something).  (n, classes), (n,)"""
-    return (ranked(scores, k) == labels[:, None]).any(1).double().mean().item()
+    return (top_classes(scores, k) == labels[:, None]).any(1).double().mean().item()
 
 
-def recalls(scores: Tensor, labels: Tensor) -> Tensor:
-    """Each class's share of right videos; NaN for classes without a video.  (classes,)"""
+def class_recalls(scores: Tensor, labels: Tensor) -> Tensor:
+    """Recall of each class; NaN for classes without a video.  (classes,)"""
     counts = confusion(scores, labels).double()
     return counts.diagonal() / counts.sum(1)
 
 
-def mean_class(scores: Tensor, labels: Tensor) -> float:
+def mean_class_accuracy(scores: Tensor, labels: Tensor) -> float:
     """Mean class accuracy: of the classes that have videos, the average share of right ones.
 
     torchmetrics' macro accuracy also counts classes that have no video but were answered.
     """
-    return recalls(scores, labels).nanmean().item()
+    return class_recalls(scores, labels).nanmean().item()
 
 
 def confusion(scores: Tensor, labels: Tensor) -> Tensor:
-    """How often a class (row) was taken for a class (column).  (classes, classes)"""
+    """Confusion matrix: true class (row), predicted class (column).  (classes, classes)"""
     classes = scores.shape[1]
-    pairs = labels * classes + ranked(scores, 1)[:, 0]
+    pairs = labels * classes + top_classes(scores, 1)[:, 0]
     return torch.bincount(pairs, minlength=classes * classes).view(classes, classes)
 
 

@@ -1,4 +1,4 @@
-"""What a network says of videos: scores, the figures made of them, and what several networks say together."""
+"""Scores of videos, their metrics, and the fusion of several networks' scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Scores:
     """Scores of every video that was read, in the order of the list."""
 
     classes: tuple[str, ...]
-    several: bool
+    multi_label: bool
     """Whether a video may have several labels."""
     names: tuple[str, ...]
     scores: Tensor
@@ -28,87 +28,87 @@ class Scores:
     labels: Tensor
     """(videos,), or (videos, classes) of 0 and 1"""
     skipped: tuple[str, ...] = ()
-    """Videos that could not be read: they count nowhere."""
+    """Unreadable videos, which no metric counts."""
     tested: str = ""
-    """Of a run's folder, which of its checkpoints was tested."""
+    """Which checkpoint of a run was tested; empty for other weights."""
     data: str = ""
-    """What it was tested on, as `--data` takes it; empty for videos of Python."""
+    """The argument of `--data`; empty for a Python object."""
 
     @cached_property
     def figures(self) -> dict[str, float]:
         """`top1`, `top5` and `mean_class`; of several labels `map`."""
-        if self.several:
+        if self.multi_label:
             return {"map": metrics.mean_average_precision(self.scores, self.labels)}
         return {
-            "top1": metrics.top(self.scores, self.labels, 1),
-            "top5": metrics.top(self.scores, self.labels, 5),
-            "mean_class": metrics.mean_class(self.scores, self.labels),
+            "top1": metrics.top_k_accuracy(self.scores, self.labels, 1),
+            "top5": metrics.top_k_accuracy(self.scores, self.labels, 5),
+            "mean_class": metrics.mean_class_accuracy(self.scores, self.labels),
         }
 
     def in_columns(self, columns: Mapping[str, int]) -> Scores:
-        """The scores of classes by name: first those that the videos have, in the order of their labels."""
+        """The scores with columns reordered by class name, the videos' own classes first."""
         scores = self.scores[:, list(columns.values())]
-        labels = pad(self.labels, (0, len(columns) - len(self.classes))) if self.several else self.labels
+        labels = pad(self.labels, (0, len(columns) - len(self.classes))) if self.multi_label else self.labels
         return replace(self, classes=tuple(columns), scores=scores, labels=labels)
 
     def per_class(self) -> list[dict[str, Any]]:
-        """For each class its videos, its accuracy or average precision (None without videos), its commonest mistake."""
-        if self.several:
+        """Each class: its videos, accuracy or average precision (None without videos), commonest confusion."""
+        if self.multi_label:
             figures, counts = metrics.average_precisions(self.scores, self.labels), self.labels.sum(0).long()
             mistakes = [None] * len(self.classes)
         else:
             matrix = metrics.confusion(self.scores, self.labels)
-            figures, counts = metrics.recalls(self.scores, self.labels), matrix.sum(1)
+            figures, counts = metrics.class_recalls(self.scores, self.labels), matrix.sum(1)
             wrong = matrix - torch.diag(matrix.diagonal())
             mistakes = [self.classes[row.argmax()] if row.any() else None for row in wrong]
         return [
             {
                 "class": name,
                 "videos": int(count),
-                "ap" if self.several else "accuracy": None if not count else figure.item(),
+                "ap" if self.multi_label else "accuracy": None if not count else figure.item(),
             }
-            | ({} if self.several else {"taken_for": mistake})
+            | ({} if self.multi_label else {"taken_for": mistake})
             for name, count, figure, mistake in zip(self.classes, counts, figures, mistakes, strict=True)
         ]
 
     def best(self, row: int, count: int) -> list[tuple[str, float]]:
-        """The likeliest classes of one video and their scores."""
-        return best_of(self.scores[row], self.classes, count)
+        """The top classes of one video and their scores."""
+        return top_scores(self.scores[row], self.classes, count)
 
 
-def best_of(scores: Tensor, classes: Sequence[str], count: int) -> list[tuple[str, float]]:
-    """The likeliest classes and their scores.  (classes,)"""
-    return [(classes[i], scores[i].item()) for i in metrics.ranked(scores[None], count)[0].tolist()]
+def top_scores(scores: Tensor, classes: Sequence[str], count: int) -> list[tuple[str, float]]:
+    """The top classes and their scores.  (classes,)"""
+    return [(classes[i], scores[i].item()) for i in metrics.top_classes(scores[None], count)[0].tolist()]
 
 
-def fused(parts: Mapping[str, tuple[Scores, float]]) -> Scores:
-    """The weighted average of several networks' scores of the same videos. Raises SpecError where they are not."""
+def fuse_scores(parts: Mapping[str, tuple[Scores, float]]) -> Scores:
+    """Weighted average of several networks' scores. Raises SpecError where videos, labels or classes differ."""
     (first_name, (first, _)), *others = parts.items()
     for name, (other, _) in others:
-        check_same(first_name, first, name, other)
+        check_comparable(first_name, first, name, other)
     kept = [name for name in first.names if all(name in other.names for _, (other, _) in others)]
     if not kept:
-        raise SpecError("no video that all networks could read", got=", ".join(parts), want="the same videos")
+        raise SpecError("no video was read by all networks", got=", ".join(parts), want="the same videos")
     total = sum(weight for _, weight in parts.values())
-    picked = {name: rows_of(scores, kept) for name, (scores, _) in parts.items()}
+    picked = {name: rows_for(scores, kept) for name, (scores, _) in parts.items()}
     mean = sum((picked[name] * (weight / total) for name, (_, weight) in parts.items()), torch.zeros(()))
     places = [first.names.index(name) for name in kept]
     skipped = tuple(dict.fromkeys(name for scores, _ in parts.values() for name in scores.skipped))
     return replace(first, names=tuple(kept), scores=mean, labels=first.labels[places], skipped=skipped)
 
 
-def rows_of(scores: Scores, names: list[str]) -> Tensor:
-    """The scores of some videos, in that order."""
+def rows_for(scores: Scores, names: list[str]) -> Tensor:
+    """The scores of some videos, in the order of `names`."""
     place = {name: i for i, name in enumerate(scores.names)}
     return scores.scores[[place[name] for name in names]]
 
 
-def check_same(name: str, one: Scores, other_name: str, other: Scores) -> None:
-    """Raises SpecError for networks that were tested on other videos, labels or classes."""
+def check_comparable(name: str, one: Scores, other_name: str, other: Scores) -> None:
+    """Raises SpecError for networks tested on different videos, labels or classes."""
     if one.classes != other.classes:
         odd = next((pair for pair in zip(one.classes, other.classes) if pair[0] != pair[1]), ("", ""))
         raise SpecError(
-            f"{name} and {other_name} know other classes",
+            f"{name} and {other_name} have different classes",
             got=f"{len(other.classes)} classes, {odd[1]!r} in place of {odd[0]!r}",
             want=f"the {len(one.classes)} classes of {name}",
         )
@@ -118,10 +118,10 @@ def check_same(name: str, one: Scores, other_name: str, other: Scores) -> None:
     ):
         odd_names = sorted(set(other.names) ^ set(one.names))[:3]
         raise SpecError(
-            f"{name} and {other_name} were tested on other videos", got=", ".join(odd_names), want="the same"
+            f"{name} and {other_name} were tested on different videos", got=", ".join(odd_names), want="the same"
         )
     for video, label in zip(other.names, other.labels):
         if video in known and not torch.equal(known[video], label):
             raise SpecError(
-                f"{name} and {other_name} have other labels", at=video, got=str(label), want=str(known[video])
+                f"{name} and {other_name} have different labels", at=video, got=str(label), want=str(known[video])
             )

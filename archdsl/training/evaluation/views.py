@@ -1,4 +1,4 @@
-"""A network tested: every view of every video once, each process its share, one score for each video."""
+"""Multi-view testing: every view of every video once, split over processes, joined to one score per video."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Views
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.training.batches import view_feed
+from archdsl.training.batches import view_batches
 from archdsl.training.data.clips import Batch, Videos
-from archdsl.training.distributed import any_of, as_one, gathered, ranks
+from archdsl.training.distributed import any_process, fail_together, gather_objects, rank_and_size
 from archdsl.training.evaluation.scores import Scores
-from archdsl.training.precision import in_precision
-from archdsl.training.state.skipped_videos import Skips
+from archdsl.training.precision import autocast_of
+from archdsl.training.state.skipped_videos import SkippedVideos
 
-BATCH = 16
-"""Views that go through the network at once, where nothing else is asked for."""
+VIEWS_PER_BATCH = 16
+"""Default batch size in views."""
 
 
-class Video(NamedTuple):
-    """What is known of one video so far: its joined scores, how many views they are of, its label."""
+class VideoScores(NamedTuple):
+    """A video's scores joined so far, the number of their views, and its label."""
 
     scores: Tensor
     views: int
     label: Tensor
 
 
-def scored(
+def score_videos(
     network: nn.Module,
     videos: Videos,
     recipe: Recipe,
@@ -42,17 +42,17 @@ def scored(
     device: torch.device | None = None,
     workers: int = 0,
     batch: int | None = None,
-    skips: Skips | None = None,
+    skips: SkippedVideos | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Scores:
-    """Scores of all videos, the same in every process. `progress` is told the views that are done in this process.
+    """Scores of all videos, the same in every process. `progress` is called with the number of views done here.
 
-    Each video is one process's, so that none is counted twice. Raises SpecError where scores are no numbers.
+    Each video belongs to one process, so that none is counted twice. Raises SpecError where scores are not finite.
     """
-    rank, world = ranks()
+    rank, world = rank_and_size()
     device = device or next(network.parameters()).device
-    skips = skips if skips is not None else Skips()
-    feed = view_feed(
+    skips = skips if skips is not None else SkippedVideos()
+    feed = view_batches(
         videos,
         recipe,
         clips,
@@ -61,22 +61,22 @@ def scored(
         device=device,
         workers=workers,
         skips=skips,
-        batch=batch or BATCH,
+        batch=batch or VIEWS_PER_BATCH,
     )
-    found: dict[int, Video] = {}
-    with as_one(), quiet(network):
-        for one in in_step(feed, network, clips, device):
-            with in_precision(recipe, device):
-                scores = joined_heads(network(one.clips)).float()
-            take_in(found, one, view_scores(scores, recipe.views).cpu(), recipe.views)
+    found: dict[int, VideoScores] = {}
+    with fail_together(), evaluation_mode(network):
+        for one in lockstep_batches(feed, network, clips, device):
+            with autocast_of(recipe, device):
+                scores = average_heads(network(one.clips)).float()
+            add_views(found, one, view_scores(scores, recipe.views).cpu(), recipe.views)
             if progress:
                 progress(len(one.indices))
-    return scores_of(merged(gathered(found)), videos, recipe.views, gathered(list(skips.names)))
+    return make_scores(merge_processes(gather_objects(found)), videos, recipe.views, gather_objects(list(skips.names)))
 
 
 @contextmanager
-def quiet(network: nn.Module) -> Iterator[None]:
-    """Without gradients, dropout and batch statistics; afterwards as it was."""
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; the former modes are restored."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
@@ -87,12 +87,12 @@ def quiet(network: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def in_step(
+def lockstep_batches(
     feed: Iterator[Batch], network: nn.Module, clips: Mapping[str, Clip], device: torch.device
 ) -> Iterator[Batch]:
-    """The batches of this process. Processes that share a network's weights go through it equally often.
+    """The batches of this process. With FSDP all processes run the network equally often.
 
-    Which has no batch left then sends zeros, of which nothing is taken.
+    A process without batches left runs zeros, whose scores are dropped.
     """
     if not isinstance(network, FSDPModule):
         yield from feed
@@ -101,20 +101,20 @@ def in_step(
     nothing = next(iter(zeros.values())) if len(zeros) == 1 else zeros
     none = torch.zeros(0, device=device)
     while True:
-        with as_one():
+        with fail_together():
             batch = next(feed, None)
-        if not any_of(batch is not None):
+        if not any_process(batch is not None):
             return
         yield batch or Batch(nothing, none, none, (), (), (), (), 0.0)
 
 
-def joined_heads(scores: Tensor | dict[str, Tensor]) -> Tensor:
-    """The scores of a network; of several heads their average."""
+def average_heads(scores: Tensor | dict[str, Tensor]) -> Tensor:
+    """Scores of the network; the average of several heads."""
     return torch.stack(list(scores.values())).mean(0) if isinstance(scores, dict) else scores
 
 
 def view_scores(scores: Tensor, views: Views) -> Tensor:
-    """What is joined over the views of a video."""
+    """The scores of a view as they are joined: softmax, sigmoid or logits."""
     match views.scores:
         case "softmax":
             return scores.softmax(1)
@@ -124,51 +124,51 @@ def view_scores(scores: Tensor, views: Views) -> Tensor:
             return scores
 
 
-def take_in(found: dict[int, Video], batch: Batch, scores: Tensor, views: Views) -> None:
-    """Add the views of a batch to their videos."""
+def add_views(found: dict[int, VideoScores], batch: Batch, scores: Tensor, views: Views) -> None:
+    """Join the views of a batch into their videos."""
     labels = batch.labels.cpu()
     for row, (index, readable) in enumerate(zip(batch.indices, batch.weights.tolist(), strict=True)):
         if readable:
-            one = Video(scores[row].double(), 1, labels[row])
-            found[index] = together(found[index], one, views) if index in found else one
+            one = VideoScores(scores[row].double(), 1, labels[row])
+            found[index] = add_view(found[index], one, views) if index in found else one
 
 
-def together(video: Video, view: Video, views: Views) -> Video:
-    """A video with one more view: scores are summed until all are there, or the largest is kept."""
-    sum_or_most = torch.maximum(video.scores, view.scores) if views.join == "max" else video.scores + view.scores
-    return Video(sum_or_most, video.views + view.views, video.label)
+def add_view(video: VideoScores, view: VideoScores, views: Views) -> VideoScores:
+    """A video with one more view: scores are summed, or the maximum is kept."""
+    joined = torch.maximum(video.scores, view.scores) if views.join == "max" else video.scores + view.scores
+    return VideoScores(joined, video.views + view.views, video.label)
 
 
-def merged(parts: list[dict[int, Video]]) -> dict[int, Video]:
+def merge_processes(parts: list[dict[int, VideoScores]]) -> dict[int, VideoScores]:
     """The videos of all processes, in the order of the list."""
-    found: dict[int, Video] = {}
+    found: dict[int, VideoScores] = {}
     for part in parts:
         assert not found.keys() & part.keys(), "a video was tested twice"
         found |= part
     return dict(sorted(found.items()))
 
 
-def scores_of(found: dict[int, Video], videos: Videos, views: Views, skipped: list[list[str]]) -> Scores:
-    """The scores of the videos, and which could not be read."""
+def make_scores(found: dict[int, VideoScores], videos: Videos, views: Views, skipped: list[list[str]]) -> Scores:
+    """Scores of the videos, with the names of unreadable ones."""
     if not found:
         got = f"{len(videos)} videos, none of which could be read"
-        raise SpecError("nothing to test", got=got, want="videos", fix="archdsl data check tells why")
+        raise SpecError("nothing to test", got=got, want="videos", fix="`archdsl data check` says why")
     rows = [one.scores if views.join == "max" else one.scores / one.views for one in found.values()]
     scores = torch.stack(rows).float()
     names = tuple(videos.name(index) for index in found)
     check_finite(dict(zip(names, scores)))
     labels = torch.stack([one.label for one in found.values()])
     missing = tuple(sorted({name for part in skipped for name in part} - set(names)))
-    return Scores(videos.classes, videos.several, names, scores, labels, missing)
+    return Scores(videos.classes, videos.multi_label, names, scores, labels, missing)
 
 
 def check_finite(scores: Mapping[str, Tensor]) -> None:
-    """Raises SpecError where the scores of some videos are no numbers."""
+    """Raises SpecError where some scores are not finite."""
     odd = [name for name, rows in scores.items() if not rows.isfinite().all()]
     if odd:
         raise SpecError(
-            "scores that are no numbers",
+            "scores are not finite",
             got=f"{len(odd)} of {len(scores)} videos: {', '.join(odd[:3])}",
             want="finite scores",
-            fix="other weights, or recipe.precision: fp32",
+            fix="use other weights, or recipe.precision: fp32",
         )

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: a folder of tensors and facts for each, which is whole or not there.
+"""Checkpoints on disk, written atomically: a folder of tensors and facts each.
 
 checkpoints/step_00000500/tensors.safetensors   network.*, optimizer.*, average.*; several files where sharded
 checkpoints/step_00000500/state.json            step, arch, recipe, figures, checksums of the other files and its own
@@ -28,26 +28,26 @@ from torch.distributed.tensor import DTensor
 
 from archdsl.errors import Fault, SpecError
 from archdsl.spec.files import checksum, flush_folder, is_regular, json_text, read_bytes, write_flushed
-from archdsl.training.distributed import World, as_one, gathered
-from archdsl.training.state.locks import alone, shared
-from archdsl.training.state.records import LARGEST, Facts, made, parsed
+from archdsl.training.distributed import World, fail_together, gather_objects
+from archdsl.training.state.locks import exclusive_lock, shared_lock
+from archdsl.training.state.records import MAX_RECORD_BYTES, CheckpointFacts, parse_json, validated
 
 TENSORS = "tensors.safetensors"
 STATE = "state.json"
-NAMED = re.compile(r"step_(\d{8,})")
-DAMAGED = (
+CHECKPOINT_NAME = re.compile(r"step_(\d{8,})")
+TENSOR_ERRORS = (
     *(SafetensorError, ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
     *(OSError, RuntimeError, TypeError, ValueError),
 )
-"""What torch and safetensors raise for tensors that are not as they say."""
-TRIES = 100
-"""So often is a run's last checkpoint looked for while its trainer removes them."""
-SHOWN = 12
-"""Tensors that are told."""
+"""What torch and safetensors raise for damaged tensor files."""
+LOCK_TRIES = 100
+"""Attempts to lock a run's last checkpoint while its trainer removes old ones."""
+TENSORS_SHOWN = 12
+"""Tensors listed in an error."""
 
 
-class Kind(NamedTuple):
-    """What a tensor is, but for its values."""
+class TensorSpec(NamedTuple):
+    """Shape and type of a tensor."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
@@ -58,49 +58,53 @@ class Kind(NamedTuple):
 
 def checkpoints_in(run: Path) -> list[Path]:
     """The checkpoints of a run's folder, the oldest first."""
-    found = ((match, path) for path in (run / "checkpoints").glob("step_*") if (match := NAMED.fullmatch(path.name)))
+    found = (
+        (match, path)
+        for path in (run / "checkpoints").glob("step_*")
+        if (match := CHECKPOINT_NAME.fullmatch(path.name))
+    )
     return [path for _, path in sorted((int(match[1]), path) for match, path in found)]
 
 
-def step_of(checkpoint: Path) -> int:
-    """The step after which a checkpoint was written."""
+def step_number(checkpoint: Path) -> int:
+    """The step of a checkpoint."""
     return int(checkpoint.name.removeprefix("step_"))
 
 
-def save_checkpoint(run: Path, tensors: Mapping[str, Tensor], facts: Facts, world: World) -> Path:
-    """Write a checkpoint. Raises SpecError where the disk has no room; older checkpoints are as they were."""
+def save_checkpoint(run: Path, tensors: Mapping[str, Tensor], facts: CheckpointFacts, world: World) -> Path:
+    """Write a checkpoint. Raises SpecError where the disk is full; older checkpoints are untouched."""
     place = run / "checkpoints" / f"step_{facts.step:08d}"
-    beside = place.with_name(f".{place.name}")
-    with as_one(), whole_or_not(run, place, beside):
+    partial = place.with_name(f".{place.name}")
+    with fail_together(), all_or_nothing(run, place, partial):
         if world.first:
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(beside, ignore_errors=True)
-            beside.mkdir()
-    with as_one(), whole_or_not(run, place, beside):
-        write_tensors(beside, tensors, world)
-    # each process lists its own: another machine may not see yet what this one wrote
-    names = set[str]().union(*gathered({path.name for path in beside.glob("*.safetensors")}))
-    with as_one(), whole_or_not(run, place, beside):
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+    with fail_together(), all_or_nothing(run, place, partial):
+        write_tensors(partial, tensors, world)
+    # each process lists its own files: another machine may not see them yet
+    names = set[str]().union(*gather_objects({path.name for path in partial.glob("*.safetensors")}))
+    with fail_together(), all_or_nothing(run, place, partial):
         if world.first:
-            finish(beside, facts, sorted(names))
+            write_facts(partial, facts, sorted(names))
             shutil.rmtree(place, ignore_errors=True)
-            beside.replace(place)
+            partial.replace(place)
             flush_folder(place.parent)
     return place
 
 
 @contextmanager
-def whole_or_not(run: Path, place: Path, beside: Path) -> Iterator[None]:
-    """Nothing stays of a checkpoint that the disk did not take. Raises SpecError then."""
+def all_or_nothing(run: Path, place: Path, partial: Path) -> Iterator[None]:
+    """Remove a checkpoint that could not be written. Raises SpecError then."""
     try:
         yield
     except (OSError, CheckpointException) as error:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise not_saved(run, place, error) from None
 
 
 def write_tensors(folder: Path, tensors: Mapping[str, Tensor], world: World) -> None:
-    """Every process writes its shards; where nothing is sharded, the first process writes all."""
+    """Every process writes its shards; without shards the first process writes all."""
     if any(isinstance(tensor, DTensor) for tensor in tensors.values()):
         writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
         dcp.save(dict(tensors), storage_writer=writer)
@@ -108,16 +112,16 @@ def write_tensors(folder: Path, tensors: Mapping[str, Tensor], world: World) -> 
         write_flushed(folder / TENSORS, save({name: x.detach().cpu().contiguous() for name, x in tensors.items()}))
 
 
-def finish(folder: Path, facts: Facts, names: list[str]) -> None:
-    """The facts, with the checksums of all that the processes wrote. Raises SpecError where one wrote elsewhere."""
+def write_facts(folder: Path, facts: CheckpointFacts, names: list[str]) -> None:
+    """Write facts and checksums of all files. Raises SpecError where a process wrote to another folder."""
     missing = [name for name in names if not is_regular(folder / name)]
     if missing:
         raise SpecError(
-            "shards that are not where the others are",
+            "shards of one checkpoint in different folders",
             written=str(folder),
             got=f"no {', '.join(missing)}",
             want="one folder for all processes",
-            fix="--out on a disk that all machines share",
+            fix="choose an --out on a disk that all machines share",
         )
     files = {name: checksum(folder / name) for name in names}
     data = facts.model_copy(update={"files": files}).model_dump(mode="json", by_alias=True)
@@ -126,81 +130,81 @@ def finish(folder: Path, facts: Facts, names: list[str]) -> None:
 
 
 def digest(data: Any) -> str:
-    """SHA-256 of plain data, in whatever order its keys are."""
+    """SHA-256 of plain data, independent of the order of keys."""
     return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def not_saved(run: Path, place: Path, error: BaseException) -> SpecError:
-    """The error of a disk that takes no checkpoint."""
+    """The error of a checkpoint that cannot be written."""
     last = checkpoints_in(run)
     return SpecError(
         f"cannot write checkpoint {place.name}",
         written=str(place),
-        got=reason(error),
+        got=disk_error(error),
         want="room for a checkpoint",
-        fix=f"make room; the same command then goes on from {last[-1].name}" if last else "make room, then begin again",
+        fix=f"make room; the same command then resumes from {last[-1].name}" if last else "make room, then start again",
     )
 
 
-def reason(error: BaseException) -> str:
-    """Why a disk took nothing; torch gives the errors of all processes in one."""
+def disk_error(error: BaseException) -> str:
+    """Why writing failed; torch collects the errors of all processes in one."""
     if isinstance(error, CheckpointException):
         error = next((inner for inner, _ in error.failures.values()), error)
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def read_facts(checkpoint: Path) -> Facts:
-    """What a checkpoint says of itself, every file of it checked. Raises SpecError for a damaged one, and for none."""
-    if not (checkpoint / STATE).exists() and not (checkpoint.is_dir() and NAMED.fullmatch(checkpoint.name)):
+def read_facts(checkpoint: Path) -> CheckpointFacts:
+    """The facts of a checkpoint, after all checksums are verified. Raises SpecError for a damaged or missing one."""
+    if not (checkpoint / STATE).exists() and not (checkpoint.is_dir() and CHECKPOINT_NAME.fullmatch(checkpoint.name)):
         last = [f"--resume {path}" for path in checkpoints_in(checkpoint)[-1:]]
         want = "a folder such as RUN/checkpoints/step_00000500"
         raise SpecError("no checkpoint", got=str(checkpoint), want=want, fix=last[0] if last else None)
     try:
-        data = parsed(read_bytes(checkpoint / STATE, LARGEST))
+        data = parse_json(read_bytes(checkpoint / STATE, MAX_RECORD_BYTES))
         stated = data.pop("checksum")
     except (ValueError, LookupError, AttributeError, TypeError):
-        raise damaged(checkpoint, f"{STATE} that cannot be read") from None
+        raise damaged_checkpoint(checkpoint, f"{STATE} cannot be parsed") from None
     if digest(data) != stated:
-        raise damaged(checkpoint, f"another checksum of {STATE}")
+        raise damaged_checkpoint(checkpoint, f"wrong checksum of {STATE}")
     try:
-        facts = made(Facts, data)
+        facts = validated(CheckpointFacts, data)
     except ValueError as error:
-        raise damaged(checkpoint, f"{STATE} of another kind: {error}") from None
+        raise damaged_checkpoint(checkpoint, f"invalid {STATE}: {error}") from None
     wrong = [name for name, sum_ in facts.files.items() if not has_checksum(checkpoint / Path(name).name, sum_)]
     if wrong:
-        raise damaged(checkpoint, f"another checksum of {', '.join(wrong)}")
+        raise damaged_checkpoint(checkpoint, f"wrong checksum of {', '.join(wrong)}")
     odd = sorted({path.name for path in checkpoint.glob("*.safetensors")} - facts.files.keys())
     if odd or not facts.files:
-        raise damaged(checkpoint, f"{odd[0]}, of which {STATE} knows nothing" if odd else "no tensors")
+        raise damaged_checkpoint(checkpoint, f"{odd[0]}, which {STATE} does not list" if odd else "no tensors")
     return facts
 
 
 def has_checksum(path: Path, stated: str) -> bool:
-    """Whether a file is there as it was written."""
+    """Whether a file is as it was written."""
     return is_regular(path) and checksum(path) == stated
 
 
-def damaged(checkpoint: Path, got: str) -> SpecError:
-    """The error of a checkpoint that is not as it was written; the one before is offered."""
+def damaged_checkpoint(checkpoint: Path, got: str) -> SpecError:
+    """The error of a damaged checkpoint; the fix is the one before it."""
     run = checkpoint.parent.parent
     before = [path for path in checkpoints_in(run) if path.name < checkpoint.name]
     return SpecError(
-        f"a damaged checkpoint: {checkpoint.name}",
+        f"damaged checkpoint: {checkpoint.name}",
         written=str(checkpoint),
         got=got,
         want="the files as they were written",
-        fix=f"--resume {before[-1]}" if before else f"remove {checkpoint} to begin again",
+        fix=f"--resume {before[-1]}" if before else f"remove {checkpoint} to start again",
     )
 
 
-def read_tensors(checkpoint: Path, make: Callable[[dict[str, Kind]], dict[str, Tensor]], *, whole: bool) -> None:
-    """Read a checkpoint's tensors into those that `make` gives for what is there; sharded or whole.
+def read_tensors(checkpoint: Path, make: Callable[[dict[str, TensorSpec]], dict[str, Tensor]], *, whole: bool) -> None:
+    """Read a checkpoint's tensors, sharded or whole, into those that `make` returns for the specs found.
 
-    Raises SpecError for a tensor that is missing or of another shape or type; with `whole` for one too many as well.
+    Raises SpecError for a missing tensor and for another shape or type; with `whole` for unexpected ones too.
     """
-    found = kinds_in(checkpoint)
+    found = tensor_specs(checkpoint)
     wanted = make(found)
-    check_kinds(checkpoint, wanted, found, whole=whole)
+    check_tensor_specs(checkpoint, wanted, found, whole=whole)
     try:
         if (checkpoint / TENSORS).exists() and not any(isinstance(x, DTensor) for x in wanted.values()):
             tensors = load_file(checkpoint / TENSORS)
@@ -208,51 +212,55 @@ def read_tensors(checkpoint: Path, make: Callable[[dict[str, Kind]], dict[str, T
                 tensor.copy_(tensors[name])
             return
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # one process reads shards too
+            warnings.filterwarnings(
+                "ignore", message="torch.distributed is disabled"
+            )  # a single process reads shards too
             dcp.load(wanted, storage_reader=HuggingFaceStorageReader(str(checkpoint)))
-    except (*DAMAGED, CheckpointException) as error:
-        raise damaged(checkpoint, str(error)) from None
+    except (*TENSOR_ERRORS, CheckpointException) as error:
+        raise damaged_checkpoint(checkpoint, str(error)) from None
 
 
-def check_kinds(checkpoint: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Kind], *, whole: bool) -> None:
-    """Raises SpecError with every tensor that differs: torch would stretch one of shape (1,) over all numbers."""
-    places = {name: Kind(tuple(tensor.shape), tensor.dtype) for name, tensor in wanted.items()}
+def check_tensor_specs(
+    checkpoint: Path, wanted: Mapping[str, Tensor], found: Mapping[str, TensorSpec], *, whole: bool
+) -> None:
+    """Raises SpecError with every tensor that differs: torch would broadcast one of shape (1,)."""
+    places = {name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in wanted.items()}
     names = [*places, *(name for name in found if whole and name not in places)]
     faults = [
         Fault(
-            what="a checkpoint whose tensors do not fit",
+            what="checkpoint tensors do not match the network",
             at=name,
             written=str(checkpoint),
-            got=str(found.get(name, "nothing of that name")),
-            want=str(places.get(name, "nothing of that name")),
-            fix=f"--weights {checkpoint} and another --out: a new run that begins with its weights alone",
+            got=str(found.get(name, "missing")),
+            want=str(places.get(name, "missing")),
+            fix=f"--weights {checkpoint} and another --out: a new run that starts from its weights alone",
         )
         for name in names
         if found.get(name) != places.get(name)
     ]
     if faults:
-        more = [Fault(what=f"and {len(faults) - SHOWN} more", written=str(checkpoint))]
-        raise SpecError(faults if len(faults) <= SHOWN else faults[:SHOWN] + more)
+        more = [Fault(what=f"and {len(faults) - TENSORS_SHOWN} more", written=str(checkpoint))]
+        raise SpecError(faults if len(faults) <= TENSORS_SHOWN else faults[:TENSORS_SHOWN] + more)
 
 
-def kinds_in(checkpoint: Path) -> dict[str, Kind]:
-    """What every tensor of a checkpoint is, by name. Raises SpecError where its files do not say so."""
+def tensor_specs(checkpoint: Path) -> dict[str, TensorSpec]:
+    """Shape and type of every tensor of a checkpoint. Raises SpecError for damaged files."""
     try:
         entries = HuggingFaceStorageReader(str(checkpoint)).read_metadata().state_dict_metadata.items()
-    except DAMAGED as error:
-        raise damaged(checkpoint, str(error)) from None
+    except TENSOR_ERRORS as error:
+        raise damaged_checkpoint(checkpoint, str(error)) from None
     return {
-        name: Kind(tuple(entry.size), entry.properties.dtype)
+        name: TensorSpec(tuple(entry.size), entry.properties.dtype)
         for name, entry in entries
         if isinstance(entry, TensorStorageMetadata)
     }
 
 
 def prune(run: Path, keep: int, best: int | None) -> None:
-    """Remove all but the newest checkpoints and the best; one that is being read waits for the next time."""
+    """Remove all but the newest checkpoints and the best; one that is being read is removed the next time."""
     for path in checkpoints_in(run)[:-keep]:
-        if step_of(path) != best:
-            with alone(path / STATE) as unread:
+        if step_number(path) != best:
+            with exclusive_lock(path / STATE) as unread:
                 if unread:
                     gone = path.with_name(f".{path.name}")
                     os.replace(path, gone)
@@ -260,19 +268,19 @@ def prune(run: Path, keep: int, best: int | None) -> None:
 
 
 @contextmanager
-def held(checkpoint: Path) -> Iterator[Path]:
-    """A checkpoint that stays while it is read; in place of a run's folder its last. Raises SpecError for none."""
-    for _ in range(TRIES):
+def locked_checkpoint(checkpoint: Path) -> Iterator[Path]:
+    """Lock a checkpoint, or the last one of a run's folder, while it is read. Raises SpecError where there is none."""
+    for _ in range(LOCK_TRIES):
         found = checkpoints_in(checkpoint)
         path = found[-1] if found else checkpoint
-        with shared(path / STATE) as there:
+        with shared_lock(path / STATE) as there:
             if there or not found:
                 yield path
                 return
-    raise damaged(path, f"no {STATE}")
+    raise damaged_checkpoint(path, f"no {STATE}")
 
 
-def sweep(run: Path) -> None:
-    """Remove what a killed process had half written."""
+def remove_partial(run: Path) -> None:
+    """Remove checkpoints that a killed process left half written."""
     for path in (run / "checkpoints").glob(".step_*"):
         shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Whether a checkpoint is of this arch, recipe and data, and whether all processes are; if not, what differs."""
+"""Compare a checkpoint with arch, recipe and data, and processes with each other; errors list what differs."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from archdsl.language.yaml_writer import recipe_data
 from archdsl.report.differences import diff
 from archdsl.spec.base import cut, read
 from archdsl.training.data.clips import Videos
-from archdsl.training.distributed import gathered
+from archdsl.training.distributed import gather_objects
 from archdsl.training.state.checkpoints import digest
-from archdsl.training.state.records import Facts, Identity, Listed
+from archdsl.training.state.records import CheckpointFacts, Identity, VideoSummary
 from archdsl.training.state.run_folder import arch_data
 
-FREE = (
+FREE_FIELDS = (
     *("name", "source", "log_every", "evaluate_every", "save_every", "keep", "most_skipped"),
     *("compiled", "channels_last", "checkpoint", "views"),
 )
-"""Fields of a recipe that may change as a run goes on: they do not touch what is learnt."""
+"""Recipe fields that may change when a run is resumed: they do not affect the weights."""
 DIGESTS = ("source", "digest", "checksums")
-"""What differs with something else that is told, or alone."""
-SHOWN = 12
-"""Differences that are told."""
+"""Keys of hashes: listed only where nothing else differs."""
+DIFFERENCES_SHOWN = 12
+"""Differences listed in an error."""
 
 
 @runtime_checkable
@@ -40,30 +40,30 @@ class Labelled(Protocol):
     def labels(self, index: int) -> tuple[int, ...]:
         """The classes of a video."""
 
-    def known_as(self, index: int) -> str:
-        """What tells a video and its labels from every other."""
+    def identifier(self, index: int) -> str:
+        """A text unique to a video with its labels."""
 
 
-def identity(plan: Plan, recipe: Recipe, videos: Videos, tests: Videos) -> Identity:
-    """What a checkpoint must agree on to be gone on from."""
+def run_identity(plan: Plan, recipe: Recipe, videos: Videos, tests: Videos) -> Identity:
+    """What a checkpoint must match to be resumed."""
     return Identity(
         arch=arch_data(plan),
         source=sha256(emit(plan).encode()).hexdigest(),
         recipe=recipe_data(recipe),
-        data={"train": listed(videos), "val": listed(tests)},
+        data={"train": summarize_videos(videos), "val": summarize_videos(tests)},
     )
 
 
-def listed(videos: Videos) -> Listed:
-    """The videos of a split, as far as a run depends on them."""
+def summarize_videos(videos: Videos) -> VideoSummary:
+    """Classes, counts and digest of the videos of a split."""
     sums, counts = sha256(), [0] * len(videos.classes)
     labelled = videos if isinstance(videos, Labelled) else None
     for index in range(len(videos)):
-        name = labelled.known_as(index) if labelled else videos.name(index)
+        name = labelled.identifier(index) if labelled else videos.name(index)
         sums.update(f"{name}\n".encode("utf-8", "backslashreplace"))
         for label in labelled.labels(index) if labelled else ():
             counts[label] += 1
-    return Listed(
+    return VideoSummary(
         classes=list(videos.classes),
         counts=counts if labelled else [],
         videos=len(videos),
@@ -71,34 +71,34 @@ def listed(videos: Videos) -> Listed:
     )
 
 
-def check_same(data: Mapping[str, Any]) -> None:
-    """Raises SpecError, in all processes, where one of them has other data than the first."""
-    if len(set(gathered(digest(data)))) == 1:
+def check_processes_agree(data: Mapping[str, Any]) -> None:
+    """Raises SpecError in all processes where the data of one differs from the first's."""
+    if len(set(gather_objects(digest(data)))) == 1:
         return
-    first, *others = gathered(data)
-    found = [(rank, *one) for rank, other in enumerate(others, 1) for one in differences(first, other)]
-    told = [one for one in found if not one[1].endswith(DIGESTS)]
+    first, *others = gather_objects(data)
+    found = [(rank, *one) for rank, other in enumerate(others, 1) for one in data_differences(first, other)]
+    shown = [one for one in found if not one[1].endswith(DIGESTS)]
     faults = [
         Fault(
-            what="processes that are to do different things",
+            what="processes were started with different settings",
             at=at,
             got=f"{cut(before)} in process 0, {cut(after)} in process {rank}",
             want="the same in every process",
-            fix="the same command, files and checkpoints for every process",
+            fix="start every process with the same command, files and checkpoints",
         )
-        for rank, at, before, after in told or found
+        for rank, at, before, after in shown or found
     ]
-    raise shortened(faults, None)
+    raise limited_error(faults, None)
 
 
-def shortened(faults: list[Fault], written: str | None) -> SpecError:
-    """An error of the first of many faults."""
-    more = [Fault(what=f"and {len(faults) - SHOWN} more", written=written)]
-    return SpecError(faults if len(faults) <= SHOWN else faults[:SHOWN] + more)
+def limited_error(faults: list[Fault], written: str | None) -> SpecError:
+    """An error with the first few faults."""
+    more = [Fault(what=f"and {len(faults) - DIFFERENCES_SHOWN} more", written=written)]
+    return SpecError(faults if len(faults) <= DIFFERENCES_SHOWN else faults[:DIFFERENCES_SHOWN] + more)
 
 
-def check_agrees(plan: Plan, own: Identity, facts: Facts, checkpoint: Path, *, named: bool) -> None:
-    """Raises SpecError with a list of what differs. One that was `named` may have another recipe and other videos."""
+def check_resumable(plan: Plan, own: Identity, facts: CheckpointFacts, checkpoint: Path, *, named: bool) -> None:
+    """Raises SpecError with all differences. A checkpoint of --resume may have another recipe and other videos."""
     faults: list[Fault] = []
     if facts.source != own.source:
         faults = list(arch_faults(plan, own, facts, checkpoint))
@@ -107,14 +107,16 @@ def check_agrees(plan: Plan, own: Identity, facts: Facts, checkpoint: Path, *, n
         if not named:
             faults += [*recipe_faults(own, facts, checkpoint), *video_faults(own, facts, checkpoint)]
     if faults:
-        raise shortened(faults, str(checkpoint))
+        raise limited_error(faults, str(checkpoint))
 
 
-def arch_faults(plan: Plan, own: Identity, facts: Facts, checkpoint: Path) -> Iterator[Fault]:
+def arch_faults(plan: Plan, own: Identity, facts: CheckpointFacts, checkpoint: Path) -> Iterator[Fault]:
     """What differs between two networks, by address."""
-    what, fix = "a checkpoint of another arch", "another --out"
+    what, fix = "checkpoint of a different architecture", "choose another --out"
     if facts.arch is None or own.arch is None:
-        yield Fault(what=what, written=str(checkpoint), got="other emitted code: network.py", want="the same", fix=fix)
+        yield Fault(
+            what=what, written=str(checkpoint), got="different emitted code: network.py", want="the same code", fix=fix
+        )
         return
     found = diff(read(Arch, facts.arch), plan.arch)
     where = str(checkpoint)
@@ -128,65 +130,65 @@ def arch_faults(plan: Plan, own: Identity, facts: Facts, checkpoint: Path) -> It
         yield Fault(what=what, written=where, got=found.inputs[0], want=found.inputs[1], fix=fix)
 
 
-def class_faults(own: Identity, facts: Facts, checkpoint: Path) -> Iterator[Fault]:
-    """Classes that differ: a label would mean another class from here on."""
+def class_faults(own: Identity, facts: CheckpointFacts, checkpoint: Path) -> Iterator[Fault]:
+    """Different classes: a label would mean another class."""
     if not facts.data or not own.data or facts.data["train"].classes == own.data["train"].classes:
         return
     old, new = facts.data["train"].classes, own.data["train"].classes
     pairs = ((i, pair) for i, pair in enumerate(zip_longest(old, new, fillvalue="no class")) if pair[0] != pair[1])
     i, (before, after) = next(pairs)
     yield Fault(
-        what="a run begun with other classes",
+        what="run was started with different classes",
         at=f"class {i}",
         written=str(checkpoint),
         got=before,
         want=after,
-        fix=f"the classes as they were, or another --out; there --weights {checkpoint} begins with what was learnt",
+        fix=f"restore the classes, or start a new run with another --out and --weights {checkpoint}",
     )
 
 
-def video_faults(own: Identity, facts: Facts, checkpoint: Path) -> Iterator[Fault]:
+def video_faults(own: Identity, facts: CheckpointFacts, checkpoint: Path) -> Iterator[Fault]:
     """Videos that differ, counted by class."""
     for split, old in (facts.data or {}).items():
         new = (own.data or {}).get(split, old)
         if old.classes == new.classes and old.digest != new.digest:
             yield Fault(
-                what="a run begun with other videos",
+                what="run was started with different videos",
                 at=split,
                 written=str(checkpoint),
-                got=counted(old, new),
-                want=counted(new, old),
-                fix=f"another --out, or --resume {checkpoint} to go on with these videos",
+                got=describe_counts(old, new),
+                want=describe_counts(new, old),
+                fix=f"choose another --out, or --resume {checkpoint} to continue with these videos",
             )
 
 
-def counted(one: Listed, other: Listed) -> str:
-    """How many videos there are, and of which classes more or fewer than in another list."""
+def describe_counts(one: VideoSummary, other: VideoSummary) -> str:
+    """Number of videos, and of the classes whose counts differ from another list's."""
     pairs = zip(one.classes, one.counts, other.counts)
     odd = [f"{count} of {cut(name)}" for name, count, others in pairs if count != others]
     if one.videos == other.videos and not odd:
-        return f"{one.videos} videos of other names, labels or order: {one.digest[:12]}"
+        return f"{one.videos} videos with other names, labels or order: {one.digest[:12]}"
     return f"{one.videos} videos" + (f": {', '.join(odd[:3])}" if odd else "")
 
 
-def recipe_faults(own: Identity, facts: Facts, checkpoint: Path) -> Iterator[Fault]:
+def recipe_faults(own: Identity, facts: CheckpointFacts, checkpoint: Path) -> Iterator[Fault]:
     """Fields of the recipe that differ."""
-    for at, before, after in differences(facts.recipe, own.recipe):
-        if at.partition(".")[0] not in FREE:
+    for at, before, after in data_differences(facts.recipe, own.recipe):
+        if at.partition(".")[0] not in FREE_FIELDS:
             yield Fault(
-                what="a run begun with another recipe",
+                what="run was started with a different recipe",
                 at=f"recipe.{at}",
                 written=str(checkpoint),
                 got=before,
                 want=after,
-                fix=f"another --out, or --resume {checkpoint} to go on with the new recipe",
+                fix=f"choose another --out, or --resume {checkpoint} to continue with the new recipe",
             )
 
 
-def differences(old: Any, new: Any, at: str = "") -> Iterator[tuple[str, str, str]]:
-    """(address, before, after) of all that differs in plain data."""
+def data_differences(old: Any, new: Any, at: str = "") -> Iterator[tuple[str, str, str]]:
+    """(path, before, after) of all differences in plain data."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
-            yield from differences(old.get(key), new.get(key), f"{at}.{key}" if at else key)
+            yield from data_differences(old.get(key), new.get(key), f"{at}.{key}" if at else key)
     elif old != new:
         yield at, "the default" if old is None else str(old), "the default" if new is None else str(new)

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from archdsl.backend import build
 from archdsl.backend.weights import copy_weights, raise_for, read_weights, weight_faults
 from archdsl.compiler import Plan
-from archdsl.training.state.checkpoints import NAMED, STATE, held, kinds_in, read_facts
-from archdsl.training.state.run_reader import ran
-from archdsl.training.state.snapshot import read_weights as read_checkpoint
+from archdsl.training.state.checkpoints import CHECKPOINT_NAME, STATE, locked_checkpoint, read_facts, tensor_specs
+from archdsl.training.state.run_reader import read_run
+from archdsl.training.state.snapshot import read_checkpoint_weights as read_checkpoint
 
-HEAD = "head."
+HEAD_PREFIX = "head."
 """How addresses begin that may differ between what was learnt and what is trained on."""
 
 
-class Weights(NamedTuple):
+class StoredWeights(NamedTuple):
     """Weights on disk."""
 
     path: Path
@@ -30,7 +30,7 @@ class Weights(NamedTuple):
     tensors: dict[str, Tensor]
     """Those of a file; a checkpoint's are read into their network."""
 
-    def put(self, network: nn.Module, but: Collection[str] = ()) -> None:
+    def copy_into(self, network: nn.Module, but: Collection[str] = ()) -> None:
         """Into a network that they fit, but for some addresses; a checkpoint's average where its recipe kept one."""
         if self.path.is_dir():
             read_checkpoint(network, self.path, but)
@@ -40,57 +40,57 @@ class Weights(NamedTuple):
 
 
 @contextmanager
-def kept(path: Path) -> Iterator[Path]:
+def locked_weights(path: Path) -> Iterator[Path]:
     """A file, or a checkpoint that stays meanwhile: of a run's folder its last. Raises SpecError for other folders."""
-    if path.is_dir() and not (path / STATE).exists() and not NAMED.fullmatch(path.name):
-        ran(path)
-    with held(path) if path.is_dir() else nullcontext(path) as found:
+    if path.is_dir() and not (path / STATE).exists() and not CHECKPOINT_NAME.fullmatch(path.name):
+        read_run(path)
+    with locked_checkpoint(path) if path.is_dir() else nullcontext(path) as found:
         yield found
 
 
 @contextmanager
-def weights_at(path: Path) -> Iterator[Weights]:
+def open_weights(path: Path) -> Iterator[StoredWeights]:
     """What is at a path, to be read within. Raises SpecError where there are no weights."""
-    with kept(path) as found:
+    with locked_weights(path) as found:
         if found.is_dir():
             read_facts(found)
-            kinds = kinds_in(found).items()
+            kinds = tensor_specs(found).items()
             shapes = {name.removeprefix("network."): kind.shape for name, kind in kinds if name.startswith("network.")}
-            yield Weights(found, shapes, {})
+            yield StoredWeights(found, shapes, {})
         else:
             tensors = read_weights(found)
-            yield Weights(found, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors)
+            yield StoredWeights(found, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors)
 
 
-def with_weights(plan: Plan, path: Path) -> nn.Module:
+def network_with_weights(plan: Plan, path: Path) -> nn.Module:
     """A plan's network with weights of its own. Raises SpecError for weights of another network."""
-    with weights_at(path) as found:
-        return with_those(plan, found)
+    with open_weights(path) as found:
+        return network_of_stored(plan, found)
 
 
-def with_those(plan: Plan, found: Weights) -> nn.Module:
+def network_of_stored(plan: Plan, found: StoredWeights) -> nn.Module:
     """A plan's network with weights that were found. Raises SpecError for those of another network."""
     network = build(plan)
     faults = list(weight_faults(network.state_dict(), found.shapes, str(found.path)))
     rows = {found.shapes.get(fault.at or "", ())[:1] for fault in faults}
-    if len(rows) == 1 and (*rows,) != ((),) and all((fault.at or "").startswith(HEAD) for fault in faults):
+    if len(rows) == 1 and (*rows,) != ((),) and all((fault.at or "").startswith(HEAD_PREFIX) for fault in faults):
         faults[0] = replace(faults[0], fix=f"--classes {rows.pop()[0]}")
-    raise_for(faults, str(found.path))
-    found.put(network)
+    raise_for(faults, network.state_dict(), found.shapes)
+    found.copy_into(network)
     return network
 
 
-def begun_from(network: nn.Module, path: Path) -> dict[str, str]:
+def load_initial_weights(network: nn.Module, path: Path) -> dict[str, str]:
     """Put weights into a network that is to be trained; its head may be another. Gives what was not taken, and why.
 
     Raises SpecError where anything but the head differs.
     """
-    with weights_at(path) as found:
+    with open_weights(path) as found:
         faults = list(weight_faults(network.state_dict(), found.shapes, str(found.path)))
-        wrong = [fault for fault in faults if not (fault.at or "").startswith(HEAD)]
+        wrong = [fault for fault in faults if not (fault.at or "").startswith(HEAD_PREFIX)]
         if wrong:
-            fix = f"weights of this arch: nothing but what is under {HEAD.rstrip('.')} may differ"
-            raise_for([replace(wrong[0], fix=fix), *wrong[1:]], str(found.path))
-        left = {str(fault.at): f"got {fault.got}, want {fault.want}" for fault in faults}
-        found.put(network, left)
-        return left
+            fix = f"use weights of this arch: only those under {HEAD_PREFIX.rstrip('.')} may differ"
+            raise_for([replace(wrong[0], fix=fix), *wrong[1:]], network.state_dict(), found.shapes)
+        not_taken = {str(fault.at): f"got {fault.got}, want {fault.want}" for fault in faults}
+        found.copy_into(network, not_taken)
+        return not_taken

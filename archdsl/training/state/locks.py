@@ -1,6 +1,6 @@
-"""Locks, which end with the process that holds them: of a folder by its trainer, of a checkpoint by who reads it.
+"""File locks, released when their process exits: of a folder by its trainer, of a checkpoint by its readers.
 
-A disk that has no locks refuses nobody.
+On a disk without locks nothing is refused.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from typing import BinaryIO, cast
 from archdsl.errors import SpecError
 from archdsl.spec.files import writing
 
-LOCK = ".lock"
-"""The file of a run's folder that its trainer locks."""
-OWN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""How it is opened: no link is followed, no pipe waited for."""
+LOCK_FILE = ".lock"
+"""File in a run's folder that the trainer locks."""
+OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Open flags: follow no link, wait for no pipe."""
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """A folder in which nobody else trains meanwhile. Raises SpecError where somebody does.
+def run_lock(folder: Path) -> Iterator[None]:
+    """Lock a folder for training. Raises SpecError where another run has it.
 
-    The lock is the process's own: readers that it starts do not keep it beyond its end, as they would keep flock's.
+    lockf, not flock: worker processes must not hold the lock after the trainer exits.
     """
-    with open_own(folder / LOCK) as file:
+    with open_lock_file(folder / LOCK_FILE) as file:
         if is_refused(fcntl.lockf, file, fcntl.LOCK_EX | fcntl.LOCK_NB):
             raise SpecError(
-                f"another run trains in {folder}",
-                got=file.read(200).decode(errors="replace") or "a lock that another process holds",
+                f"another run is training in {folder}",
+                got=file.read(200).decode(errors="replace") or "a lock held by another process",
                 want="one run at a time",
-                fix="another --out, or the same command when that run has ended",
+                fix="choose another --out, or wait until that run has ended",
             )
-        with writing(folder / LOCK):
+        with writing(folder / LOCK_FILE):
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
 
 
-def open_own(path: Path) -> BinaryIO:
-    """A file to be locked, made where there is none. Raises SpecError where that cannot be."""
+def open_lock_file(path: Path) -> BinaryIO:
+    """Open or create the lock file. Raises SpecError where that fails."""
     with writing(path):
-        return cast(BinaryIO, open(os.open(path, OWN, 0o666), "r+b", buffering=0))
+        return cast(BinaryIO, open(os.open(path, OPEN_FLAGS, 0o666), "r+b", buffering=0))
 
 
 @contextmanager
-def shared(path: Path) -> Iterator[bool]:
-    """Whether a file is there; if so nobody has it alone meanwhile."""
+def shared_lock(path: Path) -> Iterator[bool]:
+    """Whether the file exists; if so it is locked against exclusive_lock."""
     try:
         file = path.open("rb")
     except OSError:
@@ -58,12 +58,12 @@ def shared(path: Path) -> Iterator[bool]:
         return
     with file:
         is_refused(fcntl.flock, file, fcntl.LOCK_SH)
-        yield still_at(path, file.fileno())
+        yield is_same_file(path, file.fileno())
 
 
 @contextmanager
-def alone(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Whether nobody shares a file, if so nobody does meanwhile. A file that is not there is nobody's."""
+def exclusive_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Whether nobody holds a shared lock; if so nobody gets one meanwhile. True for a missing file."""
     try:
         file = path.open("r+b")
     except OSError:
@@ -74,7 +74,7 @@ def alone(path: Path, *, wait: bool = False) -> Iterator[bool]:
 
 
 def is_refused(lock: Callable[[BinaryIO, int], object], file: BinaryIO, how: int) -> bool:
-    """Whether another process has a lock that this one asks for."""
+    """Whether another process holds the lock."""
     try:
         lock(file, how)
     except (BlockingIOError, PermissionError):
@@ -84,8 +84,8 @@ def is_refused(lock: Callable[[BinaryIO, int], object], file: BinaryIO, how: int
     return False
 
 
-def still_at(path: Path, handle: int) -> bool:
-    """Whether an open file has its name still: it may have been removed while its lock was waited for."""
+def is_same_file(path: Path, handle: int) -> bool:
+    """Whether an open file still has its name: it may be removed while its lock is waited for."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(handle))
     except OSError:

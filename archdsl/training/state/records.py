@@ -1,4 +1,4 @@
-"""What a run writes beside its tensors, and reads again: one model for each file, and one way to read them."""
+"""Models of the files that a run writes beside its tensors, and one way to read them."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from archdsl.errors import SpecError
 from archdsl.spec.files import read_bytes
 
-LARGEST = 1 << 28
+MAX_RECORD_BYTES = 1 << 28
 """Bytes of a file; the log of 100,000 entries has 15 MB."""
-Whole = Annotated[int, Field(ge=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
 Figures = Annotated[dict[str, float], Field(min_length=1)]
 
 
 class Record(BaseModel):
-    """Base of the models. What a later version writes beside them is passed over."""
+    """Base of the models. Unknown fields of later versions are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Listed(Record):
-    """The videos of a split, as far as a run depends on them."""
+class VideoSummary(Record):
+    """Classes, counts and digest of the videos of a split."""
 
     classes: list[str]
     """In the order of labels."""
-    counts: list[Whole]
-    """Videos of each class; none where only reading them tells."""
-    videos: Whole
+    counts: list[NonNegativeInt]
+    """Videos per class; empty where labels are known only after reading."""
+    videos: NonNegativeInt
     digest: str
     """Of the names and labels of all videos, in their order."""
 
 
 class Identity(Record):
-    """What a checkpoint must agree on to be gone on from."""
+    """What a checkpoint must match to be resumed."""
 
     arch: dict[str, Any] | None
     """None where it has blocks of its own in Python, which have no YAML form."""
     source: str
     """SHA-256 of the emitted code."""
     recipe: dict[str, Any]
-    data: dict[str, Listed] | None = None
+    data: dict[str, VideoSummary] | None = None
     """`train` and `val`; None in what earlier versions wrote."""
 
 
@@ -58,56 +58,56 @@ class Scaler(Record):
     growth_tracker: int = Field(alias="_growth_tracker")
 
 
-class Best(Record):
+class BestEvaluation(Record):
     """The best evaluation so far."""
 
-    step: Whole
+    step: NonNegativeInt
     figures: Figures
 
 
-class Origin(Record):
-    """The weights that a run began with."""
+class WeightsOrigin(Record):
+    """The initial weights of a run."""
 
     path: str
     not_taken: dict[str, str]
-    """Address in the head -> why its weights were not taken."""
+    """Address in the head -> why its weights were not loaded."""
 
 
-class Facts(Identity):
+class CheckpointFacts(Identity):
     """state.json of a checkpoint."""
 
-    step: Whole
+    step: NonNegativeInt
     scaler: Scaler | Annotated[dict[str, None], Field(max_length=0)]
-    """Empty where the precision needs none."""
-    best: Best | None
+    """Empty unless the precision is fp16."""
+    best: BestEvaluation | None
     figures: dict[str, float]
     """Of the last evaluation."""
-    weights: Origin | None = None
+    weights: WeightsOrigin | None = None
     files: dict[str, str] = {}
     """Name -> SHA-256 of every other file of the checkpoint."""
 
 
-class About(Record):
+class RunInfo(Record):
     """run.json, as far as it is read again."""
 
     model_config = ConfigDict(extra="allow")
 
     classes: Annotated[list[str], Field(min_length=1)]
     data: str | None = None
-    """What it trained on, as `--data` takes it; None where Python handed over videos."""
+    """The argument of `--data`; None for a Python object."""
 
 
-class Entry(Record):
-    """A line of metrics.jsonl: the figures of a step."""
+class LogEntry(Record):
+    """A line of metrics.jsonl: the metrics of a step."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float]
 
-    step: Whole
+    step: NonNegativeInt
 
 
-class Skipped(Record):
-    """A line of skipped.jsonl: a video that could not be read, and why."""
+class SkippedVideo(Record):
+    """A line of skipped.jsonl: an unreadable video, and why."""
 
     name: str
     reason: str
@@ -118,8 +118,8 @@ class Skipped(Record):
 R = TypeVar("R", bound=Record)
 
 
-def parsed(data: bytes | str) -> Any:
-    """JSON as plain data. Raises ValueError for all that is none."""
+def parse_json(data: bytes | str) -> Any:
+    """Parse JSON. Raises ValueError for anything else."""
     try:
         return json.loads(data)
     except RecursionError:
@@ -127,32 +127,32 @@ def parsed(data: bytes | str) -> Any:
 
 
 def read_record(kind: type[R], path: Path) -> R:
-    """A file that holds one record. Raises SpecError where it does not."""
+    """Read a file of one record. Raises SpecError for an invalid one."""
     try:
-        return made(kind, parsed(read_bytes(path, LARGEST)))
+        return validated(kind, parse_json(read_bytes(path, MAX_RECORD_BYTES)))
     except ValueError as error:
         if isinstance(error, SpecError):
             raise
-        raise unfit(path.name, str(path), error, "archdsl train, which writes it anew") from None
+        raise invalid_record(path.name, str(path), error, "archdsl train ..., which rewrites it") from None
 
 
 def read_records(kind: type[R], path: Path) -> Iterator[R]:
-    """A file of one record a line; none where there is no file. A last line that a killed process cut is passed over.
+    """Read a file of one record per line; none where it is missing. A truncated last line is ignored.
 
-    Raises SpecError for every other line that holds none.
+    Raises SpecError for any other invalid line.
     """
-    lines = read_bytes(path, LARGEST).split(b"\n") if path.exists() else []
+    lines = read_bytes(path, MAX_RECORD_BYTES).split(b"\n") if path.exists() else []
     for i, line in enumerate(lines):
         try:
             if line or i + 1 < len(lines):
-                yield made(kind, parsed(line))
+                yield validated(kind, parse_json(line))
         except ValueError as error:
             if i + 1 < len(lines):
-                raise unfit(path.name, f"{path}:{i + 1}", error, "remove the line") from None
+                raise invalid_record(path.name, f"{path}:{i + 1}", error, "remove the line") from None
 
 
-def made(kind: type[R], data: Any) -> R:
-    """Plain data as a record. Raises ValueError with the first thing that is wrong."""
+def validated(kind: type[R], data: Any) -> R:
+    """Plain data as a record. Raises ValueError with the first error."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:
@@ -163,7 +163,7 @@ def made(kind: type[R], data: Any) -> R:
         raise ValueError("values nested too deeply") from None
 
 
-def unfit(name: str, written: str, error: ValueError, fix: str) -> SpecError:
-    """The error of a file that holds something else."""
-    got, want = str(error)[:160], "what a run wrote"
-    return SpecError(f"{name} that cannot be read", written=written, got=got, want=want, fix=fix)
+def invalid_record(name: str, written: str, error: ValueError, fix: str) -> SpecError:
+    """The error of an invalid file."""
+    got, want = str(error)[:160], "the file as the run wrote it"
+    return SpecError(f"cannot read {name}", written=written, got=got, want=want, fix=fix)

@@ -23,24 +23,24 @@ from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import data_of, recipe_yaml, to_yaml
 from archdsl.spec.files import append_line, json_text, write_whole
-from archdsl.training.distributed import World, as_one
-from archdsl.training.state.records import About, Entry, read_records
-from archdsl.training.tensorboard import Board
+from archdsl.training.distributed import World, fail_together
+from archdsl.training.state.records import LogEntry, RunInfo, read_records
+from archdsl.training.tensorboard import EventFile
 
 LOG = "metrics.jsonl"
 
 
-class Folder:
-    """A run's folder. Only the first process writes; a disk that is full ends them all."""
+class RunFolder:
+    """A run's folder. Only the first process writes; a full disk ends all processes."""
 
     def __init__(self, path: Path, world: World) -> None:
         self.path, self.world = path, world
-        self.board: Board | None = None
+        self.board: EventFile | None = None
 
     @contextmanager
-    def written(self) -> Iterator[bool]:
-        """Whether this process writes. Raises SpecError, in all of them, where the disk takes nothing."""
-        with as_one():
+    def one_writer(self) -> Iterator[bool]:
+        """Yields whether this process writes. Raises SpecError in all processes where writing fails."""
+        with fail_together():
             try:
                 yield self.world.first
             except OSError as error:
@@ -48,12 +48,12 @@ class Folder:
                     f"cannot write {error.filename or self.path}",
                     got=error.strerror or str(error),
                     want="room in the run's folder",
-                    fix="make room; the same command then goes on from the last checkpoint",
+                    fix="make room; the same command then resumes from the last checkpoint",
                 ) from None
 
-    def describe(self, plan: Plan, recipe: Recipe, about: About) -> None:
+    def describe(self, plan: Plan, recipe: Recipe, about: RunInfo) -> None:
         """Write what is trained, how, and with what."""
-        with self.written() as first:
+        with self.one_writer() as first:
             if first:
                 if arch_data(plan) is not None:
                     write_whole(self.path / "arch.yaml", to_yaml(plan.arch))
@@ -61,17 +61,17 @@ class Folder:
                 write_whole(self.path / "recipe.yaml", recipe_yaml(recipe))
                 write_whole(self.path / "run.json", json_text(about.model_dump() | versions(), indent=2) + "\n")
 
-    def begin_log(self, step: int) -> None:
-        """Forget what was logged after a step: it will be done again."""
-        with self.written() as first:
+    def truncate_log(self, step: int) -> None:
+        """Drop log entries after a step: those steps are repeated."""
+        with self.one_writer() as first:
             if first:
-                kept = [entry for entry in read_records(Entry, self.path / LOG) if entry.step <= step]
+                kept = [entry for entry in read_records(LogEntry, self.path / LOG) if entry.step <= step]
                 write_whole(self.path / LOG, "".join(f"{json_text(entry.model_dump())}\n" for entry in kept))
-                self.board = Board(self.path / "tensorboard", step + 1)
+                self.board = EventFile(self.path / "tensorboard", step + 1)
 
-    def log(self, entry: Entry) -> None:
+    def log(self, entry: LogEntry) -> None:
         """Add an entry to the log."""
-        with self.written() as first:
+        with self.one_writer() as first:
             if first:
                 assert self.board is not None
                 append_line(self.path / LOG, json_text(entry.model_dump()))
@@ -80,7 +80,7 @@ class Folder:
 
 
 def arch_data(plan: Plan) -> dict[str, Any] | None:
-    """The arch as plain data; None where it has blocks of its own in Python, which have no YAML form."""
+    """The arch as plain data; None where it has Python blocks, which have no YAML form."""
     try:
         return data_of(plan.arch)
     except SpecError:
@@ -88,11 +88,11 @@ def arch_data(plan: Plan) -> dict[str, Any] | None:
 
 
 def versions() -> dict[str, Any]:
-    """Versions of what ran, and the state of the working tree."""
+    """Versions of software, and the state of the working tree."""
     return {
         "command": sys.argv,
         "archdsl": __version__,
-        "git": git(),
+        "git": git_state(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "pydantic": pydantic.VERSION,
@@ -102,14 +102,14 @@ def versions() -> dict[str, Any]:
     }
 
 
-def git() -> dict[str, Any] | None:
+def git_state() -> dict[str, Any] | None:
     """Commit of the current folder's repository and its changed files; None without one."""
-    said = [told("git", "rev-parse", "HEAD"), told("git", "status", "--porcelain")]
-    return None if said[0] is None else {"commit": said[0], "changed": (said[1] or "").splitlines()}
+    output = [command_output("git", "rev-parse", "HEAD"), command_output("git", "status", "--porcelain")]
+    return None if output[0] is None else {"commit": output[0], "changed": (output[1] or "").splitlines()}
 
 
-def told(*command: str) -> str | None:
-    """What a program says; None where it cannot run or fails."""
+def command_output(*command: str) -> str | None:
+    """Output of a program; None where it is missing or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

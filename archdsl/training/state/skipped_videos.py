@@ -1,4 +1,4 @@
-"""Videos that could not be read: told once each, also by runs that go on; counted, and too many of them end a run."""
+"""Unreadable videos: logged once each, also across resumed runs; too many of them end a run."""
 
 from __future__ import annotations
 
@@ -8,54 +8,57 @@ from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.spec.files import append_line, is_regular, json_text, read_bytes, writing
 from archdsl.training.data.clips import Unreadable
-from archdsl.training.state.records import Skipped
+from archdsl.training.state.records import SkippedVideo
 
-FEW = 3
-"""So many unreadable videos never end a run: a share of a handful says nothing."""
+ALWAYS_ALLOWED = 3
+"""This many unreadable videos never end a run: a share of a few videos means nothing."""
 
 
-LARGEST = 1 << 28
+MAX_SKIPPED_BYTES = 1 << 28
 """Bytes of a file of skipped videos."""
 
 
-class Skips:
+class SkippedVideos:
     """Unreadable videos of one process; in a run's folder they are named in `skipped.jsonl`."""
 
-    def __init__(self, folder: Path | None = None, most: float = 1.0, rank: int = 0, split: str = "train") -> None:
+    def __init__(self, folder: Path | None = None, max_share: float = 1.0, rank: int = 0, split: str = "train") -> None:
         self.path = folder and folder / ("skipped.jsonl" if rank == 0 else f"skipped.{rank}.jsonl")
-        self.most = most
+        self.max_share = max_share
         self.split = split
         self.names: dict[str, str] = {}
         """Name -> why."""
-        self.lost: dict[int, str] = {}
-        """Videos, by index, at which readers died twice, and how: they are not read again."""
+        self.given_up: dict[int, str] = {}
+        """Index -> how workers crashed at the video, which is not read again."""
         self.clips = 0
-        """How many clips were missing, a video more than once in more epochs."""
+        """Clips missed; a video counts once per read."""
 
     @classmethod
-    def of(cls, folder: Path, recipe: Recipe, rank: int = 0, split: str = "train") -> Skips:
-        """Those of a run, which ends above the recipe's share."""
+    def for_run(cls, folder: Path, recipe: Recipe, rank: int = 0, split: str = "train") -> SkippedVideos:
+        """For a run, which ends above the recipe's `most_skipped`."""
         return cls(folder, recipe.most_skipped, rank, split)
 
     def add(self, missing: Unreadable, count: int) -> None:
-        """One more. Raises SpecError where these are too many of `count` videos."""
+        """Count an unreadable video. Raises SpecError where these are too many of `count` videos."""
         self.clips += 1
         if missing.name in self.names:
             return
         self.names[missing.name] = missing.reason
         if self.path:
-            note(self.path, json_text(Skipped(name=missing.name, reason=missing.reason, split=self.split).model_dump()))
-        if len(self.names) > max(FEW, self.most * count):
+            append_once(
+                self.path,
+                json_text(SkippedVideo(name=missing.name, reason=missing.reason, split=self.split).model_dump()),
+            )
+        if len(self.names) > max(ALWAYS_ALLOWED, self.max_share * count):
             last = list(self.names.items())[-3:]
             raise SpecError(
-                "too many videos that cannot be read",
+                "too many unreadable videos",
                 got=f"{len(self.names)} of {count}: " + "; ".join(f"{name}: {reason}" for name, reason in last),
-                want=f"at most {self.most:.0%} of them",
-                fix="archdsl data check names them all; or a larger recipe.most_skipped",
+                want=f"at most {self.max_share:.0%} of them",
+                fix="`archdsl data check` lists them all; or raise recipe.most_skipped",
             )
 
     def __str__(self) -> str:
-        """The totals, for the end of a run; empty where nothing was missing."""
+        """The totals, for the end of a run; empty where all videos were read."""
         if not self.names:
             return ""
         return f"{len(self.names)} videos could not be read ({self.clips} clips)" + (
@@ -63,10 +66,12 @@ class Skips:
         )
 
 
-def note(path: Path, line: str) -> None:
-    """Add a line to a file, unless it or one of another process has it. Raises SpecError where that cannot be."""
+def append_once(path: Path, line: str) -> None:
+    """Append a line to a file unless it, or another process's file, has it. Raises SpecError where writing fails."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        others = [read_bytes(other, LARGEST) for other in path.parent.glob("skipped*.jsonl") if is_regular(other)]
+        others = [
+            read_bytes(other, MAX_SKIPPED_BYTES) for other in path.parent.glob("skipped*.jsonl") if is_regular(other)
+        ]
         if not any(line.encode() in data.splitlines() for data in others):
             append_line(path, line)

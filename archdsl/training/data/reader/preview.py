@@ -1,4 +1,4 @@
-"""Video files as clips. Decoding by PyAV."""
+"""The first frames of a video file, centre-cropped: for a look at a network, not for training."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from archdsl.training.data.reader.decoder import pixels
+from archdsl.training.data.reader.decoder import frame_pixels
 
 MEAN, STD = 0.45, 0.225
-"""What PySlowFast subtracts from and divides values of [0, 1] by, in every channel."""
+"""PySlowFast's normalisation of values in [0, 1], in every channel."""
 
 
-def decoded(path: Path | str, frames: int) -> Tensor:
+def decode_first(path: Path | str, frames: int) -> Tensor:
     """The first frames of a video file.  (3, frames, height, width), uint8
 
     Raises ValueError for a file with fewer.
     """
     with av.open(str(path)) as file:
-        pictures = [pixels(frame) for frame in islice(file.decode(video=0), frames)]
+        pictures = [frame_pixels(frame) for frame in islice(file.decode(video=0), frames)]
     if len(pictures) < frames:
         raise ValueError(f"{path} has {len(pictures)} frames, {frames} are needed")
     return torch.stack(pictures, dim=1)
 
 
-def centred(clip: Tensor, short_side: int, crop: int) -> Tensor:
-    """Resized to the short side, the middle cut out, normalised.  (3, t, h, w) uint8 -> (3, t, crop, crop)"""
+def centre_crop(clip: Tensor, short_side: int, crop: int) -> Tensor:
+    """Resize to the short side, centre-crop, normalise.  (3, t, h, w) uint8 -> (3, t, crop, crop)"""
     height, width = clip.shape[2:]
     scale = short_side / min(height, width)
     size = (round(height * scale), round(width * scale))

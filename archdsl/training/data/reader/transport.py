@@ -1,4 +1,4 @@
-"""Clips on their way from the process that reads them: one tensor for all, since each tensor costs an open file."""
+"""Clips packed for the way from worker to trainer: one tensor for all, since each tensor costs an open file."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from torch.nn.functional import pad
 from archdsl.training.data.clips import Sample, Unreadable
 
 WORD = 8
-"""Bytes: every tensor begins at a multiple, as the widest numbers must."""
+"""Alignment of every tensor, in bytes."""
 
 
-class Form(NamedTuple):
-    """What a tensor was."""
+class TensorForm(NamedTuple):
+    """Type and shape of a tensor."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
 
 
 class Packed(NamedTuple):
-    """Clips whose numbers lie one after the other."""
+    """Clips whose data lies in one tensor."""
 
     numbers: Tensor
     """(bytes,) uint8"""
     forms: list[Any]
-    """Samples with a form in place of each tensor, and what could not be read."""
+    """Samples with a form in place of each tensor, and unreadable ones."""
 
 
-def packed(found: list[Sample | Unreadable]) -> Packed:
-    """One tensor for all clips."""
+def pack(found: list[Sample | Unreadable]) -> Packed:
+    """Pack clips into one tensor."""
     numbers = [as_bytes(x) for one in found if isinstance(one, Sample) for x in (*one.frames.values(), one.label)]
-    forms = [form_of(one) if isinstance(one, Sample) else one for one in found]
+    forms = [without_tensors(one) if isinstance(one, Sample) else one for one in found]
     return Packed(torch.cat(numbers) if numbers else torch.empty(0, dtype=torch.uint8), forms)
 
 
-def unpacked(pack: Packed) -> list[Sample | Unreadable]:
-    """The clips again, as views of that tensor."""
-    parts = iter_parts(pack)
-    return [one if isinstance(one, Unreadable) else filled(one, parts) for one in pack.forms]
+def unpack(pack: Packed) -> list[Sample | Unreadable]:
+    """Unpack clips, as views of the tensor."""
+    parts = unpacked_tensors(pack)
+    return [one if isinstance(one, Unreadable) else with_tensors(one, parts) for one in pack.forms]
 
 
 def as_bytes(x: Tensor) -> Tensor:
-    """A tensor's memory, filled up to whole words."""
+    """A tensor's bytes, padded to whole words."""
     flat = x.contiguous().reshape(-1).view(torch.uint8)
     return pad(flat, (0, -len(flat) % WORD))
 
 
-def form_of(one: Sample) -> Any:
-    """A sample without its numbers."""
-    frames: Any = {name: Form(x.dtype, tuple(x.shape)) for name, x in one.frames.items()}
-    label: Any = Form(one.label.dtype, tuple(one.label.shape))
+def without_tensors(one: Sample) -> Any:
+    """A sample with forms in place of tensors."""
+    frames: Any = {name: TensorForm(x.dtype, tuple(x.shape)) for name, x in one.frames.items()}
+    label: Any = TensorForm(one.label.dtype, tuple(one.label.shape))
     return one._replace(frames=frames, label=label)
 
 
-def iter_parts(pack: Packed) -> Iterator[Tensor]:
-    """Every tensor in turn."""
+def unpacked_tensors(pack: Packed) -> Iterator[Tensor]:
+    """The tensors, in order."""
     begin = 0
     for one in pack.forms:
         if isinstance(one, Unreadable):
@@ -69,6 +69,6 @@ def iter_parts(pack: Packed) -> Iterator[Tensor]:
             begin += size + -size % WORD
 
 
-def filled(one: Any, parts: Iterator[Tensor]) -> Sample:
-    """A sample with its numbers."""
+def with_tensors(one: Any, parts: Iterator[Tensor]) -> Sample:
+    """A sample with its tensors."""
     return one._replace(frames={name: next(parts) for name in one.frames}, label=next(parts))

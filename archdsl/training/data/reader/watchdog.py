@@ -1,4 +1,4 @@
-"""A decoder that hangs cannot be asked to stop: a process that only reads ends itself, another leaves its thread."""
+"""A decoder that hangs cannot be interrupted: a worker process exits, any other process abandons the thread."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ from typing import Any, Generic, TypeVar
 
 from torch.utils.data import get_worker_info
 
-from archdsl.training.data.reader.decoder import PATIENCE
+from archdsl.training.data.reader.limits import READ_SECONDS
 
-HANGS = 1.5 * PATIENCE
-"""Seconds for one clip, or for the flow of one pair of frames: more than the decoder takes, which watches too."""
+HANG_SECONDS = 1.5 * READ_SECONDS
+"""For one clip, or the flow of one pair of frames: longer than the decoder's own limit."""
 STDERR = 2
-GAVE_UP = 1
-"""Its exit code: faulthandler's."""
+HANG_EXIT_CODE = 1
+"""faulthandler's."""
 T = TypeVar("T")
 
 
-class Reading(Thread, Generic[T]):
-    """A thread that reads, for a process that has more to do. It ends with the process, if not before."""
+class ReadThread(Thread, Generic[T]):
+    """Reads in a thread, for a process that has more to do. It ends with the process, if not before."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         super().__init__(daemon=True)
         self.work = work
-        self.until = monotonic() + HANGS
+        self.deadline = monotonic() + HANG_SECONDS
         self.found: T | None = None
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             self.found = self.work()
-        except BaseException as error:  # noqa: BLE001  the one who waits raises it
+        except BaseException as error:  # noqa: BLE001  the waiting thread raises it
             self.error = error
 
 
-def watched(work: Callable[[], T]) -> T:
-    """What `work` gives. Raises TimeoutError where it takes longer than HANGS; a process that only reads ends then."""
+def run_watched(work: Callable[[], T]) -> T:
+    """What `work` returns. Raises TimeoutError where it takes longer than HANG_SECONDS; a worker process exits then."""
     if get_worker_info():
-        alive()
+        restart_watchdog()
         try:
             return work()
         finally:
             cancel_dump_traceback_later()
-    reading = Reading(work)
-    reading.start()
-    while reading.is_alive() and monotonic() < reading.until:
-        reading.join(reading.until - monotonic())
-    if reading.is_alive():
-        raise TimeoutError(too_long())
-    if reading.error:
-        raise reading.error
-    found: Any = reading.found
+    thread = ReadThread(work)
+    thread.start()
+    while thread.is_alive() and monotonic() < thread.deadline:
+        thread.join(thread.deadline - monotonic())
+    if thread.is_alive():
+        raise TimeoutError(hang_reason())
+    if thread.error:
+        raise thread.error
+    found: Any = thread.found
     return found
 
 
-def alive() -> None:
-    """Begin to wait anew."""
+def restart_watchdog() -> None:
+    """The time begins anew: progress was made."""
     thread = current_thread()
-    if isinstance(thread, Reading):
-        thread.until = monotonic() + HANGS
+    if isinstance(thread, ReadThread):
+        thread.deadline = monotonic() + HANG_SECONDS
     elif get_worker_info():
-        dump_traceback_later(HANGS, exit=True, file=STDERR)
+        dump_traceback_later(HANG_SECONDS, exit=True, file=STDERR)
 
 
-def too_long() -> str:
-    """Why a video is not read that was given up."""
-    return f"reading it takes longer than {HANGS:g} s"
+def hang_reason() -> str:
+    """Why a video that was given up is unreadable."""
+    return f"reading it takes longer than {HANG_SECONDS:g} s"

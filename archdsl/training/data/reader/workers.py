@@ -1,4 +1,4 @@
-"""Clips read by processes beside the one that trains. One that dies or hangs costs a video, not the run."""
+"""Clips read by worker processes. A worker that crashes or hangs costs a video, not the run."""
 
 from __future__ import annotations
 
@@ -19,190 +19,194 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from archdsl.errors import SpecError
-from archdsl.training.data.clips import Sample, Take, Unreadable, Videos
-from archdsl.training.data.reader import watchdog as watching
-from archdsl.training.data.reader.transport import packed, unpacked
+from archdsl.training.data.clips import ClipRequest, Sample, Unreadable, Videos
+from archdsl.training.data.reader import watchdog
+from archdsl.training.data.reader.transport import pack, unpack
 
-Asked = tuple[int, Take]
+VideoRequest = tuple[int, ClipRequest]
 """A video by index, and which clip of it."""
-AHEAD = 2
+PREFETCH_BATCHES = 2
 """Batches that each worker reads ahead."""
 CPU = torch.device("cpu")
-TRIES = 2
-"""So often is a video read that cannot be read, or at which its reader dies."""
-SOON = 10.0
-"""Seconds within which a video that cannot be read is tried again."""
-GRACE = 1.0
-"""Seconds between a broken connection and the end of the process behind it."""
+READ_TRIES = 2
+"""Attempts at an unreadable video, and crashes at a video, before it is given up."""
+RETRY_SECONDS = 10.0
+"""A read that failed within this time is retried."""
+EXIT_SECONDS = 1.0
+"""Wait between a broken pipe and the exit of the process behind it."""
 
 
 @dataclass
-class Reader(Dataset[Any]):
-    """Reads clips, in a worker. A video that cannot be read is tried twice, and is then a value like every other."""
+class ClipDataset(Dataset[Any]):
+    """Reads clips in a worker. An unreadable video is retried once and then returned as a value, not raised."""
 
     videos: Videos
-    lost: dict[int, str]
+    given_up: dict[int, str]
     """Videos that are not read any more, and why."""
-    at: Tensor
-    """(workers, 2), shared: a worker's process, and the video that it is at; -1 for none"""
+    current: Tensor
+    """(workers, 2), shared: each worker's process id and the video it reads; -1 for none"""
 
-    def __getitem__(self, asked: Asked) -> Sample | Unreadable:
-        index = asked[0]
-        if index in self.lost:
-            return Unreadable(self.videos.name(index), self.lost[index])
+    def __getitem__(self, wanted: VideoRequest) -> Sample | Unreadable:
+        index = wanted[0]
+        if index in self.given_up:
+            return Unreadable(self.videos.name(index), self.given_up[index])
         self.mark(index)
         try:
-            found = watching.watched(lambda: self.tried(asked))
+            found = watchdog.run_watched(lambda: self.read_with_retry(wanted))
         except TimeoutError as error:
-            self.lost[index] = str(error)
+            self.given_up[index] = str(error)
             found = Unreadable(self.videos.name(index), str(error))
         self.mark(-1)
         return found
 
     def mark(self, index: int) -> None:
-        """Leave word of what is read, for when this process dies of it."""
+        """Record which video is read, in case this process crashes at it."""
         if worker := get_worker_info():
-            self.at[worker.id, 0], self.at[worker.id, 1] = os.getpid(), index
+            self.current[worker.id, 0], self.current[worker.id, 1] = os.getpid(), index
 
-    def tried(self, asked: Asked) -> Sample | Unreadable:
-        """A clip; tried again where that failed soon, for a network drive may have blinked."""
+    def read_with_retry(self, wanted: VideoRequest) -> Sample | Unreadable:
+        """A clip; retried after a quick failure, which may be a glitch of a network drive."""
         begun = perf_counter()
-        found = self.once(asked)
-        return self.once(asked) if isinstance(found, Unreadable) and perf_counter() - begun < SOON else found
+        found = self.read_once(wanted)
+        failed_soon = isinstance(found, Unreadable) and perf_counter() - begun < RETRY_SECONDS
+        return self.read_once(wanted) if failed_soon else found
 
-    def once(self, asked: Asked) -> Sample | Unreadable:
-        """One try."""
+    def read_once(self, wanted: VideoRequest) -> Sample | Unreadable:
+        """One attempt."""
         try:
-            return self.videos.read(*asked)
+            return self.videos.read(*wanted)
         except Unreadable as missing:
             return missing
         except (OSError, MemoryError) as error:
-            return Unreadable(self.videos.name(asked[0]), str(error) or type(error).__name__)
+            return Unreadable(self.videos.name(wanted[0]), str(error) or type(error).__name__)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            return Unreadable(self.videos.name(asked[0]), "no memory for its frames")
+            return Unreadable(self.videos.name(wanted[0]), "out of memory for its frames")
 
 
-class Line:
-    """Batches that are asked for, in order. Those that have not come are asked for anew of the next readers."""
+class RequestQueue:
+    """Batches of requests, in order. New workers begin with the pending ones."""
 
-    def __init__(self, asked: Iterable[list[Asked]]) -> None:
-        self.source = iter(asked)
-        self.out: deque[list[Asked]] = deque()
-        """Asked for, and not come."""
+    def __init__(self, batches: Iterable[list[VideoRequest]]) -> None:
+        self.source = iter(batches)
+        self.pending: deque[list[VideoRequest]] = deque()
+        """Requested and not received."""
 
-    def __iter__(self) -> Iterator[list[Asked]]:
-        yield from tuple(self.out)
-        for wanted in self.source:
-            self.out.append(wanted)
-            yield wanted
+    def __iter__(self) -> Iterator[list[VideoRequest]]:
+        yield from tuple(self.pending)
+        for batch in self.source:
+            self.pending.append(batch)
+            yield batch
 
 
-class Crew:
-    """The readers of a feed, until one of them is gone."""
+class WorkerPool:
+    """The workers of one DataLoader, until one of them exits."""
 
-    def __init__(self, videos: Videos, line: Line, workers: int, device: torch.device, lost: dict[int, str]) -> None:
-        self.at = torch.full((workers, 2), -1).share_memory_()  # torch's is untyped
+    def __init__(
+        self, videos: Videos, queue: RequestQueue, workers: int, device: torch.device, given_up: dict[int, str]
+    ) -> None:
+        self.current = torch.full((workers, 2), -1).share_memory_()  # torch's is untyped
         before = set(active_children())
-        with unheard():
+        with without_sigchld_handler():
             self.batches = iter(
                 DataLoader(
-                    Reader(videos, lost, self.at),
-                    batch_sampler=line,
+                    ClipDataset(videos, given_up, self.current),
+                    batch_sampler=queue,
                     num_workers=workers,
-                    collate_fn=packed if workers else list,
+                    collate_fn=pack if workers else list,
                     pin_memory=device.type == "cuda",
                     generator=torch.Generator(),  # the loader draws a seed, which nothing here uses
-                    worker_init_fn=quiet if workers else None,
-                    prefetch_factor=AHEAD if workers else None,
+                    worker_init_fn=ignore_stop_signals if workers else None,
+                    prefetch_factor=PREFETCH_BATCHES if workers else None,
                 )
             )
         self.processes = set(active_children()) - before
 
-    def gone(self) -> dict[int, str]:
-        """Process -> how it ended."""
+    def exits(self) -> dict[int, str]:
+        """Process id -> how it exited, of the workers that have."""
         if self.processes:
-            wait([process.sentinel for process in self.processes], GRACE)
-        return {process.pid or 0: ended(code) for process in self.processes if (code := process.exitcode) is not None}
+            wait([process.sentinel for process in self.processes], EXIT_SECONDS)
+        codes = {process.pid or 0: process.exitcode for process in self.processes}
+        return {pid: exit_reason(code) for pid, code in codes.items() if code is not None}
 
-    def blamed(self, gone: dict[int, str]) -> dict[int, str]:
-        """Video -> how the process ended that was at it."""
-        return {index: gone[pid] for pid, index in self.at.tolist() if pid in gone and index >= 0}
+    def culprits(self, exits: dict[int, str]) -> dict[int, str]:
+        """Video -> how the worker that read it exited."""
+        return {index: exits[pid] for pid, index in self.current.tolist() if pid in exits and index >= 0}
 
 
-def read(
+def read_clips(
     videos: Videos,
-    asked: Iterable[list[Asked]],
+    batches: Iterable[list[VideoRequest]],
     workers: int,
     device: torch.device = CPU,
-    lost: dict[int, str] | None = None,
-) -> Iterator[tuple[list[Asked], list[Sample | Unreadable], float]]:
-    """What was asked for, what was read, and the seconds that it was waited for.
+    given_up: dict[int, str] | None = None,
+) -> Iterator[tuple[list[VideoRequest], list[Sample | Unreadable], float]]:
+    """(requests of a batch, what was read, seconds waited for it).
 
-    When a reader dies, new ones go on from the first batch that has not come: batches do not depend on it. A video at
-    which readers die twice is put among the `lost`, and is unreadable from then on.
+    When a worker exits, new ones resume from the first batch not received: the batches are the same. A video at which
+    workers exit twice is added to `given_up`, and is unreadable from then on.
     """
-    lost = {} if lost is None else lost
-    line, deaths, begun = Line(asked), Counter[int](), perf_counter()
+    given_up = {} if given_up is None else given_up
+    queue, crashes, begun = RequestQueue(batches), Counter[int](), perf_counter()
     while True:
-        crew = Crew(videos, line, workers, device, lost)
+        pool = WorkerPool(videos, queue, workers, device, given_up)
         try:
-            for found in crew.batches:
-                wanted = line.out.popleft()
-                for index in (-1, *(index for index, _ in wanted)):
-                    deaths.pop(index, None)
-                yield wanted, unpacked(found) if workers else found, perf_counter() - begun
+            for found in pool.batches:
+                batch = queue.pending.popleft()
+                for index in (-1, *(index for index, _ in batch)):
+                    crashes.pop(index, None)
+                yield batch, unpack(found) if workers else found, perf_counter() - begun
                 begun = perf_counter()
             return
         except (RuntimeError, OSError, EOFError):
-            gone = crew.gone()
-            if not gone:
+            exits = pool.exits()
+            if not exits:
                 raise
-        for index, how in (crew.blamed(gone) or {-1: next(iter(gone.values()))}).items():
-            deaths[index] += TRIES if how == watching.too_long() else 1
-            if deaths[index] >= TRIES:
+        for index, reason in (pool.culprits(exits) or {-1: next(iter(exits.values()))}).items():
+            crashes[index] += READ_TRIES if reason == watchdog.hang_reason() else 1
+            if crashes[index] >= READ_TRIES:
                 if index < 0:
-                    raise broken(how)
-                lost[index] = how
-        del crew  # its processes end here
+                    raise workers_crash(reason)
+                given_up[index] = reason
+        del pool  # its processes end here
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch (2.13) found no memory, which it says in words alone."""
+    """Whether torch (2.13) ran out of memory, which only the message tells."""
     return any(words in str(error) for words in ("DefaultCPUAllocator", "out of memory", "not enough memory"))
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """torch's handler (2.13) raises wherever the training is when a reader dies. The feed finds out as it waits."""
+def without_sigchld_handler() -> Iterator[None]:
+    """torch's handler (2.13) raises anywhere in the training when a worker exits. The feed finds out as it waits."""
     handler = signal.getsignal(signal.SIGCHLD)
     yield
     if handler is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGCHLD, handler)
 
 
-def quiet(worker: int) -> None:
-    """Signals to end a run are for the process that trains: it ends its workers itself."""
+def ignore_stop_signals(worker: int) -> None:
+    """Ctrl-C is handled by the training process, which ends its workers itself; SIGTERM ends a worker at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def ended(code: int) -> str:
-    """How a reader ended, by its exit code."""
-    if code == watching.GAVE_UP:
-        return watching.too_long()
+def exit_reason(code: int) -> str:
+    """Why a worker exited, by its exit code."""
+    if code == watchdog.HANG_EXIT_CODE:
+        return watchdog.hang_reason()
     if code >= 0:
-        return f"the process that read it ended with code {code}"
-    said = ", as where memory runs out" if -code == signal.SIGKILL else ""
-    return f"the process that read it ended by {signal.Signals(-code).name}{said}"
+        return f"the worker that read it exited with code {code}"
+    note = ", possibly out of memory" if -code == signal.SIGKILL else ""
+    return f"the worker that read it was killed by {signal.Signals(-code).name}{note}"
 
 
-def broken(how: str) -> SpecError:
-    """The error of readers that end before they read."""
+def workers_crash(reason: str) -> SpecError:
+    """The error of workers that exit before they read a video."""
     return SpecError(
-        "processes that read videos do not live",
-        got=f"twice in a row, at no video: {how}",
+        "data-loading workers keep crashing",
+        got=f"twice in a row, before reading any video: {reason}",
         want="memory for all workers",
         fix="fewer --workers",
     )

@@ -1,1 +1,1 @@
-"""Where videos come from: folders, lists, shards, pictures, and the labels beside them."""
+"""Data sources: folders, lists, shards, pictures, and their labels."""

@@ -10,31 +10,31 @@ from typing import Any
 
 from archdsl.errors import SpecError
 from archdsl.spec.base import cut
-from archdsl.training.data.sources.manifests import text_of
+from archdsl.training.data.sources.manifests import list_text
 
-DIGITS = 9
+MAX_CLASS_DIGITS = 9
 """Of a class's number."""
 NUMBERED = (
-    re.compile(rf"(?P<number>\d{{1,{DIGITS}}})[\s,;:]+(?P<name>.*\S)"),
-    re.compile(rf"(?P<name>.*\S)\s*[,;:\t]\s*(?P<number>\d{{1,{DIGITS}}})"),
+    re.compile(rf"(?P<number>\d{{1,{MAX_CLASS_DIGITS}}})[\s,;:]+(?P<name>.*\S)"),
+    re.compile(rf"(?P<name>.*\S)\s*[,;:\t]\s*(?P<number>\d{{1,{MAX_CLASS_DIGITS}}})"),
 )
 """A class's name and its number."""
 
 
-NAMES = ("classes.txt", "labels.txt", "Charades_v1_classes.txt")
+CLASS_FILES = ("classes.txt", "labels.txt", "Charades_v1_classes.txt")
 """A name on each line, numbered from 0."""
-JSON = ("labels.json", "something-something-v2-labels.json")
+JSON_CLASS_FILES = ("labels.json", "something-something-v2-labels.json")
 
 
 def classes_beside(folder: Path) -> dict[str, str]:
     """Class name -> its number as lists write it, in the order of numbers, where a file beside a list has them."""
     if (folder / "classInd.txt").is_file():
         return numbered_lines(folder / "classInd.txt")
-    for name in NAMES:
+    for name in CLASS_FILES:
         if (folder / name).is_file():
-            found = [line.strip() for line in text_of(folder / name).splitlines() if line.strip()]
+            found = [line.strip() for line in list_text(folder / name).splitlines() if line.strip()]
             return numbered_by(with_numbers(found) or [(line, i) for i, line in enumerate(found)], folder / name)
-    for name in JSON:
+    for name in JSON_CLASS_FILES:
         if (folder / name).is_file():
             return classes_in_json(folder / name)
     return {}
@@ -50,33 +50,33 @@ def with_numbers(lines: list[str]) -> list[tuple[str, int]]:
 
 def numbered_lines(path: Path) -> dict[str, str]:
     """`1 ApplyEyeMakeup` on each line, as UCF101 has it. Raises SpecError."""
-    lines = [(i + 1, line.split(maxsplit=1)) for i, line in enumerate(text_of(path).splitlines()) if line.strip()]
+    lines = [(i + 1, line.split(maxsplit=1)) for i, line in enumerate(list_text(path).splitlines()) if line.strip()]
     for i, parts in lines:
-        if len(parts) != 2 or not parts[0].isdecimal() or len(parts[0]) > DIGITS:
+        if len(parts) != 2 or not parts[0].isdecimal() or len(parts[0]) > MAX_CLASS_DIGITS:
             where = f"{path.name}:{i}"
-            raise SpecError("a class that cannot be read", written=where, got=cut(" ".join(parts)), want="1 Archery")
+            raise SpecError("cannot parse class", written=where, got=cut(" ".join(parts)), want="1 Archery")
     return numbered_by([(name.strip(), int(number)) for _, (number, name) in lines], path)
 
 
 def classes_in_json(path: Path) -> dict[str, str]:
     """{name: number}, as Something-Something has it, or [name]. Raises SpecError for numbers that are not whole."""
     try:
-        data = json.loads(text_of(path), object_pairs_hook=list)
+        data = json.loads(list_text(path), object_pairs_hook=list)
     except (ValueError, RecursionError):
         data = None
     if isinstance(data, list) and all(isinstance(name, str) for name in data):
         return numbered_by([(name, i) for i, name in enumerate(data)], path)
     data = data if isinstance(data, list) else []
-    pairs = [(one[0], whole_in(one[1])) for one in data if isinstance(one, tuple)]
+    pairs = [(one[0], whole_number_in(one[1])) for one in data if isinstance(one, tuple)]
     if not pairs or len(pairs) < len(data) or any(number is None for _, number in pairs):
-        raise SpecError("class names that cannot be read", written=path.name, want='{"name": 0} or ["name"]')
+        raise SpecError("cannot parse class names", written=path.name, want='{"name": 0} or ["name"]')
     return numbered_by([(name, number) for name, number in pairs if number is not None], path)
 
 
-def whole_in(value: Any) -> int | None:
+def whole_number_in(value: Any) -> int | None:
     """A whole number of JSON, or one in quotes; None for anything else."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_CLASS_DIGITS else None
 
 
 def numbered_by(pairs: list[tuple[str, int]], path: Path) -> dict[str, str]:
@@ -84,5 +84,5 @@ def numbered_by(pairs: list[tuple[str, int]], path: Path) -> dict[str, str]:
     for what, found in (("name", [name for name, _ in pairs]), ("number", [number for _, number in pairs])):
         if twice := [one for one, times in Counter(found).items() if times > 1]:
             got = cut(str(twice[0]))
-            raise SpecError(f"two classes of one {what}", written=path.name, got=got, want="one class for each label")
+            raise SpecError(f"duplicate class {what}", written=path.name, got=got, want="one class for each label")
     return {name: str(number) for name, number in sorted(pairs, key=lambda pair: pair[1])}

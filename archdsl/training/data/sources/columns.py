@@ -12,8 +12,15 @@ from typing import Any, NamedTuple
 
 from archdsl.errors import SpecError
 from archdsl.spec.base import cut
-from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing, each, labelled, misread
-from archdsl.training.data.sources.splits import NAMES
+from archdsl.training.data.sources.lines import (
+    VIDEO_SUFFIXES,
+    Listing,
+    ListLine,
+    parse_each,
+    unclear_line,
+    whole_video_labels,
+)
+from archdsl.training.data.sources.splits import SPLIT_NAMES
 
 ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
     "path": (
@@ -50,11 +57,11 @@ ROLES: dict[str, tuple[tuple[str, ...], ...]] = {
 PLURAL = ("labels", "classes", "categories", "targets", "actions", "tags")
 SECONDS = ("start", "end", "centre")
 UNUSED = ("unused", "none", "ignore")
-LAST = ("end_frame", "stop_frame", "last_frame", "end_index", "stop_index")
+END_FRAME_COLUMNS = ("end_frame", "stop_frame", "last_frame", "end_index", "stop_index")
 """Columns that say which pictures count in a way that is not read."""
 
 
-class Table(NamedTuple):
+class ListTable(NamedTuple):
     """A file with a head."""
 
     path: Path
@@ -63,7 +70,7 @@ class Table(NamedTuple):
     """(file:line, cells)"""
 
 
-def table_of(path: Path, text: str, first: int) -> Table:
+def read_table(path: Path, text: str, first: int) -> ListTable:
     """A CSV file whose head is line `first`, its columns between commas, semicolons, tabs or blanks.
 
     Raises SpecError.
@@ -79,11 +86,11 @@ def table_of(path: Path, text: str, first: int) -> Table:
                     yield f"{path.name}:{reader.line_num + first - 1}", [cell.strip() for cell in cells]
         except csv.Error as error:
             where = f"{path.name}:{reader.line_num + first - 1}"
-            raise SpecError("a line that is not CSV", written=where, got=str(error)) from None
+            raise SpecError("line is not CSV", written=where, got=str(error)) from None
 
     found = rows()
     _, head = next(found)
-    return Table(path, tuple(normal(name) for name in head), found)
+    return ListTable(path, tuple(normal_column(name) for name in head), found)
 
 
 def delimiter_of(head: str) -> str:
@@ -91,24 +98,24 @@ def delimiter_of(head: str) -> str:
     return next((mark for mark in "\t;," if mark in head), " ")
 
 
-def normal(name: str) -> str:
+def normal_column(name: str) -> str:
     """A column's name as it is compared."""
     return re.sub(r"[ -]+", "_", name.strip().strip("\"'").strip().lower())
 
 
-def head_of(line: str) -> tuple[str, ...] | None:
+def header_columns(line: str) -> tuple[str, ...] | None:
     """The columns that a list's first line names; None where it is a video's."""
-    names = tuple(normal(cell) for cell in line.split(delimiter_of(line)))
+    names = tuple(normal_column(cell) for cell in line.split(delimiter_of(line)))
     known = {name for role in ("path", "label") for group in ROLES[role] for name in group}
-    plain = all(not name.isdecimal() and not name.endswith(SUFFIXES) for name in names)
+    plain = all(not name.isdecimal() and not name.endswith(VIDEO_SUFFIXES) for name in names)
     return names if plain and len(names) > 1 and known & set(names) else None
 
 
-def row_of(table: Table, cells: list[str]) -> dict[str, str]:
+def cells_by_column(table: ListTable, cells: list[str]) -> dict[str, str]:
     """Column -> cell; empty cells at the end may be left out. Raises SpecError for cells that have no column."""
     if len(cells) > len(table.names):
         raise SpecError(
-            "a line of more columns than the head",
+            "line has more columns than the header",
             got=cut(" | ".join(cells)),
             want=f"{len(table.names)}: {', '.join(table.names)}",
             fix='quotes around what has the separator in it, such as "clay, pottery making"',
@@ -116,14 +123,14 @@ def row_of(table: Table, cells: list[str]) -> dict[str, str]:
     return dict.fromkeys(table.names, "") | dict(zip(table.names, cells))
 
 
-def roles_of(names: Sequence[str], where: str) -> dict[str, str]:
+def column_roles(names: Sequence[str], where: str) -> dict[str, str]:
     """What is said -> the column that says it. Raises SpecError where a path or a label is said nowhere, or twice."""
     found: dict[str, str] = {}
     for role, groups in ROLES.items():
         met = next((some for group in groups if (some := [name for name in names if name in group])), [])
         if len(met) > 1:
             raise SpecError(
-                f"two columns that say the {role}",
+                f"two columns for the {role}",
                 written=where,
                 got=", ".join(met),
                 want=f"one column of the name {' or '.join(groups[0][:2])}",
@@ -133,8 +140,8 @@ def roles_of(names: Sequence[str], where: str) -> dict[str, str]:
             found[role] = met[0]
         elif role in ("path", "label"):
             want = f"a column of the name {', '.join(groups[0][:4])}"
-            raise SpecError(f"no column says the {role}", written=where, got=", ".join(filter(None, names)), want=want)
-    last = next((name for name in names if name in LAST), None)
+            raise SpecError(f"no column for the {role}", written=where, got=", ".join(filter(None, names)), want=want)
+    last = next((name for name in names if name in END_FRAME_COLUMNS), None)
     if last or ("offset" in found and "frames" not in found):
         got = last or f"{found['offset']} without frames"
         want = "offset and frames: how many pictures to leave out, and how many count"
@@ -142,81 +149,81 @@ def roles_of(names: Sequence[str], where: str) -> dict[str, str]:
     return found
 
 
-def of_table(table: Table) -> Listing:
+def listing_of_table(table: ListTable) -> Listing:
     """path,label with a head; also split, start, end and centre (seconds), frames and offset of pictures."""
-    roles = roles_of(table.names, f"{table.path.name}:1")
-    lines = each(table.rows, lambda where, cells: line_of(row_of(table, cells), roles, where))
+    roles = column_roles(table.names, f"{table.path.name}:1")
+    lines = parse_each(table.rows, lambda where, cells: parse_row(cells_by_column(table, cells), roles, where))
     return Listing("table", lines, roles["label"] in PLURAL or any(len(line.labels) > 1 for line in lines))
 
 
-def of_entries(path: Path, data: list[dict[str, Any]]) -> Listing:
+def listing_of_entries(path: Path, data: list[dict[str, Any]]) -> Listing:
     """[{path, label}] of JSON, `labels` a list where a video may have several."""
     several = False
 
-    def line(where: str, entry: dict[str, Any]) -> Line:
+    def line(where: str, entry: dict[str, Any]) -> ListLine:
         nonlocal several
-        named = {normal(name): value for name, value in entry.items()}
-        roles = roles_of(list(named), where)
+        named = {normal_column(name): value for name, value in entry.items()}
+        roles = column_roles(list(named), where)
         several |= roles["label"] in PLURAL
-        return line_of(named, roles, where)
+        return parse_row(named, roles, where)
 
-    lines = each(((f"{path.name}, entry {i}", entry) for i, entry in enumerate(data)), line)
+    lines = parse_each(((f"{path.name}, entry {i}", entry) for i, entry in enumerate(data)), line)
     return Listing("table", lines, several or any(len(line.labels) > 1 for line in lines))
 
 
-def line_of(row: dict[str, Any], roles: dict[str, str], where: str) -> Line:
+def parse_row(row: dict[str, Any], roles: dict[str, str], where: str) -> ListLine:
     """A row as a line. Raises SpecError for cells that cannot be read."""
     said = {role: row[name] for role, name in roles.items() if row[name] not in ("", None)}
-    seconds = {name: number(str(said[name]), where, name) for name in SECONDS if name in said}
+    seconds = {name: parse_seconds(str(said[name]), where, name) for name in SECONDS if name in said}
     video = str(said.get("path", ""))
     if not video:
-        raise SpecError("a line without a path", written=where, got=cut(str(row)), want="a file, or a folder")
+        raise SpecError("line without a path", written=where, got=cut(str(row)), want="a file, or a folder")
     split = str(said.get("split", "")) or None
-    if split and split.lower() not in {*NAMES, *UNUSED}:
-        raise SpecError("no split", written=where, got=cut(split), want=", ".join(sorted(NAMES)), fix="unused")
+    if split and split.lower() not in {*SPLIT_NAMES, *UNUSED}:
+        raise SpecError("no split", written=where, got=cut(split), want=", ".join(sorted(SPLIT_NAMES)), fix="unused")
     labels = labels_of(labels_in(said.get("label"), plural=roles["label"] in PLURAL))
     frames = None
     if "frames" in said:
-        frames = (whole(str(said.get("offset", 0)), "offset"), whole(str(said["frames"]), "frames"))
+        frames = (frame_count(str(said.get("offset", 0)), "offset"), frame_count(str(said["frames"]), "frames"))
     start, end = seconds.get("start", 0.0), seconds.get("end", float("inf"))
-    return Line(video, labels, where, start, end, split, seconds.get("centre"), frames=frames)
+    return ListLine(video, labels, where, start, end, split, seconds.get("centre"), frames=frames)
 
 
 def labels_in(cell: Any, *, plural: bool) -> list[str]:
     """The labels that a cell holds: one, several numbers, or several with | or ; between them. Raises SpecError."""
     inner = (list, dict, bool, float) if isinstance(cell, list) else (bool, float)
     if wrong := [name for name in (cell if isinstance(cell, list) else [cell]) if isinstance(name, inner)]:
-        raise SpecError("a label that is no name", got=cut(str(wrong[0])), want="a name, or a number")
+        raise SpecError("label is not a name", got=cut(str(wrong[0])), want="a name, or a number")
     if isinstance(cell, list):
         return ["" if name is None else str(name) for name in cell]
     if isinstance(cell, dict):
-        raise SpecError("labels that are not a list", got=cut(str(cell)), want='labels: ["a", "b"]')
+        raise SpecError("labels are not a list", got=cut(str(cell)), want='labels: ["a", "b"]')
     text = "" if cell is None else str(cell).strip()
     if text.startswith("[") and text.endswith("]"):
-        return listed_in(text)
+        return parse_label_list(text)
     for mark in "|;":
         if mark in text:
             return [part.strip() for part in text.split(mark) if part.strip()]
     if re.fullmatch(r"\d+(?:[ ,\t]+\d+)+", text):
         return re.split(r"[ ,\t]+", text)
     if plural and "," in text:
-        raise misread(text, "labels with | between them, or a column of the name label", text.replace(",", "|"))
+        raise unclear_line(text, "labels with | between them, or a column of the name label", text.replace(",", "|"))
     return [text] if text else []
 
 
-def name_of(label: str) -> str:
+def normal_label(label: str) -> str:
     """A label as lists compare it: pandas writes the number 1 as 1.0. Raises SpecError for a number of no class."""
     if re.fullmatch(r"\d+\.0+", label):
         return label.partition(".")[0]
     digits_alone = any(letter.isdigit() for letter in label) and not any(letter.isalpha() for letter in label)
     if "\n" in label or (digits_alone and not label.isdecimal()):
-        raise misread(label, "a class's name, or its number from 0 on; several with | between them")
+        raise unclear_line(label, "a class's name, or its number from 0 on; several with | between them")
     return label
 
 
 def labels_of(names: Sequence[str]) -> tuple[tuple[str, float, float], ...]:
     """The labels of a line, throughout. Raises SpecError for one that is written twice: 0 0 1 may be 1 for class 2."""
-    found = labelled(*map(name_of, names))
+    found = whole_video_labels(*map(normal_label, names))
     if len(set(found)) < len(found):
         raise SpecError(
             "a class twice in one line", got=cut(" ".join(names)), want="each class once, by name or number"
@@ -224,7 +231,7 @@ def labels_of(names: Sequence[str]) -> tuple[tuple[str, float, float], ...]:
     return found
 
 
-def listed_in(text: str) -> list[str]:
+def parse_label_list(text: str) -> list[str]:
     """A list as Python and JSON write it. Raises SpecError."""
     for spelling in (text, text.replace("'", '"')):
         try:
@@ -233,22 +240,22 @@ def listed_in(text: str) -> list[str]:
             continue
         if all(isinstance(name, str | int) and not isinstance(name, bool) for name in found):
             return [str(name) for name in found]
-    raise misread(text, 'a list such as ["a", "b"] or [0, 1]')
+    raise unclear_line(text, 'a list such as ["a", "b"] or [0, 1]')
 
 
-def whole(text: str, name: str) -> int:
+def frame_count(text: str, name: str) -> int:
     """A number of frames."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise SpecError(f"no number for {name}", got=cut(text), want="a whole number")
+        raise SpecError(f"{name} is not a number", got=cut(text), want="a whole number")
     return int(text)
 
 
-def number(text: str, where: str, name: str) -> float:
+def parse_seconds(text: str, where: str, name: str) -> float:
     """A number of seconds, at least 0."""
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     if not 0 <= value < 1e9:
-        raise SpecError(f"no number for {name}", written=where, got=cut(text), want="seconds")
+        raise SpecError(f"{name} is not a number", written=where, got=cut(text), want="seconds")
     return value

@@ -13,21 +13,21 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.spec.base import cut
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.modalities import check_modalities
-from archdsl.training.data.reader.decoder import decoder_named
+from archdsl.training.data.reader.backends import decoder_named
 from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.sources.classes import classes_beside
-from archdsl.training.data.sources.file_lookup import check_apart, place_of, settled, walked
-from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing, each
-from archdsl.training.data.sources.manifests import listing_of, numbered
-from archdsl.training.data.sources.pictures import SUFFIXES as PICTURES
-from archdsl.training.data.sources.shards import is_pattern, listing_of_shards, renamed, shards_of
-from archdsl.training.data.sources.splits import SPLITS, names_of, split_in
-from archdsl.training.data.sources.videos import Action, Entry, Files
+from archdsl.training.data.sources.file_lookup import check_apart, find_file, resolve_offsets, walk_once
+from archdsl.training.data.sources.lines import VIDEO_SUFFIXES, Listing, ListLine, parse_each
+from archdsl.training.data.sources.manifests import class_number, listing_of
+from archdsl.training.data.sources.pictures import PICTURE_SUFFIXES as PICTURES
+from archdsl.training.data.sources.shards import is_pattern, listing_of_shards, shards_of, shards_of_split
+from archdsl.training.data.sources.splits import SPLITS, spellings_of, split_in
+from archdsl.training.data.sources.videos import Action, Files, VideoEntry
 from archdsl.training.data.synthetic.motion import MovingDigits
 
-ENDINGS = f"files ending in {', '.join(SUFFIXES[:6])} and {len(SUFFIXES) - 6} others"
+VIDEO_ENDINGS = f"files ending in {', '.join(VIDEO_SUFFIXES[:6])} and {len(VIDEO_SUFFIXES) - 6} others"
 """What a video's file may be called."""
-MOST = 99_999
+MAX_CLASS_NUMBER = 99_999
 """The largest number of a class that has no name."""
 BUILT_IN = {"train": (2400, 0), "val": (512, 1), "test": (512, 1)}
 """Split -> (clips, seed) of the moving digits."""
@@ -43,7 +43,7 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
     Raises SpecError where there are none, with what was looked for.
     """
     if data.partition(":")[0] == "motion" and not Path(data).exists():
-        return built_in(data, split, clips)
+        return moving_digits(data, split, clips)
     check_modalities(clips)
     path = Path(data)
     if not path.exists() and not shards_of(path):
@@ -51,20 +51,20 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
         raise SpecError("no such data", got=data, want=want, fix="archdsl data --help")
     if path.exists() and not path.is_file() and not path.is_dir():
         raise SpecError("neither a file nor a folder", got=data)
-    found, root = of_split(path, split)
-    training, several = beside(path, found), False
+    found, root = source_of_split(path, split)
+    training, several = training_source(path, found), False
     left_out: tuple[str, ...] = ()
     if found.is_dir() and not hmdb_lists(found) and not shards_of(found):
-        entries, classes, left_out = in_class_folders(found, training)
+        entries, classes, left_out = entries_in_class_folders(found, training)
     else:
         entries, classes, several = entries_of(found, root, split, training)
     if not entries:
         got = f"{left_out[0]} and others" if left_out else None
-        raise SpecError(f"no videos in {found}", got=got, want=f"{ENDINGS}, or folders of pictures")
+        raise SpecError(f"no videos in {found}", got=got, want=f"{VIDEO_ENDINGS}, or folders of pictures")
     if several != (recipe.loss == "binary"):
         wanted = "binary" if several else "cross_entropy"
         raise SpecError(
-            "labels and loss that do not fit",
+            "loss does not match the labels",
             at="recipe.loss",
             written=recipe.written,
             got=f"{recipe.loss}, for videos of {'several labels' if several else 'one label'}",
@@ -81,19 +81,19 @@ def videos_for(data: str, split: str, arch: Arch, recipe: Recipe) -> Videos:
     return replace(videos, snippets=snippets_of(arch, recipe.sampling)) if isinstance(videos, Files) else videos
 
 
-def found_from_anywhere(data: str) -> str:
+def absolute_data(data: str) -> str:
     """What `data` names, whatever folder a later command runs in."""
     built = data.partition(":")[0] == "motion" and not Path(data).exists()
     return data if built else os.path.abspath(data)
 
 
-def built_in(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDigits:
+def moving_digits(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDigits:
     """The moving digits at the size of the arch's clip."""
     (name, clip), *more = clips.items()
     kind = data.partition(":")[2]
     if more or clip.modality != "rgb" or kind not in ("", "still") or clip.shape.h != clip.shape.w:
         raise SpecError(
-            "built-in data of another kind",
+            "built-in data does not fit the clips",
             got=f"{data}, for {', '.join(f'{key}: {c.modality} {c.shape}' for key, c in clips.items())}",
             want="motion or motion:still, and an arch with one square clip of rgb",
         )
@@ -101,7 +101,7 @@ def built_in(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDigits:
     return MovingDigits(count, seed, frames=clip.frames, size=clip.shape.h, frozen=kind == "still", clip=name)
 
 
-def of_split(path: Path, split: str) -> tuple[Path, Path]:
+def source_of_split(path: Path, split: str) -> tuple[Path, Path]:
     """(folder or list of a split, where its videos may lie)."""
     if is_pattern(path):
         return sibling_shards(path, split), path.parent
@@ -122,14 +122,14 @@ def of_split(path: Path, split: str) -> tuple[Path, Path]:
     return path, path
 
 
-def beside(path: Path, found: Path) -> Path:
+def training_source(path: Path, found: Path) -> Path:
     """The folder or list to train on, which says what classes there are; the one that was found if there is none."""
     if is_pattern(path):
-        return path if path != found else renamed(path, SPLITS["val"], "train") or path
+        return path if path != found else shards_of_split(path, SPLITS["val"], "train") or path
     if path.is_file():
         return path if path != found else sibling_to_train(path)
     try:
-        return of_split(path, "train")[0]
+        return source_of_split(path, "train")[0]
     except SpecError:
         return found
 
@@ -157,7 +157,7 @@ def sibling_shards(pattern: Path, split: str) -> Path:
     if split == "train" or not {split_in(part) for part in pattern.parts[-2:]} & {*SPLITS["train"]}:
         return pattern
     for name in SPLITS[split]:
-        if other := renamed(pattern, SPLITS["train"], name):
+        if other := shards_of_split(pattern, SPLITS["train"], name):
             return other
     raise SpecError("no shards to test on", got=str(pattern), want="others with val or test in place of train")
 
@@ -171,19 +171,21 @@ def sibling_to_train(path: Path) -> Path:
     return path
 
 
-def entries_of(found: Path, root: Path, split: str, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], bool]:
+def entries_of(
+    found: Path, root: Path, split: str, training: Path
+) -> tuple[tuple[VideoEntry, ...], tuple[str, ...], bool]:
     """(videos, classes, whether a video may have several) of a list, or of shards."""
-    listing = settled(listing_at(found), root)
-    lines = of_the_split(listing.lines, split)
+    listing = resolve_offsets(listing_at(found), root)
+    lines = lines_of_split(listing.lines, split)
     if not lines and listing.lines:
         has = ", ".join(sorted({str(line.split) for line in listing.lines}))
-        raise SpecError(f"no videos of the split {split}", written=found.name, got=f"splits {has}")
+        raise SpecError(f"no videos in split {split}", written=found.name, got=f"splits {has}")
     alone = training == found or listing.classes or (training.is_dir() and not shards_of(training))
-    lists = [listing] if alone else [settled(listing_at(training), root), listing]
-    classes = classes_of(lists, root)
-    places = places_of(classes, root)
-    several = any(one.several for one in lists)
-    entries = each(
+    lists = [listing] if alone else [resolve_offsets(listing_at(training), root), listing]
+    classes = class_names_of(lists, root)
+    places = class_numbers(classes, root)
+    several = any(one.multi_label for one in lists)
+    entries = parse_each(
         ((line.where, line) for line in lines), lambda _, line: entry_of(line, root, classes, places, several)
     )
     check_apart(lines, [one.path for one in entries], root)
@@ -198,7 +200,7 @@ def listing_at(found: Path) -> Listing:
     return listing_of_shards(shards) if shards else listing_of(found)
 
 
-def of_the_split(lines: list[Line], split: str) -> list[Line]:
+def lines_of_split(lines: list[ListLine], split: str) -> list[ListLine]:
     """Those lines that belong to a split; all where none says one. Raises SpecError where only some do."""
     blank = [line for line in lines if line.split is None]
     if len(blank) == len(lines):
@@ -210,11 +212,11 @@ def of_the_split(lines: list[Line], split: str) -> list[Line]:
             got=cut(blank[0].video),
             want="train, val or test; unused for neither",
         )
-    found = ([line for line in lines if str(line.split).lower() in names] for names in names_of(split))
+    found = ([line for line in lines if str(line.split).lower() in names] for names in spellings_of(split))
     return next(filter(None, found), [])
 
 
-def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
+def class_names_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
     """Names of the classes in the order of labels: told beside the lists, else sorted; numbers by their value."""
     told = classes_beside(root)
     if told and lists[0].format != "charades":
@@ -225,12 +227,14 @@ def classes_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
     if not all(name.isdecimal() for name in names):
         return tuple(sorted(names))
     largest = max(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0")), default="")
-    if len(largest.lstrip("0")) > len(str(MOST)) or int(largest or 0) > MOST:
-        raise SpecError("a class of too large a number", written=names[largest], got=largest[:80], want=f"up to {MOST}")
+    if len(largest.lstrip("0")) > len(str(MAX_CLASS_NUMBER)) or int(largest or 0) > MAX_CLASS_NUMBER:
+        raise SpecError(
+            "class number too large", written=names[largest], got=largest[:80], want=f"up to {MAX_CLASS_NUMBER}"
+        )
     return tuple(str(i) for i in range(int(largest) + 1)) if largest else ()
 
 
-def places_of(classes: tuple[str, ...], root: Path) -> dict[str, int]:
+def class_numbers(classes: tuple[str, ...], root: Path) -> dict[str, int]:
     """What a label may be called -> its place: a class's name, or the number that a file beside the list gives it."""
     told = classes_beside(root)
     numbers = {told[name]: i for i, name in enumerate(classes) if name in told}
@@ -242,18 +246,20 @@ def places_of(classes: tuple[str, ...], root: Path) -> dict[str, int]:
     return numbers
 
 
-def entry_of(line: Line, root: Path, classes: tuple[str, ...], places: dict[str, int], several: bool) -> Entry:
+def entry_of(line: ListLine, root: Path, classes: tuple[str, ...], places: dict[str, int], several: bool) -> VideoEntry:
     """A line of a list as a video with numbers for labels. Raises SpecError."""
     if not line.labels and not several:
-        raise SpecError("a video without a label", written=line.where, got=line.video, want="a class")
-    actions = tuple(Action(numbered(line, name, classes, places), start, end) for name, start, end in line.labels)
+        raise SpecError("video without a label", written=line.where, got=line.video, want="a class")
+    actions = tuple(Action(class_number(line, name, classes, places), start, end) for name, start, end in line.labels)
     if line.part:
-        return Entry(line.part, line.video, actions, line.start, line.end, line.centre)
-    path, fault = place_of(line, root)
-    return Entry(path, line.video, actions, line.start, line.end, line.centre, frames=line.frames, fault=fault)
+        return VideoEntry(line.part, line.video, actions, line.start, line.end, line.centre)
+    path, fault = find_file(line, root)
+    return VideoEntry(path, line.video, actions, line.start, line.end, line.centre, frames=line.frames, fault=fault)
 
 
-def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tuple[str, ...], tuple[str, ...]]:
+def entries_in_class_folders(
+    root: Path, training: Path
+) -> tuple[tuple[VideoEntry, ...], tuple[str, ...], tuple[str, ...]]:
     """(videos or folders of pictures in folders that bear the classes' names, classes, files left out).
 
     The folders of training have all classes.
@@ -269,7 +275,7 @@ def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tup
         for path in below:
             shown = f"{name}/{path.relative_to(folders[name]).as_posix()}"
             if path in pictured or (not path.is_dir() and is_video(path)):
-                entries.append(Entry(path, shown, (Action(i),)))
+                entries.append(VideoEntry(path, shown, (Action(i),)))
             elif not path.is_dir() and path.parent not in pictured and not path.name.startswith("."):
                 rest.append(shown)
     return tuple(entries), classes, tuple(rest)
@@ -277,7 +283,7 @@ def in_class_folders(root: Path, training: Path) -> tuple[tuple[Entry, ...], tup
 
 def paths_below(folder: Path) -> Iterator[Path]:
     """Folders and files below a folder, also behind links."""
-    for place, files in walked(folder):
+    for place, files in walk_once(folder):
         yield from ([Path(place)] if Path(place) != folder else [])
         yield from (Path(place) / file for file in files)
 
@@ -286,4 +292,4 @@ def is_video(path: Path) -> bool:
     """Whether a path below a class's folder is a video: a file of a known ending, or a folder of pictures."""
     if path.is_dir():
         return any(inner.suffix.lower() in PICTURES for inner in path.iterdir())
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in VIDEO_SUFFIXES

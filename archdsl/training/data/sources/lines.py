@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeVar
 
 from archdsl.errors import Fault, SpecError
 from archdsl.spec.base import cut
-from archdsl.training.data.sources.shard_member import Part
+from archdsl.training.data.sources.shard_member import ShardMember
 
-SUFFIXES = (
+VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".ogv", ".gif"),
     *(".3gp", ".3g2", ".mts", ".m2ts", ".m2t", ".trp", ".vob", ".mpe", ".m1v", ".m2v", ".mpv", ".mod", ".tod"),
     *(".asf", ".ogg", ".ogm", ".f4v", ".mp4v", ".qt", ".mj2", ".ismv", ".mk3d", ".divx", ".xvid", ".ivf"),
@@ -31,14 +31,14 @@ SUFFIXES = (
         ".rmvb",
     ),
 )
-"""Endings of files that hold pictures in a container that `decoding.FORMATS` has."""
-SHOWN = 10
-"""Faults of a list that are told."""
-Record = TypeVar("Record")
-Made = TypeVar("Made")
+"""Endings of files that hold pictures in a container that `decoder.CONTAINERS` has."""
+LINES_SHOWN = 10
+"""Faults of a list that an error shows."""
+Row = TypeVar("Row")
+Parsed = TypeVar("Parsed")
 
 
-class Line(NamedTuple):
+class ListLine(NamedTuple):
     """One video as a list has it: where, what, and the part of it that counts, in seconds."""
 
     video: str
@@ -50,9 +50,9 @@ class Line(NamedTuple):
     end: float = float("inf")
     split: str | None = None
     centre: float | None = None
-    other: str | None = None
-    """What the file may be called too."""
-    part: Part | None = None
+    other_name: str | None = None
+    """An alternative name of the file."""
+    part: ShardMember | None = None
     """Where the video is, of one in a shard."""
     frames: tuple[int, int] | None = None
     """Of a folder of pictures: the first that counts, and how many do."""
@@ -60,20 +60,20 @@ class Line(NamedTuple):
 
 @dataclass
 class Listing:
-    """What a file says."""
+    """The contents of a list."""
 
     format: str
-    lines: list[Line]
-    several: bool = False
+    lines: list[ListLine]
+    multi_label: bool = False
     classes: tuple[str, ...] = field(default=())
     """Names in the order of labels where the files say so."""
-    unsure: bool = False
+    ambiguous: bool = False
     """Whether three numbers behind each folder are an offset, frames and a label, or frames and two labels."""
 
 
-def each(records: Iterable[tuple[str, Record]], read: Callable[[str, Record], Made]) -> list[Made]:
-    """What is made of every (file:line, record). Raises SpecError that names those of which nothing can be."""
-    made: list[Made] = []
+def parse_each(records: Iterable[tuple[str, Row]], read: Callable[[str, Row], Parsed]) -> list[Parsed]:
+    """Parse every (file:line, record). Raises SpecError with all that fail."""
+    made: list[Parsed] = []
     faults: list[Fault] = []
     count, last = 0, ""
     for where, record in records:
@@ -81,19 +81,19 @@ def each(records: Iterable[tuple[str, Record]], read: Callable[[str, Record], Ma
             made.append(read(where, record))
         except SpecError as error:
             count, last = count + len(error.faults), where
-            faults += error.placed(None, where).faults if len(faults) < SHOWN else ()
-    if count > len(faults[:SHOWN]):
-        faults = [*faults[:SHOWN], Fault(what=f"and {count - SHOWN} more", written=last)]
+            faults += error.placed(None, where).faults if len(faults) < LINES_SHOWN else ()
+    if count > len(faults[:LINES_SHOWN]):
+        faults = [*faults[:LINES_SHOWN], Fault(what=f"and {count - LINES_SHOWN} more", written=last)]
     if faults:
         raise SpecError(faults)
     return made
 
 
-def labelled(*names: str) -> tuple[tuple[str, float, float], ...]:
-    """Labels that hold throughout; none where there is no name."""
+def whole_video_labels(*names: str) -> tuple[tuple[str, float, float], ...]:
+    """Labels that hold for the whole video; empty names are dropped."""
     return tuple((name, 0.0, float("inf")) for name in names if name)
 
 
-def misread(got: str, want: str, fix: str | None = None) -> SpecError:
-    """The error of a line that could mean several things, or none."""
-    return SpecError("a line that is not understood", got=cut(got), want=want, fix=fix)
+def unclear_line(got: str, want: str, fix: str | None = None) -> SpecError:
+    """The error of a line that is ambiguous or cannot be parsed."""
+    return SpecError("cannot parse line", got=cut(got), want=want, fix=fix)

@@ -11,75 +11,83 @@ from typing import Any
 from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.spec.base import cut
 from archdsl.spec.files import read_text
-from archdsl.training.data.sources.columns import Table, head_of, number, of_entries, of_table, row_of, table_of
-from archdsl.training.data.sources.lines import Line, Listing, each, labelled
-from archdsl.training.data.sources.plain_lists import WIDEST, of_words
+from archdsl.training.data.sources.columns import (
+    ListTable,
+    cells_by_column,
+    header_columns,
+    listing_of_entries,
+    listing_of_table,
+    parse_seconds,
+    read_table,
+)
+from archdsl.training.data.sources.lines import Listing, ListLine, parse_each, whole_video_labels
+from archdsl.training.data.sources.plain_lists import MAX_LINE_LENGTH, listing_of_lines
 
-LARGEST = 1 << 28
+MAX_LIST_BYTES = 1 << 28
 """Bytes of a list; Kinetics-700's is 40 MB."""
-LONGEST = 20
+MAX_LABEL_DIGITS = 20
 """Digits of a class's number."""
-PER_SECOND = 24
+CHARADES_FPS = 24
 """Pictures that Charades is published in."""
 
 
 def listing_of(path: Path) -> Listing:
     """The videos a file names. Raises SpecError for a file of no known format, and for the lines that break it."""
-    text = text_of(path)
+    text = list_text(path)
     if path.suffix == ".json":
-        return of_json(path, text)
+        return listing_of_json(path, text)
     lines = [(i + 1, line.strip()) for i, line in enumerate(text.split("\n")) if line.strip()]
     if not lines:
-        raise SpecError("a list without videos", written=path.name)
+        raise SpecError("list without videos", written=path.name)
     first, line = lines[0]
-    names = head_of(line[:WIDEST])
+    names = header_columns(line[:MAX_LINE_LENGTH])
     if names is None:
-        return of_words(path, lines)
-    read = next((read for columns, read in TABLES if set(columns) <= set(names)), of_table)
-    return read(table_of(path, text, first))
+        return listing_of_lines(path, lines)
+    read = next((read for columns, read in TABLES if set(columns) <= set(names)), listing_of_table)
+    return read(read_table(path, text, first))
 
 
-def text_of(path: Path) -> str:
+def list_text(path: Path) -> str:
     """A list as text."""
-    return read_text(path, LARGEST, "utf-8-sig")
+    return read_text(path, MAX_LIST_BYTES, "utf-8-sig")
 
 
-def kinetics(table: Table) -> Listing:
+def listing_of_kinetics(table: ListTable) -> Listing:
     """label,youtube_id,time_start,time_end,split: files are ID_000010_000020.mp4, or ID.mp4, already cut."""
 
-    def line(where: str, cells: list[str]) -> Line:
-        row = row_of(table, cells)
-        first, last = (number(row[name], where, name) for name in ("time_start", "time_end"))
+    def line(where: str, cells: list[str]) -> ListLine:
+        row = cells_by_column(table, cells)
+        first, last = (parse_seconds(row[name], where, name) for name in ("time_start", "time_end"))
         stem = f"{row['youtube_id']}_{int(first):06d}_{int(last):06d}"
         split = row.get("split") or None
-        return Line(stem, labelled(row.get("label", "")), where, split=split, other=row["youtube_id"])
+        return ListLine(
+            stem, whole_video_labels(row.get("label", "")), where, split=split, other_name=row["youtube_id"]
+        )
 
-    return Listing("kinetics", each(table.rows, line))
+    return Listing("kinetics", parse_each(table.rows, line))
 
 
-def charades(table: Table) -> Listing:
+def listing_of_charades(table: ListTable) -> Listing:
     """id,...,actions,length: actions are `c092 11.90 21.20;c147 0.00 12.60`; a video may have several."""
 
-    def line(where: str, cells: list[str]) -> Line:
-        row = row_of(table, cells)
+    def line(where: str, cells: list[str]) -> ListLine:
+        row = cells_by_column(table, cells)
         actions = []
         for action in filter(None, row["actions"].split(";")):
             parts = action.split()
             if len(parts) != 3:
-                raise SpecError(
-                    "an action that cannot be read", written=where, got=cut(action), want="c092 11.90 21.20"
-                )
-            actions.append((parts[0], number(parts[1], where, "from"), number(parts[2], where, "to")))
-        return Line(row["id"], tuple(actions), where)
+                raise SpecError("cannot parse action", written=where, got=cut(action), want="c092 11.90 21.20")
+            actions.append((parts[0], parse_seconds(parts[1], where, "from"), parse_seconds(parts[2], where, "to")))
+        return ListLine(row["id"], tuple(actions), where)
 
     classes = tuple(f"c{i:03d}" for i in range(157))
-    return Listing("charades", each(table.rows, line), several=True, classes=classes)
+    return Listing("charades", parse_each(table.rows, line), multi_label=True, classes=classes)
 
 
-def frame_list(table: Table) -> Listing:
+def listing_of_frames(table: ListTable) -> Listing:
     """original_vido_id video_id frame_id path labels, a picture on each line: PySlowFast's lists of Charades."""
     videos: dict[str, list[tuple[str, dict[str, str]]]] = {}
-    for where, row in each(table.rows, lambda where, cells: (where, row_of(table, cells))):
+    for where, row in parse_each(table.rows, lambda where, cells: (where, cells_by_column(table, cells))):
         rows = videos.setdefault(row["original_vido_id"], [])
         if row["frame_id"] != str(len(rows)):
             raise SpecError("pictures out of order", written=where, got=cut(row["frame_id"]), want=f"frame {len(rows)}")
@@ -87,38 +95,41 @@ def frame_list(table: Table) -> Listing:
     lines = [line_of_frames(rows) for rows in videos.values()]
     if not any(line.labels for line in lines):
         want = "labels such as 1,5; of Something-Something they are in its JSON: name that"
-        raise SpecError("a list of pictures without labels", written=lines[0].where, want=want)
-    return Listing("frame list", lines, several=True)
+        raise SpecError("list of pictures without labels", written=lines[0].where, want=want)
+    return Listing("frame list", lines, multi_label=True)
 
 
-def line_of_frames(rows: list[tuple[str, dict[str, str]]]) -> Line:
+def line_of_frames(rows: list[tuple[str, dict[str, str]]]) -> ListLine:
     """The pictures of a video as one line: a label holds from its first picture to its last without a gap."""
     where, first = rows[0]
     folders = {row["path"].rpartition("/")[0] for _, row in rows}
     if len(folders) > 1:
         raise SpecError(
-            "a video of several folders", written=where, got=cut(", ".join(sorted(folders))), want="one folder"
+            "video with pictures in several folders",
+            written=where,
+            got=cut(", ".join(sorted(folders))),
+            want="one folder",
         )
     actions: list[tuple[str, float, float]] = []
     open_since: dict[str, int] = {}
     for i, labels in enumerate([*(set(filter(None, row["labels"].split(","))) for _, row in rows), set()]):
         for label in [*open_since]:
             if label not in labels:
-                actions.append((label, open_since.pop(label) / PER_SECOND, (i - 1) / PER_SECOND))
+                actions.append((label, open_since.pop(label) / CHARADES_FPS, (i - 1) / CHARADES_FPS))
         for label in labels:
             open_since.setdefault(label, i)
-    return Line(folders.pop() or first["original_vido_id"], tuple(sorted(actions)), where)
+    return ListLine(folders.pop() or first["original_vido_id"], tuple(sorted(actions)), where)
 
 
-TABLES: tuple[tuple[tuple[str, ...], Callable[[Table], Listing]], ...] = (
-    (("youtube_id", "time_start", "time_end"), kinetics),
-    (("id", "actions", "length"), charades),
-    (("original_vido_id", "video_id", "frame_id", "path", "labels"), frame_list),
+TABLES: tuple[tuple[tuple[str, ...], Callable[[ListTable], Listing]], ...] = (
+    (("youtube_id", "time_start", "time_end"), listing_of_kinetics),
+    (("id", "actions", "length"), listing_of_charades),
+    (("original_vido_id", "video_id", "frame_id", "path", "labels"), listing_of_frames),
 )
 """Columns that a file of each data set has."""
 
 
-def of_json(path: Path, text: str) -> Listing:
+def listing_of_json(path: Path, text: str) -> Listing:
     """Something-Something's list of videos, Kinetics' mapping of videos, or our own list of path and label."""
     try:
         data = json.loads(text, object_pairs_hook=once)
@@ -127,11 +138,11 @@ def of_json(path: Path, text: str) -> Listing:
             raise error.placed(None, path.name) from None
         raise SpecError("not JSON", written=path.name, got=str(error)) from None
     if isinstance(data, list) and all(isinstance(one, dict) for one in data):
-        return something(path, data) if data and "template" in data[0] else of_entries(path, data)
+        return listing_of_something(path, data) if data and "template" in data[0] else listing_of_entries(path, data)
     if isinstance(data, dict) and all(isinstance(one, dict) and "annotations" in one for one in data.values()):
-        return annotated(path, data)
+        return listing_of_annotations(path, data)
     raise SpecError(
-        "JSON of no known format",
+        "unknown JSON format",
         written=path.name,
         want="a list of {path, label} or of {id, template}, or a mapping of videos to {subset, annotations}",
     )
@@ -145,26 +156,28 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def something(path: Path, data: list[dict[str, Any]]) -> Listing:
+def listing_of_something(path: Path, data: list[dict[str, Any]]) -> Listing:
     """[{id, label, template}]: the class is the template without its brackets, files are ID.webm."""
     lines = []
     for i, one in enumerate(data):
         name = str(one.get("template", "")).replace("[", "").replace("]", "")
-        lines.append(Line(str(one.get("id", "")), labelled(name), f"{path.name}, entry {i}"))
+        lines.append(ListLine(str(one.get("id", "")), whole_video_labels(name), f"{path.name}, entry {i}"))
     return Listing("something", lines)
 
 
-def annotated(path: Path, data: dict[str, Any]) -> Listing:
+def listing_of_annotations(path: Path, data: dict[str, Any]) -> Listing:
     """{id: {subset, annotations: {label, segment}}}, as Kinetics is published in JSON."""
     lines = []
     for name, one in data.items():
         where = f"{path.name}, {name}"
         if not isinstance(one["annotations"], dict):
-            raise SpecError("annotations that are not one mapping", written=where, got=str(one["annotations"])[:80])
+            raise SpecError("annotations are not a mapping", written=where, got=str(one["annotations"])[:80])
         first, last = segment(one["annotations"], where)
         stem = f"{name}_{int(first):06d}_{int(last):06d}"
         label = str(one["annotations"].get("label", ""))
-        lines.append(Line(stem, labelled(label), where, split=str(one.get("subset", "")) or None, other=name))
+        lines.append(
+            ListLine(stem, whole_video_labels(label), where, split=str(one.get("subset", "")) or None, other_name=name)
+        )
     return Listing("kinetics", lines)
 
 
@@ -172,19 +185,19 @@ def segment(one: dict[str, Any], where: str) -> tuple[float, float]:
     """From when to when, in seconds."""
     found = one.get("segment") or [0, 0]
     if not isinstance(found, list) or len(found) != 2:
-        raise SpecError("a segment that is not two numbers", written=where, got=str(found)[:80], want="[0.0, 10.0]")
-    first, last = (number(str(second), where, "segment") for second in found)
+        raise SpecError("segment is not two numbers", written=where, got=str(found)[:80], want="[0.0, 10.0]")
+    first, last = (parse_seconds(str(second), where, "segment") for second in found)
     return first, last
 
 
-def numbered(line: Line, label: str, classes: tuple[str, ...], places: dict[str, int]) -> int:
+def class_number(line: ListLine, label: str, classes: tuple[str, ...], places: dict[str, int]) -> int:
     """The number of a class that is told by its name, or by its number. Raises SpecError for one that is neither."""
-    number = str(int(label)) if label.isdecimal() and len(label) < LONGEST else label
+    number = str(int(label)) if label.isdecimal() and len(label) < MAX_LABEL_DIGITS else label
     for name in (label, number):
         if name in places:
             return places[name]
     raise SpecError(
-        "a label that no class has",
+        "unknown label",
         written=line.where,
         got=label,
         want=listed(classes),

@@ -1,4 +1,4 @@
-"""A video within a file: a member of a shard."""
+"""A video inside a shard."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from archdsl.errors import SpecError
 from archdsl.spec.files import open_regular
 from archdsl.training.data.clips import Unreadable
 
-LARGEST = 1 << 30
-"""Bytes of a video in a shard: it is read whole."""
+MAX_MEMBER_BYTES = 1 << 30
+"""Bytes of a video in a shard, which is read into memory."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """Where in a file the bytes of a video are."""
+class ShardMember:
+    """Position of a video's bytes in a shard."""
 
     file: Path
     start: int
@@ -24,9 +24,11 @@ class Part:
     """Why there is no video."""
 
     def read(self, name: str) -> bytes:
-        """The video in memory: nothing is written by a name that a stranger chose. Raises Unreadable."""
-        if self.fault or not 0 < self.size <= LARGEST:
-            raise Unreadable(name, self.fault or (f"more than {LARGEST} bytes" if self.size else "an empty file"))
+        """The video in memory: no file is written under a name from the shard. Raises Unreadable."""
+        if self.fault or not 0 < self.size <= MAX_MEMBER_BYTES:
+            raise Unreadable(
+                name, self.fault or (f"more than {MAX_MEMBER_BYTES} bytes" if self.size else "an empty file")
+            )
         try:
             with open_regular(self.file) as file:
                 file.seek(self.start)

@@ -18,20 +18,20 @@ from archdsl.errors import Fault, SpecError
 from archdsl.spec.files import open_regular
 from archdsl.training.data.sources.classes import classes_beside
 from archdsl.training.data.sources.columns import labels_in, labels_of
-from archdsl.training.data.sources.lines import SUFFIXES, Line, Listing
-from archdsl.training.data.sources.shard_member import Part
-from archdsl.training.data.sources.splits import NAMES, split_in
-from archdsl.training.data.sources.tar_headers import Broken, headers
+from archdsl.training.data.sources.lines import VIDEO_SUFFIXES, Listing, ListLine
+from archdsl.training.data.sources.shard_member import ShardMember
+from archdsl.training.data.sources.splits import SPLIT_NAMES, split_in
+from archdsl.training.data.sources.tar_headers import BrokenTar, read_headers
 
 SUFFIX = ".tar"
 BRACES = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
-MOST = 1_000_000
+MAX_SHARDS = 1_000_000
 """Shards of a pattern."""
-LARGEST = 1 << 24
+MAX_LABEL_BYTES = 1 << 24
 """Bytes of a label."""
-SIDE_BY_SIDE = 16
+INDEX_THREADS = 16
 """Shards that are indexed at a time: a header is a seek, which a network drive takes its time for."""
-FAULTS = 20
+SHARDS_SHOWN = 20
 """Broken shards that are told at once."""
 
 Members = dict[str, tarfile.TarInfo]
@@ -46,38 +46,38 @@ def is_pattern(path: Path) -> bool:
 def shards_of(path: Path) -> list[Path]:
     """The shards that a pattern names, or those of a folder without folders; none where it is something else."""
     if is_pattern(path):
-        return named(path)
+        return shards_named(path)
     if not path.is_dir():
         return []
     inside = [one for one in path.iterdir() if not one.name.startswith(".")]
     return [] if any(one.is_dir() for one in inside) else sorted(one for one in inside if one.suffix == SUFFIX)
 
 
-def named(pattern: Path) -> list[Path]:
+def shards_named(pattern: Path) -> list[Path]:
     """The shards of a pattern; by numbers in braces all of them, by a star those that are there. Raises SpecError."""
     if "*" in pattern.name:
         return sorted(pattern.parent.glob(pattern.name))
-    paths = [Path(text) for text in expanded(str(pattern))]
+    paths = [Path(text) for text in expand_braces(str(pattern))]
     missing = [path for path in paths if not path.is_file()]
     if missing and len(paths) > 1:
         got = f"{len(paths) - len(missing)} of {len(paths)}, no {missing[0]}"
-        raise SpecError("shards that are not there", got=got, want=str(pattern))
+        raise SpecError("missing shards", got=got, want=str(pattern))
     return [] if missing else paths
 
 
-def expanded(text: str) -> list[str]:
+def expand_braces(text: str) -> list[str]:
     """`a-{08..10}` as a-08, a-09, a-10. Raises SpecError where these are none, or too many."""
     found = BRACES.search(text)
     if not found:
         return [text]
     first, last = int(found[1]), int(found[2])
-    if not 0 <= last - first < MOST:
-        raise SpecError("a pattern of no number of shards", got=text, want=f"{{first..last}}, 1 to {MOST} of them")
+    if not 0 <= last - first < MAX_SHARDS:
+        raise SpecError("not a range of shards", got=text, want=f"{{first..last}}, 1 to {MAX_SHARDS} of them")
     head, tail, digits = text[: found.start()], text[found.end() :], len(found[1])
     return [f"{head}{number:0{digits}d}{tail}" for number in range(first, last + 1)]
 
 
-def renamed(pattern: Path, splits: Iterable[str], name: str) -> Path | None:
+def shards_of_split(pattern: Path, splits: Iterable[str], name: str) -> Path | None:
     """Shards of any number that bear a split's name in place of others, as file or as folder; None where none do."""
     words = re.compile(rf"(?<![a-z])({'|'.join(splits)})(?![a-z])", re.IGNORECASE)
     parts = [BRACES.sub("*", words.sub(name, part)) for part in pattern.parts[-2:]]
@@ -89,18 +89,18 @@ def listing_of_shards(shards: list[Path]) -> Listing:
     """Every video of some shards, in their order. Raises SpecError with the first fault of each that is broken."""
     whole = Listing("shards", [])
     faults: list[Fault] = []
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(INDEX_THREADS) as pool:
         for found in pool.map(lines_or_faults, shards):
             if isinstance(found, SpecError):
                 faults.extend(found.faults)
             else:
                 whole.lines.extend(found.lines)
-                whole.several |= found.several
+                whole.multi_label |= found.multi_label
     if faults:
-        raise SpecError(faults[:FAULTS])
+        raise SpecError(faults[:SHARDS_SHOWN])
     folder = shards[0].parent
     whole.classes = tuple(classes_beside(folder))
-    if not whole.classes and folder.name.lower() in NAMES:
+    if not whole.classes and folder.name.lower() in SPLIT_NAMES:
         whole.classes = tuple(classes_beside(folder.parent))
     return whole
 
@@ -110,33 +110,33 @@ def lines_or_faults(shard: Path) -> Listing | SpecError:
     found = Listing("shards", [])
     try:
         with open_regular(shard) as file:
-            for members in by_key(shard, members_of(shard, file)).values():
+            for members in by_key(shard, tar_members(shard, file)).values():
                 video, told = video_of(shard, members), label_of(shard, file, members)
                 if told is None and video:
                     want = "KEY.cls with the number of a class, or KEY.json with label or labels"
-                    raise SpecError("a video without a label", written=shard.name, got=video.name, want=want)
+                    raise SpecError("video without a label", written=shard.name, got=video.name, want=want)
                 if told:
-                    found.lines.append(line_of(shard, video, *told))
-                    found.several |= "labels" in told[1] or len(found.lines[-1].labels) > 1
+                    found.lines.append(line_of_member(shard, video, *told))
+                    found.multi_label |= "labels" in told[1] or len(found.lines[-1].labels) > 1
     except OSError as error:
         return SpecError(f"cannot read {shard}", got=error.strerror or str(error))
     except SpecError as error:
         return error
-    return found if found.lines else SpecError("a shard without videos", written=shard.name)
+    return found if found.lines else SpecError("shard without videos", written=shard.name)
 
 
-def members_of(shard: Path, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+def tar_members(shard: Path, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     """Members by their headers alone. Raises SpecError where the tar does not go on to its end."""
     try:
-        yield from headers(file)
-    except Broken as error:
-        raise broken(shard, error.place, os.fstat(file.fileno()).st_size, error.why) from None
+        yield from read_headers(file)
+    except BrokenTar as error:
+        raise broken_shard(shard, error.place, os.fstat(file.fileno()).st_size, error.why) from None
 
 
-def broken(shard: Path, place: int, size: int, why: str) -> SpecError:
+def broken_shard(shard: Path, place: int, size: int, why: str) -> SpecError:
     """The error of a file that is no tar, or one that breaks off."""
     return SpecError(
-        "a shard that cannot be read",
+        "cannot read shard",
         written=shard.name,
         got=f"{why}, after byte {place} of {size}",
         want="a tar that is whole and not compressed",
@@ -153,41 +153,43 @@ def by_key(shard: Path, members: Iterable[tarfile.TarInfo]) -> dict[str, Members
             continue
         known = keys.setdefault(f"{folder}{slash}{stem}", {})
         if kind.lower() in known:
-            raise SpecError("two members of one name", written=shard.name, got=member.name)
+            raise SpecError("two members with one name", written=shard.name, got=member.name)
         known[kind.lower()] = member
     return keys
 
 
 def video_of(shard: Path, members: Members) -> tarfile.TarInfo | None:
     """The video of a key. Raises SpecError where there are two."""
-    videos = [member for kind, member in members.items() if f".{kind}".endswith(SUFFIXES)]
+    videos = [member for kind, member in members.items() if f".{kind}".endswith(VIDEO_SUFFIXES)]
     if len(videos) > 1:
         got = ", ".join(member.name for member in videos)
-        raise SpecError("two videos of one key", written=shard.name, got=got, want="one")
+        raise SpecError("two videos with one key", written=shard.name, got=got, want="one")
     return videos[0] if videos else None
 
 
-def line_of(shard: Path, video: tarfile.TarInfo | None, label: str, told: dict[str, Any]) -> Line:
+def line_of_member(shard: Path, video: tarfile.TarInfo | None, label: str, told: dict[str, Any]) -> ListLine:
     """A video, or a label without one, which is a matter of reading as a file that is not there is."""
     where = f"{shard.name}/{label}"
     if video is None:
-        name, part = where, Part(shard, 0, 0, "no video beside its label")
+        name, part = where, ShardMember(shard, 0, 0, "no video beside its label")
     else:
         name = f"{shard.name}/{video.name}"
-        part = Part(shard, video.offset_data, video.size, "" if plain(video) else "a link, or no file at all")
+        part = ShardMember(
+            shard, video.offset_data, video.size, "" if is_plain_file(video) else "a link, or no file at all"
+        )
     several = "labels" in told
     cell = told["labels"] if several else told.get("label")
     if several and not isinstance(cell, list):
         want = 'labels: ["a", "b"]'
-        raise SpecError("labels that are not a list", written=where, got=str(cell)[:80], want=want)
+        raise SpecError("labels are not a list", written=where, got=str(cell)[:80], want=want)
     try:
         labels = labels_of(labels_in(cell, plural=several))
     except SpecError as error:
         raise error.placed(None, where) from None
-    return Line(name, labels, where, split=split_in(shard.stem), part=part)
+    return ListLine(name, labels, where, split=split_in(shard.stem), part=part)
 
 
-def plain(member: tarfile.TarInfo) -> bool:
+def is_plain_file(member: tarfile.TarInfo) -> bool:
     """Whether a member's bytes lie behind its header as they are."""
     return member.isreg() and member.sparse is None
 
@@ -196,10 +198,12 @@ def label_of(shard: Path, file: BinaryIO, members: Members) -> tuple[str, dict[s
     """The member that says label or labels, and what it says; None where there is none. KEY.cls before KEY.json."""
     for kind, read in (("cls", number_in), ("json", mapping_in)):
         member = members.get(kind)
-        if member and plain(member):
+        if member and is_plain_file(member):
             where = f"{shard.name}/{member.name}"
-            if member.size > LARGEST:
-                raise SpecError("a label too large", written=where, got=f"{member.size} bytes", want=f"{LARGEST}")
+            if member.size > MAX_LABEL_BYTES:
+                raise SpecError(
+                    "label file too large", written=where, got=f"{member.size} bytes", want=f"{MAX_LABEL_BYTES}"
+                )
             file.seek(member.offset_data)
             told = read(file.read(member.size), where)
             if {"label", "labels"} & told.keys():
@@ -211,7 +215,7 @@ def number_in(data: bytes, where: str) -> dict[str, Any]:
     """KEY.cls: the number of a class."""
     text = data.decode("utf-8", "backslashreplace").strip()
     if not (text.isascii() and text.isdecimal()):
-        raise SpecError("a label that is no number", written=where, got=repr(text[:80]), want="the number of a class")
+        raise SpecError("label is not a number", written=where, got=repr(text[:80]), want="the number of a class")
     return {"label": text}
 
 
@@ -222,5 +226,5 @@ def mapping_in(data: bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise SpecError("not JSON", written=where, got=str(error)) from None
     if not isinstance(told, dict):
-        raise SpecError("JSON that is no mapping", written=where, got=str(told)[:80], want='{"label": "a"}')
+        raise SpecError("JSON is not a mapping", written=where, got=str(told)[:80], want='{"label": "a"}')
     return told

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Sampling
-from archdsl.training.data.clips import Sample, Take, Unreadable
-from archdsl.training.data.modalities import maps_of, reach_of
-from archdsl.training.data.reader.decoder import Decoder, Index, clip_of
-from archdsl.training.data.sampling import chosen_frames
+from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
+from archdsl.training.data.modalities import clip_of_frames, lookahead
+from archdsl.training.data.reader.backends import Decoder, decode_clip
+from archdsl.training.data.reader.frame_index import FrameIndex
+from archdsl.training.data.sampling import sample_frames
 from archdsl.training.data.snippets import Snippets
-from archdsl.training.data.sources.pictures import FPS, pictures_of
-from archdsl.training.data.sources.shard_member import Part
+from archdsl.training.data.sources.pictures import PICTURES_FPS, read_pictures
+from archdsl.training.data.sources.shard_member import ShardMember
 
-FEW = 5
+NAMES_SHOWN = 5
 """Names in a remark."""
 
 
@@ -34,10 +35,10 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Entry:
+class VideoEntry:
     """One video: a file, a part of a file or a folder of pictures; its labels; which part of it counts, in seconds."""
 
-    path: Path | Part
+    path: Path | ShardMember
     name: str
     actions: tuple[Action, ...]
     start: float = 0.0
@@ -48,7 +49,7 @@ class Entry:
     """Of a folder of pictures: the first that counts, and how many do."""
     fault: str = ""
     """Why no file is known, by the line of the list that names it."""
-    index: Index | None = None
+    index: FrameIndex | None = None
     """Where the frames of its file are, if that is known."""
 
 
@@ -56,26 +57,26 @@ class Entry:
 class Files:
     """Labelled videos of files, as one arch and one recipe see them."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[VideoEntry, ...]
     classes: tuple[str, ...]
     clips: Mapping[str, Clip]
     sampling: Sampling
-    several: bool = False
+    multi_label: bool = False
     decoder: Decoder = "pyav"
     snippets: Mapping[str, tuple[Snippets, ...]] = field(default_factory=dict)
-    """Where in each clip a network that reads segments finds them."""
+    """Positions in each clip that a network with segments reads."""
     left_out: tuple[str, ...] = ()
-    """Files in classes' folders whose endings are of no video."""
+    """Files in class folders without a video suffix."""
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def remarks(self) -> Iterator[str]:
-        """What is not read: files of unknown endings, lines of a list that name no file."""
+        """Messages about what is not read: files without a video suffix, missing files of a list."""
         if self.left_out:
-            yield f"left out, not a video's ending or in no class's folder: {some(self.left_out)}"
+            yield f"left out, not a video's ending or in no class's folder: {summarize_names(self.left_out)}"
         if missing := [f"{one.name} ({one.fault})" for one in self.entries if one.fault]:
-            yield f"named in a list and not there: {some(missing)}"
+            yield f"named in a list and not there: {summarize_names(missing)}"
 
     def name(self, index: int) -> str:
         """As the list of videos has it."""
@@ -85,65 +86,66 @@ class Files:
         """The classes of a video, each once."""
         return tuple(sorted({action.label for action in self.entries[index].actions}))
 
-    def known_as(self, index: int) -> str:
+    def identifier(self, index: int) -> str:
         """Its name, its labels and the part of it that counts."""
         entry = self.entries[index]
         return f"{entry.name} {entry.actions} {entry.start} {entry.end} {entry.centre}" + (
             f" {entry.frames}" if entry.frames else ""
         )
 
-    def read(self, index: int, take: Take) -> Sample:
+    def read(self, index: int, request: ClipRequest) -> Sample:
         """One clip of one video. Raises Unreadable."""
         entry = self.entries[index]
         if entry.fault:
             raise Unreadable(entry.name, entry.fault)
-        take = take._replace(centre=entry.centre if take.centre is None else take.centre)
-        chosen: dict[str, list[int]] = {}
+        request = request._replace(centre=entry.centre if request.centre is None else request.centre)
+        frames_by_clip: dict[str, list[int]] = {}
 
-        def wanted(found: Index) -> list[int]:
-            first, last = within(entry, found)
+        def wanted(found: FrameIndex) -> list[int]:
+            first, last = frame_range(entry, found)
             times = found.between(first, last) if self.sampling.fps else ()
             for name, clip in self.clips.items():
                 snippets = self.snippets.get(name, ())
                 length = last - first
-                frames = chosen_frames(
-                    self.sampling, take, clip.frames, length, found.fps, snippets=snippets, times=times
+                frames = sample_frames(
+                    self.sampling, request, clip.frames, length, found.fps, snippets=snippets, times=times
                 )
-                chosen[name] = [first + frame for frame in frames]
-            return self.used(chosen, last)
+                frames_by_clip[name] = [first + frame for frame in frames]
+            return self.needed_frames(frames_by_clip, last)
 
         if isinstance(entry.path, Path) and entry.path.is_dir():
-            pictures, found = pictures_of(entry.path, entry.name, wanted, self.sampling.fps or FPS)
+            pictures, found = read_pictures(entry.path, entry.name, wanted, self.sampling.fps or PICTURES_FPS)
         else:
-            pictures, found = clip_of(entry.path, entry.name, wanted, self.decoder, entry.index)
-        last = within(entry, found)[1]
-        place = {frame: i for i, frame in enumerate(self.used(chosen, last))}
+            pictures, found = decode_clip(entry.path, entry.name, wanted, self.decoder, entry.index)
+        last = frame_range(entry, found)[1]
+        place = {frame: i for i, frame in enumerate(self.needed_frames(frames_by_clip, last))}
         frames = {
-            name: maps_of(pictures, place, chosen[name], last, clip, entry.path) for name, clip in self.clips.items()
+            name: clip_of_frames(pictures, place, frames_by_clip[name], last, clip, entry.path)
+            for name, clip in self.clips.items()
         }
-        every = [frame for places in chosen.values() for frame in places]
+        every = [frame for places in frames_by_clip.values() for frame in places]
         start, end = found.seconds(min(every)), found.seconds(max(every))
-        return Sample(frames, self.label(entry, take, start, end), entry.name, start, end)
+        return Sample(frames, self.label(entry, request, start, end), entry.name, start, end)
 
-    def used(self, chosen: Mapping[str, list[int]], last: int) -> list[int]:
-        """Every frame that is needed, once: flow and differences need those that follow too."""
-        reaches = {name: reach_of(clip) for name, clip in self.clips.items()}
+    def needed_frames(self, frames_by_clip: Mapping[str, list[int]], last: int) -> list[int]:
+        """All frames to decode, once each: flow and differences also need later ones."""
+        reaches = {name: lookahead(clip) for name, clip in self.clips.items()}
         return sorted(
             {
                 min(frame + i, last - 1)
-                for name, frames in chosen.items()
+                for name, frames in frames_by_clip.items()
                 for frame in frames
                 for i in range(reaches[name] + 1)
             }
         )
 
-    def label(self, entry: Entry, take: Take, start: float, end: float) -> Tensor:
+    def label(self, entry: VideoEntry, request: ClipRequest, start: float, end: float) -> Tensor:
         """The class; of several labels those that hold within the clip in training, in the whole video in tests."""
-        if not self.several:
+        if not self.multi_label:
             return torch.tensor(entry.actions[0].label)
         seen = torch.zeros(len(self.classes))
         for action in entry.actions:
-            if not take.training or (action.start <= end and action.end >= start):
+            if not request.training or (action.start <= end and action.end >= start):
                 seen[action.label] = 1
         return seen
 
@@ -157,12 +159,12 @@ class Files:
         return counts
 
 
-def some(names: Sequence[str]) -> str:
+def summarize_names(names: Sequence[str]) -> str:
     """How many there are, and the first few."""
-    return f"{len(names)}: " + ", ".join(names[:FEW]) + (", ..." if len(names) > FEW else "")
+    return f"{len(names)}: " + ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
 
 
-def within(entry: Entry, found: Index) -> tuple[int, int]:
+def frame_range(entry: VideoEntry, found: FrameIndex) -> tuple[int, int]:
     """First and last (exclusive) frame of the part that counts. Raises Unreadable where it is not in the video."""
     count = len(found.times)
     if entry.frames:

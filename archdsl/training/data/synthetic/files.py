@@ -1,4 +1,4 @@
-"""Built-in data as files, for those who want to see it, and so that the way from file to clip can be tried."""
+"""Write the built-in data set to video files or shards."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ from torch import Tensor
 
 from archdsl.errors import SpecError
 from archdsl.spec.files import beside, open_new, write_whole
-from archdsl.training.data.clips import Take
+from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.sources.shards import shards_of
-from archdsl.training.data.synthetic.motion import FPS, MovingDigits
+from archdsl.training.data.synthetic.motion import MOTION_FPS, MovingDigits
 
-PARTS = {"train": 0, "val": 1}
-"""Split -> seed of its clips: those that training in memory sees."""
+SPLIT_SEEDS = {"train": 0, "val": 1}
+"""Split -> seed of its clips, as in memory."""
 QUALITY = {"crf": "10", "preset": "veryfast", "x264-params": "mbtree=0"}
-"""High. With mbtree x264 (in PyAV 18.1) makes other bytes of the same small frames now and then."""
+"""High quality. With mbtree, x264 (in PyAV 18.1) is not deterministic for small frames."""
 
 
 def make_motion(out: Path, counts: dict[str, int], frames: int, size: int) -> Iterator[Path]:
-    """Moving digits as OUT/split/class/number.mp4; every path as it is written. What is there already stays."""
+    """Write moving digits to OUT/split/class/number.mp4; yields every path. Existing files stay."""
     for split, count in counts.items():
-        videos = MovingDigits(count, PARTS[split], frames=frames, size=size)
+        videos = MovingDigits(count, SPLIT_SEEDS[split], frames=frames, size=size)
         for index in range(count):
-            sample = videos.read(index, Take(0))
+            sample = videos.read(index, ClipRequest(0))
             path = out / split / videos.classes[int(sample.label)] / f"{index:06d}.mp4"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, encoded(sample.frames[videos.clip], FPS))
+                write_whole(path, encode_mp4(sample.frames[videos.clip], MOTION_FPS))
             yield path
 
 
 def make_shards(out: Path, counts: dict[str, int], frames: int, size: int, shards: int) -> Iterator[Path]:
-    """The same as OUT/split/number.tar, the classes' names in OUT/classes.txt; a shard's path for each of its videos.
+    """Write them to OUT/split/number.tar, with class names in OUT/classes.txt; yields the shard's path per video.
 
     Raises SpecError where there are shards already.
     """
     for split, count in counts.items():
         if there := shards_of(out / split):
-            raise SpecError("shards that are there already", got=str(there[0]), fix="another folder")
+            raise SpecError("shards already exist", got=str(there[0]), fix="choose another folder")
         (out / split).mkdir(parents=True, exist_ok=True)
-        videos = MovingDigits(count, PARTS[split], frames=frames, size=size)
+        videos = MovingDigits(count, SPLIT_SEEDS[split], frames=frames, size=size)
         names = sorted(videos.classes)
         write_whole(out / "classes.txt", "".join(f"{name}\n" for name in names))
         parts = min(shards, count)  # none is empty
         for number in range(parts):
             part = range(number * count // parts, (number + 1) * count // parts)
-            yield from write_shard(out / split / f"{number:06d}.tar", members(videos, part, names))
+            yield from write_shard(out / split / f"{number:06d}.tar", shard_members(videos, part, names))
 
 
-def members(videos: MovingDigits, part: range, names: list[str]) -> Iterator[dict[str, bytes]]:
+def shard_members(videos: MovingDigits, part: range, names: list[str]) -> Iterator[dict[str, bytes]]:
     """Name of a member -> its bytes: a video and the number of its class."""
     for index in part:
-        sample = videos.read(index, Take(0))
+        sample = videos.read(index, ClipRequest(0))
         label = names.index(videos.classes[int(sample.label)])
         yield {
-            f"{index:06d}.mp4": encoded(sample.frames[videos.clip], FPS),
+            f"{index:06d}.mp4": encode_mp4(sample.frames[videos.clip], MOTION_FPS),
             f"{index:06d}.cls": str(label).encode(),
         }
 
 
 def write_shard(path: Path, keys: Iterable[dict[str, bytes]]) -> Iterator[Path]:
-    """A tar of what each key has; its path for each of them. Whole, or not there."""
+    """Write a tar atomically; yields its path for every key."""
     part = beside(path)
     try:
         with open_new(part) as file, tarfile.open(fileobj=file, mode="w") as tar:
@@ -81,11 +81,11 @@ def write_shard(path: Path, keys: Iterable[dict[str, bytes]]) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def encoded(pictures: Tensor, fps: int) -> bytes:
+def encode_mp4(pictures: Tensor, fps: int) -> bytes:
     """Frames as an mp4 file (H.264, of high quality).  (3, t, height, width) uint8"""
     _, frames, height, width = pictures.shape
     if height % 2 or width % 2:
-        raise SpecError("a video of an odd size", got=f"{height}x{width}", want="even height and width")
+        raise SpecError("video of an odd size", got=f"{height}x{width}", want="even height and width")
     data = BytesIO()
     with av.open(data, "w", format="mp4") as file:
         stream = file.add_stream("libx264", rate=Fraction(fps), options=QUALITY)

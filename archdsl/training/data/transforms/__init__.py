@@ -1,1 +1,1 @@
-"""What is done to a clip between decoder and network: crops, colours, noise, values."""
+"""Transforms between decoder and network: crops, colours, noise, normalisation."""

@@ -1,13 +1,12 @@
-"""Clips as the network takes them, from frames as they were read: cropped, changed in training, in network values.
+"""Clips as the network takes them, from decoded frames: cropped, augmented in training, normalised.
 
-What is drawn for a clip depends on the seed of its take alone: not on its place in the batch, the device, the number of
-processes or of readers. All frames of a clip, and all clips of a video, are treated alike.
+All randomness of a clip comes from the seed of its request: not from its place in the batch, the device, the number of
+processes or of workers. All frames of a clip, and all clips of a video, are augmented alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from random import Random
 
 import torch
 from torch import Tensor
@@ -16,50 +15,62 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Jitter, Middle
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.training.data.clips import Sample, Take
-from archdsl.training.data.transforms.colours import coloured
-from archdsl.training.data.transforms.crops import check_fits, drawn_cut, placed_cut, short_of
+from archdsl.training.data.clips import ClipRequest, Sample
+from archdsl.training.data.random_numbers import rng_for
+from archdsl.training.data.transforms.colours import jitter_colours
+from archdsl.training.data.transforms.crops import check_fits, short_side_of, training_crop, view_crop
 from archdsl.training.data.transforms.geometry import Cut
-from archdsl.training.data.transforms.noise import erased
-from archdsl.training.data.transforms.normalisation import FRAMELESS, in_values
-from archdsl.training.data.transforms.rand_augment import rand_augmented
+from archdsl.training.data.transforms.noise import erase
+from archdsl.training.data.transforms.normalisation import FRAMELESS, normalise
+from archdsl.training.data.transforms.rand_augment import rand_augment
 
 Clips = Tensor | dict[str, Tensor]
-"""What a network takes: one clip, or several by name."""
+"""What a network requests: one clip, or several by name."""
 
 
-def augmented(
-    samples: Sequence[Sample], takes: Sequence[Take], recipe: Recipe, clips: Mapping[str, Clip], device: torch.device
+def augment_batch(
+    samples: Sequence[Sample],
+    requests: Sequence[ClipRequest],
+    recipe: Recipe,
+    clips: Mapping[str, Clip],
+    device: torch.device,
 ) -> tuple[Clips, Tensor]:
     """A batch for training.  videos of any sizes -> (n, c, t, h, w) for each clip, labels (n,) or (n, classes)
 
     Raises SpecError where recipe and clips do not fit each other.
     """
     check_augment(recipe, clips)
-    made = [changed(sample, take.seed, recipe, clips, device) for sample, take in zip(samples, takes, strict=True)]
-    return batched(made), torch.stack([sample.label for sample in samples]).to(device)
+    made = [
+        augment_sample(sample, request.seed, recipe, clips, device)
+        for sample, request in zip(samples, requests, strict=True)
+    ]
+    return stack_clips(made), torch.stack([sample.label for sample in samples]).to(device)
 
 
-def viewed(sample: Sample, recipe: Recipe, clips: Mapping[str, Clip], crop: int, device: torch.device) -> Clips:
-    """One crop of a test, the batch axis first.  (1, c, t, h, w) for each clip"""
+def make_view(sample: Sample, recipe: Recipe, clips: Mapping[str, Clip], crop: int, device: torch.device) -> Clips:
+    """One crop of a test view, with a batch axis.  (1, c, t, h, w) for each clip"""
     views = recipe.views
     made = {}
     for name, clip in clips.items():
         check_fits("views.short_side", views.short_side, name, clip, views.written)
         frames = sample.frames[name].to(device)
         out = (clip.shape.h, clip.shape.w)
-        cut = placed_cut(crop, views.crops, (frames.shape[-2], frames.shape[-1]), short_of(views.short_side, out), out)
-        made[name] = in_values(taken(frames, cut, clip), clip, recipe.values, stored=not frames.is_floating_point())
-    return batched([made])
+        cut = view_crop(
+            crop, views.crops, (frames.shape[-2], frames.shape[-1]), short_side_of(views.short_side, out), out
+        )
+        made[name] = normalise(
+            crop_frames(frames, cut, clip), clip, recipe.values, stored=not frames.is_floating_point()
+        )
+    return stack_clips([made])
 
 
-def batched(made: Sequence[Mapping[str, Tensor]]) -> Clips:
-    """Clips of several videos side by side: alone where the arch has one clip."""
+def stack_clips(made: Sequence[Mapping[str, Tensor]]) -> Clips:
+    """Stack clips of several videos: a tensor where the arch has one clip, else by name."""
     stacked = {name: torch.stack([clips[name] for clips in made]) for name in made[0]}
     return next(iter(stacked.values())) if len(stacked) == 1 else stacked
 
 
-def changed(
+def augment_sample(
     sample: Sample, seed: int, recipe: Recipe, clips: Mapping[str, Clip], device: torch.device
 ) -> dict[str, Tensor]:
     """The clips of one video, cropped, mirrored, recoloured, in values, with a rectangle erased."""
@@ -69,25 +80,20 @@ def changed(
         frames = sample.frames[name].to(device)
         stored = not frames.is_floating_point()
         out = (clip.shape.h, clip.shape.w)
-        # each clip begins with the same dice, so that flow is cut as its video is
-        cut = drawn_cut(augment.crop, (frames.shape[-2], frames.shape[-1]), out, dice(seed, "crop"))
-        cut = cut.flipped() if dice(seed, "flip").random() < augment.flip else cut
-        x = taken(frames, cut, clip)
+        # the same rng for each clip, so that flow is cropped like its video
+        cut = training_crop(augment.crop, (frames.shape[-2], frames.shape[-1]), out, rng_for(seed, "crop"))
+        cut = cut.flipped() if rng_for(seed, "flip").random() < augment.flip else cut
+        x = crop_frames(frames, cut, clip)
         if stored and clip.modality in ("rgb", "gray"):
-            x = coloured(x, augment.colour, dice(seed, "colour"))
-            x = rand_augmented(x, augment.rand_augment, augment.magnitude, dice(seed, "rand_augment"))
-        x = in_values(x, clip, recipe.values, stored=stored)
-        made[name] = x if clip.modality in FRAMELESS else erased(x, augment.erasing, dice(seed, "erasing"))
+            x = jitter_colours(x, augment.colour, rng_for(seed, "colour"))
+            x = rand_augment(x, augment.rand_augment, augment.magnitude, rng_for(seed, "rand_augment"))
+        x = normalise(x, clip, recipe.values, stored=stored)
+        made[name] = x if clip.modality in FRAMELESS else erase(x, augment.erasing, rng_for(seed, "erasing"))
     return made
 
 
-def dice(seed: int, what: str) -> Random:
-    """The dice of one thing that is drawn, so that each keeps its draws when another is turned off."""
-    return Random(f"{seed} {what}")
-
-
-def taken(frames: Tensor, cut: Cut, clip: Clip) -> Tensor:
-    """A crop of frames; of features nothing is cut. In a mirror image flow's x points the other way."""
+def crop_frames(frames: Tensor, cut: Cut, clip: Clip) -> Tensor:
+    """Crop frames; features stay whole. In a mirror image the x component of flow changes sign."""
     if clip.modality in FRAMELESS:
         return frames.float()
     x = cut.of(frames)
@@ -105,7 +111,7 @@ def check_augment(recipe: Recipe, clips: Mapping[str, Clip]) -> None:
             check_fits("augment.crop.short_side", short, name, clip, crop.written)
         if clip.modality not in ("rgb", "gray") and (augment.rand_augment or augment.colour):
             raise SpecError(
-                f"colours are changed, but {clip.modality} has none",
+                f"colour augmentation of {clip.modality}",
                 at="recipe.augment",
                 written=augment.written,
                 got=f"rand_augment: {augment.rand_augment}, colour: {augment.colour:g}, clip {name} of {clip.modality}",

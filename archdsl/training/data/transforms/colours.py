@@ -6,35 +6,35 @@ from random import Random
 
 from torch import Tensor
 
-from archdsl.training.data.transforms.normalisation import gray
+from archdsl.training.data.transforms.normalisation import to_gray
 
 
-def coloured(x: Tensor, strength: float, dice: Random) -> Tensor:
-    """Each of the three times a factor near 1, one for all frames, in drawn order (PySlowFast's color_jitter_list)."""
+def jitter_colours(x: Tensor, strength: float, rng: Random) -> Tensor:
+    """Brightness, contrast, saturation by random factors near 1, in random order (PySlowFast's color_jitter_list)."""
     if not strength:
         return x
-    changes = [brightened, contrasted, saturated]
-    dice.shuffle(changes)
+    changes = [adjust_brightness, adjust_contrast, adjust_saturation]
+    rng.shuffle(changes)
     for change in changes:
-        x = change(x, 1 + strength * (2 * dice.random() - 1))
+        x = change(x, 1 + strength * (2 * rng.random() - 1))
     return x
 
 
-def brightened(x: Tensor, factor: float) -> Tensor:
-    """Between black (0) and twice as bright (2)."""
+def adjust_brightness(x: Tensor, factor: float) -> Tensor:
+    """Black at 0, unchanged at 1, twice as bright at 2."""
     return (x * factor).clamp(0, 255)
 
 
-def contrasted(x: Tensor, factor: float) -> Tensor:
-    """Between each frame's average gray (0) and twice the contrast (2)."""
-    return blended(x, gray(x).mean(dim=(2, 3), keepdim=True), factor)
+def adjust_contrast(x: Tensor, factor: float) -> Tensor:
+    """Each frame's mean gray at 0, unchanged at 1, twice the contrast at 2."""
+    return blend(x, to_gray(x).mean(dim=(2, 3), keepdim=True), factor)
 
 
-def saturated(x: Tensor, factor: float) -> Tensor:
-    """Between gray (0) and twice as colourful (2)."""
-    return blended(x, gray(x), factor)
+def adjust_saturation(x: Tensor, factor: float) -> Tensor:
+    """Gray at 0, unchanged at 1, twice the saturation at 2."""
+    return blend(x, to_gray(x), factor)
 
 
-def blended(x: Tensor, other: Tensor, factor: float) -> Tensor:
-    """All of the other (0), the clip itself (1), or beyond it."""
+def blend(x: Tensor, other: Tensor, factor: float) -> Tensor:
+    """`other` at 0, the clip at 1, extrapolated beyond."""
     return (other + (x - other) * factor).clamp(0, 255)

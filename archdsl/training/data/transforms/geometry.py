@@ -1,7 +1,7 @@
-"""Crops of frames: which part of a frame becomes which pixels, worked out exactly and read once.
+"""Crops of frames: resizing and cropping in one step.
 
-A frame that is resized and then cut is read only where the cut lies. Along each axis the result is a product with a
-matrix of weights: those of torch's bilinear interpolation with antialias, for the pixels of the cut alone.
+A frame that is resized and then cropped is read only where the crop lies. Along each axis the result is a product with
+a matrix of weights: those of torch's antialiased bilinear interpolation, for the pixels of the crop alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 
-class Axis(NamedTuple):
+class AxisCut(NamedTuple):
     """Where along one axis `out` pixels are read: the i-th at `start + (i + 1/2) step`, from pixels `low` to `high`."""
 
     out: int
@@ -25,11 +25,11 @@ class Axis(NamedTuple):
 
     @property
     def copies(self) -> bool:
-        """Whether every pixel is read as it is."""
+        """Whether pixels are copied without interpolation."""
         return self.step == 1 and self.start == self.low and self.low + self.out == self.high
 
     def weights(self, device: torch.device) -> Tensor:
-        """How much of each pixel from low to high there is in each pixel read.  (out, high - low)"""
+        """Interpolation weights of the pixels from low to high for each output pixel.  (out, high - low)"""
         reach = max(self.step, 1.0)
         pixels = torch.arange(self.low, self.high, dtype=torch.float64) + 0.5
         centres = self.start + (torch.arange(self.out, dtype=torch.float64) + 0.5) * self.step
@@ -41,8 +41,8 @@ class Axis(NamedTuple):
 class Cut(NamedTuple):
     """A crop: what is read along height and width."""
 
-    rows: Axis
-    columns: Axis
+    rows: AxisCut
+    columns: AxisCut
 
     def flipped(self) -> Cut:
         """The mirror image."""
@@ -57,19 +57,19 @@ class Cut(NamedTuple):
         return rows.weights(frames.device) @ (part @ columns.weights(frames.device).T)
 
 
-def resized_axis(size: int, resized: int, first: int, out: int) -> Axis:
+def resized_axis(size: int, resized: int, first: int, out: int) -> AxisCut:
     """`out` pixels from the `first` on, of an axis that is resized as a whole from `size` to `resized`."""
     step = size / resized
     start = first * step
     if size == resized:
-        return Axis(out, start, step, first, first + out)
+        return AxisCut(out, start, step, first, first + out)
     reach = max(step, 1.0)
-    return Axis(out, start, step, max(0, floor(start - reach)), min(size, ceil(start + out * step + reach)))
+    return AxisCut(out, start, step, max(0, floor(start - reach)), min(size, ceil(start + out * step + reach)))
 
 
-def part_axis(first: int, length: int, out: int) -> Axis:
-    """Pixels from `first` on, cut out and then resized to `out`: nothing beyond them is read."""
-    return Axis(out, float(first), length / out, first, first + length)
+def part_axis(first: int, length: int, out: int) -> AxisCut:
+    """`length` pixels from `first` on, cropped and then resized to `out`."""
+    return AxisCut(out, float(first), length / out, first, first + length)
 
 
 def cut_of_resized(frame: tuple[int, int], resized: tuple[int, int], at: tuple[int, int], out: tuple[int, int]) -> Cut:
@@ -88,7 +88,7 @@ def cut_of_part(part: tuple[int, int], at: tuple[int, int], out: tuple[int, int]
 def with_short_side(frame: tuple[int, int], short: int, out: tuple[int, int]) -> tuple[int, int]:
     """A frame's size when its short side is `short`, the long one rounded down (PySlowFast).
 
-    Where a crop that is not square sticks out, the frame is enlarged until it fits.
+    Where a crop that is not square would stick out, the frame is enlarged to fit.
     """
     height, width = frame
     scale = max(short / min(frame), out[0] / height, out[1] / width)

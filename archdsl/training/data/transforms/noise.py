@@ -1,4 +1,4 @@
-"""Rectangles of noise, clips mixed with each other, and the labels that then hold."""
+"""Random erasing, mixup and cutmix, with their labels."""
 
 from __future__ import annotations
 
@@ -14,50 +14,49 @@ from archdsl.language.recipes.clips import Augment
 AREA = (0.02, 1 / 3)
 """Share of the frame that is erased (arXiv:1708.04896; PySlowFast)."""
 ASPECT = (0.3, 1 / 0.3)
-TRIES = 100
-"""Draws of a rectangle that fits, as in PySlowFast."""
+ERASE_TRIES = 100
+"""Attempts at a rectangle that fits, as in PySlowFast."""
 
 
-def erased(x: Tensor, chance: float, dice: Random) -> Tensor:
-    """One rectangle through all frames filled with normal noise, at a chance.  (c, t, h, w) in network values"""
-    if dice.random() >= chance:
+def erase(x: Tensor, chance: float, rng: Random) -> Tensor:
+    """With a probability, fill one rectangle through all frames with normal noise.  (c, t, h, w) in network values"""
+    if rng.random() >= chance:
         return x
     height, width = x.shape[-2:]
-    for _ in range(TRIES):
-        area = height * width * (AREA[0] + dice.random() * (AREA[1] - AREA[0]))
-        aspect = exp(log(ASPECT[0]) + dice.random() * (log(ASPECT[1]) - log(ASPECT[0])))
+    for _ in range(ERASE_TRIES):
+        area = height * width * (AREA[0] + rng.random() * (AREA[1] - AREA[0]))
+        aspect = exp(log(ASPECT[0]) + rng.random() * (log(ASPECT[1]) - log(ASPECT[0])))
         h, w = round(sqrt(area * aspect)), round(sqrt(area / aspect))
         if 0 < h < height and 0 < w < width:
-            top, left = int(dice.random() * (height - h + 1)), int(dice.random() * (width - w + 1))
-            # drawn on the CPU, so that every device gets the same
-            noise = torch.randn(*x.shape[:2], h, w, generator=torch.Generator().manual_seed(dice.getrandbits(63)))
+            top, left = int(rng.random() * (height - h + 1)), int(rng.random() * (width - w + 1))
+            # drawn on the CPU, so that the noise is the same on every device
+            noise = torch.randn(*x.shape[:2], h, w, generator=torch.Generator().manual_seed(rng.getrandbits(63)))
             x = x.clone()
             x[..., top : top + h, left : left + w] = noise.to(x.device, x.dtype)
             return x
     return x
 
 
-def mixed(
+def mix_clips(
     clips: Tensor | dict[str, Tensor], labels: Tensor, weights: Tensor, augment: Augment, classes: int, seed: object
 ) -> tuple[Tensor | dict[str, Tensor], Tensor]:
-    """Each clip mixed with the next readable one of the batch (mixup), or a rectangle of that put in (cutmix).
+    """Mix each clip with the next readable one of the batch (mixup), or paste a rectangle of that one (cutmix).
 
-    Labels become shares, (n, classes). Where a recipe has both, each batch draws one of them. Nothing is mixed where
-    neither is asked for.
+    Labels become shares, (n, classes). With both in the recipe, each batch uses a random one of them.
     """
     if not augment.mixup and not augment.cutmix:
         return clips, labels
-    dice = Random(f"{seed} mixed")
-    cut = bool(augment.cutmix) and (not augment.mixup or dice.random() < 0.5)
+    rng = Random(f"{seed} mixed")
+    cut = bool(augment.cutmix) and (not augment.mixup or rng.random() < 0.5)
     alpha = augment.cutmix if cut else augment.mixup
-    share = dice.betavariate(alpha, alpha)
-    place = (dice.random(), dice.random())
+    share = rng.betavariate(alpha, alpha)
+    place = (rng.random(), rng.random())
     partner = partners(weights)
     named = clips if isinstance(clips, dict) else {"": clips}
     made, kept = {}, share
     for name, x in named.items():
         if cut:
-            made[name], kept = with_rectangle(x, x[partner], share, place)
+            made[name], kept = paste_rectangle(x, x[partner], share, place)
         else:
             made[name] = x * share + x[partner] * (1 - share)
     shares = labels if labels.is_floating_point() else one_hot(labels, classes).float()
@@ -72,10 +71,10 @@ def partners(weights: Tensor) -> Tensor:
     return found
 
 
-def with_rectangle(x: Tensor, other: Tensor, share: float, place: tuple[float, float]) -> tuple[Tensor, float]:
-    """Clips with a rectangle of others through all frames, and the share that is left of them (arXiv:1905.04899).
+def paste_rectangle(x: Tensor, other: Tensor, share: float, place: tuple[float, float]) -> tuple[Tensor, float]:
+    """Paste a rectangle of other clips through all frames; returns the share left of the first (arXiv:1905.04899).
 
-    The rectangle's area is 1 - share before it is cut off at the borders; its centre lies anywhere.
+    The rectangle's area is 1 - share before it is clipped at the borders; its centre is anywhere in the frame.
     """
     height, width = x.shape[-2:]
     half = sqrt(1 - share) / 2

@@ -1,4 +1,4 @@
-"""Pixels as the network's numbers, by modality."""
+"""Normalisation of pixels, frame differences and flow."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from torch import Tensor
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Values
+from archdsl.training.data.luma import luma
 
 FRAMELESS = ("audio", "boxes", "features")
-"""Modalities that are no pictures: nothing is cut, changed or scaled."""
-LUMA = (0.299, 0.587, 0.114)
-"""Share of red, green and blue in gray (ITU-R BT.601, as in PIL and OpenCV)."""
+"""Modalities that are not pictures: not cropped, augmented or scaled."""
 
 
-def in_values(x: Tensor, clip: Clip, values: Values, *, stored: bool) -> Tensor:
-    """Frames in network values.  (c, t, h, w)
+def normalise(x: Tensor, clip: Clip, values: Values, *, stored: bool) -> Tensor:
+    """Normalise frames.  (c, t, h, w)
 
     Pixels lie from 0 to 255, differences from -255 to 255. Flow that was `stored` as pixels is at rest at 127.5, other
-    flow is in pixels per frame. Pictures that lie in a row as channels are treated alike.
+    flow is in pixels per frame. Frames stacked as channels are treated alike.
     """
     match clip.modality:
         case "flow":
@@ -35,15 +34,14 @@ def in_values(x: Tensor, clip: Clip, values: Values, *, stored: bool) -> Tensor:
             return x
 
 
-def gray(x: Tensor) -> Tensor:
+def to_gray(x: Tensor) -> Tensor:
     """Brightness of every pixel, in place of each of its colours. Channels are red, green, blue, over and over, or one.
 
     (c, t, h, w) -> (c, t, h, w)
     """
     if x.shape[0] % 3:
         return x
-    shares = torch.tensor(LUMA, dtype=x.dtype, device=x.device).view(3, 1, 1, 1)
-    levels = (x.reshape(-1, 3, *x.shape[1:]) * shares).sum(1, keepdim=True)
+    levels = luma(x.reshape(-1, 3, *x.shape[1:]), 1)
     return levels.expand(-1, 3, *x.shape[1:]).flatten(0, 1)
 
 
@@ -53,10 +51,10 @@ def mean(numbers: tuple[float, ...]) -> float:
 
 
 def per_channel(numbers: tuple[float, ...], x: Tensor, values: Values) -> Tensor:
-    """A number for every channel: in turn, where several pictures lie in a row."""
+    """One number per channel, repeated for frames stacked as channels."""
     if x.shape[0] % len(numbers):
         raise SpecError(
-            "means and stds of other channels than the clip's",
+            "means and stds do not match the clip's channels",
             at="recipe.values",
             written=values.written,
             got=f"{len(numbers)} of each",

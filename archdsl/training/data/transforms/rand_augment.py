@@ -2,7 +2,7 @@
 
 The paper's fourteen operations, drawn evenly and with repeats. A magnitude from 0 (no change) to 10 has the ranges of
 torchvision's RandAugment: rotations to 30 degrees, shears to 0.3, shifts to 150/331 of a side, colours 0.9 either way.
-Frames are (c, t, h, w), from 0 to 255; what comes in from outside is gray 128, as in the paper's code.
+Frames are (c, t, h, w), from 0 to 255; pixels from outside the frame are gray 128, as in the paper's code.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, conv2d, grid_sample
 
-from archdsl.training.data.transforms.colours import blended, brightened, contrasted, saturated
+from archdsl.training.data.transforms.colours import adjust_brightness, adjust_contrast, adjust_saturation, blend
 
 GRAY = 128.0
 Operation = Callable[[Tensor, float], Tensor]
 
 
-def rand_augmented(x: Tensor, count: int, magnitude: float, dice: Random) -> Tensor:
-    """That many operations, one after the other; those that have two directions draw one."""
+def rand_augment(x: Tensor, count: int, magnitude: float, rng: Random) -> Tensor:
+    """`count` random operations in a row, each in a random direction where it has two."""
     for _ in range(count):
-        operation = OPERATIONS[int(dice.random() * len(OPERATIONS))]
-        sign = 1 if dice.random() < 0.5 else -1
+        operation = OPERATIONS[int(rng.random() * len(OPERATIONS))]
+        sign = 1 if rng.random() < 0.5 else -1
         x = operation(x, sign * magnitude / 10)
     return x
 
@@ -43,7 +43,7 @@ def auto_contrast(x: Tensor, level: float) -> Tensor:
 
 
 def equalize(x: Tensor, level: float) -> Tensor:
-    """Every channel of a frame with as many pixels of each value as can be (PIL's ImageOps.equalize)."""
+    """Equalise the histogram of every channel of a frame (PIL's ImageOps.equalize)."""
     pixels = x.round().long().flatten(0, 1).flatten(1)
     counts = torch.zeros(len(pixels), 256, dtype=torch.long, device=x.device)
     counts.scatter_add_(1, pixels, torch.ones_like(pixels))
@@ -57,7 +57,7 @@ def equalize(x: Tensor, level: float) -> Tensor:
 def rotate(x: Tensor, level: float) -> Tensor:
     """About the centre, by up to 30 degrees."""
     angle = radians(30 * level)
-    return moved(x, ((cos(angle), -sin(angle), 0), (sin(angle), cos(angle), 0)))
+    return warp_affine(x, ((cos(angle), -sin(angle), 0), (sin(angle), cos(angle), 0)))
 
 
 def solarize(x: Tensor, level: float) -> Tensor:
@@ -67,7 +67,7 @@ def solarize(x: Tensor, level: float) -> Tensor:
 
 def color(x: Tensor, level: float) -> Tensor:
     """More or less saturated."""
-    return saturated(x, 1 + 0.9 * level)
+    return adjust_saturation(x, 1 + 0.9 * level)
 
 
 def posterize(x: Tensor, level: float) -> Tensor:
@@ -78,12 +78,12 @@ def posterize(x: Tensor, level: float) -> Tensor:
 
 def contrast(x: Tensor, level: float) -> Tensor:
     """More or less contrast."""
-    return contrasted(x, 1 + 0.9 * level)
+    return adjust_contrast(x, 1 + 0.9 * level)
 
 
 def brightness(x: Tensor, level: float) -> Tensor:
     """Brighter or darker."""
-    return brightened(x, 1 + 0.9 * level)
+    return adjust_brightness(x, 1 + 0.9 * level)
 
 
 def sharpness(x: Tensor, level: float) -> Tensor:
@@ -93,27 +93,27 @@ def sharpness(x: Tensor, level: float) -> Tensor:
     smooth = x.clone()
     if min(x.shape[2:]) > 2:
         smooth[..., 1:-1, 1:-1] = conv2d(x.flatten(0, 1)[:, None], kernel / 13).view_as(x[..., 1:-1, 1:-1])
-    return blended(x, smooth, 1 + 0.9 * level)
+    return blend(x, smooth, 1 + 0.9 * level)
 
 
 def shear_x(x: Tensor, level: float) -> Tensor:
     """Rows shifted in proportion to their distance from the middle."""
-    return moved(x, ((1, 0.3 * level, 0), (0, 1, 0)))
+    return warp_affine(x, ((1, 0.3 * level, 0), (0, 1, 0)))
 
 
 def shear_y(x: Tensor, level: float) -> Tensor:
     """Columns shifted in proportion to their distance from the middle."""
-    return moved(x, ((1, 0, 0), (0.3 * level, 1, 0)))
+    return warp_affine(x, ((1, 0, 0), (0.3 * level, 1, 0)))
 
 
 def translate_x(x: Tensor, level: float) -> Tensor:
     """To the side."""
-    return moved(x, ((1, 0, x.shape[3] * level * 150 / 331), (0, 1, 0)))
+    return warp_affine(x, ((1, 0, x.shape[3] * level * 150 / 331), (0, 1, 0)))
 
 
 def translate_y(x: Tensor, level: float) -> Tensor:
     """Up or down."""
-    return moved(x, ((1, 0, 0), (0, 1, x.shape[2] * level * 150 / 331)))
+    return warp_affine(x, ((1, 0, 0), (0, 1, x.shape[2] * level * 150 / 331)))
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -122,8 +122,8 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def moved(x: Tensor, matrix: tuple[tuple[float, float, float], tuple[float, float, float]]) -> Tensor:
-    """Frames read at other places, bilinear: the matrix maps a pixel's place about the centre to where it is read."""
+def warp_affine(x: Tensor, matrix: tuple[tuple[float, float, float], tuple[float, float, float]]) -> Tensor:
+    """Affine warp, bilinear: the matrix maps output positions, relative to the centre, to input positions."""
     height, width = x.shape[2:]
     (a, b, c), (d, e, f) = matrix
     # affine_grid counts half sides, so that a step down is not as long as a step to the right

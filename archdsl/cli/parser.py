@@ -1,0 +1,70 @@
+"""The command line's parser, and its --help."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAction
+from typing import Any, NoReturn
+
+from archdsl.cli.commands import COMMANDS
+from archdsl.errors import SpecError, did_you_mean
+
+EXAMPLES = """\
+examples:
+  archdsl list                                            what there is
+  archdsl check my_net.yaml                               can it exist? every fault at once
+  archdsl table slowfast_4x16_r50                         Table 1 of the paper
+  archdsl count slowfast_4x16_r50 my_net.yaml --size 256  params and costs, exact
+  archdsl draw slowfast_4x16_r50 -o slowfast.svg          one lane for each pathway
+  archdsl emit slowfast_4x16_r50 -o net.py                readable torch code
+  archdsl diff slowfast_4x16_r50 --set pathways.fast.width_ratio=1/16
+
+A network is a name from `archdsl list` or a path ending in .py, .yaml or .json (file.py:name for one of several).
+Python files are executed: use only files you trust. See also `archdsl COMMAND --help`.
+"""
+
+
+class Parser(ArgumentParser):
+    """ArgumentParser whose errors are SpecErrors."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise SpecError instead of leaving."""
+        unknown = re.match(r"argument COMMAND: invalid choice: '(.*?)'", message)
+        if not unknown:
+            raise SpecError(message, fix=f"{self.prog} --help")
+        known = [command.name for command in COMMANDS]
+        near = did_you_mean(unknown[1], known)
+        raise SpecError(
+            f"no command {unknown[1]!r}", got=unknown[1], want=", ".join(known), fix=f"{self.prog} {near or '--help'}"
+        )
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    from archdsl import __version__
+
+    top = Parser(
+        prog="archdsl", description="A language for video architectures and a compiler for it.", epilog=EXAMPLES
+    )
+    top.add_argument("--version", action="version", version=f"archdsl {__version__}")
+    words: _SubParsersAction[Parser] = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    for command in COMMANDS:
+        epilog = "\n".join(["examples:", *(f"  {example}" for example in command.examples)])
+        word = words.add_parser(
+            command.name, help=command.summary.partition("\n")[0], description=command.summary, epilog=epilog
+        )
+        for option in command.options:
+            option(word)
+        word.set_defaults(run=command.run)
+    top.set_defaults(run=lambda given: help_of(top))
+    return top
+
+
+def help_of(top: Parser) -> int:
+    """The output of `archdsl` alone."""
+    top.print_help(sys.stdout)
+    return 0
