@@ -154,6 +154,8 @@ class Emission:
         names = [step.address.rpartition(".")[2] for step in part.steps if isinstance(step, ModulePart)]
         if len(names) != len(part.steps) or names != [str(i) for i in range(len(names))]:
             return False
+        if len(part.outputs) != 1:  # what leaves from inside, too
+            return False
         values = [part.inputs, *(step.outputs for step in part.steps if isinstance(step, ModulePart))]
         return all(
             isinstance(s, ModulePart) and s.inputs == before and len(before) == 1

@@ -12,7 +12,7 @@ from archdsl.compiler.unread import shadowed, unlearnt, unread
 from archdsl.errors import Fault, SpecError
 from archdsl.graph import UNKNOWN, Builder, Cycle, Graph, Node, topological_order
 from archdsl.language.arch import Arch
-from archdsl.language.edge import Edge
+from archdsl.language.edge import Edge, stage_of
 from archdsl.language.pathway import CHOICES, Pathway
 
 Place = tuple[str, str]
@@ -31,7 +31,7 @@ class Expansion:
     arch: Arch
     g: Builder = field(default_factory=Builder)
     ends: dict[Place, str] = field(default_factory=dict)
-    """The output of each stage, before anything is merged into it."""
+    """The output of each stage, before anything is merged into it, and that of each block: `res4.2`."""
     into: dict[Place, list[tuple[Edge, str]]] = field(default_factory=dict)
     """Edges that end at a stage, in the order written, with the stages of their sources."""
     merged: dict[Place, str] = field(default_factory=dict)
@@ -69,6 +69,7 @@ class Expansion:
         ):
             for i, block in enumerate(stage.blocks):
                 x = add_block(self.g, str(i), self.scaled(pathway, block, str(i)), x)
+                self.ends[name, f"{stage_name}.{i}"] = x
         self.g.tied = None
         if x == first != UNKNOWN and len(self.g.faults) == faults:
             what, at = "stage without ops", f"pathways.{name}.stages.{stage_name}"
@@ -236,10 +237,10 @@ def ordered(arch: Arch) -> list[tuple[str, str, str]]:
             before = [(name, stage, "merge")]
     for edge in arch.edges:
         for a, b in edge.places:
-            stages_of = list(arch.pathways[edge.target].stages)
-            if edge.source == edge.target and stages_of.index(a) > stages_of.index(b):
-                raise finished(edge, a, b)
-            needs[edge.target, b, "merge"].append((edge.source, a, "run"))
+            stages, after = list(arch.pathways[edge.target].stages), stage_of(a)
+            if edge.source == edge.target and stages.index(after) > stages.index(b):
+                raise finished(edge, after, b)
+            needs[edge.target, b, "merge"].append((edge.source, after, "run"))
     try:
         return topological_order(needs)
     except Cycle as error:
@@ -266,7 +267,7 @@ def cycle(arch: Arch, nodes: list[tuple[str, str, str]]) -> SpecError:
         e
         for e in arch.edges
         for a, b in e.places
-        if (e.source, a) in on and (e.target, b) in on and e.source != e.target
+        if (e.source, stage_of(a)) in on and (e.target, b) in on and e.source != e.target
     ]
     return SpecError(
         "a cycle of edges",

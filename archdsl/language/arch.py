@@ -180,22 +180,20 @@ class Arch(Written):
         faults, seen = [], set()
         for edge in self.edges:
             at = f"edges.{edge.label}"
-            ends = [
-                ("source", edge.source, [a for a, _ in edge.places]),
-                ("target", edge.target, [b for _, b in edge.places]),
-            ]
+            sources, targets = zip(*edge.places)
+            ends = [("source", edge.source, sources), ("target", edge.target, targets)]
             for field, name, stages in ends:
                 if name not in self.pathways:
                     faults.append(unknown(field, name, self.pathways, at, edge.written))
                     continue
                 known = self.pathways[name].stages
-                faults += [
-                    unknown(
-                        "after" if field == "source" else "into", s, known, at, edge.written, of=f" in pathway {name}"
-                    )
-                    for s in stages
-                    if s not in known
-                ]
+                which = "after" if field == "source" else "into"
+                for stage, _, block in (place.partition(".") for place in stages):
+                    if stage not in known:
+                        faults.append(unknown(which, stage, known, at, edge.written, of=f" in pathway {name}"))
+                    elif block and int(block) >= (count := len(known[stage].blocks)):
+                        what, want = f"no block {block} in stage {stage} of pathway {name}", f"0 to {count - 1}"
+                        faults.append(Fault(what=what, at=f"{at}.after", written=edge.written, got=block, want=want))
             if edge.merge == "interleave" and edge.source in self.pathways and edge.target in self.pathways:
                 faults += self._faults_of_intervals(edge)
             for place in edge.places:

@@ -216,6 +216,12 @@ Names = Annotated[
     tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)
 ]
 
+Places = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.\d{1,4})?$", max_length=70)], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    Field(min_length=1),
+]
+
 
 Transforms = Annotated[
     tuple[SerializeAsAny[Transform], ...],
@@ -225,16 +231,22 @@ Transforms = Annotated[
 ]
 
 
+def stage_of(place: str) -> str:
+    """The stage of a place that may be a block in it."""
+    return place.partition(".")[0]
+
+
 class Edge(Written):
     """After each stage named in `after`, the source's output, transformed, is merged into the target.
 
     It is merged into the output of the target's stage of the same name, or of the stage that `into` names in the same
-    place of its list. It reads the source stage's own output, before anything is merged into that.
+    place of its list. It reads the output of the source's stage, or of a block in it, before anything is merged
+    into that.
     """
 
     source: Name = Field(description="pathway it comes from")
     target: Name = Field(description="pathway it goes to")
-    after: Names = Field(description="stages of the source")
+    after: Places = Field(description="stages of the source, or blocks within them by number: res4.2")
     into: Names | None = Field(None, description="stages of the target, one for each of `after`; by default the same")
     transform: Transforms = Field((), description="one transform or a list")
     merge: Literal["concat", "sum", "stretched_sum", "max", "bilinear", "interleave"] = Field(
@@ -273,8 +285,8 @@ class Edge(Written):
 
     @property
     def places(self) -> tuple[tuple[str, str], ...]:
-        """(stage of the source, stage of the target) for each fusion."""
-        return tuple(zip(self.after, self.into or self.after))
+        """(stage of the source, or a block in it, stage of the target) for each fusion."""
+        return tuple(zip(self.after, self.into or map(stage_of, self.after)))
 
 
 MERGES: Mapping[str, ops.Op] = {

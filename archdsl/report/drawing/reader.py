@@ -152,9 +152,12 @@ class PlanReader:
             yield self.item(address, stage, stage, address, groups, self.inner[address][-1], note)
             return
         start = 0
+        ends = [f"{e.source}.{a}" for e in self.plan.arch.edges for a, _ in e.places]
+        left = {at: sum(before in ends for before, _ in blocks[:i]) for i, (at, _) in enumerate(blocks)}
         for _, run in groupby(
             blocks,
             key=lambda pair: (
+                left[pair[0]],  # a box ends where an edge leaves
                 self.words.kind(pair[1]),
                 self.words.lines(pair[0], stride=True),
                 self.plan.shapes[pair[0]],
@@ -213,11 +216,12 @@ class PlanReader:
         return groups
 
     def end_key(self, pathway: str, stage: str) -> str:
-        """The key of the item whose output is the stage's."""
+        """The key of the item whose output is the stage's, or that of a block in it: `res4.2`."""
         if self.level == "pathway":
             return pathway
+        stage, _, block = stage.partition(".")
         last = len(self.plan.arch.pathways[pathway].stages[stage].blocks) - 1
-        return f"{pathway}.{stage}.{last}" if self.level == "block" else f"{pathway}.{stage}"
+        return f"{pathway}.{stage}.{block or last}" if self.level == "block" else f"{pathway}.{stage}"
 
     def laterals(self) -> Iterator[LateralArrow]:
         """Every fusion, in the order in which a target takes them."""
