@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
+import yaml
 
 from archdsl import Arch, SpecError, build, compile, load
 from archdsl.language import change_all
 from archdsl.language.python_writer import to_python
 from archdsl.language.yaml_writer import to_yaml
 from archdsl.report import draw
+from archdsl.report.json_schema import schema
 
 NET = """name: net
 clip: {frames: 8, size: 16}
@@ -43,6 +46,7 @@ def test_an_edge_after_a_block_is_one_after_a_stage_that_ends_there(tmp_path: Pa
     x = torch.rand(1, 3, 8, 16, 16)
     torch.testing.assert_close(ours(x), theirs(x))
     assert read(tmp_path, to_yaml(whole), "again.yaml") == whole
+    assert jsonschema.Draft202012Validator(schema()).is_valid(yaml.safe_load(WHOLE))
     (tmp_path / "again.py").write_text(to_python(whole))
     assert load(tmp_path / "again.py") == whole
     assert all(str(draw(compile(whole), level=level)) for level in ("pathway", "stage", "block", "op"))

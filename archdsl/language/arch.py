@@ -181,8 +181,7 @@ class Arch(Written):
         for edge in self.edges:
             at = f"edges.{edge.label}"
             sources, targets = zip(*edge.places)
-            ends = [("source", edge.source, sources), ("target", edge.target, targets)]
-            for field, name, stages in ends:
+            for field, name, stages in (("source", edge.source, sources), ("target", edge.target, targets)):
                 if name not in self.pathways:
                     faults.append(unknown(field, name, self.pathways, at, edge.written))
                     continue

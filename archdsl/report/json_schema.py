@@ -181,7 +181,7 @@ def allow_single_name(properties: Schema, name: str) -> None:
     """A list of names may be written as one name."""
     inner = properties[name]
     described = {key: inner.pop(key) for key in ("description", "title", "default") if key in inner}
-    properties[name] = {"anyOf": [inner, NAME_SCHEMA], **described}
+    properties[name] = {"anyOf": [inner, inner.get("items", NAME_SCHEMA)], **described}
 
 
 def with_one_clip(arch: Schema) -> Schema:
