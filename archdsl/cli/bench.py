@@ -72,7 +72,7 @@ def compare_one(given: Namespace, setup: BenchSetup, name: str, plan: Plan) -> C
 
 
 def sides_of(plan: Plan, given: Namespace) -> list[Contestant]:
-    """What is compared, the base first: the peer, or the literal network; then ours, lowered as asked."""
+    """What is compared, the base first: the peer, or the literal network; then ours, lowered as --lower says."""
     from archdsl.measuring import own_contestant, peer_contestant
 
     base = (

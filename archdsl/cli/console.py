@@ -16,7 +16,7 @@ RED, YELLOW, GREEN, BOLD, DIM, PLAIN = "\033[1;31m", "\033[1;33m", "\033[32m", "
 
 
 def uses_colour(stream: TextIO) -> bool:
-    """Whether to use colours: a terminal, and nobody asked for none (https://no-color.org)."""
+    """Whether to use colours: in a terminal, unless NO_COLOR is set (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -25,8 +25,10 @@ def count_command(given: Namespace) -> int:
 
     if given.memory:
         return count_memory(given)
-    if asked := [name for name in MEMORY_OPTIONS if getattr(given, name)]:
-        raise SpecError(f"--{asked[0]} without --memory", got=f"--{asked[0]}", want="--memory beside it")
+    if without_memory := [name for name in MEMORY_OPTIONS if getattr(given, name)]:
+        raise SpecError(
+            f"--{without_memory[0]} without --memory", got=f"--{without_memory[0]}", want="--memory beside it"
+        )
     if given.latency:
         return count_latency(given)
     if given.device:

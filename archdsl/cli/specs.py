@@ -103,7 +103,7 @@ def check_command(given: Namespace) -> int:
 
 
 def arches_to_check(given: Namespace) -> Iterator[tuple[str, Any]]:
-    """(what it is called, how to get its arch): a file that cannot be read is told, and the rest still checked."""
+    """(name, function that loads the arch, or the error): an unreadable file does not stop the others."""
     if given.all or not given.names:
         for model in g.models_named(given):
             yield model.name, lambda model=model: g.overridden_arch(model, given)
@@ -119,7 +119,7 @@ def arches_to_check(given: Namespace) -> Iterator[tuple[str, Any]]:
 
 
 def try_compile(name: str, load: Any) -> tuple[str, Plan | SpecError]:
-    """The plan, or why there is none. Torch is asked about ops of a person's own, where it is installed."""
+    """The plan, or the error. Ops of one's own are confirmed with torch, where it is installed."""
     if isinstance(load, SpecError):
         return name, load
     try:

@@ -1,4 +1,4 @@
-"""Batches in the order of a recipe, made ready on the training device."""
+"""Batches in the order of a recipe, augmented on the training device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from archdsl.training.state.skipped_videos import SkippedVideos
 
 @dataclass(frozen=True)
 class ReadOrder:
-    """What one of several processes reads at each of some steps, worked out as it is asked for."""
+    """The clips that one process reads at each step, computed lazily."""
 
     recipe: Recipe
     count: int
@@ -49,23 +49,23 @@ def train_batches(
     workers: int = 0,
     skips: SkippedVideos,
 ) -> Iterator[Batch]:
-    """The batches of steps from `start` on; each of `world` processes gets its part of every batch.
+    """Training batches from step `start` on; each of `world` processes gets its share of every batch.
 
-    The same clips in the same order for any number of workers and processes.
+    Clips and their order do not depend on the number of workers and processes.
     """
-    asked = ReadOrder(recipe, len(videos), range(start, start + steps), rank, world)
-    reading = read_clips(videos, asked, workers, device, skips.given_up)
-    for step in asked.steps:
+    order = ReadOrder(recipe, len(videos), range(start, start + steps), rank, world)
+    reading = read_clips(videos, order, workers, device, skips.given_up)
+    for step in order.steps:
         with fail_together():
-            wanted, found, waited = next(reading)
+            batch_requests, found, waited = next(reading)
             present = readable_places(found, skips, len(videos))
-        indices = [index for index, _ in wanted]
+        indices = [index for index, _ in batch_requests]
         weights = torch.tensor([float(isinstance(one, Sample)) for one in found], device=device)
-        samples, takes = with_replacements(found, wanted, present)
+        samples, requests = with_replacements(found, batch_requests, present)
         if samples:
-            made, labels = augment_batch(samples, takes, recipe, clips, device)
+            made, labels = augment_batch(samples, requests, recipe, clips, device)
         else:
-            made, labels = zero_batch(clips, videos, len(wanted), device)
+            made, labels = zero_batch(clips, videos, len(batch_requests), device)
         made, labels = mix_clips(made, labels, weights, recipe.augment, len(videos.classes), f"{recipe.seed} {step}")
         yield make_batch(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
 
@@ -82,17 +82,17 @@ def view_batches(
     skips: SkippedVideos,
     batch: int,
 ) -> Iterator[Batch]:
-    """Every view of every video, in order: all crops of a clip in one batch. Unreadable videos are left out."""
+    """Every view of every video, in order, all crops of a clip in one batch. Unreadable videos are skipped."""
     views = recipe.views
     mine = range(rank, len(videos), world)
-    takes = [(index, ClipRequest(0, clip=clip, clips=views.clips)) for index in mine for clip in range(views.clips)]
+    requests = [(index, ClipRequest(0, clip=clip, clips=views.clips)) for index in mine for clip in range(views.clips)]
     few = max(batch // views.crops, 1)
-    asked = [takes[i : i + few] for i in range(0, len(takes), few)]
-    for wanted, found, waited in read_clips(videos, asked, workers, device, skips.given_up):
+    order = [requests[i : i + few] for i in range(0, len(requests), few)]
+    for batch_requests, found, waited in read_clips(videos, order, workers, device, skips.given_up):
         readable_places(found, skips, len(videos))
         shown = [
             (index, sample, crop)
-            for (index, _), sample in zip(wanted, found)
+            for (index, _), sample in zip(batch_requests, found)
             if isinstance(sample, Sample)
             for crop in range(views.crops)
         ]
@@ -115,13 +115,13 @@ def make_batch(
     names: list[str],
     waited: float,
 ) -> Batch:
-    """A batch of its columns."""
+    """Assemble a batch."""
     starts, ends = (tuple(getattr(sample, name) for sample in samples) for name in ("start", "end"))
     return Batch(made, labels, weights, tuple(indices), tuple(names), starts, ends, waited)
 
 
 def split_batch(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
-    """A batch in equal parts, and whether each is the last. Only what the loss needs is split."""
+    """(micro-batch, whether it is the last) of a batch. Only what the loss needs is split."""
     size = len(batch.labels) // parts
     for i in range(parts):
         mine = slice(i * size, (i + 1) * size)
@@ -131,7 +131,7 @@ def split_batch(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
 
 
 def readable_places(found: list[Sample | Unreadable], skips: SkippedVideos, count: int) -> list[int]:
-    """Places of the clips that were read; the others are told."""
+    """Positions of the clips that were read; unreadable ones are recorded."""
     for one in found:
         if isinstance(one, Unreadable):
             skips.add(one, count)
@@ -139,26 +139,26 @@ def readable_places(found: list[Sample | Unreadable], skips: SkippedVideos, coun
 
 
 def with_replacements(
-    found: list[Sample | Unreadable], wanted: list[VideoRequest], present: list[int]
+    found: list[Sample | Unreadable], batch_requests: list[VideoRequest], present: list[int]
 ) -> tuple[list[Sample], list[ClipRequest]]:
-    """The clips, one that was read in place of each that was not."""
+    """The clips, each unreadable one replaced by another of the batch."""
     if not present:
         return [], []
     places = [i if isinstance(one, Sample) else present[i % len(present)] for i, one in enumerate(found)]
     samples = [one for i in places if isinstance(one := found[i], Sample)]
-    return samples, [wanted[i][1] for i in places]
+    return samples, [batch_requests[i][1] for i in places]
 
 
 def zero_batch(
     clips: Mapping[str, Clip], videos: Videos, count: int, device: torch.device
 ) -> tuple[Tensor | dict[str, Tensor], Tensor]:
-    """Zeros, for a batch of which nothing could be read."""
+    """Zeros, for a batch without readable clips."""
     maps = [{name: torch.zeros(1, *clip.shape, device=device) for name, clip in clips.items()} for _ in range(count)]
     labels = torch.zeros(count, len(videos.classes)) if videos.multi_label else torch.zeros(count, dtype=torch.long)
     return concatenated(maps, clips), labels.to(device)
 
 
 def concatenated(maps: list[Any], clips: Mapping[str, Clip]) -> Tensor | dict[str, Tensor]:
-    """Clips side by side: a tensor where the arch has one clip, else by name."""
+    """Clips concatenated: a tensor where the arch has one clip, else by name."""
     made = {name: torch.cat([one[name] if isinstance(one, dict) else one for one in maps]) for name in clips}
     return made if len(made) > 1 else next(iter(made.values()))

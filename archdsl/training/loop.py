@@ -21,9 +21,10 @@ from archdsl.training.run import Run
 from archdsl.training.state.snapshot import TrainState
 
 
-def train_loop(state: TrainState, wrapped: nn.Module, recipe: Recipe, feed: Iterator[Batch], run: Run) -> None:
+def train_loop(state: TrainState, wrapped: nn.Module, run: Run, feed: Iterator[Batch]) -> None:
     """Every step from the state's on. `wrapped` is the state's network as the processes share it."""
-    network, optimizer, scaler, world = state.network, state.optimizer, state.scaler, run.world
+    network, optimizer, scaler = state.network, state.optimizer, state.scaler
+    recipe, world = run.recipe, run.world
     for step in range(state.step, run.steps):
         rate = recipe.rate_at(step, run.count)
         set_rate(optimizer, rate)
@@ -49,14 +50,14 @@ def train_loop(state: TrainState, wrapped: nn.Module, recipe: Recipe, feed: Iter
             state.average.update()
         state.step = step + 1
         run.record_step(loss, batch)
-        asked = run.stop_requested()
-        if run.due("log") or asked:
+        stopping = run.stop_requested()
+        if run.due("log") or stopping:
             run.log(state, rate)
         if run.due("evaluate"):
             run.test(state)
-        if run.due("save") or asked:
+        if run.due("save") or stopping:
             run.save(state)
-        if asked:
+        if stopping:
             break
 
 

@@ -79,9 +79,8 @@ def train(
         with run.stop_on_signals(), run.progress.bar:
             train_mode(state.network, run.recipe.norms)
             run.meter.reset()
-            feed = run.feed(state.step, run.steps - state.step)
             # DDP must end before its process group: torch 2.13 may hang where DDP releases it last
-            train_loop(state, data_parallel(state.network, world), run.recipe, feed, run)
+            train_loop(state, data_parallel(state.network, world), run, run.feed(state.step, run.steps - state.step))
         run.end()
     return run
 

@@ -3,7 +3,7 @@
 The equations are those of the layer (arXiv:1810.01455, Algorithm 1), whose iteration runs here too. Around it stands
 what the layer leaves out: a pyramid, warps of the second frame by the flow found so far, a median, and an end when the
 flow stays. Defaults and order of steps are those of OpenCV's DualTVL1OpticalFlow, but for what lies beyond the borders:
-there the second frame goes on as its last pixel and has no slope, so that nothing pulls at the flow. In OpenCV it falls
+there the second frame repeats its last pixel and has no slope, so that nothing pulls at the flow. In OpenCV it falls
 to 0; as flow is rounded to 1/32 pixel in warps there, none stays none. Unrounded, that edge would drive it away.
 """
 
@@ -152,7 +152,7 @@ def where_moving(moving: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 
 def median_filter(x: Tensor, side: int) -> Tensor:
-    """The median of a square window; beyond the borders the last pixel goes on.  (n, 1, h, w) -> (n, 1, h, w)"""
+    """The median of a square window; beyond the borders the last pixel is repeated.  (n, 1, h, w) -> (n, 1, h, w)"""
     if side == 1:
         return x
     padded = F.pad(x, (side // 2,) * 4, mode="replicate")

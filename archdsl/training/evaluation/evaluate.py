@@ -79,23 +79,10 @@ def evaluate(
         used = load_network(plan, weights, videos, world)
         if world.size > 1:
             check_processes_agree(used.to_compare() | to_compare(plan, recipe, videos))
-        skips = (
-            SkippedVideos.for_run(Path(out), recipe, world.rank, split)
-            if out
-            else SkippedVideos(None, recipe.most_skipped)
-        )
-        with progress_bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
-            scores = score_videos(
-                used.network.to(world.device),
-                videos,
-                recipe,
-                plan.arch.clips,
-                device=world.device,
-                workers=workers,
-                batch=batch,
-                skips=skips,
-                progress=progress,
-            )
+        skips = SkippedVideos(None, recipe.most_skipped)
+        if out:
+            skips = SkippedVideos.for_run(Path(out), recipe, world.rank, split)
+        scores = score_with_progress(used.network, plan, videos, recipe, world, skips, workers, batch, quiet=quiet)
         place = str(data) if isinstance(data, str | Path) else ""
         scores = replace(scores.in_columns(used.columns), tested=used.tested, data=place)
         with fail_together():
@@ -103,6 +90,33 @@ def evaluate(
                 about = {"weights": str(used.path), "data": place or None, "split": split}
                 write_results(Path(out), scores, plan.name, about | evaluation_settings(plan, recipe))
     return scores
+
+
+def score_with_progress(
+    network: nn.Module,
+    plan: Plan,
+    videos: Videos,
+    recipe: Recipe,
+    world: World,
+    skips: SkippedVideos,
+    workers: int,
+    batch: int | None,
+    *,
+    quiet: bool,
+) -> Scores:
+    """Scores of all views of all videos, under a progress bar."""
+    with progress_bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
+        return score_videos(
+            network.to(world.device),
+            videos,
+            recipe,
+            plan.arch.clips,
+            device=world.device,
+            workers=workers,
+            batch=batch,
+            skips=skips,
+            progress=progress,
+        )
 
 
 def to_compare(plan: Plan, recipe: Recipe, videos: Videos) -> dict[str, Any]:

@@ -217,10 +217,10 @@ def lines_of_split(lines: list[ListLine], split: str) -> list[ListLine]:
 
 
 def class_names_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
-    """Names of the classes in the order of labels: told beside the lists, else sorted; numbers by their value."""
-    told = classes_beside(root)
-    if told and lists[0].format != "charades":
-        return tuple(told)
+    """Names of the classes in the order of labels: from a file beside the lists, else sorted; numbers by value."""
+    named = classes_beside(root)
+    if named and lists[0].format != "charades":
+        return tuple(named)
     if lists[0].classes:
         return lists[0].classes
     names = {label: line.where for one in lists for line in one.lines for label, _, _ in line.labels}
@@ -236,8 +236,8 @@ def class_names_of(lists: list[Listing], root: Path) -> tuple[str, ...]:
 
 def class_numbers(classes: tuple[str, ...], root: Path) -> dict[str, int]:
     """What a label may be called -> its place: a class's name, or the number that a file beside the list gives it."""
-    told = classes_beside(root)
-    numbers = {told[name]: i for i, name in enumerate(classes) if name in told}
+    named = classes_beside(root)
+    numbers = {named[name]: i for i, name in enumerate(classes) if name in named}
     numbers = numbers or {str(i): i for i in range(len(classes))}
     for i, name in enumerate(classes):
         if numbers.setdefault(name, i) != i:

@@ -20,7 +20,7 @@ Ending = tuple[str, ...]
 NO_FOLDER = ""
 """In place of the folders of a file that has none."""
 MAX_DEPTH = 16
-"""Folders by which paths are told apart."""
+"""Folders compared at most."""
 FILES_SHOWN = 3
 """Files that are named in an error."""
 
@@ -151,7 +151,7 @@ def check_no_file(line: ListLine, path: Path) -> tuple[Path, str]:
 
 
 def resolve_offsets(listing: Listing, root: Path) -> Listing:
-    """A list whose lines have three numbers behind a folder, told by the folders: `folder offset frames label`, or
+    """A list whose lines have three numbers behind a folder, resolved by the folders: `folder offset frames label`, or
     `folder frames label label` (MMAction2 has both). Raises SpecError where the folders do not tell.
     """
     if listing.format == "words":

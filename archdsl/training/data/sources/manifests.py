@@ -191,7 +191,7 @@ def segment(one: dict[str, Any], where: str) -> tuple[float, float]:
 
 
 def class_number(line: ListLine, label: str, classes: tuple[str, ...], places: dict[str, int]) -> int:
-    """The number of a class that is told by its name, or by its number. Raises SpecError for one that is neither."""
+    """The number of a class given by name or number. Raises SpecError for an unknown one."""
     number = str(int(label)) if label.isdecimal() and len(label) < MAX_LABEL_DIGITS else label
     for name in (label, number):
         if name in places:

@@ -72,7 +72,7 @@ def listing_of_lines(path: Path, lines: Iterable[tuple[int, str]]) -> Listing:
 
 
 def check_one_kind(lines: list[ListLine]) -> None:
-    """Raises SpecError where some labels are names and some are numbers: what the numbers count is not told."""
+    """Raises SpecError where some labels are names and some are numbers: the meaning of the numbers is unknown."""
     kinds: dict[bool, list[ListLine]] = {True: [], False: []}
     for line in lines:
         kinds[all(name.isdecimal() for name, *_ in line.labels)].append(line)
@@ -153,7 +153,7 @@ def parse_labels(rest: str, line: str) -> list[str]:
 
 
 def line_with_labels(where: str, words: SplitLine) -> ListLine:
-    """All that is told are labels; behind a folder the first of several numbers counts its frames."""
+    """Everything behind the path is a label; after a folder the first of several numbers counts its frames."""
     numbers = words.rest
     if not whole_video_labels(*numbers):
         raise without_label(where, words.video)

@@ -32,7 +32,7 @@ MAX_LABEL_BYTES = 1 << 24
 INDEX_THREADS = 16
 """Shards that are indexed at a time: a header is a seek, which a network drive takes its time for."""
 SHARDS_SHOWN = 20
-"""Broken shards that are told at once."""
+"""Broken shards that an error shows."""
 
 Members = dict[str, tarfile.TarInfo]
 """What follows the key -> member: mp4, cls, json."""
@@ -111,13 +111,13 @@ def lines_or_faults(shard: Path) -> Listing | SpecError:
     try:
         with open_regular(shard) as file:
             for members in by_key(shard, tar_members(shard, file)).values():
-                video, told = video_of(shard, members), label_of(shard, file, members)
-                if told is None and video:
+                video, label = video_of(shard, members), label_of(shard, file, members)
+                if label is None and video:
                     want = "KEY.cls with the number of a class, or KEY.json with label or labels"
                     raise SpecError("video without a label", written=shard.name, got=video.name, want=want)
-                if told:
-                    found.lines.append(line_of_member(shard, video, *told))
-                    found.multi_label |= "labels" in told[1] or len(found.lines[-1].labels) > 1
+                if label:
+                    found.lines.append(line_of_member(shard, video, *label))
+                    found.multi_label |= "labels" in label[1] or len(found.lines[-1].labels) > 1
     except OSError as error:
         return SpecError(f"cannot read {shard}", got=error.strerror or str(error))
     except SpecError as error:
@@ -167,7 +167,7 @@ def video_of(shard: Path, members: Members) -> tarfile.TarInfo | None:
     return videos[0] if videos else None
 
 
-def line_of_member(shard: Path, video: tarfile.TarInfo | None, label: str, told: dict[str, Any]) -> ListLine:
+def line_of_member(shard: Path, video: tarfile.TarInfo | None, label: str, record: dict[str, Any]) -> ListLine:
     """A video, or a label without one, which is a matter of reading as a file that is not there is."""
     where = f"{shard.name}/{label}"
     if video is None:
@@ -177,8 +177,8 @@ def line_of_member(shard: Path, video: tarfile.TarInfo | None, label: str, told:
         part = ShardMember(
             shard, video.offset_data, video.size, "" if is_plain_file(video) else "a link, or no file at all"
         )
-    several = "labels" in told
-    cell = told["labels"] if several else told.get("label")
+    several = "labels" in record
+    cell = record["labels"] if several else record.get("label")
     if several and not isinstance(cell, list):
         want = 'labels: ["a", "b"]'
         raise SpecError("labels are not a list", written=where, got=str(cell)[:80], want=want)
@@ -205,9 +205,9 @@ def label_of(shard: Path, file: BinaryIO, members: Members) -> tuple[str, dict[s
                     "label file too large", written=where, got=f"{member.size} bytes", want=f"{MAX_LABEL_BYTES}"
                 )
             file.seek(member.offset_data)
-            told = read(file.read(member.size), where)
-            if {"label", "labels"} & told.keys():
-                return member.name, told
+            record = read(file.read(member.size), where)
+            if {"label", "labels"} & record.keys():
+                return member.name, record
     return None
 
 
@@ -222,9 +222,9 @@ def number_in(data: bytes, where: str) -> dict[str, Any]:
 def mapping_in(data: bytes, where: str) -> dict[str, Any]:
     """KEY.json: a mapping, whatever else it may say."""
     try:
-        told = json.loads(data)
+        record = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise SpecError("not JSON", written=where, got=str(error)) from None
-    if not isinstance(told, dict):
-        raise SpecError("JSON is not a mapping", written=where, got=str(told)[:80], want='{"label": "a"}')
-    return told
+    if not isinstance(record, dict):
+        raise SpecError("JSON is not a mapping", written=where, got=str(record)[:80], want='{"label": "a"}')
+    return record
