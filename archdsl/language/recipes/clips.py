@@ -1,4 +1,4 @@
-"""Which frames of a video make a clip, what is done to them in training, and which views are tested."""
+"""Sampling of frames, augmentation, normalisation, and the views of a test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Jitter(Written):
     short_side: tuple[Count, Count] | None = Field(
         None, description="smallest and largest short side, in pixels; by default 256/224 and 320/224 of the crop"
     )
-    inverse: bool = Field(False, description="whether 1 / short side is drawn evenly, as in arXiv:1711.07971")
+    inverse: bool = Field(False, description="whether 1 / short side is uniform, as in arXiv:1711.07971")
 
     def model_post_init(self, context: object, /) -> None:
         check_range("short_side", self.short_side, self.written)
@@ -76,7 +76,7 @@ class Resized(Written):
 
 
 class Middle(Written):
-    """The same crop of every clip, as in a test of one crop: nothing is drawn."""
+    """The centre crop, as in a test of one crop: nothing is random."""
 
     short_side: ShortSide = Field(None, description=SHORT_SIDE)
 
@@ -105,29 +105,31 @@ Crop = Annotated[
 
 
 class Augment(Written):
-    """What is done to a clip in training, to all its frames alike."""
+    """Augmentation in training, equal for all frames of a clip."""
 
     crop: Crop = Field(Jitter(), description="jitter, corners, resized or middle")
-    flip: Chance = Field(0.5, description="chance of a mirror image; flow's x changes sign")
+    flip: Chance = Field(0.5, description="probability of a mirror image; flow's x changes sign")
     colour: Annotated[Real, Field(ge=0, le=1)] = Field(
-        0.0, description="brightness, contrast and saturation times 1 - colour to 1 + colour, in drawn order"
+        0.0, description="brightness, contrast and saturation times 1 - colour to 1 + colour, in random order"
     )
     rand_augment: Whole = Field(0, description="operations of RandAugment (arXiv:1909.13719)")
     magnitude: Annotated[Real, Field(ge=0, le=10)] = Field(7.0, description="of RandAugment, from 0 to 10")
-    erasing: Chance = Field(0.0, description="chance of a rectangle of noise through all frames (arXiv:1708.04896)")
+    erasing: Chance = Field(
+        0.0, description="probability of a rectangle of noise through all frames (arXiv:1708.04896)"
+    )
     mixup: Annotated[Real, Field(ge=0)] = Field(0.0, description="alpha of the Beta distribution (arXiv:1710.09412)")
     cutmix: Annotated[Real, Field(ge=0)] = Field(0.0, description="alpha of the Beta distribution (arXiv:1905.04899)")
 
 
 class Views(Written):
-    """Which views of a video are tested, and how their scores become the video's."""
+    """The views of a video in a test, and how their scores are joined."""
 
     clips: Count = Field(1, description="clips along the video, evenly spread")
     crops: Literal[1, 3, 5, 10] = Field(
         1, description="1 centre; 3 along the long side; 5 corners and centre; 10 flipped too"
     )
     short_side: ShortSide = Field(None, description=SHORT_SIDE)
-    scores: Literal["softmax", "logits", "sigmoid"] = Field("softmax", description="what is joined")
+    scores: Literal["softmax", "logits", "sigmoid"] = Field("softmax", description="which scores are joined")
     join: Literal["mean", "max"] = Field("mean", description="mean, or each class's largest score")
 
 

@@ -1,4 +1,4 @@
-"""How weights are changed: the optimiser, its groups of parameters, its rate over time."""
+"""The optimiser: parameter groups, schedule of the rate, treatment of batch norms."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from archdsl.spec.base import Count, Positive, Real, Share, Whole, Written
 
 
 class ParameterGroup(Written):
-    """Parameters whose addresses match, and how they differ from the rest. The first group that matches counts."""
+    """Parameters selected by address, with a rate and decay of their own. The first matching group applies."""
 
     match: str = Field(min_length=1, description="addresses with * and ?, such as *.flow.* or head.*")
-    rate: Annotated[Real, Field(ge=0)] = Field(1.0, description="times the learning rate; 0 holds them fixed")
+    rate: Annotated[Real, Field(ge=0)] = Field(1.0, description="multiplier of the learning rate; 0 freezes them")
     weight_decay: Annotated[Real, Field(ge=0)] | None = Field(None, description="in place of the optimiser's")
 
 
@@ -32,8 +32,8 @@ class Optimizer(Written):
     weight_decay: Annotated[Real, Field(ge=0)] = Field(1e-4, description="of weights")
     decay_norms: bool = Field(False, description="whether norms and biases decay too")
     groups: tuple[ParameterGroup, ...] = Field((), description="parameters that differ, by address")
-    clip: Positive | None = Field(None, description="largest norm of all gradients together")
-    accumulate: Count = Field(1, description="parts of a batch that go through one after the other")
+    clip: Positive | None = Field(None, description="gradient clipping: largest norm of all gradients together")
+    accumulate: Count = Field(1, description="micro-batches per step (gradient accumulation)")
 
     def rate_for(self, batch: int) -> float:
         """The highest rate for a batch of that many clips (arXiv:1706.02677: in proportion to the batch)."""
@@ -87,9 +87,11 @@ class Norms(Written):
     """What becomes of batch norms in training."""
 
     freeze: Literal["none", "all", "all_but_first"] = Field(
-        "none", description="none, all, or all_but_first (TSN's partial BN): statistics and weights held fixed"
+        "none", description="none, all, or all_but_first (TSN's partial BN): statistics and weights are frozen"
     )
-    sync: bool = Field(False, description="statistics over all processes")
+    sync: bool = Field(False, description="statistics over all processes (SyncBN)")
     split: Count = Field(1, description="parts of a process's batch with statistics of their own (sub-BN)")
-    precise: Whole = Field(0, description="clips over which statistics are computed anew before each evaluation")
+    precise: Whole = Field(
+        0, description="clips over which statistics are recomputed before each evaluation (precise BN)"
+    )
     momentum: Annotated[Real, Field(gt=0, le=1)] | None = Field(None, description="in place of the arch's")

@@ -22,7 +22,7 @@ class Recipe(Written):
     epochs: Count | None = Field(None, description="times every clip is seen; or steps")
     steps: Count | None = Field(None, description="optimiser steps; or epochs")
     batch: Count = Field(description="clips per step, over all processes")
-    seed: Whole = Field(0, description="of everything drawn: weights, order, augmentation, dropout")
+    seed: Whole = Field(0, description="of all random numbers: weights, order, augmentation, dropout")
 
     optimizer: Optimizer
     schedule: Schedule = Field(Schedule(), description="how the rate changes")
@@ -30,12 +30,12 @@ class Recipe(Written):
     loss: Literal["cross_entropy", "binary"] = Field(
         "cross_entropy", description="cross_entropy, or binary for videos of several labels"
     )
-    smoothing: Share = Field(0.0, description="share of every label spread over all classes")
-    average: Share = Field(0.0, description="decay of the moving average of weights that is tested; 0 for none")
+    smoothing: Share = Field(0.0, description="label smoothing: share spread over all classes")
+    average: Share = Field(0.0, description="decay of the moving average of weights, which is tested; 0 for none")
 
     sampling: Sampling = Field(Sampling(), description="which frames make a clip")
-    augment: Augment = Field(Augment(), description="what is done to a clip in training")
-    values: Values = Field(Values(), description="how pixels become numbers")
+    augment: Augment = Field(Augment(), description="augmentation in training")
+    values: Values = Field(Values(), description="normalisation of pixels")
     views: Views = Field(Views(), description="which views are tested")
 
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="fp32, or torch.autocast to bf16 or fp16")
@@ -43,7 +43,7 @@ class Recipe(Written):
     channels_last: bool = Field(False, description="torch's memory format of maps and weights")
     checkpoint: Checkpoint = Field(
         "none",
-        description="what runs again in backward: none, stage, block, or as little as fits memory such as 24GB",
+        description="recomputed in backward: none, stage, block, or as little as fits a memory budget such as 24GB",
     )
 
     log_every: Count = Field(10, description="steps between two entries of the log")

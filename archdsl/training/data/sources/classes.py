@@ -1,4 +1,4 @@
-"""Names of classes, where a file beside the videos has them."""
+"""Class names from a file beside the videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists whose first line, or whose JSON, names columns: which of them says what, and which labels a cell holds."""
+"""Lists with named columns, CSV or JSON: the role of each column, and the labels in a cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--data`: a folder or a list -> videos. Where the files of a list lie, and which of them a split has."""
+"""`--data`: from a folder or a list to the videos of a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the file or folder lies that a line of a list speaks of: exactly one, or none."""
+"""Find the file or folder that a line of a list names: exactly one, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of labelled videos, in the formats in which datasets are published. Each is recognised by what it holds."""
+"""Lists of labelled videos, in the formats in which datasets are published. Formats are recognised by content."""
 
 from __future__ import annotations
 

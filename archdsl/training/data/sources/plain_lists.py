@@ -1,4 +1,4 @@
-"""Lists without a head: a video on each line, what is known of it behind."""
+"""Lists without a header: a video per line, followed by its labels."""
 
 from __future__ import annotations
 
