@@ -8,7 +8,7 @@ import pytest
 
 from archdsl import Arch, SpecError, compile, load
 from archdsl.blocks import NonLocal
-from archdsl.cli.overrides import pair
+from archdsl.cli.overrides import path_and_value
 from archdsl.language import change_all
 
 NET = """name: net
@@ -105,7 +105,7 @@ def test_one_change_in_every_form(tmp_path: Path) -> None:
     )
     base = load(tmp_path / "base.yaml")
     texts = ["pathways.fast.stages.res2.2=null", "pathways.fast.stages.res2+={more: non_local}"]
-    assert change_all(base, map(pair, texts)) == like
+    assert change_all(base, map(path_and_value, texts)) == like
     assert list(like.pathways["fast"].stages) == ["stem", "res2", "more", "res3"]
     values = [("pathways.fast.stages.res2.2", None), ("pathways.fast.stages.res2+", {"more": NonLocal()})]
     assert compile(change_all(base, values)).macs == compile(like).macs
