@@ -480,3 +480,12 @@ def test_no_format_of_claims_hands_on_control_characters(run: Any, tmp_path: Pat
     assert code == 0
     assert "params" in out
     assert not set(out) & set("\x1b\x07\r")
+
+
+def test_titles_of_counts_say_by_what_costs_are_multiplied(run: Any) -> None:
+    said = {
+        arguments: run("count", "slowfast_tiny", "--format", "md", *arguments)[1]
+        for arguments in ((), ("--batch", "2"), ("--views", "2x1"), ("--batch", "2", "--views", "3x1"))
+    }
+    found = [(" × 2 clips" in text, " × 2 views" in text, " × 3 views" in text) for text in said.values()]
+    assert found == [(False, False, False), (True, False, False), (False, True, False), (True, False, True)]

@@ -21,7 +21,14 @@ from archdsl.measuring import TimedRounds, spread_cases
 from archdsl.measuring.calibration import machine_table
 from archdsl.measuring.cases import EMPTY_CASE
 from archdsl.report.latency.cases import CaseSizes, cases_of
-from archdsl.report.latency.machine import SAMPLE_FIELDS, Machine, TimedCase, known_machine, read_machine
+from archdsl.report.latency.machine import (
+    SAMPLE_FIELDS,
+    Machine,
+    TimedCase,
+    known_machine,
+    read_machine,
+    sample_from_row,
+)
 from archdsl.report.latency.prediction import Latency
 from archdsl.report.lowering_policy import PassChoice
 
@@ -281,3 +288,13 @@ def test_a_device_that_nobody_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy_origin() == (
         "nothing was measured on cuda, so auto takes no pass; `archdsl bench --calibrate --device cuda` measures it"
     )
+
+
+@pytest.mark.parametrize("i", [0, 1, 5, -1])
+@pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan"), float("inf")])
+def test_every_number_of_a_sample_is_looked_at(i: int, wrong: float) -> None:
+    row = [2.0] * len(SAMPLE_FIELDS)
+    assert sample_from_row(row).seconds == pytest.approx(2e-6)
+    row[i] = wrong
+    with pytest.raises(ValueError, match="a sample"):
+        sample_from_row(row)

@@ -20,6 +20,7 @@ from archdsl.backend import build_graph, freeze
 from archdsl.backend.passes import PASSES, lowered_graph
 from archdsl.backend.passes.base import Rewritten
 from archdsl.backend.runtime.keys import held_warp, warp
+from archdsl.backend.runtime.steady import SteadyNorm
 from archdsl.blocks import NonLocal
 from archdsl.catalog import zoo
 from archdsl.compiler import Plan
@@ -340,3 +341,16 @@ def test_lowered_source_is_a_file_of_its_own(train: bool, tmp_path: Path) -> Non
     file = tmp_path / "network.py"
     file.write_text(archdsl.emit(archdsl.compile(archdsl.load("x3d_xs")), "auto", train=train), encoding="utf-8")
     assert issubclass(runpy.run_path(str(file))["X3dXs"], nn.Module)
+
+
+def test_statistics_are_summed_in_blocks_where_maps_are_channels_last() -> None:
+    """In training, on a CPU; elsewhere torch's own. Large means show how well the sums are rounded."""
+    torch.manual_seed(0)
+    norm, own = SteadyNorm(3).train(), nn.BatchNorm3d(3).train()
+    x = (torch.randn(2, 3, 8, 64, 64) + 100).requires_grad_()
+    last = x.detach().contiguous(memory_format=torch.channels_last_3d).requires_grad_()
+    assert norm(last).grad_fn.name() == "NormByRowsBackward"
+    want = x.detach().double().var(dim=(0, 2, 3, 4)) * 0.1 + 0.9
+    torch.testing.assert_close(norm.running_var, want.float(), rtol=1e-5, atol=0)
+    for y in (norm(x), norm.eval()(last), own(last)):
+        assert "NormByRows" not in y.grad_fn.name()

@@ -258,3 +258,12 @@ def test_flow_conv_flow_by_hand() -> None:
     assert macs_of_flow == 5 * 28 * 28 * 32 * (6 + 3 * 16)
     assert resnet.DEPTHS[50][1] == (3, 4, 6, 3)
     assert FlowConvFlow().iterations == 3
+
+
+def test_a_flow_alone_needs_no_alignment() -> None:
+    """Without a residual the time axis may be shortened; with one it is aligned, or has as many frames."""
+    shape = Shape(4, 4, 8, 8)
+    alone = plan_of(RepresentationFlow(residual=False, inner=2), shape)
+    repeated = plan_of(RepresentationFlow(frames="repeat", inner=2), shape)
+    assert (alone.shapes["rgb.flow"].t, repeated.shapes["rgb.flow"].t) == (3, 4)
+    assert "rgb.flow.0.align" not in {*alone.graph.nodes, *repeated.graph.nodes}
