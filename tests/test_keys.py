@@ -19,6 +19,7 @@ from archdsl.backend import PASSES
 from archdsl.backend.runtime.keys import interleave, key_pairs, warp
 from archdsl.blocks import AvgPool, Basic, Block, Bottleneck, Conv, Gray, InvertedResidual, MaxPool, Mean
 from archdsl.compiler import CONVENTIONS
+from archdsl.compiler.keys import whole_clips
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Dense, Detector, Edge, Localiser, Pathway, Stage, Warp
 from archdsl.language.head import Head
@@ -382,3 +383,9 @@ def test_key_frames_are_those_from_the_first_on() -> None:
         plan = archdsl.compile(arch.but(pathways={**arch.pathways, "late": late}, edges=[more, edge]))
         assert (plan.schedule is None) == (start == 1)
         assert ("def step" in archdsl.emit(plan)) == (start == 0)
+
+
+def test_why_key_frames_are_no_stream_is_said() -> None:
+    deep = scheduled((Conv(channels=6, kernel=(3, 3, 3), stride=(1, 4, 4)),), HEADS[0], 2)
+    assert "sees more than one frame" in (whole_clips(archdsl.compile(deep).graph) or "")
+    assert whole_clips(archdsl.compile(scheduled(HOSTS[0], HEADS[0], 2)).graph) is None
