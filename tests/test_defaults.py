@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from inspect import signature
 from pathlib import Path
@@ -13,34 +14,37 @@ from archdsl import rewrites, train
 from archdsl.backend import build, emit
 from archdsl.blocks import BLOCKS, Norm
 from archdsl.language import HEADS, TRANSFORMS, Arch, Clip, Edge, Pathway, Stage
-from archdsl.language.recipes import clips, optimizer, recipe
+from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import OPS
 from archdsl.report.memory.report import Setup
 
 GOLDEN = Path(__file__).parent / "golden" / "defaults.txt"
 
 
-def parts_of_recipes() -> list[type[BaseModel]]:
-    """Recipe and everything that stands in one."""
-    found = [kind for module in (clips, optimizer, recipe) for kind in vars(module).values()]
-    return [k for k in found if isinstance(k, type) and issubclass(k, BaseModel) and ".recipes." in k.__module__]
+def within(place: str, model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
+    """place.field -> its default, of a model and of those that stand in it by default."""
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            continue
+        value = field.get_default(call_default_factory=True, validated_data={})
+        yield f"{place}.{name}", value
+        if place.startswith("recipe") and isinstance(value, BaseModel):
+            yield from within(f"{place}.{name}", type(value))
 
 
 def defaults() -> dict[str, str]:
     """Class.field or function.argument -> its default."""
     found: dict[str, Any] = {}
-    for model in (Arch, Clip, Pathway, Stage, Edge, Norm, *BLOCKS, *TRANSFORMS, *HEADS, *parts_of_recipes()):
-        for name, field in model.model_fields.items():
-            if not field.is_required():
-                found[f"{model.__name__}.{name}"] = field.get_default(call_default_factory=True, validated_data={})
+    for model in (Arch, Clip, Pathway, Stage, Edge, Norm, *BLOCKS, *TRANSFORMS, *HEADS):
+        found |= within(model.__name__, model)
+    found |= within("recipe", Recipe)
     for kind in (*OPS, Setup):
         found |= {f"{kind.__name__}.{one.name}": one.default for one in fields(kind) if one.default is not MISSING}
-    for module in (rewrites,):
-        calls = {name: thing for name, thing in vars(module).items() if callable(thing) and not isinstance(thing, type)}
-        for name, call in {**calls, "build": build, "emit": emit, "train": train}.items():
-            for argument in signature(call).parameters.values():
-                if argument.default is not argument.empty:
-                    found[f"{name}({argument.name})"] = argument.default
+    calls = {name: getattr(rewrites, name) for name in rewrites.__all__}
+    for name, call in {**calls, "build": build, "emit": emit, "train": train}.items():
+        for argument in signature(call).parameters.values():
+            if argument.default is not argument.empty:
+                found[f"{name}({argument.name})"] = argument.default
     texts = {name: " ".join(str(value).split()) for name, value in found.items()}
     return {name: text for name, text in texts.items() if "=" not in text}  # models: their fields are here themselves
 
