@@ -13,13 +13,14 @@ from types import ModuleType
 from typing import Any
 
 from archdsl.blocks import Drawing
-from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.errors import Fault, SpecError, cut, did_you_mean
 from archdsl.language import Arch, Card, Model, Reference, change_all, names_of
 from archdsl.language.drawn_blocks import faults_of_drawings
-from archdsl.spec.base import Lines, cut, read
+from archdsl.spec.base import read
 from archdsl.spec.extends import base_named, extended_file
 from archdsl.spec.files import is_regular, regular
 from archdsl.spec.fixes import shown
+from archdsl.spec.lines import Lines
 
 PACKAGE = Path(__file__).parent
 SHELF = PACKAGE / "_shelf" if (PACKAGE / "_shelf").is_dir() else PACKAGE.parent

@@ -75,6 +75,11 @@ def escaped(character: str) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else repr(character)[1:-1]
 
 
+def cut(text: str) -> str:
+    """What was met, as far as it helps."""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 SHOWN = 20
 """Names listed in an error; a longer list helps nobody."""
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
-from archdsl.spec.base import line_of_frame, line_outside
 from archdsl.spec.budget import AXIS, FRAMES, OPS, PLACES
+from archdsl.spec.lines import line_of_frame, line_outside
 from archdsl.user_code import fault_of, line_within, of_fractions
 from archdsl.user_ops import own_answers
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.catalog import SHELF, SUFFIXES, module_of
-from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.errors import Fault, SpecError, cut, did_you_mean
 from archdsl.language import change_all
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.spec.base import Lines, cut, read
+from archdsl.spec.base import read
 from archdsl.spec.extends import base_named, extended_file
 from archdsl.spec.files import regular
 from archdsl.spec.fixes import shown
+from archdsl.spec.lines import Lines
 
 FOLDER = SHELF / "specs" / "recipes"
 

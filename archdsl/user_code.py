@@ -10,7 +10,8 @@ from typing import Any
 
 from archdsl import ops
 from archdsl.errors import SHOWN, Fault, SpecError, did_you_mean, listed
-from archdsl.spec.base import Written, line_of_frame
+from archdsl.spec.base import Written
+from archdsl.spec.lines import line_of_frame
 
 UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 MISSING = re.compile(r"(\w+)\.__init__\(\) missing \d+ required keyword-only arguments?: '(\w+)'")

@@ -10,7 +10,7 @@ from typing import Any
 
 from archdsl.errors import SpecError
 from archdsl.ops import Cost, Grid, Keeps, Layer, Op, Shape
-from archdsl.spec.base import line_of_frame
+from archdsl.spec.lines import line_of_frame
 from archdsl.user_code import DATACLASS, line_within
 
 

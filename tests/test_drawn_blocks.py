@@ -16,7 +16,7 @@ from archdsl.language import Classifier, change_all, repeat
 from archdsl.language.python_writer import to_python
 from archdsl.language.yaml_writer import to_yaml
 from archdsl.rewrites import causal, depthwise, insert_nonlocal, with_modules
-from archdsl.spec.base import Count, Sizes
+from archdsl.spec.scalars import Count, Sizes
 
 HEAD = "head: {classifier: {classes: 10}}\n"
 

@@ -8,7 +8,7 @@ connected layers read each frame by itself.
 
 from archdsl.blocks import AdaptiveAvgPool, Conv, Dropout, FlattenSpace, Linear, LocalResponseNorm, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 NONE = Norm(kind="none")
 POOL = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid")

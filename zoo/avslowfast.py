@@ -8,7 +8,7 @@ PyTorchVideo's network; sound runs at 60 spectra a second, 2 for each frame, so 
 
 from archdsl.blocks import AcousticBottleneck, AvgPool, Conv, CrossConv, Mean
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Stage, Through, TimeConv, repeat, row_of
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import slowfast
 
 

@@ -7,7 +7,7 @@ parameters. `c3d_ucf` is the small net of the paper's search for a kernel depth 
 
 from archdsl.blocks import Conv, Dropout, Flatten, Linear, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 FIRST = MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")
 POOL = MaxPool(kernel=(2, 2, 2), stride=(2, 2, 2), pad="valid")

@@ -11,7 +11,7 @@ from typing import Literal
 from archdsl.blocks import Conv, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, change
 from archdsl.rewrites import depthwise
-from archdsl.spec.base import Count, Positive
+from archdsl.spec.scalars import Count, Positive
 from archdsl.zoo import resnet
 
 

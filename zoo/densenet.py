@@ -6,7 +6,7 @@ width is the only sum written here.
 
 from archdsl.blocks import AvgPool, Conv, DenseLayer, MaxPool, Norm, NormAct
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 DEPTHS = {
     121: ((6, 12, 24, 16), 32),

@@ -7,7 +7,7 @@ their own: the network takes a second clip, `boxes`, (n, 4, boxes, 1, 1) in pixe
 from archdsl.blocks import NonLocal
 from archdsl.language import Arch, Model, TimeConv, Transforms
 from archdsl.rewrites import for_detection
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import nonlocal_net, slowfast
 
 

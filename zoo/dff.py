@@ -10,7 +10,7 @@ from archdsl.blocks import AvgPool, Conv, FlowNetS, Scale
 from archdsl.language import Arch, Clip, Dense, Detector, HeadField, Model, Pathway, Stage, Warp
 from archdsl.rewrites import with_key_frames
 from archdsl.rewrites.detection import dilated
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet
 
 HALF = AvgPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid", ceil=True)

@@ -6,7 +6,7 @@ in the first. It leaves at a quarter of the frames' size.
 
 from archdsl.blocks import FlowNetS
 from archdsl.language import Arch, Clip, Dense, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 
 def flownet_s(name: str, height: Count = 384, width: Count = 512) -> Arch:

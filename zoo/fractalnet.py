@@ -7,7 +7,7 @@ norm without scale and shift, dropout that grows from block to block, local drop
 
 from archdsl.blocks import Fractal, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
-from archdsl.spec.base import Count, Share
+from archdsl.spec.scalars import Count, Share
 
 WIDTHS = (64, 128, 256, 512, 512)
 CAFFE = Norm(momentum=1e-3, scale=False, shift=False)

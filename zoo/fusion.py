@@ -9,7 +9,7 @@ no padding: none for the first kernel, half a kernel for the others.
 from archdsl.blocks import Conv, Flatten, Linear, LocalResponseNorm, MaxPool, Norm
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Stage
-from archdsl.spec.base import Count, Whole
+from archdsl.spec.scalars import Count, Whole
 
 LRN = LocalResponseNorm(size=5, alpha=1e-4, beta=0.5, k=2)
 POOL = MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")

@@ -10,7 +10,7 @@ from typing import Literal
 from archdsl.blocks import Norm
 from archdsl.language import Arch, Classifier, Model, Several
 from archdsl.rewrites import inflate
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import inception
 
 SONNET = Norm(eps=1e-3, momentum=1e-3, scale=False)

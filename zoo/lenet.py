@@ -8,7 +8,7 @@ read all maps.
 
 from archdsl.blocks import AvgPool, Conv, FlattenSpace, Linear, MaxPool, Norm, TableConv
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 NONE = Norm(kind="none")
 WINDOW = dict(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")

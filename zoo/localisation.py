@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from archdsl.blocks import BoundaryMatch, Conv, Scale
 from archdsl.language import Arch, Clip, Localiser, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 HERE = (1, 1, 1)
 NEAR = (3, 1, 1)

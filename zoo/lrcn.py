@@ -11,7 +11,7 @@ from typing import Literal
 
 from archdsl.blocks import Block, Conv, Dropout, FlattenSpace, Linear, LocalResponseNorm, Lstm, MaxPool, Mean, Norm
 from archdsl.language import Arch, Classifier, Clip, Consensus, Head, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import inception
 
 LRN = LocalResponseNorm(size=5, alpha=1e-4 / 5, beta=0.75, k=1.0)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from archdsl.blocks import AvgPool, Conv, InvertedResidual, Linear, Norm, SqueezeExcite
 from archdsl.blocks.squeeze import divisible
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
-from archdsl.spec.base import Count, Ratio
+from archdsl.spec.scalars import Count, Ratio
 
 V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
 """Output channels and stride of v1's pairs (Table 1)."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from archdsl.blocks import SqueezeExcite, SummedConv
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, row_of
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 WIDTHS = {
     "s0": ("0.75", "1", "1", "2"),

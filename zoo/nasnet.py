@@ -11,7 +11,7 @@ from pydantic import Field
 
 from archdsl.blocks import Cell, Conv, Norm, NormAct
 from archdsl.language import Arch, Classifier, Clip, Edge, Fit, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 NORM = Norm(eps=1e-3, momentum=3e-4)
 NORMAL = (

@@ -7,7 +7,7 @@ as Caffe does.
 
 from archdsl.blocks import AvgPool, Block, Conv, Dropout, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 MAX = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", ceil=True)
 AVERAGE = AvgPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", ceil=True)

@@ -11,7 +11,7 @@ from archdsl.blocks import Conv, MaxPool, NonLocal
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
 from archdsl.rewrites import insert_nonlocal, with_temporal_kernels
-from archdsl.spec.base import Count, Whole
+from archdsl.spec.scalars import Count, Whole
 from archdsl.zoo import resnet, slowfast
 
 FLAT = (1, 1, 1, 1, 1)

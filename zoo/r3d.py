@@ -10,7 +10,7 @@ time before space, no widening between.
 from archdsl.blocks import Bottleneck, Conv, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, change
 from archdsl.rewrites import factorize
-from archdsl.spec.base import Count, Positive
+from archdsl.spec.scalars import Count, Positive
 from archdsl.zoo import resnet
 
 CUBES, MC3 = (3, 3, 3, 3), (3, 1, 1, 1)

@@ -10,7 +10,7 @@ convolved flow: two frames less, added to means of three.
 from archdsl.blocks import BlockField, Bottleneck, Conv, FlowConvFlow, MaxPool, Norm, RepresentationFlow
 from archdsl.language import Arch, Clip, Consensus, Model, Pathway, Stage, repeat
 from archdsl.rewrites import insert_flow
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet
 
 LAYER = RepresentationFlow(align="first")

@@ -6,7 +6,7 @@ As the authors' code has it: the first block of each stage keeps its parts apart
 
 from archdsl.blocks import Res2Bottleneck
 from archdsl.language import Arch, Model
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet
 
 

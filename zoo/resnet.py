@@ -12,7 +12,7 @@ from typing import Literal
 from archdsl.blocks import Basic, Bottleneck, Conv, MaxPool, Residual, SqueezeExcite
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 BASIC, BOTTLENECK = Basic(channels=64, zero_init=False), Bottleneck(channels=256, zero_init=False)
 V1 = BOTTLENECK.but(stride_on="a")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from archdsl.blocks import Block, Branches, FeatureGate, Norm
 from archdsl.language import Arch, Classifier, Model, Stage, change
 from archdsl.rewrites import inflate, separate
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import inception
 
 FLAT = ("pool_2a", "pool_3a")

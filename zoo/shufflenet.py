@@ -10,7 +10,7 @@ they drop a fifth.
 
 from archdsl.blocks import AvgPool, Block, Branches, ChannelPart, ChannelShuffle, Conv, MaxPool
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, row_of
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 REPEATS = (4, 8, 4)
 WIDTHS_V1 = {

@@ -27,7 +27,7 @@ from archdsl.language import (
     repeat,
     row_of,
 )
-from archdsl.spec.base import Count, Ratio, Whole
+from archdsl.spec.scalars import Count, Ratio, Whole
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 STAGES = ("stem", "res2", "res3", "res4")

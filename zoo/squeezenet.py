@@ -8,7 +8,7 @@ from typing import Literal
 
 from archdsl.blocks import Conv, Fire, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 POOL = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", ceil=True)
 FIRES = (16, 16, 32, 32, 48, 48, 64, 64)

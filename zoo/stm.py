@@ -8,7 +8,7 @@ norms stand and how CMM strides. Here the 3x3 keeps its norm and activation, CMM
 from archdsl.blocks import Block, ChannelMotion, ChannelTimeConv
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet, tsm
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from archdsl.blocks import Scale
 from archdsl.language import Arch, Clip, Model, Pathway, SegmentDetector, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 SCALES = (1, 2, 3, 4, 5, 6, 8, 11, 16)
 """Lengths of segments for THUMOS'14, in positions."""

@@ -7,7 +7,7 @@ the clip makes for it. The kernel comes from all frames through layers over time
 from archdsl.blocks import TemporalAdaptive
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet, tsm
 
 

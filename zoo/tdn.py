@@ -12,7 +12,7 @@ from fractions import Fraction
 from archdsl.blocks import AvgPool, ChannelTimeConv, Conv, MaxPool, SnippetSteps, TemporalDifference
 from archdsl.language import Arch, Clip, Consensus, Edge, Model, Pathway, ResizeTo, Stage, change
 from archdsl.rewrites import with_modules
-from archdsl.spec.base import Count, Ratio
+from archdsl.spec.scalars import Count, Ratio
 from archdsl.zoo import resnet, tsm
 
 LENGTH = 5

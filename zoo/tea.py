@@ -9,7 +9,7 @@ starts as a shift of half its channels each way, the others as the identity. Wei
 from archdsl.blocks import MotionExcitation, Res2Bottleneck
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet, tsm
 
 

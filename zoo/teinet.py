@@ -8,7 +8,7 @@ mean with this one's; interaction (TIM) is a kernel in time for each channel tha
 from archdsl.blocks import ChannelTimeConv, MotionEnhanced
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet, tsm
 
 

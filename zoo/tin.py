@@ -8,7 +8,7 @@ weights see frame means only. Their layers over time tie a net to its segments.
 from archdsl.blocks import TemporalInterlace
 from archdsl.language import Arch, Model
 from archdsl.rewrites import with_modules
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet, tsm
 
 

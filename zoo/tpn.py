@@ -8,7 +8,7 @@ flow downwards left). Its auxiliary classifier on res4 is used in training only:
 
 from archdsl.blocks import Conv, MaxPool, Norm, TimeShift
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Several, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet, slowfast
 
 GROUPED = Conv(channels=1024, groups=32, init="xavier")

@@ -6,7 +6,7 @@ in the authors' code and mmaction2's, an even spread at test, so that a net's an
 """
 
 from archdsl.language import Arch, Model, Relation, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import inception, resnet, tsn
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from archdsl.blocks import NonLocal, TimeShift
 from archdsl.language import Arch, Model, Stage, overridden, row_of
 from archdsl.rewrites import causal, insert_nonlocal, pool_in_time, shift_in_time, together
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import mobilenet, mobileone, resnet, tsn
 
 

@@ -8,7 +8,7 @@ frames stacked as channels are here a first kernel that spans five frames and st
 """
 
 from archdsl.language import Arch, Clip, Consensus, Model, Pathway, Stage, change, row_of
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import inception, resnet
 
 SNIPPETS = {"rgb": 1, "flow": 5, "rgb_diff": 5}

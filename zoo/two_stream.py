@@ -15,7 +15,7 @@ from typing import Literal
 from archdsl.blocks import Block, Conv, Dropout, MaxPool, Norm
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Several, Stage, change
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 from archdsl.zoo import vgg
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")

@@ -18,7 +18,7 @@ from archdsl.blocks import (
     NormField,
 )
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)

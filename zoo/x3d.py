@@ -15,7 +15,7 @@ from typing import Any
 from archdsl.blocks import AvgPool, Conv, ExpandedBottleneck, Norm, SqueezeExcite
 from archdsl.blocks.squeeze import divisible
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat
-from archdsl.spec.base import Count, Ratio
+from archdsl.spec.scalars import Count, Ratio
 
 WIDTHS, DEPTHS = (12, 24, 48, 96), (1, 2, 5, 3)
 GATE = SqueezeExcite(ratio=Fraction(1, 16), multiple=8, over="thw")

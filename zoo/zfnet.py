@@ -7,7 +7,7 @@ constants are not printed, and are AlexNet's here. `zfnet` is Figure 3 (384-384-
 
 from archdsl.blocks import Conv, Dropout, FlattenSpace, Linear, LocalResponseNorm, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 POOL = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", ceil=True)
 

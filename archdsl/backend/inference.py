@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
-from archdsl.errors import SpecError
-from archdsl.spec.base import cut
+from archdsl.errors import SpecError, cut
 
 
 class Frozen(nn.Module):

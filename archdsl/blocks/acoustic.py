@@ -9,7 +9,7 @@ from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
 from archdsl.blocks.chain import add_chain
 from archdsl.blocks.residual import Residual
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Sizes
+from archdsl.spec.scalars import Count, Sizes
 
 
 class CrossConv(Block):

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.spec.base import Lines
+from archdsl.spec.lines import Lines
 
 LONGEST = 120
 """Characters of one sum."""

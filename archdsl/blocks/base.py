@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from archdsl import ops
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.spec.base import Count, Real, Written
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Real
 
 Rounding = Literal["floor", "nearest", "ceil"]
 

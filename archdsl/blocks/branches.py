@@ -14,7 +14,7 @@ from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Whole
+from archdsl.spec.scalars import Count, Whole
 
 JOINS: dict[str, ops.Op] = {"concat": ops.Concat(), "sum": ops.Add(), "average": ops.Average()}
 OWN = ("join", "act")

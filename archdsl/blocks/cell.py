@@ -10,7 +10,7 @@ from archdsl import ops
 from archdsl.blocks.base import Block, Norm, NormField, Width
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 Step = Literal["same", "max_3", "average_3", "separable_3", "separable_5", "separable_7"]
 Pair = tuple[Step, str, Step, str]

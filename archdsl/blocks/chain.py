@@ -12,9 +12,9 @@ from archdsl.blocks.base import Block, add_block
 from archdsl.blocks.single_key import fields_by_key, keyed, kinds_by_key, no_such, unkeyed
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.spec.base import Lines
 from archdsl.spec.budget import REPEATS
 from archdsl.spec.fixes import nested_under
+from archdsl.spec.lines import Lines
 
 
 def repeat(block: Block, times: int) -> tuple[Block, ...]:

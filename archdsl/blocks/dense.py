@@ -7,7 +7,7 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
 from archdsl.graph import Builder
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 
 class NormAct(Block):

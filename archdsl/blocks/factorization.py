@@ -14,7 +14,7 @@ from archdsl.blocks.chain import add_chain
 from archdsl.blocks.residual import Basic, Bottleneck
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.spec.base import Sizes
+from archdsl.spec.scalars import Sizes
 
 Order = Literal["space_first", "time_first"]
 

@@ -11,7 +11,7 @@ from archdsl.blocks.base import Block, Norm, NormField, Width
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.ops.flow import LEARNT, Learnt
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 POINT = (1, 1, 1)
 SQUARE = (1, 3, 3)

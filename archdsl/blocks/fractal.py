@@ -7,8 +7,8 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import Block, Norm, NormField, Width, add_act
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Share, Sizes
 from archdsl.spec.budget import COLUMNS
+from archdsl.spec.scalars import Count, Share, Sizes
 
 
 class Fractal(Block):

@@ -9,7 +9,7 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Width, add_act
 from archdsl.graph import Builder
-from archdsl.spec.base import Real
+from archdsl.spec.scalars import Real
 
 
 class Flatten(Block):

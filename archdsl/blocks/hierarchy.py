@@ -13,7 +13,7 @@ from archdsl.blocks.motion import time_conv
 from archdsl.blocks.residual import Bottleneck
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 
 class Res2Bottleneck(Bottleneck):

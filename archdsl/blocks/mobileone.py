@@ -10,8 +10,8 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Sizes
 from archdsl.spec.budget import BRANCHES
+from archdsl.spec.scalars import Count, Sizes
 
 
 class SummedConv(Block):

@@ -9,7 +9,7 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import Block
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 POINT = (1, 1, 1)
 SQUARE = (1, 3, 3)

@@ -8,7 +8,7 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Sizes
+from archdsl.spec.scalars import Count, Sizes
 
 
 class GatedInverted(Block):

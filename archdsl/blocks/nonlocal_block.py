@@ -10,7 +10,7 @@ from archdsl import ops
 from archdsl.blocks.base import Block, Norm, NormField, Width
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.spec.base import Sizes
+from archdsl.spec.scalars import Sizes
 
 Pairwise = Literal["gaussian", "embedded_gaussian", "dot_product", "concatenation"]
 

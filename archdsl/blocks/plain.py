@@ -11,7 +11,7 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act
 from archdsl.graph import Builder
 from archdsl.ops.conv import Init
-from archdsl.spec.base import Count, Ratio, Real, Sizes, Whole
+from archdsl.spec.scalars import Count, Ratio, Real, Sizes, Whole
 
 
 class Conv(Block):

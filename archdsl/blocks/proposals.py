@@ -10,7 +10,7 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, add_act
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Ratio, Real
+from archdsl.spec.scalars import Count, Ratio, Real
 
 
 class BoundaryMatch(Block):

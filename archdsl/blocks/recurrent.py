@@ -11,7 +11,7 @@ from archdsl.blocks.base import Block, Width
 from archdsl.blocks.names import ClipName
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 
 class Scanned(Block):

@@ -12,7 +12,7 @@ from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
 from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Sizes
+from archdsl.spec.scalars import Count, Sizes
 
 
 class Residual(Block):

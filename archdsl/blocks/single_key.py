@@ -10,8 +10,9 @@ from pydantic_core import PydanticSerializationError
 
 from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.ops import key_of
-from archdsl.spec.base import Lines, Written, read
+from archdsl.spec.base import Written, read
 from archdsl.spec.fixes import nested_under
+from archdsl.spec.lines import Lines
 
 
 def unkeyed(data: Any, kinds: Mapping[str, type[Written]], noun: str) -> Any:

@@ -10,7 +10,8 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import Act, add_act
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Ratio, Real, Written
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Ratio, Real
 
 
 class SqueezeExcite(Written):

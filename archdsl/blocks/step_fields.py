@@ -14,7 +14,9 @@ from archdsl.blocks.arithmetic import sums_in
 from archdsl.blocks.base import Block, width_fields
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import OPS, Op, key_of
-from archdsl.spec.base import Lines, read, spec_error
+from archdsl.spec.base import read
+from archdsl.spec.faults import spec_error
+from archdsl.spec.lines import Lines
 
 OPS_BY_KEY = {key_of(kind): kind for kind in OPS if key_of(kind) != "source"}
 Kind = type[Op] | type[Block]

@@ -14,7 +14,9 @@ from archdsl.blocks.step_fields import OPS_BY_KEY, blocks_by_key, faults_of_fiel
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import Op
-from archdsl.spec.base import Count, Lines, Written
+from archdsl.spec.base import Written
+from archdsl.spec.lines import Lines
+from archdsl.spec.scalars import Count
 
 Define = Callable[[Block], Block]
 """Gives the drawn blocks within a block their definitions."""

@@ -11,7 +11,7 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Block, Pad, Rounding, add_act
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.spec.base import Sizes, Whole
+from archdsl.spec.scalars import Sizes, Whole
 
 LENET = (
     *[tuple((i + j) % 6 for j in range(3)) for i in range(6)],

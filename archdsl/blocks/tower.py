@@ -7,7 +7,7 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import Block, Width
 from archdsl.graph import Builder
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 
 class SegmentTower(Block):

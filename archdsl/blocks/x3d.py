@@ -11,7 +11,7 @@ from archdsl.blocks.base import Act, add_act
 from archdsl.blocks.residual import Bottleneck
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Sizes
+from archdsl.spec.scalars import Count, Sizes
 
 
 class ExpandedBottleneck(Bottleneck):

@@ -18,8 +18,9 @@ from archdsl.blocks.step_fields import Own, Roles, scaled_fields, strides_of, wi
 from archdsl.blocks.steps import Step, no_step
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.graph import UNKNOWN, Builder, Endless
-from archdsl.spec.base import Lines, Written
+from archdsl.spec.base import Written
 from archdsl.spec.budget import STEPS
+from archdsl.spec.lines import Lines
 
 
 def as_parameter(value: Any) -> Any:

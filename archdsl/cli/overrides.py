@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from archdsl import catalog
-from archdsl.errors import SpecError
+from archdsl.errors import SpecError, cut
 from archdsl.language import Arch, Model, change_all
 from archdsl.language.parameters import COMMON
-from archdsl.spec.base import cut
 from archdsl.spec.numbers import check_text, exact
 
 

@@ -12,14 +12,13 @@ from typing import NamedTuple
 from archdsl.compiler.causal import held, streams
 from archdsl.compiler.expansion import expand
 from archdsl.compiler.keys import Schedule, schedule_of, whole_clips
-from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.errors import Fault, SpecError, cut, did_you_mean
 from archdsl.extras import opened
 from archdsl.graph import Graph, Node, Scope, behind
 from archdsl.language.arch import Arch
 from archdsl.language.model import Model
 from archdsl.ops import Cost, Grid, Shape
 from archdsl.ops.norm import Norm
-from archdsl.spec.base import cut
 
 CONVENTIONS = ("macs", "fvcore", "flops", "ptv-zoo")
 """How cost is counted; DESIGN's table says what each counts."""

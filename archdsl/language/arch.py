@@ -40,8 +40,10 @@ from archdsl.language.head import (
 from archdsl.language.indentation import in_place
 from archdsl.language.likes import with_likes
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
-from archdsl.spec.base import Lines, Written, check_number, spec_error
+from archdsl.spec.base import Written
 from archdsl.spec.budget import CLIPS, EDGES, PATHWAYS
+from archdsl.spec.faults import spec_error
+from archdsl.spec.lines import Lines, check_number
 
 
 class Arch(Written):

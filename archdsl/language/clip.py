@@ -9,8 +9,9 @@ from pydantic import Field
 
 from archdsl.errors import SpecError
 from archdsl.ops import UNIT, Grid, Shape
-from archdsl.spec.base import Count, Ratio, Written
+from archdsl.spec.base import Written
 from archdsl.spec.budget import AXIS, FRAMES
+from archdsl.spec.scalars import Count, Ratio
 
 CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4}
 FLAT = {"audio": "height: 1", "boxes": "size: 1", "features": "size: 1"}

@@ -16,7 +16,8 @@ from archdsl.blocks.names import Name
 from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.spec.base import Count, Ratio, Written
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Ratio
 
 
 class Transform(Written):

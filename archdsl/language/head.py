@@ -20,7 +20,7 @@ from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.relation import Relation
 from archdsl.language.heads.roi import Roi
 from archdsl.language.heads.segments import SegmentDetector
-from archdsl.spec.base import Count, Real
+from archdsl.spec.scalars import Count, Real
 
 HeadField = Annotated[
     SerializeAsAny[Head],

@@ -8,7 +8,7 @@ from typing import Any
 from archdsl.errors import Fault
 from archdsl.language.clip import Clip
 from archdsl.language.pathway import Pathway
-from archdsl.spec.base import Lines
+from archdsl.spec.lines import Lines
 
 TOP = ("name", "clip", "clips", "blocks", "pathways", "edges", "head", "causal")
 MAKING = {"stages", "like"}

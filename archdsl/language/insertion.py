@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archdsl.blocks import Block
-from archdsl.errors import SpecError
+from archdsl.errors import SpecError, cut
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import BLOCKS_BY_KEY, Stage
 from archdsl.language.settings import Setting, nothing
-from archdsl.spec.base import Written, cut
+from archdsl.spec.base import Written
 from archdsl.spec.fixes import shown
 
 SIGN = "+"

@@ -8,7 +8,8 @@ from typing import Any
 from archdsl.errors import SpecError
 from archdsl.language.paths import change_all
 from archdsl.language.pathway import Pathway
-from archdsl.spec.base import Lines, read
+from archdsl.spec.base import read
+from archdsl.spec.lines import Lines
 
 
 def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -19,7 +19,8 @@ from archdsl.language.clip import Clip
 from archdsl.language.head import Several
 from archdsl.language.parameters import shared
 from archdsl.language.paths import change
-from archdsl.spec.base import Count, Written
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count
 
 SCALES = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12}
 PRINTED = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)([KMGT]?)", re.ASCII)

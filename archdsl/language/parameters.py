@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
 
 from archdsl.errors import Fault, SpecError, did_you_mean
-from archdsl.spec.base import Written, models_in, spec_error
+from archdsl.spec.base import Written
+from archdsl.spec.faults import models_in, spec_error
 
 COMMON = ("frames", "size", "fps", "classes")
 """What can be overridden in any arch."""

@@ -13,8 +13,9 @@ from archdsl.language.edge import Edge
 from archdsl.language.insertion import SIGN, are_parts, inserts, parts_of, slot, with_insertions
 from archdsl.language.pathway import Stage
 from archdsl.language.settings import Setting, fields, nothing, short_of, within_the_only
-from archdsl.spec.base import Written, check_number, line_of
+from archdsl.spec.base import Written
 from archdsl.spec.budget import MATCHES, SETTINGS
+from archdsl.spec.lines import check_number, line_of
 
 W = TypeVar("W", bound=Written)
 

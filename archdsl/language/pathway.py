@@ -14,8 +14,10 @@ from archdsl.blocks.chain import blocks_of, chain_shown, repeat
 from archdsl.blocks.names import ClipName, Name
 from archdsl.blocks.single_key import kinds_by_key
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.spec.base import Count, Lines, Ratio, Whole, Written, check_number
+from archdsl.spec.base import Written
 from archdsl.spec.budget import STAGES
+from archdsl.spec.lines import Lines, check_number
+from archdsl.spec.scalars import Count, Ratio, Whole
 
 BLOCKS_BY_KEY = kinds_by_key(BLOCKS)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from archdsl.errors import SpecError
-from archdsl.spec.base import Lines, cut
+from archdsl.errors import SpecError, cut
 from archdsl.spec.budget import CHAIN
 from archdsl.spec.files import regular
+from archdsl.spec.lines import Lines
 
 
 def base_named(data: Lines) -> tuple[str, str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from archdsl.errors import SpecError
-from archdsl.spec.base import Lines, cut
+from archdsl.errors import SpecError, cut
 from archdsl.spec.budget import BYTES, DEEP, DIGITS, NUMBER, REPEATS, VALUES
 from archdsl.spec.files import read_text
+from archdsl.spec.lines import Lines
 from archdsl.spec.numbers import WANT, check_text
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -4,7 +4,7 @@ from archdsl import Arch, Clip, Pathway, Stage, ops
 from archdsl.blocks import Block, Conv, Width
 from archdsl.graph import Builder
 from archdsl.language import Classifier, repeat
-from archdsl.spec.base import Count
+from archdsl.spec.scalars import Count
 
 
 class Gated(Block):

@@ -10,7 +10,7 @@ from archdsl import ops
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language.heads.base import Head
-from archdsl.spec.base import Count, Real
+from archdsl.spec.scalars import Count, Real
 
 
 class Consensus(Head):

@@ -11,7 +11,7 @@ from archdsl.blocks.names import ClipName
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language.heads.base import Head
-from archdsl.spec.base import Count, Real
+from archdsl.spec.scalars import Count, Real
 
 
 class Roi(Head):

@@ -12,7 +12,7 @@ from archdsl.blocks.base import add_block
 from archdsl.blocks.tower import SegmentTower
 from archdsl.graph import Builder
 from archdsl.language.heads.base import Head
-from archdsl.spec.base import Count, Ratio, Real
+from archdsl.spec.scalars import Count, Ratio, Real
 
 
 class SegmentDetector(Head):

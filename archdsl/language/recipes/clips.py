@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
-from archdsl.spec.base import Count, Positive, Real, Whole, Written
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Positive, Real, Whole
 
 Chance = Annotated[Real, Field(ge=0, le=1)]
 ShortSide = Count | Literal["crop"] | None

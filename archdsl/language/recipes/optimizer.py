@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from archdsl.errors import SpecError
-from archdsl.spec.base import Count, Positive, Real, Share, Whole, Written
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Positive, Real, Share, Whole
 
 
 class ParameterGroup(Written):

@@ -11,7 +11,8 @@ from archdsl.errors import SpecError
 from archdsl.language.amounts import Checkpoint
 from archdsl.language.recipes.clips import Augment, Sampling, Values, Views
 from archdsl.language.recipes.optimizer import Norms, Optimizer, Schedule
-from archdsl.spec.base import Count, Real, Share, Whole, Written
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Real, Share, Whole
 
 
 class Recipe(Written):

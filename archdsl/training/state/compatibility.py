@@ -10,12 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from archdsl.backend import emit
 from archdsl.compiler import Plan
-from archdsl.errors import Fault, SpecError
+from archdsl.errors import Fault, SpecError, cut
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import recipe_data
 from archdsl.report.differences import diff
-from archdsl.spec.base import cut, read
+from archdsl.spec.base import read
 from archdsl.training.data.clips import Videos
 from archdsl.training.distributed import gather_objects
 from archdsl.training.state.checkpoints import digest

@@ -8,8 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from archdsl.errors import SpecError
-from archdsl.spec.base import cut
+from archdsl.errors import SpecError, cut
 from archdsl.training.data.sources.manifests import list_text
 
 MAX_CLASS_DIGITS = 9

@@ -10,8 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from archdsl.errors import SpecError
-from archdsl.spec.base import cut
+from archdsl.errors import SpecError, cut
 from archdsl.training.data.sources.lines import (
     VIDEO_SUFFIXES,
     Listing,

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from archdsl.errors import SpecError
+from archdsl.errors import SpecError, cut
 from archdsl.language import Arch, Clip
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.spec.base import cut
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.reader.backends import decoder_named

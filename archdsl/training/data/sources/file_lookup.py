@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from archdsl.errors import SpecError
-from archdsl.spec.base import cut
+from archdsl.errors import SpecError, cut
 from archdsl.training.data.sources.lines import VIDEO_SUFFIXES, Listing, ListLine, parse_each, unclear_line
 from archdsl.training.data.sources.pictures import PICTURE_SUFFIXES as PICTURES
 from archdsl.training.data.sources.pictures import pictures_in

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from archdsl.errors import Fault, SpecError
-from archdsl.spec.base import cut
+from archdsl.errors import Fault, SpecError, cut
 from archdsl.training.data.sources.shard_member import ShardMember
 
 VIDEO_SUFFIXES = (

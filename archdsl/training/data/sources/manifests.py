@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from archdsl.errors import SpecError, did_you_mean, listed
-from archdsl.spec.base import cut
+from archdsl.errors import SpecError, cut, did_you_mean, listed
 from archdsl.spec.files import read_text
 from archdsl.training.data.sources.columns import (
     ListTable,

@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from archdsl.errors import SpecError
-from archdsl.spec.base import cut
+from archdsl.errors import SpecError, cut
 from archdsl.training.data.sources.columns import frame_count, labels_of, normal_label
 from archdsl.training.data.sources.lines import (
     VIDEO_SUFFIXES,

@@ -1,0 +1,161 @@
+"""Pydantic's findings as faults in our words, each with its line and, where one is likely, a fix."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from archdsl.errors import Fault, SpecError, cut, did_you_mean, listed
+from archdsl.spec.fixes import fix_of
+from archdsl.spec.lines import line_of
+
+WANTS = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+"""Pydantic's kinds of finding whose own words are not for people."""
+
+
+def spec_error(error: ValidationError, kind: type[Any], data: Any) -> SpecError:
+    """Pydantic's findings in our words, with the line of the value when the data remembers it."""
+    faults: dict[Any, Fault] = {}
+    for fault in (fault for found in error.errors() for fault in faults_of(found, kind, data)):
+        # pydantic tells each choice of a union apart
+        same = (fault.what, fault.at, fault.got) if fault.what.startswith("wrong value") else fault
+        before = faults.get(same, fault)
+        wants = [before.want] if (fault.want or "") in (before.want or "") else [before.want, fault.want]
+        want, fix = " or ".join(filter(None, wants)) or None, before.fix or fault.fix
+        faults[same] = dataclasses.replace(fault, want=want, fix=fix)
+    mended = {
+        (fault.at or "").removesuffix(fault.got.partition(":")[0]) + fault.fix
+        for fault in faults.values()
+        if fault.fix and fault.got
+    }
+    return SpecError(
+        fault for fault in faults.values() if not (fault.what.startswith("missing field") and fault.at in mended)
+    )
+
+
+def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
+    """One pydantic finding as faults: ours are unpacked, pydantic's are reworded."""
+    loc = [
+        str(part)
+        for part in found["loc"]
+        if not str(part).startswith(("function-", "tuple[", "literal[", "constrained-"))
+    ]
+    at = ".".join(loc) or None
+    line = line_of(data, loc)
+    inner = found.get("ctx", {}).get("error")
+    if isinstance(inner, SpecError):
+        for fault in inner.faults:
+            yield fault.under(at).placed(None, line)
+        return
+    got = cut(f"{found['input']!r}")
+    match found["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            known = fields_at(kind, loc[:-1])
+            near = did_you_mean(loc[-1], known)
+            if loc[-1] == "repeat":
+                near = f"repeat: {got} beside the block, not among its fields"
+            yield Fault(
+                what=f"unknown field {loc[-1]!r}",
+                at=at,
+                written=line,
+                got=f"{loc[-1]}: {got}",
+                want=listed(known),
+                fix=near,
+            )
+        case "missing":
+            if loc[-1].isdigit():
+                fix = fix_of(loc[-2], found["input"], *asked(kind, loc[:-1], "missing"))
+                what, at = f"wrong value for {loc[-2]}", ".".join(loc[:-1])
+                yield Fault(what=what, at=at, written=line, got=got, want="three numbers: t, h, w", fix=fix)
+                return
+            yield Fault(what=f"missing field {loc[-1]!r}", at=at, written=line, want=f"{loc[-1]}: a value")
+        case _:
+            want = wanted(found)
+            if loc[1:] and loc[-1].isdigit():  # a number alone names nothing: which list it stands in does
+                loc.pop()
+            if loc and loc[-1] == "[key]":
+                yield Fault(what=f"invalid name {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want)
+                return
+            what = f"wrong value for {loc[-1]}" if loc else "wrong value"
+            wants, known = asked(kind, loc, found["type"])
+            fix = fix_of(loc[-1], found["input"], wants, known) if loc else None
+            if found["type"] == "literal_error" and isinstance(found["input"], str):
+                fix = did_you_mean(found["input"].lower(), re.findall(r"'(\w+)'", found["ctx"]["expected"]))
+            want = "three numbers: t, h, w" if wants == "triple" and want == "a list" else want
+            yield Fault(what=what, at=at, written=line, got=got, want=want, fix=fix)
+
+
+def asked(kind: type[Any], loc: list[str], finding: str) -> tuple[str, list[str]]:
+    """What `fix_of` is to suggest for a field, and the names of the fields beside it."""
+    known = fields_at(kind, loc[:-1])
+    if finding in ("missing", "tuple_type", "too_long"):
+        return "triple" if loc and is_triple(kind, loc) else "", known
+    return "whole" if finding.startswith("int") else "number", known
+
+
+def is_triple(kind: type[Any], loc: list[str]) -> bool:
+    """Whether a field is one number for each of t, h, w."""
+    if not issubclass(kind, BaseModel):
+        return any(field.name == loc[-1] and field.type in ("Triple", "PadRule") for field in dataclasses.fields(kind))
+    for part in loc[:-1]:
+        field = kind.model_fields.get(part)
+        kind = next(models_in(field.annotation), kind) if field else kind
+    last = kind.model_fields.get(loc[-1])
+    return last is not None and any(len(getattr(t, "__args__", ())) == 3 for t in (last.annotation, *choices(last)))
+
+
+def choices(field: Any) -> tuple[Any, ...]:
+    """What a field of several kinds may be."""
+    return tuple(getattr(field.annotation, "__args__", ()))
+
+
+def wanted(found: Any) -> str:
+    """What a finding asks for."""
+    match found["type"]:
+        case "too_short":
+            return f"at least {found['ctx']['min_length']}"
+        case "too_long":
+            return f"at most {found['ctx']['max_length']}"
+        case "string_too_long":
+            return f"at most {found['ctx']['max_length']} characters"
+        case kind:
+            return WANTS.get(kind) or str(found["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+
+
+def fields_at(kind: type[Any], loc: list[str]) -> list[str]:
+    """Field names of the model (or of the op) at a place below `kind`, as far as annotations tell."""
+    if not issubclass(kind, BaseModel):
+        return [field.name for field in dataclasses.fields(kind)]
+    for part in loc:
+        field = kind.model_fields.get(part)
+        kinds = list(models_in(field.annotation)) if field else [kind]
+        if not kinds:
+            return []
+        kind = kinds[0]
+    return list(kind.model_fields)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models an annotation speaks of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from models_in(part)

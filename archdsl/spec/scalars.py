@@ -1,0 +1,36 @@
+"""The types of single numbers in a spec: counts, shares, exact fractions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from archdsl.spec.numbers import exact
+
+
+def as_fraction(value: Any) -> Any:
+    """1/8, "1/8" and 0.125 as the exact fraction a person meant."""
+    if isinstance(value, bool):
+        raise ValueError("a fraction such as 1/8")
+    if isinstance(value, str | float | int):
+        return exact(value)
+    return value
+
+
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[Real, Field(gt=0)]
+Share = Annotated[Real, Field(ge=0, lt=1)]
+Sizes = tuple[Count, Count, Count]
+Ratio = Annotated[
+    Fraction,
+    BeforeValidator(as_fraction),
+    Field(gt=0),
+    PlainSerializer(lambda value: value.numerator if value.denominator == 1 else str(value)),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": r"^\d+(/\d+)?$"}, {"type": "number", "exclusiveMinimum": 0}]}
+    ),
+]
