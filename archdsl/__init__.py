@@ -25,7 +25,7 @@ DOOR = {
     "training": ("evaluate", "predict", "train"),
 }
 """Which room has which names."""
-WHERE = {name: f"archdsl.{room}" for room, names in DOOR.items() for name in names}
+MODULE_OF = {name: f"archdsl.{room}" for room, names in DOOR.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
@@ -53,8 +53,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in ("testing", "zoo"):
         return import_module(f"archdsl.{name}")
-    if name not in WHERE:
+    if name not in MODULE_OF:
         raise AttributeError(f"module 'archdsl' has no attribute {name!r}")
-    from archdsl.extras import opened
+    from archdsl.extras import import_with_extras
 
-    return getattr(opened(WHERE[name]), name)
+    return getattr(import_with_extras(MODULE_OF[name]), name)

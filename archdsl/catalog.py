@@ -13,13 +13,13 @@ from types import ModuleType
 from typing import Any
 
 from archdsl.blocks import Drawing
-from archdsl.errors import Fault, SpecError, cut, did_you_mean
-from archdsl.language import Arch, Card, Model, Reference, change_all, names_of
+from archdsl.errors import Fault, SpecError, did_you_mean, excerpt
+from archdsl.language import Arch, Card, Model, Reference, change_all, parameter_names
 from archdsl.language.drawn_blocks import faults_of_drawings
-from archdsl.spec.base import read
+from archdsl.spec.base import read_model
 from archdsl.spec.extends import base_named, extended_file
 from archdsl.spec.files import is_regular, regular
-from archdsl.spec.fixes import shown
+from archdsl.spec.fixes import short_yaml
 from archdsl.spec.lines import Lines
 
 PACKAGE = Path(__file__).parent
@@ -50,12 +50,12 @@ def model(name_or_path: str | Path) -> Model:
     if not path.endswith(SUFFIXES):
         return zoo_model(text)
     if path.endswith(".py"):
-        return chosen(models_in(Path(path)), name, path)
+        return model_named(models_in(Path(path)), name, path)
     found = model_of_data(Path(path), ())
-    return chosen((found,), name, path)
+    return model_named((found,), name, path)
 
 
-def chosen(models: tuple[Model, ...], name: str, where: str) -> Model:
+def model_named(models: tuple[Model, ...], name: str, where: str) -> Model:
     """The one of several models, by name; the only one without."""
     by_name = {model.name: model for model in models}
     if name in by_name:
@@ -132,7 +132,7 @@ def card_of(path: Path) -> Card:
     """The card of a family."""
     from archdsl.spec.parser import read_data
 
-    return read(Card, read_data(path))
+    return read_model(Card, read_data(path))
 
 
 def model_of(arch: Arch, reference: Reference | None = None) -> Model:
@@ -174,10 +174,10 @@ def model_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = None
 
     data = read_data(path) if data is None else data
     rest = Lines({k: v for k, v in data.items() if k != "reference"}, data.written, data.keys_written)
-    reference = read(Reference, data["reference"]) if "reference" in data else None
+    reference = read_model(Reference, data["reference"]) if "reference" in data else None
     if "extends" not in rest:
-        return model_of(read(Arch, rest), reference)
-    base = base_of(rest, path, (*above, path.resolve()))
+        return model_of(read_model(Arch, rest), reference)
+    base = base_model(rest, path, (*above, path.resolve()))
     arch = extended(base, rest)
     return Model(
         name=arch.name,
@@ -196,7 +196,7 @@ def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> 
     """
     for key in data:
         if key not in BESIDE_EXTENDS:
-            fields, names = [*Arch.model_fields, "clip"], names_of(base.family)
+            fields, names = [*Arch.model_fields, "clip"], parameter_names(base.family)
             home = "set" if key in fields else "parameters" if key in names else None
             raise SpecError(
                 f"{key} beside extends",
@@ -204,7 +204,9 @@ def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> 
                 written=data.keys_written[key],
                 got=key,
                 want=", ".join(BESIDE_EXTENDS),
-                fix=f"{home}: {{{key}: {shown(data[key])}}}" if home else did_you_mean(key, [*BESIDE_EXTENDS, *names]),
+                fix=f"{home}: {{{key}: {short_yaml(data[key])}}}"
+                if home
+                else did_you_mean(key, [*BESIDE_EXTENDS, *names]),
             )
     arch = base_arch(base, data, own or {})
     changes: Any = data.get("set") or {}
@@ -213,7 +215,7 @@ def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> 
             "`set` is not a mapping",
             at="set",
             written=data.keys_written["set"],
-            got=cut(repr(changes)),
+            got=excerpt(repr(changes)),
             want="set: {path: value}",
         )
     first: list[tuple[str, Any]] = [("name", data["name"])] if "name" in data else []
@@ -229,14 +231,14 @@ def drawings(blocks: Any, line: str, before: Mapping[str, Drawing]) -> dict[str,
             "`blocks` is not a mapping",
             at="blocks",
             written=line,
-            got=cut(repr(blocks)),
+            got=excerpt(repr(blocks)),
             want="blocks: {name: {fields: ..., steps: ...}}",
         )
     made: dict[str, Drawing] = {}
     faults: list[Fault] = []
     for name, drawing in blocks.items():
         try:
-            made[name] = read(Drawing, drawing)
+            made[name] = read_model(Drawing, drawing)
         except SpecError as error:
             faults += error.under(f"blocks.{name}").placed(written=line).faults
     if faults:
@@ -252,7 +254,7 @@ def base_arch(base: Model, data: Lines, own: Mapping[str, Any]) -> Arch:
     if not isinstance(parameters, Mapping):
         want = "parameters: {name: value}"
         raise SpecError(
-            "`parameters` is not a mapping", at="parameters", written=line, got=cut(repr(parameters)), want=want
+            "`parameters` is not a mapping", at="parameters", written=line, got=excerpt(repr(parameters)), want=want
         )
     try:
         return base.arch(**{**parameters, **own})
@@ -270,7 +272,7 @@ def fault_of_parameter(fault: Fault, written: Mapping[str, Any], own: Mapping[st
     return fault.placed("parameters" if written else "extends", line)
 
 
-def base_of(data: Lines, path: Path, above: tuple[Path, ...]) -> Model:
+def base_model(data: Lines, path: Path, above: tuple[Path, ...]) -> Model:
     """What a spec extends: a zoo name, or another YAML or JSON file."""
     base, line = base_named(data)
     if base.endswith(SUFFIXES):

@@ -75,29 +75,29 @@ def escaped(character: str) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else repr(character)[1:-1]
 
 
-def cut(text: str) -> str:
+def excerpt(text: str) -> str:
     """What was met, as far as it helps."""
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-SHOWN = 20
+MOST_LISTED = 20
 """Names listed in an error; a longer list helps nobody."""
 
 
 def listed(known: Iterable[str]) -> str:
     """Names for the `want` of an error, or where many are listed."""
     names = list(known)
-    return ", ".join(names) if len(names) <= SHOWN else "a name in `archdsl schema`"
+    return ", ".join(names) if len(names) <= MOST_LISTED else "a name in `archdsl schema`"
 
 
 @lru_cache(maxsize=4096)
-def pairs_of(word: str) -> frozenset[tuple[str, str]]:
+def letter_pairs(word: str) -> frozenset[tuple[str, str]]:
     """Neighbouring letters, the ends of the word among them."""
     word = word[:100]
     return frozenset(zip(f"^{word}", f"{word}$"))
 
 
-def likeness(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> float:
+def shared_pairs(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> float:
     """The share of pairs that two words have in common: what is compared closely is chosen by it."""
     return len(a & b) / (len(a) + len(b))
 
@@ -107,8 +107,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     names = list(known)
-    if len(names) > SHOWN:
-        names = nlargest(SHOWN, names, key=lambda name: likeness(pairs_of(name), pairs_of(word)))
+    if len(names) > MOST_LISTED:
+        names = nlargest(MOST_LISTED, names, key=lambda name: shared_pairs(letter_pairs(name), letter_pairs(word)))
     longer = (
         name for name in names if min(len(name), len(word)) > 2 and (name.startswith(word) or word.startswith(name))
     )

@@ -11,7 +11,7 @@ EXTRAS = {"av": "train", "safetensors": "train", "tensorboard": "train", "torchm
 """Package -> the extra of archdsl that brings it."""
 
 
-def opened(module: str) -> ModuleType:
+def import_with_extras(module: str) -> ModuleType:
     """A module of archdsl, imported now. Raises SpecError where a package of an extra is missing."""
     try:
         return import_module(module)

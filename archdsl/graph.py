@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
-from archdsl.spec.budget import AXIS, FRAMES, OPS, PLACES
+from archdsl.spec.budget import LARGEST_AXIS, LARGEST_PLACE, MOST_FRAMES, MOST_OPS
 from archdsl.spec.lines import line_of_frame, line_outside
-from archdsl.user_code import fault_of, line_within, of_fractions
+from archdsl.user_code import error_of_fractions, fault_of, line_within
 from archdsl.user_ops import own_answers
 
 K = TypeVar("K", bound=Hashable)
@@ -48,25 +48,27 @@ class Unknown(Exception):
     """Raised when a block asks for the shape of a value that could not be made. Never leaves the builder."""
 
 
-def fits(op: Op, reads: int) -> bool:
+def takes_inputs(op: Op, reads: int) -> bool:
     """Whether the op reads so many maps."""
     return reads >= 2 if op.reads is None else op.reads <= reads <= op.reads + op.may_read
 
 
-def wanted(op: Op) -> str:
+def inputs_wanted(op: Op) -> str:
     """How many maps the op reads, in words."""
     if op.reads is None:
         return "two or more"
     return f"{op.reads} or {op.reads + op.may_read}" if op.may_read else f"{op.reads}"
 
 
-def within_budget(shape: Shape, axes: Iterable[Axis]) -> None:
+def check_size(shape: Shape, axes: Iterable[Axis]) -> None:
     """Raise SpecError for a map larger than any, or a place that has too many digits to be worked with."""
-    if max(shape) > AXIS or shape.t > FRAMES:
-        raise SpecError("a map too large", got=f"{shape}", want=f"at most {FRAMES} along t, {AXIS} along other axes")
+    if max(shape) > LARGEST_AXIS or shape.t > MOST_FRAMES:
+        raise SpecError(
+            "a map too large", got=f"{shape}", want=f"at most {MOST_FRAMES} along t, {LARGEST_AXIS} along other axes"
+        )
     for number in (number for axis in axes for number in axis):
-        if max(abs(number.numerator), number.denominator) > PLACES:
-            want = f"numerator and denominator of at most {len(str(PLACES)) - 1} digits"
+        if max(abs(number.numerator), number.denominator) > LARGEST_PLACE:
+            want = f"numerator and denominator of at most {len(str(LARGEST_PLACE)) - 1} digits"
             raise SpecError("a position in time or space with too many digits", got="a longer fraction", want=want)
 
 
@@ -83,7 +85,7 @@ class Graph:
     warnings: tuple[Fault, ...] = ()
 
 
-def behind(graph: Graph, *values: str) -> set[str]:
+def ancestors(graph: Graph, *values: str) -> set[str]:
     """Everything values are made from, and themselves."""
     seen, waiting = set[str](), [*values]
     while waiting:
@@ -139,7 +141,7 @@ def cycle_of(needs: Mapping[K, Collection[K]]) -> list[K]:
     return [key for key, _ in networkx.find_cycle(graph)]
 
 
-def answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:
+def shape_and_grid(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:
     """Shape and grid of what an op gives."""
     if op.own and xs:
         return own_answers(op, xs, grids)
@@ -149,7 +151,7 @@ def answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Sha
     return shape, op.place(xs, grids) if xs else Grid(UNIT, UNIT, UNIT)
 
 
-def added_by_a_person() -> bool:
+def called_from_user_code() -> bool:
     """Whether the code that called `add` is a person's own."""
     frame = sys._getframe(1)
     while frame.f_back and frame.f_code.co_name in ("may_add", "add", "put"):
@@ -189,11 +191,11 @@ class Builder:
             grids = tuple([self.grids[x] for x in reads])
             if op.merges:
                 self.aligned(address, xs, grids)
-            shape, grid = answers(op, xs, grids)
-            within_budget(shape, () if any(grid is one for one in grids) else grid[:3])
+            shape, grid = shape_and_grid(op, xs, grids)
+            check_size(shape, () if any(grid is one for one in grids) else grid[:3])
             self.asked += shape.t // 100
         except SpecError as error:
-            self.faults.extend((of_fractions(op) or error).placed(address, self.line).faults)
+            self.faults.extend((error_of_fractions(op) or error).placed(address, self.line).faults)
             return UNKNOWN
         tied = None if self.tied is None else self.tied[1] + address.removeprefix(self.tied[0])
         self.nodes[address] = Node(address, op, reads, self.line, tied)
@@ -204,15 +206,15 @@ class Builder:
     def spend(self) -> None:
         """Count one op. Raises Endless for one too many."""
         self.asked += 1
-        if self.asked > OPS:
-            want = f"at most {OPS}, where a result counts one more for each 100 of its frames"
-            got = f"more than {OPS} ops"
+        if self.asked > MOST_OPS:
+            want = f"at most {MOST_OPS}, where a result counts one more for each 100 of its frames"
+            got = f"more than {MOST_OPS} ops"
             raise Endless("too many ops", at=self.path, written=self.line, got=got, want=want)
 
     def may_add(self, name: str, op: Op, reads: tuple[str, ...]) -> None:
         """Raise SpecError for what is no name, no op or no value, or for another number of values than the op reads."""
         odd = not isinstance(name, str) or not (name.isidentifier() or name.isdigit()) or iskeyword(name)
-        if odd and added_by_a_person():  # ours are made of names that were checked where they were read
+        if odd and called_from_user_code():  # ours are made of names that were checked where they were read
             want = 'letters, digits and underscores, not a Python keyword: g.add("conv_a", ops.Conv(...), x)'
             raise SpecError("not a name for an op", written=line_outside(), got=repr(name), want=want)
         if not isinstance(op, Op):
@@ -220,8 +222,10 @@ class Builder:
             raise SpecError("not an op", written=line_outside(), got=repr(op), want="such as ops.Relu()", fix=fix)
         for read in reads:
             self.known(read)
-        if not fits(op, len(reads)):
-            raise SpecError(f"wrong number of inputs for {type(op).__name__}", got=str(len(reads)), want=wanted(op))
+        if not takes_inputs(op, len(reads)):
+            raise SpecError(
+                f"wrong number of inputs for {type(op).__name__}", got=str(len(reads)), want=inputs_wanted(op)
+            )
 
     def known(self, x: Any) -> str:
         """The address of a value. Raises SpecError for what is none, Unknown for what could not be made."""

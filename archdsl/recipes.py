@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.catalog import SHELF, SUFFIXES, module_of
-from archdsl.errors import Fault, SpecError, cut, did_you_mean
+from archdsl.errors import Fault, SpecError, did_you_mean, excerpt
 from archdsl.language import change_all
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.spec.base import read
+from archdsl.spec.base import read_model
 from archdsl.spec.extends import base_named, extended_file
 from archdsl.spec.files import regular
-from archdsl.spec.fixes import shown
+from archdsl.spec.fixes import short_yaml
 from archdsl.spec.lines import Lines
 
 FOLDER = SHELF / "specs" / "recipes"
@@ -67,7 +67,7 @@ def recipe_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = Non
 
     data = read_data(path, wants="a mapping: steps or epochs, batch, optimizer") if data is None else data
     if "extends" not in data:
-        return read(Recipe, data)
+        return read_model(Recipe, data)
     unknown = [key for key in data if key not in ("extends", "name", "source", "set")]
     if unknown:
         raise SpecError(
@@ -77,22 +77,22 @@ def recipe_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = Non
                 written=data.keys_written[key],
                 got=key,
                 want="extends, name, source, set",
-                fix=f"set: {{{key}: {shown(data[key])}}}",
+                fix=f"set: {{{key}: {short_yaml(data[key])}}}",
             )
             for key in unknown
         )
-    base = base_of(data, path, (*above, path.resolve()))
+    base = base_recipe(data, path, (*above, path.resolve()))
     own = [(key, data[key]) for key in ("name", "source") if key in data]
     changes = data.get("set") or Lines({}, data.written, {})
     if not isinstance(changes, Lines):
         line = data.keys_written["set"]
         raise SpecError(
-            "`set` is not a mapping", at="set", written=line, got=cut(repr(changes)), want="set: {path: value}"
+            "`set` is not a mapping", at="set", written=line, got=excerpt(repr(changes)), want="set: {path: value}"
         )
     return change_all(base, [*own, *changes.items()], {**data.keys_written, **changes.keys_written})
 
 
-def base_of(data: Lines, path: Path, above: tuple[Path, ...]) -> Recipe:
+def base_recipe(data: Lines, path: Path, above: tuple[Path, ...]) -> Recipe:
     """What a recipe's file extends: a name from specs/recipes, or another YAML or JSON file."""
     base, line = base_named(data)
     if base.endswith(SUFFIXES):

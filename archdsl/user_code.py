@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from archdsl import ops
-from archdsl.errors import SHOWN, Fault, SpecError, did_you_mean, listed
+from archdsl.errors import MOST_LISTED, Fault, SpecError, did_you_mean, listed
 from archdsl.spec.base import Written
 from archdsl.spec.lines import line_of_frame
 
@@ -25,7 +25,7 @@ def fault_of(error: Exception, kind: str) -> Fault | None:
     if line is None:
         return None
     what = f"{type(error).__name__} in build of {kind}"
-    fault = of_op(str(error)) or of_name(error) or Fault(what=what, got=str(error) or None)
+    fault = fault_of_fields(str(error)) or fault_of_name(error) or Fault(what=what, got=str(error) or None)
     return fault.placed(None, line)
 
 
@@ -36,40 +36,40 @@ def line_within(error: Exception) -> str | None:
     return next((line for line in lines if line), None)
 
 
-def of_op(text: str) -> Fault | None:
+def fault_of_fields(text: str) -> Fault | None:
     """Fields that an op does not have, or lacks, as Python tells of them."""
     if match := UNEXPECTED.search(text):
         op, name = match.groups()
         if op == "Op":
             return Fault(what="an op class that is not a dataclass", got=f"a field {name!r}", want=DATACLASS)
-        known = fields(op)
+        known = op_fields(op)
         want, near = listed(known) or None, did_you_mean(name, known)
         return Fault(what=f"unknown field {name!r} of {op}", got=name, want=want, fix=near)
     if match := MISSING.search(text):
         op, name = match.groups()
         return Fault(what=f"missing field {name!r} of {op}", want=f"{op}({name}=...)")
     if match := POSITIONAL.search(text):
-        first = next(iter(fields(match[1])), "name")
+        first = next(iter(op_fields(match[1])), "name")
         return Fault(what=f"positional arguments for {match[1]}", want=f"{match[1]}({first}=...)")
     return None
 
 
-def of_name(error: Exception) -> Fault | None:
+def fault_of_name(error: Exception) -> Fault | None:
     """A name that is misspelt, or stands without `ops.`."""
     if isinstance(error, NameError) and error.name and hasattr(ops, error.name):
         return Fault(
             what=f"no name {error.name!r}", got=error.name, want="an op by its whole name", fix=f"ops.{error.name}"
         )
     if isinstance(error, AttributeError) and error.name:
-        known = [name for name in names(error.obj) if not name.startswith("_")]
+        known = [name for name in attribute_names(error.obj) if not name.startswith("_")]
         of = error.obj.__name__ if isinstance(error.obj, ModuleType) else type(error.obj).__name__
         near = did_you_mean(error.name, known)
-        want = (listed(known) or "no fields") if len(known) <= SHOWN else None
+        want = (listed(known) or "no fields") if len(known) <= MOST_LISTED else None
         return Fault(what=f"{of} has no {error.name!r}", got=error.name, want=want, fix=near)
     return None
 
 
-def of_fractions(op: Any) -> SpecError | None:
+def error_of_fractions(op: Any) -> SpecError | None:
     """The error of an op with a fraction where a number is whole; None where there is none."""
     for field in dataclasses.fields(op) if isinstance(op, ops.Op) else ():
         value = getattr(op, field.name)
@@ -80,13 +80,13 @@ def of_fractions(op: Any) -> SpecError | None:
     return None
 
 
-def names(thing: Any) -> list[str]:
+def attribute_names(thing: Any) -> list[str]:
     """What may stand behind a dot."""
     kind = type(thing)
     return list(kind.model_fields) if issubclass(kind, Written) else list(getattr(thing, "_fields", dir(thing)))
 
 
-def fields(op: str) -> list[str]:
+def op_fields(op: str) -> list[str]:
     """The fields of one of our ops, by its class's name."""
     kind = getattr(ops, op, None)
     return [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []

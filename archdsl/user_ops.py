@@ -19,7 +19,7 @@ def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple
     is_dataclass(op)
     y: Shape = answer(op, "out", Shape, *xs)
     if not all(type(n) is int and n >= 1 for n in y):
-        raise refused(op, "out", "returns an invalid shape", got=f"{y}", want="whole numbers from 1")
+        raise invalid_answer(op, "out", "returns an invalid shape", got=f"{y}", want="whole numbers from 1")
     grid: Grid = answer(op, "place", Grid, xs, grids)
     answer(op, "buffers", int, *xs)
     same_parameters(op, xs)
@@ -30,7 +30,9 @@ def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple
         answer(op, method, str, *args)
     answer(op, "held", int, xs[0])
     if len(reached := answer(op, "gradients", tuple, *xs)) != len(xs):
-        raise refused(op, "gradients", "has another length than the inputs", got=f"{len(reached)}", want=f"{len(xs)}")
+        raise invalid_answer(
+            op, "gradients", "has another length than the inputs", got=f"{len(reached)}", want=f"{len(xs)}"
+        )
     answer(op, "unlearnt", tuple, *xs)
     if has_torch(op):
         answer(op, "torch", Layer, *xs)
@@ -43,7 +45,7 @@ def is_dataclass(op: Op) -> None:
     for name, kind in vars(type(op)).get("__annotations__", {}).items():
         if name not in known and "ClassVar" not in str(kind):
             raise SpecError(
-                "an op class that is not a dataclass", written=line_of(op), got=f"a field {name!r}", want=DATACLASS
+                "an op class that is not a dataclass", written=method_line(op), got=f"a field {name!r}", want=DATACLASS
             )
 
 
@@ -52,7 +54,7 @@ def same_parameters(op: Op, xs: tuple[Shape, ...]) -> None:
     params = sum(map(prod, answer(op, "weights", dict, *xs).values()))
     cost: Cost = answer(op, "cost", Cost, *xs)
     if cost.params != params:
-        raise refused(op, "cost", "does not match `weights`", got=f"{cost.params}", want=f"{params}")
+        raise invalid_answer(op, "cost", "does not match `weights`", got=f"{cost.params}", want=f"{params}")
 
 
 def as_many_frames(op: Op, xs: tuple[Shape, ...], y: Shape) -> None:
@@ -61,7 +63,9 @@ def as_many_frames(op: Op, xs: tuple[Shape, ...], y: Shape) -> None:
     if len(found) != y.t:
         method = "sees" if "sees" in vars(type(op)) else "out"
         what = f"`sees` and `out` of {type(op).__name__} disagree on the number of frames"
-        raise SpecError(what, written=line_of(op, method), got=f"sees for {len(found)}, out {y}", want=f"{y.t} in sees")
+        raise SpecError(
+            what, written=method_line(op, method), got=f"sees for {len(found)}, out {y}", want=f"{y.t} in sees"
+        )
 
 
 def has_torch(op: Op) -> bool:
@@ -77,19 +81,21 @@ def answer(op: Op, method: str, kind: type, *args: Any) -> Any:
         raise
     except Exception as error:  # noqa: BLE001  whatever a person's method raises is theirs to read
         what, line = f"{type(error).__name__} in {type(op).__name__}.{method}", line_within(error)
-        raise SpecError(what, written=line or line_of(op, method), got=str(error) or None) from None
+        raise SpecError(what, written=line or method_line(op, method), got=str(error) or None) from None
     if not isinstance(found, kind):
         fix = f"a `return` in {method}" if found is None else None
-        raise refused(op, method, f"returns no {kind.__name__}", got=repr(found), want=kind.__name__, fix=fix)
+        raise invalid_answer(op, method, f"returns no {kind.__name__}", got=repr(found), want=kind.__name__, fix=fix)
     return found
 
 
-def refused(op: Op, method: str, what: str, *, got: str, want: str, fix: str | None = None) -> SpecError:
+def invalid_answer(op: Op, method: str, what: str, *, got: str, want: str, fix: str | None = None) -> SpecError:
     """The error of an answer that cannot be."""
-    return SpecError(f"{type(op).__name__}.{method} {what}", written=line_of(op, method), got=got, want=want, fix=fix)
+    return SpecError(
+        f"{type(op).__name__}.{method} {what}", written=method_line(op, method), got=got, want=want, fix=fix
+    )
 
 
-def line_of(op: Op, method: str = "") -> str | None:
+def method_line(op: Op, method: str = "") -> str | None:
     """`file:line` of a method of an op, or of its class where the method is not its own."""
     return line_of_thing(vars(type(op)).get(method) or type(op))
 

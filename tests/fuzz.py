@@ -35,7 +35,7 @@ from archdsl.recipes import FOLDER, recipe
 from archdsl.report import span_table
 from archdsl.report.drawing.formats import draw
 from archdsl.report.table.stages import table
-from archdsl.spec.parser import data_of
+from archdsl.spec.parser import parse_yaml
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 10
@@ -157,7 +157,7 @@ KEYS = (
 
 def corpus(folder: Path, pattern: str = "*.yaml") -> list[Any]:
     """The data of files."""
-    return [data_of(path.read_text(encoding="utf-8"), path.name) for path in sorted(folder.glob(pattern))]
+    return [parse_yaml(path.read_text(encoding="utf-8"), path.name) for path in sorted(folder.glob(pattern))]
 
 
 @cache
@@ -167,7 +167,7 @@ def small_specs() -> list[Any]:
     return [
         *corpus(ROOT / "specs" / "primer"),
         *corpus(ROOT / "tests" / "data"),
-        *(data_of(text, "zoo") for text in tiny),
+        *(parse_yaml(text, "zoo") for text in tiny),
     ]
 
 
@@ -175,13 +175,13 @@ def small_specs() -> list[Any]:
 def specs() -> list[Any]:
     """Those, and every model of the zoo, the smallest first: they are taken most often."""
     texts = sorted((to_yaml(model.arch()) for model in zoo()), key=len)
-    return [*small_specs(), *(data_of(text, "zoo") for text in texts)]
+    return [*small_specs(), *(parse_yaml(text, "zoo") for text in texts)]
 
 
 @cache
 def recipes() -> list[Any]:
     """Every recipe that comes along, written out."""
-    written = [data_of(recipe_yaml(recipe(path.stem)), path.name) for path in sorted(FOLDER.glob("*.yaml"))]
+    written = [parse_yaml(recipe_yaml(recipe(path.stem)), path.name) for path in sorted(FOLDER.glob("*.yaml"))]
     return [*corpus(FOLDER), *written]
 
 

@@ -24,9 +24,9 @@ from archdsl.language.yaml_writer import to_yaml
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.ops import Conv as ConvOp
 from archdsl.recipes import recipe
-from archdsl.spec.budget import DIGITS, FRAMES, NUMBER, OPS, VALUES
-from archdsl.spec.numbers import exact, whole
-from archdsl.spec.parser import Reader, data_of
+from archdsl.spec.budget import LARGEST_NUMBER, MOST_DIGITS, MOST_FRAMES, MOST_OPS, MOST_VALUES
+from archdsl.spec.numbers import exact_fraction, whole_number
+from archdsl.spec.parser import NodeReader, parse_yaml
 
 HEAD = "head: {classifier: {classes: 3}}\n"
 SECONDS = 3
@@ -61,7 +61,7 @@ ENDLESS = {
     "fps": (spec("{s: {conv: {channels: 8}}}", "frames: 4, size: 16, fps: 1e99999999"), "invalid value"),
     "frames": (
         spec("{s: {conv: {channels: 8}}}", "frames: 1000000000, size: 16"),
-        f"at most {FRAMES}|equal to {FRAMES}",
+        f"at most {MOST_FRAMES}|equal to {MOST_FRAMES}",
     ),
     "frames of many digits": (spec("{s: {conv: {channels: 8}}}", f"frames: 1{'0' * 400}, size: 16"), "invalid value"),
     "sexagesimal": (
@@ -77,15 +77,15 @@ ENDLESS = {
     "branches": (spec("{s: {summed_conv: {branches_of_kernel: 2000000000}}}"), "branches_of_kernel"),
     "repeats": (
         spec("{" + ", ".join(f"s{i}: {{conv: {{channels: 8}}, repeat: 1000}}" for i in range(10)) + "}"),
-        f"at most {VALUES} values",
+        f"at most {MOST_VALUES} values",
     ),
     "repeats of repeats": (
         spec("{s: {branches: {branches: {a: {conv: {channels: 8}, repeat: 100}}}, repeat: 100}}"),
-        f"at most {VALUES} values",
+        f"at most {MOST_VALUES} values",
     ),
     "aliases of repeats": (
         spec("{a: &a {conv: {channels: 8}, repeat: 900}, " + ", ".join(f"b{i}: *a" for i in range(9)) + "}"),
-        f"at most {VALUES} values",
+        f"at most {MOST_VALUES} values",
     ),
     "pathways": (
         f"name: a\nclip: {{frames: 4, size: 16}}\npathways: {{{', '.join(f'p{i}: 1' for i in range(999))}}}\n{HEAD}",
@@ -150,7 +150,7 @@ def test_a_small_document_ends_soon(tmp_path: Path, name: str) -> None:
 def test_no_field_of_a_block_makes_it_endless(kind: Any) -> None:
     """Every field that takes a number, at the largest it takes: built, or refused, in little time."""
     for name in kind.model_fields:
-        for value in (10**6, 10**9, NUMBER):
+        for value in (10**6, 10**9, LARGEST_NUMBER):
             begun, g = process_time(), Builder()
             x = g.source("clip", Shape(8, 8, 16, 16), Grid(UNIT, UNIT, UNIT))
             required = {n: 8 for n, f in kind.model_fields.items() if f.is_required()}
@@ -162,19 +162,19 @@ def test_no_field_of_a_block_makes_it_endless(kind: Any) -> None:
 def test_ops_that_could_not_be_made_count_too() -> None:
     g = Builder()
     x = g.source("clip", Shape(3, 4, 16, 16), Grid(UNIT, UNIT, UNIT))
-    for i in range(OPS - 1):
+    for i in range(MOST_OPS - 1):
         x = g.add(f"conv{i}", ConvOp(out_channels=8, kernel=(9, 1, 1), pad="valid"), x)
     assert len(g.nodes) == 1
-    with pytest.raises(Endless, match=f"got     more than {OPS} ops"):
+    with pytest.raises(Endless, match=f"got     more than {MOST_OPS} ops"):
         g.add("one_more", ConvOp(out_channels=8, kernel=(1, 1, 1)), x)
 
 
 def test_the_zoo_asks_for_a_small_part_of_it() -> None:
     for model in zoo():
         if model.name in ("i3d_inception", "bsn_pem"):
-            node = data_of(to_yaml(model.arch()), model.name)
-            assert count(node) * 10 < VALUES
-            assert len(compile(model.arch()).nodes) * 10 < OPS
+            node = parse_yaml(to_yaml(model.arch()), model.name)
+            assert count(node) * 10 < MOST_VALUES
+            assert len(compile(model.arch()).nodes) * 10 < MOST_OPS
 
 
 def count(data: Any) -> int:
@@ -216,7 +216,7 @@ NO_NUMBERS = (
 @pytest.mark.parametrize("text", NO_NUMBERS)
 def test_what_is_no_number_is_refused_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="a number such as"):
-        exact(text)
+        exact_fraction(text)
 
 
 @pytest.mark.parametrize(
@@ -224,24 +224,24 @@ def test_what_is_no_number_is_refused_at_once(text: str) -> None:
 )
 def test_numbers_out_of_range_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="a number such as"):
-        exact(value)
+        exact_fraction(value)
 
 
 @given(st.fractions(-(10**9), 10**9, max_denominator=10**6))
 def test_a_fraction_reads_as_itself(number: Fraction) -> None:
-    assert exact(str(number)) == number
+    assert exact_fraction(str(number)) == number
 
 
 @given(st.floats(-1e17, 1e17).filter(lambda x: x == 0 or abs(x) > 1e-15))
 def test_a_float_reads_as_it_is_written(number: float) -> None:
-    assert exact(number) == Fraction(str(number))
+    assert exact_fraction(number) == Fraction(str(number))
 
 
 def test_whole_numbers() -> None:
-    assert whole("007") == 7
-    for text in ("", "-1", "1.0", "1e3", "٣", "9" * DIGITS, "1" + "0" * 5000):
+    assert whole_number("007") == 7
+    for text in ("", "-1", "1.0", "1e3", "٣", "9" * MOST_DIGITS, "1" + "0" * 5000):
         with pytest.raises(ValueError, match="a whole number"):
-            whole(text)
+            whole_number(text)
 
 
 @pytest.mark.parametrize("text", ["1e99999999", "1/0", "9" * 5000, "nan", "1e-99999999", "-1", "0", "ten"])
@@ -344,13 +344,13 @@ def test_every_tag_is_a_value_or_an_error(tmp_path: Path, tag: str, text: str) -
     ],
 )
 def test_what_a_scalar_is(text: str, value: Any) -> None:
-    read = data_of(f"a: {text}", "spec.yaml")["a"]
+    read = parse_yaml(f"a: {text}", "spec.yaml")["a"]
     assert read == value
     assert type(read) is type(value)
 
 
 def test_keys_are_as_they_are_written() -> None:
-    assert list(data_of("{on: 1, 0x1: 2, 010: 3, a: 4}", "spec.yaml")) == ["on", "0x1", "010", "a"]
+    assert list(parse_yaml("{on: 1, 0x1: 2, 010: 3, a: 4}", "spec.yaml")) == ["on", "0x1", "010", "a"]
 
 
 @pytest.mark.parametrize("text", ["1e400", "[1e400]", "NaN", "[Infinity]", "1e99999999", "[" * 5000, "{a: 1, a: 2}"])
@@ -363,6 +363,6 @@ def test_settings_are_read_as_files_are(text: str) -> None:
 
 
 def test_a_reader_counts_what_repeats_write_out() -> None:
-    reader = Reader("spec.yaml")
+    reader = NodeReader("spec.yaml")
     reader.value(yaml.compose("[{conv: 1, repeat: 7}, {conv: {a: {b: 1, repeat: 2}}, repeat: 3}]"))
     assert reader.values == 1 + (1 + 4 * 7) + (1 + (1 + 2 + 2 + (1 + 4 * 2)) * 3)

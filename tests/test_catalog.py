@@ -17,7 +17,7 @@ from archdsl.blocks import Conv
 from archdsl.catalog import model, models_in, zoo
 from archdsl.language import Claim, Classifier, Reference
 from archdsl.language.yaml_writer import to_json, to_yaml
-from archdsl.spec.budget import BYTES
+from archdsl.spec.budget import MOST_BYTES
 from archdsl.spec.parser import read_data
 
 PYTHON = """from archdsl import Arch, Clip, Model, Pathway, Stage
@@ -141,8 +141,8 @@ def test_files_that_are_no_text_or_too_large(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(b"\xff\xfe\x00name")
     assert said(path).startswith("a file that is not text")
-    path.write_text("name: " + "x" * BYTES, encoding="utf-8")
-    assert said(path).startswith(f"cannot read {path}\n  got     more than {BYTES} bytes")
+    path.write_text("name: " + "x" * MOST_BYTES, encoding="utf-8")
+    assert said(path).startswith(f"cannot read {path}\n  got     more than {MOST_BYTES} bytes")
     path.write_text("", encoding="utf-8")
     assert said(path).startswith("not a spec")
 

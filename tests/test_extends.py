@@ -10,7 +10,7 @@ import pytest
 
 from archdsl import SpecError, load
 from archdsl.recipes import recipe
-from archdsl.spec.budget import CHAIN
+from archdsl.spec.budget import MOST_EXTENDS
 from tests.test_files import STRANGE, folder
 
 __all__ = ["folder"]
@@ -57,9 +57,9 @@ def test_a_chain_of_files_has_an_end(tmp_path: Path, read: Any) -> None:
     zoo = "slowfast_tiny" if read is load else "smoke"
     for i in range(300):
         (tmp_path / f"{i}.yaml").write_text(f"extends: {f'{i - 1}.yaml' if i else zoo}\n", encoding="utf-8")
-    assert read(tmp_path / f"{CHAIN}.yaml") == read(zoo)
-    for last in (CHAIN + 1, 299):
-        with pytest.raises(SpecError, match=f"at most {CHAIN} behind the first"):
+    assert read(tmp_path / f"{MOST_EXTENDS}.yaml") == read(zoo)
+    for last in (MOST_EXTENDS + 1, 299):
+        with pytest.raises(SpecError, match=f"at most {MOST_EXTENDS} behind the first"):
             read(tmp_path / f"{last}.yaml")
 
 

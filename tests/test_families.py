@@ -13,7 +13,7 @@ import pytest
 import archdsl
 from archdsl import SpecError, load
 from archdsl.catalog import zoo
-from archdsl.language import Arch, Model, names_of
+from archdsl.language import Arch, Model, parameter_names
 from archdsl.language.parameters import parameters_of
 from archdsl.language.yaml_writer import to_yaml
 
@@ -60,8 +60,10 @@ def says_what_it_is(model: Model, name: str, value: Any) -> None:
     arch, before = made(model, **{name: value}), model.arch()
     if isinstance(arch, SpecError) or value_of(model, name) == value:
         return
-    read = archdsl.language.parameters.shared(model.name, model.family, {name: value})[0][name]
-    stands = archdsl.language.parameters.shared(model.name, model.family, {name: value_of(model, name)})[0][name]
+    read = archdsl.language.parameters.split_overrides(model.name, model.family, {name: value})[0][name]
+    stands = archdsl.language.parameters.split_overrides(model.name, model.family, {name: value_of(model, name)})[0][
+        name
+    ]
     assert (arch == before) == (read == stands), f"{model.name} {name}={value!r}"
 
 
@@ -167,7 +169,7 @@ def test_every_name_of_a_family_is_known_by_the_models_own_words() -> None:
     with pytest.raises(SpecError) as caught:
         load("slowfast_4x16_r50_ava", dpth=101)
     (fault,) = caught.value.faults
-    assert fault.want == ", ".join(names_of(archdsl.catalog.model("slowfast_4x16_r50_ava").family))
+    assert fault.want == ", ".join(parameter_names(archdsl.catalog.model("slowfast_4x16_r50_ava").family))
     assert fault.fix == "depth"
     assert load("slowfast_4x16_r50_ava", depth=101).pathways["slow"].stages["res4"].blocks[22]
 

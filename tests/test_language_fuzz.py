@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archdsl import SpecError, compile, load
-from archdsl.language.yaml_writer import data_of, to_yaml
+from archdsl.language.yaml_writer import arch_to_data, to_yaml
 from archdsl.testing import arches
 
 WORDS = [
@@ -92,7 +92,7 @@ def tell(folder: Path, data: Any) -> None:
 @settings(max_examples=60)
 @given(arches(), st.data())
 def test_a_random_arch_spoilt(tmp_path_factory: pytest.TempPathFactory, arch: Any, data: st.DataObject) -> None:
-    spec = json.loads(json.dumps(data_of(arch)))
+    spec = json.loads(json.dumps(arch_to_data(arch)))
     for _ in range(data.draw(st.integers(1, 3))):
         spec = spoilt(data.draw, spec)
     tell(tmp_path_factory.mktemp("spoilt"), spec)

@@ -10,7 +10,7 @@ import pytest
 from archdsl import Arch, SpecError, load
 from archdsl.cli import main
 from archdsl.language import Classifier, change, change_all
-from archdsl.language.paths import whole
+from archdsl.language.paths import full_path
 from archdsl.recipes import recipe
 
 
@@ -110,7 +110,7 @@ def test_a_wrong_value_is_told_at_the_whole_path(arch: Arch) -> None:
     ],
 )
 def test_where_a_path_and_an_address_meet(path: str, at: str, want: str) -> None:
-    assert whole(path, at) == want
+    assert full_path(path, at) == want
 
 
 # Several settings are one change

@@ -17,54 +17,6 @@ TO_RENAME = {
     "report": """
         Names
     """,
-    "__init__.py": """
-        WHERE
-    """,
-    "blocks": """
-        ACTS Cell Chain LEVELS LONGEST NAME OWN Order POINT Pool SQUARE Side Step UNREADABLE WANT filled named
-        unreadable weighed
-    """,
-    "catalog.py": """
-        SHELF SUFFIXES base_of chosen models_in
-    """,
-    "compiler": """
-        ACTS Chain Kind Place Schedule arch_of expand held kind_of pairs_of parted
-    """,
-    "errors.py": """
-        SHOWN listed pairs_of
-    """,
-    "extras.py": """
-        opened
-    """,
-    "graph.py": """
-        wanted
-    """,
-    "language": """
-        COMMON Entry Group LEVELS Names Positive SCALES Schedule UNITS WIDTH changed checked data_of fields
-        folded gathered names_of nothing one_line overridden places quoted row_of shared short_of text_of
-        to_json told unfolded whole with_stages
-    """,
-    "ops": """
-        Average Axis Grid NOTHING OPS Pool SCALES Seen Weights Window apart joined merged needed number parted
-        plain resized spread together triple_of windowed within written
-    """,
-    "recipes.py": """
-        base_of recipe_of
-    """,
-    "rewrites": """
-        Place depthwise made moved together windowed with_stages
-    """,
-    "spec": """
-        BRANCHES Count DIGITS EXACT NUMBER OPS Positive Reader SEEN SHELF STAGES STEPS Sizes UNREADABLE WANT
-        WANTS WHOLE Whole asked beside choices cut data_of flow joined line_of models_in read shown triple_of
-        wanted whole
-    """,
-    "user_code.py": """
-        fields names
-    """,
-    "user_ops.py": """
-        line_of refused
-    """,
 }
 """Folder -> names that its modules still share with others: to be emptied."""
 

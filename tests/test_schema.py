@@ -16,7 +16,7 @@ from archdsl.blocks import BLOCKS, Drawn
 from archdsl.catalog import zoo
 from archdsl.errors import SpecError
 from archdsl.language import HEADS, TRANSFORMS
-from archdsl.language.yaml_writer import data_of
+from archdsl.language.yaml_writer import arch_to_data
 from archdsl.ops import key_of
 from archdsl.report.json_schema import schema
 
@@ -66,9 +66,9 @@ def test_dumped_zoo_models_are_accepted(name: str) -> None:
     arch = archdsl.load(name)
     if any(type(block) not in (*BLOCKS, Drawn) for *_, block in arch.all_blocks()):
         with pytest.raises(SpecError, match="has no YAML form"):
-            data_of(arch)
+            arch_to_data(arch)
         return
-    VALID.validate(json.loads(json.dumps(data_of(arch))))
+    VALID.validate(json.loads(json.dumps(arch_to_data(arch))))
 
 
 def changed(path: list[Any], value: Any) -> Any:

@@ -32,7 +32,7 @@ from archdsl.ops import (
     TimeToChannels,
     TransposedConv,
 )
-from archdsl.ops.receptive_field import together
+from archdsl.ops.receptive_field import union
 from archdsl.report.span import frames_seen, span_table, temporal_views
 from archdsl.testing import graph_of
 from archdsl.testing import ops as random_ops
@@ -143,7 +143,7 @@ def test_a_stage_sees_the_frames_its_pathway_takes() -> None:
     assert by_address["slow.stem"].frames == {"clip": (4, 64)}
     assert by_address["slow.res2"].frames == {"clip": (29, 64)}
     assert by_address["fast.stem"].step == 2
-    every = together(frames_seen(archdsl.compile(archdsl.load("slow_4x16_r50")))["head.scores"])
+    every = union(frames_seen(archdsl.compile(archdsl.load("slow_4x16_r50")))["head.scores"])
     assert every == sum(1 << i for i in range(0, 64, 16))
 
 

@@ -24,7 +24,7 @@ from archdsl.report.table.formats import TABLE_FORMATS, bracket_text, cell_text,
 from archdsl.report.table.markup import tex_escaped
 from archdsl.report.table.sheet import Bracket, Column, Row, Table
 from archdsl.report.table.stages import table_of
-from archdsl.spec.base import read
+from archdsl.spec.base import read_model
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -250,7 +250,7 @@ def test_hostile_names_are_refused(place: str, name: str) -> None:
         case "edge":
             data["edges"][0]["name"] = name
     with pytest.raises(SpecError) as found:
-        read(archdsl.Arch, data)
+        read_model(archdsl.Arch, data)
     assert "letters, digits and underscores, starting with a letter" in str(found.value)
 
 

@@ -23,7 +23,7 @@ from archdsl.compiler.keys import whole_clips
 from archdsl.graph import Graph
 from archdsl.language import Arch
 from archdsl.ops import Source
-from archdsl.ops.layer import Argument, is_plain
+from archdsl.ops.layer import Argument, is_emittable
 
 LINE_WIDTH = 120
 RESERVED = frozenset([*keyword.kwlist, *dir(builtins), *EMITTED_IMPORTS, "self"])
@@ -324,7 +324,7 @@ def keyword_arguments(args: tuple[tuple[str, Any], ...]) -> list[str]:
 
 def python_literal(value: Any) -> str:
     """A value as Python writes it: numbers, truths and tuples of them; of an op of one's own also text and None."""
-    assert is_plain(value), value
+    assert is_emittable(value), value
     return repr(value)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from archdsl.backend.forward import Forward
 from archdsl.backend.module_tree import ModulePart
 from archdsl.backend.passes.base import programs_of
-from archdsl.compiler.keys import Schedule
+from archdsl.compiler.keys import KeyFrameSchedule
 from archdsl.graph import Graph
 from archdsl.ops import Interleave, KeyPairs, Source, TakeEvery
 
@@ -44,7 +44,7 @@ def outputs_type(graph: Graph) -> str:
 class Program(Forward):
     """Writes what a network does for one key frame, or for one frame between key frames."""
 
-    schedule: Schedule = field(kw_only=True)
+    schedule: KeyFrameSchedule = field(kw_only=True)
     kind: Literal["key", "current"] = field(kw_only=True)
     stands_for: dict[str, str] = field(default_factory=dict)
     """Value of a clip -> the value of this program that it is."""

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
-from archdsl.errors import SpecError, cut
+from archdsl.errors import SpecError, excerpt
 
 
 class Frozen(nn.Module):
@@ -53,7 +53,7 @@ def freeze(network: nn.Module) -> nn.Module:
         return network
     if not isinstance(network, nn.Module):
         want = 'a network: archdsl.build(arch, lower="auto")'
-        raise SpecError("not a network", got=cut(repr(network)), want=want)
+        raise SpecError("not a network", got=excerpt(repr(network)), want=want)
     layers: list[Any] = [part for part in network.modules() if hasattr(type(part), "frozen")]
     if not layers:
         raise SpecError("nothing to freeze", got="a network without fused layers", want='build(arch, lower="auto")')

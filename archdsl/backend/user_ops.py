@@ -21,7 +21,7 @@ from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Shape
 from archdsl.ops.layer import Function, Layer
 from archdsl.user_code import line_within
-from archdsl.user_ops import line_of, line_of_thing
+from archdsl.user_ops import line_of_thing, method_line
 
 TorchFunction = Callable[..., Any]
 EMITTED_IMPORTS = {"torch": torch, "nn": nn, "F": F, "Tensor": Tensor, "math": math, "Any": Any, "Callable": Callable}
@@ -121,7 +121,7 @@ def confirm(graph: Graph) -> None:
             try:
                 confirm_op(node, xs, graph.shapes[node.address])
             except SpecError as error:
-                raise error.placed(node.address, line_of(node.op, "torch")) from None
+                raise error.placed(node.address, method_line(node.op, "torch")) from None
 
 
 def confirm_op(node: Node, xs: tuple[Shape, ...], y: Shape) -> None:
@@ -140,14 +140,16 @@ def confirm_op(node: Node, xs: tuple[Shape, ...], y: Shape) -> None:
         ) from None
     got, want = tuple(result.shape[1:]), op.tensor(y)
     if got != want:
-        raise SpecError(f"{name}.out is not what torch gives", written=line_of(op, "out"), got=f"{want}", want=f"{got}")
+        raise SpecError(
+            f"{name}.out is not what torch gives", written=method_line(op, "out"), got=f"{want}", want=f"{got}"
+        )
     parameters = {key: tuple(value.shape) for key, value in module.named_parameters()} if module else {}
     if parameters != op.weights(*xs):
-        what, line = f"{name}.weights are not what torch has", line_of(op, "weights")
+        what, line = f"{name}.weights are not what torch has", method_line(op, "weights")
         raise SpecError(what, written=line, got=f"{op.weights(*xs)}", want=f"{parameters}")
     held = sum(value.numel() * value.element_size() for value in module.buffers()) if module else 0
     if held != op.buffers(*xs):
-        what, line = f"{name}.buffers are not what torch has", line_of(op, "buffers")
+        what, line = f"{name}.buffers are not what torch has", method_line(op, "buffers")
         raise SpecError(what, written=line, got=f"{op.buffers(*xs)} bytes", want=f"{held} bytes")
 
 

@@ -15,6 +15,9 @@ from archdsl.graph import UNKNOWN, Builder
 from archdsl.spec.base import Written
 from archdsl.spec.scalars import Count, Real
 
+POINT = (1, 1, 1)
+SQUARE = (1, 3, 3)
+"""Kernels (t, h, w) within a frame."""
 Rounding = Literal["floor", "nearest", "ceil"]
 
 

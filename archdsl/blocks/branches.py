@@ -17,7 +17,7 @@ from archdsl.graph import Builder
 from archdsl.spec.scalars import Count, Whole
 
 JOINS: dict[str, ops.Op] = {"concat": ops.Concat(), "sum": ops.Add(), "average": ops.Average()}
-OWN = ("join", "act")
+RESERVED_NAMES = ("join", "act")
 
 
 class Branches(Block):
@@ -32,8 +32,10 @@ class Branches(Block):
 
     @model_validator(mode="after")
     def _names_free(self) -> Self:
-        for name in set(self.branches) & set(OWN):
-            raise SpecError(f"a branch named {name!r}", got=name, want=f"another name than {' and '.join(OWN)}")
+        for name in set(self.branches) & set(RESERVED_NAMES):
+            raise SpecError(
+                f"a branch named {name!r}", got=name, want=f"another name than {' and '.join(RESERVED_NAMES)}"
+            )
         return self
 
     def build(self, g: Builder, x: str) -> str:

@@ -12,8 +12,8 @@ from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.spec.scalars import Count
 
-Step = Literal["same", "max_3", "average_3", "separable_3", "separable_5", "separable_7"]
-Pair = tuple[Step, str, Step, str]
+CellStep = Literal["same", "max_3", "average_3", "separable_3", "separable_5", "separable_7"]
+Pair = tuple[CellStep, str, CellStep, str]
 
 
 class Cell(Block):
@@ -70,7 +70,7 @@ class Cell(Block):
         conv = ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=self.norm.kind == "none")
         return self.norm.add(g, f"norm_{name}", g.add(f"conv_{name}", conv, x))
 
-    def step(self, g: Builder, name: str, step: Step, x: str, stride: int) -> str:
+    def step(self, g: Builder, name: str, step: CellStep, x: str, stride: int) -> str:
         """One step, its padding TensorFlow's SAME."""
         if step == "same":
             return x

@@ -12,15 +12,15 @@ from archdsl.blocks.base import Block, add_block
 from archdsl.blocks.single_key import fields_by_key, keyed, kinds_by_key, no_such, unkeyed
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.spec.budget import REPEATS
+from archdsl.spec.budget import MOST_REPEATS
 from archdsl.spec.fixes import nested_under
 from archdsl.spec.lines import Lines
 
 
 def repeat(block: Block, times: int) -> tuple[Block, ...]:
     """The block `times` times; strides stay with the first."""
-    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= REPEATS:
-        raise SpecError("`repeat` is not a whole number", got=repr(times), want=f"repeat: 1 to {REPEATS}")
+    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MOST_REPEATS:
+        raise SpecError("`repeat` is not a whole number", got=repr(times), want=f"repeat: 1 to {MOST_REPEATS}")
     return (block, *[block.again()] * (times - 1))
 
 

@@ -7,14 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from archdsl import ops
-from archdsl.blocks.base import Block, Norm, NormField, Width
+from archdsl.blocks.base import POINT, SQUARE, Block, Norm, NormField, Width
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.ops.flow import LEARNT, Learnt
 from archdsl.spec.scalars import Count
-
-POINT = (1, 1, 1)
-SQUARE = (1, 3, 3)
 
 
 class FlowBlock(Block):

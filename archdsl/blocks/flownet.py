@@ -11,7 +11,7 @@ from archdsl import ops
 from archdsl.blocks.base import Block, Rounding, widened
 from archdsl.graph import Builder
 
-LEVELS = ((64, 7), (128, 5), (256, 5), (512, 3), (512, 3), (1024, 3))
+FLOWNET_LEVELS = ((64, 7), (128, 5), (256, 5), (512, 3), (512, 3), (1024, 3))
 """Channels and kernel of each level on the way down; from the third on a second, 3x3 convolution follows."""
 SLOPE = ops.LeakyRelu(slope=0.1)
 
@@ -31,12 +31,12 @@ class FlowNetS(Block):
 
     def build(self, g: Builder, x: str) -> str:
         down = []
-        for level, (channels, kernel) in enumerate(LEVELS, 1):
+        for level, (channels, kernel) in enumerate(FLOWNET_LEVELS, 1):
             x = self.down(g, f"conv{level}", x, channels, kernel, 2)
             x = self.down(g, f"conv{level}_1", x, channels, 3, 1) if level > 2 else x
             down.append(x)
         for level in range(5, 1, -1):
-            channels = LEVELS[level - 2][0] if level < 5 else 512
+            channels = FLOWNET_LEVELS[level - 2][0] if level < 5 else 512
             x = self.up(g, level, x, down[level - 1], self.width(channels))
         return x
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import Block, Norm, NormField, Width, add_act
 from archdsl.graph import Builder
-from archdsl.spec.budget import COLUMNS
+from archdsl.spec.budget import MOST_COLUMNS
 from archdsl.spec.scalars import Count, Share, Sizes
 
 
@@ -18,7 +18,7 @@ class Fractal(Block):
     """
 
     channels: Width = Field(description="output channels of every convolution")
-    columns: Count = Field(le=COLUMNS, description="columns; the deepest has 2^(columns - 1) convolutions")
+    columns: Count = Field(le=MOST_COLUMNS, description="columns; the deepest has 2^(columns - 1) convolutions")
     kernel: Sizes = Field((1, 3, 3), description="window (t, h, w)")
     pool: bool = Field(True, description="a 2x2 max pool at the end of every column")
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")

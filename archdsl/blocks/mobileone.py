@@ -10,7 +10,7 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Width, add_act
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Builder
-from archdsl.spec.budget import BRANCHES
+from archdsl.spec.budget import MOST_BRANCHES
 from archdsl.spec.scalars import Count, Sizes
 
 
@@ -25,7 +25,7 @@ class SummedConv(Block):
     kernel: Sizes = Field((1, 1, 1), description="window (t, h, w)")
     stride: Sizes = Field((1, 1, 1), description="stride (t, h, w)")
     groups: Count | Literal["depthwise"] = Field(1, description="channel groups, or depthwise: one per channel")
-    branches_of_kernel: Count = Field(1, le=BRANCHES, description="how many branches have the kernel")
+    branches_of_kernel: Count = Field(1, le=MOST_BRANCHES, description="how many branches have the kernel")
     norm: NormField = Field(Norm(), description="batch, group, layer, or a mapping with eps and momentum")
     se: SqueezeExcite | None = Field(None, description="channels gated after the sum")
     act: Act = Field("relu", description="activation, or none")

@@ -7,12 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from archdsl import ops
-from archdsl.blocks.base import Block
+from archdsl.blocks.base import POINT, SQUARE, Block
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.spec.scalars import Count
-
-POINT = (1, 1, 1)
-SQUARE = (1, 3, 3)
 
 
 class TimeShift(Block):

@@ -69,7 +69,9 @@ class NonLocal(Block):
     def weights(self, g: Builder, theta: str, phi: str) -> str:
         """f of every pair: for the gaussians already divided by its sum over the keys."""
         if self.pairwise == "concatenation":
-            pairs = g.add("pairs", ops.PairSum(), weighed(g, "w_theta", theta), weighed(g, "w_phi", phi))
+            pairs = g.add(
+                "pairs", ops.PairSum(), position_scores(g, "w_theta", theta), position_scores(g, "w_phi", phi)
+            )
             return g.add("act", ops.Relu(), pairs)
         affinity = g.add("affinity", ops.Affinity(scale=self.scale), theta, phi)
         return affinity if self.pairwise == "dot_product" else g.add("softmax", ops.Softmax(axis="c"), affinity)
@@ -80,6 +82,6 @@ def projected(g: Builder, name: str, x: str, channels: int, bias: bool = True) -
     return g.add(name, ops.Conv(out_channels=channels, kernel=(1, 1, 1), bias=bias), x)
 
 
-def weighed(g: Builder, name: str, x: str) -> str:
+def position_scores(g: Builder, name: str, x: str) -> str:
     """One half of the vector that concatenation projects with: a number for each position."""
     return projected(g, name, x, 1, bias=False)

@@ -10,7 +10,7 @@ from pydantic_core import PydanticSerializationError
 
 from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.ops import key_of
-from archdsl.spec.base import Written, read
+from archdsl.spec.base import Written, read_model
 from archdsl.spec.fixes import nested_under
 from archdsl.spec.lines import Lines
 
@@ -19,7 +19,7 @@ def unkeyed(data: Any, kinds: Mapping[str, type[Written]], noun: str) -> Any:
     """`{bottleneck: {channels: 256}}` as a Bottleneck; what is already made is left alone."""
     if not isinstance(data, Mapping):
         if isinstance(data, str) and data in kinds:
-            return read(kinds[data], {})
+            return read_model(kinds[data], {})
         if isinstance(data, str):
             raise no_such(data, kinds, noun)
         return data
@@ -33,7 +33,7 @@ def unkeyed(data: Any, kinds: Mapping[str, type[Written]], noun: str) -> Any:
     fields = {} if fields is None else fields
     if not isinstance(fields, Mapping):
         raise SpecError(f"{key} without field names", got=f"{fields!r}", want=f"{{{key}: {{field: value}}}}")
-    made = read(kinds[key], fields)
+    made = read_model(kinds[key], fields)
     if isinstance(data, Lines) and not made.written:
         made._written = data.written
     return made

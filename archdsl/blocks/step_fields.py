@@ -14,13 +14,13 @@ from archdsl.blocks.arithmetic import sums_in
 from archdsl.blocks.base import Block, width_fields
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import OPS, Op, key_of
-from archdsl.spec.base import read
+from archdsl.spec.base import read_model
 from archdsl.spec.faults import spec_error
 from archdsl.spec.lines import Lines
 
 OPS_BY_KEY = {key_of(kind): kind for kind in OPS if key_of(kind) != "source"}
 Kind = type[Op] | type[Block]
-Change = Callable[[Any], Any]
+FieldChange = Callable[[Any], Any]
 """What is made of the value of a field."""
 Roles = Mapping[str, tuple[str, ...]]
 """Drawn block -> those of its fields that count channels (or that stride)."""
@@ -48,7 +48,7 @@ def names_of(kind: Kind) -> list[str]:
 def made(kind: Kind, fields: Mapping[str, Any]) -> Any:
     """An op or a block of fields that come from data. Raises SpecError for fields that cannot be."""
     if issubclass(kind, Block):
-        return read(kind, fields)
+        return read_model(kind, fields)
     try:
         return adapter(key_of(kind)).validate_python(fields)
     except ValidationError as error:
@@ -75,7 +75,7 @@ def faults_of_fields(kind: Kind, fields: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def with_role(
-    name: str, fields: Mapping[str, Any], own: Own, drawn: Roles, change: Callable[[Any], Any]
+    name: str, fields: Mapping[str, Any], own: OwnFields, drawn: Roles, change: Callable[[Any], Any]
 ) -> dict[str, Any]:
     """The fields of a step, each that has the role changed, those of blocks within it too."""
     kind = kind_of(name, fields)
@@ -89,7 +89,7 @@ def with_role(
     return Lines(changed, fields.written, fields.keys_written) if isinstance(fields, Lines) else changed
 
 
-def within(value: Any, own: Own, drawn: Roles, change: Change) -> Any:
+def within(value: Any, own: OwnFields, drawn: Roles, change: FieldChange) -> Any:
     """A value of a field in which blocks may be written."""
     if isinstance(value, list | tuple):
         return [within(part, own, drawn, change) for part in value]
@@ -102,7 +102,7 @@ def within(value: Any, own: Own, drawn: Roles, change: Change) -> Any:
     return Lines(made, value.written, value.keys_written) if isinstance(value, Lines) else made
 
 
-Own = Callable[[Kind], tuple[str, ...]]
+OwnFields = Callable[[Kind], tuple[str, ...]]
 """The fields of an op or a block that have a role."""
 
 
@@ -116,7 +116,7 @@ def widths_of(kind: Kind) -> tuple[str, ...]:
     return kind.widths if issubclass(kind, Op) else width_fields(kind)
 
 
-def scaled_fields(name: str, fields: dict[str, Any], drawn: Roles, change: Change) -> dict[str, Any]:
+def scaled_fields(name: str, fields: dict[str, Any], drawn: Roles, change: FieldChange) -> dict[str, Any]:
     """The fields of a step with numbers of channels changed, defaults of blocks too."""
     kind = kind_of(name, fields)
     if kind is not None and issubclass(kind, Block):

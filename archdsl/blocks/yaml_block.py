@@ -14,12 +14,12 @@ from archdsl.blocks.arithmetic import names_in, sums_in, widths_in
 from archdsl.blocks.base import Block, Rounding, ones_like, widened
 from archdsl.blocks.names import Name
 from archdsl.blocks.single_key import kinds_by_key
-from archdsl.blocks.step_fields import Own, Roles, scaled_fields, strides_of, widths_of, with_role
+from archdsl.blocks.step_fields import OwnFields, Roles, scaled_fields, strides_of, widths_of, with_role
 from archdsl.blocks.steps import Step, no_step
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.graph import UNKNOWN, Builder, Endless
 from archdsl.spec.base import Written
-from archdsl.spec.budget import STEPS
+from archdsl.spec.budget import MOST_STEPS
 from archdsl.spec.lines import Lines
 
 
@@ -48,7 +48,7 @@ class Drawing(Written):
     """What a drawn block is: its parameters with defaults, and its steps in order. The last one is the result."""
 
     fields: dict[Name, Value] = Field({}, description="parameters; null where a value must be given")
-    steps: dict[Name, Step] = Field(min_length=1, max_length=STEPS, description="ops and blocks by name, in order")
+    steps: dict[Name, Step] = Field(min_length=1, max_length=MOST_STEPS, description="ops and blocks by name, in order")
 
     @field_validator("steps", mode="before")
     @classmethod
@@ -82,7 +82,7 @@ class Drawing(Written):
             raise SpecError(faults)
         return self
 
-    def in_role(self, own: Own, drawn: Roles, names: Callable[[str], list[str]]) -> tuple[str, ...]:
+    def in_role(self, own: OwnFields, drawn: Roles, names: Callable[[str], list[str]]) -> tuple[str, ...]:
         """Parameters that stand where fields of steps have a role; `names` are those of a sum that have it then."""
         found: set[str] = set()
         for step in self.steps.values():
@@ -122,7 +122,7 @@ class Definitions(Written):
         self._strides = self.roles(strides_of, names_in)
         self._widths = self.roles(widths_of, leading)
 
-    def roles(self, own: Own, names: Callable[[str], list[str]]) -> Roles:
+    def roles(self, own: OwnFields, names: Callable[[str], list[str]]) -> Roles:
         """Drawn block -> its parameters in a role, those first that others are made of."""
         found: dict[str, tuple[str, ...]] = dict.fromkeys(self.drawings, ())
         for name in self.inner_first():

@@ -13,12 +13,12 @@ from archdsl.cli import overrides as g
 from archdsl.cli.console import say, say_json, say_table, write_text
 from archdsl.cli.train import RECIPE_PREFIX, with_settings
 from archdsl.errors import SpecError, did_you_mean, printable
-from archdsl.extras import opened
+from archdsl.extras import import_with_extras
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 from archdsl.spec.files import check_writable, json_text, read_text
-from archdsl.spec.numbers import exact
+from archdsl.spec.numbers import exact_fraction
 
 MAX_NAMES_BYTES = 10_000_000
 """Bytes of a list of class names."""
@@ -30,7 +30,7 @@ def evaluate_command(given: Namespace) -> int:
     """Test networks on videos, alone and fused; tables and pictures where --out says."""
     names = networks_by_name(given.names)
     weights = fusion_weights(given.fuse, names)
-    training = opened("archdsl.training")
+    training = import_with_extras("archdsl.training")
     results: dict[str, Any] = {}
     notes: list[str] = []
     with training.process_group(given.device) as world:
@@ -96,7 +96,7 @@ def fusion_weights(texts: list[str], names: dict[str, str]) -> dict[str, float]:
             fix = did_you_mean(name, names)
             raise SpecError("no tested network of that name", got=name or text, want=", ".join(names), fix=fix)
         try:
-            found[name] = float(exact(share))
+            found[name] = float(exact_fraction(share))
         except ValueError:
             found[name] = 0.0
         if not 0 < found[name] < 1e6:
@@ -110,7 +110,7 @@ def arch_and_weights(text: str, given: Namespace) -> tuple[Arch, Recipe | None, 
     """(arch, recipe, weights) of a run's folder or a network, with the options applied."""
     recipe, weights = given.recipe and recipe_named(given.recipe), given.weights
     if Path(text).is_dir():
-        found = opened("archdsl.training.state.run_reader").read_run(Path(text))
+        found = import_with_extras("archdsl.training.state.run_reader").read_run(Path(text))
         text, recipe, weights = str(found.arch), recipe or found.recipe, weights or text
     recipe = recipe and with_settings(recipe, given)
     given = Namespace(
@@ -125,7 +125,7 @@ def predict_command(given: Namespace) -> int:
         check_writable(given.output)
     arch, recipe, weights = arch_and_weights(given.name, given)
     classes = class_names_for(given)
-    training = opened("archdsl.training")
+    training = import_with_extras("archdsl.training")
     found = training.predict(
         arch,
         given.videos,
@@ -148,7 +148,7 @@ def class_names_for(given: Namespace) -> tuple[str, ...] | None:
     if given.names:
         return tuple(read_text(given.names, MAX_NAMES_BYTES).splitlines())
     folder = Path(given.name)
-    return opened("archdsl.training.state.run_reader").run_classes(folder) if folder.is_dir() else None
+    return import_with_extras("archdsl.training.state.run_reader").run_classes(folder) if folder.is_dir() else None
 
 
 def say_each(found: Any, given: Namespace) -> Iterator[Any]:

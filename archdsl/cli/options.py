@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from fractions import Fraction
 
-from archdsl.spec.numbers import exact
-from archdsl.spec.numbers import whole as whole_number
+from archdsl.spec.numbers import exact_fraction
+from archdsl.spec.numbers import whole_number as whole_number
 
 MAX_COUNT = 1_000_000
 """Upper limit of frames, pixels, classes and clips: more is a typo."""
@@ -193,7 +193,7 @@ def mac_count(text: str) -> int:
 def positive_number(text: str, noun: str) -> Fraction:
     """A number above 0, exactly."""
     try:
-        value = exact(text)
+        value = exact_fraction(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} is not {noun}: {error}") from None
     if value <= 0:

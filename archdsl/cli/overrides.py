@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from archdsl import catalog
-from archdsl.errors import SpecError, cut
+from archdsl.errors import SpecError, excerpt
 from archdsl.language import Arch, Model, change_all
 from archdsl.language.parameters import COMMON
-from archdsl.spec.numbers import check_text, exact
+from archdsl.spec.numbers import check_text, exact_fraction
 
 
 def models_named(given: Namespace) -> list[Model]:
@@ -79,19 +79,19 @@ def parse_value(text: str) -> Any:
         try:
             return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), check_text(text))
         except ValueError as error:
-            raise SpecError("invalid value", got=cut(text), want=str(error)) from None
-    from archdsl.spec.parser import data_of
+            raise SpecError("invalid value", got=excerpt(text), want=str(error)) from None
+    from archdsl.spec.parser import parse_yaml
 
     try:
-        return without_lines(data_of(text, "value"))
+        return without_lines(parse_yaml(text, "value"))
     except SpecError as error:
         want = error.faults[0].want or "a number, a word, [1, 3, 3], {key: value}"
-        raise SpecError("invalid value", got=cut(text), want=want) from None
+        raise SpecError("invalid value", got=excerpt(text), want=want) from None
 
 
 def json_number(text: str) -> int | float:
     """A number of JSON. Raises ValueError for one that no file may have either."""
-    value = exact(text)
+    value = exact_fraction(text)
     return value.numerator if text.lstrip("-").isdecimal() else float(value)
 
 

@@ -24,7 +24,7 @@ from archdsl.cli.console import (
 )
 from archdsl.compiler import Plan, compile
 from archdsl.errors import Fault, SpecError, printable
-from archdsl.extras import opened
+from archdsl.extras import import_with_extras
 from archdsl.language import Model
 from archdsl.user_ops import has_torch
 
@@ -126,7 +126,7 @@ def try_compile(name: str, load: Any) -> tuple[str, Plan | SpecError]:
         plan = compile(load())
         own = [node.op for node in plan.nodes if node.op.own]
         if own and all(map(has_torch, own)) and find_spec("torch"):
-            opened("archdsl.backend").confirm(plan.graph)
+            import_with_extras("archdsl.backend").confirm(plan.graph)
         return name, plan
     except SpecError as error:
         return name, error

@@ -10,7 +10,7 @@ from archdsl import catalog
 from archdsl.cli import overrides as g
 from archdsl.cli.console import say, say_json, say_table
 from archdsl.errors import SpecError, printable
-from archdsl.extras import opened
+from archdsl.extras import import_with_extras
 from archdsl.language import change_all
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
@@ -26,7 +26,7 @@ def train_command(given: Namespace) -> int:
     given.set = [text for text in given.set if not text.startswith(RECIPE_PREFIX)]
     model = catalog.model(given.name)
     arch = g.overridden_arch(model, given)
-    run = opened("archdsl.training").train(
+    run = import_with_extras("archdsl.training").train(
         arch,
         recipe,
         given.data,

@@ -81,7 +81,7 @@ def obstacle(graph: Graph) -> str | None:
         if not node.reads or (chosen and node.reads[0] in clips):
             continue
         ended = [read in summed_up for read in node.reads]
-        if problem := problem_of(graph, node, ended, frames):
+        if problem := op_obstacle(graph, node, ended, frames):
             return f"{node.address} {problem}"
         if node.op.newest or all(ended):
             summed_up.add(node.address)
@@ -89,7 +89,7 @@ def obstacle(graph: Graph) -> str | None:
     return None if end in summed_up or graph.shapes[end].t == frames else f"{end} gives frames of the past too"
 
 
-def problem_of(graph: Graph, node: Node, ended: list[bool], frames: int) -> str | None:
+def op_obstacle(graph: Graph, node: Node, ended: list[bool], frames: int) -> str | None:
     """What an op does that pieces of a clip cannot give; `ended` tells which of its reads stand for all frames."""
     op, read = node.op, node.reads[0]
     if op.stateful and node.tied:
@@ -105,7 +105,7 @@ def problem_of(graph: Graph, node: Node, ended: list[bool], frames: int) -> str 
     return None if op.each_frame or (op.stateful and op.in_order) else "does not take each frame by itself"
 
 
-def held(graph: Graph) -> int:
+def stream_state_size(graph: Graph) -> int:
     """Numbers that a stream of one clip holds from frame to frame, counts of frames apart."""
     nodes = graph.nodes.values()
     return sum(node.op.held(graph.shapes[node.reads[0]]) for node in nodes if node.op.stateful)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from archdsl.graph import Graph, Node
 from archdsl.ops import Add, BatchNorm, Gelu, Hardsigmoid, Hardswish, Op, Relu, Relu6, Sigmoid, Silu, Tanh
 
-ACTS = (Relu, Relu6, Silu, Hardswish, Hardsigmoid, Sigmoid, Tanh, Gelu)
+POINTWISE_ACTS = (Relu, Relu6, Silu, Hardswish, Hardsigmoid, Sigmoid, Tanh, Gelu)
 """Functions of each element that have no fields."""
 
 
 @dataclass(frozen=True)
-class Chain:
+class ConvChain:
     """A convolution and the nodes after it that go with it."""
 
     conv: Node
@@ -33,7 +33,7 @@ def chain_from(
     conv: Node,
     taken: Container[str],
     meaning: Callable[[Op], Op] = lambda op: op,
-) -> Chain:
+) -> ConvChain:
     """The longest chain from a convolution: norm, sum, function, each the only reader of what comes before it.
 
     `taken` are addresses that other chains have; `meaning` gives the op of one that passes have written.
@@ -52,4 +52,4 @@ def chain_from(
         last = node
         return node
 
-    return Chain(conv, following(BatchNorm), following(Add), following(*ACTS))
+    return ConvChain(conv, following(BatchNorm), following(Add), following(*POINTWISE_ACTS))

@@ -15,7 +15,7 @@ from archdsl.language.arch import Arch
 from archdsl.language.edge import Edge, stage_of
 from archdsl.language.pathway import CHOICES, Pathway
 
-Place = tuple[str, str]
+StageKey = tuple[str, str]
 """(pathway, stage)"""
 
 
@@ -30,11 +30,11 @@ class Expansion:
 
     arch: Arch
     g: Builder = field(default_factory=Builder)
-    ends: dict[Place, str] = field(default_factory=dict)
+    ends: dict[StageKey, str] = field(default_factory=dict)
     """The output of each stage, before anything is merged into it, and that of each block: `res4.2`."""
-    into: dict[Place, list[tuple[Edge, str]]] = field(default_factory=dict)
+    into: dict[StageKey, list[tuple[Edge, str]]] = field(default_factory=dict)
     """Edges that end at a stage, in the order written, with the stages of their sources."""
-    merged: dict[Place, str] = field(default_factory=dict)
+    merged: dict[StageKey, str] = field(default_factory=dict)
     """The output of each stage with all fusions: what the next stage reads."""
 
     def run(self) -> Graph:
@@ -45,17 +45,17 @@ class Expansion:
         for name, clip in self.arch.clips.items():
             with self.g.inside("", written=clip.written):
                 self.g.source(name, clip.shape, clip.grid)
-        for name, stage, task in ordered(self.arch):
+        for name, stage, task in stage_order(self.arch):
             if task == "run":
                 self.stage((name, stage))
             else:
                 self.fusions((name, stage))
         self.head()
-        self.g.faults += untied(self.g)
+        self.g.faults += faults_of_tied(self.g)
         graph = self.g.finish()
         return replace(graph, warnings=(*graph.warnings, *unread(graph), *unlearnt(graph), *shadowed(graph)))
 
-    def stage(self, place: Place) -> None:
+    def stage(self, place: StageKey) -> None:
         """One stage, and before the first one the choice of frames."""
         name, stage_name = place
         pathway = self.arch.pathways[name]
@@ -114,7 +114,7 @@ class Expansion:
             fix=fault.fix,
         )
 
-    def fusions(self, place: Place) -> None:
+    def fusions(self, place: StageKey) -> None:
         """Every edge that ends here, in the order written."""
         x = self.ends[place]
         for edge, source in self.into.get(place, ()):
@@ -180,7 +180,7 @@ class Expansion:
             self.g.outputs.update({name: self.g.result(y, self.arch.head.build) for name, y in outputs.items()})
 
 
-def untied(g: Builder) -> Iterator[Fault]:
+def faults_of_tied(g: Builder) -> Iterator[Fault]:
     """Nodes that cannot share the weights of what they are tied to; one fault for a stage."""
     stages = set()
     for node in g.nodes.values():
@@ -188,8 +188,8 @@ def untied(g: Builder) -> Iterator[Fault]:
         if node.tied is None or stage in stages:
             continue
         owner = g.nodes.get(node.tied)
-        got = "no such part" if owner is None else "tied itself" if owner.tied else weights(g, owner)
-        want = weights(g, node)
+        got = "no such part" if owner is None else "tied itself" if owner.tied else shared_weights_text(g, owner)
+        want = shared_weights_text(g, node)
         # a shared part runs as its owner: ops without weights must be equal too
         if owner is None or owner.op != node.op or got != want:
             stages.add(stage)
@@ -203,7 +203,7 @@ def untied(g: Builder) -> Iterator[Fault]:
             )
 
 
-def weights(g: Builder, node: Node) -> str:
+def shared_weights_text(g: Builder, node: Node) -> str:
     """What two ops that share weights must agree on beside their fields; nothing where there are no weights."""
     xs = [g.shapes[x] for x in node.reads]
     params = node.op.cost(*xs).params
@@ -225,7 +225,7 @@ def frame_choice(pathway: Pathway) -> ops.Op | None:
     return None
 
 
-def ordered(arch: Arch) -> list[tuple[str, str, str]]:
+def stage_order(arch: Arch) -> list[tuple[str, str, str]]:
     """(pathway, stage, run | merge) in an order in which they can be done. Raises SpecError for edges that go back."""
     needs: dict[tuple[str, str, str], list[tuple[str, str, str]]] = {}
     for name, pathway in arch.pathways.items():
@@ -239,7 +239,7 @@ def ordered(arch: Arch) -> list[tuple[str, str, str]]:
         for a, b in edge.places:
             stages, after = list(arch.pathways[edge.target].stages), stage_of(a)
             if edge.source == edge.target and stages.index(after) > stages.index(b):
-                raise finished(edge, after, b)
+                raise edge_back(edge, after, b)
             needs[edge.target, b, "merge"].append((edge.source, after, "run"))
     try:
         return topological_order(needs)
@@ -247,7 +247,7 @@ def ordered(arch: Arch) -> list[tuple[str, str, str]]:
         raise cycle(arch, list(error.args)) from None
 
 
-def finished(edge: Edge, after: str, into: str) -> SpecError:
+def edge_back(edge: Edge, after: str, into: str) -> SpecError:
     """The error of an edge that goes back within one pathway."""
     return SpecError(
         "an edge back into an earlier stage",

@@ -10,34 +10,34 @@ from archdsl.compiler.causal import METHODS, obstacle
 from archdsl.graph import Graph, Node
 from archdsl.ops import HoldKeys, Interleave, KeyPairs, ResizeTo, TakeEvery
 
-Kind = Literal["all", "key", "current"]
+FrameKind = Literal["all", "key", "current"]
 """The frames that a value has: all of the clip's, the key frames, those between."""
 
 
 @dataclass(frozen=True)
-class Schedule:
+class KeyFrameSchedule:
     """Two programs over one set of weights: one for key frames, one for the frames between."""
 
     every: int
-    kinds: dict[str, Kind]
+    kinds: dict[str, FrameKind]
     """Address of a value -> the frames it has."""
     held: tuple[str, ...]
     """Values of the key frame that later frames read. The key frame itself is held too."""
 
-    def of(self, nodes: Iterable[Node], kind: Kind) -> list[Node]:
+    def of(self, nodes: Iterable[Node], kind: FrameKind) -> list[Node]:
         """The ops that make a value of that kind."""
         return [node for node in nodes if self.kinds[node.address] == kind]
 
 
-def schedule_of(graph: Graph) -> Schedule | None:
+def schedule_of(graph: Graph) -> KeyFrameSchedule | None:
     """The two programs of a graph; None where there are no key frames, or some op sees more than one frame."""
     found = scheduled(graph)
-    return found if isinstance(found, Schedule) else None
+    return found if isinstance(found, KeyFrameSchedule) else None
 
 
-def scheduled(graph: Graph) -> Schedule | str:
+def scheduled(graph: Graph) -> KeyFrameSchedule | str:
     """The two programs of a graph, or why it has none."""
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, FrameKind] = {}
     intervals = {op.every for op in (node.op for node in graph.nodes.values()) if isinstance(op, KeyPairs)}
     sources = [node for node in graph.nodes.values() if not node.reads]
     if len(intervals) != 1:
@@ -48,15 +48,17 @@ def scheduled(graph: Graph) -> Schedule | str:
         return f"a pathway is named {min(named)}"
     (every,) = intervals
     for address, node in graph.nodes.items():
-        kind = kind_of(graph, node, [kinds[read] for read in node.reads], every)
+        kind = frame_kind(graph, node, [kinds[read] for read in node.reads], every)
         if kind is None:
             return f"{address} sees more than one frame, or frames of two kinds"
         kinds[address] = kind
     for name, address in graph.outputs.items():
         if kinds[address] != "all":
             return f"output {name} has {kinds[address]} frames only"
-    mixed = parted(graph, kinds)
-    return Schedule(every, kinds, held_of(graph, kinds)) if not mixed else f"{mixed} mixes frames of two kinds"
+    mixed = mixed_part(graph, kinds)
+    return (
+        KeyFrameSchedule(every, kinds, held_values(graph, kinds)) if not mixed else f"{mixed} mixes frames of two kinds"
+    )
 
 
 def whole_clips(graph: Graph) -> str | None:
@@ -67,13 +69,13 @@ def whole_clips(graph: Graph) -> str | None:
     return obstacle(graph) if any(node.op.stateful for node in graph.nodes.values()) else None
 
 
-def held_of(graph: Graph, kinds: dict[str, Kind]) -> tuple[str, ...]:
+def held_values(graph: Graph, kinds: dict[str, FrameKind]) -> tuple[str, ...]:
     """Values of key frames that are read by what has other frames too."""
     readers = [node for node in graph.nodes.values() if kinds[node.address] != "key"]
     return tuple(dict.fromkeys(read for node in readers for read in node.reads if kinds[read] == "key"))
 
 
-def kind_of(graph: Graph, node: Node, reads: list[Kind], every: int) -> Kind | None:
+def frame_kind(graph: Graph, node: Node, reads: list[FrameKind], every: int) -> FrameKind | None:
     """Which frames the result of an op has; None where that cannot be run frame by frame."""
     if not node.reads:
         return "all"
@@ -94,9 +96,9 @@ def kind_of(graph: Graph, node: Node, reads: list[Kind], every: int) -> Kind | N
     return reads[0] if alike and len(set(reads)) == 1 else None
 
 
-def parted(graph: Graph, kinds: dict[str, Kind]) -> str | None:
+def mixed_part(graph: Graph, kinds: dict[str, FrameKind]) -> str | None:
     """A stage, edge or head that runs in one program only in part; an edge may end in putting frames in order."""
-    found: dict[str, set[Kind]] = {}
+    found: dict[str, set[FrameKind]] = {}
     for address, node in graph.nodes.items():
         kind = "current" if isinstance(node.op, Interleave) else kinds[address]
         found.setdefault(outermost(graph, address), set()).add(kind)

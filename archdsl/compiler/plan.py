@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from archdsl.compiler.causal import held, streams
+from archdsl.compiler.causal import stream_state_size, streams
 from archdsl.compiler.expansion import expand
-from archdsl.compiler.keys import Schedule, schedule_of, whole_clips
-from archdsl.errors import Fault, SpecError, cut, did_you_mean
-from archdsl.extras import opened
-from archdsl.graph import Graph, Node, Scope, behind
+from archdsl.compiler.keys import KeyFrameSchedule, schedule_of, whole_clips
+from archdsl.errors import Fault, SpecError, did_you_mean, excerpt
+from archdsl.extras import import_with_extras
+from archdsl.graph import Graph, Node, Scope, ancestors
 from archdsl.language.arch import Arch
 from archdsl.language.model import Model
 from archdsl.ops import Cost, Grid, Shape
@@ -47,7 +47,7 @@ class Plan:
 
     def _repr_html_(self) -> str:
         """What a notebook shows of a plan: its drawing and its table."""
-        return str(opened("archdsl.report.notebook").notebook_html(self))
+        return str(import_with_extras("archdsl.report.notebook").notebook_html(self))
 
     @property
     def name(self) -> str:
@@ -146,13 +146,13 @@ class Plan:
     def held(self) -> int:
         """Numbers that a stream of one clip holds between frames (its state), counts of frames apart."""
         if not self.schedule:
-            return held(self.graph)
+            return stream_state_size(self.graph)
         (clip,) = self.arch.clips.values()
         kept = [clip.shape, *(self.graph.shapes[address]._replace(t=1) for address in self.schedule.held)]
         return sum(shape._replace(t=1).elements for shape in kept)
 
     @cached_property
-    def schedule(self) -> Schedule | None:
+    def schedule(self) -> KeyFrameSchedule | None:
         """The programs for key frames and for the frames between; None where there are no key frames."""
         return schedule_of(self.graph)
 
@@ -164,7 +164,7 @@ class Plan:
     @cached_property
     def alive(self) -> set[str]:
         """Addresses of what some output is made from."""
-        return behind(self.graph, *self.graph.outputs.values())
+        return ancestors(self.graph, *self.graph.outputs.values())
 
     def frame_costs(self, convention: str = "macs") -> FrameCosts | None:
         """What a key frame of a stream costs, and a frame between; None where there are no key frames."""
@@ -238,4 +238,4 @@ def not_an_arch(thing: object, want: str) -> SpecError:
     """The error of what is no arch: most often the name or the path of one, or a model of the zoo."""
     fix = f"archdsl.load({str(thing)!r})" if isinstance(thing, str | Path) else None
     fix = "archdsl.load of it" if isinstance(thing, Model) else fix
-    return SpecError(f"not {want}", got=cut(repr(thing)), want=want, fix=fix)
+    return SpecError(f"not {want}", got=excerpt(repr(thing)), want=want, fix=fix)

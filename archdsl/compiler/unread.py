@@ -6,13 +6,13 @@ from collections.abc import Container, Iterator
 
 from archdsl.blocks.names import CASTS
 from archdsl.errors import Fault
-from archdsl.graph import Graph, Node, behind
+from archdsl.graph import Graph, Node, ancestors
 from archdsl.ops import Cost
 
 
 def unread(graph: Graph) -> Iterator[Fault]:
     """What no output is made from, each part reported as a whole. Its weights would never learn."""
-    for at, inner in wholes(graph, behind(graph, *graph.outputs.values())):
+    for at, inner in wholes(graph, ancestors(graph, *graph.outputs.values())):
         clip = not inner[0].reads
         want = "a pathway that reads it" if clip else "a head, an edge or an op that reads it"
         yield Fault(what="a part that no output depends on", at=at, written=inner[0].written, want=want)
@@ -20,7 +20,7 @@ def unread(graph: Graph) -> Iterator[Fault]:
 
 def unlearnt(graph: Graph) -> Iterator[Fault]:
     """Weights of what outputs are made from that no gradient of an output reaches."""
-    alive, reached = behind(graph, *graph.outputs.values()), learning(graph)
+    alive, reached = ancestors(graph, *graph.outputs.values()), learning(graph)
     what = "weights that no gradient reaches"
     for at, inner in wholes(graph, reached | (graph.nodes.keys() - alive)):
         if params := sum(cost_of(graph, node).params for node in inner if not node.tied):

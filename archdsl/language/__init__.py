@@ -32,7 +32,7 @@ from archdsl.language.head import (
     Several,
 )
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
-from archdsl.language.parameters import names_of, row_of
+from archdsl.language.parameters import parameter_names, row_of
 from archdsl.language.paths import change, change_all
 from archdsl.language.pathway import Pathway, Stage, repeat
 
@@ -72,8 +72,8 @@ __all__ = [
     "Warp",
     "change",
     "change_all",
-    "names_of",
     "overridden",
+    "parameter_names",
     "repeat",
     "row_of",
 ]

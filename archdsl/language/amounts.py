@@ -10,17 +10,17 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from archdsl.errors import SpecError, did_you_mean
 
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+BYTES_OF_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 AMOUNT = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?([KMG]?i?B)", re.IGNORECASE)
-LEVELS = ("none", "stage", "block")
+CHECKPOINT_LEVELS = ("none", "stage", "block")
 
 
 def bytes_of(text: str) -> int:
     """80GB, 24 GiB or 512MB as bytes. Raises SpecError for anything else."""
     match = AMOUNT.fullmatch(text.strip())
-    if not match or not Decimal(match[1]) or match[2].upper() not in UNITS:
+    if not match or not Decimal(match[1]) or match[2].upper() not in BYTES_OF_UNIT:
         raise SpecError("invalid amount of memory", got=text, want="a number and MB, GB, MiB or GiB, such as 80GB")
-    return int(Decimal(match[1]) * UNITS[match[2].upper()])
+    return int(Decimal(match[1]) * BYTES_OF_UNIT[match[2].upper()])
 
 
 def bytes_text(n: int) -> str:
@@ -33,12 +33,12 @@ def bytes_text(n: int) -> str:
 
 def checkpoint_of(text: str) -> str:
     """none, stage, block or an amount, as it was written. Raises SpecError for anything else."""
-    if text in LEVELS:
+    if text in CHECKPOINT_LEVELS:
         return text
     if text[:1].isdigit():
         bytes_of(text)
         return text
-    fix = did_you_mean(text, LEVELS)
+    fix = did_you_mean(text, CHECKPOINT_LEVELS)
     raise SpecError(f"no checkpoint {text!r}", got=text, want="none, stage, block, or memory such as 80GB", fix=fix)
 
 
@@ -46,7 +46,7 @@ Checkpoint = Annotated[
     str,
     AfterValidator(checkpoint_of),
     WithJsonSchema(
-        {"anyOf": [{"enum": list(LEVELS)}, {"type": "string", "pattern": r"^\d+(\.\d+)? ?[KMGkmg]?i?[Bb]$"}]}
+        {"anyOf": [{"enum": list(CHECKPOINT_LEVELS)}, {"type": "string", "pattern": r"^\d+(\.\d+)? ?[KMGkmg]?i?[Bb]$"}]}
     ),
 ]
 """Modules that run again in backward: none, every stage, every block, or those that an amount of memory asks for."""

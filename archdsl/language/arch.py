@@ -20,7 +20,7 @@ from archdsl.blocks.names import ArchName, ClipName, Name, PathwayName
 from archdsl.blocks.single_key import unkeyed
 from archdsl.blocks.yaml_block import Definitions, defined
 from archdsl.errors import Fault, SpecError, did_you_mean, listed
-from archdsl.extras import opened
+from archdsl.extras import import_with_extras
 from archdsl.language.clip import Clip
 from archdsl.language.drawn_blocks import faults_of_drawings, faults_of_drawn
 from archdsl.language.edge import Edge
@@ -37,13 +37,13 @@ from archdsl.language.head import (
     SegmentDetector,
     Several,
 )
-from archdsl.language.indentation import in_place
+from archdsl.language.indentation import reindented
 from archdsl.language.likes import with_likes
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
 from archdsl.spec.base import Written
-from archdsl.spec.budget import CLIPS, EDGES, PATHWAYS
+from archdsl.spec.budget import MOST_CLIPS, MOST_EDGES, MOST_PATHWAYS
 from archdsl.spec.faults import spec_error
-from archdsl.spec.lines import Lines, check_number
+from archdsl.spec.lines import Lines, check_count
 
 
 class Arch(Written):
@@ -63,7 +63,7 @@ class Arch(Written):
     @model_validator(mode="before")
     @classmethod
     def _unfold(cls, data: Any) -> Any:
-        return unfolded(data)
+        return expanded_shorthand(data)
 
     @field_validator("pathways", "edges")
     @classmethod
@@ -82,7 +82,7 @@ class Arch(Written):
     @classmethod
     def _every_fault(cls, data: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
         """Where some parts have faults, names are looked up among the others, so that all faults come at once."""
-        data, misplaced = in_place(data)
+        data, misplaced = reindented(data)
         try:
             made = handler(data)
         except ValidationError as error:
@@ -99,14 +99,14 @@ class Arch(Written):
         """Faults of names in the parts of a spec that stand; names of the parts that do not are taken as known."""
         if not isinstance(data, Mapping):
             return []
-        raw = unfolded(data)
+        raw = expanded_shorthand(data)
         kinds: dict[str, type[Written]] = {"clips": Clip, "blocks": Drawing, "pathways": Pathway}
-        parts: dict[str, Any] = {field: standing(kind, raw.get(field)) for field, kind in kinds.items()}
+        parts: dict[str, Any] = {field: valid_parts(kind, raw.get(field)) for field, kind in kinds.items()}
         definitions = Definitions(drawings=parts["blocks"])
         parts["pathways"] = defined(parts["pathways"], definitions)
         edges = raw.get("edges") if isinstance(raw.get("edges"), list | tuple) else ()
-        edges = tuple(standing(Edge, dict(enumerate(edges))).values())
-        head = standing(Head, {"head": raw["head"]}) if "head" in raw else {}
+        edges = tuple(valid_parts(Edge, dict(enumerate(edges))).values())
+        head = valid_parts(Head, {"head": raw["head"]}) if "head" in raw else {}
         arch = cls.model_construct(name="", edges=defined(edges, definitions), head=head.get("head", Head()), **parts)
         broken = {str(name) for field in kinds if isinstance(data.get(field), Mapping) for name in data[field]}
         broken -= {name for field in kinds for name in parts[field]}
@@ -145,14 +145,14 @@ class Arch(Written):
             for field, known in (("clip", self.clips), ("tied_to", self.pathways)):
                 value = getattr(pathway, field)
                 if value is not None and value not in known:
-                    faults.append(unknown(field, value, known, at, pathway.written))
+                    faults.append(unknown_name(field, value, known, at, pathway.written))
             if pathway.after is not None:
                 source, _, stage = pathway.after.partition(".")
                 if source not in self.pathways:
-                    faults.append(unknown("after", source, self.pathways, at, pathway.written))
+                    faults.append(unknown_name("after", source, self.pathways, at, pathway.written))
                 elif stage and stage not in self.pathways[source].stages:
                     stages = self.pathways[source].stages
-                    faults.append(unknown("after", stage, stages, at, pathway.written, of=f" in pathway {source}"))
+                    faults.append(unknown_name("after", stage, stages, at, pathway.written, of=f" in pathway {source}"))
             elif pathway.clip is None and len(self.clips) > 1:
                 faults.append(
                     Fault(
@@ -177,21 +177,23 @@ class Arch(Written):
         return faults
 
     def _faults_of_edges(self) -> list[Fault]:
-        if (places := sum(len(edge.after) for edge in self.edges)) > EDGES:
-            return [Fault(what="too many edges", at="edges", got=f"after {places} stages", want=f"at most {EDGES}")]
+        if (places := sum(len(edge.after) for edge in self.edges)) > MOST_EDGES:
+            return [
+                Fault(what="too many edges", at="edges", got=f"after {places} stages", want=f"at most {MOST_EDGES}")
+            ]
         faults, seen = [], set()
         for edge in self.edges:
             at = f"edges.{edge.label}"
             sources, targets = zip(*edge.places)
             for field, name, stages in (("source", edge.source, sources), ("target", edge.target, targets)):
                 if name not in self.pathways:
-                    faults.append(unknown(field, name, self.pathways, at, edge.written))
+                    faults.append(unknown_name(field, name, self.pathways, at, edge.written))
                     continue
                 known = self.pathways[name].stages
                 which = "after" if field == "source" else "into"
                 for stage, _, block in (place.partition(".") for place in stages):
                     if stage not in known:
-                        faults.append(unknown(which, stage, known, at, edge.written, of=f" in pathway {name}"))
+                        faults.append(unknown_name(which, stage, known, at, edge.written, of=f" in pathway {name}"))
                     elif block and int(block) >= (count := len(known[stage].blocks)):
                         what, want = f"no block {block} in stage {stage} of pathway {name}", f"0 to {count - 1}"
                         faults.append(Fault(what=what, at=f"{at}.after", written=edge.written, got=block, want=want))
@@ -237,7 +239,7 @@ class Arch(Written):
     def _faults_of_head(self) -> list[Fault]:
         reads = self.head.pathways or ()
         return [
-            unknown("reads", name, self.pathways, "head", self.head.written)
+            unknown_name("reads", name, self.pathways, "head", self.head.written)
             for name in reads
             if name not in self.pathways
         ]
@@ -251,7 +253,7 @@ class Arch(Written):
 
     def _repr_html_(self) -> str:
         """What a notebook shows of an arch: its drawing and its table."""
-        return str(opened("archdsl.report.notebook").notebook_html(self))
+        return str(import_with_extras("archdsl.report.notebook").notebook_html(self))
 
     @property
     def classes(self) -> int | None:
@@ -260,13 +262,13 @@ class Arch(Written):
         return self.head.classes if isinstance(self.head, telling) else None
 
 
-def unfolded(data: Any) -> Any:
+def expanded_shorthand(data: Any) -> Any:
     """`clip` becomes the one of `clips`, and a pathway written `like` another is made."""
     if not isinstance(data, Mapping):
         return data
     rest = dict(data)
-    for noun, most in (("clips", CLIPS), ("pathways", PATHWAYS), ("edges", EDGES)):
-        check_number(noun, data.get(noun), most)
+    for noun, most in (("clips", MOST_CLIPS), ("pathways", MOST_PATHWAYS), ("edges", MOST_EDGES)):
+        check_count(noun, data.get(noun), most)
     if "clip" in data:
         if "clips" in data:
             raise SpecError("both `clip` and `clips`", got="clip and clips", want="one of them")
@@ -276,7 +278,7 @@ def unfolded(data: Any) -> Any:
     return Lines(rest, data.written, data.keys_written) if isinstance(data, Lines) else rest
 
 
-def standing(kind: type[Written], data: Any) -> dict[Any, Any]:
+def valid_parts(kind: type[Written], data: Any) -> dict[Any, Any]:
     """Those parts of a mapping that can be read."""
     made: dict[Any, Any] = {}
     for name, value in data.items() if isinstance(data, Mapping) else ():
@@ -286,7 +288,7 @@ def standing(kind: type[Written], data: Any) -> dict[Any, Any]:
     return made
 
 
-def unknown(field: str, name: str, known: Any, at: str, written: str | None, of: str = "") -> Fault:
+def unknown_name(field: str, name: str, known: Any, at: str, written: str | None, of: str = "") -> Fault:
     """The fault of a name that nothing has."""
     noun = {"clip": "clip", "after": "stage" if of else "pathway", "into": "stage"}.get(field, "pathway")
     return Fault(

@@ -10,13 +10,13 @@ from pydantic import Field
 from archdsl.errors import SpecError
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.spec.base import Written
-from archdsl.spec.budget import AXIS, FRAMES
+from archdsl.spec.budget import LARGEST_AXIS, MOST_FRAMES
 from archdsl.spec.scalars import Count, Ratio
 
 CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4}
 FLAT = {"audio": "height: 1", "boxes": "size: 1", "features": "size: 1"}
 """How the size of what is no picture is written."""
-Extent = Annotated[Count, Field(le=AXIS)]
+Extent = Annotated[Count, Field(le=LARGEST_AXIS)]
 Modality = Literal["rgb", "gray", "flow", "rgb_diff", "audio", "boxes", "features"]
 
 
@@ -29,7 +29,7 @@ class Clip(Written):
     modality: Modality = Field(
         "rgb", description="rgb, gray, flow (x, y), rgb_diff, audio (time, 1, bands), boxes or features (t, 1, 1)"
     )
-    frames: Count = Field(le=FRAMES, description="raw frames")
+    frames: Count = Field(le=MOST_FRAMES, description="raw frames")
     size: Extent | None = Field(None, description="height and width in pixels, where they are equal")
     height: Extent | None = Field(None, description="height in pixels")
     width: Extent | None = Field(None, description="width in pixels")

@@ -14,14 +14,14 @@ from archdsl.errors import Fault
 from archdsl.language.edge import Edge, Through
 from archdsl.language.pathway import Pathway
 
-Places = list[tuple[str, Block]]
+PlacedBlocks = list[tuple[str, Block]]
 """(address, block)"""
 
 
 def faults_of_drawn(pathways: Mapping[str, Pathway], edges: Iterable[Edge], names: Iterable[str]) -> list[Fault]:
     """Names that are no block, and parameters that a drawn block lacks; once for all blocks of one repeat."""
     faults: dict[Fault, Fault] = {}
-    for at, block in places(pathways, edges):
+    for at, block in block_places(pathways, edges):
         for fault in of_use(block, names) if isinstance(block, Drawn) else ():
             faults.setdefault(fault.under(at.rpartition(".")[0]), fault.under(at))
     return list(faults.values())
@@ -58,9 +58,9 @@ def of_step(step: Step, definitions: Definitions) -> Iterator[Fault]:
     yield from used.faults()
 
 
-def places(pathways: Mapping[str, Pathway], edges: Iterable[Edge]) -> Places:
+def block_places(pathways: Mapping[str, Pathway], edges: Iterable[Edge]) -> PlacedBlocks:
     """Every block of pathways and edges, those within others at the address of the outer one."""
-    outer: Places = [
+    outer: PlacedBlocks = [
         (f"pathways.{name}.stages.{stage}.{i}", block)
         for name, pathway in pathways.items()
         for stage, made in pathway.stages.items()

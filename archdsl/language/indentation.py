@@ -15,12 +15,12 @@ MAKING = {"stages", "like"}
 """What each pathway has one of."""
 
 
-def in_place(data: Any) -> tuple[Any, list[Fault]]:
+def reindented(data: Any) -> tuple[Any, list[Fault]]:
     """The spec with such keys where they belong, and a fault for each of them."""
     if not isinstance(data, Mapping) or not isinstance(data.get("pathways"), Mapping):
         return data, []
     faults: list[Fault] = []
-    top, pathways = dict(data), with_stages(with_own_fields(data["pathways"], faults), faults)
+    top, pathways = dict(data), with_stages_nested(with_fields_nested(data["pathways"], faults), faults)
     outer = [key for key in top if key not in TOP and key in Pathway.model_fields]
     if outer and len(pathways) == 1:
         ((name, pathway),) = pathways.items()
@@ -32,10 +32,10 @@ def in_place(data: Any) -> tuple[Any, list[Fault]]:
         top["clip"] = {key: top.pop(key) for key in loose}
     if not faults:
         return data, []
-    return like(data, top | {"pathways": like(data["pathways"], pathways)}), faults
+    return with_lines(data, top | {"pathways": with_lines(data["pathways"], pathways)}), faults
 
 
-def with_own_fields(pathways: Mapping[Any, Any], faults: list[Fault]) -> dict[Any, Any]:
+def with_fields_nested(pathways: Mapping[Any, Any], faults: list[Fault]) -> dict[Any, Any]:
     """Pathways, with fields such as `stages` that stand beside a pathway moved into it."""
     made: dict[Any, Any] = {}
     for key, value in pathways.items():
@@ -43,13 +43,13 @@ def with_own_fields(pathways: Mapping[Any, Any], faults: list[Fault]) -> dict[An
         own = key in Pathway.model_fields and not (isinstance(value, Mapping) and MAKING & set(value))
         if own and name is not None and (made[name] is None or isinstance(made[name], Mapping)):
             faults.append(misplaced(pathways, key, f"pathways.{key}", f"pathways.{name}"))
-            made[name] = like(made[name], {**(made[name] or {}), key: value})
+            made[name] = with_lines(made[name], {**(made[name] or {}), key: value})
         else:
             made[key] = value
     return made
 
 
-def with_stages(pathways: dict[Any, Any], faults: list[Fault]) -> dict[Any, Any]:
+def with_stages_nested(pathways: dict[Any, Any], faults: list[Fault]) -> dict[Any, Any]:
     """Pathways, with stages that stand beside the fields of one moved into its `stages`."""
     made = dict(pathways)
     for name, value in pathways.items():
@@ -59,11 +59,11 @@ def with_stages(pathways: dict[Any, Any], faults: list[Fault]) -> dict[Any, Any]
         faults += [misplaced(value, key, f"pathways.{name}.{key}", f"pathways.{name}.stages") for key in loose]
         if loose:
             rest = {key: part for key, part in value.items() if key not in loose}
-            made[name] = like(value, rest | {"stages": {key: value[key] for key in loose}})
+            made[name] = with_lines(value, rest | {"stages": {key: value[key] for key in loose}})
     return made
 
 
-def like(data: Any, changed: dict[Any, Any]) -> Any:
+def with_lines(data: Any, changed: dict[Any, Any]) -> Any:
     """Changed data with the lines of what it was."""
     return Lines(changed, data.written, data.keys_written) if isinstance(data, Lines) else changed
 

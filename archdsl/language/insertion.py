@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archdsl.blocks import Block
-from archdsl.errors import SpecError, cut
+from archdsl.errors import SpecError, excerpt
 from archdsl.language.edge import Edge
 from archdsl.language.pathway import BLOCKS_BY_KEY, Stage
 from archdsl.language.settings import Setting, nothing
 from archdsl.spec.base import Written
-from archdsl.spec.fixes import shown
+from archdsl.spec.fixes import short_yaml
 
 SIGN = "+"
 
@@ -65,7 +65,7 @@ def with_insertions(things: Mapping[str, Any], settings: Sequence[Setting]) -> d
             or not new
             or (any(isinstance(x, Stage) for x in made.values()) and is_block(new))
         ):
-            got, fix = cut(repr(new)), f"{path}: {{name: {shown(new)}}}"
+            got, fix = excerpt(repr(new)), f"{path}: {{name: {short_yaml(new)}}}"
             what, want = "no name for what is inserted", f"{path}: {{name: ...}}"
             raise SpecError(what, at=path, written=setting.written, got=got, want=want, fix=fix)
         if taken := [n for n in new if n in made]:

@@ -8,7 +8,7 @@ from typing import Any
 from archdsl.errors import SpecError
 from archdsl.language.paths import change_all
 from archdsl.language.pathway import Pathway
-from archdsl.spec.base import read
+from archdsl.spec.base import read_model
 from archdsl.spec.lines import Lines
 
 
@@ -38,7 +38,7 @@ def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
                 "`set` is not a mapping", at=f"{at}.set", written=line, got=repr(changes), want="set: {path: value}"
             )
         try:
-            pathway = made[other] if isinstance(made[other], Pathway) else read(Pathway, made[other])
+            pathway = made[other] if isinstance(made[other], Pathway) else read_model(Pathway, made[other])
         except SpecError:
             del made[name]  # the other one's faults are told where it stands, once
             continue

@@ -17,12 +17,12 @@ from archdsl.errors import SpecError
 from archdsl.language.arch import Arch
 from archdsl.language.clip import Clip
 from archdsl.language.head import Several
-from archdsl.language.parameters import shared
+from archdsl.language.parameters import split_overrides
 from archdsl.language.paths import change
 from archdsl.spec.base import Written
 from archdsl.spec.scalars import Count
 
-SCALES = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12}
+UNIT_EXPONENTS = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12}
 PRINTED = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)([KMGT]?)", re.ASCII)
 
 
@@ -41,13 +41,13 @@ class Claim(Written):
     def number(self) -> Decimal:
         """The printed value as a number."""
         digits, unit = self._parts()
-        return Decimal(digits).scaleb(SCALES[unit])
+        return Decimal(digits).scaleb(UNIT_EXPONENTS[unit])
 
     @property
     def half_unit(self) -> Decimal:
         """Half of the last printed digit: how far a figure may be from what it rounds."""
         digits, unit = self._parts()
-        return Decimal(5).scaleb(SCALES[unit] - 1 - len(digits.partition(".")[2]))
+        return Decimal(5).scaleb(UNIT_EXPONENTS[unit] - 1 - len(digits.partition(".")[2]))
 
     def _parts(self) -> tuple[str, str]:
         match = PRINTED.fullmatch(self.value)
@@ -66,7 +66,7 @@ class Reference(Written):
     claims: tuple[Claim, ...] = Field((), description="published figures")
 
 
-class Entry(Written):
+class CardEntry(Written):
     """One model on a card. Paper and title are the card's where they are not its own."""
 
     paper: str | None = Field(None, description="arXiv number or venue")
@@ -82,7 +82,7 @@ class Card(Written):
     paper: str = Field(description="arXiv number or venue")
     title: str = Field(description="the paper's title")
     notes: tuple[str, ...] = Field((), description="where implementations differ, and which one this is")
-    models: dict[ArchName, Entry] = Field(description="models by name")
+    models: dict[ArchName, CardEntry] = Field(description="models by name")
 
     def reference(self, name: str) -> Reference | None:
         """What the card says of one model."""
@@ -112,7 +112,7 @@ class Model(Written):
 
     def arch(self, **overrides: Any) -> Arch:
         """The arch. `frames`, `size`, `fps` and `classes` change any model; the rest are the family's parameters."""
-        own, rest = shared(self.name, self.family, overrides)
+        own, rest = split_overrides(self.name, self.family, overrides)
         return overridden(self.made(own), **rest)
 
     def made(self, own: dict[str, Any]) -> Arch:

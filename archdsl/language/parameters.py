@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
 
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.spec.base import Written
-from archdsl.spec.faults import models_in, spec_error
+from archdsl.spec.faults import models_of_annotation, spec_error
 
 COMMON = ("frames", "size", "fps", "classes")
 """What can be overridden in any arch."""
@@ -24,19 +24,21 @@ def parameters_of(family: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return dict(list(inspect.signature(family).parameters.items())[1:])
 
 
-def names_of(family: Callable[..., Any]) -> list[str]:
+def parameter_names(family: Callable[..., Any]) -> list[str]:
     """What a network of the family can be given: what any arch takes, then the family's own parameters."""
     unnamed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     own = [name for name, parameter in parameters_of(family).items() if parameter.kind not in unnamed]
     return list(dict.fromkeys([*COMMON, *own]))
 
 
-def shared(model: str, family: Callable[..., Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_overrides(
+    model: str, family: Callable[..., Any], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was given, as values of the family's parameters and as overrides of any arch.
 
     Raises SpecError for names that neither knows, and for values that are not what the annotations say.
     """
-    parameters, known = parameters_of(family), names_of(family)
+    parameters, known = parameters_of(family), parameter_names(family)
     open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     own = {name: value for name, value in given.items() if name in parameters or (open_ended and name not in COMMON)}
     rest = {name: value for name, value in given.items() if name not in own}
@@ -55,7 +57,7 @@ def shared(model: str, family: Callable[..., Any], given: Mapping[str, Any]) -> 
     values = {}
     for name, value in own.items():
         try:
-            values[name] = checked(name, hints[name], value) if name in hints else value
+            values[name] = parameter_value(name, hints[name], value) if name in hints else value
         except SpecError as error:
             faults += error.faults
     if faults:
@@ -63,13 +65,13 @@ def shared(model: str, family: Callable[..., Any], given: Mapping[str, Any]) -> 
     return values, rest
 
 
-def checked(name: str, hint: Any, value: Any) -> Any:
+def parameter_value(name: str, hint: Any, value: Any) -> Any:
     """A parameter's value as its annotation reads it: 0.5 as a fraction, a list as a tuple, a mapping as a block."""
     field: Any = dict.__class_getitem__((str, STRICT.get(hint, hint)))
     try:
         return TypeAdapter(field, config=ConfigDict(arbitrary_types_allowed=True)).validate_python({name: value})[name]
     except ValidationError as error:
-        kind: type[Any] = next(models_in(hint), Written)
+        kind: type[Any] = next(models_of_annotation(hint), Written)
         raise spec_error(error, kind, {name: value}) from None
 
 
@@ -84,11 +86,11 @@ def row_of(table: Mapping[Any, R], **keys: Any) -> R:
         raise SpecError(f"wrong value for {name}", at=name, got=repr(key), want=", ".join(map(str, table)))
     raise SpecError(
         f"no network with this {' and '.join(keys)}",
-        got=combined(keys, key),
-        want=" or ".join(combined(keys, known) for known in table),
+        got=keyword_text(keys, key),
+        want=" or ".join(keyword_text(keys, known) for known in table),
     )
 
 
-def combined(names: Iterable[str], values: Iterable[Any]) -> str:
+def keyword_text(names: Iterable[str], values: Iterable[Any]) -> str:
     """Several parameters with their values, as they are given on a command line."""
     return ", ".join(f"{name}={value}" for name, value in zip(names, values))

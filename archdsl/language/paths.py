@@ -14,8 +14,8 @@ from archdsl.language.insertion import SIGN, are_parts, inserts, parts_of, slot,
 from archdsl.language.pathway import Stage
 from archdsl.language.settings import Setting, fields, nothing, short_of, within_the_only
 from archdsl.spec.base import Written
-from archdsl.spec.budget import MATCHES, SETTINGS
-from archdsl.spec.lines import check_number, line_of
+from archdsl.spec.budget import MOST_MATCHES, MOST_SETTINGS
+from archdsl.spec.lines import check_count, line_at
 
 W = TypeVar("W", bound=Written)
 
@@ -40,7 +40,7 @@ def change_all(thing: W, settings: Iterable[tuple[str, Any]], lines: Mapping[str
     `lines` has the line of each path. Raises SpecError with the faults of all settings.
     """
     settings = tuple(settings)
-    check_number("set", settings, SETTINGS)
+    check_count("set", settings, MOST_SETTINGS)
     together: list[Setting] = []
     for path, value in settings:
         parts = tuple(path.split("."))
@@ -93,7 +93,7 @@ def in_model(thing: Written, settings: list[Setting]) -> Any:
         else:
             what = f"{type(thing).__name__} has no field {name!r}"
             faults.append(nothing(what, setting, fields(thing), short_of(thing, setting)))
-    values = {name: gathered(faults, getattr(thing, name), below) for name, below in todo.items()}
+    values = {name: changed_or_same(faults, getattr(thing, name), below) for name, below in todo.items()}
     try:
         made = checked(lambda: thing.but(**values), settings)
     except SpecError as error:
@@ -129,8 +129,8 @@ def in_mapping(things: Mapping[str, Any], settings: list[Setting]) -> dict[str, 
         if inserts(setting):
             continue
         names = [name for name in things if fnmatchcase(name, head)]
-        if len(names) > MATCHES and isinstance(setting.value, Mapping | list | tuple):
-            got, want = f"{len(names)} names", f"at most {MATCHES} where a list or a mapping is set"
+        if len(names) > MOST_MATCHES and isinstance(setting.value, Mapping | list | tuple):
+            got, want = f"{len(names)} names", f"at most {MOST_MATCHES} where a list or a mapping is set"
             faults.append(nothing(f"{head!r} matches too many names", setting, ()))
             faults[-1] = replace(faults[-1], got=got, want=want)
             continue
@@ -142,7 +142,7 @@ def in_mapping(things: Mapping[str, Any], settings: list[Setting]) -> dict[str, 
             todo.setdefault(name, []).append(setting.below(name))
     made, found = dict(things), {name: list[Fault]() for name in todo}
     for name, below in todo.items():
-        made[name] = gathered(found[name], things.get(name), below)
+        made[name] = changed_or_same(found[name], things.get(name), below)
     faults += told_once(found, settings)
     try:
         made = with_insertions(made, added)
@@ -172,7 +172,7 @@ def in_list(things: list[Any] | tuple[Any, ...], settings: list[Setting]) -> tup
                 todo[i].append(below)
         except SpecError as error:
             faults += error.faults
-    made = [gathered(faults, thing, below) for thing, below in zip(things, todo)]
+    made = [changed_or_same(faults, thing, below) for thing, below in zip(things, todo)]
     if faults:
         raise SpecError(dict.fromkeys(faults))
     parts = [parts_of(new) if isinstance(thing, Written) else [new] for thing, new in zip(things, made)]
@@ -200,7 +200,7 @@ def places(things: list[Any] | tuple[Any, ...], setting: Setting) -> list[tuple[
     return [(i, setting) for i in (having[:1] if only_first else having)]
 
 
-def gathered(faults: list[Fault], thing: Any, settings: list[Setting]) -> Any:
+def changed_or_same(faults: list[Fault], thing: Any, settings: list[Setting]) -> Any:
     """`thing` changed, or as it was where that has faults, which are added to `faults`."""
     try:
         return changed(thing, settings)
@@ -248,14 +248,14 @@ def attributed(fault: Fault, settings: list[Setting]) -> Fault:
     setting = about[-1]
     inserted = SIGN in setting.path[-1]
     path = ".".join(setting.path[:-1] if inserted else setting.path)
-    line = line_of(setting.value, at[len(setting.rest) - inserted :]) or setting.written or fault.written
-    found = whole(path, fault.at or path)
+    line = line_at(setting.value, at[len(setting.rest) - inserted :]) or setting.written or fault.written
+    found = full_path(path, fault.at or path)
     if setting.depth and found == fault.at and not found.startswith(path):
         found = f"{path}.{found}"  # told from within what is set: a block of a stage
     return replace(fault, at=found, written=line)
 
 
-def whole(path: str, at: str) -> str:
+def full_path(path: str, at: str) -> str:
     """The address of a fault that is told from some part of the path on: `classes` of `head.classes`."""
     parts = path.split(".")
     starts = (i for i in range(len(parts)) if f"{at}.".startswith(".".join(parts[i:]) + "."))

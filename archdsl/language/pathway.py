@@ -15,8 +15,8 @@ from archdsl.blocks.names import ClipName, Name
 from archdsl.blocks.single_key import kinds_by_key
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.spec.base import Written
-from archdsl.spec.budget import STAGES
-from archdsl.spec.lines import Lines, check_number
+from archdsl.spec.budget import MOST_STAGES
+from archdsl.spec.lines import Lines, check_count
 from archdsl.spec.scalars import Count, Ratio, Whole
 
 BLOCKS_BY_KEY = kinds_by_key(BLOCKS)
@@ -87,7 +87,7 @@ class Pathway(Written):
     @classmethod
     def _known_choice(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
-            check_number("stages", data.get("stages"), STAGES)
+            check_count("stages", data.get("stages"), MOST_STAGES)
         chosen = [key for key in CHOICES if isinstance(data, Mapping) and data.get(key) is not None]
         if len(chosen) > 1:
             raise SpecError("frames selected twice", got=" and ".join(chosen), want=f"one of {', '.join(CHOICES)}")

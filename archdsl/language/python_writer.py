@@ -13,7 +13,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Stage
 from archdsl.spec.base import Written
 
-WIDTH = 110
+SPEC_WIDTH = 110
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,24 @@ class Nest:
 
     def text(self, indent: int, before: int) -> str:
         """The source, the first line of which has `before` characters in front."""
-        line = self.head + ", ".join(name + one_line(part) for name, part in self.parts) + self.tail
+        line = self.head + ", ".join(name + flat_text(part) for name, part in self.parts) + self.tail
         single = "," if self.head == "(" and len(self.parts) == 1 else ""
-        if before + len(line) <= WIDTH and "\n" not in line:
+        if before + len(line) <= SPEC_WIDTH and "\n" not in line:
             return line.removesuffix(self.tail) + single + self.tail
         inner = " " * (indent + 4)
-        lines = [f"{inner}{name}{text_of(part, indent + 4, indent + 4 + len(name))}," for name, part in self.parts]
+        lines = [f"{inner}{name}{nested_text(part, indent + 4, indent + 4 + len(name))}," for name, part in self.parts]
         return "\n".join([self.head, *lines, " " * indent + self.tail])
 
 
-def one_line(part: Any) -> str:
+def flat_text(part: Any) -> str:
     """A part without line breaks."""
     if not isinstance(part, Nest):
         return str(part)
     single = "," if part.head == "(" and len(part.parts) == 1 else ""
-    return part.head + ", ".join(name + one_line(inner) for name, inner in part.parts) + single + part.tail
+    return part.head + ", ".join(name + flat_text(inner) for name, inner in part.parts) + single + part.tail
 
 
-def text_of(part: Any, indent: int, before: int) -> str:
+def nested_text(part: Any, indent: int, before: int) -> str:
     """A part of a nest, or plain text."""
     return part.text(indent, before) if isinstance(part, Nest) else str(part)
 
@@ -55,16 +55,16 @@ def to_python(arch: Arch) -> str:
     body = writer.called(arch).text(0, len("arch = "))
     imports = [
         "from fractions import Fraction\n" if "Fraction" in writer.names else "",
-        imported("archdsl.blocks", sorted(writer.names & set(vars(blocks)))),
-        imported("archdsl.language", sorted(writer.names & (set(vars(language)) - set(vars(blocks)) | {"repeat"}))),
+        import_line("archdsl.blocks", sorted(writer.names & set(vars(blocks)))),
+        import_line("archdsl.language", sorted(writer.names & (set(vars(language)) - set(vars(blocks)) | {"repeat"}))),
     ]
     return "\n".join([*filter(None, imports), "", f"arch = {body}", ""])
 
 
-def imported(module: str, names: list[str]) -> str:
+def import_line(module: str, names: list[str]) -> str:
     """One import, over several lines where it is long."""
     line = f"from {module} import {', '.join(names)}"
-    if len(line) > WIDTH:
+    if len(line) > SPEC_WIDTH:
         line = f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
     return line if names else ""
 
@@ -106,7 +106,9 @@ class Writer:
             want = "blocks, transforms and heads of archdsl"
             raise SpecError(f"{kind.__name__} is not built in", written=thing.written, got=kind.__name__, want=want)
         self.names.add(kind.__name__)
-        return Nest(f"{kind.__name__}(", tuple((f"{name}=", self.value(value)) for name, value in told(thing)), ")")
+        return Nest(
+            f"{kind.__name__}(", tuple((f"{name}=", self.value(value)) for name, value in written_fields(thing)), ")"
+        )
 
     def stage(self, stage: Stage) -> Nest:
         """A stage by its blocks."""
@@ -132,7 +134,7 @@ class Writer:
         return tuple(parts)
 
 
-def told(thing: Written) -> Iterator[tuple[str, Any]]:
+def written_fields(thing: Written) -> Iterator[tuple[str, Any]]:
     """The fields that must be written: not the defaults, and not what the arch gives its drawn blocks."""
     for name, field in type(thing).model_fields.items():
         value = getattr(thing, name)

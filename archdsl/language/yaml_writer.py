@@ -43,7 +43,7 @@ def depth(value: Any) -> int:
     return 0
 
 
-def data_of(arch: Arch) -> dict[str, Any]:
+def arch_to_data(arch: Arch) -> dict[str, Any]:
     """An arch as plain data."""
     data = fields_of(arch)
     if list(data["clips"]) != ["clip"]:
@@ -55,13 +55,13 @@ def data_of(arch: Arch) -> dict[str, Any]:
 
 def to_yaml(arch: Arch) -> str:
     """An arch as YAML text."""
-    text: str = yaml.dump(data_of(arch), Dumper=Dumper, sort_keys=False, width=110)
+    text: str = yaml.dump(arch_to_data(arch), Dumper=Dumper, sort_keys=False, width=110)
     return text
 
 
 def to_json(arch: Arch) -> str:
     """An arch as JSON text."""
-    return json.dumps(data_of(arch), indent=2)
+    return json.dumps(arch_to_data(arch), indent=2)
 
 
 def recipe_data(recipe: Recipe) -> dict[str, Any]:

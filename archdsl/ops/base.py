@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.example import Draw, Example, fields_drawn
+from archdsl.ops.example import Draw, Example, random_fields
 from archdsl.ops.layer import Layer, Weights
 from archdsl.ops.notation import number, steps
 from archdsl.ops.receptive_field import Seen, everything, merged
@@ -244,7 +244,7 @@ class Op:
     def example(cls, draw: Draw) -> Example:
         """A random one and maps that it reads, alike in shape; what its rules refuse is drawn anew."""
         reads = cls.reads if cls.reads is not None else draw.integer(2, 4)
-        return cls(**fields_drawn(cls, draw)), (draw.shape(),) * reads
+        return cls(**random_fields(cls, draw)), (draw.shape(),) * reads
 
 
 def furthest(grids: tuple[Grid, ...]) -> Grid:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from archdsl.ops.autograd import INPUT, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
-from archdsl.ops.example import Draw, Example, fields_drawn, triple_of
-from archdsl.ops.layer import Argument, Function, Layer, Weights, needed, weights_drawn, with_bias
+from archdsl.ops.example import Draw, Example, random_fields, random_triple
+from archdsl.ops.layer import Argument, Function, Layer, Weights, init_statements, runtime, with_bias
 from archdsl.ops.notation import area, steps, triple
 from archdsl.ops.receptive_field import Seen, spread
 from archdsl.ops.window import AXES, Triple, Window, padded, window_drawn
@@ -40,7 +40,7 @@ class Conv(Window):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        grouped(x.c, self.out_channels, self.groups)
+        check_groups(x.c, self.out_channels, self.groups)
         return Shape(self.out_channels, *self.slide(x))
 
     def cost(self, *xs: Shape) -> Cost:
@@ -89,15 +89,15 @@ class Conv(Window):
             Argument("bias", self.bias, True),
         )
         call = "{m}({0})" if pads else f"{{m}}({padded('{0}', self.pads(x))})"
-        inits = weights_drawn(self.init, self.bias, self.bias_start)
-        return Layer(call, "nn.Conv3d", args, inits, started_by(self.init))
+        inits = init_statements(self.init, self.bias, self.bias_start)
+        return Layer(call, "nn.Conv3d", args, inits, init_functions(self.init))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
         """Of any padding rule; its channels fall into its groups."""
         window, x = window_drawn(draw)
         groups = draw.choice((1, 1, 2, 3, x.c))
-        fields = fields_drawn(cls, draw, **window, ceil=False, groups=groups, out_channels=groups * draw.integer(1, 4))
+        fields = random_fields(cls, draw, **window, ceil=False, groups=groups, out_channels=groups * draw.integer(1, 4))
         return cls(**fields), (x._replace(c=x.c if groups == x.c else x.c * groups),)
 
 
@@ -135,7 +135,7 @@ class TransposedConv(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        grouped(x.c, self.out_channels, self.groups)
+        check_groups(x.c, self.out_channels, self.groups)
         t, h, w = (
             (n - 1) * s - 2 * p + d * (k - 1) + 1 + e
             for n, k, s, d, p, e in zip(x[1:], self.kernel, self.stride, self.dilation, self.pad, self.extra)
@@ -202,24 +202,24 @@ class TransposedConv(Op):
             Argument("bias", self.bias, True),
             Argument("dilation", self.dilation, (1, 1, 1)),
         )
-        inits = weights_drawn(self.init, self.bias)
-        return Layer("{m}({0})", "nn.ConvTranspose3d", args, inits, started_by(self.init))
+        inits = init_statements(self.init, self.bias)
+        return Layer("{m}({0})", "nn.ConvTranspose3d", args, inits, init_functions(self.init))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
         """Padded within its kernel."""
-        kernel, stride, dilation = triple_of(draw), triple_of(draw), triple_of(draw)
+        kernel, stride, dilation = random_triple(draw), random_triple(draw), random_triple(draw)
         pad = tuple(draw.integer(0, d * (k - 1)) for k, d in zip(kernel, dilation))
         extra = tuple(draw.integer(0, max(s, d) - 1) for s, d in zip(stride, dilation))
         groups, x = draw.integer(1, 2), draw.shape(c=3, t=5, s=5)
         sizes = {"kernel": kernel, "stride": stride, "dilation": dilation, "pad": pad, "extra": extra}
         out = groups * draw.integer(1, 3)
-        return cls(**fields_drawn(cls, draw, **sizes, groups=groups, out_channels=out)), (x._replace(c=x.c * groups),)
+        return cls(**random_fields(cls, draw, **sizes, groups=groups, out_channels=out)), (x._replace(c=x.c * groups),)
 
 
-def started_by(init: Init) -> tuple[Function, ...]:
+def init_functions(init: Init) -> tuple[Function, ...]:
     """What draws weights that torch has no function for."""
-    return needed("motion", "start_as_shift") if init in ("shift", "swap") else ()
+    return runtime("motion", "start_as_shift") if init in ("shift", "swap") else ()
 
 
 def width_text(op: Conv | TransposedConv, x: Shape) -> str:
@@ -240,7 +240,7 @@ def row_words(op: Conv | TransposedConv, x: Shape | None) -> list[str]:
     return words
 
 
-def grouped(c: int, out: int, groups: int) -> None:
+def check_groups(c: int, out: int, groups: int) -> None:
     """Both channel counts must fall into the groups."""
     require(out >= 1, "out_channels below 1", got=out, want="at least 1")
     require(groups >= 1, "groups below 1", got=groups, want="at least 1")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Layer, needed
-from archdsl.ops.merge import of_one_shape
+from archdsl.ops.layer import Layer, runtime
+from archdsl.ops.merge import common_shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class LocalCorrelation(Op):
         require(self.step >= 1, "`step` below 1", got=self.step, want="at least 1")
         got = f"reach {self.reach}, step {self.step}"
         require(self.reach % self.step == 0, "`reach` is not a multiple of `step`", got=got, want="a multiple")
-        return of_one_shape("correlation", xs)._replace(c=(2 * self.reach // self.step + 1) ** 2)
+        return common_shape("correlation", xs)._replace(c=(2 * self.reach // self.step + 1) ** 2)
 
     def cost(self, *xs: Shape) -> Cost:
         y = self.out(*xs)
@@ -59,7 +59,7 @@ class LocalCorrelation(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         call = f"local_correlation({{0}}, {{1}}, {self.reach}, {self.step})"
-        return Layer(call, needs=needed("correlation", "local_correlation"))
+        return Layer(call, needs=runtime("correlation", "local_correlation"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -40,22 +40,22 @@ def integers(draw: Draw, least: int, most: int, count: int = 3) -> tuple[int, ..
     return tuple(draw.integer(least, most) for _ in range(count))
 
 
-def triple_of(draw: Draw, least: int = 1, most: int = 3) -> tuple[int, int, int]:
+def random_triple(draw: Draw, least: int = 1, most: int = 3) -> tuple[int, int, int]:
     """A whole number for each of (t, h, w)."""
     t, h, w = integers(draw, least, most)
     return t, h, w
 
 
-def fields_drawn(kind: type[Op], draw: Draw, **known: Any) -> dict[str, Any]:
+def random_fields(kind: type[Op], draw: Draw, **known: Any) -> dict[str, Any]:
     """A value for every field of an op by its type, but for those that are known."""
     types = get_type_hints(kind)
     return {
-        field.name: known[field.name] if field.name in known else drawn(types[field.name], field, draw)
+        field.name: known[field.name] if field.name in known else random_value(types[field.name], field, draw)
         for field in fields(kind)
     }
 
 
-def drawn(kind: Any, field: Field[Any], draw: Draw) -> Any:
+def random_value(kind: Any, field: Field[Any], draw: Draw) -> Any:
     """A value of a type: small numbers, a default and half of it, any of several words."""
     default = () if field.default is MISSING else (field.default,)
     if kind is bool:

@@ -8,8 +8,8 @@ from typing import Literal
 
 from archdsl.ops.autograd import SLICED, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
-from archdsl.ops.example import Draw, Example, fields_drawn
-from archdsl.ops.layer import Argument, Layer, Weights, needed
+from archdsl.ops.example import Draw, Example, random_fields
+from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.receptive_field import Seen, everything
 
 Learnt = Literal["gradient", "divergence", "theta", "lambda", "tau"]
@@ -109,12 +109,12 @@ class TvL1Flow(Op):
             Argument("repeat", self.frames == "repeat", False),
             Argument("whole_batch", self.normalise == "batch", False),
         )
-        return Layer("{m}({0})", "TvL1Flow", args, needs=needed("flow", "flow_kernel", "filtered", "TvL1Flow"))
+        return Layer("{m}({0})", "TvL1Flow", args, needs=runtime("flow", "flow_kernel", "filtered", "TvL1Flow"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
         learn = tuple(part for part in LEARNT if draw.flag())
-        return cls(**fields_drawn(cls, draw, iterations=draw.integer(1, 3), learn=learn)), (draw.shape(),)
+        return cls(**random_fields(cls, draw, iterations=draw.integer(1, 3), learn=learn)), (draw.shape(),)
 
 
 @dataclass(frozen=True, kw_only=True)

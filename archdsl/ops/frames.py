@@ -10,7 +10,7 @@ from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Layer
 from archdsl.ops.notation import ordinal
-from archdsl.ops.receptive_field import Seen, merged, repeated, together
+from archdsl.ops.receptive_field import Seen, merged, repeated, union
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ class TimeToChannels(Op):
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
         k = self.factor
-        return tuple(together(seen[0][i * k : (i + 1) * k]) for i in range(y.t))
+        return tuple(union(seen[0][i * k : (i + 1) * k]) for i in range(y.t))
 
     def label(self, x: Shape, y: Shape) -> str:
         return f"{self.factor} frames to channels"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Cost, Grid, Shape
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.merge import Merge, apart, of_one_shape
+from archdsl.ops.merge import Merge, cannot_merge, common_shape
 from archdsl.ops.pool import pooled_to
 
 
@@ -20,7 +20,7 @@ class Maximum(Merge):
     reads = 2
 
     def out(self, *xs: Shape) -> Shape:
-        return of_one_shape("maximum", xs)
+        return common_shape("maximum", xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         return Keeps(reads=(0, 1), passing_back=y.elements)
@@ -37,7 +37,7 @@ class Bilinear(Merge):
     def out(self, *xs: Shape) -> Shape:
         x, y = xs
         if x[1:] != y[1:]:
-            raise apart("bilinear product", x, y, axes="thw")
+            raise cannot_merge("bilinear product", x, y, axes="thw")
         return Shape(x.c * y.c, x.t, 1, 1)
 
     def cost(self, *xs: Shape) -> Cost:

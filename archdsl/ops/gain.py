@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from archdsl.ops.autograd import INPUT
 from archdsl.ops.base import Op, Shape
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer, Weights, needed
+from archdsl.ops.layer import Argument, Layer, Weights, runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Gain(Op):
         return {"weight": ()}
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer("{m}({0})", "Gain", (Argument("start", self.start, 0.0),), needs=needed("gain", "Gain"))
+        return Layer("{m}({0})", "Gain", (Argument("start", self.start, 0.0),), needs=runtime("gain", "Gain"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from archdsl.ops.autograd import NOTHING, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Layer, needed
+from archdsl.ops.layer import Layer, runtime
 from archdsl.ops.notation import ordinal
 from archdsl.ops.receptive_field import Seen, repeated
 
@@ -55,7 +55,7 @@ class KeyPairs(Op):
         return f"pairs with key frames, 1 in {self.every}"
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer(f"key_pairs({{0}}, {self.every})", needs=needed("keys", "key_pairs"))
+        return Layer(f"key_pairs({{0}}, {self.every})", needs=runtime("keys", "key_pairs"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -123,7 +123,7 @@ class Warp(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         """Bilinear samples of all frames at once."""
-        return Layer("warp({0}, {1})", needs=needed("keys", "pointed_to", "warp"))
+        return Layer("warp({0}, {1})", needs=runtime("keys", "pointed_to", "warp"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -163,7 +163,7 @@ class Interleave(Op):
         return "frames in order"
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer("interleave({0}, {1})", needs=needed("keys", "interleave"))
+        return Layer("interleave({0}, {1})", needs=runtime("keys", "interleave"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

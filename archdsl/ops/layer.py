@@ -45,14 +45,14 @@ class Layer:
     @classmethod
     def of_function(cls, function: Callable[..., Any], *arguments: Any, maps: int = 1) -> Layer:
         """A function of one's own: of the maps read, then of the arguments."""
-        rest = "".join(f", {plain(argument)!r}" for argument in arguments)
-        return cls(f"{function.__name__}({joined(maps)}{rest})", needs=(function,))
+        rest = "".join(f", {emittable(argument)!r}" for argument in arguments)
+        return cls(f"{function.__name__}({placeholders(maps)}{rest})", needs=(function,))
 
     @classmethod
     def of_module(cls, module: Callable[..., Any], *, maps: int = 1, **arguments: Any) -> Layer:
         """An `nn.Module` of one's own, made with the arguments and called with the maps read."""
-        args = tuple(Argument(name, plain(value)) for name, value in arguments.items())
-        return cls(f"{{m}}({joined(maps)})", module.__name__, args, needs=(module,))
+        args = tuple(Argument(name, emittable(value)) for name, value in arguments.items())
+        return cls(f"{{m}}({placeholders(maps)})", module.__name__, args, needs=(module,))
 
 
 INITS = {
@@ -68,44 +68,44 @@ INITS = {
 }
 
 
-def is_plain(value: Any) -> bool:
+def is_emittable(value: Any) -> bool:
     """Whether the text of a value gives it back: a finite number, text, a truth, None, or a tuple of these."""
     if isinstance(value, tuple):
-        return all(map(is_plain, value))
+        return all(map(is_emittable, value))
     return value is None or (isinstance(value, int | float | str) and (not isinstance(value, float) or isfinite(value)))
 
 
-def plain(value: Any) -> Any:
+def emittable(value: Any) -> Any:
     """The value. Raises SpecError where its text does not give it back."""
-    if not is_plain(value):
+    if not is_emittable(value):
         want = "finite numbers, text, true or false, None, and tuples of these"
         raise SpecError("an argument that cannot be emitted", got=repr(value), want=want)
     return value
 
 
-def needed(file: str, *names: str) -> tuple[Function, ...]:
+def runtime(file: str, *names: str) -> tuple[Function, ...]:
     """Functions and modules of one file of `archdsl/backend/runtime/`."""
     return tuple(Function(file, name) for name in names)
 
 
-def weights_drawn(init: str, bias: bool, bias_start: float | None = None) -> tuple[str, ...]:
+def init_statements(init: str, bias: bool, bias_start: float | None = None) -> tuple[str, ...]:
     """Statements that draw a layer's weights; a bias starts at 0 unless a number or torch's own start is asked for."""
     if bias and bias_start is not None:
         return (*INITS[init], f"nn.init.constant_({{m}}.bias, {bias_start})")
     return INITS[init] + (("nn.init.zeros_({m}.bias)",) if bias and init != "default" else ())
 
 
-def zeroed(zero_init: bool) -> tuple[str, ...]:
+def zero_scale_init(zero_init: bool) -> tuple[str, ...]:
     """The statement that starts a norm's scale at 0."""
     return ("nn.init.zeros_({m}.weight)",) if zero_init else ()
 
 
-def written(**values: tuple[Any, Any]) -> str:
+def changed_keywords(**values: tuple[Any, Any]) -> str:
     """Keyword arguments that differ from their defaults."""
     return "".join(f", {name}={value!r}" for name, (value, default) in values.items() if value != default)
 
 
-def joined(maps: int, sign: str = ", ") -> str:
+def placeholders(maps: int, sign: str = ", ") -> str:
     """What is read, with a sign between: `{0}, {1}`."""
     return sign.join(f"{{{i}}}" for i in range(maps))
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from archdsl.ops.autograd import INPUT, Keeps
 from archdsl.ops.base import Cost, Op, Shape, require
-from archdsl.ops.layer import Argument, Layer, Weights, weights_drawn, with_bias
+from archdsl.ops.layer import Argument, Layer, Weights, init_statements, with_bias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,5 +59,5 @@ class Linear(Op):
             Argument("out_features", self.out_features),
             Argument("bias", self.bias, True),
         )
-        inits = weights_drawn(self.init, self.bias, self.bias_start)
+        inits = init_statements(self.init, self.bias, self.bias_start)
         return Layer("{m}({0}.movedim(1, -1)).movedim(4, 1)", "nn.Linear", args, inits)

@@ -10,7 +10,7 @@ from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer, joined, needed
+from archdsl.ops.layer import Argument, Layer, placeholders, runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,11 @@ class Concat(Merge):
         first = xs[0]
         for x in xs[1:]:
             if x[1:] != first[1:]:
-                raise apart("concat", first, x, axes="thw")
+                raise cannot_merge("concat", first, x, axes="thw")
         return Shape(sum(x.c for x in xs), *first[1:])
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer(f"torch.cat([{joined(len(xs))}], dim=1)")
+        return Layer(f"torch.cat([{placeholders(len(xs))}], dim=1)")
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -54,10 +54,10 @@ class Add(Merge):
     shown = "in heads"
 
     def out(self, *xs: Shape) -> Shape:
-        return of_one_shape("sum", xs)
+        return common_shape("sum", xs)
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer(joined(len(xs), " + "))
+        return Layer(placeholders(len(xs), " + "))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +65,13 @@ class Average(Merge):
     """The mean of maps of one shape.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
 
     def out(self, *xs: Shape) -> Shape:
-        return of_one_shape("average", xs)
+        return common_shape("average", xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         return Keeps(passing=y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer(f"({joined(len(xs), ' + ')}) / {len(xs)}")
+        return Layer(f"({placeholders(len(xs), ' + ')}) / {len(xs)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Mix(Merge):
 
     def out(self, *xs: Shape) -> Shape:
         require(0 < self.share < 1, "`share` out of range", got=self.share, want="a share between 0 and 1")
-        return of_one_shape("mix", xs)
+        return common_shape("mix", xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         return Keeps(passing=2 * y.elements)
@@ -104,14 +104,14 @@ class MeanJoin(Merge):
 
     def out(self, *xs: Shape) -> Shape:
         require(0 <= self.drop < 1, "`drop` out of range", got=self.drop, want="0 <= drop < 1")
-        return of_one_shape("mean", xs)
+        return common_shape("mean", xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         return Keeps(passing=2 * len(xs) * y.elements, passing_back=len(xs) * y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("drop", self.drop),)
-        return Layer(f"{{m}}({joined(len(xs))})", "MeanJoin", args, needs=needed("join", "MeanJoin"))
+        return Layer(f"{{m}}({placeholders(len(xs))})", "MeanJoin", args, needs=runtime("join", "MeanJoin"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -153,11 +153,11 @@ class StretchedAdd(Merge):
         return cls(), stretching(draw)
 
 
-def of_one_shape(verb: str, xs: tuple[Shape, ...]) -> Shape:
+def common_shape(verb: str, xs: tuple[Shape, ...]) -> Shape:
     """The shape that all maps have."""
     for x in xs[1:]:
         if x != xs[0]:
-            raise apart(verb, xs[0], x, axes="cthw")
+            raise cannot_merge(verb, xs[0], x, axes="cthw")
     return xs[0]
 
 
@@ -165,7 +165,7 @@ def stretched(verb: str, x: Shape, y: Shape) -> Shape:
     """The larger size along each axis, where the smaller is 1."""
     axes = "".join(axis for axis, a, b in zip("cthw", x, y) if a != b and 1 not in (a, b))
     if axes:
-        raise apart(verb, x, y, axes=axes)
+        raise cannot_merge(verb, x, y, axes=axes)
     return Shape(*map(max, x, y))
 
 
@@ -175,7 +175,7 @@ def stretching(draw: Draw) -> tuple[Shape, Shape]:
     return x, Shape(*(draw.choice((1, n)) for n in x))
 
 
-def apart(verb: str, x: Shape, y: Shape, *, axes: str) -> SpecError:
+def cannot_merge(verb: str, x: Shape, y: Shape, *, axes: str) -> SpecError:
     """The error for two maps that cannot be merged, naming the axes in which they differ."""
     named = [(axis, a, b) for axis, a, b in zip("cthw", x, y) if a != b and axis in axes]
     sizes = [", ".join(f"{axis}={pair[i]}" for axis, *pair in named) for i in (0, 1)]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from archdsl.ops.autograd import NOTHING, Keeps
 from archdsl.ops.base import Axis, Beside, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Layer, needed
-from archdsl.ops.merge import of_one_shape
+from archdsl.ops.layer import Layer, runtime
+from archdsl.ops.merge import common_shape
 from archdsl.ops.receptive_field import Seen, earlier, later, merged
 from archdsl.ops.stream import PastShift
 
@@ -52,8 +52,8 @@ class TimeShift(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         if self.past_only:
-            return Layer(f"past_shift({{0}}, {self.share})", needs=needed("motion", "earlier", "past_shift"))
-        return Layer(f"time_shift({{0}}, {self.share})", needs=needed("motion", "later", "earlier", "time_shift"))
+            return Layer(f"past_shift({{0}}, {self.share})", needs=runtime("motion", "earlier", "past_shift"))
+        return Layer(f"time_shift({{0}}, {self.share})", needs=runtime("motion", "later", "earlier", "time_shift"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -73,7 +73,7 @@ class FrameStep(Op):
 
     def out(self, *xs: Shape) -> Shape:
         require(self.by in (1, -1), "`by` is not one frame", got=self.by, want="1 or -1")
-        return of_one_shape("difference", xs)
+        return common_shape("difference", xs)
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
         return (xs[0].t > 1,) * 2
@@ -89,7 +89,7 @@ class FrameStep(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         step = "step_ahead" if self.by == 1 else "step_back"
-        return Layer(f"{step}({{0}}, {{1}})", needs=needed("motion", step))
+        return Layer(f"{step}({{0}}, {{1}})", needs=runtime("motion", step))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -154,7 +154,7 @@ class SetFrame(Beside):
         return (xs[0].t > 1,)
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer(f"set_frame({{0}}, {self.frame}, {self.value})", needs=needed("motion", "set_frame"))
+        return Layer(f"set_frame({{0}}, {self.frame}, {self.value})", needs=runtime("motion", "set_frame"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -8,7 +8,7 @@ from math import gcd
 from archdsl.ops.autograd import INPUT, STATISTICS, Keeps
 from archdsl.ops.base import Beside, Cost, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer, Weights, needed, with_bias, written, zeroed
+from archdsl.ops.layer import Argument, Layer, Weights, changed_keywords, runtime, with_bias, zero_scale_init
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class LocalResponseNorm(Norm):
 
     def torch(self, *xs: Shape) -> Layer:
         # torch's alpha multiplies the mean of the squares, ours their sum
-        fields = written(alpha=(self.alpha * self.size, 1e-4), beta=(self.beta, 0.75), k=(self.k, 1.0))
+        fields = changed_keywords(alpha=(self.alpha * self.size, 1e-4), beta=(self.beta, 0.75), k=(self.k, 1.0))
         return Layer(f"F.local_response_norm({{0}}, {self.size}{fields})")
 
     @classmethod
@@ -71,7 +71,7 @@ class BatchNorm(Norm):
     """Start with scale 0, so that a residual block begins as the identity (arXiv:1706.02677)."""
 
     def __post_init__(self) -> None:
-        scale_exists(self)
+        check_scale(self)
         require(
             self.scale or not self.zero_init,
             "`zero_init` in a norm without scale",
@@ -103,8 +103,8 @@ class BatchNorm(Norm):
             Argument("affine", self.affine, True),
         )
         if self.affine and not self.scale:
-            return Layer("{m}({0})", "ShiftNorm", args[:3], needs=needed("norm", "ShiftNorm"))
-        return Layer("{m}({0})", "nn.BatchNorm3d", args, zeroed(self.zero_init))
+            return Layer("{m}({0})", "ShiftNorm", args[:3], needs=runtime("norm", "ShiftNorm"))
+        return Layer("{m}({0})", "nn.BatchNorm3d", args, zero_scale_init(self.zero_init))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -127,7 +127,7 @@ class GroupNorm(Beside, Norm):
     zero_init: bool = False
 
     def __post_init__(self) -> None:
-        scale_exists(self)
+        check_scale(self)
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -169,7 +169,7 @@ class GroupNorm(Beside, Norm):
             Argument("eps", self.eps, 1e-5),
             Argument("affine", self.affine, True),
         )
-        return Layer("{m}({0})", "nn.GroupNorm", args, zeroed(self.zero_init))
+        return Layer("{m}({0})", "nn.GroupNorm", args, zero_scale_init(self.zero_init))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -221,7 +221,7 @@ def scale_and_shift(affine: bool, x: Shape) -> Weights:
     return with_bias({"weight": (x.c,)}, x.c) if affine else {}
 
 
-def scale_exists(op: BatchNorm | GroupNorm) -> None:
+def check_scale(op: BatchNorm | GroupNorm) -> None:
     """A scale that starts at 0 must exist."""
     require(
         op.affine or not op.zero_init,

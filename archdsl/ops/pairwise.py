@@ -11,7 +11,7 @@ from archdsl.ops.autograd import NOTHING, Keeps
 from archdsl.ops.base import Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Layer
-from archdsl.ops.receptive_field import Seen, merged, together
+from archdsl.ops.receptive_field import Seen, merged, union
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Pairwise(Op):
         return seeing_all(xs[1], *grids)
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        return merged(seen[0], (together(seen[1]),))
+        return merged(seen[0], (union(seen[1]),))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from typing import ClassVar
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import INDEX, INPUT, NOTHING, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
-from archdsl.ops.example import Draw, Example, fields_drawn, triple_of
-from archdsl.ops.layer import Layer, written
+from archdsl.ops.example import Draw, Example, random_fields, random_triple
+from archdsl.ops.layer import Layer, changed_keywords
 from archdsl.ops.notation import area
-from archdsl.ops.receptive_field import Seen, parted
+from archdsl.ops.receptive_field import Seen, adaptive_windows
 from archdsl.ops.stream import MeanSoFar, NewestFrame
 from archdsl.ops.window import Pads, Triple, Window, padded, window_drawn
 
@@ -46,7 +46,7 @@ class Pool(Window):
 
     def sizes(self, x: Shape, pad: Triple | None = (0, 0, 0), *, ceil: bool = False) -> str:
         """Kernel, stride, padding and rounding, as arguments in torch."""
-        rest = written(stride=(self.stride, None), padding=(pad, (0, 0, 0)), ceil_mode=(ceil, False))
+        rest = changed_keywords(stride=(self.stride, None), padding=(pad, (0, 0, 0)), ceil_mode=(ceil, False))
         return f"{self.window(x)}{rest}"
 
     def reached(self, x: Shape) -> Pads:
@@ -58,7 +58,7 @@ class Pool(Window):
     @classmethod
     def example(cls, draw: Draw) -> Example:
         window, x = window_drawn(draw)
-        return cls(**fields_drawn(cls, draw, **window)), (x,)
+        return cls(**random_fields(cls, draw, **window)), (x,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class MaxPool(Pool):
 
     def torch(self, *xs: Shape) -> Layer:
         (x,) = xs
-        dilation = written(dilation=(self.dilation, (1, 1, 1)))
+        dilation = changed_keywords(dilation=(self.dilation, (1, 1, 1)))
         if self.fits(x):
             return Layer(f"F.max_pool3d({{0}}, {self.sizes(x, self.even_pads(x), ceil=self.ceil)}{dilation})")
         source = padded("{0}", self.reached(x), ', value=float("-inf")')
@@ -119,7 +119,7 @@ class AvgPool(Pool):
     def torch(self, *xs: Shape) -> Layer:
         (x,) = xs
         if self.fits(x):
-            counted = written(count_include_pad=(self.count_pad, True))
+            counted = changed_keywords(count_include_pad=(self.count_pad, True))
             return Layer(f"F.avg_pool3d({{0}}, {self.sizes(x, self.even_pads(x), ceil=self.ceil)}{counted})")
         window, pads = self.sizes(x), self.reached(x)
         mean = f"F.avg_pool3d({padded('{0}', pads)}, {window})"
@@ -131,7 +131,7 @@ class AvgPool(Pool):
     @classmethod
     def example(cls, draw: Draw) -> Example:
         window, x = window_drawn(draw, dilated=False)
-        return cls(**fields_drawn(cls, draw, **window)), (x,)
+        return cls(**random_fields(cls, draw, **window)), (x,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ class AdaptiveAvgPool(Op):
         return pooled_to(self.out(*xs), xs[0], grids[0])
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        return parted(seen[0], y.t)
+        return adaptive_windows(seen[0], y.t)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         return NOTHING if self.averages else INPUT
@@ -199,7 +199,7 @@ class AdaptiveAvgPool(Op):
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
-        return cls(size=triple_of(draw, 0, 9)), (draw.shape(),)
+        return cls(size=random_triple(draw, 0, 9)), (draw.shape(),)
 
 
 @dataclass(frozen=True, kw_only=True)

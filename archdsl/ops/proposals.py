@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from archdsl.ops.autograd import NOTHING
 from archdsl.ops.base import Axis, Beside, Cost, Grid, Op, Shape, require
-from archdsl.ops.example import Draw, Example, fields_drawn
-from archdsl.ops.layer import Argument, Layer, needed
+from archdsl.ops.example import Draw, Example, random_fields
+from archdsl.ops.layer import Argument, Layer, runtime
 from archdsl.ops.receptive_field import Seen, everything
 
 
@@ -75,13 +75,13 @@ class BoundaryMatch(Op):
             Argument("per_bin", self.per_bin),
             Argument("margin", float(self.margin)),
         )
-        return Layer("{m}({0})", "BoundaryMatch", args, needs=needed("proposals", "BoundaryMatch"))
+        return Layer("{m}({0})", "BoundaryMatch", args, needs=runtime("proposals", "BoundaryMatch"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
         """Of a sequence."""
         few = {name: draw.choice((1, 1, 1, 2, 3)) for name in ("samples", "per_bin", "durations")}
-        return cls(**fields_drawn(cls, draw, **few)), (draw.shape(s=1),)
+        return cls(**random_fields(cls, draw, **few)), (draw.shape(s=1),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,4 +95,4 @@ class ValidProposals(Beside):
 
     def torch(self, *xs: Shape) -> Layer:
         """A mask made of the map's own sizes."""
-        return Layer("valid_proposals({0})", needs=needed("proposals", "valid_proposals"))
+        return Layer("valid_proposals({0})", needs=runtime("proposals", "valid_proposals"))

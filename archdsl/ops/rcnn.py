@@ -8,7 +8,7 @@ from fractions import Fraction
 from archdsl.ops.autograd import INDEX, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Layer, needed
+from archdsl.ops.layer import Layer, runtime
 
 Box = tuple[float, float, float, float]
 
@@ -81,7 +81,7 @@ class Proposals(Op):
         fields = f"{self.step}, {self.candidates}, {self.count}, {float(self.overlap)}, {float(self.least)}"
         anchors, deviations = list(self.anchors), tuple(map(float, self.deviations))
         call = f"propose({{0}}, {{1}}, {{2}}, {anchors}, {deviations}, {fields})"
-        return Layer(call, needs=needed("rcnn", "overlaps", "suppressed", "moved", "propose"))
+        return Layer(call, needs=runtime("rcnn", "overlaps", "suppressed", "moved", "propose"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -141,7 +141,7 @@ class PlacePool(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         """Cells of each box, each from its own map."""
-        return Layer(f"place_pool({{0}}, {{1}}, {self.size}, {self.step})", needs=needed("rcnn", "place_pool"))
+        return Layer(f"place_pool({{0}}, {{1}}, {self.size}, {self.step})", needs=runtime("rcnn", "place_pool"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

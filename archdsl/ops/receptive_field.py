@@ -12,20 +12,20 @@ Seen = tuple[int, ...]
 """For each element along time the source elements it sees, one bit each."""
 
 
-def within(things: Seq, places: range) -> Seq:
+def slice_of(things: Seq, places: range) -> Seq:
     """Those of the places that there are: a window may reach far beyond the ends."""
     first = places.start if places.start >= 0 else places.start % places.step
     return things[first : max(places.stop, first) : places.step]
 
 
-def together(seen: Seen) -> int:
+def union(seen: Seen) -> int:
     """What all elements see."""
     return reduce(or_, seen, 0)
 
 
 def everything(seen: tuple[Seen, ...], t: int) -> Seen:
     """`t` elements each of which sees all there is."""
-    return (together(tuple(map(together, seen))),) * t
+    return (union(tuple(map(union, seen))),) * t
 
 
 def merged(*seen: Seen) -> Seen:
@@ -40,7 +40,7 @@ def windowed(seen: Seen, t: int, kernel: int, stride: int, dilation: int, front:
     if kernel == stride == 1 and not front:
         return seen
     starts = range(-front, t * stride - front, stride)
-    return tuple(together(within(seen, range(start, start + dilation * kernel, dilation))) for start in starts)
+    return tuple(union(slice_of(seen, range(start, start + dilation * kernel, dilation))) for start in starts)
 
 
 def spread(seen: Seen, t: int, kernel: int, stride: int, dilation: int, front: int) -> Seen:
@@ -48,15 +48,15 @@ def spread(seen: Seen, t: int, kernel: int, stride: int, dilation: int, front: i
     found = [0] * t
     for i, one in enumerate(seen):
         start = i * stride - front
-        for j in within(range(t), range(start, start + dilation * kernel, dilation)):
+        for j in slice_of(range(t), range(start, start + dilation * kernel, dilation)):
             found[j] |= one
     return tuple(found)
 
 
-def parted(seen: Seen, t: int) -> Seen:
+def adaptive_windows(seen: Seen, t: int) -> Seen:
     """Windows that part the axis evenly, as adaptive pools and interpolation to the nearest have them."""
     n = len(seen)
-    return tuple(together(seen[i * n // t : -(-(i + 1) * n // t)]) for i in range(t))
+    return tuple(union(seen[i * n // t : -(-(i + 1) * n // t)]) for i in range(t))
 
 
 def interpolated(seen: Seen, t: int) -> Seen:
@@ -78,7 +78,7 @@ def later(seen: Seen) -> Seen:
 
 def around(seen: Seen, reach: int) -> Seen:
     """Every element with so many neighbours on both sides."""
-    return tuple(together(seen[max(i - reach, 0) : i + reach + 1]) for i in range(len(seen)))
+    return tuple(union(seen[max(i - reach, 0) : i + reach + 1]) for i in range(len(seen)))
 
 
 def repeated(seen: Seen, times: int) -> Seen:

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Shape, key_of, require
-from archdsl.ops.example import Draw, Example, fields_drawn
-from archdsl.ops.layer import Argument, Function, Layer, Weights, needed, with_bias
+from archdsl.ops.example import Draw, Example, random_fields
+from archdsl.ops.layer import Argument, Function, Layer, Weights, runtime, with_bias
 from archdsl.ops.receptive_field import Seen, merged
 from archdsl.ops.stream import Held
 
@@ -122,12 +122,12 @@ class Scan(Held):
         """Terms of all gates, and sometimes marks."""
         x = draw.shape(c=4, t=4, s=4)
         marks = draw.choice(((), (Shape(1, x.t, 1, 1),)))
-        return cls(**fields_drawn(cls, draw, kernel=draw.choice((1, 3)))), (x._replace(c=x.c * cls.gates), *marks)
+        return cls(**random_fields(cls, draw, kernel=draw.choice((1, 3)))), (x._replace(c=x.c * cls.gates), *marks)
 
 
 def scan_needs(name: str) -> tuple[Function, ...]:
     """The layer of a scan, and what it is made from."""
-    return needed("stream", "Held") + needed("recurrent", "Scan", name)
+    return runtime("stream", "Held") + runtime("recurrent", "Scan", name)
 
 
 def wider(axis: Axis, by: int) -> Axis:

@@ -8,15 +8,15 @@ from typing import Literal
 
 from archdsl.ops.autograd import NOTHING, RESHAPED, SLICED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
-from archdsl.ops.example import Draw, Example, fields_drawn
+from archdsl.ops.example import Draw, Example, random_fields
 from archdsl.ops.layer import Layer
 from archdsl.ops.notation import area, triple
 from archdsl.ops.pool import pooled_to
-from archdsl.ops.receptive_field import Seen, interpolated, parted
+from archdsl.ops.receptive_field import Seen, adaptive_windows, interpolated
 from archdsl.ops.stream import NewestFrame
 
 Interpolation = Literal["nearest", "trilinear"]
-SCALES = (Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2))
+EXAMPLE_SCALES = (Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2))
 """Of random examples."""
 
 
@@ -132,8 +132,8 @@ class Resize(Op):
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
-        scale = tuple(draw.choice(SCALES) for _ in "thw")
-        return cls(**fields_drawn(cls, draw, scale=scale)), (draw.shape(),)
+        scale = tuple(draw.choice(EXAMPLE_SCALES) for _ in "thw")
+        return cls(**random_fields(cls, draw, scale=scale)), (draw.shape(),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,7 @@ class ResizeTo(Op):
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
-        return cls(**fields_drawn(cls, draw)), (draw.shape(), draw.shape())
+        return cls(**random_fields(cls, draw)), (draw.shape(), draw.shape())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +201,7 @@ def seen_resized(mode: Interpolation, seen: Seen, t: int) -> Seen:
     """What each of t elements sees."""
     if len(seen) == t:
         return seen
-    return (interpolated if mode == "trilinear" else parted)(seen, t)
+    return (interpolated if mode == "trilinear" else adaptive_windows)(seen, t)
 
 
 def torch_mode(mode: Interpolation) -> str:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from archdsl.ops.autograd import INDEX, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Layer, needed
+from archdsl.ops.layer import Layer, runtime
 from archdsl.ops.receptive_field import Seen, everything
 
 
@@ -62,7 +62,7 @@ class RoiAlign(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         call = f"roi_align({{0}}, {{1}}, {self.size}, {float(self.step)}, {self.aligned})"
-        return Layer(call, needs=needed("roi", "sampled", "roi_align"))
+        return Layer(call, needs=runtime("roi", "sampled", "roi_align"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

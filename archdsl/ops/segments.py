@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from archdsl.ops.autograd import INDEX, NOTHING, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
-from archdsl.ops.layer import Argument, Layer, Weights, needed
+from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.pool import pooled_to
 from archdsl.ops.receptive_field import Seen
 
@@ -110,4 +110,4 @@ class WeightedOverTime(OverTime):
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("frames", xs[0].t),)
-        return Layer("{m}({0})", "TimeWeights", args, needs=needed("segments", "TimeWeights"))
+        return Layer("{m}({0})", "TimeWeights", args, needs=runtime("segments", "TimeWeights"))

@@ -8,7 +8,7 @@ from fractions import Fraction
 from archdsl.ops.autograd import NOTHING, SLICED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer, needed
+from archdsl.ops.layer import Argument, Layer, runtime
 from archdsl.ops.receptive_field import Seen, earlier, merged
 
 
@@ -48,7 +48,7 @@ class Past(Held):
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("frames", self.frames), Argument("lowest", self.lowest, False))
-        return Layer("{m}({0})", "Past", args, needs=needed("stream", "Held", "Past"))
+        return Layer("{m}({0})", "Past", args, needs=runtime("stream", "Held", "Past"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -81,7 +81,7 @@ class PastShift(Held):
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("share", self.share),)
-        return Layer("{m}({0})", "PastShift", args, needs=needed("stream", "Held", "PastShift"))
+        return Layer("{m}({0})", "PastShift", args, needs=runtime("stream", "Held", "PastShift"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class MeanSoFar(Held):
 
     def torch(self, *xs: Shape) -> Layer:
         """A running sum and its count."""
-        return Layer("{m}({0})", "MeanSoFar", needs=needed("stream", "Held", "MeanSoFar"))
+        return Layer("{m}({0})", "MeanSoFar", needs=runtime("stream", "Held", "MeanSoFar"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from math import comb
 from archdsl.ops.autograd import INPUTS, NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer, needed
+from archdsl.ops.layer import Argument, Layer, runtime
 from archdsl.ops.motion import further
-from archdsl.ops.receptive_field import Seen, around, everything, merged, together
+from archdsl.ops.receptive_field import Seen, around, everything, merged, union
 from archdsl.ops.segments import OverTime
 
 
@@ -67,11 +67,11 @@ class OwnTimeConv(Op):
         return grid._replace(t=grid.t._replace(span=max(grid.t.span, grids[1].t.span)))
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        return merged(around(seen[0], xs[1].t // 2), (together(seen[1]),))
+        return merged(around(seen[0], xs[1].t // 2), (union(seen[1]),))
 
     def torch(self, *xs: Shape) -> Layer:
         """One convolution for all clips and channels."""
-        return Layer("own_time_conv({0}, {1})", needs=needed("motion", "own_time_conv"))
+        return Layer("own_time_conv({0}, {1})", needs=runtime("motion", "own_time_conv"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -108,7 +108,7 @@ class OwnTimeShift(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         """The two frames around each place, weighted."""
-        return Layer("own_time_shift({0}, {1})", needs=needed("motion", "own_time_shift"))
+        return Layer("own_time_shift({0}, {1})", needs=runtime("motion", "own_time_shift"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -150,7 +150,7 @@ class FrameTuples(Op):
     def torch(self, *xs: Shape) -> Layer:
         """Choices listed when the network is made."""
         args = (Argument("frames", xs[0].t), Argument("size", self.size), Argument("count", self.count))
-        return Layer("{m}({0})", "FrameTuples", args, needs=needed("motion", "FrameTuples"))
+        return Layer("{m}({0})", "FrameTuples", args, needs=runtime("motion", "FrameTuples"))
 
 
 @dataclass(frozen=True, kw_only=True)

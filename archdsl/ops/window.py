@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape
-from archdsl.ops.example import Draw, triple_of
+from archdsl.ops.example import Draw, random_triple
 from archdsl.ops.notation import area
 from archdsl.ops.receptive_field import Seen, windowed
 from archdsl.ops.stream import Past
@@ -153,13 +153,13 @@ class Window(Op):
 
 def window_drawn(draw: Draw, *, dilated: bool = True) -> tuple[dict[str, Any], Shape]:
     """Kernel, stride, dilation and any padding rule, and a map at least as large as the window."""
-    kernel = triple_of(draw, 0, 4)
+    kernel = random_triple(draw, 0, 4)
     dilation = tuple(draw.choice((1, 1, 1, 2, 3)) for _ in kernel) if dilated else (1, 1, 1)
     sides = [tuple(draw.integer(0, k // 2) for k in kernel) for _ in range(2)]
     pad = draw.choice(("same", "valid", "tf_same", sides[0], tuple(zip(*sides))))
     c, *sizes = draw.shape()
     x = Shape(c, *(max(n, d * (k - 1) + 1) for n, d, k in zip(sizes, dilation, kernel)))
-    return {"kernel": kernel, "stride": triple_of(draw), "dilation": dilation, "pad": pad}, x
+    return {"kernel": kernel, "stride": random_triple(draw), "dilation": dilation, "pad": pad}, x
 
 
 def by_axis(pairs: Iterable[tuple[int, int]]) -> Pads:

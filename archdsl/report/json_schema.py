@@ -13,7 +13,7 @@ from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
 from archdsl.language.recipes.clips import CROPS
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import key_of
-from archdsl.spec.budget import REPEATS
+from archdsl.spec.budget import MOST_REPEATS
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -110,7 +110,7 @@ def block_schema(defs: Schema) -> Schema:
             "repeat": {
                 "type": "integer",
                 "minimum": 1,
-                "maximum": REPEATS,
+                "maximum": MOST_REPEATS,
                 "description": "how many times; strides stay with the first",
             },
         },
@@ -131,7 +131,7 @@ def block_schema(defs: Schema) -> Schema:
 
 def step_schema() -> Schema:
     """A step of a drawn block. A field may be a value or `$parameter`, so only names are checked."""
-    whole = {"type": "integer", "minimum": 1, "maximum": REPEATS}
+    whole = {"type": "integer", "minimum": 1, "maximum": MOST_REPEATS}
     beside = {
         "reads": {
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],

@@ -11,11 +11,11 @@ from archdsl.compiler import Plan, plan_of
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.ops.notation import number
-from archdsl.ops.receptive_field import Seen, together
+from archdsl.ops.receptive_field import Seen, union
 from archdsl.report.number_format import plural, shapes_text
 from archdsl.report.parts import PlanParts, TablePart
 from archdsl.report.table.sheet import Column, Row, Table
-from archdsl.spec.budget import SEEN
+from archdsl.spec.budget import MOST_SEEN_BYTES
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class TemporalView:
 def frames_seen(plan: Plan) -> dict[str, Seen]:
     """Address -> for each element the frames of the clips that reach it. Clips take bits one after the other."""
     frames, elements = sum(t for _, t, *_ in plan.inputs.values()), sum(y.t for y in plan.graph.shapes.values())
-    if frames * elements > 8 * SEEN:
-        got, want = f"{frames} frames, {elements} elements along time", f"a product of at most {8 * SEEN:g}"
+    if frames * elements > 8 * MOST_SEEN_BYTES:
+        got, want = f"{frames} frames, {elements} elements along time", f"a product of at most {8 * MOST_SEEN_BYTES:g}"
         raise SpecError("a clip too long for its frames to be followed", got=got, want=want, fix="fewer frames")
     found: dict[str, Seen] = {}
     first = 0
@@ -98,7 +98,7 @@ def temporal_views(plan: Plan) -> tuple[TemporalView, ...]:
 def temporal_view(plan: Plan, part: TablePart, address: str, seen: Mapping[str, Seen], **gaps: Any) -> TemporalView:
     """What a value sees."""
     step = plan.grids[address].t.step
-    return TemporalView(part, len(seen[address]), step, frames_by_clip(plan, together(seen[address])), **gaps)
+    return TemporalView(part, len(seen[address]), step, frames_by_clip(plan, union(seen[address])), **gaps)
 
 
 def frames_by_clip(plan: Plan, seen: int) -> dict[str, tuple[int, int]]:
@@ -123,8 +123,8 @@ def lateral_view(plan: Plan, reader: PlanParts, part: TablePart, seen: Mapping[s
         xs = tuple(shapes[read] for read in node.reads)
         reads = tuple(bits.get(read, (0,) * x.t) for read, x in zip(node.reads, xs))
         bits[node.address] = node.op.sees(xs, reads, shapes[node.address])
-    read = together(bits[brought]).bit_count()
-    unseen = together(seen[source]) & ~together(seen[brought])
+    read = union(bits[brought]).bit_count()
+    unseen = union(seen[source]) & ~union(seen[brought])
     strides = [getattr(node.op, "stride", (1,))[0] for node in transform]
     windows = zip((node.op.window(shapes[node.reads[0]])[0] for node in transform), strides)
     return temporal_view(

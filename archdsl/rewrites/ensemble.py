@@ -34,28 +34,28 @@ def together(name: str, **archs: Arch) -> Arch:
         clips=clips,
         blocks={block: drawing for arch in archs.values() for block, drawing in arch.blocks.items()},
         pathways={
-            f"{key}_{path}": moved(key, own) for key, arch in archs.items() for path, own in arch.pathways.items()
+            f"{key}_{path}": prefixed(key, own) for key, arch in archs.items() for path, own in arch.pathways.items()
         },
-        edges=tuple(between(key, edge) for key, arch in archs.items() for edge in arch.edges),
-        head=Several(heads={key: reading(key, arch) for key, arch in archs.items()}, merge="average"),
+        edges=tuple(prefixed_edge(key, edge) for key, arch in archs.items() for edge in arch.edges),
+        head=Several(heads={key: prefixed_head(key, arch) for key, arch in archs.items()}, merge="average"),
         causal=next(iter(archs.values())).causal,
     )
 
 
-def moved(key: str, pathway: Pathway) -> Pathway:
+def prefixed(key: str, pathway: Pathway) -> Pathway:
     """A pathway whose like-named neighbours bear the arch's name."""
     named = {field: getattr(pathway, field) for field in ("after", "tied_to")}
     made: Pathway = pathway.but(**{field: f"{key}_{value}" for field, value in named.items() if value})
     return made
 
 
-def between(key: str, edge: Edge) -> Edge:
+def prefixed_edge(key: str, edge: Edge) -> Edge:
     """An edge between such pathways."""
     made: Edge = edge.but(source=f"{key}_{edge.source}", target=f"{key}_{edge.target}")
     return made
 
 
-def reading(key: str, arch: Arch) -> Head:
+def prefixed_head(key: str, arch: Arch) -> Head:
     """The head, told which pathways it reads."""
     read_on = {path.after.partition(".")[0] for path in arch.pathways.values() if path.after and "." not in path.after}
     ends = arch.head.pathways or tuple(path for path in arch.pathways if path not in read_on)

@@ -25,12 +25,12 @@ def factorize(
 def factorized(block: Block, middle_from: str, order: Order) -> Block:
     """One block factorised, or the block itself where it has no kernel over space and time."""
     if type(block) is Basic and block.kernel_t > 1:
-        ungrouped(block)
-        return made(FactorizedBasic, block, middle_from=middle_from, order=order)
+        check_ungrouped(block)
+        return converted(FactorizedBasic, block, middle_from=middle_from, order=order)
     if type(block) is Bottleneck and block.kernel[0] > 1 and block.kernel[1:] != (1, 1):
-        return made(FactorizedBottleneck, block, middle_from=middle_from, order=order)
+        return converted(FactorizedBottleneck, block, middle_from=middle_from, order=order)
     if type(block) is Conv and block.kernel[0] > 1 and block.kernel[1:] != (1, 1):
-        ungrouped(block)
+        check_ungrouped(block)
         if block.pad != "same" or block.dilation != (1, 1, 1):
             got = f"pad {block.pad}, dilation {block.dilation}"
             want = "pad same, dilation 1"
@@ -40,7 +40,7 @@ def factorized(block: Block, middle_from: str, order: Order) -> Block:
     return block
 
 
-def ungrouped(block: Basic | Conv) -> None:
+def check_ungrouped(block: Basic | Conv) -> None:
     """Factors of unequal widths have no groups to keep."""
     if block.groups != 1:
         raise SpecError(
@@ -48,6 +48,6 @@ def ungrouped(block: Basic | Conv) -> None:
         )
 
 
-def made(kind: type[Block], block: Block, **fields: Any) -> Block:
+def converted(kind: type[Block], block: Block, **fields: Any) -> Block:
     """A block of another kind with the fields that were written for this one, and further ones."""
     return kind(**{name: getattr(block, name) for name in block.model_fields_set}, **fields)

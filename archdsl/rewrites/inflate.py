@@ -29,7 +29,7 @@ def inflated(block: Block, strides: bool) -> Block:
         block = block.but(shortcut=tuple([inflated(part, strides) for part in block.shortcut]))
     match block:
         case Conv() | MaxPool() | AvgPool():
-            return windowed(block, strides)
+            return inflated_window(block, strides)
         case Bottleneck():
             stride_t = {"stride_t": block.stride} if strides and block.stride > 1 else {}
             _, h, w = block.kernel
@@ -42,7 +42,7 @@ def inflated(block: Block, strides: bool) -> Block:
     return block
 
 
-def windowed(block: Conv | MaxPool | AvgPool, strides: bool) -> Block:
+def inflated_window(block: Conv | MaxPool | AvgPool, strides: bool) -> Block:
     """A window of its own with time as a third equal side."""
     (t, h, w), (_, sh, sw) = block.kernel, block.stride
     if t != 1 or h != w:

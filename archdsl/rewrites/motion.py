@@ -10,8 +10,8 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Stage
 from archdsl.rewrites.pathway_choice import chosen_pathway
 
-Place = Literal["before", "between", "beside"]
-Modules = Mapping[Place, Block | tuple[Block, ...] | Callable[[Block], Block]]
+ModulePlace = Literal["before", "between", "beside"]
+Modules = Mapping[ModulePlace, Block | tuple[Block, ...] | Callable[[Block], Block]]
 """Place in a residual block -> what stands there, or a function of the block that gives it."""
 
 
@@ -48,12 +48,12 @@ def with_each(blocks: Iterable[Block], modules: Modules, each: int) -> list[Bloc
     made, met = [], 0
     for block in blocks:
         if isinstance(block, Residual):
-            block, met = (furnished(block, modules) if met % each == 0 else block), met + 1
+            block, met = (with_block_modules(block, modules) if met % each == 0 else block), met + 1
         made.append(block)
     return made
 
 
-def furnished(block: Residual, modules: Modules) -> Block:
+def with_block_modules(block: Residual, modules: Modules) -> Block:
     """One residual block with modules at their places."""
     changes = {}
     for place, module in modules.items():

@@ -79,7 +79,7 @@ class Written(BaseModel):
 W = TypeVar("W", bound=Written)
 
 
-def read(kind: type[W], data: Any) -> W:
+def read_model(kind: type[W], data: Any) -> W:
     """Data (a mapping from a file) as a model, or every fault of it as SpecError."""
     try:
         return kind.model_validate(data)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from archdsl.errors import SpecError, cut
-from archdsl.spec.budget import CHAIN
+from archdsl.errors import SpecError, excerpt
+from archdsl.spec.budget import MOST_EXTENDS
 from archdsl.spec.files import regular
 from archdsl.spec.lines import Lines
 
@@ -16,7 +16,7 @@ def base_named(data: Lines) -> tuple[str, str]:
     base, line = data["extends"], data.keys_written["extends"]
     if not isinstance(base, str):
         want = "a name, or a .yaml or .json file"
-        raise SpecError("`extends` is not a name", at="extends", written=line, got=cut(repr(base)), want=want)
+        raise SpecError("`extends` is not a name", at="extends", written=line, got=excerpt(repr(base)), want=want)
     if base.partition(":")[0].endswith(".py"):
         raise SpecError(
             "a data file that extends Python",
@@ -39,9 +39,9 @@ def extended_file(
 
     other = path.parent / base
     try:
-        if regular(other) in above or len(above) > CHAIN:
+        if regular(other) in above or len(above) > MOST_EXTENDS:
             ring = " -> ".join(p.name for p in (*above[-4:], other))
-            want = f"at most {CHAIN} files, the last without `extends`"
+            want = f"at most {MOST_EXTENDS} files, the last without `extends`"
             raise SpecError("`extends` in a cycle, or too long a chain", got=ring, want=want)
         data = read_data(other)
         if not set(having) & set(data):

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from archdsl.errors import Fault, SpecError, cut, did_you_mean, listed
+from archdsl.errors import Fault, SpecError, did_you_mean, excerpt, listed
 from archdsl.spec.fixes import fix_of
-from archdsl.spec.lines import line_of
+from archdsl.spec.lines import line_at
 
-WANTS = {
+FINDING_WANTS = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
@@ -59,13 +59,13 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
         if not str(part).startswith(("function-", "tuple[", "literal[", "constrained-"))
     ]
     at = ".".join(loc) or None
-    line = line_of(data, loc)
+    line = line_at(data, loc)
     inner = found.get("ctx", {}).get("error")
     if isinstance(inner, SpecError):
         for fault in inner.faults:
             yield fault.under(at).placed(None, line)
         return
-    got = cut(f"{found['input']!r}")
+    got = excerpt(f"{found['input']!r}")
     match found["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             known = fields_at(kind, loc[:-1])
@@ -82,20 +82,20 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
             )
         case "missing":
             if loc[-1].isdigit():
-                fix = fix_of(loc[-2], found["input"], *asked(kind, loc[:-1], "missing"))
+                fix = fix_of(loc[-2], found["input"], *fix_context(kind, loc[:-1], "missing"))
                 what, at = f"wrong value for {loc[-2]}", ".".join(loc[:-1])
                 yield Fault(what=what, at=at, written=line, got=got, want="three numbers: t, h, w", fix=fix)
                 return
             yield Fault(what=f"missing field {loc[-1]!r}", at=at, written=line, want=f"{loc[-1]}: a value")
         case _:
-            want = wanted(found)
+            want = wanted_by(found)
             if loc[1:] and loc[-1].isdigit():  # a number alone names nothing: which list it stands in does
                 loc.pop()
             if loc and loc[-1] == "[key]":
                 yield Fault(what=f"invalid name {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want)
                 return
             what = f"wrong value for {loc[-1]}" if loc else "wrong value"
-            wants, known = asked(kind, loc, found["type"])
+            wants, known = fix_context(kind, loc, found["type"])
             fix = fix_of(loc[-1], found["input"], wants, known) if loc else None
             if found["type"] == "literal_error" and isinstance(found["input"], str):
                 fix = did_you_mean(found["input"].lower(), re.findall(r"'(\w+)'", found["ctx"]["expected"]))
@@ -103,7 +103,7 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
             yield Fault(what=what, at=at, written=line, got=got, want=want, fix=fix)
 
 
-def asked(kind: type[Any], loc: list[str], finding: str) -> tuple[str, list[str]]:
+def fix_context(kind: type[Any], loc: list[str], finding: str) -> tuple[str, list[str]]:
     """What `fix_of` is to suggest for a field, and the names of the fields beside it."""
     known = fields_at(kind, loc[:-1])
     if finding in ("missing", "tuple_type", "too_long"):
@@ -117,17 +117,19 @@ def is_triple(kind: type[Any], loc: list[str]) -> bool:
         return any(field.name == loc[-1] and field.type in ("Triple", "PadRule") for field in dataclasses.fields(kind))
     for part in loc[:-1]:
         field = kind.model_fields.get(part)
-        kind = next(models_in(field.annotation), kind) if field else kind
+        kind = next(models_of_annotation(field.annotation), kind) if field else kind
     last = kind.model_fields.get(loc[-1])
-    return last is not None and any(len(getattr(t, "__args__", ())) == 3 for t in (last.annotation, *choices(last)))
+    return last is not None and any(
+        len(getattr(t, "__args__", ())) == 3 for t in (last.annotation, *union_members(last))
+    )
 
 
-def choices(field: Any) -> tuple[Any, ...]:
+def union_members(field: Any) -> tuple[Any, ...]:
     """What a field of several kinds may be."""
     return tuple(getattr(field.annotation, "__args__", ()))
 
 
-def wanted(found: Any) -> str:
+def wanted_by(found: Any) -> str:
     """What a finding asks for."""
     match found["type"]:
         case "too_short":
@@ -137,7 +139,9 @@ def wanted(found: Any) -> str:
         case "string_too_long":
             return f"at most {found['ctx']['max_length']} characters"
         case kind:
-            return WANTS.get(kind) or str(found["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+            return FINDING_WANTS.get(kind) or str(found["msg"]).removeprefix("Value error, ").removeprefix(
+                "Input should be "
+            )
 
 
 def fields_at(kind: type[Any], loc: list[str]) -> list[str]:
@@ -146,16 +150,16 @@ def fields_at(kind: type[Any], loc: list[str]) -> list[str]:
         return [field.name for field in dataclasses.fields(kind)]
     for part in loc:
         field = kind.model_fields.get(part)
-        kinds = list(models_in(field.annotation)) if field else [kind]
+        kinds = list(models_of_annotation(field.annotation)) if field else [kind]
         if not kinds:
             return []
         kind = kinds[0]
     return list(kind.model_fields)
 
 
-def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_of_annotation(annotation: Any) -> Iterator[type[BaseModel]]:
     """The models an annotation speaks of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in getattr(annotation, "__args__", ()):
-        yield from models_in(part)
+        yield from models_of_annotation(part)

@@ -104,14 +104,14 @@ def make_folder(path: Path) -> None:
         raise cannot_write(path, error) from None
 
 
-def beside(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
     """A name in the same folder that nobody can foresee, so that nobody can put a link there."""
     return path.with_name(f".{token_hex(8)}.part")
 
 
 def write_whole(path: Path, data: bytes | str) -> None:
     """Write a file at once: who reads it sees the old one or the new one. A link of that name is replaced."""
-    part = beside(path)
+    part = temporary_name(path)
     try:
         write_flushed(part, data)
         part.replace(path)
@@ -182,7 +182,7 @@ def cannot_write(path: str | Path, error: OSError) -> SpecError:
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[None]:
+def naming_write_errors(path: str | Path) -> Iterator[None]:
     """What cannot be written within is a SpecError that names the file, or else a path."""
     try:
         yield

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-NUMBER = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*[a-zA-Z%]*")
+NUMBER_WITH_UNIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*[a-zA-Z%]*")
 
 
 def fix_of(name: str, value: Any, wants: str, known: Collection[str]) -> str | None:
@@ -15,18 +15,18 @@ def fix_of(name: str, value: Any, wants: str, known: Collection[str]) -> str | N
     `wants` is `whole`, `number` or `triple` (t, h, w), `known` the names of the fields beside it.
     """
     if wants == "triple":
-        return triple_of(name, value)
-    if isinstance(value, str) and (match := NUMBER.fullmatch(value.strip())):
+        return triple_fix(name, value)
+    if isinstance(value, str) and (match := NUMBER_WITH_UNIT.fullmatch(value.strip())):
         number = match[1].removesuffix(".0")
         if value.strip().endswith("%"):
             return f"{name}: {float(number) / 100:g}" if wants == "number" else None
         return f"{name}: {number}" if wants == "number" or number.isdigit() else None
     if wants == "whole" and isinstance(value, float) and value.is_integer():
         return f"{name}: {int(value)}"
-    return axes_of(name, value, known) if wants == "whole" and whole_numbers(value) else None
+    return axes_fix(name, value, known) if wants == "whole" and whole_numbers(value) else None
 
 
-def triple_of(name: str, value: Any) -> str | None:
+def triple_fix(name: str, value: Any) -> str | None:
     """One number, or those of height and width, as (t, h, w)."""
     if whole_numbers([value]):
         return f"{name}: [{1 if name == 'stride' else value}, {value}, {value}]"
@@ -35,7 +35,7 @@ def triple_of(name: str, value: Any) -> str | None:
     return None
 
 
-def axes_of(name: str, value: list[int], known: Collection[str]) -> str | None:
+def axes_fix(name: str, value: list[int], known: Collection[str]) -> str | None:
     """A list where one number is meant: a size, or a stride with its own field for time."""
     if len(set(value)) == 1 and len(value) == 2:
         return f"{name}: {value[0]}"
@@ -60,20 +60,20 @@ def nested_under(data: Mapping[Any, Any], kinds: Mapping[str, Collection[str]]) 
         return None
     for kind in named or kinds:
         if set(fields) <= set(kinds[kind]):
-            return f"{{{kind}: {flow(fields)}}}"
+            return f"{{{kind}: {flow_yaml(fields)}}}"
     return None
 
 
-def flow(value: Any) -> str:
+def flow_yaml(value: Any) -> str:
     """Plain data on one line, as YAML."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {flow(part)}' for key, part in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {flow_yaml(part)}' for key, part in value.items())}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(flow, value))}]"
+        return f"[{', '.join(map(flow_yaml, value))}]"
     return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
 
 
-def shown(value: Any) -> str:
+def short_yaml(value: Any) -> str:
     """A value as YAML on one line, where it is short."""
-    text = flow(value)
+    text = flow_yaml(value)
     return text if len(text) <= 60 else "..."

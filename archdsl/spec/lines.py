@@ -12,8 +12,8 @@ import pydantic
 
 from archdsl.errors import SpecError
 
-OURS = (str(Path(__file__).parent.parent), str(Path(pydantic.__file__).parent))
-SHELF = str(Path(__file__).parent.parent / "_shelf")
+PACKAGE_FOLDERS = (str(Path(__file__).parent.parent), str(Path(pydantic.__file__).parent))
+WHEEL_SHELF = str(Path(__file__).parent.parent / "_shelf")
 
 
 class Lines(dict[str, Any]):
@@ -25,14 +25,14 @@ class Lines(dict[str, Any]):
         self.keys_written = dict(keys)
 
 
-def check_number(noun: str, things: Any, most: int) -> None:
+def check_count(noun: str, things: Any, most: int) -> None:
     """Raise SpecError for more things than a document may have, before any of them is looked at."""
     if isinstance(things, Mapping | list | tuple) and len(things) > most:
         written = getattr(things, "written", None)
         raise SpecError(f"too many {noun}", at=noun, written=written, got=str(len(things)), want=f"at most {most}")
 
 
-def line_of(data: Any, loc: list[str]) -> str | None:
+def line_at(data: Any, loc: list[str]) -> str | None:
     """The line of the value at `loc`, or of the nearest mapping around it; parts not in the file are passed over."""
     line = getattr(data, "written", None)
     for part in loc:
@@ -57,5 +57,5 @@ def line_outside() -> str | None:
 
 def line_of_frame(name: str, number: int) -> str | None:
     """`file:line` of a person's code, zoo files among it; None for this package and pydantic."""
-    theirs = not name.startswith("<") and (not name.startswith(OURS) or name.startswith(SHELF))
+    theirs = not name.startswith("<") and (not name.startswith(PACKAGE_FOLDERS) or name.startswith(WHEEL_SHELF))
     return f"{name.rpartition('/')[2]}:{number}" if theirs else None

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from archdsl.errors import SpecError, cut
-from archdsl.spec.budget import BYTES, DEEP, DIGITS, NUMBER, REPEATS, VALUES
+from archdsl.errors import SpecError, excerpt
+from archdsl.spec.budget import LARGEST_NUMBER, MOST_BYTES, MOST_DIGITS, MOST_NESTED, MOST_REPEATS, MOST_VALUES
 from archdsl.spec.files import read_text
 from archdsl.spec.lines import Lines
-from archdsl.spec.numbers import WANT, check_text
+from archdsl.spec.numbers import NUMBER_WANTED, check_text
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where it is built in: ten times faster."""
@@ -22,11 +22,11 @@ PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{
 
 SCALARS = ("null", "bool", "int", "float", "str", "timestamp")
 STANDARD = "tag:yaml.org,2002:"
-UNREADABLE = (yaml.YAMLError, LookupError, ValueError, ArithmeticError, AttributeError, TypeError)
+YAML_ERRORS = (yaml.YAMLError, LookupError, ValueError, ArithmeticError, AttributeError, TypeError)
 """What PyYAML raises where a tag does not suit its text: `!!bool foo`, `!!int ""`."""
 
 
-class Reader:
+class NodeReader:
     """Turns the nodes of one document into mappings, lists and plain values."""
 
     def __init__(self, name: str) -> None:
@@ -57,12 +57,14 @@ class Reader:
     def spend(self, values: int, node: yaml.Node, depth: int = 0) -> None:
         """Count values. Raises SpecError where they are more than a document may have."""
         self.values += values
-        if self.values > VALUES:
-            want = f"at most {VALUES} values, aliases followed and repeats written out"
+        if self.values > MOST_VALUES:
+            want = f"at most {MOST_VALUES} values, aliases followed and repeats written out"
             raise SpecError("too many values in a document", written=self.line(node), want=want)
-        if depth > DEEP:
+        if depth > MOST_NESTED:
             raise SpecError(
-                "a document nested too deeply", written=self.line(node), want=f"at most {DEEP} mappings and lists"
+                "a document nested too deeply",
+                written=self.line(node),
+                want=f"at most {MOST_NESTED} mappings and lists",
             )
 
     def scalar(self, node: yaml.ScalarNode, kind: str) -> Any:
@@ -71,13 +73,15 @@ class Reader:
         try:
             if kind in ("str", "timestamp"):
                 return check_text(text)
-            value = None if len(text) > DIGITS else self.loader.construct_object(node)
-        except UNREADABLE:
+            value = None if len(text) > MOST_DIGITS else self.loader.construct_object(node)
+        except YAML_ERRORS:
             value = None
-        if value is None and (kind != "null" or len(text) > DIGITS):
-            raise SpecError("invalid value", written=self.line(node), got=cut(text), want=WANTS[kind])
-        if isinstance(value, int | float) and not -NUMBER <= value <= NUMBER:
-            raise SpecError("a number too large", written=self.line(node), got=cut(text), want=f"at most {NUMBER:g}")
+        if value is None and (kind != "null" or len(text) > MOST_DIGITS):
+            raise SpecError("invalid value", written=self.line(node), got=excerpt(text), want=SCALAR_WANTS[kind])
+        if isinstance(value, int | float) and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+            raise SpecError(
+                "a number too large", written=self.line(node), got=excerpt(text), want=f"at most {LARGEST_NUMBER:g}"
+            )
         return value
 
     def mapping(self, node: yaml.MappingNode, depth: int) -> Lines:
@@ -99,13 +103,13 @@ class Reader:
             keys[key] = self.line(key_node)
         times = data.get("repeat")
         if isinstance(times, int):
-            self.spend((self.values - before) * max(min(times, REPEATS) - 1, 0), node)
+            self.spend((self.values - before) * max(min(times, MOST_REPEATS) - 1, 0), node)
         return Lines(data, self.line(node), keys)
 
 
-WANTS = {
-    "str": WANT,
-    "timestamp": WANT,
+SCALAR_WANTS = {
+    "str": NUMBER_WANTED,
+    "timestamp": NUMBER_WANTED,
     "null": "null",
     "bool": "true or false",
     "int": "a whole number",
@@ -115,28 +119,28 @@ WANTS = {
 
 def read_data(path: Path, wants: str = "a mapping: name, clip, pathways, head") -> Lines:
     """The mapping in a YAML or JSON file. Raises SpecError for anything else, without repeating it."""
-    text = read_text(path, BYTES)
-    data = data_of(PAIR.sub(joined, text) if path.suffix == ".json" else text, path.name)
+    text = read_text(path, MOST_BYTES)
+    data = parse_yaml(PAIR.sub(surrogate_pair, text) if path.suffix == ".json" else text, path.name)
     if not isinstance(data, Lines):
         got = "nothing" if data is None else "a list" if isinstance(data, list) else "a single value"
         raise SpecError("not a spec", written=f"{path.name}:1", got=got, want=wants)
     return data
 
 
-def data_of(text: str, name: str) -> Any:
+def parse_yaml(text: str, name: str) -> Any:
     """What a text in YAML says; mappings remember their lines, as lines of `name`. Raises SpecError for no YAML."""
     try:
         check_depth(text, name)
         node = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
-        line = line_of(name, error.problem_mark or error.context_mark)
+        line = line_of_mark(name, error.problem_mark or error.context_mark)
         raise SpecError("not YAML", written=line, got=error.problem or "text that cannot be parsed") from None
     except (yaml.YAMLError, RecursionError):
         raise SpecError("not YAML", written=name, got="text that cannot be parsed") from None
-    return Reader(name).value(node) if node else None
+    return NodeReader(name).value(node) if node else None
 
 
-def line_of(name: str, mark: Any) -> str:
+def line_of_mark(name: str, mark: Any) -> str:
     """`file:line` of a mark of YAML, or the file where there is none."""
     return f"{name}:{mark.line + 1}" if mark else name
 
@@ -146,12 +150,14 @@ def check_depth(text: str, name: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEP + 1:
-            line = line_of(name, event.start_mark)
-            raise SpecError("a document nested too deeply", written=line, want=f"at most {DEEP} mappings and lists")
+        if depth > MOST_NESTED + 1:
+            line = line_of_mark(name, event.start_mark)
+            raise SpecError(
+                "a document nested too deeply", written=line, want=f"at most {MOST_NESTED} mappings and lists"
+            )
 
 
-def joined(pair: re.Match[str]) -> str:
+def surrogate_pair(pair: re.Match[str]) -> str:
     """A pair of escapes as YAML's one: \\ud83d\\ude00 -> \\U0001F600."""
     high, low = int(pair[2], 16), int(pair[3], 16)
     return f"{pair[1]}\\U{0x10000 + (high - 0xD800) * 0x400 + low - 0xDC00:08X}"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from archdsl.spec.numbers import exact
+from archdsl.spec.numbers import exact_fraction
 
 
 def as_fraction(value: Any) -> Any:
@@ -15,7 +15,7 @@ def as_fraction(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a fraction such as 1/8")
     if isinstance(value, str | float | int):
-        return exact(value)
+        return exact_fraction(value)
     return value
 
 

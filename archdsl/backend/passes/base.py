@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from archdsl.compiler.causal import streams
-from archdsl.compiler.keys import Schedule, held_of, schedule_of
+from archdsl.compiler.keys import KeyFrameSchedule, held_values, schedule_of
 from archdsl.errors import SpecError
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Shape
 from archdsl.ops.layer import Layer
 from archdsl.report.lowering_policy import PassChoice
-from archdsl.user_ops import line_of
+from archdsl.user_ops import method_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ def layer_of(graph: Graph, node: Node) -> Layer:
     try:
         return node.op.torch(*[graph.shapes[x] for x in node.reads])
     except SpecError as error:
-        raise error.placed(node.address, line_of(node.op)) from None
+        raise error.placed(node.address, method_line(node.op)) from None
 
 
 def literal_graph(graph: Graph) -> Graph:
@@ -119,7 +119,7 @@ def takes_pieces(graph: Graph) -> bool:
     return streams(literal_graph(graph))
 
 
-def programs_of(graph: Graph) -> Schedule | None:
+def programs_of(graph: Graph) -> KeyFrameSchedule | None:
     """The two programs of key frames, as the literal graph tells; what passes put in runs with what it reads.
 
     No pass mixes the programs: but for HoldKeys, which `warps` gives to its Warp, and Interleave, which stays,
@@ -132,7 +132,7 @@ def programs_of(graph: Graph) -> Schedule | None:
     for address, node in graph.nodes.items():
         if address not in kinds:
             kinds[address] = kinds[node.reads[0]]
-    return replace(schedule, kinds=kinds, held=held_of(graph, kinds))
+    return replace(schedule, kinds=kinds, held=held_values(graph, kinds))
 
 
 def with_nodes(graph: Graph, nodes: dict[str, Node]) -> Graph:

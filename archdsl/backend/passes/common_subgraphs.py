@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from archdsl.backend.module_tree import ModulePart, module_tree
 from archdsl.backend.passes.base import layer_of, weights_only, with_nodes
-from archdsl.graph import Graph, Node, behind
+from archdsl.graph import Graph, Node, ancestors
 from archdsl.ops import BatchNorm, Conv, GroupNorm, LayerNorm, Linear, Source, TransposedConv
 
 WEIGHTED = (Conv, TransposedConv, Linear, BatchNorm, GroupNorm, LayerNorm)
@@ -82,7 +82,7 @@ def differing_prefix(address: str, tied: str) -> str:
 def without_dead(graph: Graph) -> Graph:
     """The graph in which what no output is made from is not computed."""
     merged = {node.address for node in graph.nodes.values() if node.tied and not node.reads}
-    alive = behind(graph, *graph.outputs.values(), *with_twins(graph, without=merged))
+    alive = ancestors(graph, *graph.outputs.values(), *with_twins(graph, without=merged))
     dead = [n for n in graph.nodes.values() if n.address not in alive and n.reads]
     return with_nodes(graph, {node.address: weights_only(graph, node) for node in dead})
 

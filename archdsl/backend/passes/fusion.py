@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archdsl.backend.passes.base import Rewritten, layer_of, literal_op, weights_only, with_nodes
-from archdsl.compiler.chains import Chain, chain_from
+from archdsl.compiler.chains import ConvChain, chain_from
 from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import Conv
 
@@ -29,7 +29,7 @@ def fusion(graph: Graph) -> Graph:
     return with_nodes(graph, new)
 
 
-def fused_chain(graph: Graph, chain: Chain) -> list[Node]:
+def fused_chain(graph: Graph, chain: ConvChain) -> list[Node]:
     """The chain's nodes written anew: the last one calls the convolution's layer, the others keep their weights."""
     assert isinstance(chain.conv.op, Rewritten)
     own = chain.conv.op

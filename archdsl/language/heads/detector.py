@@ -11,9 +11,8 @@ from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language.heads.base import Head
 from archdsl.language.heads.dense import the_end
-from archdsl.spec.scalars import Count, Real
+from archdsl.spec.scalars import Count, Positive, Real
 
-Positive = Annotated[Real, Field(gt=0)]
 Deviations = tuple[Positive, Positive, Positive, Positive]
 
 

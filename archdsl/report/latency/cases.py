@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from archdsl import ops
 from archdsl.compiler import Plan
-from archdsl.compiler.chains import ACTS, chain_from
+from archdsl.compiler.chains import POINTWISE_ACTS, chain_from
 from archdsl.compiler.pairs import Pairs, keys_first_macs, pairs_of
 from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import Op, Shape
@@ -126,7 +126,7 @@ class Case:
             read=x.elements * batch,
             window=self.window,
             sums=sum(isinstance(op, ops.Add) for op in self.ops[1:]),
-            functions=sum(isinstance(op, ACTS) and not isinstance(op, FUSED_FOR_FREE) for op in self.ops[1:]),
+            functions=sum(isinstance(op, POINTWISE_ACTS) and not isinstance(op, FUSED_FOR_FREE) for op in self.ops[1:]),
             macs=self.macs * batch,
             bytes=self.bytes(batch),
         )

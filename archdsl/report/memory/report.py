@@ -9,7 +9,7 @@ from typing import Any
 
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.language.amounts import LEVELS, bytes_of, bytes_text, checkpoint_of
+from archdsl.language.amounts import CHECKPOINT_LEVELS, bytes_of, bytes_text, checkpoint_of
 from archdsl.report.memory.lifetimes import SimulatedStep
 from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
 from archdsl.report.number_format import shapes_text
@@ -55,7 +55,7 @@ class Setup:
     @property
     def budget(self) -> int | None:
         """Bytes that a checkpoint must fit, where it is an amount."""
-        return None if self.checkpoint in LEVELS else bytes_of(self.checkpoint)
+        return None if self.checkpoint in CHECKPOINT_LEVELS else bytes_of(self.checkpoint)
 
 
 def check_name(noun: str, name: str, known: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ from archdsl.language.yaml_writer import recipe_data
 from archdsl.recipes import recipe as recipe_of
 from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
 from archdsl.report.table.formats import records_csv
-from archdsl.spec.files import json_text, make_folder, write_whole, writing
+from archdsl.spec.files import json_text, make_folder, naming_write_errors, write_whole
 from archdsl.spec.numbers import views_of
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.sources.discovery import videos_for
@@ -237,7 +237,7 @@ def evaluation_settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
 def write_results(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
     """results.json, videos.jsonl, and classes.* and confusion.* as picture and table."""
     make_folder(out)
-    with writing(out):
+    with naming_write_errors(out):
         write_files(out, scores, name, about)
 
 

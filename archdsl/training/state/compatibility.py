@@ -10,12 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from archdsl.backend import emit
 from archdsl.compiler import Plan
-from archdsl.errors import Fault, SpecError, cut
+from archdsl.errors import Fault, SpecError, excerpt
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import recipe_data
 from archdsl.report.differences import diff
-from archdsl.spec.base import read
+from archdsl.spec.base import read_model
 from archdsl.training.data.clips import Videos
 from archdsl.training.distributed import gather_objects
 from archdsl.training.state.checkpoints import digest
@@ -82,7 +82,7 @@ def check_processes_agree(data: Mapping[str, Any]) -> None:
         Fault(
             what="processes were started with different settings",
             at=at,
-            got=f"{cut(before)} in process 0, {cut(after)} in process {rank}",
+            got=f"{excerpt(before)} in process 0, {excerpt(after)} in process {rank}",
             want="the same in every process",
             fix="start every process with the same command, files and checkpoints",
         )
@@ -118,7 +118,7 @@ def arch_faults(plan: Plan, own: Identity, facts: CheckpointFacts, checkpoint: P
             what=what, written=str(checkpoint), got="different emitted code: network.py", want="the same code", fix=fix
         )
         return
-    found = diff(read(Arch, facts.arch), plan.arch)
+    found = diff(read_model(Arch, facts.arch), plan.arch)
     where = str(checkpoint)
     for change in found.changed:
         yield Fault(what=what, at=change.address, written=where, got=change.before, want=change.after, fix=fix)
@@ -165,7 +165,7 @@ def video_faults(own: Identity, facts: CheckpointFacts, checkpoint: Path) -> Ite
 def describe_counts(one: VideoSummary, other: VideoSummary) -> str:
     """Number of videos, and of the classes whose counts differ from another list's."""
     pairs = zip(one.classes, one.counts, other.counts)
-    odd = [f"{count} of {cut(name)}" for name, count, others in pairs if count != others]
+    odd = [f"{count} of {excerpt(name)}" for name, count, others in pairs if count != others]
     if one.videos == other.videos and not odd:
         return f"{one.videos} videos with other names, labels or order: {one.digest[:12]}"
     return f"{one.videos} videos" + (f": {', '.join(odd[:3])}" if odd else "")

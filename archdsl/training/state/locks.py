@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from archdsl.errors import SpecError
-from archdsl.spec.files import writing
+from archdsl.spec.files import naming_write_errors
 
 LOCK_FILE = ".lock"
 """File in a run's folder that the trainer locks."""
@@ -36,7 +36,7 @@ def run_lock(folder: Path) -> Iterator[None]:
                 want="one run at a time",
                 fix="choose another --out, or wait until that run has ended",
             )
-        with writing(folder / LOCK_FILE):
+        with naming_write_errors(folder / LOCK_FILE):
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
@@ -44,7 +44,7 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 def open_lock_file(path: Path) -> BinaryIO:
     """Open or create the lock file. Raises SpecError where that fails."""
-    with writing(path):
+    with naming_write_errors(path):
         return cast(BinaryIO, open(os.open(path, OPEN_FLAGS, 0o666), "r+b", buffering=0))
 
 

@@ -21,7 +21,7 @@ from archdsl.backend import emit
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import data_of, recipe_yaml, to_yaml
+from archdsl.language.yaml_writer import arch_to_data, recipe_yaml, to_yaml
 from archdsl.spec.files import append_line, json_text, write_whole
 from archdsl.training.distributed import World, fail_together
 from archdsl.training.state.records import LogEntry, RunInfo, read_records
@@ -82,7 +82,7 @@ class RunFolder:
 def arch_data(plan: Plan) -> dict[str, Any] | None:
     """The arch as plain data; None where it has Python blocks, which have no YAML form."""
     try:
-        return data_of(plan.arch)
+        return arch_to_data(plan.arch)
     except SpecError:
         return None
 

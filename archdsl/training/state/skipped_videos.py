@@ -6,7 +6,7 @@ from pathlib import Path
 
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.spec.files import append_line, is_regular, json_text, read_bytes, writing
+from archdsl.spec.files import append_line, is_regular, json_text, naming_write_errors, read_bytes
 from archdsl.training.data.clips import Unreadable
 from archdsl.training.state.records import SkippedVideo
 
@@ -68,7 +68,7 @@ class SkippedVideos:
 
 def append_once(path: Path, line: str) -> None:
     """Append a line to a file unless it, or another process's file, has it. Raises SpecError where writing fails."""
-    with writing(path):
+    with naming_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         others = [
             read_bytes(other, MAX_SKIPPED_BYTES) for other in path.parent.glob("skipped*.jsonl") if is_regular(other)

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from archdsl.errors import SpecError, cut
+from archdsl.errors import SpecError, excerpt
 from archdsl.training.data.sources.manifests import list_text
 
 MAX_CLASS_DIGITS = 9
@@ -53,7 +53,7 @@ def numbered_lines(path: Path) -> dict[str, str]:
     for i, parts in lines:
         if len(parts) != 2 or not parts[0].isdecimal() or len(parts[0]) > MAX_CLASS_DIGITS:
             where = f"{path.name}:{i}"
-            raise SpecError("cannot parse class", written=where, got=cut(" ".join(parts)), want="1 Archery")
+            raise SpecError("cannot parse class", written=where, got=excerpt(" ".join(parts)), want="1 Archery")
     return numbered_by([(name.strip(), int(number)) for _, (number, name) in lines], path)
 
 
@@ -82,6 +82,6 @@ def numbered_by(pairs: list[tuple[str, int]], path: Path) -> dict[str, str]:
     """Name -> number, in the order of numbers. Raises SpecError for what stands there twice."""
     for what, found in (("name", [name for name, _ in pairs]), ("number", [number for _, number in pairs])):
         if twice := [one for one, times in Counter(found).items() if times > 1]:
-            got = cut(str(twice[0]))
+            got = excerpt(str(twice[0]))
             raise SpecError(f"duplicate class {what}", written=path.name, got=got, want="one class for each label")
     return {name: str(number) for name, number in sorted(pairs, key=lambda pair: pair[1])}

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from archdsl.errors import SpecError, cut
+from archdsl.errors import SpecError, excerpt
 from archdsl.training.data.sources.lines import (
     VIDEO_SUFFIXES,
     Listing,
@@ -115,7 +115,7 @@ def cells_by_column(table: ListTable, cells: list[str]) -> dict[str, str]:
     if len(cells) > len(table.names):
         raise SpecError(
             "line has more columns than the header",
-            got=cut(" | ".join(cells)),
+            got=excerpt(" | ".join(cells)),
             want=f"{len(table.names)}: {', '.join(table.names)}",
             fix='quotes around what has the separator in it, such as "clay, pottery making"',
         )
@@ -176,10 +176,12 @@ def parse_row(row: dict[str, Any], roles: dict[str, str], where: str) -> ListLin
     seconds = {name: parse_seconds(str(said[name]), where, name) for name in SECONDS if name in said}
     video = str(said.get("path", ""))
     if not video:
-        raise SpecError("line without a path", written=where, got=cut(str(row)), want="a file, or a folder")
+        raise SpecError("line without a path", written=where, got=excerpt(str(row)), want="a file, or a folder")
     split = str(said.get("split", "")) or None
     if split and split.lower() not in {*SPLIT_NAMES, *UNUSED}:
-        raise SpecError("no split", written=where, got=cut(split), want=", ".join(sorted(SPLIT_NAMES)), fix="unused")
+        raise SpecError(
+            "no split", written=where, got=excerpt(split), want=", ".join(sorted(SPLIT_NAMES)), fix="unused"
+        )
     labels = labels_of(labels_in(said.get("label"), plural=roles["label"] in PLURAL))
     frames = None
     if "frames" in said:
@@ -192,11 +194,11 @@ def labels_in(cell: Any, *, plural: bool) -> list[str]:
     """The labels that a cell holds: one, several numbers, or several with | or ; between them. Raises SpecError."""
     inner = (list, dict, bool, float) if isinstance(cell, list) else (bool, float)
     if wrong := [name for name in (cell if isinstance(cell, list) else [cell]) if isinstance(name, inner)]:
-        raise SpecError("label is not a name", got=cut(str(wrong[0])), want="a name, or a number")
+        raise SpecError("label is not a name", got=excerpt(str(wrong[0])), want="a name, or a number")
     if isinstance(cell, list):
         return ["" if name is None else str(name) for name in cell]
     if isinstance(cell, dict):
-        raise SpecError("labels are not a list", got=cut(str(cell)), want='labels: ["a", "b"]')
+        raise SpecError("labels are not a list", got=excerpt(str(cell)), want='labels: ["a", "b"]')
     text = "" if cell is None else str(cell).strip()
     if text.startswith("[") and text.endswith("]"):
         return parse_label_list(text)
@@ -225,7 +227,7 @@ def labels_of(names: Sequence[str]) -> tuple[tuple[str, float, float], ...]:
     found = whole_video_labels(*map(normal_label, names))
     if len(set(found)) < len(found):
         raise SpecError(
-            "a class twice in one line", got=cut(" ".join(names)), want="each class once, by name or number"
+            "a class twice in one line", got=excerpt(" ".join(names)), want="each class once, by name or number"
         )
     return found
 
@@ -245,7 +247,7 @@ def parse_label_list(text: str) -> list[str]:
 def frame_count(text: str, name: str) -> int:
     """A number of frames."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise SpecError(f"{name} is not a number", got=cut(text), want="a whole number")
+        raise SpecError(f"{name} is not a number", got=excerpt(text), want="a whole number")
     return int(text)
 
 
@@ -256,5 +258,5 @@ def parse_seconds(text: str, where: str, name: str) -> float:
     except ValueError:
         value = float("nan")
     if not 0 <= value < 1e9:
-        raise SpecError(f"{name} is not a number", written=where, got=cut(text), want="seconds")
+        raise SpecError(f"{name} is not a number", written=where, got=excerpt(text), want="seconds")
     return value

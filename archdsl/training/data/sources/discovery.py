@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from archdsl.errors import SpecError, cut
+from archdsl.errors import SpecError, excerpt
 from archdsl.language import Arch, Clip
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import Videos
@@ -208,7 +208,7 @@ def lines_of_split(lines: list[ListLine], split: str) -> list[ListLine]:
         raise SpecError(
             "a video of no split among others that have one",
             written=blank[0].where,
-            got=cut(blank[0].video),
+            got=excerpt(blank[0].video),
             want="train, val or test; unused for neither",
         )
     found = ([line for line in lines if str(line.split).lower() in names] for names in spellings_of(split))
@@ -241,7 +241,7 @@ def class_numbers(classes: tuple[str, ...], root: Path) -> dict[str, int]:
     for i, name in enumerate(classes):
         if numbers.setdefault(name, i) != i:
             want = f"names of classes that are no number of another: {name} is class {i}, number {name} is another"
-            raise SpecError("classes whose names are numbers of others", got=cut(name), want=want)
+            raise SpecError("classes whose names are numbers of others", got=excerpt(name), want=want)
     return numbers
 
 

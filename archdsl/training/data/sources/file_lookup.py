@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from archdsl.errors import SpecError, cut
+from archdsl.errors import SpecError, excerpt
 from archdsl.training.data.sources.lines import VIDEO_SUFFIXES, Listing, ListLine, parse_each, unclear_line
 from archdsl.training.data.sources.pictures import PICTURE_SUFFIXES as PICTURES
 from archdsl.training.data.sources.pictures import pictures_in
@@ -64,7 +64,7 @@ def check_apart(lines: list[ListLine], places: list[Path | ShardMember], root: P
             raise SpecError(
                 "two lines that one file could be",
                 written=line.where,
-                got=cut(f"{first.video} ({first.where}) and {line.video}"),
+                got=excerpt(f"{first.video} ({first.where}) and {line.video}"),
                 want="a file for each",
                 fix="paths from the list's folder on; a line of a file that is not there has none to share",
             )
@@ -76,7 +76,7 @@ def ambiguous_file(line: ListLine, best: tuple[Path, ...], root: Path) -> SpecEr
     return SpecError(
         "ambiguous video path",
         written=line.where,
-        got=cut(line.video),
+        got=excerpt(line.video),
         want=" or ".join(found) + (f" or {len(best) - FILES_SHOWN} more" if len(best) > FILES_SHOWN else ""),
         fix=f"the path from the list's folder on, such as {found[0]}",
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from archdsl.errors import Fault, SpecError, cut
+from archdsl.errors import Fault, SpecError, excerpt
 from archdsl.training.data.sources.shard_member import ShardMember
 
 VIDEO_SUFFIXES = (
@@ -95,4 +95,4 @@ def whole_video_labels(*names: str) -> tuple[tuple[str, float, float], ...]:
 
 def unclear_line(got: str, want: str, fix: str | None = None) -> SpecError:
     """The error of a line that is ambiguous or cannot be parsed."""
-    return SpecError("cannot parse line", got=cut(got), want=want, fix=fix)
+    return SpecError("cannot parse line", got=excerpt(got), want=want, fix=fix)

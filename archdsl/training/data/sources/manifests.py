@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from archdsl.errors import SpecError, cut, did_you_mean, listed
+from archdsl.errors import SpecError, did_you_mean, excerpt, listed
 from archdsl.spec.files import read_text
 from archdsl.training.data.sources.columns import (
     ListTable,
@@ -75,7 +75,7 @@ def listing_of_charades(table: ListTable) -> Listing:
         for action in filter(None, row["actions"].split(";")):
             parts = action.split()
             if len(parts) != 3:
-                raise SpecError("cannot parse action", written=where, got=cut(action), want="c092 11.90 21.20")
+                raise SpecError("cannot parse action", written=where, got=excerpt(action), want="c092 11.90 21.20")
             actions.append((parts[0], parse_seconds(parts[1], where, "from"), parse_seconds(parts[2], where, "to")))
         return ListLine(row["id"], tuple(actions), where)
 
@@ -89,7 +89,9 @@ def listing_of_frames(table: ListTable) -> Listing:
     for where, row in parse_each(table.rows, lambda where, cells: (where, cells_by_column(table, cells))):
         rows = videos.setdefault(row["original_vido_id"], [])
         if row["frame_id"] != str(len(rows)):
-            raise SpecError("pictures out of order", written=where, got=cut(row["frame_id"]), want=f"frame {len(rows)}")
+            raise SpecError(
+                "pictures out of order", written=where, got=excerpt(row["frame_id"]), want=f"frame {len(rows)}"
+            )
         rows.append((where, row))
     lines = [line_of_frames(rows) for rows in videos.values()]
     if not any(line.labels for line in lines):
@@ -106,7 +108,7 @@ def line_of_frames(rows: list[tuple[str, dict[str, str]]]) -> ListLine:
         raise SpecError(
             "video with pictures in several folders",
             written=where,
-            got=cut(", ".join(sorted(folders))),
+            got=excerpt(", ".join(sorted(folders))),
             want="one folder",
         )
     actions: list[tuple[str, float, float]] = []
@@ -151,7 +153,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A mapping of JSON. Raises SpecError for a name that it has twice: json keeps the last alone."""
     if len(made := dict(pairs)) < len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise SpecError("two values of one name", got=cut(twice), want="each name once")
+        raise SpecError("two values of one name", got=excerpt(twice), want="each name once")
     return made
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from archdsl.errors import SpecError, cut
+from archdsl.errors import SpecError, excerpt
 from archdsl.training.data.sources.columns import frame_count, labels_of, normal_label
 from archdsl.training.data.sources.lines import (
     VIDEO_SUFFIXES,
@@ -78,7 +78,7 @@ def check_one_kind(lines: list[ListLine]) -> None:
     few, many = sorted(kinds.items(), key=lambda kind: len(kind[1]))
     if few[1]:
         got = f"{few[1][0].labels[0][0]} among {'numbers' if many[0] else 'names'}"
-        raise SpecError("labels mix names and numbers", written=few[1][0].where, got=cut(got), want="one of both")
+        raise SpecError("labels mix names and numbers", written=few[1][0].where, got=excerpt(got), want="one of both")
 
 
 def check_folders(lines: list[ListLine], words: list[SplitLine]) -> None:
@@ -91,7 +91,7 @@ def check_folders(lines: list[ListLine], words: list[SplitLine]) -> None:
             raise SpecError(
                 "a folder and a number of different classes",
                 written=line.where,
-                got=cut(f"folder {folder}, number {number}"),
+                got=excerpt(f"folder {folder}, number {number}"),
                 want="one number for each folder, as trainlist01.txt of UCF101 has",
                 fix="another name for the list, where the numbers are the labels",
             )
@@ -179,4 +179,4 @@ def line_of_hmdb(name: str, where: str, words: SplitLine) -> ListLine:
 
 def without_label(where: str, video: str) -> SpecError:
     """The error of a line that says no label, among others that do or outside a folder."""
-    return SpecError("line without a label", written=where, got=cut(video), want=LINE_FORMATS)
+    return SpecError("line without a label", written=where, got=excerpt(video), want=LINE_FORMATS)

@@ -12,7 +12,7 @@ import av
 from torch import Tensor
 
 from archdsl.errors import SpecError
-from archdsl.spec.files import beside, open_new, write_whole
+from archdsl.spec.files import open_new, temporary_name, write_whole
 from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.sources.shards import shards_of
 from archdsl.training.data.synthetic.motion import MOTION_FPS, MovingDigits
@@ -67,7 +67,7 @@ def shard_members(videos: MovingDigits, part: range, names: list[str]) -> Iterat
 
 def write_shard(path: Path, keys: Iterable[dict[str, bytes]]) -> Iterator[Path]:
     """Write a tar atomically; yields its path for every key."""
-    part = beside(path)
+    part = temporary_name(path)
     try:
         with open_new(part) as file, tarfile.open(fileobj=file, mode="w") as tar:
             for key in keys:
