@@ -82,7 +82,7 @@ class Step:
         self.setup, self.device = setup, device
         self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[setup.precision]
         self.network = archdsl.build(plan).to(device).train(setup.training)
-        for address in Memory(plan, setup).again:
+        for address in Memory(plan, setup).recomputed:
             checkpoint_activations(self.network.get_submodule(address))
         if not setup.training:
             self.network.to(self.dtype)

@@ -129,7 +129,7 @@ def test_any_arch_fits_where_some_choice_does(arch: archdsl.Arch, luck: Any, bat
 def test_it_fits_as_measured(name: str, overrides: dict[str, int], batch: int, share: float) -> None:
     memory = fitting(Memory(archdsl.compile(archdsl.load(name, **overrides)), Setup(batch)), share)
     memory.check()
-    assert memory.again
+    assert memory.recomputed
     peak, kept = measured(memory.plan, memory.setup)
     assert memory.peak <= memory.setup.budget
     assert (peak, kept) == pytest.approx((memory.peak, memory.activations), rel=0.02)
@@ -140,7 +140,7 @@ def a_run(recipe: Recipe) -> tuple[Memory, int]:
     plan = archdsl.compile(small(channels=32))
     with process_group("cpu") as world, Tracked() as tracked:
         memory = predicted_memory(plan, recipe, world, shard=False)
-        network = prepare_network(build(plan), plan, recipe, world, recomputed=memory.again, shard=False)
+        network = prepare_network(build(plan), plan, recipe, world, recomputed=memory.recomputed, shard=False)
         state = initial_state(network, recipe, world)
         train_mode(network, recipe.norms)
         clip = torch.randn(memory.setup.batch, *plan.inputs["clip"])
@@ -180,7 +180,7 @@ def test_a_run_says_what_runs_again_and_learns_the_same(tmp_path: Path, capsys: 
     arch, recipe = small(channels=32, dropout=0.5), short(steps=3, batch=16, checkpoint="5100 KB")
     plain = archdsl.train(arch, recipe.but(checkpoint="none"), DATA, out=tmp_path / "plain", device="cpu", quiet=True)
     again = archdsl.train(arch, recipe, DATA, out=tmp_path / "again", device="cpu")
-    assert again.memory.again == ("main.stem.0",)
+    assert again.memory.recomputed == ("main.stem.0",)
     assert losses(tmp_path / "plain") == losses(tmp_path / "again")
     theirs = again.network.state_dict()
     for name, tensor in plain.network.state_dict().items():
@@ -188,7 +188,7 @@ def test_a_run_says_what_runs_again_and_learns_the_same(tmp_path: Path, capsys: 
     about = json.loads((tmp_path / "again" / "run.json").read_text())
     assert about["again"] == ["main.stem.0"]
     assert about["memory"] == again.memory.peak < 5_100_000 < plain.memory.peak
-    said = f"main.stem.0 again in backward, {again.memory.again_macs / again.plan.macs:.1%} of the macs twice"
+    said = f"main.stem.0 recomputed in backward, {again.memory.recomputed_macs / again.plan.macs:.1%} of the macs twice"
     assert said in capsys.readouterr().err
     assert json.loads((tmp_path / "plain" / "run.json").read_text())["again"] == []
 
@@ -198,12 +198,12 @@ def test_a_recipe_that_cannot_fit(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         archdsl.train(small(channels=32), recipe, DATA, out=tmp_path, device="cpu", quiet=True)
     assert str(caught.value).split("\n") == [
-        "a step that does not fit the memory",
+        "a step that does not fit the memory budget",
         "  at      recipe.checkpoint",
         f"  written {recipe.written}",
-        "  got     4MB for 16 clips at once, fp32",
-        "  want    at least 4.97 MB, with what saves most run again",
-        "  fix     no more than 10 at once",
+        "  got     4MB for a micro-batch of 16 clips, fp32",
+        "  want    at least 4.97 MB, with the modules recomputed that save the most",
+        "  fix     a micro-batch of at most 10 clips",
     ]
 
 
@@ -216,9 +216,9 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "training with sgd, fp32, batch 4, as little as fits 30MB checkpointed" in capsys.readouterr().out
     assert main(["count", TINY, "--memory", "--batch", "4", "--checkpoint", "10MB"]) == 2
     assert capsys.readouterr().err.split("\n") == [
-        "a step that does not fit the memory",
-        "  got     10MB for 4 clips at once, fp32",
-        "  want    at least 16.8 MB, with what saves most run again",
-        "  fix     no more than 2 at once",
+        "a step that does not fit the memory budget",
+        "  got     10MB for a micro-batch of 4 clips, fp32",
+        "  want    at least 16.8 MB, with the modules recomputed that save the most",
+        "  fix     a micro-batch of at most 2 clips",
         "",
     ]

@@ -11,14 +11,6 @@ PACKAGE = Path(__file__).parent.parent / "archdsl"
 YAML_WORDS = ("ops/", "blocks/", "backend/runtime/", "language/edge.py")
 """An op, the block and the transform that add it, and the function or module that runs it bear the same word: the one
 that specs and emitted files spell. Each of these defines it once."""
-OVERRIDES: dict[str, str] = {}
-"""Names that several modules define on purpose, with the reason."""
-TO_RENAME = {
-    "report": """
-        Names
-    """,
-}
-"""Folder -> names that its modules still share with others: to be emptied."""
 
 
 def defined(path: Path) -> Iterator[str]:
@@ -53,9 +45,5 @@ def is_yaml_word(modules: list[str]) -> bool:
 def test_a_name_is_defined_in_one_module() -> None:
     modules = modules_by_name()
     assert len(modules) > 1000
-    shared = {}
-    for name, paths in modules.items():
-        left = [path for path in paths if name not in TO_RENAME.get(path.partition("/")[0], "").split()]
-        if len(left) > 1 and name not in OVERRIDES and not is_yaml_word(left):
-            shared[name] = left
+    shared = {name: paths for name, paths in modules.items() if len(paths) > 1 and not is_yaml_word(paths)}
     assert shared == {}

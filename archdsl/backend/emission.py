@@ -8,24 +8,30 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from archdsl.backend.class_text import ClassTemplate, ConstructorLine, class_text
 from archdsl.backend.forward import Forward
-from archdsl.backend.forward_keys import programs
 from archdsl.backend.module_tree import ModulePart, module_tree, weight_owner
 from archdsl.backend.passes import Lower, lowered_graph
-from archdsl.backend.passes.base import layer_of, literal_graph, programs_of, takes_pieces
+from archdsl.backend.passes.base import layer_of, programs_of, takes_pieces
 from archdsl.backend.runtime.clips import clips_named, expect
 from archdsl.backend.runtime.keys import keyed
 from archdsl.backend.runtime.stream import streamed
+from archdsl.backend.source_text import (
+    assignment,
+    call_text,
+    indented,
+    keyword_arguments,
+    parameter_name,
+    shadowing_properties,
+    unique_name,
+)
 from archdsl.backend.user_ops import EMITTED_IMPORTS, confirm, source_texts
-from archdsl.blocks.names import CASTS
 from archdsl.compiler import Plan, plan_of
-from archdsl.compiler.keys import whole_clips
 from archdsl.graph import Graph
 from archdsl.language import Arch
 from archdsl.ops import Source
-from archdsl.ops.layer import Argument, is_emittable
+from archdsl.ops.layer import Argument
 
-LINE_WIDTH = 120
 RESERVED = frozenset([*keyword.kwlist, *dir(builtins), *EMITTED_IMPORTS, "self"])
 """Names that have a meaning in every emitted file: Python's own, and what it imports."""
 
@@ -36,40 +42,6 @@ class Construction:
 
     name: str
     args: tuple[tuple[str, Any], ...] = ()
-
-
-@dataclass
-class ConstructorLine:
-    """One line of a constructor: a target, what is called, and its arguments, any of which may become a parameter."""
-
-    target: str
-    called: str
-    args: list[Argument]
-    hint: str
-
-
-@dataclass
-class ClassTemplate:
-    """A part as a class: constructor lines, plain lines, and the text of forward."""
-
-    part: ModulePart
-    base: str = "nn.Module"
-    lines: list[ConstructorLine | str] = field(default_factory=list)
-    forward: Forward | None = None
-
-    @property
-    def structure(self) -> tuple[Any, ...]:
-        """Equal for parts that can share a class."""
-        lines = tuple(
-            line if isinstance(line, str) else (line.target, line.called, tuple(a.name for a in line.args))
-            for line in self.lines
-        )
-        return (self.part.kind, self.base, lines, self.forward.structure if self.forward else ())
-
-    @property
-    def values(self) -> list[Any]:
-        """Every argument's value, in order."""
-        return [arg.value for line in self.lines if isinstance(line, ConstructorLine) for arg in line.args]
 
 
 def emit(arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | None = None) -> str:
@@ -247,123 +219,6 @@ class Emission:
         return name
 
 
-def class_text(
-    name: str, template: ClassTemplate, parameters: dict[tuple[Any, ...], str], names: list[str | None], shared: int
-) -> str:
-    """The text of one class."""
-    part = template.part
-    assert template.forward
-    where = f" Shapes as in {part.address}." if shared > 1 else ""
-    title = f"{part.kind}, used {shared} times.{where}" if shared > 1 else f"{part.kind} {part.address}."
-    if not part.address:
-        whole = whole_clips(literal_graph(template.forward.graph))
-        title = f"The network. It takes whole clips: {whole}." if whole else "The network."
-    lines = [f"class {name}({template.base}):", f'    """{title}"""', ""]
-    if template.forward.chosen and not part.address:
-        lines += ["    streaming = False  # in `step` the frames are those chosen", ""]
-    prefix = f"{part.address}." if part.address else ""
-    steps = [step.address if isinstance(step, ModulePart) else step for step in part.steps]
-    if shadowed := shadowing_properties({step.removeprefix(prefix) for step in steps}):
-        lines += [*shadowed, ""]
-    typed = [f"{parameter}: {annotation(column[0])}" for column, parameter in parameters.items()]
-    if template.lines:
-        lines += indented(call_text("def __init__", ["self", *typed]) + " -> None:").splitlines()
-        lines.append("        super().__init__()")
-        queue = iter(names)
-        for line in template.lines:
-            text = (
-                line
-                if isinstance(line, str)
-                else assignment(
-                    line.target, call_text(line.called, [*call_arguments(line, queue)], room=len(line.target) + 11)
-                )
-            )
-            lines += indented(text, 8).splitlines()
-        lines.append("")
-    if part.outputs or not part.address:  # a part that only keeps weights is never called
-        lines += [indented(line) if line else "" for line in template.forward.text()]
-    if not part.address:
-        lines += ["", *map(indented, template.forward.introduction(name))]
-        lines += ["", *map(indented, template.forward.step_text())] if takes_pieces(template.forward.graph) else []
-        for method in programs(template.forward):
-            lines += ["", *map(indented, method)]
-    return "\n".join(lines).rstrip()
-
-
-def shadowing_properties(names: set[str]) -> list[str]:
-    """Lines by which parts are found that are named as what torch's modules have already."""
-    return [f'    {name} = property(lambda self: self._modules["{name}"])' for name in sorted(names & CASTS)]
-
-
 def has_numbered_parts(part: ModulePart) -> bool:
     """Whether the parts within have numbers for names."""
     return any(isinstance(step, ModulePart) and step.address.rpartition(".")[2].isdigit() for step in part.steps)
-
-
-def assignment(target: str, made: str) -> str:
-    """The line that keeps a part: by its name, or one after the other where names are numbers."""
-    return f"self.append({made})" if target.rpartition(".")[2].isdigit() else f"{target} = {made}"
-
-
-def call_arguments(line: ConstructorLine, names: Any) -> list[str]:
-    """The arguments of a call: parameters by name, defaults left out; those without a default first, in place."""
-    shown_args = []
-    for arg in line.args:
-        parameter = next(names)
-        if parameter is None and arg.default is not None and arg.value == arg.default:
-            continue
-        value = parameter or python_literal(arg.value)
-        shown_args.append(value if arg.default is None and line.called.startswith("nn.") else f"{arg.name}={value}")
-    return shown_args
-
-
-def keyword_arguments(args: tuple[tuple[str, Any], ...]) -> list[str]:
-    """Keyword arguments."""
-    return [f"{name}={python_literal(value)}" for name, value in args]
-
-
-def python_literal(value: Any) -> str:
-    """A value as Python writes it: numbers, truths and tuples of them; of an op of one's own also text and None."""
-    assert is_emittable(value), value
-    return repr(value)
-
-
-def annotation(value: Any) -> str:
-    """The type of a parameter."""
-    if isinstance(value, tuple):
-        return f"tuple[{', '.join(map(annotation, value)) or '()'}]"
-    return "Any" if value is None else type(value).__name__
-
-
-def call_text(name: str, args: list[str], room: int = 14) -> str:
-    """A call on one line where it fits, else one argument a line."""
-    line = f"{name}({', '.join(args)})"
-    if len(line) + room <= LINE_WIDTH:
-        return line
-    return f"{name}(\n" + "".join(f"    {arg},\n" for arg in args) + ")"
-
-
-def indented(text: str, by: int = 4) -> str:
-    """Every line moved right."""
-    return "\n".join(" " * by + line if line else "" for line in text.split("\n"))
-
-
-def parameter_name(hint: str, name: str) -> str:
-    """conv_a and out_channels -> conv_a_out; a nested part's parameter keeps its own name behind the part's."""
-    short = {
-        "in_channels": "in",
-        "out_channels": "out",
-        "kernel_size": "kernel",
-        "in_features": "in",
-        "out_features": "out",
-    }
-    made = f"{hint}_{short.get(name, name)}"
-    return f"part_{made}" if made[0].isdigit() else made  # of a list of parts, which are named by numbers
-
-
-def unique_name(name: str, taken: Any) -> str:
-    """A name not yet taken."""
-    known, i, made = set(taken), 2, name
-    while made in known:
-        made, i = f"{name}_{i}", i + 1
-    return made

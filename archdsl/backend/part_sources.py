@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from archdsl.backend.emission import Emission, call_text, class_name, keyword_arguments
+from archdsl.backend.emission import Emission, class_name
+from archdsl.backend.source_text import call_text, keyword_arguments
 from archdsl.compiler import Plan
 
 

@@ -161,7 +161,7 @@ def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int,
         not_loaded = load_initial_weights(network, weights) if weights else {}
     if weights:
         check_processes_agree({"weights": fingerprint(network)})
-    network = prepare_network(network, plan, recipe, world, recomputed=memory.again, shard=shard)
+    network = prepare_network(network, plan, recipe, world, recomputed=memory.recomputed, shard=shard)
     run = Run(
         plan=plan,
         recipe=recipe,
@@ -231,7 +231,7 @@ def resume_or_begin(run: Run, state: TrainState, start: Start) -> None:
     warn_about_data(run)
     about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
     about |= {"device": str(run.world.device), "workers": run.workers, "weights": run.origin}
-    about |= {"again": list(run.memory.again), "memory": run.memory.peak}
+    about |= {"again": list(run.memory.recomputed), "memory": run.memory.peak}
     run.folder.describe(run.plan, run.recipe, RunInfo(classes=list(run.videos.classes), data=run.data, **about))
     run.folder.truncate_log(state.step)
 

@@ -1,1 +1,1 @@
-"""Latency told from a table of cases that a machine has measured."""
+"""Latency predicted from cases measured on a machine."""

@@ -1,4 +1,4 @@
-"""What a forward takes on a machine whose cases were measured: told without running it."""
+"""Predicted latency of a forward, from cases measured on a machine."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Latency:
 
     @property
     def unknown(self) -> list[str]:
-        """Kinds that the table lacks: told by the roof, which is too little."""
+        """Kinds that the table lacks: predicted by the roofline, a lower bound."""
         return [kind for kind in self.kinds if kind not in self.machine.samples]
 
     def record(self, views: int = 1) -> dict[str, Any]:
@@ -98,9 +98,9 @@ def latency_cells(one: Latency, views: int) -> tuple[str, ...]:
 
 
 def latency_note(latencies: Sequence[Latency]) -> str:
-    """What was told, and by whose table."""
+    """What was predicted, and from which table."""
     one = latencies[0]
     told = f"forward of {plural(one.batch, 'clip')}, lowered by auto and frozen; predicted, not run: "
     told += origin_of(one.machine)
     unknown = dict.fromkeys(kind for latency in latencies for kind in latency.unknown)
-    return told + (f"; never measured, so too little for {', '.join(unknown)}" if unknown else "")
+    return told + (f"; no measurements, so only a lower bound (roofline) for {', '.join(unknown)}" if unknown else "")

@@ -63,7 +63,7 @@ def prefixes(address: str) -> list[str]:
 
 
 @dataclass
-class Names:
+class LocalVariables:
     """The variables of one forward: a result takes the name of what was read for the last time, else a fresh one.
 
     A variable keeps its map alive until it is assigned anew or the forward ends.

@@ -1,4 +1,4 @@
-"""A forward and a backward without numbers: which tensors live when."""
+"""A simulated forward and backward: which tensors are alive when."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import prod
 from archdsl.compiler import Plan
 from archdsl.graph import Node
 from archdsl.ops.autograd import Keeps
-from archdsl.report.memory.calls import ModuleCall, Names, calls_of, last_reads
+from archdsl.report.memory.calls import LocalVariables, ModuleCall, calls_of, last_reads
 from archdsl.report.parameters import node_weights
 
 
@@ -63,7 +63,7 @@ class SavedOp:
 
 @dataclass(frozen=True)
 class CheckpointedModule:
-    """A checkpointed module on the tape: only what it read is held; it runs again in backward."""
+    """A checkpointed module on the tape: only its inputs are saved; it is recomputed in backward."""
 
     call: ModuleCall
     given: dict[str, int]
@@ -81,10 +81,10 @@ class SimulatedStep:
     training: bool
     half: bool
     """torch.autocast in training; in inference weights and maps in half precision."""
-    again: frozenset[str] = frozenset()
-    """Modules that run again in backward: only their inputs are kept."""
+    recomputed: frozenset[str] = frozenset()
+    """Modules recomputed in backward: only their inputs are saved."""
     accumulated: bool = False
-    """Whether gradients of parts of the batch that went before stand already."""
+    """Whether gradients of earlier micro-batches are accumulated already."""
     copied_norms: bool = False
     """Whether batch norms copy what they normalise (statistics of parts, or over processes)."""
     pool: StoragePool = field(default_factory=StoragePool)
@@ -94,7 +94,7 @@ class SimulatedStep:
     activations: int = 0
     """Bytes that are kept between forward and backward."""
     peaks: dict[str, int] = field(default_factory=dict)
-    """Op -> most bytes that lived while it ran, forward, again or backward; in the order they run."""
+    """Op -> most bytes that lived while it ran, forward, recomputation or backward; in the order they run."""
 
     @cached_property
     def widths(self) -> dict[str, int]:
@@ -153,11 +153,11 @@ class SimulatedStep:
 
     def forward(self, call: ModuleCall, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
         """One module. What is given stays its giver's; what is returned is the receiver's."""
-        if saving and call.address in self.again:
+        if saving and call.address in self.recomputed:
             tape.append(CheckpointedModule(call, {value: self.pool.hold(storage) for value, storage in given.items()}))
             saving = False
         nodes = self.plan.graph.nodes
-        names = Names(call, last_reads(call, nodes), {value: f"x{i}" for i, value in enumerate(given)})
+        names = LocalVariables(call, last_reads(call, nodes), {value: f"x{i}" for i, value in enumerate(given)})
         variables = {names.held[value]: self.pool.hold(storage) for value, storage in given.items()}
         storages = dict(given)
         for i, step in enumerate(call.steps):
@@ -237,17 +237,17 @@ class SimulatedStep:
                 self.back(entry)
                 continue
             again = Tape()
-            for storage in self.forward_again(entry, again).values():
+            for storage in self.recompute(entry, again).values():
                 self.pool.drop(storage)
             self.backward(again)
             for storage in entry.given.values():
                 self.pool.drop(storage)
 
-    def forward_again(self, entry: CheckpointedModule, tape: Tape) -> dict[str, int]:
-        """A checkpointed module once more, now saving."""
-        before, self.again = self.again, frozenset()
+    def recompute(self, entry: CheckpointedModule, tape: Tape) -> dict[str, int]:
+        """The forward of a checkpointed module, now saving."""
+        before, self.recomputed = self.recomputed, frozenset()
         outputs = self.forward(entry.call, entry.given, tape, saving=True)
-        self.again = before
+        self.recomputed = before
         for copy in self.cached:
             self.pool.drop(copy)
         self.cached.clear()

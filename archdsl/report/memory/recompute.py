@@ -1,8 +1,8 @@
-"""Which modules run again in backward, so that a step stays within a memory and little is computed twice.
+"""Which modules are recomputed in backward, so that a step fits a memory budget at the fewest multiply-adds.
 
-A forward and backward without numbers says what every op needs while it runs; the same with every stage, or every
-block, run again says what each of them then needs and saves. From these the peak of any choice is a sum along the order
-of execution: what runs again saves memory for all that comes after it, and for nothing before.
+A simulated step gives each op's peak; a simulated step with one stage or block recomputed gives what that needs and
+saves. From these the peak of any selection is a sum along the order of execution: a recomputed module saves memory for
+all that comes after it, and for nothing before.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from archdsl.report.memory.lifetimes import SimulatedStep
 from archdsl.report.parameters import node_weights
 
 StepOf = Callable[[Iterable[str]], SimulatedStep]
-"""A step that is over, in which those modules ran again."""
+"""Simulates a step in which those modules are recomputed."""
 HALVINGS = 20
-"""Halvings by which the least memory is found: to a millionth of what is needed when nothing runs again."""
+"""Halvings by which the least memory is found: to a millionth of the peak without recomputation."""
 
 
 def modules_to_recompute(plan: Plan, level: str) -> tuple[str, ...]:
@@ -30,21 +30,21 @@ def modules_to_recompute(plan: Plan, level: str) -> tuple[str, ...]:
 
 
 class Segment(NamedTuple):
-    """An op, or a module that may run again. Bytes are as if nothing else ran again."""
+    """An op, or a module that may be recomputed. Bytes are those when nothing else is recomputed."""
 
     address: str
     peak: int
-    """Most bytes while it runs, forward and backward; of a module while it runs again too."""
+    """Most bytes while it runs, forward and backward; of a module also while it is recomputed."""
     freed: int = 0
-    """Bytes that are kept for backward less where a module runs again."""
+    """Bytes fewer saved for backward where the module is recomputed."""
     macs: int = 0
-    """What that costs, for one clip."""
+    """Multiply-adds of recomputing it, for one clip."""
     inner: tuple[Segment, ...] = ()
-    """What a module is made of."""
+    """The segments of a module."""
 
 
 class Selection(NamedTuple):
-    """What runs again, up to somewhere in the order of execution."""
+    """The modules recomputed so far in the order of execution."""
 
     macs: int = 0
     freed: int = 0
@@ -52,7 +52,7 @@ class Selection(NamedTuple):
 
 
 def cheapest_within(plan: Plan, runs: StepOf, room: int) -> Selection:
-    """The choice that costs least within a room of so many bytes; where none is, the one that needs least."""
+    """The cheapest selection whose peak is within `room` bytes; if there is none, the one with the smallest peak."""
     parts = segments_of(plan, runs)
     aim = room
     while found := pareto_front(parts, aim):
@@ -65,7 +65,7 @@ def cheapest_within(plan: Plan, runs: StepOf, room: int) -> Selection:
 
 
 def smallest_peak(parts: Sequence[Segment], high: int) -> Selection:
-    """The choice that needs least, where `high` is enough."""
+    """The selection with the smallest peak; `high` bytes are known to be enough."""
     low, best = 0, pareto_front(parts, high)
     for _ in range(HALVINGS):
         middle = (low + high) // 2
@@ -97,32 +97,32 @@ def grouped_by_module(
         if address not in modules:
             yield members[0]
             continue
-        again = runs([address])
-        peak = max(peak for op, peak in again.peaks.items() if op.startswith(f"{address}."))
-        freed = plain.activations - again.activations
+        recomputed = runs([address])
+        peak = max(peak for op, peak in recomputed.peaks.items() if op.startswith(f"{address}."))
+        freed = plain.activations - recomputed.activations
         yield Segment(address, peak, freed, plan.cost_of(address).macs, tuple(members))
 
 
 def pareto_front(parts: Sequence[Segment], room: int, begun: Sequence[Selection] = (Selection(),)) -> list[Selection]:
-    """The choices with which all parts stay within the room, and that no other beats in both; fewest macs first."""
+    """Selections within `room` bytes on the Pareto front of macs and bytes freed; fewest macs first."""
     front = list(begun)
     for part in parts:
-        again = [
+        recomputed = [
             Selection(choice.macs + part.macs, choice.freed + part.freed, (*choice.modules, part.address))
             for choice in front
             if part.inner and part.peak - choice.freed <= room
         ]
-        plain = (
+        kept = (
             pareto_front(part.inner, room, front)
             if part.inner
             else [choice for choice in front if part.peak - choice.freed <= room]
         )
-        front = undominated(plain + again)
+        front = undominated(kept + recomputed)
     return front
 
 
 def undominated(found: list[Selection]) -> list[Selection]:
-    """Those that free more than all that cost as little."""
+    """Those that free more than every one that costs no more."""
     kept: list[Selection] = []
     for choice in sorted(found, key=lambda choice: (choice.macs, -choice.freed, len(choice.modules))):
         if not kept or choice.freed > kept[-1].freed:

@@ -12,7 +12,7 @@ from archdsl.errors import SpecError, did_you_mean
 from archdsl.language.amounts import CHECKPOINT_LEVELS, bytes_of, bytes_text, checkpoint_of
 from archdsl.report.memory.lifetimes import SimulatedStep
 from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
-from archdsl.report.number_format import shapes_text
+from archdsl.report.number_format import plural, shapes_text
 from archdsl.report.table.sheet import Column, Row, Table
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -36,18 +36,18 @@ class Setup:
     checkpoint: str = "none"
     """none, every stage, every block, or as few of them as fit an amount of memory."""
     copies: int = 0
-    """Copies of all weights that are kept beside: a moving average, buckets of gradients."""
+    """Further copies of all weights: a moving average, gradient buckets."""
     accumulated: bool = False
-    """Whether gradients of parts of the batch that went before stand already."""
+    """Whether gradients of earlier micro-batches are accumulated already."""
     copied_norms: bool = False
-    """Whether batch norms have statistics of parts or over processes, for which they copy what they normalise."""
+    """Whether batch norms copy their input: statistics per part of the batch, or over processes."""
 
     def __post_init__(self) -> None:
         check_name("precision", self.precision, PRECISIONS)
         check_name("optimizer", self.optimizer, OPTIMIZERS)
         if checkpoint_of(self.checkpoint) != "none" and not self.training:
             raise SpecError(
-                "a checkpoint in inference",
+                "activation checkpointing in inference",
                 got="--infer --checkpoint",
                 want="--train: inference keeps nothing for backward",
             )
@@ -98,43 +98,43 @@ class Memory:
 
     @property
     def standing(self) -> int:
-        """What lives all the time."""
+        """What is allocated all the time."""
         return self.parameters + self.buffers + self.optimiser + 4 * self.setup.copies * self.plan.params
 
-    def ran(self, again: Iterable[str]) -> SimulatedStep:
-        """A step in which those modules run again in backward."""
+    def simulated(self, recomputed: Iterable[str]) -> SimulatedStep:
+        """A step in which those modules are recomputed in backward (activation checkpointing)."""
         setup = self.setup
         accumulated, copied = setup.accumulated, setup.copied_norms
         return SimulatedStep(
-            self.plan, setup.batch, setup.training, self.half, frozenset(again), accumulated, copied
+            self.plan, setup.batch, setup.training, self.half, frozenset(recomputed), accumulated, copied
         ).step()
 
     @cached_property
-    def again(self) -> tuple[str, ...]:
-        """Modules that run again in backward: as few multiply-adds as fit, where an amount is asked for."""
+    def recomputed(self) -> tuple[str, ...]:
+        """Modules recomputed in backward: with a memory budget, those that cost the fewest multiply-adds."""
         budget = self.setup.budget
         if budget is None:
             return modules_to_recompute(self.plan, self.setup.checkpoint)
-        return cheapest_within(self.plan, self.ran, budget - self.standing).modules
+        return cheapest_within(self.plan, self.simulated, budget - self.standing).modules
 
     @property
-    def again_macs(self) -> int:
-        """Multiply-adds that are done twice in forward, for one clip."""
-        return sum(self.plan.cost_of(module).macs for module in self.again)
+    def recomputed_macs(self) -> int:
+        """Multiply-adds of the recomputed modules, for one clip."""
+        return sum(self.plan.cost_of(module).macs for module in self.recomputed)
 
     @cached_property
     def run(self) -> SimulatedStep:
         """The step."""
-        return self.ran(self.again)
+        return self.simulated(self.recomputed)
 
     @property
     def activations(self) -> int:
-        """What is kept between forward and backward."""
+        """Activations saved for backward."""
         return self.run.activations if self.setup.training else 0
 
     @property
     def peak(self) -> int:
-        """The most that lives at any moment of a step; in training from the second step on.
+        """The most that is allocated at any moment of a step; in training from the second step on.
 
         The optimiser works on all weights at once (foreach) with one temporary of their size.
         """
@@ -142,23 +142,23 @@ class Memory:
         return self.standing + max(self.run.peak, updating)
 
     def check(self) -> None:
-        """Raises SpecError where no choice of what runs again fits the checkpoint's amount."""
+        """Raises SpecError where no choice of recomputed modules fits the memory budget."""
         budget = self.setup.budget
         if budget is None or self.peak <= budget:
             return
         fits = self.largest(budget)
         raise SpecError(
-            "a step that does not fit the memory",
-            got=f"{self.setup.checkpoint} for {self.setup.batch} clips at once, {self.setup.precision}",
-            want=f"at least {bytes_text(self.peak)}, with what saves most run again",
-            fix=f"no more than {fits} at once" if fits else None,
+            "a step that does not fit the memory budget",
+            got=f"{self.setup.checkpoint} for a micro-batch of {self.setup.batch} clips, {self.setup.precision}",
+            want=f"at least {bytes_text(self.peak)}, with the modules recomputed that save the most",
+            fix=f"a micro-batch of at most {plural(fits, 'clip')}" if fits else None,
         )
 
     def __str__(self) -> str:
-        """What runs again and what that gives, in a line."""
-        share, checkpoint = self.again_macs / max(self.plan.macs, 1), self.setup.checkpoint
-        again = f"{', '.join(self.again) or 'nothing'} again in backward, {share:.1%} of the macs twice"
-        return f"{again}: {bytes_text(self.peak)} of {checkpoint}, predicted"
+        """What is recomputed, what that costs and the peak, in one line."""
+        share, checkpoint = self.recomputed_macs / max(self.plan.macs, 1), self.setup.checkpoint
+        modules = f"{', '.join(self.recomputed) or 'nothing'} recomputed in backward, {share:.1%} of the macs twice"
+        return f"{modules}: {bytes_text(self.peak)} of {checkpoint}, predicted"
 
     def largest(self, budget: int) -> int:
         """The largest batch whose peak is within the budget; 0 where none is."""
@@ -181,8 +181,8 @@ class Memory:
             "input": {name: list(shape) for name, shape in self.plan.inputs.items()},
             **vars(self.setup),
             **{part: getattr(self, part) for part in MEMORY_PARTS},
-            "again": list(self.again),
-            "again_macs": self.again_macs,
+            "again": list(self.recomputed),
+            "again_macs": self.recomputed_macs,
         }
         return found if budget is None else found | {"budget": budget, "largest_batch": self.largest(budget)}
 
@@ -213,7 +213,7 @@ def memory_table(memories: Iterable[Memory], budget: int | None = None) -> Table
                 memory.plan.name,
                 shapes_text(memory.plan.inputs),
                 *(bytes_text(getattr(memory, part)) for part in parts),
-                *([f"{memory.again_macs / max(memory.plan.macs, 1):.1%}"] if twice else []),
+                *([f"{memory.recomputed_macs / max(memory.plan.macs, 1):.1%}"] if twice else []),
                 *([str(record["largest_batch"])] if budget else []),
             )
         )
