@@ -65,16 +65,16 @@ def test_no_choice_that_fits_costs_less(name: str, overrides: dict[str, int], ba
     plan = archdsl.compile(archdsl.load(name, **overrides))
     memory = Memory(plan, Setup(batch))
     tried = [
-        (sum(plan.cost_of(module).macs for module in choice), memory.ran(choice).peak) for choice in every_choice(plan)
+        (sum(plan.cost_of(module).macs for module in choice), memory.simulated(choice).peak) for choice in every_choice(plan)
     ]
-    most, least = memory.ran(()).peak, min(peak for _, peak in tried)
+    most, least = memory.simulated(()).peak, min(peak for _, peak in tried)
     assert least < most / 1.3
     for i in range(21):
         room = least + (most - least) * i // 20
-        found = cheapest_within(plan, memory.ran, room)
-        assert memory.ran(found.modules).peak <= room
+        found = cheapest_within(plan, memory.simulated, room)
+        assert memory.simulated(found.modules).peak <= room
         assert found.macs == min(macs for macs, peak in tried if peak <= room)
-    assert memory.ran(cheapest_within(plan, memory.ran, least - 1).modules).peak == least
+    assert memory.simulated(cheapest_within(plan, memory.simulated, least - 1).modules).peak == least
 
 
 def test_what_modules_hold_together_is_taken_off_the_room() -> None:
@@ -83,18 +83,18 @@ def test_what_modules_hold_together_is_taken_off_the_room() -> None:
     memory = Memory(archdsl.compile(small().but(pathways={"main": Pathway(stages=stages)})), Setup(16))
 
     def runs(again: Iterable[str]) -> Any:
-        ran = memory.ran(again)
+        ran = memory.simulated(again)
         return SimpleNamespace(peak=ran.peak + 20_000 * len(list(again)), peaks=ran.peaks, activations=ran.activations)
 
     plan = memory.plan
     tried = [(sum(plan.cost_of(one).macs for one in some), runs(some).peak) for some in every_choice(plan)]
-    rooms = {memory.ran(some).peak + 10_000 for some in every_choice(plan)}
+    rooms = {memory.simulated(some).peak + 10_000 for some in every_choice(plan)}
     over = 0
     for room in sorted(room for room in rooms if room >= min(peak for _, peak in tried)):
         found = cheapest_within(plan, runs, room)
         assert runs(found.modules).peak <= room
         assert found.macs == min(macs for macs, peak in tried if peak <= room)
-        over += found != cheapest_within(plan, memory.ran, room)
+        over += found != cheapest_within(plan, memory.simulated, room)
     assert over, "no room that the sum of the parts just fits"
 
 
@@ -108,8 +108,8 @@ def test_any_arch_fits_where_some_choice_does(arch: archdsl.Arch, luck: Any, bat
     for stage in modules_to_recompute(plan, "stage"):
         inner = [block for block in blocks if block.startswith(f"{stage}.") and luck.random() < 0.5]
         some += [stage] if luck.random() < 0.3 else inner
-    room = memory.ran(some).peak
-    assert memory.ran(cheapest_within(plan, memory.ran, room).modules).peak <= room
+    room = memory.simulated(some).peak
+    assert memory.simulated(cheapest_within(plan, memory.simulated, room).modules).peak <= room
 
 
 @pytest.mark.parametrize(
