@@ -65,7 +65,8 @@ def test_no_choice_that_fits_costs_less(name: str, overrides: dict[str, int], ba
     plan = archdsl.compile(archdsl.load(name, **overrides))
     memory = Memory(plan, Setup(batch))
     tried = [
-        (sum(plan.cost_of(module).macs for module in choice), memory.simulated(choice).peak) for choice in every_choice(plan)
+        (sum(plan.cost_of(module).macs for module in choice), memory.simulated(choice).peak)
+        for choice in every_choice(plan)
     ]
     most, least = memory.simulated(()).peak, min(peak for _, peak in tried)
     assert least < most / 1.3
