@@ -253,6 +253,8 @@ def test_half_precision_and_autocast_take_what_they_can_run(tiny: nn.Module, cli
         twin(clip)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert tiny(clip.bfloat16()).dtype == torch.bfloat16
+        with pytest.raises(TypeError, match=r"expected torch\.float32 .* got torch\.float64"):
+            tiny(clip.double())
 
 
 @pytest.mark.parametrize(
@@ -266,6 +268,11 @@ def test_half_precision_and_autocast_take_what_they_can_run(tiny: nn.Module, cli
             lambda x: {"rgb": x["flow"], "flow": x["rgb"]},
             ValueError,
             "rgb: expected torch.float32 (n, 3, 4, 8, 8), got",
+        ),
+        (
+            lambda x: x | {"flow": x["flow"][:1]},
+            ValueError,
+            "expected as many of each of the clips rgb, flow, got 2, 1",
         ),
     ],
 )

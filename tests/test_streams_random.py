@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,3 +195,40 @@ def test_what_takes_whole_clips_says_why(blocks: list[Block], why: str, causal: 
     assert plan.one_frame is None
     assert f"takes whole clips only: {why}" in archdsl.table(plan)
     assert "def step" not in archdsl.emit(plan)
+
+
+KEYED = Path(__file__).parent.parent / "specs" / "primer" / "13_key_frames.yaml"
+
+
+@pytest.mark.parametrize("block", [Gru(hidden=4), Lstm(hidden=4), Conv(channels=4, kernel=(3, 1, 1)), None], ids=str)
+def test_a_state_of_something_else_is_refused(block: Block | None) -> None:
+    """Maps of one clip would spread over two, and what a state lacks would begin anew."""
+    pathways = {"rgb": Pathway(stages={"one": Stage(block or Gru(hidden=2))})}
+    arch = Arch(name="net", clip=Clip(frames=6, size=4), pathways=pathways, head=HEADS[0], causal=True)
+    plan = archdsl.compile(arch if block else archdsl.load(KEYED))
+    network: Any = archdsl.build(plan).eval()
+    clip = torch.randn(2, *next(iter(plan.inputs.values())))
+    _, state = network.step(clip[:, :, :4])
+    network.step(clip[:, :, 4:], {name: tuple(held) for name, held in state.items()})
+    for other, error, message in (
+        (network.step(clip[:1, :, :4])[1], ValueError, "that of 2 clips, got 1"),
+        (network.step(clip.repeat(2, 1, 1, 1, 1)[:, :, :4])[1], ValueError, "that of 2 clips, got 4"),
+        ({"a": 1}, ValueError, "got another: 'a'"),
+        (dict([*state.items()][:1]), ValueError, "what the last step of this network gave, got another"),
+        ((clip, state), TypeError, "expected the dict that the last step gave, got tuple"),
+    ):
+        with pytest.raises(error, match=message):
+            network.step(clip[:, :, 4:], other)
+
+
+def test_pieces_of_several_clips_have_as_many_frames() -> None:
+    pathways = {n: Pathway(clip=f"clip_{n}", stages={"one": Stage(Conv(channels=4, kernel=(3, 1, 1)))}) for n in "ab"}
+    edges = (Edge(source="b", target="a", after=("one",), merge="sum"),)
+    clips = {"clip_a": Clip(frames=4, size=4), "clip_b": Clip(frames=4, size=4)}
+    head = HEADS[0].but(reads=("a",))
+    network: Any = archdsl.build(
+        Arch(name="net", clips=clips, pathways=pathways, edges=edges, head=head, causal=True)
+    ).eval()
+    pieces = {"clip_a": torch.randn(1, 3, 3, 4, 4), "clip_b": torch.randn(1, 3, 1, 4, 4)}
+    with pytest.raises(ValueError, match="as many frames of each clip, got 3, 1"):
+        network.step(pieces)

@@ -15,7 +15,7 @@ from archdsl.backend.passes import Lower, lowered_graph
 from archdsl.backend.passes.base import layer_of, programs_of, takes_pieces
 from archdsl.backend.runtime.clips import clips_named, expect
 from archdsl.backend.runtime.keys import keyed
-from archdsl.backend.runtime.stream import streamed
+from archdsl.backend.runtime.stream import check_state, streamed
 from archdsl.backend.source_text import (
     assignment,
     call_text,
@@ -97,7 +97,8 @@ class Emission:
     def helpers(self) -> list[str]:
         """The source of what torch lacks and this graph uses, each once."""
         nodes = [node for node in self.graph.nodes.values() if not isinstance(node.op, Source)]
-        stream = [streamed] if takes_pieces(self.graph) else [keyed] if programs_of(self.graph) else []
+        step = streamed if takes_pieces(self.graph) else keyed if programs_of(self.graph) else None
+        stream = [check_state, step] if step else []
         needs = [need for node in nodes for need in layer_of(self.graph, node).needs]
         given = [expect, clips_named] if len(nodes) + 1 < len(self.graph.nodes) else [expect]
         texts = source_texts(dict.fromkeys([*needs, *stream, *given]))

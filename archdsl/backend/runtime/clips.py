@@ -19,6 +19,7 @@ def expect(network: nn.Module, name: str, clip: Tensor, shape: tuple[int | None,
     if clip.ndim != 5 or any(size != want if want else size < 1 for want, size in zip(shape, clip.shape[1:])):
         raise ValueError(f"{wanted}, got {tuple(clip.shape)}")
     cast = dtype is None or (not clip.is_meta and torch.is_autocast_enabled(clip.device.type))
+    cast = cast and torch.float64 not in (dtype, clip.dtype)  # autocast leaves double precision as it is
     if not clip.is_floating_point() or (clip.dtype != dtype and not cast):
         raise TypeError(f"{wanted}, got {clip.dtype}")
 
@@ -29,4 +30,8 @@ def clips_named(clips: dict[str, Tensor], *names: str) -> list[Tensor]:
         raise TypeError(f"expected a dict of clips {', '.join(names)}, got {type(clips).__name__}")
     if isinstance(clips, dict) and clips.keys() != set(names):
         raise ValueError(f"expected clips {', '.join(names)}, got {', '.join(map(str, clips))}")
-    return [clips[name] for name in names]
+    found = [clips[name] for name in names]
+    counts = [clip.shape[0] for clip in found if isinstance(clip, Tensor) and clip.ndim]
+    if any(count != counts[0] for count in counts):
+        raise ValueError(f"expected as many of each of the clips {', '.join(names)}, got {', '.join(map(str, counts))}")
+    return found

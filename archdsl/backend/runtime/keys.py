@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archdsl.backend.runtime.stream import check_state
+
 
 def key_pairs(x: Tensor, every: int) -> Tensor:
     """(n, c, t, h, w) -> (n, 2c, t - t / every, h, w): each current frame, then the key frame before it."""
@@ -59,6 +61,7 @@ def held_warp(keys: Tensor, flow: Tensor) -> Tensor:
 
 def keyed(network: Any, frames: Tensor, state: dict[str, tuple[Tensor, ...]], every: int) -> tuple[Any, Any]:
     """What a network gives for further frames, one by one: a key frame, then every - 1 current ones, and so on."""
+    check_state(state, {"clips", "key_frames"}, frames.shape[0])
     *held, age = state["key_frames"] if state else (torch.tensor(0),)
     given = []
     for frame in torch.split(frames, 1, dim=2):
@@ -72,4 +75,4 @@ def keyed(network: Any, frames: Tensor, state: dict[str, tuple[Tensor, ...]], ev
         joined: Any = {name: torch.cat([one[name] for one in given], dim=2) for name in given[0]}
     else:
         joined = torch.cat(given, dim=2)
-    return joined, {"key_frames": (*held, age)}
+    return joined, {"clips": (frames.new_empty(frames.shape[0], 0),), "key_frames": (*held, age)}

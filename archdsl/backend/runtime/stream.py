@@ -61,16 +61,37 @@ class MeanSoFar(Held):
         return total / count[:, None, None]
 
 
+def check_state(state: dict[str, tuple[Tensor, ...]], names: set[str], clips: int) -> None:
+    """Refuse a state that no step of this network gave, or one of another number of clips."""
+    if not isinstance(state, dict):
+        raise TypeError(f"state: expected the dict that the last step gave, got {type(state).__name__}")
+    if state and (differing := sorted(state.keys() ^ names, key=str)):
+        raise ValueError(f"state: expected what the last step of this network gave, got another: {differing[0]!r}")
+    if state and state["clips"][0].shape[0] != clips:
+        raise ValueError(f"state: expected that of {clips} clips, got {state['clips'][0].shape[0]}")
+
+
 def streamed(
     network: nn.Module, frames: Tensor | dict[str, Tensor], state: dict[str, tuple[Tensor, ...]]
 ) -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:
-    """What a network gives for further frames, and the state after them; an empty state begins a stream."""
+    """What a network gives for further frames, and the state after them; an empty state begins a stream.
+
+    `clips` of the state is empty: its rows are the clips that the state is of.
+    """
     parts = {name: part for name, part in network.named_modules() if isinstance(part, Held)}
+    pieces = list(frames.values()) if isinstance(frames, dict) else [frames]
+    sizes = [piece.shape[2] for piece in pieces if isinstance(piece, Tensor) and piece.ndim == 5]
+    if any(size != sizes[0] for size in sizes):
+        raise ValueError(f"expected as many frames of each clip, got {', '.join(map(str, sizes))}")
+    if sizes:  # whatever else is no clip is refused by the network
+        check_state(state, {"clips", *parts}, pieces[0].shape[0])
     try:
         network.__dict__["streaming"] = True  # frames are not chosen again
         for name, part in parts.items():
             part.streaming, part.before = True, state.get(name, ())
-        return network(frames), {name: part.after for name, part in parts.items()}
+        outputs = network(frames)
+        held = {name: part.after for name, part in parts.items()}
+        return outputs, {"clips": (pieces[0].new_empty(pieces[0].shape[0], 0),), **held}
     finally:
         del network.__dict__["streaming"]
         for part in parts.values():
