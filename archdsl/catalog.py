@@ -181,7 +181,7 @@ def model_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = None
     arch = extended(base, rest)
     return Model(
         name=arch.name,
-        family=lambda name, **own: extended(base, rest, own) if own else arch,
+        family=lambda name, /, **own: extended(base, rest, own) if own else arch,
         reference=reference,
     )
 
@@ -209,7 +209,7 @@ def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> 
                 else did_you_mean(key, [*BESIDE_EXTENDS, *names]),
             )
     arch = base_arch(base, data, own or {})
-    changes: Any = data.get("set") or {}
+    changes: Any = {} if data.get("set") is None else data["set"]
     if not isinstance(changes, Mapping):
         raise SpecError(
             "`set` is not a mapping",
@@ -249,7 +249,7 @@ def drawings(blocks: Any, line: str, before: Mapping[str, Drawing]) -> dict[str,
 
 def base_arch(base: Model, data: Lines, own: Mapping[str, Any]) -> Arch:
     """The base with the `parameters` beside `extends`; faults of one name its line."""
-    parameters: Any = data.get("parameters") or {}
+    parameters: Any = {} if data.get("parameters") is None else data["parameters"]
     line = data.keys_written.get("parameters", data.keys_written["extends"])
     if not isinstance(parameters, Mapping):
         want = "parameters: {name: value}"

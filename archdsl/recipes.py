@@ -83,7 +83,7 @@ def recipe_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = Non
         )
     base = base_recipe(data, path, (*above, path.resolve()))
     own = [(key, data[key]) for key in ("name", "source") if key in data]
-    changes = data.get("set") or Lines({}, data.written, {})
+    changes = Lines({}, data.written, {}) if data.get("set") is None else data["set"]
     if not isinstance(changes, Lines):
         line = data.keys_written["set"]
         raise SpecError(

@@ -13,6 +13,7 @@ import pytest
 import archdsl
 from archdsl import SpecError, load
 from archdsl.catalog import zoo
+from archdsl.cli import main
 from archdsl.language import Arch, Model, parameter_names
 from archdsl.language.parameters import parameters_of
 from archdsl.language.yaml_writer import to_yaml
@@ -202,3 +203,37 @@ def test_parameters_in_yaml_are_those_of_python_and_of_the_command_line(tmp_path
     with pytest.raises(SpecError) as caught:
         load(further, depth=34)
     assert caught.value.faults[0].want == "50, 101"
+
+
+@pytest.mark.parametrize("name", ["self", "name", "overrides"])
+def test_words_of_python_are_no_parameters(name: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "base.yaml").write_text("extends: slow_8x8_r50\n")
+    (tmp_path / "own.yaml").write_text(f"extends: slow_8x8_r50\nparameters: {{{name}: 3}}\n")
+    for path, given in (("slow_8x8_r50", {name: 3}), (tmp_path / "base.yaml", {name: 3}), (tmp_path / "own.yaml", {})):
+        with pytest.raises(SpecError, match=f"slow_8x8_r50 has no parameter '{name}'"):
+            load(path, **given)
+    assert main(["count", "slow_8x8_r50", "--param", f"{name}=3"]) == 2
+    assert f"no parameter '{name}'" in capsys.readouterr().err
+
+
+def test_what_is_given_twice_or_is_no_mapping_is_refused(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["count", "slow_8x8_r50", "--frames", "64", "--param", "frames=32"]) == 2
+    assert "--frames and --param frames together" in capsys.readouterr().err
+    for field in ("parameters", "set"):
+        for value in ("0", "false", "[]", "''"):
+            (tmp_path / "own.yaml").write_text(f"extends: slow_8x8_r50\n{field}: {value}\n")
+            with pytest.raises(SpecError) as caught:
+                load(tmp_path / "own.yaml")
+            assert caught.value.faults[0].at == field
+        (tmp_path / "own.yaml").write_text(f"extends: slow_8x8_r50\n{field}:\n")
+        assert load(tmp_path / "own.yaml") == load("slow_8x8_r50")
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("r3d_18", {"kernel_t": [3, 1]}), ("zfnet", {"widths": [3]}), ("c3d_ucf", {"depths": [1, 1]})]
+)
+def test_a_list_that_is_too_short_is_told_as_such(name: str, given: dict[str, list[int]]) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(name, **given)
+    (fault,) = caught.value.faults
+    assert fault.want == "a longer list"

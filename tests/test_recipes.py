@@ -144,3 +144,11 @@ def test_the_command_trains_and_goes_on(run: Any, tmp_path: Path) -> None:
 def test_every_field_says_what_it_is() -> None:
     for name, field in Recipe.model_fields.items():
         assert field.description or name == "optimizer", name
+
+
+@pytest.mark.parametrize(
+    "argv", [["smoke", "--set=epochs=2"], ["smoke", "--set=recipe=null"], ["--set=recipe.batch=2"]], ids=str
+)
+def test_a_setting_of_no_recipe_is_refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", *argv]) == 2
+    assert "not a setting of a recipe" in capsys.readouterr().err

@@ -38,7 +38,14 @@ def models_of(name: str) -> tuple[Model, ...]:
 def overridden_arch(model: Model, given: Namespace) -> Arch:
     """The model's arch with the overrides of the command line."""
     overrides = {name: value for name in COMMON if (value := getattr(given, name)) is not None}
-    arch = model.arch(**overrides, **dict(map(path_and_value, given.param)))
+    parameters = dict(map(path_and_value, given.param))
+    for name in overrides.keys() & parameters.keys():
+        raise SpecError(
+            f"--{name} and --param {name} together",
+            got=f"{overrides[name]} and {parameters[name]!r}",
+            want="one of them",
+        )
+    arch = model.arch(**overrides, **parameters)
     return change_all(arch, map(path_and_value, given.set))
 
 

@@ -69,6 +69,11 @@ def recipes_command(given: Namespace) -> int:
     """List the built-in recipes, or print one in full."""
     from archdsl.language.yaml_writer import recipe_data, recipe_yaml  # brings YAML along
 
+    for text in given.set:
+        if not given.recipe or not text.startswith(RECIPE_PREFIX):
+            want = "--set recipe.PATH=VALUE behind a recipe's name"
+            fix = f"--set recipe.{text}" if given.recipe else None
+            raise SpecError("not a setting of a recipe", got=text, want=want, fix=fix)
     if given.recipe:
         made = recipe_with_options(given)
         if given.json:

@@ -110,7 +110,7 @@ class Model(Written):
     _file: Path | None = PrivateAttr(default=None)
     reference: Reference | None = Field(None, description="where it comes from")
 
-    def arch(self, **overrides: Any) -> Arch:
+    def arch(self, /, **overrides: Any) -> Arch:
         """The arch. `frames`, `size`, `fps` and `classes` change any model; the rest are the family's parameters."""
         own, rest = split_overrides(self.name, self.family, overrides)
         return overridden(self.made(own), **rest)

@@ -82,9 +82,11 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
             )
         case "missing":
             if loc[-1].isdigit():
-                fix = fix_of(loc[-2], found["input"], *fix_context(kind, loc[:-1], "missing"))
+                wants, known = fix_context(kind, loc[:-1], "missing")
+                fix = fix_of(loc[-2], found["input"], wants, known)
                 what, at = f"wrong value for {loc[-2]}", ".".join(loc[:-1])
-                yield Fault(what=what, at=at, written=line, got=got, want="three numbers: t, h, w", fix=fix)
+                want = "three numbers: t, h, w" if wants == "triple" else "a longer list"
+                yield Fault(what=what, at=at, written=line, got=got, want=want, fix=fix)
                 return
             yield Fault(what=f"missing field {loc[-1]!r}", at=at, written=line, want=f"{loc[-1]}: a value")
         case _:
