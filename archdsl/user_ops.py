@@ -40,13 +40,21 @@ def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple
 
 
 def is_dataclass(op: Op) -> None:
-    """Raise SpecError where its class names fields that it does not have."""
+    """Raise SpecError where its class names fields that it does not have, or one holds what can change."""
     known = {field.name for field in fields(op)}
     for name, kind in vars(type(op)).get("__annotations__", {}).items():
         if name not in known and "ClassVar" not in str(kind):
             raise SpecError(
                 "an op class that is not a dataclass", written=method_line(op), got=f"a field {name!r}", want=DATACLASS
             )
+    for name in known:
+        try:
+            hash(value := getattr(op, name))
+        except TypeError:
+            what = f"a field of {type(op).__name__} that can change"
+            raise SpecError(
+                what, written=method_line(op), got=f"{name}={value!r}", want="numbers, text or tuples", fix="a tuple"
+            ) from None
 
 
 def same_parameters(op: Op, xs: tuple[Shape, ...]) -> None:

@@ -316,3 +316,24 @@ def test_one_of_two_maps_in_a_stream(tmp_path: Path) -> None:
     for piece in clip.split([3, 1], dim=2):
         given, state = network.step(piece, state)
     assert torch.allclose(given, network(clip), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("    by: float\n    causality", "    by: list\n    causality", "a field of Scale that can change"),
+        ('return x if self.mode == "as it is" else scaled(x)', "return x, x", "Scale gives no tensor in torch"),
+    ],
+)
+def test_check_refuses_what_cannot_be_held_or_is_no_map(
+    old: str, new: str, what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = FRAMES.replace("OPS", "x").replace(
+        "ops.Layer.of_module(Scaled, by=self.by,", "ops.Layer.of_module(Scaled, by=2.0,"
+    )
+    if "list" in new:
+        text = text.replace("Scale(by=self.by)", "Scale(by=[self.by])")
+    assert old in text
+    (tmp_path / "spec.py").write_text(text.replace(old, new))
+    assert main(["check", str(tmp_path / "spec.py")]) == 2
+    assert what in capsys.readouterr().err

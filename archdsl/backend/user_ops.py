@@ -138,6 +138,11 @@ def confirm_op(node: Node, xs: tuple[Shape, ...], y: Shape) -> None:
         raise SpecError(
             f"{name} fails in torch", written=line_within(error), got=f"{type(error).__name__}: {error}"
         ) from None
+    if not isinstance(result, Tensor):
+        got = type(result).__name__
+        raise SpecError(
+            f"{name} gives no tensor in torch", written=method_line(op, "torch"), got=got, want="one Tensor"
+        )
     got, want = tuple(result.shape[1:]), op.tensor(y)
     if got != want:
         raise SpecError(
