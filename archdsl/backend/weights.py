@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from archdsl.errors import Fault, SpecError
+from archdsl.spec.files import open_regular
 
 WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network", "ema_state_dict")
 """Keys under which others keep the weights beside an optimiser's state."""
@@ -54,8 +55,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises SpecError for a file that cannot be read, and for one that would run code.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SpecError(f"cannot read {path}", got="a folder" if path.is_dir() else "no such file", want="weights")
+    open_regular(path).close()
     found = read_safetensors(path) if path.suffix == ".safetensors" else read_pickled(path)
     return unwrapped(found, path)
 

@@ -37,7 +37,7 @@ def count_command(given: Namespace) -> int:
         return count_verify(given)
     if given.claims:
         g.check_exclusive(given, "claims", ("convention", "batch", "views"))
-    batch, views = given.batch or 1, prod(views_of(given.views or "1"))
+    batch, views = given.batch or 1, prod(views_of("1" if given.views is None else given.views))
     counts = [
         report.NetworkCost(compile(g.overridden_arch(model, given)), report.reported(model), batch, views)
         for model in g.models_named(given)
@@ -75,7 +75,8 @@ def count_latency(given: Namespace) -> int:
     from archdsl import report
 
     g.check_exclusive(given, "latency", ("claims", "convention", "verify"))
-    machine, views = report.known_machine(given.device or "cpu"), prod(views_of(given.views or "1"))
+    machine = report.known_machine(given.device or "cpu")
+    views = prod(views_of("1" if given.views is None else given.views))
     found = [
         report.Latency(compile(g.overridden_arch(model, given)), machine, given.batch or 1)
         for model in g.models_named(given)

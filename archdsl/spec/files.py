@@ -98,6 +98,8 @@ def is_regular(path: str | Path) -> bool:
 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it. Raises SpecError where that cannot be."""
+    if "\0" in str(path):
+        raise SpecError(f"cannot write {str(path)!r}", got="a name with a null character", want="the name of a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

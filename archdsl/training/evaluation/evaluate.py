@@ -71,7 +71,7 @@ def evaluate(
     with process_group(device) as world:
         with fail_together():
             plan, recipe, weights = resolve_network(arch, recipe, weights)
-            recipe = with_views(recipe, views) if views else recipe
+            recipe = recipe if views is None else with_views(recipe, views)
             if out:
                 make_folder(Path(out))  # before the videos are tested, which takes long
             data = (data_of_weights(weights) or "motion") if data is None else data

@@ -121,6 +121,8 @@ def videos_in(paths: Sequence[str | Path]) -> tuple[list[Path], list[str]]:
 
     Raises SpecError for a folder without videos and pictures.
     """
+    if not all(str(path) for path in paths):
+        raise SpecError("an empty path", got=repr(""), want="a video, or a folder of videos")
     videos: list[Path] = []
     left_out: list[str] = []
     for path in map(Path, paths):

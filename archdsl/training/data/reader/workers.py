@@ -28,6 +28,8 @@ VideoRequest = tuple[int, ClipRequest]
 PREFETCH_BATCHES = 2
 """Batches that each worker reads ahead."""
 CPU = torch.device("cpu")
+MOST_WORKERS = 512
+"""Workers of one feed: each is a process that has torch in memory."""
 READ_TRIES = 2
 """Attempts at an unreadable video, and crashes at a video, before it is given up."""
 RETRY_SECONDS = 10.0
@@ -147,6 +149,10 @@ def read_clips(
     When a worker exits, new ones resume from the first batch not received: the batches are the same. A video at which
     workers exit twice is added to `given_up`, and is unreadable from then on.
     """
+    if workers > MOST_WORKERS:
+        raise SpecError(
+            "too many data-loading workers", got=str(workers), want=f"at most {MOST_WORKERS}", fix="--workers 16"
+        )
     given_up = {} if given_up is None else given_up
     queue, crashes, begun = RequestQueue(batches), Counter[int](), perf_counter()
     while True:

@@ -45,7 +45,7 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
         return moving_digits(data, split, clips)
     check_modalities(clips)
     path = Path(data)
-    if not path.exists() and not shards_of(path):
+    if not data.strip() or (not path.exists() and not shards_of(path)):
         want = "motion, a folder of videos or of shards, or a list of videos"
         raise SpecError("no such data", got=data, want=want, fix="archdsl data --help")
     if path.exists() and not path.is_file() and not path.is_dir():
