@@ -153,6 +153,11 @@ def test_an_older_checkpoint_becomes_the_runs_truth(tmp_path: Path, monkeypatch:
     assert [path.name[-2:] for path in checkpoints_in(part)] == ["02", "04", "06", "07", "08", "10", "12"]
     run(part, recipe=recipe, resume=older)
     assert checkpoints_in(part / "abandoned" / "after_step_00000004_1")
+    with pytest.raises(SpecError, match="a checkpoint beyond the last step"):
+        run(part, recipe=short(steps=10, keep=9, save_every=2), resume=checkpoints_in(part)[-1])
+    older.rename(older.with_name("step_00000099"))
+    with pytest.raises(SpecError, match="the checkpoint of step 4 under another name"):
+        run(part, recipe=recipe)
 
 
 def killed(*_: Any) -> None:

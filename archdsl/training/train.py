@@ -32,7 +32,7 @@ from archdsl.training.precision import AUTOCAST_TYPES, emulation_warning
 from archdsl.training.progress import Progress
 from archdsl.training.run import Run
 from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts, remove_partial
-from archdsl.training.state.compatibility import check_processes_agree, check_resumable, run_identity
+from archdsl.training.state.compatibility import check_before_end, check_processes_agree, check_resumable, run_identity
 from archdsl.training.state.initial_weights import load_initial_weights
 from archdsl.training.state.locks import run_lock
 from archdsl.training.state.records import CheckpointFacts, Identity, RunInfo, WeightsOrigin
@@ -147,6 +147,7 @@ def find_start(job: TrainingJob, out: Path, resume: str | Path | None, weights: 
     facts = read_facts(checkpoint) if checkpoint else None
     if checkpoint and facts:
         check_resumable(job.plan, job.identity, facts, checkpoint, named=resume is not None)
+        check_before_end(facts.step, job.recipe.steps_for(len(job.videos)), checkpoint)
     return Start(checkpoint, facts, resume is not None, Path(weights) if weights else None)
 
 

@@ -170,6 +170,8 @@ def read_facts(checkpoint: Path) -> CheckpointFacts:
         facts = validated(CheckpointFacts, data)
     except ValueError as error:
         raise damaged_checkpoint(checkpoint, f"invalid {STATE}: {error}") from None
+    if CHECKPOINT_NAME.fullmatch(checkpoint.name) and step_number(checkpoint) != facts.step:
+        raise damaged_checkpoint(checkpoint, f"the checkpoint of step {facts.step} under another name")
     wrong = [name for name, sum_ in facts.files.items() if not has_checksum(checkpoint / Path(name).name, sum_)]
     if wrong:
         raise damaged_checkpoint(checkpoint, f"wrong checksum of {', '.join(wrong)}")

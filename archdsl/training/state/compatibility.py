@@ -110,6 +110,19 @@ def check_resumable(plan: Plan, own: Identity, facts: CheckpointFacts, checkpoin
         raise limited_error(faults, str(checkpoint))
 
 
+def check_before_end(step: int, steps: int, checkpoint: Path) -> None:
+    """Raises SpecError for a checkpoint beyond the run's last step."""
+    if step > steps:
+        raise SpecError(
+            "a checkpoint beyond the last step",
+            at="recipe.steps",
+            written=str(checkpoint),
+            got=f"step {step}",
+            want=f"at most {steps} steps",
+            fix=f"an earlier checkpoint, or --steps {step}",
+        )
+
+
 def arch_faults(plan: Plan, own: Identity, facts: CheckpointFacts, checkpoint: Path) -> Iterator[Fault]:
     """What differs between two networks, by address."""
     what, fix = "checkpoint of a different architecture", "choose another --out"
