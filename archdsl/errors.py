@@ -84,10 +84,10 @@ MOST_LISTED = 20
 """Names listed in an error; a longer list helps nobody."""
 
 
-def listed(known: Iterable[str]) -> str:
-    """Names for the `want` of an error, or where many are listed."""
+def listed(known: Iterable[str], many: str = "a name in `archdsl schema`") -> str:
+    """Names for the `want` of an error, or of many where they are listed."""
     names = list(known)
-    return ", ".join(names) if len(names) <= MOST_LISTED else "a name in `archdsl schema`"
+    return ", ".join(names) if len(names) <= MOST_LISTED else many
 
 
 @lru_cache(maxsize=4096)

@@ -295,6 +295,8 @@ def test_a_label_that_no_class_has(tmp_path: Path) -> None:
     text = wrong(tmp_path / "train.csv")
     assert "unknown label\n  written train.csv:3\n  got     Bikng" in text
     assert "Biking" in text
+    write(tmp_path / "classInd.txt", *(f"{i} c{i}" for i in range(1, 102)))
+    assert "want    one of 101 classes" in wrong(tmp_path / "train.csv")
 
 
 @pytest.mark.parametrize("data", ["{", "[1, 2]", '{"a": "b"}', "3", '{"a": null}'])

@@ -86,7 +86,7 @@ def class_columns(known: tuple[str, ...], classes: tuple[str, ...]) -> dict[str,
         raise SpecError(
             "videos have classes that the run does not",
             got=", ".join(missing[:3]),
-            want=listed(known),
+            want=listed(known, f"one of the {len(known)} classes in run.json"),
             fix=did_you_mean(missing[0], known),
         )
     return {name: place[name] for name in (*classes, *sorted(place.keys() - set(classes)))}

@@ -201,6 +201,6 @@ def class_number(line: ListLine, label: str, classes: tuple[str, ...], places: d
         "unknown label",
         written=line.where,
         got=label,
-        want=listed(classes),
+        want=listed(classes, f"one of {len(classes)} classes, which archdsl data check names"),
         fix=did_you_mean(label, classes),
     )
