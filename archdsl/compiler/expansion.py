@@ -172,9 +172,7 @@ class Expansion:
 
     def head(self) -> None:
         """The head reads the pathways that end."""
-        read_on = {p.after.partition(".")[0] for p in self.arch.pathways.values() if p.after and "." not in p.after}
-        names = self.arch.head.pathways or [name for name in self.arch.pathways if name not in read_on]
-        ends = {name: self.merged[name, list(self.arch.pathways[name].stages)[-1]] for name in names}
+        ends = {name: self.merged[name, list(self.arch.pathways[name].stages)[-1]] for name in self.arch.ends}
         with self.g.inside("head", type(self.arch.head).__name__, written=self.arch.head.written):
             outputs = self.arch.head.build(self.g, ends)
             self.g.outputs.update({name: self.g.result(y, self.arch.head.build) for name, y in outputs.items()})

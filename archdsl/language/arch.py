@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from pydantic import (
@@ -17,15 +16,13 @@ from pydantic import (
 
 from archdsl.blocks import Drawing
 from archdsl.blocks.names import ArchName, ClipName, Name, PathwayName
-from archdsl.blocks.single_key import unkeyed
 from archdsl.blocks.yaml_block import Definitions, defined
-from archdsl.errors import Fault, SpecError, did_you_mean, listed
+from archdsl.errors import Fault, SpecError
 from archdsl.extras import import_with_extras
 from archdsl.language.clip import Clip
 from archdsl.language.drawn_blocks import faults_of_drawings, faults_of_drawn
 from archdsl.language.edge import Edge
 from archdsl.language.head import (
-    HEADS_BY_KEY,
     Classifier,
     Consensus,
     Dense,
@@ -39,6 +36,7 @@ from archdsl.language.head import (
 )
 from archdsl.language.indentation import reindented
 from archdsl.language.likes import with_likes
+from archdsl.language.name_faults import unknown_name, valid_parts
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
 from archdsl.spec.base import Written
 from archdsl.spec.budget import MOST_CLIPS, MOST_EDGES, MOST_PATHWAYS
@@ -256,6 +254,12 @@ class Arch(Written):
         return str(import_with_extras("archdsl.report.notebook").notebook_html(self))
 
     @property
+    def ends(self) -> tuple[str, ...]:
+        """The pathways that the head reads: those it names, by default all whose end no other pathway reads."""
+        read_on = {pathway.after for pathway in self.pathways.values()}
+        return self.head.pathways or tuple(name for name in self.pathways if name not in read_on)
+
+    @property
     def classes(self) -> int | None:
         """How many classes the head tells apart, where it does."""
         telling = Classifier | Consensus | Relation | Several | Roi | SegmentDetector | Dense | Detector
@@ -276,29 +280,6 @@ def expanded_shorthand(data: Any) -> Any:
     if isinstance(data.get("pathways"), Mapping):
         rest["pathways"] = with_likes(data["pathways"])
     return Lines(rest, data.written, data.keys_written) if isinstance(data, Lines) else rest
-
-
-def valid_parts(kind: type[Written], data: Any) -> dict[Any, Any]:
-    """Those parts of a mapping that can be read."""
-    made: dict[Any, Any] = {}
-    for name, value in data.items() if isinstance(data, Mapping) else ():
-        with suppress(ValidationError, SpecError):
-            value = unkeyed(value, HEADS_BY_KEY, "head") if kind is Head else value
-            made[name] = kind.model_validate(value)
-    return made
-
-
-def unknown_name(field: str, name: str, known: Any, at: str, written: str | None, of: str = "") -> Fault:
-    """The fault of a name that nothing has."""
-    noun = {"clip": "clip", "after": "stage" if of else "pathway", "into": "stage"}.get(field, "pathway")
-    return Fault(
-        what=f"no {noun} {name!r}{of}",
-        at=f"{at}.{field}",
-        written=written,
-        got=name,
-        want=listed(known),
-        fix=did_you_mean(name, known),
-    )
 
 
 __all__ = ["Arch", "Head"]

@@ -213,7 +213,7 @@ def folded(transforms: tuple[Transform, ...]) -> Any:
     return items[0] if len(items) == 1 else items
 
 
-Names = Annotated[
+StageNames = Annotated[
     tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)
 ]
 
@@ -248,7 +248,9 @@ class Edge(Written):
     source: Name = Field(description="pathway it comes from")
     target: Name = Field(description="pathway it goes to")
     after: Places = Field(description="stages of the source, or blocks within them by number: res4.2")
-    into: Names | None = Field(None, description="stages of the target, one for each of `after`; by default the same")
+    into: StageNames | None = Field(
+        None, description="stages of the target, one for each of `after`; by default the same"
+    )
     transform: Transforms = Field((), description="one transform or a list")
     merge: Literal["concat", "sum", "stretched_sum", "max", "bilinear", "interleave"] = Field(
         "concat",

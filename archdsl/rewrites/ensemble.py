@@ -56,8 +56,6 @@ def prefixed_edge(key: str, edge: Edge) -> Edge:
 
 
 def prefixed_head(key: str, arch: Arch) -> Head:
-    """The head, told which pathways it reads."""
-    read_on = {path.after.partition(".")[0] for path in arch.pathways.values() if path.after and "." not in path.after}
-    ends = arch.head.pathways or tuple(path for path in arch.pathways if path not in read_on)
-    made: Head = arch.head.but(reads=tuple(f"{key}_{path}" for path in ends))
+    """The head with the new names of the pathways it reads."""
+    made: Head = arch.head.but(reads=tuple(f"{key}_{path}" for path in arch.ends))
     return made

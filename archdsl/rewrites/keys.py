@@ -35,13 +35,7 @@ def with_key_frames(
         merge="interleave",
     )
     pathways = {**arch.pathways, key: own.but(every=every), "flow": flow.but(pairs=every, clip=own.clip)}
-    reads = arch.head.pathways or tuple(read for read in arch.pathways if read not in read_on(arch))
     made: Arch = arch.but(
-        name=name or arch.name, pathways=pathways, edges=(*arch.edges, moved), head=arch.head.but(reads=reads)
+        name=name or arch.name, pathways=pathways, edges=(*arch.edges, moved), head=arch.head.but(reads=arch.ends)
     )
     return made
-
-
-def read_on(arch: Arch) -> set[str]:
-    """Pathways whose end another one reads."""
-    return {after for after in (pathway.after for pathway in arch.pathways.values()) if after and "." not in after}
