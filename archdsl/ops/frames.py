@@ -226,7 +226,7 @@ class FrameDifference(Op):
         return merged(seen[0], (seen[0][0], *seen[0][:-1]))
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=y.elements)
+        return Keeps(passing=y.elements, passing_back=2 * y.elements)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +242,7 @@ class Gray(Op):
         return x._replace(c=1)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=3 * y.elements)
+        return Keeps(passing=2 * y.elements, passing_back=xs[0].elements + y.elements)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -23,7 +23,7 @@ class Maximum(Merge):
         return common_shape("maximum", xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(reads=(0, 1), passing_back=y.elements)
+        return Keeps(reads=(0, 1), passing_back=y.elements + y.elements // 2)  # and two masks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,10 @@ class Bilinear(Merge):
         return pooled_to(self.out(*xs), xs[0], super().place(xs, grids))
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(own=sum(x.elements for x in xs), passing=y.elements)
+        """Frames as matrices, copies where there are several of several channels."""
+        copied = tuple(i for i, x in enumerate(xs) if min(x[:2]) > 1)
+        reads = tuple(i for i in range(len(xs)) if i not in copied)
+        return Keeps(reads=reads, own=sum(xs[i].elements for i in copied), passing=y.elements)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

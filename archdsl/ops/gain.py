@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.ops.autograd import INPUT
+from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Op, Shape
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
@@ -15,11 +15,13 @@ class Gain(Op):
     """g x, g one learnt number that starts at `start` (ReZero, arXiv:2003.04887).  (c, t, h, w) -> (c, t, h, w)"""
 
     causality = "frame"
-    kept = INPUT
     start: float = 0.0
 
     def weights(self, *xs: Shape) -> Weights:
         return {"weight": ()}
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(reads=(0,), passing_back=y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer("{m}({0})", "Gain", (Argument("start", self.start, 0.0),), needs=runtime("gain", "Gain"))

@@ -46,7 +46,7 @@ class KeyPairs(Op):
         return tuple(seen[0][i] | seen[0][i - i % self.every] for i in range(xs[0].t) if i % self.every)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=y.elements // 2)
+        return Keeps(passing_back=xs[0].elements)
 
     def label(self, x: Shape, y: Shape) -> str:
         return f"all but every {ordinal(self.every)} frame, with it"
@@ -117,9 +117,9 @@ class Warp(Op):
         return Grid(grid.t._replace(span=max(grid.t.span, flow.t.span)), h, w, grid.tick)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        """Where it reads: two numbers for each place."""
-        places = xs[0].positions
-        return Keeps(reads=(0,), own=2 * places, passing=4 * places)
+        """Where it reads, two numbers for each place; all frames as images, which copies more than one of each."""
+        (x, flow), copied = xs, min(xs[0][:2]) > 1
+        return Keeps(reads=() if copied else (0,), own=flow.elements + x.elements * copied)
 
     def torch(self, *xs: Shape) -> Layer:
         """Bilinear samples of all frames at once."""
@@ -135,7 +135,7 @@ class Warp(Op):
 class Interleave(Op):
     """Key frames and current frames back in order.  (c, k, h, w), (c, (n - 1) k, h, w) -> (c, n k, h, w)"""
 
-    kept = Keeps(gradient="part")
+    kept = NOTHING
     reads = 2
 
     def out(self, *xs: Shape) -> Shape:

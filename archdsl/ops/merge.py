@@ -50,11 +50,13 @@ class Concat(Merge):
 class Add(Merge):
     """The sum of maps of one shape.  (c, t, h, w), (c, t, h, w) -> (c, t, h, w)"""
 
-    kept = Keeps(gradient="same")
     shown = "in heads"
 
     def out(self, *xs: Shape) -> Shape:
         return common_shape("sum", xs)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(passing=y.elements * (len(xs) > 2), gradient="same")
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer(placeholders(len(xs), " + "))
@@ -68,7 +70,8 @@ class Average(Merge):
         return common_shape("average", xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=y.elements)
+        """In backward one quotient is the gradient of all."""
+        return Keeps(passing=y.elements, passing_back=y.elements, gradient="same")
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer(f"({placeholders(len(xs), ' + ')}) / {len(xs)}")
@@ -107,7 +110,8 @@ class MeanJoin(Merge):
         return common_shape("mean", xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=2 * len(xs) * y.elements, passing_back=len(xs) * y.elements)
+        """All maps in one, and in training once more, weighted."""
+        return Keeps(passing=((2 * len(xs) - 1) if training and self.drop else len(xs)) * y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("drop", self.drop),)
@@ -130,7 +134,8 @@ class Mul(Merge):
         return stretched("product", *xs)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(reads=(0, 1), passing_back=y.elements)
+        """In backward a product is summed where an axis was stretched."""
+        return Keeps(reads=(0, 1), passing_back=0 if xs[0] == xs[1] else y.elements)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

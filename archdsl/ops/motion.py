@@ -45,7 +45,8 @@ class TimeShift(Op):
         return merged(seen[0], earlier(seen[0]), () if self.past_only else later(seen[0]))
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=y.elements, passing_back=y.elements)
+        moved = y.c // self.share * (1 if self.past_only else 2) * y.positions
+        return Keeps(passing=moved, passing_back=y.elements + moved)
 
     def causal(self, *xs: Shape) -> tuple[Op, ...]:
         return (PastShift(share=self.share),)
@@ -85,7 +86,8 @@ class FrameStep(Op):
         return merged(seen[0], later(seen[1]) if self.by == 1 else earlier(seen[1]))
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=y.elements, passing_back=y.elements)
+        steps = y.elements - y.elements // y.t
+        return Keeps(passing=steps, passing_back=steps)
 
     def torch(self, *xs: Shape) -> Layer:
         step = "step_ahead" if self.by == 1 else "step_back"
@@ -125,7 +127,7 @@ class SnippetSteps(Op):
         return tuple(seen[0][i] | seen[0][i - 1] for i in range(xs[0].t) if i % self.length)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=y.elements, passing_back=y.elements)
+        return Keeps(passing_back=xs[0].elements + y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer(f"{{0}}.unflatten(2, (-1, {self.length})).diff(dim=3).flatten(2, 3)")

@@ -40,7 +40,10 @@ class LocalResponseNorm(Norm):
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """Squares, padded along channels; the base of the power; the divisor."""
         (x,), n = xs, y.elements
-        return Keeps(reads=(0,), own=(x.c + self.size - 1) * x.positions + 2 * n, passing=n, passing_back=2 * n)
+        padded = (x.c + self.size - 1) * x.positions
+        if not training:
+            return Keeps(passing=max(padded, 2 * n))
+        return Keeps(reads=(0,), own=padded + 2 * n, passing_back=3 * n)
 
     def torch(self, *xs: Shape) -> Layer:
         # torch's alpha multiplies the mean of the squares, ours their sum

@@ -83,7 +83,7 @@ class ScaledTanh(Pointwise):
     call = "1.7159 * torch.tanh({0} * (2 / 3))"
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(own=y.elements, passing=y.elements)
+        return Keeps(own=y.elements, passing_back=y.elements)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,9 @@ class Affine(Pointwise):
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         if (self.scale, self.shift) == (1, 0):
             return RESHAPED
-        return Keeps(passing=y.elements * (self.scale != 1 and self.shift != 0))
+        if self.scale == 1:
+            return Keeps(gradient="same")
+        return Keeps(passing=y.elements * (self.shift != 0))
 
     def torch(self, *xs: Shape) -> Layer:
         """Of the two numbers those that do something."""

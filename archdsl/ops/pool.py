@@ -55,6 +55,10 @@ class Pool(Window):
         t, h, w = ((front, (m - 1) * s + d * (k - 1) + 1 - n - front) for n, m, k, s, d, (front, _) in axes)
         return (t, h, w)
 
+    def padded(self, x: Shape) -> int:
+        t, h, w = (n + front + back for n, (front, back) in zip(x[1:], self.reached(x)))
+        return x.c * t * h * w
+
     @classmethod
     def example(cls, draw: Draw) -> Example:
         window, x = window_drawn(draw)
@@ -102,8 +106,12 @@ class AvgPool(Pool):
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         fits = self.fits(xs[0])
-        counted = 0 if fits or self.count_pad else 2 * y.elements  # the mean and its divisor
-        return self.keeps_window(xs[0], fits, own=counted)
+        if fits or self.count_pad:
+            return self.keeps_window(xs[0], fits)
+        x, padded, n = xs[0].elements, self.padded(xs[0]), y.elements
+        if not training:
+            return Keeps(passing=padded + max(x, n))
+        return Keeps(own=padded + n, passing=max(n, x + padded - n), passing_back=padded - x)  # own: and the divisor
 
     def causal(self, *xs: Shape) -> tuple[Op, ...]:
         """A mean over all frames becomes that of all so far."""

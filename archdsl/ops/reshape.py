@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from archdsl.ops.autograd import NOTHING, RESHAPED, SLICED, Keeps
+from archdsl.ops.autograd import NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example, random_fields
 from archdsl.ops.layer import Layer
@@ -49,7 +49,7 @@ class FlattenSpace(Op):
         return pooled_to(self.out(*xs), xs[0], grids[0])
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return RESHAPED if xs[0].t == 1 else NOTHING
+        return RESHAPED if xs[0].t == 1 else Keeps(gradient="same")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,6 @@ class CropTo(Op):
 
     reads_size = True
     causality = "frame"
-    kept = SLICED
     call = "{0}[..., : {1}.shape[-2], : {1}.shape[-1]]"
     reads = 2
 
@@ -189,6 +188,12 @@ class CropTo(Op):
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
         return seen[0]
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """In backward columns are put back first, then rows."""
+        x = xs[0]
+        both = y.h < x.h and y.w < x.w
+        return Keeps(view=True, passing_back=x._replace(h=y.h).elements * both)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

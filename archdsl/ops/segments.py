@@ -72,8 +72,11 @@ class OverTime(Op):
 class MaxOverTime(OverTime):
     """The largest value of each channel and position over time.  (c, t, h, w) -> (c, 1, h, w)"""
 
-    kept = Keeps(reads=(0,), result=True)
     call = "{0}.amax(dim=2, keepdim=True)"
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """In backward a mask of the frames that have the maximum, and how many they are."""
+        return Keeps(reads=(0,), result=True, passing_back=xs[0].elements // 4 + 3 * y.elements)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,8 @@ class TopOverTime(OverTime):
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         picked = self.k * y.elements
-        return Keeps(own_bytes=INDEX * picked, passing=picked)
+        passing = picked if training else picked - y.elements
+        return Keeps(own_bytes=INDEX * picked, passing=passing, passing_back=xs[0].elements + picked)
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer(f"{{0}}.topk({self.k}, dim=2).values.mean(dim=2, keepdim=True)")
@@ -106,7 +110,7 @@ class WeightedOverTime(OverTime):
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         weighted = xs[0].elements
-        return Keeps(reads=(0,), passing=weighted, passing_back=2 * weighted)
+        return Keeps(reads=(0,), passing=weighted, passing_back=weighted)
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("frames", xs[0].t),)

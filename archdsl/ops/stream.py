@@ -77,7 +77,8 @@ class PastShift(Held):
         return merged(seen[0], earlier(seen[0]))
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=y.elements, passing_back=y.elements)
+        moved = y.c // self.share * y.h * y.w
+        return Keeps(passing=moved * (y.t + 1), passing_back=y.elements * (self.share > 1) + moved * y.t)
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("share", self.share),)
@@ -92,7 +93,7 @@ class MeanSoFar(Held):
         return x.c * x.h * x.w
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=y.elements)
+        return Keeps(passing=y.elements, passing_back=3 * y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
         """A running sum and its count."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import comb
 
-from archdsl.ops.autograd import INPUTS, NOTHING, RESHAPED, Keeps
+from archdsl.ops.autograd import INPUTS, RESHAPED, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, runtime
@@ -145,7 +145,7 @@ class FrameTuples(Op):
         return everything(seen, y.t)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing=y.elements)
+        return Keeps(passing=y.elements, passing_back=xs[0].elements * (y.t > 1))
 
     def torch(self, *xs: Shape) -> Layer:
         """Choices listed when the network is made."""
@@ -157,5 +157,5 @@ class FrameTuples(Op):
 class SumOverTime(OverTime):
     """The sum over all frames.  (c, t, h, w) -> (c, 1, h, w)"""
 
-    kept = NOTHING
+    kept = Keeps(gradient="part")
     call = "{0}.sum(dim=2, keepdim=True)"

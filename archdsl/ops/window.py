@@ -121,9 +121,13 @@ class Window(Op):
         """A window keeps what it reads; where torch cannot pad it (`fits`), the padded copy."""
         if fits:
             return Keeps(reads=(0,), own=own, own_bytes=own_bytes)
+        copy = self.padded(x)
+        return Keeps(own=copy + own, own_bytes=own_bytes, passing_back=copy - x.elements)
+
+    def padded(self, x: Shape) -> int:
+        """The elements of a map with its padding."""
         t, h, w = (n + front + back for n, (front, back) in zip(x[1:], self.pads(x)))
-        copy = x.c * t * h * w
-        return Keeps(own=copy + own, own_bytes=own_bytes, passing_back=copy)
+        return x.c * t * h * w
 
     @property
     def each_frame(self) -> bool:

@@ -8,48 +8,10 @@ from math import prod
 
 from archdsl.compiler import Plan
 from archdsl.graph import Node
-from archdsl.ops.autograd import Keeps
+from archdsl.ops.autograd import INDEX, Keeps
 from archdsl.report.memory.calls import LocalVariables, ModuleCall, calls_of, last_reads
+from archdsl.report.memory.storage import StoragePool
 from archdsl.report.parameters import node_weights
-
-
-@dataclass
-class StoragePool:
-    """Storages with their reference counts; how much lives, and the most that did."""
-
-    sizes: list[int] = field(default_factory=list)
-    holders: list[int] = field(default_factory=list)
-    live: int = 0
-    peak: int = 0
-    """The most that lived since it was last read."""
-
-    def new(self, size: int) -> int:
-        """A storage with one holder."""
-        self.sizes.append(size)
-        self.holders.append(1)
-        self.live += size
-        self.peak = max(self.peak, self.live)
-        return len(self.sizes) - 1
-
-    def hold(self, storage: int) -> int:
-        """One holder more."""
-        self.holders[storage] += 1
-        return storage
-
-    def drop(self, storage: int) -> None:
-        """One holder less; without holders it is freed."""
-        self.holders[storage] -= 1
-        if not self.holders[storage]:
-            self.live -= self.sizes[storage]
-
-    def passing(self, size: int) -> None:
-        """Temporaries that are gone at once."""
-        self.peak = max(self.peak, self.live + size)
-
-    def read(self) -> int:
-        """The peak, which begins anew."""
-        peak, self.peak = self.peak, self.live
-        return peak
 
 
 @dataclass(frozen=True)
@@ -116,8 +78,13 @@ class SimulatedStep:
         found: dict[str, bool] = {}
         for node in self.plan.nodes:
             own = bool(node.reads) and bool(self.weights(node))
-            found[node.address] = self.training and (own or any(found[read] for read in node.reads))
+            found[node.address] = self.training and (own or any(found[read] for read in self.reached(node)))
         return found
+
+    def reached(self, node: Node) -> list[str]:
+        """What an op reads that a gradient of its result reaches."""
+        flows = node.op.gradients(*(self.plan.graph.shapes[read] for read in node.reads))
+        return [read for read, reaches in zip(node.reads, flows, strict=True) if reaches]
 
     def weights(self, node: Node) -> int:
         """Parameters that an op reads, shared or its own."""
@@ -144,12 +111,28 @@ class SimulatedStep:
         self.cached.clear()
         self.activations = pool.live - standing
         if self.training:
-            scores = dict.fromkeys(self.plan.graph.outputs.values())
-            self.grads = {value: pool.new(self.size(value)) for value in scores}
+            labels = self.loss()
             self.backward(tape)
+            pool.drop(labels)
         for storage in (*outputs.values(), *clips.values()):
             pool.drop(storage)
         return self
+
+    def loss(self) -> int:
+        """Cross-entropy of every output in float32, and the gradients of the outputs. Gives the labels' storage."""
+        pool, shapes, batch = self.pool, self.plan.graph.shapes, self.batch
+        sizes = {value: 4 * shapes[value].elements * batch for value in self.plan.graph.outputs.values()}
+        labels = pool.new(sum(INDEX * shapes[value].positions * batch for value in sizes))
+        saved = {}
+        for value, size in sizes.items():
+            pool.passing(2 * size if self.half else size)
+            saved[value] = pool.new(size)  # log-probabilities
+        for value, size in reversed(sizes.items()):
+            pool.passing(2 * size)  # gradients of the log-probabilities and of the scores in float32
+            pool.drop(saved[value])
+            self.grads[value] = pool.new(self.size(value))
+            self.note(value)
+        return labels
 
     def forward(self, call: ModuleCall, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
         """One module. What is given stays its giver's; what is returned is the receiver's."""
@@ -207,7 +190,7 @@ class SimulatedStep:
         """What an op keeps in this step."""
         y = self.plan.graph.shapes[node.address]
         if self.copied_norms and node.op.batch_statistics:
-            return Keeps(own_bytes=8 * y.elements, passing=2 * y.elements, passing_back=3 * y.elements)
+            return Keeps(own_bytes=8 * y.elements, passing=y.elements, passing_back=2 * y.elements)
         return node.op.keeps(tuple(self.plan.graph.shapes[read] for read in node.reads), y, self.training)
 
     def note(self, address: str) -> None:
@@ -264,7 +247,7 @@ class SimulatedStep:
                     pool.passing(4 * weights)
                 elif not node.tied:
                     pool.new(4 * weights)  # kept until the optimiser has run
-            made = [(read, self.gradient_of(read, entry, gradient)) for read in node.reads if self.learns[read]]
+            made = [(read, self.gradient_of(read, entry, gradient)) for read in self.reached(node) if self.learns[read]]
             pool.passing(self.batch * kept.passing_back * self.widths[node.address])
             for read, storage in made:
                 self.collect(read, storage)
