@@ -15,6 +15,7 @@ from archdsl.errors import Fault, SpecError, did_you_mean, listed
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import Op
 from archdsl.spec.base import Written
+from archdsl.spec.budget import MOST_REPEATS
 from archdsl.spec.lines import Lines
 from archdsl.spec.scalars import Count
 
@@ -66,6 +67,13 @@ class Step(Written):
         if self.when is not None and self.when != CHANGED and not is_sum(self.when):
             fix = did_you_mean(self.when, [CHANGED])
             raise SpecError("an unknown condition", got=self.when, want=f"{CHANGED}, or $name of a field", fix=fix)
+        return self
+
+    @model_validator(mode="after")
+    def _repeat_is_known(self) -> Step:
+        if isinstance(self.repeat, str) and not is_sum(self.repeat):
+            want = f"repeat: 1 to {MOST_REPEATS}, or $name of a field"
+            raise SpecError("`repeat` is not a whole number", got=repr(self.repeat), want=want)
         return self
 
     @model_serializer
