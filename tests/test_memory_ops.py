@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from archdsl import ops
@@ -42,19 +42,6 @@ ESTIMATED = (
 )
 
 
-MOVING = (
-    ops.TakeEvery,
-    ops.DropFrames,
-    ops.RepeatFrames,
-    ops.RepeatChannels,
-    ops.TimeToChannels,
-    ops.ChannelShuffle,
-    ops.HoldKeys,
-    ops.CropTo,
-)
-"""Ops that torch leaves out, in one direction or both, where they move nothing."""
-
-
 class LargeMaps(Chooser):
     """Draws maps beside which indices of an axis are small."""
 
@@ -66,14 +53,13 @@ class LargeMaps(Chooser):
 
 @st.composite
 def examples(draw: Any) -> tuple[Op, tuple[Shape, ...]]:
-    """An op and the shapes of what it reads, but none that hands its map on as it is."""
+    """An op and the shapes of what it reads."""
     kind = draw(st.sampled_from([kind for kind in OPS if kind not in (*ESTIMATED, ops.Source)]))
     try:
         op, xs = kind.example(LargeMaps(draw))
-        y = op.out(*xs)
+        op.out(*xs)
     except SpecError:
-        y = None
-    assume(y and (y != xs[0] or kind not in MOVING))
+        reject()
     return op, xs
 
 
@@ -122,18 +108,13 @@ def tracked(graph: Graph, training: bool) -> list[int]:
     return found
 
 
-@pytest.mark.slow
-@settings(max_examples=400)
-@given(examples(), st.booleans())
-def test_any_op_as_tracked(example: tuple[Op, tuple[Shape, ...]], training: bool) -> None:
-    """Within 3 %: statistics of norms, small indices and gradients of weights are not counted."""
-    graph = learning(*example)
-    assert predicted(graph, training) == pytest.approx(tracked(graph, training), rel=0.03, abs=8000)
+@pytest.mark.parametrize("examples_drawn", [30, pytest.param(400, marks=pytest.mark.slow)])
+def test_any_op_as_tracked(examples_drawn: int) -> None:
+    """Of many drawn."""
+    settings(max_examples=examples_drawn)(given(examples(), st.booleans())(near))()
 
 
-@settings(max_examples=30)
-@given(examples(), st.booleans())
-def test_ops_as_tracked(example: tuple[Op, tuple[Shape, ...]], training: bool) -> None:
-    """Some of those."""
+def near(example: tuple[Op, tuple[Shape, ...]], training: bool) -> None:
+    """Within 3 %: small indices and statistics of norms are not counted."""
     graph = learning(*example)
     assert predicted(graph, training) == pytest.approx(tracked(graph, training), rel=0.03, abs=8000)

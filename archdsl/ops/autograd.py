@@ -31,7 +31,7 @@ class Keeps:
     view: bool = False
     """The result lies in the storage of what is read first."""
     gradient: Literal["new", "same", "part"] = "new"
-    """Of what is read: a tensor of its own, the result's own gradient, or a part of that without a copy."""
+    """Of what is read: a tensor of its own, the result's own gradient where sizes agree, or a part of that."""
     passing_back: int = 0
     """Elements of temporaries in backward."""
 
@@ -41,4 +41,4 @@ INPUT = Keeps(reads=(0,))
 INPUTS = Keeps(reads=(0, 1))
 RESULT = Keeps(result=True)
 RESHAPED = Keeps(view=True, gradient="same")
-SLICED = Keeps(view=True)
+COPIED = Keeps(gradient="same")

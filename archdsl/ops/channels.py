@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from archdsl.ops.autograd import NOTHING, SLICED
+from archdsl.ops.autograd import COPIED, NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Op, Shape, require
 from archdsl.ops.example import Draw, Example, integers
 from archdsl.ops.layer import Layer
@@ -23,7 +23,7 @@ class ChannelMove(Op):
 class TakeChannels(ChannelMove):
     """A run of channels.  (c, t, h, w) -> (count, t, h, w)"""
 
-    kept = SLICED
+    kept = RESHAPED
     widths = ("start", "count")
     start: int
     count: int
@@ -80,6 +80,10 @@ class ChannelShuffle(ChannelMove):
         require(x.c % self.groups == 0, "channels not divisible by groups", got=got, want=want, fix=fix)
         return x
 
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Nothing moves in one group, nor in groups of one channel."""
+        return RESHAPED if self.groups in (1, xs[0].c) else NOTHING
+
     def torch(self, *xs: Shape) -> Layer:
         return Layer(f"{{0}}.unflatten(1, ({self.groups}, -1)).transpose(1, 2).flatten(1, 2)")
 
@@ -88,6 +92,7 @@ class ChannelShuffle(ChannelMove):
 class RepeatChannels(ChannelMove):
     """Every channel several times in a row.  (c, t, h, w) -> (c times, t, h, w)"""
 
+    kept = COPIED
     times: int
 
     def out(self, *xs: Shape) -> Shape:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from archdsl.ops.autograd import SLICED, Keeps
+from archdsl.ops.autograd import RESHAPED, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example, random_fields
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
@@ -121,7 +121,7 @@ class TvL1Flow(Op):
 class DropFrames(Op):
     """Without so many frames at the front and at the back.  (c, t, h, w) -> (c, t - front - back, h, w)"""
 
-    kept = SLICED
+    kept = RESHAPED
     front: int = 0
     back: int = 0
 

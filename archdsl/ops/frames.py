@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archdsl.ops.autograd import NOTHING, SLICED, Keeps
+from archdsl.ops.autograd import COPIED, NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Layer
@@ -19,7 +19,7 @@ class TakeEvery(Op):
 
     chooses = "frames"
     causality = "past"
-    kept = SLICED
+    kept = RESHAPED
     step: int
     start: int = 0
 
@@ -144,7 +144,7 @@ class TakeSegments(TakeChosen):
 class RepeatFrames(Op):
     """Every frame several times in a row.  (c, t, h, w) -> (c, t times, h, w)"""
 
-    kept = NOTHING
+    kept = COPIED
     times: int
 
     def out(self, *xs: Shape) -> Shape:
@@ -173,7 +173,6 @@ class TimeToChannels(Op):
     Channel c of frame i in the pack becomes channel c * factor + i. The place of a pack is its first frame's.
     """
 
-    kept = NOTHING
     factor: int
 
     def out(self, *xs: Shape) -> Shape:
@@ -194,6 +193,10 @@ class TimeToChannels(Op):
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
         k = self.factor
         return tuple(union(seen[0][i * k : (i + 1) * k]) for i in range(y.t))
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Nothing moves in packs of one frame, nor in one pack."""
+        return RESHAPED if self.factor in (1, xs[0].t) else NOTHING
 
     def label(self, x: Shape, y: Shape) -> str:
         return f"{self.factor} frames to channels"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.ops.autograd import NOTHING, Keeps
+from archdsl.ops.autograd import COPIED, NOTHING, Keeps
 from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Layer, runtime
@@ -68,7 +68,7 @@ class KeyPairs(Op):
 class HoldKeys(Op):
     """What key frames have, once for each current frame.  (c, k, h, w), (c', t, h', w') -> (c, t, h, w)"""
 
-    kept = NOTHING
+    kept = COPIED
     call = "{0}.repeat_interleave({1}.shape[2] // {0}.shape[2], dim=2)"
     reads = 2
 

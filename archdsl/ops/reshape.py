@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from archdsl.ops.autograd import NOTHING, RESHAPED, Keeps
+from archdsl.ops.autograd import COPIED, NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example, random_fields
 from archdsl.ops.layer import Layer
@@ -49,7 +49,7 @@ class FlattenSpace(Op):
         return pooled_to(self.out(*xs), xs[0], grids[0])
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return RESHAPED if xs[0].t == 1 else Keeps(gradient="same")
+        return RESHAPED if xs[0].t == 1 else COPIED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ class CropTo(Op):
         """In backward columns are put back first, then rows."""
         x = xs[0]
         both = y.h < x.h and y.w < x.w
-        return Keeps(view=True, passing_back=x._replace(h=y.h).elements * both)
+        return Keeps(view=True, gradient="same", passing_back=x._replace(h=y.h).elements * both)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archdsl.ops.autograd import NOTHING, SLICED, Keeps
+from archdsl.ops.autograd import NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, runtime
@@ -106,7 +106,7 @@ class NewestFrame(Op):
 
     causality = "past"
     newest = True
-    kept = SLICED
+    kept = RESHAPED
     call = "{0}[:, :, -1:]"
 
     def out(self, *xs: Shape) -> Shape:
