@@ -165,7 +165,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["--memory", "--precision", "bf15"], "fix     bf16"),
         (["--memory", "--optimizer", "adam"], "fix     adamw"),
         (["--memory", "--checkpoint", "blok"], "fix     block"),
-        (["--memory", "--infer", "--checkpoint", "block"], "a checkpoint in inference"),
+        (["--memory", "--infer", "--checkpoint", "block"], "activation checkpointing in inference"),
         (["--memory", "--infer", "--optimizer", "sgd"], "an optimizer in inference"),
         (["--memory", "--claims"], "--memory and --claims together"),
         (["--memory", "--fits", "much"], "invalid amount of memory"),
