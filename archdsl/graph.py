@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
 from keyword import iskeyword
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from archdsl.errors import Fault, SpecError
 from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
@@ -17,7 +16,6 @@ from archdsl.spec.lines import line_of_frame, line_outside
 from archdsl.user_code import error_of_fractions, fault_of, line_within
 from archdsl.user_ops import own_answers
 
-K = TypeVar("K", bound=Hashable)
 UNKNOWN = "?"
 """The address of a value that could not be made: what reads it is passed over in silence, the fault is told once."""
 
@@ -103,42 +101,6 @@ def readers_of(graph: Graph) -> dict[str, list[Node]]:
         for read in dict.fromkeys(node.reads):
             readers[read].append(node)
     return readers
-
-
-class Cycle(Exception):
-    """Raised where keys need each other; `args` are the keys of one cycle, each needed by the next."""
-
-
-def topological_order(needs: Mapping[K, Collection[K]]) -> list[K]:
-    """The keys, each after those it needs, otherwise in the order of the mapping. Raises Cycle."""
-    number = {key: i for i, key in enumerate(needs)}
-    open_needs = {key: set(wanted) for key, wanted in needs.items()}
-    needed_by: dict[K, list[K]] = {key: [] for key in needs}
-    for key, wanted in open_needs.items():
-        for need in wanted:
-            needed_by[need].append(key)
-    ready, done = [(number[key], key) for key, wanted in open_needs.items() if not wanted], list[K]()
-    heapify(ready)
-    while ready:
-        _, key = heappop(ready)
-        done.append(key)
-        for waiting in needed_by[key]:
-            open_needs[waiting].discard(key)
-            if not open_needs[waiting]:
-                heappush(ready, (number[waiting], waiting))
-    if len(done) < len(needs):
-        raise Cycle(*cycle_of({key: sorted(wanted, key=number.__getitem__) for key, wanted in open_needs.items()}))
-    return done
-
-
-def cycle_of(needs: Mapping[K, Collection[K]]) -> list[K]:
-    """The keys of one cycle, each needed by the next."""
-    import networkx  # a fourth of a cold start, for a fault that most specs do not have
-
-    graph = networkx.DiGraph()
-    graph.add_nodes_from(needs)  # the search begins with the first
-    graph.add_edges_from((need, key) for key, wanted in needs.items() for need in wanted)
-    return [key for key, _ in networkx.find_cycle(graph)]
 
 
 def shape_and_grid(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:

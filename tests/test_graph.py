@@ -10,6 +10,7 @@ from archdsl import ops
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import UNIT, Cost, Grid, Shape
+from archdsl.topological_order import Cycle, topological_order
 
 GRID = Grid(UNIT, UNIT, UNIT, Fraction(1, 30))
 
@@ -115,3 +116,14 @@ def test_costs_add_up() -> None:
 def test_shapes_speak() -> None:
     shape = Shape(64, 4, 7, 5)
     assert (shape.positions, shape.elements, str(shape)) == (140, 8960, "(64, 4, 7, 5)")
+
+
+def test_a_topological_order_keeps_the_given_one() -> None:
+    assert topological_order({"c": ["a"], "b": [], "a": []}) == ["b", "a", "c"]
+    assert topological_order({"d": ["c", "a"], "c": ["b"], "b": [], "a": ["b"]}) == ["b", "c", "a", "d"]
+
+
+def test_a_cycle_is_named_without_what_only_waits_for_it() -> None:
+    with pytest.raises(Cycle) as caught:
+        topological_order({"waits": ["a"], "a": ["c"], "b": ["a"], "c": ["b", "free"], "free": []})
+    assert caught.value.args == ("a", "b", "c")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from archdsl.graph import Graph, topological_order
+from archdsl.graph import Graph
 from archdsl.ops import Source
+from archdsl.topological_order import topological_order
 
 
 @dataclass
