@@ -15,8 +15,6 @@ from archdsl.measuring.timer import StepFunction
 
 GEMM_SIZE = 2048
 """Rows and columns of the matrices whose product is the yardstick: 17 GFLOP, 50 MB."""
-COPIED = 64 * 2**20
-"""Bytes that are copied to measure bandwidth: more than caches hold."""
 
 
 def synchronizer(device: torch.device) -> StepFunction:
