@@ -18,8 +18,8 @@ def expect(network: nn.Module, name: str, clip: Tensor, shape: tuple[int | None,
         raise TypeError(f"{wanted}, got {type(clip).__name__}")
     if clip.ndim != 5 or any(size != want if want else size < 1 for want, size in zip(shape, clip.shape[1:])):
         raise ValueError(f"{wanted}, got {tuple(clip.shape)}")
-    cast = dtype is None or (not clip.is_meta and torch.is_autocast_enabled(clip.device.type))
-    cast = cast and torch.float64 not in (dtype, clip.dtype)  # autocast leaves double precision as it is
+    cast = not clip.is_meta and torch.is_autocast_enabled(clip.device.type)
+    cast = dtype is None or (cast and torch.float64 not in (dtype, clip.dtype))  # autocast leaves double as it is
     if not clip.is_floating_point() or (clip.dtype != dtype and not cast):
         raise TypeError(f"{wanted}, got {clip.dtype}")
 
