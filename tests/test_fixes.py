@@ -25,7 +25,7 @@ class Told(NamedTuple):
 BY_HAND: dict[str, tuple[tuple[str, str], ...]] = {
     "drawn_activation_unknown.yaml": (("act: rleu", "act: relu"),),
     "drawn_width_with_a_number.yaml": (("fields: {}", "fields: {more: 32}"), ("$in + 32", "$in + $more")),
-    "set_deletes_all_blocks.yaml": ((".res2.0: null", ".res2: null"),),
+    "set_deletes_all_blocks.yaml": ((".res2.0: null", ".res2: null\n  edges.fast_to_slow: null"),),
     "set_inserts_at_nothing.yaml": ((".re2+", ".res2+"),),
     "set_inserts_without_a_name.yaml": (("{conv: {channels: 8}}", "{more: {conv: {channels: 8}}}"),),
     "edge_cycle.yaml": (("target: slow, after: res2, into: stem", "target: slow, after: res2, into: res2"),),
