@@ -105,6 +105,8 @@ def readers_of(graph: Graph) -> dict[str, list[Node]]:
 
 def shape_and_grid(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:
     """Shape and grid of what an op gives."""
+    if any(x.extra for x in xs):
+        op.check_extra(xs)
     if op.own and xs:
         return own_answers(op, xs, grids)
     shape = op.out(*xs)
@@ -277,7 +279,7 @@ class Builder:
             for x, grid in zip(xs[1:], grids[1:]):
                 other = getattr(grid, axis)
                 ratio = grid.tick / tick if axis == "t" and tick and grid.tick else 1
-                if (other == first and ratio == 1) or getattr(x, axis) != getattr(xs[0], axis) or getattr(x, axis) == 1:
+                if (other == first and ratio == 1) or getattr(x, axis) != getattr(xs[0], axis) or getattr(x, axis) <= 1:
                     continue
                 if other.step * ratio != first.step:
                     raise SpecError(

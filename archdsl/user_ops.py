@@ -18,7 +18,8 @@ def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple
     """Shape and grid of what it gives. Raises SpecError with the line of the method whose answer cannot be."""
     is_dataclass(op)
     y: Shape = answer(op, "out", Shape, *xs)
-    if not all(type(n) is int and n >= 1 for n in y):
+    no_map = len(y) == 5 and y[1:4] == (0, 0, 0)
+    if not all(type(n) is int and (n >= 1 or (no_map and axis in (1, 2, 3))) for axis, n in enumerate(y)):
         raise invalid_answer(op, "out", "returns an invalid shape", got=f"{y}", want="whole numbers from 1")
     grid: Grid = answer(op, "place", Grid, xs, grids)
     answer(op, "buffers", int, *xs)
@@ -67,8 +68,8 @@ def same_parameters(op: Op, xs: tuple[Shape, ...]) -> None:
 
 def as_many_frames(op: Op, xs: tuple[Shape, ...], y: Shape) -> None:
     """Raise SpecError unless it sees for as many frames as it gives."""
-    found = answer(op, "sees", tuple, xs, tuple((1,) * x.t for x in xs), y)
-    if len(found) != y.t:
+    found = answer(op, "sees", tuple, xs, tuple((1,) * (x.t or 1) for x in xs), y)
+    if len(found) != (y.t or 1):
         method = "sees" if "sees" in vars(type(op)) else "out"
         what = f"`sees` and `out` of {type(op).__name__} disagree on the number of frames"
         raise SpecError(

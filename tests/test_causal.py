@@ -143,7 +143,7 @@ def test_an_op_said_to_take_each_frame_by_itself_does(kind: type[Op], data: st.D
     if not op.each_frame or len({x.t for x in xs}) > 1 or isinstance(op, ops.Dropout | ops.MeanJoin):
         return
     network = build_graph(archdsl.testing.graph_of(op, xs)).eval()
-    maps = [torch.randn(1, *x) for x in xs]
+    maps = [torch.randn(1, *x.tensor) for x in xs]
     frame = data.draw(st.integers(0, xs[0].t - 1))
     one = [x[:, :, frame : frame + 1] for x in maps]
     named = [{f"x{i}": x for i, x in enumerate(some)} if len(some) > 1 else some[0] for some in (maps, one)]

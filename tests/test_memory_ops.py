@@ -92,7 +92,9 @@ def tracked(graph: Graph, training: bool) -> list[int]:
     """The same of torch."""
     with Tracked() as memory:
         network = build_graph(graph).train(training)
-        clips = {name: torch.randn(BATCH, *graph.shapes[name]) for name in graph.nodes if not graph.nodes[name].reads}
+        clips = {
+            name: torch.randn(BATCH, *graph.shapes[name].tensor) for name in graph.nodes if not graph.nodes[name].reads
+        }
         for tensor in (*network.parameters(), *network.buffers(), *clips.values()):
             memory.see(tensor)
         weights = memory.live - sum(clip.nbytes for clip in clips.values())

@@ -28,7 +28,7 @@ def built(op: Op, shapes: tuple[Shape, ...]) -> nn.Module:
 
 def fed(shapes: tuple[Shape, ...], batch: int = 2, device: str = "cpu") -> Any:
     """What that module takes."""
-    xs = {f"x{i}": torch.randn(batch, *shape, device=device) for i, shape in enumerate(shapes)}
+    xs = {f"x{i}": torch.randn(batch, *shape.tensor, device=device) for i, shape in enumerate(shapes)}
     return xs if len(xs) > 1 else xs["x0"]
 
 

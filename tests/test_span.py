@@ -78,7 +78,7 @@ ACROSS = (GroupNorm, Softmax)
 def test_ops_see_no_more_than_is_said(kind: type[Op], data: st.DataObject) -> None:
     op, xs = data.draw(random_ops(kind))
     network = build_graph(graph_of(op, xs)).double().eval()
-    maps = [torch.randn(1, *x, dtype=torch.double, requires_grad=True) for x in xs]
+    maps = [torch.randn(1, *x.tensor, dtype=torch.double, requires_grad=True) for x in xs]
     y = network(maps[0] if len(maps) == 1 else {f"x{i}": x for i, x in enumerate(maps)})
     if y.ndim == 2 or not y.requires_grad:
         return

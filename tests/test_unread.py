@@ -129,7 +129,7 @@ def test_what_is_not_warned_of_learns(arch: archdsl.Arch) -> None:
 def test_gradients_reach_what_an_op_says(kind: type[Op], data: st.DataObject) -> None:
     op, xs = data.draw(archdsl.testing.ops(kind))
     network = build_graph(graph_of(op, xs)).double()
-    maps = [torch.randn(2, *x, dtype=torch.double, requires_grad=True) for x in xs]
+    maps = [torch.randn(2, *x.tensor, dtype=torch.double, requires_grad=True) for x in xs]
     y = network({f"x{i}": x for i, x in enumerate(maps)} if len(maps) > 1 else maps[0])
     if y.requires_grad:
         y.square().sum().backward()

@@ -75,7 +75,7 @@ class Forward:
 
     def expected(self, clip: str, name: str) -> str:
         """The line that refuses a clip other than the network was built for."""
-        c, t, h, w = self.graph.shapes[clip]
+        c, t, h, w = self.graph.shapes[clip].tensor
         frames = f"{t}"
         if takes_pieces(self.graph):
             frames = f"None if self.streaming else {t}" if self.chosen else "None"

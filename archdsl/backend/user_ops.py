@@ -167,7 +167,7 @@ def run_layer(layer: Layer, xs: tuple[Shape, ...], device: str) -> tuple[nn.Modu
     with torch.device(device):
         arguments = {argument.name: argument.value for argument in layer.args}
         module = eval(layer.module, names)(**arguments) if layer.module else None
-        maps = [torch.randn(2, *x) for x in xs]
+        maps = [torch.randn(2, *x.tensor) for x in xs]
     call = layer.call.format(*(f"maps[{i}]" for i in range(len(maps))), m="module")
     with torch.no_grad():
         return module, eval(call, names, {"maps": maps, "module": module})

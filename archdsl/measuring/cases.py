@@ -99,7 +99,8 @@ class Arena:
             self.at = 0
         flat = self.memory[self.at : self.at + x.elements]
         self.at += x.elements
-        return flat.view(1, x.t, x.h, x.w, x.c).permute(0, 4, 1, 2, 3) if lies is CHANNELS_LAST_3D else flat.view(1, *x)
+        c, *sizes = x.tensor
+        return flat.view(1, *sizes, c).permute(0, 4, 1, 2, 3) if lies is CHANNELS_LAST_3D else flat.view(1, c, *sizes)
 
 
 def refresh(xs: list[Tensor]) -> StepFunction:

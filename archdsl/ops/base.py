@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from itertools import accumulate
 from math import prod
-from operator import or_
+from operator import itemgetter, or_
 from typing import ClassVar, Literal, NamedTuple
 
 from archdsl.errors import SpecError
@@ -19,26 +19,58 @@ from archdsl.ops.notation import number, steps
 from archdsl.ops.receptive_field import Seen, everything, merged
 
 
-class Shape(NamedTuple):
-    """A feature map without its batch axis: channels, frames, height, width."""
+class Shape(tuple[int, ...]):
+    """A value without its batch axis: channels, frames, height, width of a map, and `extra` tokens beside it.
 
-    c: int
-    t: int
-    h: int
-    w: int
+    Tokens beside the map (class, register, query tokens) are as wide as it and lie nowhere in time and space. There are
+    4 sizes where there are none, so that a map is (c, t, h, w), else 5. Tokens alone have t = h = w = 0.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, c: int, t: int, h: int, w: int, extra: int = 0) -> Shape:
+        return tuple.__new__(cls, (c, t, h, w, extra) if extra else (c, t, h, w))
+
+    def __getnewargs__(self) -> tuple[int, ...]:
+        return tuple(self)
+
+    c: int = property(itemgetter(0))  # type: ignore[assignment]
+    t: int = property(itemgetter(1))  # type: ignore[assignment]
+    h: int = property(itemgetter(2))  # type: ignore[assignment]
+    w: int = property(itemgetter(3))  # type: ignore[assignment]
+
+    @property
+    def extra(self) -> int:
+        """How many tokens stand beside the map."""
+        return self[4] if len(self) == 5 else 0
 
     @property
     def positions(self) -> int:
-        """How many places in time and space: t * h * w."""
-        return self.t * self.h * self.w
+        """How many places in time and space, and tokens beside them: t * h * w + extra."""
+        return prod(self[1:4]) + self.extra
 
     @property
     def elements(self) -> int:
-        """How many numbers: c * t * h * w."""
-        return self.c * self.t * self.h * self.w
+        """How many numbers: c * positions."""
+        return self.c * self.positions
+
+    @property
+    def tensor(self) -> tuple[int, ...]:
+        """The tensor in torch: (c, t, h, w), or (c, 1, 1, positions) with the extra tokens before the map's rows."""
+        return (self.c, 1, 1, self.positions) if self.extra else tuple(self)
+
+    def _replace(self, **sizes: int) -> Shape:
+        """A copy with some sizes changed."""
+        return Shape(**{**dict(zip(("c", "t", "h", "w", "extra"), self)), **sizes})
+
+    def __repr__(self) -> str:
+        return f"Shape{tuple(self)}"
 
     def __str__(self) -> str:
-        return f"({self.c}, {self.t}, {self.h}, {self.w})"
+        beside = f"{self.extra} token{'s' * (self.extra > 1)}"
+        if self.extra and not self.t:
+            return f"({self.c}, {beside})"
+        return f"({', '.join(map(str, self[:4]))})" + (f" and {beside}" if self.extra else "")
 
 
 class Axis(NamedTuple):
@@ -127,6 +159,8 @@ class Op:
     """Where a paper's table tells of it: norms and activations only in heads."""
     widths: ClassVar[tuple[str, ...]] = ()
     """Fields that count channels."""
+    passes_extra: ClassVar[bool] = False
+    """Whether it takes tokens beside the map, where it treats them as it treats each position or says how."""
     joins_branches: ClassVar[bool] = False
     """Whether branches of equal standing meet in it; a sum has a main branch and a shortcut."""
 
@@ -139,6 +173,12 @@ class Op:
         """The shape of the result."""
         return xs[0]
 
+    def check_extra(self, xs: tuple[Shape, ...]) -> None:
+        """Raise SpecError for tokens beside a map of which it does not say what becomes of them."""
+        if not self.passes_extra and (beside := next((x for x in xs if x.extra), None)):
+            what = f"{key_of(type(self))} of tokens beside the map"
+            raise SpecError(what, got=str(beside), want="a map alone", fix="take_map before it")
+
     def cost(self, *xs: Shape) -> Cost:
         """The cost of one clip; by default its parameters and the elements it writes."""
         return Cost(params=sum(map(prod, self.weights(*xs).values())), activations=self.out(*xs).elements)
@@ -150,7 +190,7 @@ class Op:
         """
         grid = furthest(grids) if self.merges else grids[0]
         t = grid.t
-        return grid if self.each_frame else grid._replace(t=t._replace(span=t.span + t.step * (xs[0].t - 1)))
+        return grid if self.each_frame else grid._replace(t=t._replace(span=t.span + t.step * max(xs[0].t - 1, 0)))
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
         """For each map it reads, whether a gradient of the result reaches it; none where its size alone is read."""
@@ -163,7 +203,7 @@ class Op:
 
     def tensor(self, y: Shape) -> tuple[int, ...]:
         """The result `y` as torch has it, without the batch axis; by default with all its axes."""
-        return tuple(y)
+        return y.tensor
 
     def weights(self, *xs: Shape) -> Weights:
         """Name -> shape of its parameters; by default it has none."""
@@ -181,13 +221,14 @@ class Op:
         """What each element along time sees, where the elements of what it reads see `seen`.
 
         By default everything; the element beside it, of each frame alone; that and all before it, of the past.
+        Tokens without a map count as one element.
         """
-        if any(x.t not in (1, y.t) for x in xs):
-            return everything(seen, y.t)
+        if any(x.t not in (0, 1, y.t) for x in xs):
+            return everything(seen, y.t or 1)
         if self.each_frame:
             return merged(*seen)
         past = self.causality == "past" or (self.stateful and self.in_order)
-        return tuple(accumulate(merged(*seen), or_)) if past else everything(seen, y.t)
+        return tuple(accumulate(merged(*seen), or_)) if past else everything(seen, y.t or 1)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """What torch keeps of it; by default the maps it reads and its result."""

@@ -17,6 +17,7 @@ class ChannelMove(Op):
 
     causality = "frame"
     kept = NOTHING
+    passes_extra = True
 
 
 @dataclass(frozen=True, kw_only=True)

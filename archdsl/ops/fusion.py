@@ -32,6 +32,7 @@ class Bilinear(Merge):
 
     autocast = "half"
     call = "({0}.movedim(2, 1).flatten(3) @ {1}.movedim(2, 1).flatten(3).mT).flatten(2).mT[..., None, None]"
+    passes_extra = False
     reads = 2
 
     def out(self, *xs: Shape) -> Shape:

@@ -19,6 +19,7 @@ class Linear(Op):
 
     causality = "frame"
     autocast = "half"
+    passes_extra = True
     widths = ("out_features",)
     out_features: int
     bias: bool = True

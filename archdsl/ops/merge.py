@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
@@ -12,6 +13,9 @@ from archdsl.ops.base import Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, placeholders, runtime
 
+AXES = ("c", "t", "h", "w", "extra")
+"""What maps may differ in."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Merge(Op):
@@ -20,6 +24,7 @@ class Merge(Op):
     reads: ClassVar[int | None] = None
     merges = True
     causality = "frame"
+    passes_extra = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +38,7 @@ class Concat(Merge):
         first = xs[0]
         for x in xs[1:]:
             if x[1:] != first[1:]:
-                raise cannot_merge("concat", first, x, axes="thw")
+                raise cannot_merge("concat", first, x, axes=AXES[1:])
         return Shape(sum(x.c for x in xs), *first[1:])
 
     def torch(self, *xs: Shape) -> Layer:
@@ -162,16 +167,20 @@ def common_shape(verb: str, xs: tuple[Shape, ...]) -> Shape:
     """The shape that all maps have."""
     for x in xs[1:]:
         if x != xs[0]:
-            raise cannot_merge(verb, xs[0], x, axes="cthw")
+            raise cannot_merge(verb, xs[0], x, axes=AXES)
     return xs[0]
 
 
 def stretched(verb: str, x: Shape, y: Shape) -> Shape:
-    """The larger size along each axis, where the smaller is 1."""
-    axes = "".join(axis for axis, a, b in zip("cthw", x, y) if a != b and 1 not in (a, b))
-    if axes:
+    """The larger size along each axis, where the smaller is 1; beside tokens only a single position is stretched."""
+    single, tokens = 1 in (x.positions, y.positions), x.extra or y.extra
+    fixed = ("c",) if single else AXES if tokens else AXES[:4]
+    free = "c" if tokens else "cthw"
+    axes = [axis for axis in fixed if not (axis in free and 1 in (getattr(x, axis), getattr(y, axis)))]
+    if any(getattr(x, axis) != getattr(y, axis) for axis in axes):
         raise cannot_merge(verb, x, y, axes=axes)
-    return Shape(*map(max, x, y))
+    larger = y if y.positions > x.positions else x
+    return larger._replace(c=max(x.c, y.c)) if tokens else Shape(*map(max, x, y))
 
 
 def stretching(draw: Draw) -> tuple[Shape, Shape]:
@@ -180,12 +189,9 @@ def stretching(draw: Draw) -> tuple[Shape, Shape]:
     return x, Shape(*(draw.choice((1, n)) for n in x))
 
 
-def cannot_merge(verb: str, x: Shape, y: Shape, *, axes: str) -> SpecError:
+def cannot_merge(verb: str, x: Shape, y: Shape, *, axes: Iterable[str]) -> SpecError:
     """The error for two maps that cannot be merged, naming the axes in which they differ."""
-    named = [(axis, a, b) for axis, a, b in zip("cthw", x, y) if a != b and axis in axes]
-    sizes = [", ".join(f"{axis}={pair[i]}" for axis, *pair in named) for i in (0, 1)]
-    return SpecError(
-        f"{verb} of maps that differ in {', '.join(axis for axis, *_ in named)}",
-        got=f"{sizes[0]} and {sizes[1]}",
-        want=f"equal {', '.join(axis for axis, *_ in named)}",
-    )
+    named = {"tokens" if axis == "extra" else axis: axis for axis in axes if getattr(x, axis) != getattr(y, axis)}
+    sizes = [", ".join(f"{name}={getattr(shape, axis)}" for name, axis in named.items()) for shape in (x, y)]
+    names = ", ".join(named)
+    return SpecError(f"{verb} of maps that differ in {names}", got=f"{sizes[0]} and {sizes[1]}", want=f"equal {names}")

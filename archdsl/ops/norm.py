@@ -64,6 +64,7 @@ class BatchNorm(Norm):
 
     causality = "frame"
     batch_statistics = True
+    passes_extra = True
     kept = INPUT
     eps: float = 1e-5
     momentum: float = 0.1
@@ -188,6 +189,7 @@ class LayerNorm(Norm):
 
     causality = "frame"
     autocast = "float32"
+    passes_extra = True
     eps: float = 1e-6
     affine: bool = True
 

@@ -19,6 +19,7 @@ class Pointwise(Op):
     causality = "frame"
     kept = INPUT
     shown = "in heads"
+    passes_extra = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +151,7 @@ class Dropout(Op):
     """Drops elements with probability p in training, the rest scaled up.  (c, t, h, w) -> (c, t, h, w)"""
 
     causality = "frame"
+    passes_extra = True
     p: float = 0.5
 
     def out(self, *xs: Shape) -> Shape:

@@ -36,7 +36,10 @@ def signed(n: int) -> str:
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """A shape without its batch axis: 3×64×256², or 400 for a vector."""
+    """A shape without its batch axis: 3×64×256², 400 for a vector, 768×8×14²+1 with tokens beside the map."""
+    if len(shape) == 5:
+        c, t, h, w, extra = shape
+        return f"{c}×{area(t, h, w)}+{extra}" if t else f"{c}×{extra}"
     if len(shape) == 4:
         return f"{shape[0]}×{area(*shape[1:])}"
     return "×".join(map(str, shape))

@@ -71,7 +71,7 @@ def sees_no_later(plan: Plan, node: Node) -> None:
 def op_alone(plan: Plan, node: Node) -> tuple[nn.Module, Any]:
     """One op as a network, and maps that it reads."""
     xs = tuple(plan.graph.shapes[read] for read in node.reads)
-    maps = {f"x{i}": torch.randn(1, *x) for i, x in enumerate(xs)}
+    maps = {f"x{i}": torch.randn(1, *x.tensor) for i, x in enumerate(xs)}
     return build_graph(graph_of(node.op, xs)).eval(), maps if len(maps) > 1 else maps["x0"]
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from archdsl.ops import Op, Shape
-from archdsl.ops.notation import area
+from archdsl.report.number_format import shape_text
 
 MERGE_SIGNS = {"concat": "c", "sum": "+", "stretched_sum": "+", "max": "m", "bilinear": "×", "interleave": "i"}
 """What stands in the circle where two maps become one."""
 
 
 def shape_label(x: Shape) -> str:
-    """(256, 4, 56, 56) -> 256×4×56²; a vector is its length."""
-    return f"{x.c}" if x.positions == 1 else f"{x.c}×{area(*x[1:])}"
+    """(256, 4, 56, 56) -> 256×4×56²; a vector is its length; tokens beside a map are added: 768×8×14²+1."""
+    return f"{x.c}" if x.positions == 1 else shape_text(x)
 
 
 def amount(n: int) -> str:

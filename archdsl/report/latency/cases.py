@@ -121,7 +121,7 @@ class Case:
         return CaseSizes(
             positions=y.positions * batch,
             channels=y.c,
-            width=y.w,
+            width=y.tensor[3],
             read_channels=x.c,
             read=x.elements * batch,
             window=self.window,
