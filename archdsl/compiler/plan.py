@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from archdsl.compiler.causal import stream_state_size, streams
 from archdsl.compiler.expansion import expand
+from archdsl.compiler.frames_read import frames_read, graph_of_frames_read
 from archdsl.compiler.keys import KeyFrameSchedule, schedule_of, whole_clips
 from archdsl.errors import Fault, SpecError, did_you_mean, excerpt
 from archdsl.extras import import_with_extras
@@ -185,6 +186,21 @@ class Plan:
         clips = {name: clip.but(frames=1) for name, clip in self.arch.clips.items()}
         pathways = {name: pathway.of_all_frames() for name, pathway in self.arch.pathways.items()}
         return compile(self.arch.but(clips=clips, pathways=pathways))
+
+    @cached_property
+    def frames_read(self) -> Mapping[str, tuple[int, ...]]:
+        """Clip name -> its frames that the network reads, in order."""
+        found = frames_read(self.graph)
+        return {name: found[name] for name in self.arch.clips}
+
+    @cached_property
+    def of_frames_read(self) -> Plan:
+        """The plan whose clips have only the frames that are read: the same weights and results, on shorter clips."""
+        if all(len(self.frames_read[name]) == clip.frames for name, clip in self.arch.clips.items()):
+            return self
+        clips = {name: clip.but(frames=len(self.frames_read[name])) for name, clip in self.arch.clips.items()}
+        graph = graph_of_frames_read(self.graph, frames_read(self.graph))
+        return Plan(self.arch.model_copy(update={"clips": clips}), graph)
 
     def count(self, convention: str = "macs", batch: int = 1) -> int:
         """Cost of a batch under a convention: macs, fvcore, flops or ptv-zoo."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,8 +13,10 @@ from archdsl.language import Clip
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import Batch, ClipRequest, Sample, Unreadable, Videos, requests_at
 from archdsl.training.data.reader.workers import VideoRequest, read_clips
-from archdsl.training.data.transforms.augment import augment_batch, make_view
+from archdsl.training.data.sources.videos import Files
+from archdsl.training.data.transforms.augment import augment_batch, check_augment, make_view
 from archdsl.training.data.transforms.noise import mix_clips
+from archdsl.training.data.transforms.reading import ReaderCrop
 from archdsl.training.distributed import fail_together
 from archdsl.training.state.skipped_videos import SkippedVideos
 
@@ -48,13 +50,17 @@ def train_batches(
     device: torch.device,
     workers: int = 0,
     skips: SkippedVideos,
+    frames_read: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Iterator[Batch]:
     """Training batches from step `start` on; each of `world` processes gets its share of every batch.
 
-    Clips and their order do not depend on the number of workers and processes.
+    Clips and their order do not depend on the number of workers and processes. Clips have the frames in `frames_read`
+    alone, by default all.
     """
+    check_augment(recipe, clips)
     order = ReadOrder(recipe, len(videos), range(start, start + steps), rank, world)
-    reading = read_clips(videos, order, workers, device, skips.given_up)
+    videos, crop = reader_of(videos, recipe, clips, frames_read or {})
+    reading = read_clips(videos, order, workers, device, skips.given_up, crop)
     for step in order.steps:
         with fail_together():
             batch_requests, found, waited = next(reading)
@@ -65,7 +71,7 @@ def train_batches(
         if samples:
             made, labels = augment_batch(samples, requests, recipe, clips, device)
         else:
-            made, labels = zero_batch(clips, videos, len(batch_requests), device)
+            made, labels = zero_batch(shortened(clips, crop.frames_read), videos, len(batch_requests), device)
         made, labels = mix_clips(made, labels, weights, recipe.augment, len(videos.classes), f"{recipe.seed} {step}")
         yield make_batch(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
 
@@ -81,14 +87,19 @@ def view_batches(
     workers: int = 0,
     skips: SkippedVideos,
     batch: int,
+    frames_read: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Iterator[Batch]:
-    """Every view of every video, in order, all crops of a clip in one batch. Unreadable videos are skipped."""
+    """Every view of every video, in order, all crops of a clip in one batch. Unreadable videos are skipped.
+
+    Clips have the frames in `frames_read` alone, by default all.
+    """
     views = recipe.views
     mine = range(rank, len(videos), world)
     requests = [(index, ClipRequest(0, clip=clip, clips=views.clips)) for index in mine for clip in range(views.clips)]
     few = max(batch // views.crops, 1)
     order = [requests[i : i + few] for i in range(0, len(requests), few)]
-    for batch_requests, found, waited in read_clips(videos, order, workers, device, skips.given_up):
+    videos, crop = reader_of(videos, recipe, clips, frames_read or {})
+    for batch_requests, found, waited in read_clips(videos, order, workers, device, skips.given_up, crop):
         readable_places(found, skips, len(videos))
         shown = [
             (index, sample, crop)
@@ -104,6 +115,19 @@ def view_batches(
         weights = torch.ones(len(shown), device=device)
         samples = [sample for _, sample, _ in shown]
         yield make_batch(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
+
+
+def reader_of(
+    videos: Videos, recipe: Recipe, clips: Mapping[str, Clip], frames_read: Mapping[str, tuple[int, ...]]
+) -> tuple[Videos, ReaderCrop]:
+    """Videos of which only those frames are decoded, and what is done to each clip once it is read."""
+    videos = replace(videos, frames_read=frames_read) if isinstance(videos, Files) else videos
+    return videos, ReaderCrop(recipe.augment, clips, frames_read)
+
+
+def shortened(clips: Mapping[str, Clip], frames_read: Mapping[str, tuple[int, ...]]) -> dict[str, Clip]:
+    """Clips of the frames that are read."""
+    return {name: clip.but(frames=len(frames_read.get(name, range(clip.frames)))) for name, clip in clips.items()}
 
 
 def make_batch(

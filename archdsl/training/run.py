@@ -176,6 +176,7 @@ class Run:
             device=self.world.device,
             workers=self.workers,
             skips=self.test_skips,
+            frames_read=self.plan.frames_read,
         )
         train_mode(state.network, self.recipe.norms)
         if state.average:
@@ -211,6 +212,7 @@ class Run:
             device=self.world.device,
             workers=self.workers,
             skips=self.skips,
+            frames_read=self.plan.frames_read,
         )
 
     def save(self, state: TrainState) -> None:

@@ -118,7 +118,7 @@ def make_job(
     check_classes(plan, videos)
     check_same_classes(videos, tests)
     shard = shard and world.size > 1  # a single process has nothing to shard
-    memory = predicted_memory(plan, recipe, world, shard=shard)
+    memory = predicted_memory(plan.of_frames_read, recipe, world, shard=shard)
     place = None if isinstance(data, tuple) else absolute_data(str(data))
     return TrainingJob(plan, recipe, videos, tests, memory, run_identity(plan, recipe, videos, tests), shard, place)
 
@@ -157,7 +157,7 @@ def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int,
     world = folder.world
     weights = None if start.checkpoint else start.weights
     torch.manual_seed(seed_of(recipe.seed, "weights"))
-    network = build(plan)
+    network = build(plan.of_frames_read)
     with fail_together():
         not_loaded = load_initial_weights(network, weights) if weights else {}
     if weights:

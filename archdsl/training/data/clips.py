@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from archdsl.training.data.transforms.geometry import Cut
 
 
 class ClipRequest(NamedTuple):
@@ -23,18 +26,37 @@ class ClipRequest(NamedTuple):
     """Centre of the clip in seconds, for sampling of kind centre."""
 
 
+class Erased(NamedTuple):
+    """A rectangle of noise through all frames."""
+
+    top: int
+    left: int
+    noise: Tensor
+    """(c, t, h, w) in network values"""
+
+
 class Sample(NamedTuple):
     """One decoded clip of one video."""
 
     frames: dict[str, Tensor]
     """Name of the arch's clip -> (c, t, h, w): uint8 pixels at the video's own size; flow and differences are float32
-    in units of a pixel's value and of pixels per frame."""
+    in units of a pixel's value and of pixels per frame. With `cuts` only the part of each frame that its cut reads."""
     label: Tensor
     """() the class, or (classes,) of 0 and 1 where a video may have several."""
     name: str
     start: float
     end: float
-    """Times of the first and the last frame, in seconds."""
+    """Times of the first and the last frame of the clip, in seconds."""
+    cuts: Mapping[str, Cut] | None = None
+    """Clip name -> its crop in training, mirrored or not, in pixels of the video; None where frames are whole."""
+    erased: Mapping[str, Erased] | None = None
+    """Clip name -> what is erased."""
+
+    def mapped(self, change: Callable[[Any], Any]) -> Sample:
+        """The sample with every tensor changed, in a fixed order."""
+        frames = {name: change(x) for name, x in self.frames.items()}
+        erased = self.erased and {name: one._replace(noise=change(one.noise)) for name, one in self.erased.items()}
+        return self._replace(frames=frames, erased=erased, label=change(self.label))
 
 
 class Unreadable(Exception):

@@ -116,6 +116,7 @@ def score_with_progress(
             batch=batch,
             skips=skips,
             progress=progress,
+            frames_read=plan.frames_read,
         )
 
 
@@ -154,7 +155,7 @@ def load_network(plan: Plan, weights: Path, videos: Videos, world: World) -> Loa
         path = weights / gather_objects(last)[0]
         with fail_together(), open_weights(path) as found:
             tested = describe_checkpoint(path) if path != weights else ""
-            network = network_of_stored(plan, found)
+            network = network_of_stored(plan.of_frames_read, found)
             known = classes_of_weights(path)
             check_scores(plan, videos.classes if known is None else known, run=known is not None)
             known = videos.classes if known is None else known

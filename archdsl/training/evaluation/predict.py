@@ -96,7 +96,7 @@ def predict(
     with process_group(device) as world:
         if slow := emulation_warning(recipe, world.device):
             print_warning(console, *slow)
-        network = network_with_weights(plan, weights).to(world.device)
+        network = network_with_weights(plan.of_frames_read, weights).to(world.device)
         for path in found:
             yield predict_video(network, plan, recipe, path, names, top, workers, world.device)
 
@@ -166,7 +166,16 @@ def predict_video(
     )
     times: list[tuple[float, float]] = []
     rows: list[Tensor] = []
-    feed = view_batches(files, recipe, clips, device=device, workers=workers, skips=skips, batch=VIEWS_PER_BATCH)
+    feed = view_batches(
+        files,
+        recipe,
+        clips,
+        device=device,
+        workers=workers,
+        skips=skips,
+        batch=VIEWS_PER_BATCH,
+        frames_read=plan.frames_read,
+    )
     with evaluation_mode(network):
         for batch in feed:
             with autocast_of(recipe, device):

@@ -14,7 +14,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Views
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.training.batches import view_batches
+from archdsl.training.batches import shortened, view_batches
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.distributed import any_process, fail_together, gather_objects, rank_and_size
 from archdsl.training.evaluation.scores import Scores
@@ -44,9 +44,11 @@ def score_videos(
     batch: int | None = None,
     skips: SkippedVideos | None = None,
     progress: Callable[[int], None] | None = None,
+    frames_read: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Scores:
     """Scores of all videos, the same in every process. `progress` is called with the number of views done here.
 
+    The network takes clips of the frames in `frames_read` alone, by default of all.
     Each video belongs to one process, so that none is counted twice. Raises SpecError where scores are not finite.
     """
     rank, world = rank_and_size()
@@ -62,10 +64,11 @@ def score_videos(
         workers=workers,
         skips=skips,
         batch=batch or VIEWS_PER_BATCH,
+        frames_read=frames_read,
     )
     found: dict[int, VideoScores] = {}
     with fail_together(), evaluation_mode(network):
-        for one in lockstep_batches(feed, network, clips, device):
+        for one in lockstep_batches(feed, network, shortened(clips, frames_read or {}), device):
             with autocast_of(recipe, device):
                 scores = average_heads(network(one.clips)).float()
             add_views(found, one, view_scores(scores, recipe.views).cpu(), recipe.views)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +22,8 @@ class TensorForm(NamedTuple):
     shape: tuple[int, ...]
 
 
-class Packed(NamedTuple):
+@dataclass(frozen=True)
+class Packed:
     """Clips whose data lies in one tensor."""
 
     numbers: Tensor
@@ -30,45 +31,42 @@ class Packed(NamedTuple):
     forms: list[Any]
     """Samples with a form in place of each tensor, and unreadable ones."""
 
+    def pin_memory(self) -> Packed:
+        """In memory that a GPU reads while the processor goes on; torch's loader asks for it."""
+        return replace(self, numbers=self.numbers.pin_memory())
+
+    def to(self, device: torch.device) -> Packed:
+        """On a device, by one copy that nothing waits for."""
+        return replace(self, numbers=self.numbers.to(device, non_blocking=True))
+
 
 def pack(found: list[Sample | Unreadable]) -> Packed:
     """Pack clips into one tensor."""
-    numbers = [as_bytes(x) for one in found if isinstance(one, Sample) for x in (*one.frames.values(), one.label)]
-    forms = [without_tensors(one) if isinstance(one, Sample) else one for one in found]
+    numbers: list[Tensor] = []
+
+    def packed(x: Tensor) -> TensorForm:
+        numbers.append(as_bytes(x))
+        return TensorForm(x.dtype, tuple(x.shape))
+
+    forms = [one.mapped(packed) if isinstance(one, Sample) else one for one in found]
     return Packed(torch.cat(numbers) if numbers else torch.empty(0, dtype=torch.uint8), forms)
 
 
 def unpack(pack: Packed) -> list[Sample | Unreadable]:
     """Unpack clips, as views of the tensor."""
-    parts = unpacked_tensors(pack)
-    return [one if isinstance(one, Unreadable) else with_tensors(one, parts) for one in pack.forms]
+    begin = 0
+
+    def unpacked(form: TensorForm) -> Tensor:
+        nonlocal begin
+        size = torch.Size(form.shape).numel() * form.dtype.itemsize
+        found = pack.numbers[begin : begin + size].view(form.dtype).view(form.shape)
+        begin += size + -size % WORD
+        return found
+
+    return [one if isinstance(one, Unreadable) else one.mapped(unpacked) for one in pack.forms]
 
 
 def as_bytes(x: Tensor) -> Tensor:
     """A tensor's bytes, padded to whole words."""
     flat = x.contiguous().reshape(-1).view(torch.uint8)
     return pad(flat, (0, -len(flat) % WORD))
-
-
-def without_tensors(one: Sample) -> Any:
-    """A sample with forms in place of tensors."""
-    frames: Any = {name: TensorForm(x.dtype, tuple(x.shape)) for name, x in one.frames.items()}
-    label: Any = TensorForm(one.label.dtype, tuple(one.label.shape))
-    return one._replace(frames=frames, label=label)
-
-
-def unpacked_tensors(pack: Packed) -> Iterator[Tensor]:
-    """The tensors, in order."""
-    begin = 0
-    for one in pack.forms:
-        if isinstance(one, Unreadable):
-            continue
-        for form in (*one.frames.values(), one.label):
-            size = torch.Size(form.shape).numel() * form.dtype.itemsize
-            yield pack.numbers[begin : begin + size].view(form.dtype).view(form.shape)
-            begin += size + -size % WORD
-
-
-def with_tensors(one: Any, parts: Iterator[Tensor]) -> Sample:
-    """A sample with its tensors."""
-    return one._replace(frames={name: next(parts) for name in one.frames}, label=next(parts))

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children
@@ -21,10 +21,11 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from archdsl.errors import SpecError
 from archdsl.training.data.clips import ClipRequest, Sample, Unreadable, Videos
 from archdsl.training.data.reader import watchdog
-from archdsl.training.data.reader.transport import pack, unpack
+from archdsl.training.data.reader.transport import Packed, pack, unpack
 
 VideoRequest = tuple[int, ClipRequest]
 """A video by index, and which clip of it."""
+ChangeSample = Callable[[Sample, ClipRequest], Sample]
 PREFETCH_BATCHES = 2
 """Batches that each worker reads ahead."""
 CPU = torch.device("cpu")
@@ -47,6 +48,8 @@ class ClipDataset(Dataset[Any]):
     """Videos that are not read any more, and why."""
     current: Tensor
     """(workers, 2), shared: each worker's process id and the video it reads; -1 for none"""
+    crop: ChangeSample | None = None
+    """What is done to each clip before it leaves the reader."""
 
     def __getitem__(self, wanted: VideoRequest) -> Sample | Unreadable:
         index = wanted[0]
@@ -76,7 +79,8 @@ class ClipDataset(Dataset[Any]):
     def read_once(self, wanted: VideoRequest) -> Sample | Unreadable:
         """One attempt."""
         try:
-            return self.videos.read(*wanted)
+            found = self.videos.read(*wanted)
+            return self.crop(found, wanted[1]) if self.crop else found
         except Unreadable as missing:
             return missing
         except (OSError, MemoryError) as error:
@@ -106,17 +110,23 @@ class WorkerPool:
     """The workers of one DataLoader, until one of them exits."""
 
     def __init__(
-        self, videos: Videos, queue: RequestQueue, workers: int, device: torch.device, given_up: dict[int, str]
+        self,
+        videos: Videos,
+        queue: RequestQueue,
+        workers: int,
+        device: torch.device,
+        given_up: dict[int, str],
+        crop: ChangeSample | None,
     ) -> None:
         self.current = torch.full((workers, 2), -1).share_memory_()  # torch's is untyped
         before = set(active_children())
         with without_sigchld_handler():
             self.batches = iter(
                 DataLoader(
-                    ClipDataset(videos, given_up, self.current),
+                    ClipDataset(videos, given_up, self.current, crop),
                     batch_sampler=queue,
                     num_workers=workers,
-                    collate_fn=pack if workers else list,
+                    collate_fn=pack if workers or device.type != "cpu" else list,
                     pin_memory=device.type == "cuda",
                     generator=torch.Generator(),  # the loader draws a seed, which nothing here uses
                     worker_init_fn=ignore_stop_signals if workers else None,
@@ -143,8 +153,9 @@ def read_clips(
     workers: int,
     device: torch.device = CPU,
     given_up: dict[int, str] | None = None,
+    crop: ChangeSample | None = None,
 ) -> Iterator[tuple[list[VideoRequest], list[Sample | Unreadable], float]]:
-    """(requests of a batch, what was read, seconds waited for it).
+    """(requests of a batch, what was read, seconds waited for it). Clips are on the device, by one copy a batch.
 
     When a worker exits, new ones resume from the first batch not received: the batches are the same. A video at which
     workers exit twice is added to `given_up`, and is unreadable from then on.
@@ -156,13 +167,14 @@ def read_clips(
     given_up = {} if given_up is None else given_up
     queue, crashes, begun = RequestQueue(batches), Counter[int](), perf_counter()
     while True:
-        pool = WorkerPool(videos, queue, workers, device, given_up)
+        pool = WorkerPool(videos, queue, workers, device, given_up, crop)
         try:
             for found in pool.batches:
                 batch = queue.pending.popleft()
                 for index in (-1, *(index for index, _ in batch)):
                     crashes.pop(index, None)
-                yield batch, unpack(found) if workers else found, perf_counter() - begun
+                waited = perf_counter() - begun
+                yield batch, unpack(found.to(device)) if isinstance(found, Packed) else found, waited
                 begun = perf_counter()
             return
         except (RuntimeError, OSError, EOFError):

@@ -65,6 +65,8 @@ class Files:
     decoder: Decoder = "pyav"
     snippets: Mapping[str, tuple[Snippets, ...]] = field(default_factory=dict)
     """Positions in each clip that a network with segments reads."""
+    frames_read: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Positions in each clip that are read at all, and decoded; all where none are given."""
     left_out: tuple[str, ...] = ()
     """Files in class folders without a video suffix."""
 
@@ -99,19 +101,14 @@ class Files:
         if entry.fault:
             raise Unreadable(entry.name, entry.fault)
         request = request._replace(centre=entry.centre if request.centre is None else request.centre)
+        sampled: dict[str, list[int]] = {}
         frames_by_clip: dict[str, list[int]] = {}
 
         def wanted(found: FrameIndex) -> list[int]:
-            first, last = frame_range(entry, found)
-            times = found.between(first, last) if self.sampling.fps else ()
-            for name, clip in self.clips.items():
-                snippets = self.snippets.get(name, ())
-                length = last - first
-                frames = sample_frames(
-                    self.sampling, request, clip.frames, length, found.fps, snippets=snippets, times=times
-                )
-                frames_by_clip[name] = [first + frame for frame in frames]
-            return self.needed_frames(frames_by_clip, last)
+            sampled.update(self.sampled_frames(entry, request, found))
+            for name, frames in sampled.items():
+                frames_by_clip[name] = [frames[i] for i in self.frames_read.get(name, range(len(frames)))]
+            return self.needed_frames(frames_by_clip, frame_range(entry, found)[1])
 
         if isinstance(entry.path, Path) and entry.path.is_dir():
             pictures, found = read_pictures(entry.path, entry.name, wanted, self.sampling.fps or PICTURES_FPS)
@@ -123,9 +120,29 @@ class Files:
             name: clip_of_frames(pictures, place, frames_by_clip[name], last, clip, entry.path)
             for name, clip in self.clips.items()
         }
-        every = [frame for places in frames_by_clip.values() for frame in places]
+        every = [frame for frames_of_clip in sampled.values() for frame in frames_of_clip]
         start, end = found.seconds(min(every)), found.seconds(max(every))
         return Sample(frames, self.label(entry, request, start, end), entry.name, start, end)
+
+    def sampled_frames(self, entry: VideoEntry, request: ClipRequest, found: FrameIndex) -> dict[str, list[int]]:
+        """Clip name -> the frames of the video that are the clip's. Raises Unreadable."""
+        first, last = frame_range(entry, found)
+        times = found.between(first, last) if self.sampling.fps else ()
+        return {
+            name: [
+                first + frame
+                for frame in sample_frames(
+                    self.sampling,
+                    request,
+                    clip.frames,
+                    last - first,
+                    found.fps,
+                    snippets=self.snippets.get(name, ()),
+                    times=times,
+                )
+            ]
+            for name, clip in self.clips.items()
+        }
 
     def needed_frames(self, frames_by_clip: Mapping[str, list[int]], last: int) -> list[int]:
         """All frames to decode, once each: flow and differences also need later ones."""

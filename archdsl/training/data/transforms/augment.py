@@ -18,11 +18,12 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.random_numbers import rng_for
 from archdsl.training.data.transforms.colours import jitter_colours
-from archdsl.training.data.transforms.crops import check_fits, short_side_of, training_crop, view_crop
+from archdsl.training.data.transforms.crops import check_fits, short_side_of, view_crop
 from archdsl.training.data.transforms.geometry import Cut
 from archdsl.training.data.transforms.noise import erase
 from archdsl.training.data.transforms.normalisation import FRAMELESS, normalise
 from archdsl.training.data.transforms.rand_augment import rand_augment
+from archdsl.training.data.transforms.reading import ReaderCrop
 
 Clips = Tensor | dict[str, Tensor]
 """What a network requests: one clip, or several by name."""
@@ -40,8 +41,9 @@ def augment_batch(
     Raises SpecError where recipe and clips do not fit each other.
     """
     check_augment(recipe, clips)
+    crop = ReaderCrop(recipe.augment, clips)
     made = [
-        augment_sample(sample, request.seed, recipe, clips, device)
+        augment_sample(sample if sample.cuts else crop(sample, request), request.seed, recipe, clips, device)
         for sample, request in zip(samples, requests, strict=True)
     ]
     return stack_clips(made), torch.stack([sample.label for sample in samples]).to(device)
@@ -58,9 +60,9 @@ def make_view(sample: Sample, recipe: Recipe, clips: Mapping[str, Clip], crop: i
         cut = view_crop(
             crop, views.crops, (frames.shape[-2], frames.shape[-1]), short_side_of(views.short_side, out), out
         )
-        made[name] = normalise(
-            crop_frames(frames, cut, clip), clip, recipe.values, stored=not frames.is_floating_point()
-        )
+        part = frames if clip.modality in FRAMELESS else cut.part(frames)
+        x = resize_frames(part, cut, clip)
+        made[name] = normalise(x, clip, recipe.values, stored=not frames.is_floating_point())
     return stack_clips([made])
 
 
@@ -73,32 +75,29 @@ def stack_clips(made: Sequence[Mapping[str, Tensor]]) -> Clips:
 def augment_sample(
     sample: Sample, seed: int, recipe: Recipe, clips: Mapping[str, Clip], device: torch.device
 ) -> dict[str, Tensor]:
-    """The clips of one video, cropped, mirrored, recoloured, in values, with a rectangle erased."""
-    augment = recipe.augment
+    """The clips of one video, of what its reader cropped: resized, mirrored, recoloured, in values, partly erased."""
+    augment, sample = recipe.augment, sample.mapped(lambda x: x.to(device))
+    cuts, erased = sample.cuts or {}, sample.erased or {}
     made = {}
     for name, clip in clips.items():
-        frames = sample.frames[name].to(device)
+        frames = sample.frames[name]
         stored = not frames.is_floating_point()
-        out = (clip.shape.h, clip.shape.w)
-        # the same rng for each clip, so that flow is cropped like its video
-        cut = training_crop(augment.crop, (frames.shape[-2], frames.shape[-1]), out, rng_for(seed, "crop"))
-        cut = cut.flipped() if rng_for(seed, "flip").random() < augment.flip else cut
-        x = crop_frames(frames, cut, clip)
+        x = resize_frames(frames, cuts[name], clip)
         if stored and clip.modality in ("rgb", "gray"):
             x = jitter_colours(x, augment.colour, rng_for(seed, "colour"))
             x = rand_augment(x, augment.rand_augment, augment.magnitude, rng_for(seed, "rand_augment"))
         x = normalise(x, clip, recipe.values, stored=stored)
-        made[name] = x if clip.modality in FRAMELESS else erase(x, augment.erasing, rng_for(seed, "erasing"))
+        made[name] = erase(x, erased.get(name))
     return made
 
 
-def crop_frames(frames: Tensor, cut: Cut, clip: Clip) -> Tensor:
-    """Crop frames; features stay whole. In a mirror image the x component of flow changes sign."""
+def resize_frames(part: Tensor, cut: Cut, clip: Clip) -> Tensor:
+    """The crop of the pixels that it reads; features stay whole. In a mirror image flow's x component changes sign."""
     if clip.modality in FRAMELESS:
-        return frames.float()
-    x = cut.of(frames)
+        return part.float()
+    x = cut.resized(part)
     if clip.modality == "flow" and cut.columns.mirrored:
-        x[::2] = (0.0 if frames.is_floating_point() else 255.0) - x[::2]
+        x[::2] = (0.0 if part.is_floating_point() else 255.0) - x[::2]
     return x
 
 

@@ -31,8 +31,10 @@ class AxisCut(NamedTuple):
     def weights(self, device: torch.device) -> Tensor:
         """Interpolation weights of the pixels from low to high for each output pixel.  (out, high - low)"""
         reach = max(self.step, 1.0)
-        pixels = torch.arange(self.low, self.high, dtype=torch.float64) + 0.5
-        centres = self.start + (torch.arange(self.out, dtype=torch.float64) + 0.5) * self.step
+        # made on the GPU, since a copy to it would wait; other devices may lack float64
+        there = device if device.type == "cuda" else torch.device("cpu")
+        pixels = torch.arange(self.low, self.high, dtype=torch.float64, device=there) + 0.5
+        centres = self.start + (torch.arange(self.out, dtype=torch.float64, device=there) + 0.5) * self.step
         near = (1 - (pixels - centres[:, None]).abs() / reach).clamp(min=0)
         share = near / near.sum(1, keepdim=True)
         return (share.flip(0) if self.mirrored else share).to(device, torch.float32)
@@ -50,11 +52,18 @@ class Cut(NamedTuple):
 
     def of(self, frames: Tensor) -> Tensor:
         """The crop of every frame.  (c, t, h, w) of any type -> (c, t, rows, columns), float"""
-        rows, columns = self.rows, self.columns
-        part = frames[..., rows.low : rows.high, columns.low : columns.high].float()
+        return self.resized(self.part(frames))
+
+    def part(self, frames: Tensor) -> Tensor:
+        """The pixels that are read of every frame."""
+        return frames[..., self.rows.low : self.rows.high, self.columns.low : self.columns.high]
+
+    def resized(self, part: Tensor) -> Tensor:
+        """The crop, made of the pixels that are read."""
+        rows, columns, part = self.rows, self.columns, part.float()
         if rows.copies and columns.copies:
             return part.flip(-1) if columns.mirrored else part
-        return rows.weights(frames.device) @ (part @ columns.weights(frames.device).T)
+        return rows.weights(part.device) @ (part @ columns.weights(part.device).T)
 
 
 def resized_axis(size: int, resized: int, first: int, out: int) -> AxisCut:
@@ -93,3 +102,8 @@ def with_short_side(frame: tuple[int, int], short: int, out: tuple[int, int]) ->
     height, width = frame
     scale = max(short / min(frame), out[0] / height, out[1] / width)
     return max(out[0], floor(height * scale + 1e-6)), max(out[1], floor(width * scale + 1e-6))
+
+
+def uncut(frame: tuple[int, int]) -> Cut:
+    """Nothing cut, of a frame of (height, width)."""
+    return cut_of_part(frame, (0, 0), frame)

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from archdsl.language.recipes.clips import Augment
+from archdsl.ops import Shape
+from archdsl.training.data.clips import Erased
 
 AREA = (0.02, 1 / 3)
 """Share of the frame that is erased (arXiv:1708.04896; PySlowFast)."""
@@ -18,22 +20,32 @@ ERASE_TRIES = 100
 """Attempts at a rectangle that fits, as in PySlowFast."""
 
 
-def erase(x: Tensor, chance: float, rng: Random) -> Tensor:
-    """With a probability, fill one rectangle through all frames with normal noise.  (c, t, h, w) in network values"""
+def draw_erased(shape: Shape, chance: float, rng: Random) -> Erased | None:
+    """With a probability, a rectangle and normal noise for it, through all frames.
+
+    Drawn on the CPU, so that the noise is the same on every device.
+    """
     if rng.random() >= chance:
-        return x
-    height, width = x.shape[-2:]
+        return None
+    height, width = shape.h, shape.w
     for _ in range(ERASE_TRIES):
         area = height * width * (AREA[0] + rng.random() * (AREA[1] - AREA[0]))
         aspect = exp(log(ASPECT[0]) + rng.random() * (log(ASPECT[1]) - log(ASPECT[0])))
         h, w = round(sqrt(area * aspect)), round(sqrt(area / aspect))
         if 0 < h < height and 0 < w < width:
             top, left = int(rng.random() * (height - h + 1)), int(rng.random() * (width - w + 1))
-            # drawn on the CPU, so that the noise is the same on every device
-            noise = torch.randn(*x.shape[:2], h, w, generator=torch.Generator().manual_seed(rng.getrandbits(63)))
-            x = x.clone()
-            x[..., top : top + h, left : left + w] = noise.to(x.device, x.dtype)
-            return x
+            seeded = torch.Generator().manual_seed(rng.getrandbits(63))
+            return Erased(top, left, torch.randn(shape.c, shape.t, h, w, generator=seeded))
+    return None
+
+
+def erase(x: Tensor, erased: Erased | None) -> Tensor:
+    """Fill a rectangle with noise.  (c, t, h, w) in network values"""
+    if erased is None:
+        return x
+    top, left, noise = erased
+    x = x.clone()
+    x[..., top : top + noise.shape[-2], left : left + noise.shape[-1]] = noise
     return x
 
 

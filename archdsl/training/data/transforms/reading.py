@@ -1,0 +1,57 @@
+"""What a reader does to a clip before it leaves for the device: unread frames are dropped, the rest cropped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from archdsl.language import Clip
+from archdsl.language.recipes.clips import Augment
+from archdsl.training.data.clips import ClipRequest, Sample
+from archdsl.training.data.random_numbers import rng_for
+from archdsl.training.data.transforms.crops import Size, training_crop
+from archdsl.training.data.transforms.geometry import Cut, uncut
+from archdsl.training.data.transforms.noise import draw_erased
+from archdsl.training.data.transforms.normalisation import FRAMELESS
+
+
+@dataclass(frozen=True)
+class ReaderCrop:
+    """Crops clips for training, of the seeds of their requests; those of a test keep their frames whole."""
+
+    augment: Augment
+    clips: Mapping[str, Clip]
+    frames_read: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Positions in each clip that are read; all where none are given."""
+
+    def __call__(self, sample: Sample, request: ClipRequest) -> Sample:
+        """The sample, with its crops and what is erased of it in training."""
+        frames = {name: self.read_of(name, frames) for name, frames in sample.frames.items()}
+        if not request.training:
+            return sample._replace(frames=frames)
+        cuts = {name: self.cut(name, (x.shape[-2], x.shape[-1]), request.seed) for name, x in frames.items()}
+        cropped = {name: cuts[name].part(x) for name, x in frames.items()}
+        erased = {
+            name: one._replace(noise=self.read_of(name, one.noise))
+            for name, clip in self.clips.items()
+            if clip.modality not in FRAMELESS
+            and (one := draw_erased(clip.shape, self.augment.erasing, rng_for(request.seed, "erasing")))
+        }
+        return sample._replace(frames=cropped, cuts=cuts, erased=erased)
+
+    def read_of(self, name: str, frames: Tensor) -> Tensor:
+        """The frames that are read, of a whole clip; a clip that was decoded without the others stays."""
+        read = self.frames_read.get(name)
+        whole_clip = read and frames.shape[1] == self.clips[name].frames > len(read)
+        return frames[:, list(read)] if read and whole_clip else frames
+
+    def cut(self, name: str, size: Size, seed: int) -> Cut:
+        """The crop of a clip whose frames are of a size; features stay whole."""
+        clip = self.clips[name]
+        if clip.modality in FRAMELESS:
+            return uncut(size)
+        # the same rng for each clip, so that flow is cropped like its video
+        cut = training_crop(self.augment.crop, size, (clip.shape.h, clip.shape.w), rng_for(seed, "crop"))
+        return cut.flipped() if rng_for(seed, "flip").random() < self.augment.flip else cut
