@@ -30,7 +30,7 @@ class Few(MovingDigits):
 
     def read(self, index: int, take: Any) -> Any:
         sample = super().read(index, take)
-        return sample._replace(label=sample.label // 4)
+        return sample._replace(targets=sample.targets // 4)
 
 
 FEW = Few(count=16, seed=0, frames=4, size=32), Few(count=8, seed=1, frames=4, size=32)

@@ -32,7 +32,7 @@ def test_files_show_what_memory_does(motion: Path) -> None:
         made = videos.read(index, ClipRequest(0))
         number = int(Path(made.name).stem)
         given = digits.read(number, ClipRequest(0))
-        assert videos.classes[int(made.label)] == digits.classes[int(given.label)]
+        assert videos.classes[int(made.targets)] == digits.classes[int(given.targets)]
         # colour is halved in height and width by the encoder: edges differ, most pixels hardly do
         apart = (made.frames["clip"].float() - given.frames["clip"].float()).abs()
         assert apart.median() <= 12

@@ -30,8 +30,8 @@ from archdsl.training.data.sources.discovery import BUILT_IN
 from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.evaluation.evaluate import with_views
 from archdsl.training.evaluation.scores import Scores
-from archdsl.training.evaluation.views import score_videos
-from tests.trained import short, small
+from archdsl.training.evaluation.views import judge_videos
+from tests.trained import classifying, short, small
 
 CLIPS = {"clip": Clip(frames=2, size=4)}
 DIGITS = MovingDigits(24, 1, frames=4, size=32)
@@ -81,7 +81,7 @@ def viewing(**views: Any) -> Recipe:
 @pytest.mark.parametrize("batch", [1, 5, 64])
 def test_views_are_joined_as_the_recipe_says(kind: str, join: str, batch: int) -> None:
     network = Table().train()
-    made = score_videos(network, Toy(), viewing(clips=4, scores=kind, join=join), CLIPS, batch=batch)
+    made = judge_videos(network, classifying(viewing(clips=4, scores=kind, join=join)), Toy(), CLIPS, batch=batch)
     rows = network.weight.detach()
     one = {"softmax": lambda x: x.softmax(-1), "logits": lambda x: x, "sigmoid": torch.sigmoid}[kind]
     for i in range(7):
@@ -95,22 +95,22 @@ def test_views_are_joined_as_the_recipe_says(kind: str, join: str, batch: int) -
 
 def test_progress_is_told_every_view_and_crops_count() -> None:
     seen: list[int] = []
-    score_videos(Table(), Toy(), viewing(clips=2, crops=5), CLIPS, progress=seen.append)
+    judge_videos(Table(), classifying(viewing(clips=2, crops=5)), Toy(), CLIPS, progress=seen.append)
     assert sum(seen) == 7 * 2 * 5
 
 
 def test_unreadable_videos_count_nowhere_and_are_named() -> None:
-    made = score_videos(Table(), Toy(broken=(1, 4)), viewing(), CLIPS)
-    whole = score_videos(Table(), Toy(), viewing(), CLIPS)
+    made = judge_videos(Table(), classifying(viewing()), Toy(broken=(1, 4)), CLIPS)
+    whole = judge_videos(Table(), classifying(viewing()), Toy(), CLIPS)
     assert made.skipped == ("video 1", "video 4")
     assert len(made.names) == 5
     assert torch.equal(made.scores, whole.scores[[0, 2, 3, 5, 6]])
     with pytest.raises(SpecError, match="nothing to test"):
-        score_videos(Table(), Toy(3, broken=(0, 1, 2)), viewing(), CLIPS)
+        judge_videos(Table(), classifying(viewing()), Toy(3, broken=(0, 1, 2)), CLIPS)
 
 
 def test_several_labels_get_a_mean_average_precision() -> None:
-    made = score_videos(Table(), Toy(multi_label=True), viewing(scores="sigmoid"), CLIPS)
+    made = judge_videos(Table(), classifying(viewing(scores="sigmoid")), Toy(multi_label=True), CLIPS)
     assert list(made.figures) == ["map"]
     assert 0 < made.figures["map"] <= 1
 
@@ -119,7 +119,7 @@ def test_scores_that_are_no_numbers_are_told_by_video() -> None:
     network = Table()
     network.weight.data[30] = torch.nan
     with pytest.raises(SpecError, match=r"1 of 7 videos: video 3"):
-        score_videos(network, Toy(), viewing(), CLIPS)
+        judge_videos(network, classifying(viewing()), Toy(), CLIPS)
 
 
 def test_several_heads_count_alike() -> None:
@@ -128,8 +128,8 @@ def test_several_heads_count_alike() -> None:
             x = super().forward(clips)
             return {"a": x, "b": torch.zeros_like(x)}
 
-    one = score_videos(Table(), Toy(), viewing(scores="logits"), CLIPS)
-    two = score_videos(Two(), Toy(), viewing(scores="logits"), CLIPS)
+    one = judge_videos(Table(), classifying(viewing(scores="logits")), Toy(), CLIPS)
+    two = judge_videos(Two(), classifying(viewing(scores="logits")), Toy(), CLIPS)
     torch.testing.assert_close(two.scores, one.scores / 2)
 
 
@@ -262,7 +262,7 @@ def test_which_checkpoint_was_tested_is_said(
             "as many class names as scores are needed",
         ),
         (
-            ["predict", "bmn", "x.mp4", "--recipe", "smoke", "--weights", "x.pt"],
+            ["predict", "acoustic_r50", "x.mp4", "--recipe", "smoke", "--weights", "x.pt"],
             "clip modality not available from videos",
         ),
     ],
@@ -286,7 +286,7 @@ class Renamed(MovingDigits):
 
     def read(self, index: int, take: ClipRequest) -> Sample:
         sample = super().read(index, take)
-        return sample._replace(label=7 - sample.label) if self.backwards else sample
+        return sample._replace(targets=7 - sample.targets) if self.backwards else sample
 
 
 def test_a_run_knows_its_classes_by_name_not_by_number(runs: Path) -> None:
@@ -414,5 +414,5 @@ def test_predict_keeps_a_name_that_is_not_utf_8(runs: Path, tmp_path: Path, caps
 
 
 def test_scores_are_told_by_video() -> None:
-    made = Scores(("a", "b"), False, ("v",), torch.tensor([[0.2, 0.8]]), torch.tensor([0]))
+    made = Scores(("v",), ("a", "b"), False, torch.tensor([[0.2, 0.8]]), torch.tensor([0]))
     assert made.best(0, 9) == [("b", pytest.approx(0.8)), ("a", pytest.approx(0.2))]

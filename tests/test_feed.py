@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from archdsl.training.data.reader.transport import pack, unpack
 from archdsl.training.data.reader.workers import read_clips
 from archdsl.training.data.sources.discovery import videos_of
 from archdsl.training.state.skipped_videos import SkippedVideos
+from tests.trained import classifying
 
 CPU = torch.device("cpu")
 CLIPS = {"clip": Clip(frames=4, size=32)}
@@ -69,12 +71,16 @@ def of(data: Path, recipe: Recipe, split: str = "train") -> Videos:
 
 def fed(videos: Videos, recipe: Recipe, skips: SkippedVideos | None = None, **more: int) -> list[Batch]:
     given = {"start": 0, "steps": 5, "workers": 0} | more
-    return list(train_batches(videos, recipe, CLIPS, device=CPU, skips=skips or SkippedVideos(), **given))
+    return list(
+        train_batches(
+            videos, recipe, CLIPS, task=classifying(recipe), device=CPU, skips=skips or SkippedVideos(), **given
+        )
+    )
 
 
 def same(one: Batch, other: Batch) -> bool:
     assert isinstance(one.clips, Tensor)
-    tensors = all(torch.equal(getattr(one, key), getattr(other, key)) for key in ("clips", "labels", "weights"))
+    tensors = all(torch.equal(getattr(one, key), getattr(other, key)) for key in ("clips", "targets", "weights"))
     return tensors and all(getattr(one, key) == getattr(other, key) for key in ("indices", "names", "starts", "ends"))
 
 
@@ -108,7 +114,7 @@ def test_processes_share_the_batch_of_one(folder: Path) -> None:
     for whole, first, second in zip(fed(videos, made), *shares):
         assert whole.indices == first.indices + second.indices
         assert torch.equal(whole.clips, torch.cat([first.clips, second.clips]))
-        assert torch.equal(whole.labels, torch.cat([first.labels, second.labels]))
+        assert torch.equal(whole.targets, torch.cat([first.targets, second.targets]))
         assert whole.starts == first.starts + second.starts
 
 
@@ -116,7 +122,7 @@ def test_every_view_of_every_video_once(folder: Path) -> None:
     made = recipe_for()
     made = made.but(views=made.views.but(clips=2, crops=3))
     videos = of(folder, made)
-    given = dict(device=CPU, skips=SkippedVideos(), batch=12)
+    given: Any = dict(device=CPU, skips=SkippedVideos(), batch=12, task=classifying(made))
     batches = list(view_batches(videos, made, CLIPS, workers=2, **given))
     indices = [index for batch in batches for index in batch.indices]
     assert indices == [index for index in range(8) for _ in range(6)]
@@ -146,7 +152,11 @@ def test_unreadable_videos_are_told_once_and_weigh_nothing(workers: int, broken:
 def test_unreadable_videos_have_no_view(broken: Path) -> None:
     made = recipe_for(most_skipped=0.5)
     skips = SkippedVideos()
-    batches = list(view_batches(of(broken, made, "val"), made, CLIPS, device=CPU, skips=skips, batch=2, workers=2))
+    batches = list(
+        view_batches(
+            of(broken, made, "val"), made, CLIPS, task=classifying(made), device=CPU, skips=skips, batch=2, workers=2
+        )
+    )
     assert sorted({i for batch in batches for i in batch.indices}) == list(range(7))
     assert sorted(skips.names) == [f"{name}.mp4" for name in BAD]
 
@@ -157,7 +167,7 @@ def test_a_batch_of_nothing_readable(tmp_path: Path) -> None:
     (batch,) = fed(of(tmp_path / "train.csv", made), made, steps=1)
     assert batch.weights.tolist() == [0, 0]
     assert batch.clips.shape == (2, 3, 4, 32, 32)
-    assert batch.labels.shape == (2,)
+    assert batch.targets.shape == (2,)
 
 
 def test_too_many_unreadable_videos_end_a_run(broken: Path) -> None:
@@ -224,7 +234,7 @@ def test_clips_are_packed_and_unpacked_whatever_their_numbers() -> None:
     assert third is missing
     for made, given in ((first, one), (second, other)):
         assert made[2:] == given[2:]
-        assert torch.equal(made.label, given.label)
+        assert torch.equal(made.targets, given.targets)
         assert all(torch.equal(made.frames[key], given.frames[key]) for key in "ab")
     assert unpack(pack([missing])) == [missing]
 
@@ -234,6 +244,7 @@ import resource, torch
 from test_feed import Odd, asked
 from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.reader.workers import read_clips
+from tests.trained import classifying
 resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
 many = [[(1, ClipRequest(0))] * 200] * 4
 kept = [found for _, found, _ in read_clips(Odd(""), many, 1)]
@@ -253,7 +264,15 @@ def test_a_large_batch_needs_few_open_files() -> None:
 def test_a_feed_that_is_left_early_leaves_no_process(folder: Path) -> None:
     made, before = recipe_for(), set(active_children())
     batches: Iterator[Batch] = train_batches(
-        of(folder, made), made, CLIPS, start=0, steps=50, device=CPU, workers=2, skips=SkippedVideos()
+        of(folder, made),
+        made,
+        CLIPS,
+        task=classifying(made),
+        start=0,
+        steps=50,
+        device=CPU,
+        workers=2,
+        skips=SkippedVideos(),
     )
     next(batches)
     assert len(set(active_children()) - before) == 2

@@ -26,6 +26,7 @@ from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.reader import decoder
 from archdsl.training.data.sources.discovery import videos_for
 from archdsl.training.state.skipped_videos import SkippedVideos
+from archdsl.training.tasks.choice import task_for
 
 CPU = torch.device("cpu")
 STEM = Conv(channels=4, kernel=(3, 3, 3), stride=(1, 2, 2))
@@ -157,7 +158,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fed(plan: Plan, videos: Videos, recipe: Any, read: bool, **more: int) -> list[Batch]:
-    given = dict(device=CPU, skips=SkippedVideos(), frames_read=plan.frames_read if read else None)
+    given: Any = dict(device=CPU, skips=SkippedVideos(), task=task_for(plan, recipe))
+    given["frames_read"] = plan.frames_read if read else None
     clips = plan.arch.clips
     return [
         *train_batches(videos, recipe, clips, start=0, steps=3, **given, **more),
@@ -185,10 +187,10 @@ def test_batches_have_the_frames_of_whole_clips(folder: Path, augment: Augment, 
         assert isinstance(one.clips, Tensor)
         assert isinstance(other.clips, Tensor)
         assert torch.equal(other.clips, one.clips[:, :, list(plan.frames_read["clip"])])
-        assert one._replace(clips=0, labels=0, weights=0, waited=0) == other._replace(
-            clips=0, labels=0, weights=0, waited=0
+        assert one._replace(clips=0, targets=0, weights=0, waited=0) == other._replace(
+            clips=0, targets=0, weights=0, waited=0
         )
-        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.targets, other.targets)
 
 
 def test_flow_and_differences_of_the_frames_that_are_read(
@@ -226,6 +228,7 @@ def test_no_other_frame_is_converted(folder: Path, monkeypatch: pytest.MonkeyPat
             start=0,
             steps=1,
             device=CPU,
+            task=task_for(plan, recipe),
             skips=SkippedVideos(),
             frames_read=plan.frames_read,
         )

@@ -306,7 +306,7 @@ class Several(MovingDigits):
         return super().classes[1:3]
 
     def read(self, index: int, take: Any) -> Any:
-        return super().read(index, take)._replace(label=torch.eye(2)[index % 2])
+        return super().read(index, take)._replace(targets=torch.eye(2)[index % 2])
 
     def draw(self, index: int) -> Any:
         return index % 2, super().draw(index)[1]

@@ -16,7 +16,6 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.language.recipes.optimizer import Norms, Optimizer, ParameterGroup
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.training.loop import clip_losses
 from archdsl.training.norms import (
     PopulationStatistics,
     SplitNorm,
@@ -28,6 +27,7 @@ from archdsl.training.norms import (
 )
 from archdsl.training.optimizer import MovingAverage, freeze_groups, make_optimizer, parameter_groups
 from archdsl.training.precision import autocast_of
+from archdsl.training.tasks.classification import clip_losses
 from tests.trained import DATA, GROUPS, entries, losses, short, small
 
 QUIET = pytest.mark.filterwarnings("ignore")

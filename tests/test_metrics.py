@@ -52,7 +52,7 @@ def test_of_equal_scores_the_earlier_class_counts_everywhere(table: tuple[list[l
     """Top-1, the confusion, and the best of each video, against sorted(): it is stable."""
     scores, labels = torch.tensor(table[0]).float(), torch.tensor(table[1]).float().argmax(1)
     order = [sorted(range(3), key=lambda i: -row[i]) for row in table[0]]
-    made = Scores(("a", "b", "c"), False, tuple(map(str, range(len(scores)))), scores, labels)
+    made = Scores(tuple(map(str, range(len(scores)))), ("a", "b", "c"), False, scores, labels)
     for k in (1, 2):
         right = [label in best[:k] for best, label in zip(order, labels.tolist())]
         assert metrics.top_k_accuracy(scores, labels, k) == pytest.approx(sum(right) / len(right))
@@ -116,11 +116,11 @@ def test_confusion_by_hand() -> None:
 
 
 def some(names: str, scores: list[list[float]], labels: list[int], skipped: str = "") -> Scores:
-    return Scores(("a", "b"), False, tuple(names), torch.tensor(scores), torch.tensor(labels), tuple(skipped))
+    return Scores(tuple(names), ("a", "b"), False, torch.tensor(scores), torch.tensor(labels), skipped=tuple(skipped))
 
 
 def test_per_class_by_hand() -> None:
-    scores = Scores(("x", "y", "z"), False, tuple("pqr"), torch.eye(3)[[0, 1, 1]], torch.tensor([0, 0, 1]))
+    scores = Scores(tuple("pqr"), ("x", "y", "z"), False, torch.eye(3)[[0, 1, 1]], torch.tensor([0, 0, 1]))
     assert scores.per_class() == [
         {"class": "x", "videos": 2, "accuracy": 0.5, "taken_for": "y"},
         {"class": "y", "videos": 1, "accuracy": 1.0, "taken_for": None},
@@ -129,7 +129,7 @@ def test_per_class_by_hand() -> None:
     assert scores.figures == pytest.approx({"top1": 2 / 3, "top5": 1.0, "mean_class": 0.75})
     assert scores.best(1, 2)[0] == ("y", 1.0)
     several = Scores(
-        ("x", "y"), True, tuple("pq"), torch.tensor([[0.9, 0.1], [0.2, 0.3]]), torch.tensor([[1.0, 0], [0, 0]])
+        tuple("pq"), ("x", "y"), True, torch.tensor([[0.9, 0.1], [0.2, 0.3]]), torch.tensor([[1.0, 0], [0, 0]])
     )
     assert several.figures == {"map": 1.0}
     assert several.per_class() == [{"class": "x", "videos": 1, "ap": 1.0}, {"class": "y", "videos": 0, "ap": None}]
@@ -157,7 +157,7 @@ def test_fusion_leaves_out_what_one_could_not_read() -> None:
     [
         (some("pr", [[1, 0], [0, 1]], [0, 1]), "tested on different videos"),
         (some("pq", [[1, 0], [0, 1]], [0, 0]), "have different labels"),
-        (Scores(("a", "c"), False, ("p", "q"), torch.eye(2), torch.tensor([0, 1])), "have different classes"),
+        (Scores(("p", "q"), ("a", "c"), False, torch.eye(2), torch.tensor([0, 1])), "have different classes"),
     ],
 )
 def test_fusion_of_what_does_not_belong_together_is_refused(other: Scores, said: str) -> None:

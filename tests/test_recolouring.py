@@ -19,8 +19,9 @@ from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.data.transforms import rand_augment as ra
 from archdsl.training.data.transforms.colours import adjust_brightness, adjust_contrast, adjust_saturation
 from archdsl.training.data.transforms.noise import erase, mix_clips
-from archdsl.training.loop import clip_losses
 from archdsl.training.state.skipped_videos import SkippedVideos
+from archdsl.training.tasks.classification import clip_losses
+from tests.trained import classifying
 
 CPU = torch.device("cpu")
 PLAIN = Values(mean=(0.0,), std=(1.0,))
@@ -169,15 +170,16 @@ def test_a_step_mixes_its_batch_by_seed_and_step_and_learns_from_shares() -> Non
     chosen = made(batch=4, augment=Augment(crop=Middle(short_side="crop"), mixup=0.8, cutmix=1.0))
 
     def batches(start: int, steps: int) -> list[Batch]:
-        return list(train_batches(videos, chosen, RGB, start=start, steps=steps, device=CPU, skips=SkippedVideos()))
+        given = dict(start=start, steps=steps, device=CPU, skips=SkippedVideos())
+        return list(train_batches(videos, chosen, RGB, task=classifying(chosen), **given))
 
     three = batches(0, 3)
-    assert all(batch.labels.shape == (4, 8) for batch in three)
-    torch.testing.assert_close(torch.stack([batch.labels.sum(1) for batch in three]), torch.ones(3, 4))
+    assert all(batch.targets.shape == (4, 8) for batch in three)
+    torch.testing.assert_close(torch.stack([batch.targets.sum(1) for batch in three]), torch.ones(3, 4))
     (third,) = batches(2, 1)
     assert torch.equal(third.clips, three[2].clips)
-    assert torch.equal(third.labels, three[2].labels)
-    shares = {batch.labels.max(1).values[0].item() for batch in three}
+    assert torch.equal(third.targets, three[2].targets)
+    shares = {batch.targets.max(1).values[0].item() for batch in three}
     assert len(shares) == 3
-    losses = clip_losses(torch.zeros(4, 8), third.labels, chosen)
+    losses = clip_losses(torch.zeros(4, 8), third.targets, chosen)
     torch.testing.assert_close(losses, torch.full((4,), 8.0).log())

@@ -18,6 +18,8 @@ from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, change
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
 from archdsl.training import MovingDigits
+from archdsl.training.tasks.base import Task
+from archdsl.training.tasks.choice import task_for
 
 DATA = MovingDigits(count=64, seed=0, frames=4, size=32), MovingDigits(count=32, seed=1, frames=4, size=32)
 GROUPS = Norm(kind="group", groups=4)
@@ -32,6 +34,11 @@ def small(norm: str | Norm = "batch", name: str = "small", channels: int = 8, dr
     )
     head = Classifier(classes=8, dropout=dropout)
     return Arch(name=name, clip=Clip(frames=4, size=32), pathways=dict(main=Pathway(stages=stages)), head=head)
+
+
+def classifying(recipe: Recipe) -> Task:
+    """The task of classification by a recipe, for networks that are no plan's."""
+    return task_for(archdsl.compile(small()), recipe)
 
 
 def short(steps: int = 6, **changes: Any) -> Recipe:
@@ -58,7 +65,7 @@ def main(out: str, settings: str) -> None:
 
     torch.set_num_threads(1)
     given = json.loads(settings)
-    real = module.train_feed
+    real = module.train_batches
 
     def noted(*args: Any, **options: Any) -> Any:
         for step, batch in enumerate(real(*args, **options), options["start"]):
@@ -72,7 +79,7 @@ def main(out: str, settings: str) -> None:
         assert all(type(thing) is not DistributedDataParallel for thing in gc.get_objects()), "DDP outlives its group"
         destroy()
 
-    module.train_feed, dist.destroy_process_group = noted, last
+    module.train_batches, dist.destroy_process_group = noted, last
     norm = GROUPS if given.pop("groups", False) else "batch"
     options = {key: given.pop(key) for key in ("shard", "workers", "resume") if key in given}
     arch = small(norm, dropout=given.pop("dropout", 0.0))

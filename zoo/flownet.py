@@ -12,7 +12,7 @@ from archdsl.spec.scalars import Count
 def flownet_s(name: str, height: Count = 384, width: Count = 512) -> Arch:
     """The flow in the unit it is trained in, 20 pixels."""
     flow = Pathway(pairs=2, stages={"net": Stage(FlowNetS())})
-    clip, head = Clip(frames=2, height=height, width=width), Dense(classes=2, kernel=3, enlarge=False)
+    clip, head = Clip(frames=2, height=height, width=width), Dense(classes=2, kernel=3, enlarge=False, predicts="flow")
     return Arch(name=name, clip=clip, pathways={"flow": flow}, head=head)
 
 

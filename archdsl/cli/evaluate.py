@@ -17,6 +17,7 @@ from archdsl.extras import import_with_extras
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
+from archdsl.report.figures import metric_text
 from archdsl.spec.files import check_writable, json_text, read_text
 from archdsl.spec.numbers import exact_fraction
 
@@ -69,7 +70,9 @@ def say_results(results: dict[str, Any], given: Namespace, notes: list[str]) -> 
     from archdsl.report.table.sheet import Column, Row, Table  # drawing a table costs an import
 
     heads = list(rows[0])
-    cells = tuple(Row(tuple(f"{v:.2%}" if isinstance(v, float) else str(v) for v in row.values())) for row in rows)
+    cells = tuple(
+        Row(tuple(metric_text(k, v, 2) if isinstance(v, float) else str(v) for k, v in row.items())) for row in rows
+    )
     columns = tuple(Column(head.replace("_", " "), right=head != "name") for head in heads)
     say_table(Table("", columns, cells, tuple(rows), note="\n".join([*notes, *filter(None, [given.out])])), "text")
 
@@ -155,21 +158,7 @@ def say_each(found: Any, given: Namespace) -> Iterator[Any]:
     """Print each video as it is done: its top classes, then its time windows."""
     for one in found:
         if one.unreadable is not None:
-            sys.stderr.write(printable(f"{one.path} cannot be read: {one.unreadable}\n"))
+            sys.stderr.write(printable(f"{one.text()}\n"))
         elif not given.json:
-            say(printable(prediction_text(one)))
+            say(printable(one.text()))
         yield one
-
-
-def prediction_text(one: Any) -> str:
-    """A prediction as text."""
-    lines = [str(one.path), *(f"  {score:7.3f}  {name}" for name, score in one.best)]
-    for window in one.windows if len(one.windows) > 1 else ():
-        name, score = window.best[0]
-        lines.append(f"  {minutes_seconds(window.start)} to {minutes_seconds(window.end)}  {score:7.3f}  {name}")
-    return "\n".join(lines)
-
-
-def minutes_seconds(seconds: float) -> str:
-    """1:02.5"""
-    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"

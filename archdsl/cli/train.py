@@ -15,6 +15,7 @@ from archdsl.language import change_all
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 from archdsl.recipes import recipe_names
+from archdsl.report.figures import metric_text
 
 RECIPE_PREFIX = "recipe."
 """A --set with this prefix changes the recipe, any other the arch."""
@@ -45,7 +46,7 @@ def train_command(given: Namespace) -> int:
         return 128 + run.signal
     if run.skipped:
         say(f"{len(run.skipped)} videos could not be read: {run.path}/skipped*.jsonl lists them")
-    say("  ".join([*(f"{name} {value:.1%}" for name, value in run.figures.items()), str(run.path)]))
+    say("  ".join([*(f"{name} {metric_text(name, value)}" for name, value in run.figures.items()), str(run.path)]))
     return 0
 
 

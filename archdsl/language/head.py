@@ -102,6 +102,11 @@ class Several(Head):
         classes: int | None = getattr(next(iter(self.heads.values())), "classes", None)
         return classes
 
+    @property
+    def task(self) -> str:
+        """That of its first head."""
+        return next(iter(self.heads.values())).task
+
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         made: dict[str, list[str]] = {}
         for name, head in self.heads.items():

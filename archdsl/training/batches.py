@@ -14,11 +14,12 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import Batch, ClipRequest, Sample, Unreadable, Videos, requests_at
 from archdsl.training.data.reader.workers import VideoRequest, read_clips
 from archdsl.training.data.sources.videos import Files
-from archdsl.training.data.transforms.augment import augment_batch, check_augment, make_view
-from archdsl.training.data.transforms.noise import mix_clips
-from archdsl.training.data.transforms.reading import ReaderCrop
+from archdsl.training.data.targets import Targets, targets_of_clips, targets_to
+from archdsl.training.data.transforms.augment import augment_batch, check_augment, make_view, view_cut
+from archdsl.training.data.transforms.reading import ReaderCrop, first_pictures
 from archdsl.training.distributed import fail_together
 from archdsl.training.state.skipped_videos import SkippedVideos
+from archdsl.training.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def train_batches(
     recipe: Recipe,
     clips: Mapping[str, Clip],
     *,
+    task: Task,
     start: int,
     steps: int,
     rank: int = 0,
@@ -69,11 +71,14 @@ def train_batches(
         weights = torch.tensor([float(isinstance(one, Sample)) for one in found], device=device)
         samples, requests = with_replacements(found, batch_requests, present)
         if samples:
-            made, labels = augment_batch(samples, requests, recipe, clips, device)
+            made = augment_batch(samples, requests, recipe, clips, device)
+            moved = [training_targets(one, task, clips) for one in samples]
         else:
-            made, labels = zero_batch(shortened(clips, crop.frames_read), videos, len(batch_requests), device)
-        made, labels = mix_clips(made, labels, weights, recipe.augment, len(videos.classes), f"{recipe.seed} {step}")
-        yield make_batch(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
+            made = zero_clips(shortened(clips, crop.frames_read), len(batch_requests), device)
+            moved = [task.blank(videos)] * len(batch_requests)
+        targets = targets_to(task.collated(moved), device)
+        made, targets = task.mixed(made, targets, weights, videos, f"{recipe.seed} {step}")
+        yield make_batch(made, targets, weights, indices, samples, [videos.name(i) for i in indices], waited)
 
 
 def view_batches(
@@ -81,6 +86,7 @@ def view_batches(
     recipe: Recipe,
     clips: Mapping[str, Clip],
     *,
+    task: Task | None,
     rank: int = 0,
     world: int = 1,
     device: torch.device,
@@ -91,7 +97,7 @@ def view_batches(
 ) -> Iterator[Batch]:
     """Every view of every video, in order, all crops of a clip in one batch. Unreadable videos are skipped.
 
-    Clips have the frames in `frames_read` alone, by default all.
+    Clips have the frames in `frames_read` alone, by default all. Without a task there are no targets.
     """
     views = recipe.views
     mine = range(rank, len(videos), world)
@@ -110,11 +116,14 @@ def view_batches(
         if not shown:
             continue
         made = concatenated([make_view(sample, recipe, clips, crop, device) for _, sample, crop in shown], clips)
-        labels = torch.stack([sample.label for _, sample, _ in shown]).to(device)
+        targets: Targets = {}
+        if task:
+            moved = [view_targets(sample, crop, task, clips) for _, sample, crop in shown]
+            targets = targets_to(task.collated(moved), device)
         indices = [index for index, _, _ in shown]
         weights = torch.ones(len(shown), device=device)
         samples = [sample for _, sample, _ in shown]
-        yield make_batch(made, labels, weights, indices, samples, [videos.name(i) for i in indices], waited)
+        yield make_batch(made, targets, weights, indices, samples, [videos.name(i) for i in indices], waited)
 
 
 def reader_of(
@@ -132,7 +141,7 @@ def shortened(clips: Mapping[str, Clip], frames_read: Mapping[str, tuple[int, ..
 
 def make_batch(
     made: Tensor | dict[str, Tensor],
-    labels: Tensor,
+    targets: Targets,
     weights: Tensor,
     indices: list[int],
     samples: list[Sample],
@@ -141,17 +150,18 @@ def make_batch(
 ) -> Batch:
     """Assemble a batch."""
     starts, ends = (tuple(getattr(sample, name) for sample in samples) for name in ("start", "end"))
-    return Batch(made, labels, weights, tuple(indices), tuple(names), starts, ends, waited)
+    return Batch(made, targets, weights, tuple(indices), tuple(names), starts, ends, waited)
 
 
 def split_batch(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
     """(micro-batch, whether it is the last) of a batch. Only what the loss needs is split."""
-    size = len(batch.labels) // parts
+    size = len(batch.weights) // parts
     for i in range(parts):
         mine = slice(i * size, (i + 1) * size)
         clips = batch.clips
         part = clips[mine] if isinstance(clips, Tensor) else {name: clip[mine] for name, clip in clips.items()}
-        yield batch._replace(clips=part, labels=batch.labels[mine], weights=batch.weights[mine]), i + 1 == parts
+        targets = targets_of_clips(batch.targets, mine)
+        yield batch._replace(clips=part, targets=targets, weights=batch.weights[mine]), i + 1 == parts
 
 
 def readable_places(found: list[Sample | Unreadable], skips: SkippedVideos, count: int) -> list[int]:
@@ -173,13 +183,22 @@ def with_replacements(
     return samples, [batch_requests[i][1] for i in places]
 
 
-def zero_batch(
-    clips: Mapping[str, Clip], videos: Videos, count: int, device: torch.device
-) -> tuple[Tensor | dict[str, Tensor], Tensor]:
+def training_targets(sample: Sample, task: Task, clips: Mapping[str, Clip]) -> Targets:
+    """A sample's targets, cropped and mirrored like its first pictures."""
+    name = first_pictures(clips)
+    return task.moved(sample.targets, sample.cuts[name]) if name and sample.cuts else sample.targets
+
+
+def view_targets(sample: Sample, crop: int, task: Task, clips: Mapping[str, Clip]) -> Targets:
+    """A sample's targets in one of the crops of a test."""
+    name = first_pictures(clips)
+    return task.moved(sample.targets, view_cut(name, sample, crop, task.recipe, clips)) if name else sample.targets
+
+
+def zero_clips(clips: Mapping[str, Clip], count: int, device: torch.device) -> Tensor | dict[str, Tensor]:
     """Zeros, for a batch without readable clips."""
     maps = [{name: torch.zeros(1, *clip.shape, device=device) for name, clip in clips.items()} for _ in range(count)]
-    labels = torch.zeros(count, len(videos.classes)) if videos.multi_label else torch.zeros(count, dtype=torch.long)
-    return concatenated(maps, clips), labels.to(device)
+    return concatenated(maps, clips)
 
 
 def concatenated(maps: list[Any], clips: Mapping[str, Clip]) -> Tensor | dict[str, Tensor]:

@@ -7,10 +7,8 @@ from random import Random
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.batches import split_batch
 from archdsl.training.data.clips import Batch
 from archdsl.training.distributed import sum_over_processes
@@ -30,13 +28,13 @@ def train_loop(state: TrainState, wrapped: nn.Module, run: Run, feed: Iterator[B
         set_rate(optimizer, rate)
         batch = next(feed)
         torch.manual_seed(seed_of(recipe.seed, step, world.rank))
-        clips = sum_over_processes(batch.weights.sum()).clamp(min=1)
+        totals = sum_over_processes(readable_sum(batch.weights, run.task.amounts(batch))).clamp(min=1)
         loss = torch.zeros((), device=world.device)
         for part, last in split_batch(batch, recipe.optimizer.accumulate):
             with gradient_sync(wrapped, last):
                 with autocast_of(recipe, world.device):
-                    losses = clip_losses(wrapped(part.clips), part.labels, recipe)
-                share = (losses * part.weights).sum() / clips
+                    losses = run.task.loss(wrapped(part.clips), part, totals)
+                share = readable_sum(part.weights, losses)
                 # processes take the mean of their gradients, and torch's backward is untyped
                 scaler.scale(share * world.size).backward()
             loss += share.detach()
@@ -66,11 +64,6 @@ def seed_of(*parts: object) -> int:
     return Random(" ".join(map(str, parts))).getrandbits(63)
 
 
-def clip_losses(scores: Tensor | dict[str, Tensor], labels: Tensor, recipe: Recipe) -> Tensor:
-    """The loss of each clip; of several heads the sum.  (n, classes) -> (n,)"""
-    if isinstance(scores, dict):
-        return torch.stack([clip_losses(one, labels, recipe) for one in scores.values()]).sum(0)
-    if recipe.loss == "binary":
-        spread = labels * (1 - recipe.smoothing) + recipe.smoothing / 2
-        return binary_cross_entropy_with_logits(scores.float(), spread, reduction="none").mean(1)
-    return cross_entropy(scores.float(), labels, reduction="none", label_smoothing=recipe.smoothing)
+def readable_sum(weights: Tensor, numbers: Tensor) -> Tensor:
+    """The sum over readable clips.  (n,), (n, ...) -> (...)"""
+    return torch.where(weights.view(-1, *[1] * (numbers.ndim - 1)) > 0, numbers, 0).sum(0)

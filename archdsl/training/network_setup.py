@@ -24,7 +24,7 @@ from archdsl.training.norms import set_norms, statistics_frozen
 from archdsl.training.optimizer import freeze_groups
 
 
-def predicted_memory(plan: Plan, recipe: Recipe, world: World, *, shard: bool) -> Memory:
+def predicted_memory(plan: Plan, recipe: Recipe, world: World, *, shard: bool, target_bytes: int = 0) -> Memory:
     """Predicted memory of a step in one process; sharded weights are counted as whole.
 
     Raises SpecError where it exceeds the budget of the recipe's `checkpoint`.
@@ -32,6 +32,7 @@ def predicted_memory(plan: Plan, recipe: Recipe, world: World, *, shard: bool) -
     parts, norms = recipe.optimizer.accumulate, recipe.norms
     setup = Setup(
         batch=recipe.batch // world.size // parts,
+        targets=target_bytes,
         precision=recipe.precision,
         optimizer=recipe.optimizer.kind,
         checkpoint=recipe.checkpoint,

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from archdsl.report.figures import metric_text
+
 
 def print_warning(console: Console, what: str, fix: str) -> None:
     """Print a warning and its fix."""
@@ -45,7 +47,7 @@ class Progress:
 
     def tested(self, step: int, figures: Mapping[str, float]) -> None:
         """Print the metrics of an evaluation."""
-        self.say(f"step {step}  " + "  ".join(f"{name} {value:.1%}" for name, value in figures.items()))
+        self.say(f"step {step}  " + "  ".join(f"{name} {metric_text(name, value)}" for name, value in figures.items()))
 
     def warn(self, what: str, fix: str) -> None:
         """Print a warning and its fix."""

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.report.figures import is_better
 from archdsl.report.memory.report import Memory
 from archdsl.training.batches import split_batch, train_batches
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.distributed import World, any_process, gather_objects, sum_over_processes
-from archdsl.training.evaluation.views import score_videos
+from archdsl.training.evaluation.views import judge_videos
 from archdsl.training.meters import DATA_BOUND, Meter
 from archdsl.training.network_setup import broadcast_buffers
 from archdsl.training.norms import precise_statistics, train_mode
@@ -31,14 +32,16 @@ from archdsl.training.state.records import BestEvaluation, CheckpointFacts, Iden
 from archdsl.training.state.run_folder import RunFolder
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.state.snapshot import TrainState
+from archdsl.training.tasks.base import Task
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
 class Run:
-    """Training of one arch by one recipe in one folder. What `train` returns."""
+    """Training of one arch by one recipe for one task in one folder. What `train` returns."""
 
+    task: Task
     plan: Plan
     recipe: Recipe
     folder: RunFolder
@@ -105,7 +108,7 @@ class Run:
         self.losses.append(loss)
         self.names.append(batch.names)
         self.seen = batch.names
-        self.meter.add_step(len(batch.labels), batch.waited)
+        self.meter.add_step(len(batch.weights), batch.waited)
         self.progress.advance(self.step)
 
     def stop_requested(self) -> bool:
@@ -168,10 +171,10 @@ class Run:
             state.average.swap()
         self.measure_norms(state.network)
         broadcast_buffers(state.network)
-        scores = score_videos(
+        results = judge_videos(
             state.network,
+            self.task,
             self.tests,
-            self.recipe,
             self.plan.arch.clips,
             device=self.world.device,
             workers=self.workers,
@@ -181,9 +184,8 @@ class Run:
         train_mode(state.network, self.recipe.norms)
         if state.average:
             state.average.swap()
-        self.figures = scores.figures
-        figure = next(iter(self.figures.values()))
-        if state.best is None or figure > next(iter(state.best.figures.values())):
+        self.figures = results.figures
+        if state.best is None or is_better(self.figures, state.best.figures):
             state.best = BestEvaluation(step=self.step, figures=self.figures)
         self.folder.log(LogEntry(step=self.step, **self.figures))
         self.progress.tested(self.step, self.figures)
@@ -205,6 +207,7 @@ class Run:
             self.videos,
             self.recipe,
             self.plan.arch.clips,
+            task=self.task,
             start=start,
             steps=steps,
             rank=self.world.rank,

@@ -20,7 +20,7 @@ from archdsl.recipes import recipe as recipe_of
 from archdsl.report.memory.report import Memory
 from archdsl.spec.files import make_folder
 from archdsl.training.data.clips import Videos
-from archdsl.training.data.sources.discovery import absolute_data, videos_for
+from archdsl.training.data.sources.discovery import absolute_data
 from archdsl.training.data.sources.videos import Files
 from archdsl.training.distributed import World, fail_together, process_group
 from archdsl.training.loop import seed_of, train_loop
@@ -40,6 +40,8 @@ from archdsl.training.state.rollback import roll_back
 from archdsl.training.state.run_folder import RunFolder
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.state.snapshot import TrainState, fingerprint
+from archdsl.training.tasks.base import Task
+from archdsl.training.tasks.choice import task_for
 
 
 def train(
@@ -88,6 +90,7 @@ def train(
 class TrainingJob(NamedTuple):
     """What is trained, how and on what: the same in every process."""
 
+    task: Task
     plan: Plan
     recipe: Recipe
     videos: Videos
@@ -114,13 +117,15 @@ def make_job(
     """The job that was requested. Raises SpecError where its parts do not fit each other."""
     plan, recipe = compile(load(arch)), recipe_of(recipe)
     check_batch(recipe, world)
-    videos, tests = data if isinstance(data, tuple) else train_and_test_videos(str(data), plan, recipe)
-    check_classes(plan, videos)
+    task = task_for(plan, recipe)
+    videos, tests = data if isinstance(data, tuple) else train_and_test_videos(str(data), task)
+    task.check_classes(videos.classes)
     check_same_classes(videos, tests)
     shard = shard and world.size > 1  # a single process has nothing to shard
-    memory = predicted_memory(plan.of_frames_read, recipe, world, shard=shard)
+    memory = predicted_memory(plan.of_frames_read, recipe, world, shard=shard, target_bytes=task.target_bytes())
     place = None if isinstance(data, tuple) else absolute_data(str(data))
-    return TrainingJob(plan, recipe, videos, tests, memory, run_identity(plan, recipe, videos, tests), shard, place)
+    identity = run_identity(plan, recipe, videos, tests)
+    return TrainingJob(task, plan, recipe, videos, tests, memory, identity, shard, place)
 
 
 class Start(NamedTuple):
@@ -153,7 +158,7 @@ def find_start(job: TrainingJob, out: Path, resume: str | Path | None, weights: 
 
 def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int, quiet: bool) -> tuple[Run, TrainState]:
     """A run before its first step, and its state."""
-    plan, recipe, videos, tests, memory, identity, shard, data = job
+    task, plan, recipe, videos, tests, memory, identity, shard, data = job
     world = folder.world
     weights = None if start.checkpoint else start.weights
     torch.manual_seed(seed_of(recipe.seed, "weights"))
@@ -164,6 +169,7 @@ def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int,
         check_processes_agree({"weights": fingerprint(network)})
     network = prepare_network(network, plan, recipe, world, recomputed=memory.recomputed, shard=shard)
     run = Run(
+        task=task,
         plan=plan,
         recipe=recipe,
         folder=folder,
@@ -185,9 +191,9 @@ def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int,
     return run, initial_state(network, recipe, world)
 
 
-def train_and_test_videos(data: str, plan: Plan, recipe: Recipe) -> tuple[Videos, Videos]:
+def train_and_test_videos(data: str, task: Task) -> tuple[Videos, Videos]:
     """(train videos, test videos). Raises SpecError where they are the same."""
-    videos, tests = (videos_for(data, split, plan.arch, recipe) for split in ("train", "val"))
+    videos, tests = (task.videos(data, split) for split in ("train", "val"))
     if isinstance(videos, Files) and isinstance(tests, Files) and videos.entries == tests.entries:
         raise SpecError(
             "train and test videos are the same",
@@ -271,18 +277,3 @@ def check_same_classes(videos: Videos, tests: Videos) -> None:
         want="the same classes in the same order",
         fix="a video of each class to train on, or classes.txt with all names beside the lists",
     )
-
-
-def check_classes(plan: Plan, videos: Videos) -> None:
-    """Raises SpecError where an output does not have one score per class of the videos."""
-    wanted = len(videos.classes)
-    for name, shape in plan.outputs.items():
-        if shape != (wanted,):
-            raise SpecError(
-                f"{plan.name} has another number of classes than the videos",
-                at="head",
-                written=plan.arch.written,
-                got=f"{name} of shape {shape}",
-                want=f"({wanted},): {', '.join(videos.classes[:4])}{', ...' if wanted > 4 else ''}",
-                fix=f"--classes {wanted}",
-            )

@@ -16,6 +16,11 @@ class Head(Written):
     reads: tuple[Name, ...] | None = Field(None, description="pathways it reads; by default all that end")
 
     @property
+    def task(self) -> str:
+        """What its outputs are for, where a recipe does not say otherwise: the name of a task."""
+        return "classification"
+
+    @property
     def pathways(self) -> tuple[str, ...] | None:
         """The pathways it reads; None for all that end."""
         return self.reads

@@ -16,15 +16,20 @@ from archdsl.spec.scalars import Count
 class Dense(Head):
     """What each pixel shows: a convolution, then linearly up to the clip's size.  end -> (classes, t, h, w)
 
-    `act: softmax` gives chances, which are then enlarged as DeepLab's are; without it scores leave, or whatever the
-    numbers stand for, such as the two of a flow.
+    `act: softmax` gives chances, which are then enlarged as DeepLab's are; without it scores leave, or the two numbers
+    of a flow.
     """
 
     classes: Count = Field(description="classes, or numbers said of each element")
     kernel: Count = Field(1, description="side of the convolution's window")
     bias: bool = Field(True, description="whether the convolution has a bias")
     enlarge: bool = Field(True, description="whether the map is enlarged; without it, it leaves as it is")
+    predicts: Literal["classes", "flow"] = Field("classes", description="classes, or flow: x and y in pixels")
     act: Literal["none", "softmax"] = Field("none", description="activation before the map is enlarged")
+
+    @property
+    def task(self) -> str:
+        return "segmentation" if self.predicts == "classes" else "flow"
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         x, clip = the_end(ends), g.clips[0]

@@ -35,6 +35,10 @@ class Detector(Head):
     overlap: Annotated[Real, Field(gt=0, le=1)] = Field(0.7, description="overlap of boxes of which the best stays")
     least: Annotated[Real, Field(ge=0)] = Field(0, description="least side of a proposal, in pixels")
 
+    @property
+    def task(self) -> str:
+        return "detection"
+
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         x = the_end(ends)
         half = g.shape(x).c // 2

@@ -20,6 +20,10 @@ class Localiser(Head):
 
     maps: tuple[Name, ...] = Field((), description="pathways that end in maps over durations and starts")
 
+    @property
+    def task(self) -> str:
+        return "localisation"
+
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         for name in self.maps:
             if name not in ends:

@@ -29,6 +29,10 @@ class Roi(Head):
     aligned: bool = Field(True, description="shift boxes by half an element, as Detectron2's ROIAlign does")
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
 
+    @property
+    def task(self) -> str:
+        return "action_detection"
+
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         clips = g.clips
         if self.boxes not in clips:

@@ -40,6 +40,10 @@ class SegmentDetector(Head):
     hidden: tuple[Count, ...] = Field((1024, 1024), description="widths of the layers that read a proposal")
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
 
+    @property
+    def task(self) -> str:
+        return "localisation"
+
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         lines = {name: self.line(g, name, x) for name, x in ends.items()}
         anchors = self.fused(g, "anchors", [self.towers(g, name, x) for name, x in lines.items()])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,9 @@ class Recipe(Written):
     batch: Count = Field(description="clips per step, over all processes")
     seed: Whole = Field(0, description="of all random numbers: weights, order, augmentation, dropout")
 
+    task: ArchName | dict[str, dict[str, Any]] | None = Field(
+        None, description="what the network is for, as {name: {field: value}} or a name; by default what its head is"
+    )
     optimizer: Optimizer
     schedule: Schedule = Field(Schedule(), description="how the rate changes")
     norms: Norms = Field(Norms(), description="what becomes of batch norms")
@@ -59,6 +62,8 @@ class Recipe(Written):
         if (self.epochs is None) == (self.steps is None):
             got = "neither" if self.epochs is None else f"epochs: {self.epochs}, steps: {self.steps}"
             raise SpecError("recipe length missing or given twice", got=got, want="epochs, or steps")
+        if isinstance(self.task, dict) and len(self.task) != 1:
+            raise SpecError("one task is needed", at="task", got=", ".join(self.task) or "none", want="{name: {...}}")
         if self.batch % self.optimizer.accumulate:
             raise SpecError(
                 "batch not divisible by `accumulate`",
@@ -67,6 +72,12 @@ class Recipe(Written):
                 got=f"{self.batch} clips in {self.optimizer.accumulate} parts",
                 want=f"a multiple of {self.optimizer.accumulate}",
             )
+
+    def task_and_options(self, default: str) -> tuple[str, dict[str, Any]]:
+        """The name of its task, and what it sets of it."""
+        if isinstance(self.task, dict):
+            return next(iter(self.task.items()))
+        return self.task or default, {}
 
     def lasting(self, unit: Literal["steps", "epochs"], length: int) -> Recipe:
         """The recipe over another length. Where the unit is another too, the whole schedule is stretched to it."""

@@ -39,6 +39,8 @@ class Setup:
     """Further copies of all weights: a moving average, gradient buckets."""
     accumulated: bool = False
     """Whether gradients of earlier micro-batches are accumulated already."""
+    targets: int = 0
+    """Bytes of what is true of one clip."""
     copied_norms: bool = False
     """Whether batch norms copy their input: statistics per part of the batch, or over processes."""
 
@@ -97,9 +99,14 @@ class Memory:
         return 4 * OPTIMIZERS[self.setup.optimizer] * self.plan.params if self.setup.training else 0
 
     @property
+    def targets(self) -> int:
+        """What is true of the clips."""
+        return self.setup.batch * self.setup.targets
+
+    @property
     def standing(self) -> int:
         """What is allocated all the time."""
-        return self.parameters + self.buffers + self.optimiser + 4 * self.setup.copies * self.plan.params
+        return self.parameters + self.buffers + self.optimiser + 4 * self.setup.copies * self.plan.params + self.targets
 
     def simulated(self, recomputed: Iterable[str]) -> SimulatedStep:
         """A step in which those modules are recomputed in backward (activation checkpointing)."""

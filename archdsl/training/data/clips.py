@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from archdsl.training.data.targets import Targets, map_targets
 from archdsl.training.data.transforms.geometry import Cut
 
 
@@ -41,8 +42,9 @@ class Sample(NamedTuple):
     frames: dict[str, Tensor]
     """Name of the arch's clip -> (c, t, h, w): uint8 pixels at the video's own size; flow and differences are float32
     in units of a pixel's value and of pixels per frame. With `cuts` only the part of each frame that its cut reads."""
-    label: Tensor
-    """() the class, or (classes,) of 0 and 1 where a video may have several."""
+    targets: Targets
+    """What is true of it, as its task says, of whole frames; of classification () the class, or (classes,) of 0 and 1
+    where a video may have several."""
     name: str
     start: float
     end: float
@@ -56,7 +58,7 @@ class Sample(NamedTuple):
         """The sample with every tensor changed, in a fixed order."""
         frames = {name: change(x) for name, x in self.frames.items()}
         erased = self.erased and {name: one._replace(noise=change(one.noise)) for name, one in self.erased.items()}
-        return self._replace(frames=frames, erased=erased, label=change(self.label))
+        return self._replace(frames=frames, erased=erased, targets=map_targets(change, self.targets))
 
 
 class Unreadable(Exception):
@@ -89,12 +91,12 @@ class Videos(Protocol):
 
 
 class Batch(NamedTuple):
-    """The normalised clips and labels of one step, on the device."""
+    """The normalised clips and targets of one step, on the device."""
 
     clips: Tensor | dict[str, Tensor]
     """(n, c, t, h, w), or a map by clip name where the arch has several."""
-    labels: Tensor
-    """(n,) classes, or (n, classes) shares."""
+    targets: Targets
+    """Of each clip; of classification (n,) classes, or (n, classes) shares."""
     weights: Tensor
     """(n,) 1, and 0 for an unreadable video, replaced by another clip of the batch."""
     indices: tuple[int, ...]

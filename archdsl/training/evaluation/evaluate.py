@@ -21,22 +21,18 @@ from archdsl.language import Arch, change_all
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import recipe_data
 from archdsl.recipes import recipe as recipe_of
-from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
-from archdsl.report.table.formats import records_csv
+from archdsl.report.figures import metric_text
 from archdsl.spec.files import json_text, make_folder, naming_write_errors, write_whole
 from archdsl.spec.numbers import views_of
 from archdsl.training.data.clips import Videos
-from archdsl.training.data.sources.discovery import videos_for
 from archdsl.training.distributed import World, fail_together, gather_objects, process_group
-from archdsl.training.evaluation.metrics import confusion
-from archdsl.training.evaluation.scores import Scores
-from archdsl.training.evaluation.views import score_videos
+from archdsl.training.evaluation.results import Results
+from archdsl.training.evaluation.views import judge_videos
 from archdsl.training.precision import emulation_warning
 from archdsl.training.progress import print_warning
 from archdsl.training.state.compatibility import check_processes_agree, summarize_videos
 from archdsl.training.state.initial_weights import locked_weights, network_of_stored, open_weights
 from archdsl.training.state.run_reader import (
-    class_columns,
     classes_of_weights,
     data_of_weights,
     describe_checkpoint,
@@ -44,6 +40,8 @@ from archdsl.training.state.run_reader import (
 )
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.state.snapshot import fingerprint
+from archdsl.training.tasks.base import Task
+from archdsl.training.tasks.choice import task_for
 
 
 def evaluate(
@@ -59,8 +57,8 @@ def evaluate(
     workers: int = 0,
     batch: int | None = None,
     quiet: bool = False,
-) -> Scores:
-    """Scores of a trained network on videos; with `out`, metrics, tables and plots are written to that folder.
+) -> Results:
+    """Results of a trained network on videos; with `out`, metrics, tables and plots are written to that folder.
 
     `arch` is a run's folder, which has recipe and weights, or an arch with both. `views`, such as `10x3`, overrides the
     recipe's. Without `data` a run is tested on its own data, any other network on `motion`. Under torchrun every
@@ -75,48 +73,48 @@ def evaluate(
             if out:
                 make_folder(Path(out))  # before the videos are tested, which takes long
             data = (data_of_weights(weights) or "motion") if data is None else data
-            videos = videos_for(str(data), split, plan.arch, recipe) if isinstance(data, str | Path) else data
-        used = load_network(plan, weights, videos, world)
+            task = task_for(plan, recipe)
+            videos = task.videos(str(data), split) if isinstance(data, str | Path) else data
+        used = load_network(task, weights, videos, world)
         if world.size > 1:
             check_processes_agree(used.to_compare() | to_compare(plan, recipe, videos))
         skips = SkippedVideos(None, recipe.most_skipped)
         if out:
             skips = SkippedVideos.for_run(Path(out), recipe, world.rank, split)
-        scores = score_with_progress(used.network, plan, videos, recipe, world, skips, workers, batch, quiet=quiet)
+        results = judge_with_progress(used.network, task, videos, world, skips, workers, batch, quiet=quiet)
         place = str(data) if isinstance(data, str | Path) else ""
-        scores = replace(scores.in_columns(used.columns), tested=used.tested, data=place)
+        results = replace(results.in_columns(used.columns), tested=used.tested, data=place)
         with fail_together():
             if out and world.first:
                 about = {"weights": str(used.path), "data": place or None, "split": split}
-                write_results(Path(out), scores, plan.name, about | evaluation_settings(plan, recipe))
-    return scores
+                write_results(Path(out), results, plan.name, about | evaluation_settings(plan, recipe))
+    return results
 
 
-def score_with_progress(
+def judge_with_progress(
     network: nn.Module,
-    plan: Plan,
+    task: Task,
     videos: Videos,
-    recipe: Recipe,
     world: World,
     skips: SkippedVideos,
     workers: int,
     batch: int | None,
     *,
     quiet: bool,
-) -> Scores:
-    """Scores of all views of all videos, under a progress bar."""
-    with progress_bar(plan.name, videos, recipe, world, quiet=quiet) as progress:
-        return score_videos(
+) -> Results:
+    """Results of all views of all videos, under a progress bar."""
+    with progress_bar(task.plan.name, videos, task.recipe, world, quiet=quiet) as progress:
+        return judge_videos(
             network.to(world.device),
+            task,
             videos,
-            recipe,
-            plan.arch.clips,
+            task.plan.arch.clips,
             device=world.device,
             workers=workers,
             batch=batch,
             skips=skips,
             progress=progress,
-            frames_read=plan.frames_read,
+            frames_read=task.plan.frames_read,
         )
 
 
@@ -147,7 +145,7 @@ class LoadedNetwork(NamedTuple):
         return {"weights": fingerprint(self.network), "columns": self.columns}
 
 
-def load_network(plan: Plan, weights: Path, videos: Videos, world: World) -> LoadedNetwork:
+def load_network(task: Task, weights: Path, videos: Videos, world: World) -> LoadedNetwork:
     """The network with its weights. All processes read the checkpoint that the first one found in a run's folder."""
     with ExitStack() as stack:
         with fail_together():
@@ -155,29 +153,12 @@ def load_network(plan: Plan, weights: Path, videos: Videos, world: World) -> Loa
         path = weights / gather_objects(last)[0]
         with fail_together(), open_weights(path) as found:
             tested = describe_checkpoint(path) if path != weights else ""
-            network = network_of_stored(plan.of_frames_read, found)
+            network = network_of_stored(task.plan.of_frames_read, found)
             known = classes_of_weights(path)
-            check_scores(plan, videos.classes if known is None else known, run=known is not None)
+            run = known is not None
+            task.check_classes(videos.classes if known is None else known, of_run=run, learnt=True)
             known = videos.classes if known is None else known
-            return LoadedNetwork(network, path, class_columns(known, videos.classes), tested)
-
-
-def check_scores(plan: Plan, classes: tuple[str, ...], *, run: bool) -> None:
-    """Raises SpecError where an output does not have one score per class of its run, or of the videos without a run."""
-    wanted = len(classes)
-    for name, shape in plan.outputs.items():
-        if shape != (wanted,):
-            few = not run and len(shape) == 1 and shape[0] > wanted
-            raise SpecError(
-                f"{plan.name} has another number of classes than {'its run' if run else 'the videos'}",
-                at="head",
-                written=plan.arch.written,
-                got=f"{name} of shape {shape}" + ("" if run else ", and no run that lists its classes"),
-                want=f"({wanted},): {', '.join(classes[:4])}{', ...' if wanted > 4 else ''}",
-                fix="add an empty folder for each class without videos, or list all names in classes.txt"
-                if few
-                else None,
-            )
+            return LoadedNetwork(network, path, task.columns(known, videos.classes), tested)
 
 
 def resolve_network(
@@ -235,32 +216,18 @@ def evaluation_settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def write_results(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
+def write_results(out: Path, results: Results, name: str, about: dict[str, Any]) -> None:
     """results.json, videos.jsonl, and classes.* and confusion.* as picture and table."""
     make_folder(out)
     with naming_write_errors(out):
-        write_files(out, scores, name, about)
+        write_files(out, results, name, about)
 
 
-def write_files(out: Path, scores: Scores, name: str, about: dict[str, Any]) -> None:
+def write_files(out: Path, results: Results, name: str, about: dict[str, Any]) -> None:
     """Write the result files."""
-    record = {"name": name, "figures": scores.figures, "videos": len(scores.names), "skipped": len(scores.skipped)}
+    record = {"name": name, "figures": results.figures, "videos": len(results.names), "skipped": len(results.skipped)}
     write_whole(out / "results.json", json_text(record | about, indent=2) + "\n")
-    write_whole(out / "videos.jsonl", "".join(f"{json_text(line)}\n" for line in video_lines(scores)))
-    title = f"{name}: " + ", ".join(f"{figure} {value:.1%}" for figure, value in scores.figures.items())
-    rows = scores.per_class()
-    write_whole(out / "classes.csv", records_csv(classes_table(rows)))
-    write_whole(out / "classes.svg", classes_svg(rows, title))
-    if not scores.multi_label:
-        matrix = confusion(scores.scores, scores.labels).tolist()
-        write_whole(out / "confusion.csv", records_csv(confusion_table(scores.classes, matrix)))
-        write_whole(out / "confusion.svg", confusion_svg(scores.classes, matrix, title))
-
-
-def video_lines(scores: Scores) -> Iterator[dict[str, Any]]:
-    """For every video its true classes and its top 5."""
-    for row, name in enumerate(scores.names):
-        label = scores.labels[row]
-        true = label.nonzero().flatten().tolist() if scores.multi_label else [int(label)]
-        best = [{"class": found, "score": score} for found, score in scores.best(row, 5)]
-        yield {"name": name, "classes": [scores.classes[i] for i in true], "best": best}
+    write_whole(out / "videos.jsonl", "".join(f"{json_text(line)}\n" for line in results.lines()))
+    title = f"{name}: " + ", ".join(f"{one} {metric_text(one, value)}" for one, value in results.figures.items())
+    for file, text in results.files(title):
+        write_whole(out / file, text)

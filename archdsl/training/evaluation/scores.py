@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,27 +12,23 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from archdsl.errors import SpecError
+from archdsl.report.confusion import classes_svg, classes_table, confusion_svg, confusion_table
+from archdsl.report.table.formats import records_csv
 from archdsl.training.evaluation import metrics
+from archdsl.training.evaluation.results import Results
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(Results):
     """Scores of every video that was read, in the order of the list."""
 
     classes: tuple[str, ...]
     multi_label: bool
     """Whether a video may have several labels."""
-    names: tuple[str, ...]
     scores: Tensor
     """(videos, classes), on the CPU"""
     labels: Tensor
     """(videos,), or (videos, classes) of 0 and 1"""
-    skipped: tuple[str, ...] = ()
-    """Unreadable videos, which no metric counts."""
-    tested: str = ""
-    """Which checkpoint of a run was tested; empty for other weights."""
-    data: str = ""
-    """The argument of `--data`; empty for a Python object."""
 
     @cached_property
     def figures(self) -> dict[str, float]:
@@ -70,6 +66,24 @@ class Scores:
             | ({} if self.multi_label else {"taken_for": mistake})
             for name, count, figure, mistake in zip(self.classes, counts, figures, mistakes, strict=True)
         ]
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """For every video its true classes and its top 5."""
+        for row, name in enumerate(self.names):
+            label = self.labels[row]
+            true = label.nonzero().flatten().tolist() if self.multi_label else [int(label)]
+            best = [{"class": found, "score": score} for found, score in self.best(row, 5)]
+            yield {"name": name, "classes": [self.classes[i] for i in true], "best": best}
+
+    def files(self, title: str) -> Iterator[tuple[str, str]]:
+        """classes.* and confusion.* as picture and table."""
+        rows = self.per_class()
+        yield "classes.csv", records_csv(classes_table(rows))
+        yield "classes.svg", classes_svg(rows, title)
+        if not self.multi_label:
+            matrix = metrics.confusion(self.scores, self.labels).tolist()
+            yield "confusion.csv", records_csv(confusion_table(self.classes, matrix))
+            yield "confusion.svg", confusion_svg(self.classes, matrix, title)
 
     def best(self, row: int, count: int) -> list[tuple[str, float]]:
         """The top classes of one video and their scores."""
@@ -125,3 +139,15 @@ def check_comparable(name: str, one: Scores, other_name: str, other: Scores) -> 
             raise SpecError(
                 f"{name} and {other_name} have different labels", at=video, got=str(label), want=str(known[video])
             )
+
+
+def check_finite(scores: Mapping[str, Tensor]) -> None:
+    """Raises SpecError where some scores are not finite."""
+    odd = [name for name, rows in scores.items() if not rows.isfinite().all()]
+    if odd:
+        raise SpecError(
+            "scores are not finite",
+            got=f"{len(odd)} of {len(scores)} videos: {', '.join(odd[:3])}",
+            want="finite scores",
+            fix="use other weights, or recipe.precision: fp32",
+        )

@@ -92,7 +92,8 @@ class RunInfo(Record):
 
     model_config = ConfigDict(extra="allow")
 
-    classes: Annotated[list[str], Field(min_length=1)]
+    classes: list[str]
+    """In the order of labels; none of a task without classes."""
     data: str | None = None
     """The argument of `--data`; None for a Python object."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from archdsl.errors import SpecError, did_you_mean, listed
+from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
+from archdsl.report.figures import metric_text
 from archdsl.spec.files import is_regular
 from archdsl.training.state.checkpoints import checkpoints_in, read_facts, step_number
 from archdsl.training.state.records import RunInfo, read_record
@@ -51,7 +52,8 @@ def describe_checkpoint(checkpoint: Path) -> str:
     name, value = next(iter(best.figures.items()))
     found = checkpoints_in(checkpoint.parent.parent)
     kept = [f": --weights {path}" for path in found if step_number(path) == best.step] or [", which is not kept"]
-    return f"step {facts.step}, the run's last; {name} was best at step {best.step}, {value:.1%}{kept[0]}"
+    figure = metric_text(name, value)
+    return f"step {facts.step}, the run's last; {name} was best at step {best.step}, {figure}{kept[0]}"
 
 
 def run_classes(folder: Path) -> tuple[str, ...]:
@@ -73,20 +75,3 @@ def data_of_weights(weights: Path) -> str | None:
         if (folder / "run.json").exists():
             return read_record(RunInfo, folder / "run.json").data
     return None
-
-
-def class_columns(known: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, int]:
-    """Class -> column in the run's scores: the videos' classes, then the others in alphabetical order.
-
-    Raises SpecError where the run does not have a class of the videos.
-    """
-    place = {name: i for i, name in enumerate(known)}
-    missing = [name for name in classes if name not in place]
-    if missing:
-        raise SpecError(
-            "videos have classes that the run does not",
-            got=", ".join(missing[:3]),
-            want=listed(known, f"one of the {len(known)} classes in run.json"),
-            fix=did_you_mean(missing[0], known),
-        )
-    return {name: place[name] for name in (*classes, *sorted(place.keys() - set(classes)))}

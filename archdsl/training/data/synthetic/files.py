@@ -29,7 +29,7 @@ def make_motion(out: Path, counts: dict[str, int], frames: int, size: int) -> It
         videos = MovingDigits(count, SPLIT_SEEDS[split], frames=frames, size=size)
         for index in range(count):
             sample = videos.read(index, ClipRequest(0))
-            path = out / split / videos.classes[int(sample.label)] / f"{index:06d}.mp4"
+            path = out / split / videos.classes[int(sample.targets)] / f"{index:06d}.mp4"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(path, encode_mp4(sample.frames[videos.clip], MOTION_FPS))
@@ -58,7 +58,7 @@ def shard_members(videos: MovingDigits, part: range, names: list[str]) -> Iterat
     """Name of a member -> its bytes: a video and the number of its class."""
     for index in part:
         sample = videos.read(index, ClipRequest(0))
-        label = names.index(videos.classes[int(sample.label)])
+        label = names.index(videos.classes[int(sample.targets)])
         yield {
             f"{index:06d}.mp4": encode_mp4(sample.frames[videos.clip], MOTION_FPS),
             f"{index:06d}.cls": str(label).encode(),

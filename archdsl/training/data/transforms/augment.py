@@ -20,10 +20,11 @@ from archdsl.training.data.random_numbers import rng_for
 from archdsl.training.data.transforms.colours import jitter_colours
 from archdsl.training.data.transforms.crops import check_fits, short_side_of, view_crop
 from archdsl.training.data.transforms.geometry import Cut
+from archdsl.training.data.transforms.moves import move_boxes
 from archdsl.training.data.transforms.noise import erase
 from archdsl.training.data.transforms.normalisation import FRAMELESS, normalise
 from archdsl.training.data.transforms.rand_augment import rand_augment
-from archdsl.training.data.transforms.reading import ReaderCrop
+from archdsl.training.data.transforms.reading import ReaderCrop, moves_with
 
 Clips = Tensor | dict[str, Tensor]
 """What a network requests: one clip, or several by name."""
@@ -35,8 +36,8 @@ def augment_batch(
     recipe: Recipe,
     clips: Mapping[str, Clip],
     device: torch.device,
-) -> tuple[Clips, Tensor]:
-    """A batch for training.  videos of any sizes -> (n, c, t, h, w) for each clip, labels (n,) or (n, classes)
+) -> Clips:
+    """The clips of a batch for training.  videos of any sizes -> (n, c, t, h, w) for each
 
     Raises SpecError where recipe and clips do not fit each other.
     """
@@ -46,7 +47,7 @@ def augment_batch(
         augment_sample(sample if sample.cuts else crop(sample, request), request.seed, recipe, clips, device)
         for sample, request in zip(samples, requests, strict=True)
     ]
-    return stack_clips(made), torch.stack([sample.label for sample in samples]).to(device)
+    return stack_clips(made)
 
 
 def make_view(sample: Sample, recipe: Recipe, clips: Mapping[str, Clip], crop: int, device: torch.device) -> Clips:
@@ -56,14 +57,20 @@ def make_view(sample: Sample, recipe: Recipe, clips: Mapping[str, Clip], crop: i
     for name, clip in clips.items():
         check_fits("views.short_side", views.short_side, name, clip, views.written)
         frames = sample.frames[name].to(device)
-        out = (clip.shape.h, clip.shape.w)
-        cut = view_crop(
-            crop, views.crops, (frames.shape[-2], frames.shape[-1]), short_side_of(views.short_side, out), out
-        )
+        cut = view_cut(name, sample, crop, recipe, clips)
         part = frames if clip.modality in FRAMELESS else cut.part(frames)
         x = resize_frames(part, cut, clip)
         made[name] = normalise(x, clip, recipe.values, stored=not frames.is_floating_point())
     return stack_clips([made])
+
+
+def view_cut(name: str, sample: Sample, crop: int, recipe: Recipe, clips: Mapping[str, Clip]) -> Cut:
+    """One of the crops of a test; boxes move with the first pictures."""
+    name = moves_with(name, clips)
+    height, width = sample.frames[name].shape[-2:]
+    shape, views = clips[name].shape, recipe.views
+    out = (shape.h, shape.w)
+    return view_crop(crop, views.crops, (height, width), short_side_of(views.short_side, out), out)
 
 
 def stack_clips(made: Sequence[Mapping[str, Tensor]]) -> Clips:
@@ -93,6 +100,8 @@ def augment_sample(
 
 def resize_frames(part: Tensor, cut: Cut, clip: Clip) -> Tensor:
     """The crop of the pixels that it reads; features stay whole. In a mirror image flow's x component changes sign."""
+    if clip.modality == "boxes":
+        return move_boxes(part[:, :, 0, 0].T, cut).T[:, :, None, None]
     if clip.modality in FRAMELESS:
         return part.float()
     x = cut.resized(part)
@@ -108,7 +117,7 @@ def check_augment(recipe: Recipe, clips: Mapping[str, Clip]) -> None:
         if isinstance(crop, Jitter | Middle) and crop.short_side and clip.modality not in FRAMELESS:
             short = crop.short_side if isinstance(crop, Middle) else crop.short_side[0]
             check_fits("augment.crop.short_side", short, name, clip, crop.written)
-        if clip.modality not in ("rgb", "gray") and (augment.rand_augment or augment.colour):
+        if clip.modality not in ("rgb", "gray", *FRAMELESS) and (augment.rand_augment or augment.colour):
             raise SpecError(
                 f"colour augmentation of {clip.modality}",
                 at="recipe.augment",

@@ -31,8 +31,10 @@ class ReaderCrop:
         frames = {name: self.read_of(name, frames) for name, frames in sample.frames.items()}
         if not request.training:
             return sample._replace(frames=frames)
-        cuts = {name: self.cut(name, (x.shape[-2], x.shape[-1]), request.seed) for name, x in frames.items()}
-        cropped = {name: cuts[name].part(x) for name, x in frames.items()}
+        sizes = {name: (x.shape[-2], x.shape[-1]) for name, x in frames.items()}
+        cut_by = {name: moves_with(name, self.clips) for name in frames}
+        cuts = {name: self.cut(other, sizes[other], request.seed) for name, other in cut_by.items()}
+        cropped = {name: cuts[name].part(x) if cut_by[name] == name else x for name, x in frames.items()}
         erased = {
             name: one._replace(noise=self.read_of(name, one.noise))
             for name, clip in self.clips.items()
@@ -55,3 +57,13 @@ class ReaderCrop:
         # the same rng for each clip, so that flow is cropped like its video
         cut = training_crop(self.augment.crop, size, (clip.shape.h, clip.shape.w), rng_for(seed, "crop"))
         return cut.flipped() if rng_for(seed, "flip").random() < self.augment.flip else cut
+
+
+def first_pictures(clips: Mapping[str, Clip]) -> str | None:
+    """The first clip of pictures, with whose frames boxes and targets move; None where there is none."""
+    return next((name for name, clip in clips.items() if clip.modality not in FRAMELESS), None)
+
+
+def moves_with(name: str, clips: Mapping[str, Clip]) -> str:
+    """The clip whose crop a clip follows: boxes follow the first pictures, all others themselves."""
+    return (clips[name].modality == "boxes" and first_pictures(clips)) or name

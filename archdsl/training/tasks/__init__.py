@@ -1,0 +1,1 @@
+"""What networks are for: a file a task. `choice.py` lists them."""

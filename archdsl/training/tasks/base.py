@@ -1,0 +1,140 @@
+"""What a task answers. Loop, feed, evaluation and commands ask it, and know none by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from archdsl.compiler import Plan
+from archdsl.errors import SpecError
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.spec.base import Written
+from archdsl.training.data.clips import Batch, Videos
+from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.sources.one_video import one_video
+from archdsl.training.data.targets import Targets, stack_targets
+from archdsl.training.data.transforms.augment import Clips
+from archdsl.training.data.transforms.geometry import Cut
+from archdsl.training.evaluation.prediction import Prediction, ViewOutput
+from archdsl.training.evaluation.results import Results
+
+Outputs = Tensor | dict[str, Tensor]
+"""What a network gives: a tensor where it has one output, else by name."""
+
+
+class TaskOptions(Written):
+    """Fields of a task that a recipe may set: `task: {NAME: {field: value}}`."""
+
+
+class Task(ABC):
+    """What a network is for: targets, loss, metric, files. One for each training and evaluation."""
+
+    name: ClassVar[str]
+    """In a recipe and of a head: `task: NAME`."""
+    default_recipe: ClassVar[str]
+    """The recipe to train by when none is named."""
+    options_kind: ClassVar[type[TaskOptions]] = TaskOptions
+
+    def __init__(self, plan: Plan, recipe: Recipe, options: Any = None) -> None:
+        self.plan, self.recipe, self.options = plan, recipe, options or self.options_kind()
+
+    # data
+
+    @abstractmethod
+    def videos(self, data: str, split: str) -> Videos:
+        """The data of a split: built in, or of files. Raises SpecError."""
+
+    @abstractmethod
+    def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:
+        """Raises SpecError where the network's outputs do not fit the classes of the data, or of its run.
+
+        Weights that are `learnt` cannot take another number of classes.
+        """
+
+    def columns(self, known: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, int]:
+        """Class -> its place among the `known` ones of a run, for data of other `classes`. Raises SpecError."""
+        if known != classes:
+            raise SpecError(
+                "data has other classes than the run",
+                got=", ".join(classes[:4]) or "none",
+                want=", ".join(known[:4]) or "none",
+            )
+        return {name: i for i, name in enumerate(known)}
+
+    # targets, on their way from the file to the loss
+
+    def moved(self, targets: Targets, cut: Cut) -> Targets:
+        """A sample's targets after its frames are cropped and mirrored."""
+        return targets
+
+    def collated(self, samples: Sequence[Targets]) -> Targets:
+        """Targets of several clips as those of a batch."""
+        return stack_targets(samples)
+
+    def mixed(
+        self, clips: Clips, targets: Targets, weights: Tensor, videos: Videos, seed: str
+    ) -> tuple[Clips, Targets]:
+        """Clips of a batch mixed with each other, as the recipe's mixup and cutmix say."""
+        return clips, targets
+
+    @abstractmethod
+    def blank(self, videos: Videos) -> Targets:
+        """The targets of a clip of zeros, in place of one that cannot be read."""
+
+    def target_bytes(self) -> int:
+        """Memory of a clip's targets on the device."""
+        return 8
+
+    # loss
+
+    def amounts(self, batch: Batch) -> Tensor:
+        """How much each clip counts in the loss: (n,), or (n, k) for k counts of its own."""
+        return batch.weights.new_ones(len(batch.weights))
+
+    @abstractmethod
+    def loss(self, outputs: Outputs, batch: Batch, totals: Tensor) -> Tensor:
+        """What each clip adds to the loss of the step.  (n,)
+
+        `totals` are the amounts of all readable clips of the step, over micro-batches and processes. The loop adds up
+        what readable clips give: the mean over clips is `losses / totals`.
+        """
+
+    # evaluation
+
+    @abstractmethod
+    def said(self, outputs: Outputs) -> list[Any]:
+        """What the network says of each clip of a batch, on the CPU."""
+
+    @abstractmethod
+    def judged(self, said: Any, target: Targets) -> Any:
+        """What an evaluation keeps of one view of a video. It is pickled between processes."""
+
+    @abstractmethod
+    def joined(self, one: Any, other: Any) -> Any:
+        """Two views of a video as one."""
+
+    @abstractmethod
+    def results(self, found: Mapping[int, Any], videos: Videos, skipped: tuple[str, ...]) -> Results:
+        """The results of all videos, which stand under their index. Raises SpecError."""
+
+    # predictions
+
+    def check_inputs(self) -> None:
+        """Raises SpecError where a file alone does not have what the network reads."""
+        check_modalities(self.plan.arch.clips)
+
+    def alone(self, path: Path) -> tuple[Recipe, Videos]:
+        """(the recipe whose views cover a file, the file). Raises Unreadable, and SpecError."""
+        return one_video(path, self.plan.arch, self.recipe)
+
+    def class_names(self, names: Sequence[str] | None) -> tuple[str, ...]:
+        """A name for every class that is predicted; numbers where no names are known. Raises SpecError."""
+        return tuple(names or ())
+
+    @abstractmethod
+    def prediction(self, path: Path, views: Sequence[ViewOutput], names: tuple[str, ...], top: int) -> Prediction:
+        """What is written of a video, from all its views, in order."""
