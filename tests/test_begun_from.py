@@ -64,7 +64,11 @@ def test_a_run_begins_with_what_evaluate_would_use(name: str, trained: Path, tmp
     ).state_dict()
     for address, tensor in done.network.named_parameters():
         assert torch.equal(tensor, tensors[address]), address
-    assert json.loads((tmp_path / "new" / "run.json").read_text())["weights"] == {"path": str(weights), "not_taken": {}}
+    assert json.loads((tmp_path / "new" / "run.json").read_text())["weights"] == {
+        "path": str(weights),
+        "not_taken": {},
+        "adapted": {},
+    }
     fresh = run(tmp_path / "fresh", recipe=still())
     assert not torch.equal(fresh.network.head.classifier.weight, done.network.head.classifier.weight)
     assert json.loads((tmp_path / "fresh" / "run.json").read_text())["weights"] is None
@@ -85,6 +89,7 @@ def test_a_head_of_other_classes_is_as_initialised_and_named(trained: Path, tmp_
             "head.classifier.weight": "got (8, 16), want (2, 16)",
             "head.classifier.bias": "got (8,), want (2,)",
         },
+        "adapted": {},
     }
 
 

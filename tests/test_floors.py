@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"blocks"},),
     ({"language"},),
     ({"rewrites"},),
-    ({"catalog", "recipes", "zoo"}, {"compiler"}),
+    ({"catalog", "recipes", "zoo", "dialects"}, {"compiler"}),
     ({"report"},),
     ({"backend"},),
     ({"training"}, {"testing"}, {"measuring"}),

@@ -8,6 +8,7 @@ import linecache
 import re
 import sys
 from hashlib import sha256
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,20 +17,27 @@ from torch import nn
 from archdsl.backend.emission import Emission, emit
 from archdsl.backend.passes import Lower
 from archdsl.compiler import Plan, plan_of
+from archdsl.extras import import_with_extras
 from archdsl.graph import Graph
 from archdsl.language import Arch
 
 
-def build(arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | None = None) -> nn.Module:
+def build(
+    arch_or_plan: Arch | Plan, lower: Lower = "none", *, train: bool | None = None, weights: str | Path | None = None
+) -> nn.Module:
     """The network as a torch module.
 
     It takes one clip (n, c, t, h, w), or a dict of clips by name where the arch has several, and chooses frames
     itself. `state_dict` keys are the addresses of the plan. `lower` names the passes that make it quick: "none" is the
     literal network, "auto" what pays on this device, for inference unless `train`; all load and save one state_dict.
-    Raises SpecError where the arch cannot be.
+    `weights` is a file of ours or of anyone whose names are known (zoo/weights).
+    Raises SpecError where the arch cannot be, and for weights of another network.
     """
     plan = plan_of(arch_or_plan)
-    return network_from_source(emit(plan, lower, train=train), plan.name)
+    network = network_from_source(emit(plan, lower, train=train), plan.name)
+    if weights is not None:
+        import_with_extras("archdsl.backend.weights").load_weights(network, weights)
+    return network
 
 
 def build_graph(graph: Graph, name: str = "Network") -> nn.Module:

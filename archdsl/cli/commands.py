@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from archdsl.cli import bench, data, drawings, evaluate, expand, lowerings, reports, specs, train
+from archdsl.cli import bench, data, drawings, evaluate, expand, lowerings, reports, specs, train, weights
 from archdsl.cli import options as o
 from archdsl.cli import run_options as r
 
@@ -29,6 +29,13 @@ Names of classes: of folders; in classes.txt or labels.json beside a list or sha
 else the labels themselves. Shards in one folder whose names say train or val belong to these alone. Shards are
 local files: they are indexed by their headers and read by random access, in the order of the recipe. The package
 webdataset is not needed."""
+
+WEIGHTS = """\
+whose a file of weights is and which network it fits; the same weights under a network's addresses
+
+`--weights` of train, evaluate and predict reads the same files, whatever their names: those of torchvision,
+PyTorchVideo, PySlowFast and others (zoo/weights/ has the rules). No file is executed: of a pickle tensors and plain
+data are read, nothing else."""
 
 
 class Command(NamedTuple):
@@ -205,6 +212,18 @@ COMMANDS = (
             "archdsl data check my_videos                 videos of each class, and those that cannot be read",
             "archdsl data bench my_videos --workers 1 2 4  clips per second by decoder and readers",
             "archdsl train slowfast_tiny --recipe smoke --data out/motion",
+        ),
+    ),
+    Command(
+        "weights",
+        weights.weights_command,
+        WEIGHTS,
+        (r.add_weights_action, o.add_overrides, o.add_json),
+        (
+            "archdsl weights show SLOWFAST_8x8_R50.pyth",
+            "archdsl weights convert SLOWFAST_8x8_R50.pyth slowfast_8x8_r50 -o slowfast.safetensors",
+            "archdsl weights convert resnet50-11ad3fa6.pth i3d_8x8_r50 -o inflated.safetensors --inflate centre",
+            "archdsl predict slowfast_8x8_r50 holiday.mp4 --recipe slowfast_k400 --weights SLOWFAST_8x8_R50.pyth",
         ),
     ),
     Command(

@@ -183,6 +183,26 @@ def add_data_action(parser: ArgumentParser) -> None:
     )
 
 
+def add_weights_action(parser: ArgumentParser) -> None:
+    """What is done with a file of weights."""
+    parser.add_argument("action", metavar="ACTION", choices=("show", "convert"), help="show or convert")
+    parser.add_argument("file", metavar="FILE", help=".safetensors, or what torch.save or Caffe2 wrote")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="convert: the network whose addresses are written")
+    parser.add_argument("-o", "--output", metavar="FILE", help="convert: the .safetensors file that is written")
+    parser.add_argument(
+        "--to", metavar="DIALECT", help="convert: write another source's names instead, such as torchvision/resnet"
+    )
+    parser.add_argument(
+        "--inflate", choices=("mean", "centre"), default="mean", help="convert: kernels of one frame in several (mean)"
+    )
+    parser.add_argument(
+        "--channels",
+        choices=("mean", "repeat"),
+        default="mean",
+        help="convert: a first convolution on other channels, the mean of the file's (default) or these in turn",
+    )
+
+
 def positive_seconds(text: str) -> float:
     """A time above 0."""
     value = positive_number(text, "a number of seconds")

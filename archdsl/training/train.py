@@ -35,7 +35,7 @@ from archdsl.training.state.checkpoints import checkpoints_in, digest, read_fact
 from archdsl.training.state.compatibility import check_before_end, check_processes_agree, check_resumable, run_identity
 from archdsl.training.state.initial_weights import load_initial_weights
 from archdsl.training.state.locks import run_lock
-from archdsl.training.state.records import CheckpointFacts, Identity, RunInfo, WeightsOrigin
+from archdsl.training.state.records import CheckpointFacts, Identity, RunInfo
 from archdsl.training.state.rollback import roll_back
 from archdsl.training.state.run_folder import RunFolder
 from archdsl.training.state.skipped_videos import SkippedVideos
@@ -164,7 +164,7 @@ def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int,
     torch.manual_seed(seed_of(recipe.seed, "weights"))
     network = build(plan.of_frames_read)
     with fail_together():
-        not_loaded = load_initial_weights(network, weights) if weights else {}
+        origin = load_initial_weights(network, weights) if weights else None
     if weights:
         check_processes_agree({"weights": fingerprint(network)})
     network = prepare_network(network, plan, recipe, world, recomputed=memory.recomputed, shard=shard)
@@ -185,7 +185,7 @@ def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int,
         progress=Progress(plan.name, recipe.steps_for(len(videos)), quiet=quiet or not world.first),
         identity=identity,
         workers=workers,
-        origin=WeightsOrigin(path=str(weights), not_taken=not_loaded) if weights else None,
+        origin=origin,
         data=data,
     )
     return run, initial_state(network, recipe, world)
@@ -233,6 +233,8 @@ def resume_or_begin(run: Run, state: TrainState, start: Start) -> None:
         say(f"initial weights: {run.origin.path}")
         for address, why in run.origin.not_taken.items():
             say(f"left as initialised: {address}: {why}")
+        for address, what in run.origin.adapted.items():
+            say(f"adapted: {address}: {what}")
     if run.memory.setup.budget:
         say(str(run.memory))
     warn_about_data(run)

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from archdsl.backend import build
-from archdsl.backend.weights import copy_weights, raise_for, read_weights, weight_faults
+from archdsl.backend.weights import Ways, adapted, copy_weights, raise_for, read_weights, translated, weight_faults
 from archdsl.compiler import Plan
 from archdsl.training.state.checkpoints import CHECKPOINT_NAME, STATE, locked_checkpoint, read_facts, tensor_specs
+from archdsl.training.state.records import WeightsOrigin
 from archdsl.training.state.run_reader import read_run
 from archdsl.training.state.snapshot import read_checkpoint_weights as read_checkpoint
 
@@ -29,6 +30,22 @@ class StoredWeights(NamedTuple):
     shapes: dict[str, tuple[int, ...]]
     tensors: dict[str, Tensor]
     """Those of a file; a checkpoint's are read into their network."""
+
+    def translated(self, network: nn.Module) -> StoredWeights:
+        """Those of a file under the network's addresses, where a dialect is known that fits."""
+        if not self.tensors:
+            return self
+        tensors = translated(self.tensors, network.state_dict()).tensors
+        return self.of(tensors)
+
+    def adapted(self, network: nn.Module) -> tuple[StoredWeights, dict[str, str]]:
+        """(those of a file fitted to a network that differs a little, address -> what was done)."""
+        tensors, done = adapted(self.tensors, network.state_dict(), Ways())
+        return (self.of(tensors) if done else self), done
+
+    def of(self, tensors: dict[str, Tensor]) -> StoredWeights:
+        """The same place with other tensors."""
+        return self._replace(tensors=tensors, shapes={name: tuple(tensor.shape) for name, tensor in tensors.items()})
 
     def copy_into(self, network: nn.Module, but: Collection[str] = ()) -> None:
         """Into a network that they fit, but for some addresses; a checkpoint's average where its recipe kept one."""
@@ -71,6 +88,7 @@ def network_with_weights(plan: Plan, path: Path) -> nn.Module:
 def network_of_stored(plan: Plan, found: StoredWeights) -> nn.Module:
     """A plan's network with weights that were found. Raises SpecError for those of another network."""
     network = build(plan)
+    found = found.translated(network)
     faults = list(weight_faults(network.state_dict(), found.shapes, str(found.path)))
     rows = {found.shapes.get(fault.at or "", ())[:1] for fault in faults}
     if len(rows) == 1 and (*rows,) != ((),) and all((fault.at or "").startswith(HEAD_PREFIX) for fault in faults):
@@ -80,12 +98,13 @@ def network_of_stored(plan: Plan, found: StoredWeights) -> nn.Module:
     return network
 
 
-def load_initial_weights(network: nn.Module, path: Path) -> dict[str, str]:
-    """Put weights into a network that is to be trained; its head may be another. Gives what was not taken, and why.
+def load_initial_weights(network: nn.Module, path: Path) -> WeightsOrigin:
+    """Put weights into a network that is to be trained; its head may be another. Gives what was not taken or adapted.
 
     Raises SpecError where anything but the head differs.
     """
     with open_weights(path) as found:
+        found, done = found.translated(network).adapted(network)
         faults = list(weight_faults(network.state_dict(), found.shapes, str(found.path)))
         wrong = [fault for fault in faults if not (fault.at or "").startswith(HEAD_PREFIX)]
         if wrong:
@@ -93,4 +112,4 @@ def load_initial_weights(network: nn.Module, path: Path) -> dict[str, str]:
             raise_for([replace(wrong[0], fix=fix), *wrong[1:]], network.state_dict(), found.shapes)
         not_taken = {str(fault.at): f"got {fault.got}, want {fault.want}" for fault in faults}
         found.copy_into(network, not_taken)
-        return not_taken
+        return WeightsOrigin(path=str(path), not_taken=not_taken, adapted=done)

@@ -71,6 +71,8 @@ class WeightsOrigin(Record):
     path: str
     not_taken: dict[str, str]
     """Address in the head -> why its weights were not loaded."""
+    adapted: dict[str, str] = {}
+    """Address -> how its weights were fitted to the network."""
 
 
 class CheckpointFacts(Identity):

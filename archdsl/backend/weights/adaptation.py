@@ -1,0 +1,70 @@
+"""Weights for a network that differs a little: kernels inflated in time, a first convolution of other channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Ways(NamedTuple):
+    """How weights are adapted."""
+
+    inflate: Literal["mean", "centre"] = "mean"
+    """A kernel of one frame in several: spread evenly (arXiv:1705.07750), or in the middle, zeros around."""
+    channels: Literal["mean", "repeat"] = "mean"
+    """A first convolution on other channels: the mean over the file's for each, not rescaled (arXiv:1608.00859), or
+    the file's in turn, times old / new, as timm does it."""
+
+
+def first_weights(own: Iterable[str]) -> set[str]:
+    """The first weight of each pathway: what reads the clip."""
+    firsts: dict[str, str] = {}
+    for name in own:
+        firsts.setdefault(name.partition(".")[0], name)
+    return set(firsts.values())
+
+
+def adapted(
+    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], ways: Ways
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(tensors, address -> what was done): what differs only in kernel frames or in channels of the clip is fitted."""
+    made, notes = dict(tensors), {}
+    firsts = first_weights(own)
+    for name in (name for name in own if name in tensors):
+        tensor, shape, done = tensors[name], tuple(own[name].shape), []
+        if tensor.ndim == 4 and len(shape) == 5:
+            tensor = tensor.unsqueeze(2)
+        if name in firsts and differs_in(tensor, shape, 1):
+            done.append(f"{tensor.shape[1]} -> {shape[1]} channels ({ways.channels})")
+            tensor = other_channels(tensor, shape[1], ways.channels)
+        if differs_in(tensor, shape, 2) and tensor.ndim == 5 and tensor.shape[2] == 1:
+            done.append(f"1 -> {shape[2]} frames ({ways.inflate})")
+            tensor = inflated_kernel(tensor, shape[2], ways.inflate)
+        if done and tuple(tensor.shape) == shape:
+            made[name], notes[name] = tensor, ", ".join(done)
+    return made, notes
+
+
+def differs_in(tensor: Tensor, shape: tuple[int, ...], axis: int) -> bool:
+    """Whether the size along an axis is another, and the number of axes the same."""
+    return tensor.ndim == len(shape) > axis and tensor.shape[axis] != shape[axis]
+
+
+def other_channels(kernel: Tensor, channels: int, way: str) -> Tensor:
+    """A kernel for other channels of the clip."""
+    if way == "mean":
+        return kernel.mean(1, keepdim=True).repeat_interleave(channels, dim=1)
+    before = kernel.shape[1]
+    return kernel[:, torch.arange(channels) % before] * (before / channels)
+
+
+def inflated_kernel(kernel: Tensor, frames: int, way: str) -> Tensor:
+    """A kernel of one frame in several."""
+    if way == "mean":
+        return kernel.repeat_interleave(frames, dim=2) / frames
+    made = torch.zeros(*kernel.shape[:2], frames, *kernel.shape[3:], dtype=kernel.dtype)
+    made[:, :, frames // 2] = kernel[:, :, 0]
+    return made

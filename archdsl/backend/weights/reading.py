@@ -1,0 +1,157 @@
+"""Weights from files: safetensors, or what torch.save wrote, read without running any code in it."""
+
+from __future__ import annotations
+
+import re
+import struct
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from archdsl.errors import SpecError
+from archdsl.spec.files import open_regular
+
+WRAPPERS = (
+    *("state_dict", "model_state", "model_state_dict", "model", "module", "network", "ema_state_dict"),
+    *("model_ema", "state_dict_ema", "target_encoder", "encoder", "blobs"),
+)
+"""Keys under which others keep the weights beside an optimiser's state."""
+PREFIXES = ("module.", "_orig_mod.")
+"""What torch's wrappers put before every name."""
+LOAD_ERRORS = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError),
+    *(RuntimeError, TypeError, ValueError, struct.error),
+)
+"""What torch raises for a damaged file, besides UnpicklingError."""
+MAX_TENSORS = 50_000
+"""Tensors in a file: the deepest networks have a few thousand, an optimiser's state three times as many."""
+MAX_PICKLE_BYTES = 1 << 25
+"""Bytes of the pickle that says where a file's tensors are: it is read at about 5 MB per second."""
+MAX_NAME_LENGTH = 500
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""What weights may be stored as. Eight bits and fewer mean nothing without a scale, which no weight's name tells."""
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+"""What counters may be stored as."""
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of one that torch.save wrote, by name.
+
+    Raises SpecError for a file that cannot be read, and for one that would run code.
+    """
+    path = Path(path)
+    open_regular(path).close()
+    found = read_safetensors(path) if path.suffix == ".safetensors" else read_pickled(path)
+    return unwrapped(found, path)
+
+
+def read_safetensors(path: Path) -> Any:
+    """The tensors of a safetensors file."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise no_weights(path, str(error), "safetensors") from None
+
+
+def read_pickled(path: Path) -> Any:
+    """What torch.save wrote, as long as it is made of tensors and plain data."""
+    check_archive(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of protocols that torch.save does not write: they are refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        if found := re.search(r"(?i)(unsupported (?:global|class) .*?)(?: whose|\. |\n|$)", str(error)):
+            raise SpecError(
+                f"{path.name} would run code when it is read",
+                written=str(path),
+                got=found[1][:160],
+                want="tensors and plain data alone",
+                fix="torch.save(network.state_dict(), path) by whoever made it, or safetensors",
+            ) from None
+        raise no_weights(path, "a pickle that torch.save did not write", "a file of torch.save") from None
+    except LOAD_ERRORS as error:
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise no_weights(path, said, "a file of torch.save, or .safetensors") from None
+
+
+def check_archive(path: Path) -> None:
+    """Raises SpecError for a file of torch.save that unpacks to more than it is, or takes long to read."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\3\4":
+            return
+        try:
+            with zipfile.ZipFile(file) as archive:
+                entries = archive.infolist()
+        except (zipfile.BadZipFile, *LOAD_ERRORS) as error:
+            raise no_weights(path, str(error) or "no zip archive", "a file of torch.save") from None
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise no_weights(path, "compressed entries", "a file as torch.save writes it")
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise no_weights(path, "entries that share their bytes", "a file as torch.save writes it")
+    if len(entries) > MAX_TENSORS:
+        raise no_weights(path, f"{len(entries)} entries", f"at most {MAX_TENSORS} tensors")
+    longest = max((entry.file_size for entry in entries if entry.filename.endswith("data.pkl")), default=0)
+    if longest > MAX_PICKLE_BYTES:
+        raise no_weights(path, f"a pickle of {longest} bytes", f"at most {MAX_PICKLE_BYTES} beside the tensors")
+
+
+def no_weights(path: Path, said: str, want: str) -> SpecError:
+    """The error of a file that holds no weights."""
+    return SpecError(f"no weights in {path.name}", written=str(path), got=said[:160], want=want)
+
+
+def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
+    """The mapping of names to tensors, out of what it is wrapped in, without wrappers' prefixes and other data."""
+    for key in WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    tensors = {name: x for name, x in found.items() if isinstance(x, Tensor)} if isinstance(found, Mapping) else {}
+    if not tensors:
+        raise no_weights(path, type(found).__name__, "tensors by name")
+    if len(tensors) > MAX_TENSORS:
+        raise no_weights(path, f"{len(tensors)} tensors", f"at most {MAX_TENSORS}")
+    for name, tensor in tensors.items():
+        check_tensor(name, tensor, path)
+    for prefix in PREFIXES:
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def check_tensor(name: Any, tensor: Tensor, path: Path) -> None:
+    """Raises SpecError for a tensor that no network has: of an odd name or kind, or larger than what is stored."""
+    if not isinstance(name, str) or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
+        raise no_weights(path, f"a tensor named {name!r}"[:80], "tensors by the names of a network's parameters")
+    if not is_dense(tensor):
+        raise unusable_tensor(
+            name, str(path), storage_kind(tensor), "numbers of 16, 32 or 64 bits, dense and in memory"
+        )
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        got = f"{tuple(tensor.shape)} of {tensor.untyped_storage().nbytes()} bytes"
+        raise unusable_tensor(name, str(path), got, "a number stored for each element")
+
+
+def is_dense(tensor: Tensor) -> bool:
+    """Whether a tensor is dense, in memory, and of real numbers that need no scale."""
+    dense = tensor.layout == torch.strided and not tensor.is_nested and not tensor.is_quantized and not tensor.is_meta
+    return dense and tensor.dtype in (*FLOATS, *INTEGERS, torch.bool)
+
+
+def storage_kind(tensor: Tensor) -> str:
+    """How a tensor's numbers are stored, in words."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    others = {"meta": tensor.is_meta, "nested": tensor.is_nested, "sparse": tensor.layout != torch.strided}
+    return " ".join([*(word for word, holds in others.items() if holds), name])
+
+
+def unusable_tensor(name: str, source: str, got: str, want: str, fix: str | None = None) -> SpecError:
+    """The error of a tensor whose numbers cannot be a network's."""
+    return SpecError("weights of a kind that no network has", at=name, written=source, got=got, want=want, fix=fix)

@@ -1,0 +1,187 @@
+"""What `archdsl weights` does and says: whose a file is, and the same weights under our addresses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from archdsl.backend.network import build
+from archdsl.backend.weights.adaptation import Ways, adapted
+from archdsl.backend.weights.matching import check_names
+from archdsl.backend.weights.reading import read_weights
+from archdsl.backend.weights.recognition import Candidate, candidates
+from archdsl.backend.weights.translation import exported, translated
+from archdsl.catalog import load
+from archdsl.compiler import compile
+from archdsl.dialects import Input, Naming, dialects, naming_named
+from archdsl.language import Arch
+from archdsl.ops.norm import BatchNorm
+from archdsl.report.number_format import short
+from archdsl.spec.files import write_out
+
+METADATA = "archdsl"
+"""Key of our metadata in a safetensors file."""
+SHOWN = 4
+"""Names that are listed."""
+
+
+@dataclass(frozen=True)
+class FileOfWeights:
+    """What a file is."""
+
+    path: Path
+    tensors: int
+    numbers: int
+    best: tuple[Candidate, ...]
+    """The models that fit best, equally well."""
+    matched: int
+    """Names and shapes of the best one's network in the file, running statistics with them."""
+    total: int
+    extra: tuple[str, ...]
+    """Names in the file without a counterpart."""
+    first: str
+    """A name in the file."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        named = {"dialect": self.best[0].title, "models": [one.model for one in self.best]} if self.best else {}
+        rest = {"tensors": self.tensors, "numbers": self.numbers, "matched": self.matched, "of": self.total}
+        return {"file": str(self.path), **named, **rest, "extra": list(self.extra)}
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {self.tensors} tensors, {short(self.numbers)} numbers"]
+        if not self.best:
+            return "\n".join([*lines, f"  dialect  unknown: names such as {self.first}"])
+        naming, model = self.best[0].naming, self.best[0].model
+        title = f" ({dialects()[naming.source].title})" if naming else ""
+        others = [one.model for one in self.best[1:]]
+        lines += [f"  dialect  {self.best[0].title}{title}"]
+        lines += [f"  fits     {model}: {self.matched} of {self.total} names and shapes"]
+        lines += [f"  as well  {', '.join(others)}"] if others else []
+        lines += [f"  extra    {some(self.extra)}"] if self.extra else []
+        lines += [f"  expects  {input_text(naming.input)}"] if naming and naming.input else []
+        lines += [f"  note     {naming.note}"] if naming and naming.note else []
+        return "\n".join([*lines, f"  use      archdsl weights convert {self.path} {model} -o {model}.safetensors"])
+
+
+def some(names: tuple[str, ...]) -> str:
+    """How many names, and the first of them."""
+    return f"{len(names)}: {', '.join(names[:SHOWN])}" + (", ..." if len(names) > SHOWN else "")
+
+
+def input_text(expected: Input) -> str:
+    """What weights expect, in words."""
+    return f"{expected.order.upper()} from 0 to 1, mean {list(expected.mean)}, std {list(expected.std)}"
+
+
+def describe(path: Path) -> FileOfWeights:
+    """What a file of weights is. Raises SpecError where it holds none."""
+    found = read_weights(path)
+    shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
+    ranked = candidates(shapes)
+    best = tuple(one for one in ranked if one[2:] == ranked[0][2:] and one.naming == ranked[0].naming)
+    matched, total, extra = 0, 0, tuple(found)
+    if best:
+        own = state_of(load(best[0].model))
+        made = translated(found, own)
+        matched = sum(name in made.tensors and made.tensors[name].shape == tensor.shape for name, tensor in own.items())
+        total, extra = len(own), (*made.extra, *(name for name in made.tensors if name not in own))
+    numbers = sum(tensor.numel() for tensor in found.values())
+    return FileOfWeights(path, len(found), numbers, best, matched, total, extra, next(iter(found)))
+
+
+def state_of(arch: Arch) -> dict[str, Tensor]:
+    """Names, shapes and kinds of a network's tensors, without their numbers."""
+    with torch.device("meta"):
+        return build(arch).state_dict()
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was written."""
+
+    source: str
+    output: str
+    model: str
+    dialect: str
+    tensors: int
+    total: int
+    extra: tuple[str, ...]
+    filled: tuple[str, ...]
+    adapted: dict[str, str]
+    left_out: dict[str, str]
+    remarks: tuple[str, ...]
+    input: dict[str, Any] | None
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.source} -> {self.output}", f"  dialect  {self.dialect}"]
+        lines += [f"  tensors  {self.tensors} of {self.total} of {self.model}"]
+        lines += [f"  extra    {some(self.extra)}"] if self.extra else []
+        lines += [f"  filled   {some(self.filled)}"] if self.filled else []
+        lines += [f"  adapted  {name}: {what}" for name, what in self.adapted.items()]
+        lines += [f"  left out {name}: {why}" for name, why in self.left_out.items()]
+        lines += [f"  note     {remark}" for remark in self.remarks]
+        return "\n".join([*lines, *([f"  expects  {input_text(Input(**self.input))}"] if self.input else [])])
+
+
+def convert(arch: Arch, path: Path, output: Path, *, to: str | None = None, ways: Ways | None = None) -> Conversion:
+    """Write a file's weights under an arch's addresses, or under another source's; gives what was done.
+
+    Raises SpecError where they are another network's.
+    """
+    own, found = state_of(arch), read_weights(path)
+    made = translated(found, own)
+    tensors, notes = adapted(made.tensors, own, ways or Ways())
+    left_out = head_faults(own, tensors)
+    taken = {name: tensor for name, tensor in tensors.items() if name not in left_out}
+    kept = {name: tensor for name, tensor in own.items() if name not in left_out}
+    check_names(kept, {name: tuple(tensor.shape) for name, tensor in taken.items()}, str(path))
+    expected = made.naming.input.model_dump(mode="json") if made.naming and made.naming.input else None
+    dialect = made.naming.title if made.naming else "archdsl"
+    about = {"model": arch.name, "dialect": dialect, "input": expected}
+    written = exported(taken, naming_named(to)) if to else taken
+    metadata = {"format": "pt", **({} if to else {METADATA: json.dumps(about)})}
+    write_out(output, save({name: x.contiguous().clone() for name, x in written.items()}, metadata))
+    return Conversion(
+        source=str(path),
+        output=str(output),
+        model=arch.name,
+        dialect=dialect,
+        tensors=len(written),
+        total=len(own),
+        extra=made.extra,
+        filled=made.filled,
+        adapted=notes,
+        left_out=left_out,
+        remarks=remarks(arch, made.naming),
+        input=expected,
+    )
+
+
+def head_faults(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, str]:
+    """Address in the head -> how many classes the file has there, where it is another number."""
+    return {
+        name: f"{len(found[name])} rows in the file, {len(tensor)} in the network"
+        for name, tensor in own.items()
+        if name.startswith("head.") and name in found and found[name].shape[:1] != tensor.shape[:1]
+    }
+
+
+def remarks(arch: Arch, naming: Naming | None) -> tuple[str, ...]:
+    """What no file carries and differs: the epsilon of batch norms."""
+    found = {node.op.eps for node in compile(arch).nodes if isinstance(node.op, BatchNorm)}
+    said = [naming.note] if naming and naming.note else []
+    if naming and naming.eps is not None and found - {naming.eps}:
+        said.append(f"batch norms have eps {', '.join(map(str, sorted(found)))}; the weights expect {naming.eps}")
+    return tuple(said)

@@ -1,0 +1,49 @@
+"""weights: whose a file is, and the same weights under our addresses."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from archdsl import catalog
+from archdsl.cli import overrides as g
+from archdsl.cli.console import say, say_json
+from archdsl.errors import SpecError, printable
+from archdsl.extras import import_with_extras
+from archdsl.spec.files import check_writable
+
+
+def weights_command(given: Namespace) -> int:
+    """Show whose weights a file has, or convert them to a network's addresses."""
+    if given.action == "show":
+        return show_weights(given)
+    if given.name is None or given.output is None:
+        missing = "NAME" if given.name is None else "-o OUT.safetensors"
+        fix = f"archdsl weights convert {given.file} {given.name or 'NAME'} -o {given.output or 'OUT.safetensors'}"
+        raise SpecError(
+            f"weights convert needs {missing}", got=given.file, want="FILE NAME -o OUT.safetensors", fix=fix
+        )
+    check_writable(given.output)
+    arch = g.overridden_arch(catalog.model(given.name), given)
+    room = import_with_extras("archdsl.backend.weights")
+    ways = room.Ways(given.inflate, given.channels)
+    report = room.convert(arch, Path(given.file), Path(given.output), to=given.to, ways=ways)
+    if given.json:
+        say_json(report.record())
+    else:
+        say(printable(str(report)))
+    return 0
+
+
+def show_weights(given: Namespace) -> int:
+    """Dialect, model, counts of names and sizes, what is left over. Exit code 2 where nothing fits."""
+    for name in ("name", "output", "to"):
+        if getattr(given, name) is not None:
+            raise SpecError("weights show takes a file only", got=str(getattr(given, name)), want="weights show FILE")
+    found: Any = import_with_extras("archdsl.backend.weights").describe(Path(given.file))
+    if given.json:
+        say_json(found.record())
+    else:
+        say(printable(str(found)))
+    return 0 if found.best else 2

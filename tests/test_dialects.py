@@ -1,0 +1,137 @@
+"""Names of others: patterns, the files of rules, weights there and back."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import archdsl
+from archdsl import catalog
+from archdsl.backend.weights import convert, describe, exported, load_weights, translated
+from archdsl.cli import main
+from archdsl.dialects import Naming, namings
+from archdsl.dialects.naming import check_naming
+from archdsl.dialects.patterns import match, written
+from archdsl.errors import SpecError
+from archdsl.report.parameters import weights_of
+
+TITLES = [naming.title for naming in namings()]
+
+
+def models_of(naming: Naming) -> list[str]:
+    """The models of the zoo that a naming says it fits."""
+    return [model.name for model in catalog.zoo() if any(fnmatchcase(model.name, p) for p in naming.models)]
+
+
+def state(name: str) -> dict[str, Tensor]:
+    """A network's tensors, each with numbers of its own."""
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        own = archdsl.build(archdsl.load(name)).state_dict()
+    return {k: torch.rand(x.shape) if x.is_floating_point() else torch.tensor(7) for k, x in own.items()}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "name", "want"),
+    [
+        ("{p:slow|fast}.res{s}.{i}.conv_a", "s{s}.pathway{p:0|1}_res{i}.branch2.a", "fast.res3.10.conv_a.weight",
+         "s3.pathway1_res10.branch2.a.weight"),
+        ("rgb.conv{s}.{i}", "features.{3i+s-1}", "rgb.conv2.4", "features.13"),
+        ("rgb.a.{k:weight|bias}", "rgb_a_{k:w|b}", "rgb.a.bias", "rgb_a_b"),
+        ("{w:*}.x", "{w}.y{k}", "main.x.3", None),
+    ],
+)  # fmt: skip
+def test_a_pattern_gives_a_name(ours: str, theirs: str, name: str, want: str | None) -> None:
+    values = match(ours, name)
+    assert values is not None
+    assert want is None or written(theirs, values) + str(values["rest"]) == want
+    assert match(ours, f"x.{name}") is None
+
+
+def test_parts_that_lie_before_are_counted() -> None:
+    naming = Naming(
+        rules={"slow.res{s}.{i}.theta": "s{s}_nl{n-1}", "slow.res{s}.{i}.conv_a": "s{s}_{n}_of_{k}"},
+        counts={
+            "n": {"of": "slow.res{s}.{i}.conv_a", "per": ["s"]},
+            "k": {"of": "slow.res{s}.{i}.conv_a"},
+        },
+    )
+    own = ["slow.res2.0.conv_a", "slow.res2.1.theta", "slow.res2.2.conv_a", "slow.res10.0.conv_a"]
+    made = [layout.names[0] for layout in naming.layouts(own).values()]
+    assert made == ["s2_0_of_0", "s2_nl0", "s2_1_of_1", "s10_0_of_2"]
+
+
+def test_a_rule_that_writes_what_it_does_not_read() -> None:
+    with pytest.raises(SpecError, match="a rule writes a field that it does not read"):
+        check_naming(Naming(rules={"slow.res{s}": "s{t}"}))
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_no_two_of_our_tensors_have_one_name(title: str) -> None:
+    naming = namings()[TITLES.index(title)]
+    models = models_of(naming)
+    assert all(any(fnmatchcase(name, pattern) for name in models) for pattern in naming.models)
+    own = weights_of(archdsl.compile(archdsl.load(models[-1])))
+    layouts = naming.layouts(own)
+    assert layouts.keys() == own.keys()
+    places = [(layout.names, layout.part) for layout in layouts.values()]
+    assert len(set(places)) == len(places)
+    assert all(naming.knows(name) for layout in layouts.values() for name in layout.names if name)
+
+
+def there_and_back(naming: Naming, name: str) -> None:
+    own = state(name)
+    theirs = exported(own, naming)
+    made = translated(theirs, own)
+    assert made.naming is not None
+    assert not made.extra
+    for address, tensor in own.items():
+        assert torch.equal(made.tensors[address], tensor), address
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x0_5"])
+def test_there_and_back(name: str) -> None:
+    there_and_back(next(n for n in namings() if name in models_of(n)), name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("title", TITLES)
+def test_every_dialect_there_and_back(title: str) -> None:
+    naming = namings()[TITLES.index(title)]
+    for name in models_of(naming):
+        there_and_back(naming, name)
+
+
+def test_a_file_of_others_is_named_read_and_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own, path = state("squeezenet1_1"), tmp_path / "squeezenet.pth"
+    torch.save({"state_dict": exported(own, namings()[TITLES.index("torchvision/squeezenet1_1")])}, path)
+    found = describe(path)
+    assert (found.best[0].title, found.best[0].model) == ("torchvision/squeezenet1_1", "squeezenet1_1")
+    assert (found.matched, found.total, found.extra) == (len(own), len(own), ())
+    made = convert(archdsl.load("squeezenet1_1"), path, tmp_path / "ours.safetensors")
+    assert (made.tensors, made.total) == (len(own), len(own))
+    for file in (path, tmp_path / "ours.safetensors"):
+        network = archdsl.build(archdsl.load("squeezenet1_1"), weights=file)
+        assert all(torch.equal(x, own[name]) for name, x in network.state_dict().items())
+    assert main(["weights", "show", str(path)]) == 0
+    assert "fits     squeezenet1_1: 52 of 52 names and shapes" in capsys.readouterr().out
+    assert main(["weights", "convert", str(path)]) == 2
+
+
+def test_kernels_are_inflated_and_a_first_convolution_is_widened(tmp_path: Path) -> None:
+    arch = archdsl.load("slowfast_tiny")
+    own = {k: torch.rand(x.shape) for k, x in archdsl.build(arch).state_dict().items() if x.is_floating_point()}
+    flat = {k: x[:, :, :1] if x.ndim == 5 else x for k, x in own.items()}
+    name = "slow.stem.0.conv.weight"
+    torch.save(flat, tmp_path / "flat.pt")
+    gray = archdsl.load(arch).but(clips={"clip": arch.clips["clip"].but(modality="gray")}) if arch.clips else arch
+    made = convert(gray, tmp_path / "flat.pt", tmp_path / "out.safetensors")
+    network = archdsl.build(gray)
+    load_weights(network, tmp_path / "out.safetensors")
+    assert "3 -> 1 channels (mean)" in made.adapted[name]
+    wide = next(k for k, x in own.items() if x.ndim == 5 and x.shape[2] > 1 and "stem" not in k)
+    torch.testing.assert_close(network.state_dict()[wide].sum(2), flat[wide][:, :, 0])
