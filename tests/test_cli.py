@@ -376,8 +376,8 @@ def test_help_teaches(run: Any) -> None:
 EXAMPLES = [
     e.partition("  ")[0] for c in COMMANDS for e in c.examples if "archdsl " in e and "my_net" not in e and ">" not in e
 ]
-MINUTES = ("train", "evaluate", "predict", "data", "bench")
-"""Commands whose examples need data and minutes; tests of training, and of benches, run them."""
+MINUTES = ("train", "evaluate", "predict", "data", "bench", "weights")
+"""Commands whose examples need data or files and minutes; tests of training, benches and weights run them."""
 
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e.split("archdsl ")[1].split()[0] in MINUTES])
