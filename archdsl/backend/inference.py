@@ -64,3 +64,8 @@ def freeze(network: nn.Module) -> nn.Module:
     without = torch.no_grad()(kind.forward)  # packed convolutions have no gradients, and maps are written over
     network.__class__ = type(f"Frozen{kind.__name__}", (Frozen, kind), {"forward": without})
     return network
+
+
+def frozen_if_foldable(network: nn.Module) -> nn.Module:
+    """The network for inference only, where it has layers that can be folded."""
+    return freeze(network) if any(hasattr(type(part), "frozen") for part in network.modules()) else network

@@ -162,7 +162,9 @@ COMMANDS = (
     Command(
         "train",
         train.train_command,
-        "train a network by a recipe on videos, test it; the same command resumes an interrupted run",
+        "train a network by a recipe on videos, test it; the same command resumes an interrupted run\n"
+        "The network is lowered by the passes that pay on the device (`archdsl lowerings`), or by recipe.lower.\n"
+        "A resumed run keeps its passes. The first lines and run.json say which they are.",
         (o.add_name, o.add_overrides, r.add_training),
         (
             "archdsl train slowfast_tiny --recipe smoke",
@@ -175,7 +177,8 @@ COMMANDS = (
     Command(
         "evaluate",
         evaluate.evaluate_command,
-        "test trained networks on videos, alone and fused",
+        "test trained networks on videos, alone and fused\n"
+        "They run lowered and frozen (`archdsl lowerings`), or literally with --set recipe.lower=none.",
         (r.add_testing, o.add_overrides, o.add_json),
         (
             "archdsl evaluate runs/slowfast_tiny --out results",
@@ -187,7 +190,8 @@ COMMANDS = (
     Command(
         "predict",
         evaluate.predict_command,
-        "predict the classes of video files, whole and by time window",
+        "predict the classes of video files, whole and by time window\n"
+        "The network runs lowered and frozen (`archdsl lowerings`), or literally with --set recipe.lower=none.",
         (r.add_prediction, o.add_overrides),
         (
             "archdsl predict runs/slowfast_tiny clip.mp4",

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from archdsl import catalog
-from archdsl.backend import build, freeze
+from archdsl.backend import build
+from archdsl.backend.inference import frozen_if_foldable
 from archdsl.backend.passes import parse_lower, passes_taken
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
@@ -179,8 +180,3 @@ def own_contestant(plan: Plan, lower: str | PassChoices, *, train: bool, device:
     prepare = (lambda network: network) if train else frozen_if_foldable
     name = lower if isinstance(lower, str) else ", ".join(taken)
     return Contestant(name, lambda: build(plan, taken, train=train), copy_by_name, prepare)
-
-
-def frozen_if_foldable(network: nn.Module) -> nn.Module:
-    """The network for inference only, where it has layers that can be folded."""
-    return freeze(network) if any(hasattr(type(part), "frozen") for part in network.modules()) else network

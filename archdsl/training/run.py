@@ -12,6 +12,7 @@ from types import FrameType
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
@@ -22,13 +23,21 @@ from archdsl.training.batches import split_batch, train_batches
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.distributed import World, any_process, gather_objects, sum_over_processes
 from archdsl.training.evaluation.views import judge_videos
+from archdsl.training.lowering import testing_copy
 from archdsl.training.meters import DATA_BOUND, Meter
 from archdsl.training.network_setup import broadcast_buffers
 from archdsl.training.norms import precise_statistics, train_mode
 from archdsl.training.precision import autocast_of
 from archdsl.training.progress import Progress
 from archdsl.training.state.checkpoints import checkpoints_in, prune, save_checkpoint
-from archdsl.training.state.records import BestEvaluation, CheckpointFacts, Identity, LogEntry, WeightsOrigin
+from archdsl.training.state.records import (
+    BestEvaluation,
+    CheckpointFacts,
+    Identity,
+    LogEntry,
+    LoweredFrom,
+    WeightsOrigin,
+)
 from archdsl.training.state.run_folder import RunFolder
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.state.snapshot import TrainState
@@ -58,6 +67,8 @@ class Run:
     identity: Identity
     """What a checkpoint must agree on."""
     workers: int
+    lowered: list[LoweredFrom]
+    """The passes it was trained with, from which steps on."""
     origin: WeightsOrigin | None = None
     """Its initial weights; None where they were random."""
     data: str | None = None
@@ -172,7 +183,7 @@ class Run:
         self.measure_norms(state.network)
         broadcast_buffers(state.network)
         results = judge_videos(
-            state.network,
+            self.tested_network(state.network),
             self.task,
             self.tests,
             self.plan.arch.clips,
@@ -190,6 +201,12 @@ class Run:
         self.folder.log(LogEntry(step=self.step, **self.figures))
         self.progress.tested(self.step, self.figures)
         self.meter.reset()
+
+    def tested_network(self, network: nn.Module) -> nn.Module:
+        """The network as `evaluate` would build it; sharded weights stay where they are."""
+        if isinstance(network, FSDPModule):
+            return network
+        return testing_copy(self.plan, self.recipe, network, self.world.device)
 
     def measure_norms(self, network: nn.Module) -> None:
         """Recompute the statistics of batch norms over the next clips (precise BN)."""
@@ -222,7 +239,11 @@ class Run:
         """Write a checkpoint and remove old ones."""
         self.check_finite(state)
         broadcast_buffers(state.network)
-        own = dict(self.identity) | state.facts() | {"figures": self.figures, "weights": self.origin}
+        own = (
+            dict(self.identity)
+            | state.facts()
+            | {"figures": self.figures, "weights": self.origin, "lowered": self.lowered}
+        )
         saved = save_checkpoint(self.path, state.tensors(), CheckpointFacts(**own), self.world)
         if self.world.first:
             prune(self.path, self.recipe.keep, state.best.step if state.best else None)

@@ -11,12 +11,14 @@ from torch import nn
 from torch.amp import GradScaler
 
 from archdsl.backend import build
+from archdsl.backend.passes import passes_at_work
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_of
+from archdsl.report.lowering_policy import PassChoices
 from archdsl.report.memory.report import Memory
 from archdsl.spec.files import make_folder
 from archdsl.training.data.clips import Videos
@@ -24,6 +26,7 @@ from archdsl.training.data.sources.discovery import absolute_data
 from archdsl.training.data.sources.videos import Files
 from archdsl.training.distributed import World, fail_together, process_group
 from archdsl.training.loop import seed_of, train_loop
+from archdsl.training.lowering import passes_text, training_passes
 from archdsl.training.meters import Meter, peak_macs_per_second
 from archdsl.training.network_setup import data_parallel, predicted_memory, prepare_network
 from archdsl.training.norms import train_mode
@@ -35,7 +38,7 @@ from archdsl.training.state.checkpoints import checkpoints_in, digest, read_fact
 from archdsl.training.state.compatibility import check_before_end, check_processes_agree, check_resumable, run_identity
 from archdsl.training.state.initial_weights import load_initial_weights
 from archdsl.training.state.locks import run_lock
-from archdsl.training.state.records import CheckpointFacts, Identity, RunInfo
+from archdsl.training.state.records import CheckpointFacts, Identity, LoweredFrom, RunInfo
 from archdsl.training.state.rollback import roll_back
 from archdsl.training.state.run_folder import RunFolder
 from archdsl.training.state.skipped_videos import SkippedVideos
@@ -75,8 +78,9 @@ def train(
                 stack.enter_context(run_lock(folder.path))
         with fail_together():
             start = find_start(job, folder.path, resume, weights)
+            passes = training_passes(job.recipe, world.device, start.facts)
         check_processes_agree(job.to_compare() | start.to_compare())
-        run, state = make_run(job, start, folder, workers=workers, quiet=quiet)
+        run, state = make_run(job, start, passes, folder, workers=workers, quiet=quiet)
         resume_or_begin(run, state, start)
         with run.stop_on_signals(), run.progress.bar:
             train_mode(state.network, run.recipe.norms)
@@ -156,13 +160,15 @@ def find_start(job: TrainingJob, out: Path, resume: str | Path | None, weights: 
     return Start(checkpoint, facts, resume is not None, Path(weights) if weights else None)
 
 
-def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int, quiet: bool) -> tuple[Run, TrainState]:
+def make_run(
+    job: TrainingJob, start: Start, passes: PassChoices, folder: RunFolder, *, workers: int, quiet: bool
+) -> tuple[Run, TrainState]:
     """A run before its first step, and its state."""
     task, plan, recipe, videos, tests, memory, identity, shard, data = job
     world = folder.world
     weights = None if start.checkpoint else start.weights
     torch.manual_seed(seed_of(recipe.seed, "weights"))
-    network = build(plan.of_frames_read)
+    network = build(plan.of_frames_read, passes, train=True)
     with fail_together():
         origin = load_initial_weights(network, weights) if weights else None
     if weights:
@@ -185,10 +191,19 @@ def make_run(job: TrainingJob, start: Start, folder: RunFolder, *, workers: int,
         progress=Progress(plan.name, recipe.steps_for(len(videos)), quiet=quiet or not world.first),
         identity=identity,
         workers=workers,
+        lowered=lowered_from(start.facts, passes, world),
         origin=origin,
         data=data,
     )
     return run, initial_state(network, recipe, world)
+
+
+def lowered_from(facts: CheckpointFacts | None, passes: PassChoices, world: World) -> list[LoweredFrom]:
+    """The passes of a run's steps so far, and of those to come."""
+    past = [one for one in facts.lowered if one.step < facts.step] if facts else []
+    own = LoweredFrom(step=facts.step if facts else 0, device=world.device.type, passes=passes)
+    same = past and (past[-1].device, past[-1].passes) == (own.device, own.passes)
+    return past if same else [*past, own]
 
 
 def train_and_test_videos(data: str, task: Task) -> tuple[Videos, Videos]:
@@ -235,11 +250,18 @@ def resume_or_begin(run: Run, state: TrainState, start: Start) -> None:
             say(f"left as initialised: {address}: {why}")
         for address, what in run.origin.adapted.items():
             say(f"adapted: {address}: {what}")
+    say(passes_text(run.plan, run.lowered[-1].passes))
+    if len(run.lowered) > 1 and run.lowered[-1].step == state.step:
+        say("other lowerings than before: losses agree with those of an unbroken run to rounding only")
     if run.memory.setup.budget:
         say(str(run.memory))
     warn_about_data(run)
     about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
     about |= {"device": str(run.world.device), "workers": run.workers, "weights": run.origin}
+    about |= {
+        "lowered": run.lowered,
+        "lowerings": passes_at_work(run.plan.of_frames_read.graph, run.lowered[-1].passes),
+    }
     about |= {"again": list(run.memory.recomputed), "memory": run.memory.peak}
     run.folder.describe(run.plan, run.recipe, RunInfo(classes=list(run.videos.classes), data=run.data, **about))
     run.folder.truncate_log(state.step)

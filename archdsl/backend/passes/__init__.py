@@ -24,7 +24,7 @@ Lower = Literal["auto", "none"] | Sequence[str] | PassChoices
 """What `build` and `emit` take: what pays here, the literal network, passes by name, or those of a row of the table."""
 
 PASSES: tuple[Pass, ...] = (
-    Pass("branches", merge_branches),
+    Pass("branches", merge_branches, trains=False),
     Pass("channels_last", channels_last),
     Pass("attention", attention, Bound("pairs", "from", "pairs a channel")),
     Pass("keys_first", keys_first),
@@ -49,6 +49,18 @@ def lowered_graph(graph: Graph, lower: Lower = "auto", *, train: bool | None = N
         if one.name in taken:
             graph = one.within(graph, taken[one.name])
     return LoweredGraph(**vars(graph), literal=literal) if taken else graph
+
+
+def passes_at_work(graph: Graph, taken: PassChoices) -> list[str]:
+    """The passes among those taken that find something to change in a graph, with their bounds."""
+    found: list[str] = []
+    graph = user_ops_closed(graph) if taken else graph
+    for one in PASSES:
+        if one.name in taken:
+            before, graph = graph, one.within(graph, taken[one.name])
+            if graph.nodes != before.nodes:
+                found.append(f"{one.name}{one.bound_text(taken[one.name])}")
+    return found
 
 
 def parse_lower(lower: str) -> Lower:

@@ -75,6 +75,8 @@ class Pass(NamedTuple):
     name: str
     run: Callable[..., Graph]
     bound: Bound | None = None
+    trains: bool = True
+    """Whether training leaves the running statistics of every norm as the literal network would."""
 
     def within(self, graph: Graph, choice: PassChoice) -> Graph:
         """The graph after the pass, within the bound that is chosen."""

@@ -14,6 +14,8 @@ from archdsl.language.recipes.optimizer import Norms, Optimizer, Schedule
 from archdsl.spec.base import Written
 from archdsl.spec.scalars import Count, Real, Share, Whole
 
+PassName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+
 
 class Recipe(Written):
     """How a network is trained. Lengths of the schedule are in epochs, or in steps where the recipe counts steps."""
@@ -45,6 +47,11 @@ class Recipe(Written):
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="fp32, or torch.autocast to bf16 or fp16")
     compiled: bool = Field(False, description="torch.compile")
     channels_last: bool = Field(False, description="torch's memory format of maps and weights")
+    lower: Literal["auto", "none"] | tuple[PassName, ...] = Field(
+        "auto",
+        description="passes that make the network quick, `archdsl lowerings`: auto for what pays on the device, their "
+        "names, or none, which also tests the literal network",
+    )
     checkpoint: Checkpoint = Field(
         "none",
         description="recomputed in backward: none, stage, block, or as little as fits a memory budget such as 24GB",

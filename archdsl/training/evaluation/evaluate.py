@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
@@ -28,6 +29,7 @@ from archdsl.training.data.clips import Videos
 from archdsl.training.distributed import World, fail_together, gather_objects, process_group
 from archdsl.training.evaluation.results import Results
 from archdsl.training.evaluation.views import judge_videos
+from archdsl.training.lowering import inference_passes, inference_text, prepared_for_inference
 from archdsl.training.precision import emulation_warning
 from archdsl.training.progress import print_warning
 from archdsl.training.state.compatibility import check_processes_agree, summarize_videos
@@ -87,7 +89,7 @@ def evaluate(
         with fail_together():
             if out and world.first:
                 about = {"weights": str(used.path), "data": place or None, "split": split}
-                write_results(Path(out), results, plan.name, about | evaluation_settings(plan, recipe))
+                write_results(Path(out), results, plan.name, about | evaluation_settings(plan, recipe, world.device))
     return results
 
 
@@ -103,9 +105,9 @@ def judge_with_progress(
     quiet: bool,
 ) -> Results:
     """Results of all views of all videos, under a progress bar."""
-    with progress_bar(task.plan.name, videos, task.recipe, world, quiet=quiet) as progress:
+    with progress_bar(task.plan, videos, task.recipe, world, quiet=quiet) as progress:
         return judge_videos(
-            network.to(world.device),
+            prepared_for_inference(network, task.recipe, world.device),
             task,
             videos,
             task.plan.arch.clips,
@@ -153,7 +155,7 @@ def load_network(task: Task, weights: Path, videos: Videos, world: World) -> Loa
         path = weights / gather_objects(last)[0]
         with fail_together(), open_weights(path) as found:
             tested = describe_checkpoint(path) if path != weights else ""
-            network = network_of_stored(task.plan.of_frames_read, found)
+            network = network_of_stored(task.plan.of_frames_read, found, inference_passes(task.recipe, world.device))
             known = classes_of_weights(path)
             run = known is not None
             task.check_classes(videos.classes if known is None else known, of_run=run, learnt=True)
@@ -189,7 +191,7 @@ def with_views(recipe: Recipe, text: str) -> Recipe:
 
 @contextmanager
 def progress_bar(
-    name: str, videos: Videos, recipe: Recipe, world: World, *, quiet: bool
+    plan: Plan, videos: Videos, recipe: Recipe, world: World, *, quiet: bool
 ) -> Iterator[Callable[[int], None]]:
     """A function that advances the bar by a number of views; the first process shows its own share."""
     console = Console(stderr=True, highlight=False, quiet=quiet or not world.first)
@@ -198,11 +200,12 @@ def progress_bar(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         if slow := emulation_warning(recipe, world.device):
             print_warning(console, *slow)
-        task = progress.add_task(f"testing {name}", total=total)
+        console.print(inference_text(plan, recipe, world.device), markup=False, soft_wrap=True)
+        task = progress.add_task(f"testing {plan.name}", total=total)
         yield lambda views: progress.advance(task, views)
 
 
-def evaluation_settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
+def evaluation_settings(plan: Plan, recipe: Recipe, device: torch.device) -> dict[str, Any]:
     """What the metrics depend on besides weights and videos."""
     views = recipe.views
     return {
@@ -213,6 +216,7 @@ def evaluation_settings(plan: Plan, recipe: Recipe) -> dict[str, Any]:
         "scores": views.scores,
         "join": views.join,
         "sampling": recipe.sampling.model_dump(mode="json"),
+        "lowered": inference_text(plan, recipe, device),
     }
 
 

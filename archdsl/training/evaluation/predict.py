@@ -21,6 +21,7 @@ from archdsl.training.distributed import process_group
 from archdsl.training.evaluation.evaluate import resolve_network
 from archdsl.training.evaluation.prediction import NoPrediction, Prediction, ViewOutput, view_outputs
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, evaluation_mode
+from archdsl.training.lowering import inference_passes, inference_text, prepared_for_inference
 from archdsl.training.precision import autocast_of, emulation_warning
 from archdsl.training.progress import print_warning
 from archdsl.training.state.initial_weights import network_with_weights
@@ -58,7 +59,9 @@ def predict(
     with process_group(device) as world:
         if slow := emulation_warning(recipe, world.device):
             print_warning(console, *slow)
-        network = network_with_weights(plan.of_frames_read, weights).to(world.device)
+        console.print(inference_text(plan, recipe, world.device), markup=False, soft_wrap=True)
+        network = network_with_weights(plan.of_frames_read, weights, inference_passes(recipe, world.device))
+        network = prepared_for_inference(network, recipe, world.device)
         for path in found:
             yield predict_video(network, task, path, names, top, workers, world.device)
 

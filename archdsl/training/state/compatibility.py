@@ -24,7 +24,7 @@ from archdsl.training.state.run_folder import arch_data
 
 FREE_FIELDS = (
     *("name", "source", "log_every", "evaluate_every", "save_every", "keep", "most_skipped"),
-    *("compiled", "channels_last", "checkpoint", "views"),
+    *("compiled", "channels_last", "checkpoint", "views", "lower"),
 )
 """Recipe fields that may change when a run is resumed: they do not affect the weights."""
 DIGESTS = ("source", "digest", "checksums")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from archdsl.backend import build
+from archdsl.backend.passes import Lower
 from archdsl.backend.weights import Ways, adapted, copy_weights, raise_for, read_weights, translated, weight_faults
 from archdsl.compiler import Plan
 from archdsl.training.state.checkpoints import CHECKPOINT_NAME, STATE, locked_checkpoint, read_facts, tensor_specs
@@ -79,15 +80,15 @@ def open_weights(path: Path) -> Iterator[StoredWeights]:
             yield StoredWeights(found, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors)
 
 
-def network_with_weights(plan: Plan, path: Path) -> nn.Module:
+def network_with_weights(plan: Plan, path: Path, lower: Lower = "none") -> nn.Module:
     """A plan's network with weights of its own. Raises SpecError for weights of another network."""
     with open_weights(path) as found:
-        return network_of_stored(plan, found)
+        return network_of_stored(plan, found, lower)
 
 
-def network_of_stored(plan: Plan, found: StoredWeights) -> nn.Module:
+def network_of_stored(plan: Plan, found: StoredWeights, lower: Lower = "none") -> nn.Module:
     """A plan's network with weights that were found. Raises SpecError for those of another network."""
-    network = build(plan)
+    network = build(plan, lower)
     found = found.translated(network)
     faults = list(weight_faults(network.state_dict(), found.shapes, str(found.path)))
     rows = {found.shapes.get(fault.at or "", ())[:1] for fault in faults}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -75,6 +75,15 @@ class WeightsOrigin(Record):
     """Address -> how its weights were fitted to the network."""
 
 
+class LoweredFrom(Record):
+    """The passes that a network was trained with from a step on."""
+
+    step: NonNegativeInt
+    device: str
+    """Such as cpu: passes are chosen for a type of device."""
+    passes: Mapping[str, bool | Mapping[str, int]]
+
+
 class CheckpointFacts(Identity):
     """state.json of a checkpoint."""
 
@@ -85,6 +94,8 @@ class CheckpointFacts(Identity):
     figures: dict[str, float]
     """Of the last evaluation."""
     weights: WeightsOrigin | None = None
+    lowered: list[LoweredFrom] = []
+    """The last is current; empty in what earlier versions wrote, which trained the literal network."""
     files: dict[str, str] = {}
     """Name -> SHA-256 of every other file of the checkpoint."""
 
