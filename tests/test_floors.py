@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,34 +77,41 @@ def place(name: str) -> tuple[int, int]:
     raise AssertionError(f"{name} stands on no floor: give it one in tests/test_floors.py")
 
 
-@pytest.mark.parametrize("path", HOUSE, ids=str)
-def test_imports_run_one_way(path: Path) -> None:
-    own = place(path.parts[0].removesuffix(".py"))
-    for name in imports(path):
-        if name.startswith("archdsl.") and name != "archdsl.__version__":
-            other = place(room(name))
-            assert other[0] < own[0] or other == own, f"{path} imports {name}"
+def offences(paths: Iterable[Path], forbidden: Callable[[Path, str], bool], inside: bool = False) -> list[str]:
+    """What files import and must not."""
+    return [f"{path} imports {name}" for path in paths for name in imports(path, inside) if forbidden(path, name)]
 
 
-@pytest.mark.parametrize("path", FILES, ids=str)
-def test_torch_is_a_guest(path: Path) -> None:
-    allowed = path.parts[0] in TORCH or (path.parts[0] == "testing" and path.name in TORCH_IN_TESTING)
-    guests = [name for name in imports(path) if name.partition(".")[0] in ("torch", "torchvision", "fvcore", "numpy")]
-    assert allowed or not guests
+def test_imports_run_one_way() -> None:
+    def goes_up(path: Path, name: str) -> bool:
+        if not name.startswith("archdsl.") or name == "archdsl.__version__":
+            return False
+        own, other = place(path.parts[0].removesuffix(".py")), place(room(name))
+        return other[0] > own[0] or (other[0] == own[0] and other != own)
+
+    assert offences(HOUSE, goes_up) == []
 
 
-@pytest.mark.parametrize("path", [path for path in HOUSE if path.parts[0] != "cli"], ids=str)
-def test_nothing_is_imported_inside_functions(path: Path) -> None:
-    allowed = INSIDE_FUNCTIONS.get(path.as_posix(), set())
-    assert [
-        name for name in imports(path, inside=True) if name not in allowed and name.partition(".")[0] not in allowed
-    ] == []
+def test_torch_is_a_guest() -> None:
+    def not_invited(path: Path, name: str) -> bool:
+        host = path.parts[0] in TORCH or (path.parts[0] == "testing" and path.name in TORCH_IN_TESTING)
+        return not host and name.partition(".")[0] in ("torch", "torchvision", "fvcore", "numpy")
+
+    assert offences(FILES, not_invited) == []
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "training" / "data").glob("*.py")), ids=lambda path: path.name)
-def test_videos_know_of_no_run(path: Path) -> None:
-    above = [name for name in imports(path) if name.startswith("archdsl.training")]
-    assert [name for name in above if not name.startswith("archdsl.training.data")] == []
+def test_nothing_is_imported_inside_functions() -> None:
+    def not_heavy(path: Path, name: str) -> bool:
+        return not {name, name.partition(".")[0]} & INSIDE_FUNCTIONS.get(path.as_posix(), set())
+
+    assert offences([path for path in HOUSE if path.parts[0] != "cli"], not_heavy, inside=True) == []
+
+
+def test_videos_know_of_no_run() -> None:
+    def knows(path: Path, name: str) -> bool:
+        return name.startswith("archdsl.training") and not name.startswith("archdsl.training.data")
+
+    assert offences([path for path in FILES if path.parts[:2] == ("training", "data")], knows) == []
 
 
 def test_every_file_stands_somewhere() -> None:

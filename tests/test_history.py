@@ -36,7 +36,6 @@ from tests.trained import DATA, entries, losses, short, small
 
 VIDEOS = "run was started with different videos"
 ALONE = World(0, 1, torch.device("cpu"))
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def run(out: Path, data: Any = DATA, recipe: Any = None, arch: Any = None, **options: Any) -> Run:

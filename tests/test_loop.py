@@ -34,9 +34,6 @@ QUIET = pytest.mark.filterwarnings("ignore")
 """torch's compiler warns of its own parts (torch 2.13)."""
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def run(out: Path, arch: Any = None, recipe: Recipe | None = None, **options: Any) -> Any:
     return archdsl.train(arch or small(), recipe or short(), DATA, out=out, device="cpu", quiet=True, **options)
 

@@ -16,7 +16,10 @@ from archdsl.training.data import flow
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.sources.videos import Action, Files, VideoEntry
-from archdsl.training.data.tvl1 import tvl1_flow
+from archdsl.training.data.tvl1 import TvL1, tvl1_flow
+
+ROUGH = TvL1(scales=1, warps=1, outer=1, inner=3)
+"""Flow in little time, where only its keeping is looked at."""
 
 
 @pytest.fixture
@@ -64,12 +67,13 @@ def test_consecutive_flows_lie_side_by_side(video: Path) -> None:
 
 
 def test_flow_is_found_once_and_again_where_its_file_is_damaged(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "FLOW_SETTINGS", ROUGH)
     clip = Clip(modality="flow", frames=2, size=32)
     first, made = read(video, flow=clip).frames["flow"], []
 
-    def counting(frames: Tensor, how: object) -> Tensor:
+    def counting(frames: Tensor, how: TvL1) -> Tensor:
         made.append(1)
-        return tvl1_flow(frames)
+        return tvl1_flow(frames, how)
 
     monkeypatch.setattr(flow, "tvl1_flow", counting)
     assert torch.equal(read(video, flow=clip).frames["flow"], first)

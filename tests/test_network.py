@@ -284,7 +284,7 @@ def test_clips_by_their_names_or_one_error(change: Any, error: type[Exception], 
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("form", ["none", "auto", "frozen"])
+@pytest.mark.parametrize("form", ["none", pytest.param("auto", marks=pytest.mark.slow), "frozen"])
 @torch.no_grad()
 def test_every_tracer_takes_it(form: str, clip: torch.Tensor) -> None:
     def made() -> nn.Module:

@@ -21,7 +21,6 @@ from archdsl.training.state.records import LogEntry, SkippedVideo, read_records
 from archdsl.training.state.run_reader import run_classes
 from tests.trained import DATA, short, small
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 ODD = (None, True, -1, 1.5, 10**400, float("nan"), "x", "\udc80", [], [1], [[]], {}, {"": 1}, {"a": {"a": {}}})
 DEEP = b"[" * 200_000
 NOT_JSON = (b"", b"\0", b"\xff\xfe", b"{", b"[]", b"null", b"1", b'"x"', b'{"step": NaN}', DEEP, b'{"a": ' * 200_000)

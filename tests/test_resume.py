@@ -39,9 +39,6 @@ EVERYTHING = {
 """Whatever has a state."""
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def run(out: Path, recipe: Any = None, arch: Any = None, **options: Any) -> Run:
     return archdsl.train(arch or small(), recipe or short(), DATA, out=out, device="cpu", quiet=True, **options)
 

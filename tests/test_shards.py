@@ -37,14 +37,12 @@ from archdsl.training.data.sources.shard_member import ShardMember
 from archdsl.training.data.sources.shards import listing_of_shards
 from archdsl.training.data.sources.tar_headers import read_headers
 from archdsl.training.data.sources.videos import Files
+from archdsl.training.data.tvl1 import TvL1
 from archdsl.training.run import Run
 from tests.trained import entries, losses, short, small
 
 CLIPS = {"clip": Clip(frames=4, size=32)}
 Member = tuple[str, bytes]
-
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -571,6 +569,7 @@ def test_tars_beside_folders_of_classes_are_not_shards(tmp_path: Path) -> None:
 
 def test_flow_of_a_part_is_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(flow, "FLOW_SETTINGS", TvL1(scales=1, warps=1, outer=1, inner=3))
     frames = [numbered_frames(3), numbered_frames(3).flip(3)]
     paths = [film(tmp_path / "train" / "c" / f"{i}.mp4", one) for i, one in enumerate(frames)]
     members = [one for p in paths for one in ((p.name, p.read_bytes()), (f"{p.stem}.cls", b"0"))]

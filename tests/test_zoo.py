@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 import torch
+from forms import REPRESENTATIVES
 
 import archdsl
 from archdsl import ops
@@ -18,6 +19,21 @@ from archdsl.testing.conformance import check_yaml_round_trip
 
 MODELS = tuple(zoo())
 every_model = pytest.mark.parametrize("one", MODELS, ids=[model.name for model in MODELS])
+
+
+every_form = pytest.mark.parametrize(
+    "one",
+    [pytest.param(m, id=m.name, marks=[] if m.name in REPRESENTATIVES else pytest.mark.slow) for m in MODELS],
+)
+"""One member for each form in `make test`, and all of them in the slow set."""
+
+
+def test_forms_tell_apart_what_is_more_than_numbers() -> None:
+    """ResNet-101 and -152 differ from -50 in numbers alone, -18 in its blocks; non-local blocks in their kind."""
+    assert {"resnet18", "resnet50", "resnet50_v1"} <= REPRESENTATIVES
+    assert not {"resnet34", "resnet101", "resnet152"} & REPRESENTATIVES
+    assert {f"tsm_r50_nl_{kind}" for kind in ("embedded", "dot", "gaussian")} <= REPRESENTATIVES
+    assert {model.family for model in MODELS} == {m.family for m in MODELS if m.name in REPRESENTATIVES}
 
 
 def test_names_are_unique_and_findable() -> None:
@@ -64,7 +80,7 @@ def ends(plan: archdsl.Plan, output: str) -> list[ops.Op]:
     return [node.op, *(plan.graph.nodes[read].op for read in node.reads)]
 
 
-@every_model
+@every_form
 def test_torch_agrees_on_shapes_and_parameters_and_gradients_flow(one: Model) -> None:
     plan = archdsl.compile(one.arch())
     with torch.device("meta"):
