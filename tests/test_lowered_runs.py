@@ -25,8 +25,6 @@ QUIET = pytest.mark.filterwarnings("ignore")
 """torch's compiler warns of its own parts (torch 2.13)."""
 LONG_DATA = MovingDigits(count=32, seed=0, frames=16, size=32), MovingDigits(count=16, seed=1, frames=16, size=32)
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def run(out: Path, changes: dict[str, Any], arch: Any = None, data: Any = DATA, **options: Any) -> Run:
     return archdsl.train(arch or small(), short(**changes), data, out=out, device="cpu", quiet=True, **options)
