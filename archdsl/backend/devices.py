@@ -10,13 +10,17 @@ LONGEST_REASON = 120
 """Letters of torch's reason that are worth reading."""
 
 
-def device_of(name: str | None) -> torch.device:
-    """The device of that name; of None CUDA where there is one, else the CPU. Raises SpecError where torch has none."""
+def device_of(name: str | None, *, touch: bool = True) -> torch.device:
+    """The device of that name; of None CUDA where there is one, else the CPU.
+
+    Raises SpecError where torch has none, which is tried on it unless it is not to be touched yet.
+    """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device).add_(1)
+        if touch:
+            torch.empty(1, device=device).add_(1)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise no_device(name, torch_reason(str(error))) from None
     if device.type == "meta":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from archdsl.graph import Graph
@@ -111,6 +112,17 @@ def weight_owner(graph: Graph, part: ModulePart) -> str | None:
     inner: ModulePart | str = part
     while isinstance(inner, ModulePart):
         inner = inner.steps[0]
+    return tied_module(graph, part.address, inner)
+
+
+def tied_module(graph: Graph, address: str, inner: str) -> str | None:
+    """The address of the module whose weights one shares, as an op in it tells, or None."""
     tied = graph.nodes[inner].tied
-    rest = inner.removeprefix(part.address)
+    rest = inner.removeprefix(address)
     return tied.removesuffix(rest) if tied and tied.endswith(rest) else None
+
+
+def constructed_modules(graph: Graph, addresses: Iterable[str]) -> list[str]:
+    """Where the modules of these addresses are: those that share weights are the module that owns them. Each once."""
+    inner = {address: next(op for op in graph.nodes if op.startswith(f"{address}.")) for address in addresses}
+    return list(dict.fromkeys(tied_module(graph, *pair) or pair[0] for pair in inner.items()))

@@ -60,7 +60,7 @@ class TvL1Flow(Op):
         found: dict[str, tuple[int, ...]] = {name: kernels[name] for name in held}
         # `lambda` is a Python keyword, which tracers of modules cannot write as an attribute
         names = {"theta": "theta", "lambda": "lambda_", "tau": "tau"}
-        return found | {name: () for field, name in names.items() if field in self.learn}
+        return found | {name: (1,) for field, name in names.items() if field in self.learn}
 
     def cost(self, *xs: Shape) -> Cost:
         """The convolutions: two for the image, then in each iteration four for each of the flow's two directions."""

@@ -18,7 +18,7 @@ class Gain(Op):
     start: float = 0.0
 
     def weights(self, *xs: Shape) -> Weights:
-        return {"weight": ()}
+        return {"weight": (1,)}
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         return Keeps(reads=(0,), passing_back=y.elements)

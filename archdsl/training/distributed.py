@@ -11,10 +11,12 @@ from typing import NamedTuple, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import _abort_process_group
 
 from archdsl.backend.devices import device_of
 from archdsl.errors import SpecError
-from archdsl.training.heartbeat import heartbeat
+from archdsl.report.number_format import plural
+from archdsl.training.heartbeat import heartbeat, is_connection_lost
 
 T = TypeVar("T")
 
@@ -35,36 +37,53 @@ class World(NamedTuple):
 @contextmanager
 def process_group(device: str | None = None) -> Iterator[World]:
     """The process group that torchrun describes (RANK, WORLD_SIZE, LOCAL_RANK), or this process alone."""
-    found = device_of(device)
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or dist.is_initialized():
-        yield World(*rank_and_size(), found)
+        yield World(*rank_and_size(), device_of(device))
         return
-    if found.type == "cuda":
-        found = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(found)
+    found = local_device(device)
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if found.type == "cuda" else "gloo")
         with heartbeat():
             yield World(*rank_and_size(), found)
     except BaseException as error:
         clear_frames(error.__traceback__)  # they hold DDP, which must end before its process group, as in `train`
-        if isinstance(error, RuntimeError) and is_connection_lost(error):
+        if isinstance(error, Exception) and is_connection_lost(error):
             raise SpecError(
                 "lost the connection to another process",
                 got=str(error).splitlines()[0][:160],
                 want="every process running",
                 fix="see the output of that process; the same command then resumes from the last checkpoint",
             ) from None
+        if not isinstance(error, SpecError) and found.type == "cuda" and dist.is_initialized():
+            _abort_process_group()  # destroying it would wait for processes that wait for this one
         raise
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
-def is_connection_lost(error: RuntimeError) -> bool:
-    """Whether torch cannot reach another process: gloo's errors have no class of their own (2.13)."""
-    return isinstance(error, dist.DistError) or "/gloo/" in str(error)
+def local_device(name: str | None) -> torch.device:
+    """The device of one of several processes: of GPUs the one with its local rank, before any is touched.
+
+    Raises SpecError for a GPU by number, and where a machine has fewer GPUs than processes.
+    """
+    wanted = device_of(name, touch=False)
+    if wanted.type != "cuda":
+        return device_of(name)
+    rank, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if wanted.index is not None:
+        want = "cuda: each process takes the GPU of its local rank"
+        raise SpecError("one GPU for several processes", got=f"--device {name}", want=want, fix="--device cuda")
+    if rank >= count:
+        raise SpecError(
+            "more processes than GPUs on a machine",
+            got=f"local rank {rank}, {plural(count, 'GPU')}",
+            want="a GPU for each process",
+            fix=f"torchrun --nproc-per-node {count}" if count else "--device cpu",
+        )
+    torch.cuda.set_device(rank)
+    return device_of(f"cuda:{rank}")
 
 
 def rank_and_size() -> tuple[int, int]:

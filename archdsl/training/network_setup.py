@@ -6,19 +6,23 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from types import FunctionType
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
+from archdsl.backend.module_tree import constructed_modules
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
+from archdsl.report.number_format import plural
 from archdsl.training.distributed import World
 from archdsl.training.norms import set_norms, statistics_frozen
 from archdsl.training.optimizer import freeze_groups
@@ -55,26 +59,58 @@ def prepare_network(
     network.to(world.device)
     freeze_groups(network, recipe.optimizer.groups)
     set_norms(network, recipe.norms, recipe.batch // world.size // recipe.optimizer.accumulate)
-    if recipe.channels_last:
-        to_channels_last(network)
-    for address in recomputed:
+    for address in constructed_modules(plan.graph, recomputed):
         checkpoint_activations(network.get_submodule(address))
-    stages = [network.get_submodule(address) for address in modules_to_recompute(plan, "stage")]
-    if shard:
-        for module in stages:
-            fully_shard(module)
-        fully_shard(network, reshard_after_forward=True)  # so that weights are shards whenever they are read
+    stages = [network.get_submodule(at) for at in constructed_modules(plan.graph, modules_to_recompute(plan, "stage"))]
+    if recipe.channels_last:
+        to_channels_last(network, stages, weights=not shard)
     if recipe.compiled:
         for module in stages:
-            module.compile()
+            compile_alone(module)
+    if shard:
+        shard_weights(network, stages)
     return network
 
 
-def to_channels_last(network: nn.Module) -> None:
-    """Convolution kernels in torch.channels_last_3d."""
-    for weights in network.parameters():
-        if weights.ndim == 5:
-            weights.data = weights.data.contiguous(memory_format=torch.channels_last_3d)
+def to_channels_last(network: nn.Module, stages: Iterable[nn.Module], *, weights: bool) -> None:
+    """Maps in torch.channels_last_3d where a stage begins, and convolution kernels likewise if their layout is free."""
+    for module in stages:
+        module.register_forward_pre_hook(maps_in_channels_last)
+    for kernel in network.parameters() if weights else ():
+        if kernel.ndim == 5:
+            kernel.data = kernel.data.contiguous(memory_format=torch.channels_last_3d)
+
+
+def maps_in_channels_last(module: nn.Module, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What a module is called with, in torch.channels_last_3d."""
+    return tuple(x.contiguous(memory_format=torch.channels_last_3d) if x.ndim == 5 else x for x in maps)
+
+
+def compile_alone(module: nn.Module) -> None:
+    """Compile a module's forward. Stages share code, and torch counts recompilations by it (2.13: 8, then eager)."""
+    forward = module.forward
+
+    def stage(*maps: Tensor) -> Any:
+        return forward(*maps)
+
+    own_code = FunctionType(stage.__code__.replace(), stage.__globals__, closure=stage.__closure__)
+    module.forward = torch.compile(own_code)
+
+
+def shard_weights(network: nn.Module, stages: Iterable[nn.Module]) -> None:
+    """Shard every stage, then what is left. Raises SpecError for parameters without an axis to divide."""
+    whole = [name for name, weights in network.named_parameters() if weights.ndim == 0]
+    if whole:
+        raise SpecError(
+            "a parameter without axes cannot be sharded",
+            at=whole[0],
+            got=f"{plural(len(whole), 'parameter')} of shape ()",
+            want="parameters of shape (1,) or more axes",
+            fix="without --shard, or nn.Parameter(torch.zeros(1)) in the op",
+        )
+    for module in stages:
+        fully_shard(module)
+    fully_shard(network, reshard_after_forward=True)  # so that weights are shards whenever they are read
 
 
 def checkpoint_activations(module: nn.Module) -> None:

@@ -36,7 +36,8 @@ def set_norms(network: nn.Module, norms: Norms, batch: int) -> None:
     for norm in frozen_norms(network, norms):
         norm.requires_grad_(False)
     if norms.sync and dist.is_initialized():
-        replace_norms(network, SyncNorm, norms)
+        on_cuda = any(weights.is_cuda for weights in network.parameters())
+        replace_norms(network, CudaSyncNorm if on_cuda else SyncNorm, norms)
     if norms.split > 1:
         if batch % norms.split:
             raise SpecError(
@@ -81,21 +82,15 @@ class ReplacementNorm(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002  torch's name
         assert input.ndim >= 2
 
-    def update_running(self, mean: Tensor, var: Tensor, count: float) -> None:
-        """Update the running statistics. `var` is biased; the running one is not."""
+    def update_running(self, mean: Tensor, var: Tensor) -> None:
+        """Update the running statistics by those of a batch, in their own precision; `var` is not biased."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
         share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean.detach(), share)
-        self.running_var.lerp_(var.detach() * (count / max(count - 1, 1)), share)
-
-    def apply_affine(self, x: Tensor) -> Tensor:
-        """Normalised values times the weights, plus the biases."""
-        shape = (1, -1, *[1] * (x.ndim - 2))
-        x = x if self.weight is None else x * self.weight.view(shape)
-        return x if self.bias is None else x + self.bias.view(shape)
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        self.running_var.lerp_(var.to(self.running_var.dtype), share)
 
 
 class SplitNorm(ReplacementNorm):
@@ -112,14 +107,19 @@ class SplitNorm(ReplacementNorm):
         """(n, c, ...) -> (n, c, ...)"""
         if not self.training:
             return super().forward(x)
-        n, c, *sizes = x.shape
-        split = x.reshape(self.parts, n // self.parts, c, *sizes).transpose(0, 1).reshape(-1, self.parts * c, *sizes)
-        normal = batch_norm(split, None, None, training=True, eps=self.eps)
+        assert self.running_mean is not None
+        # at momentum 1 they become the part's own statistics, in fp32 whatever x is
+        means, variances = self.running_mean.new_zeros(2, self.parts, x.shape[1])
+        normal = [
+            batch_norm(part, mean, var, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+            for part, mean, var in zip(x.chunk(self.parts), means, variances)
+        ]
         with torch.no_grad():
-            axes = [0, *range(2, x.ndim)]
-            self.update_running(x.mean(axes), x.var(axes, correction=0), x.numel() / c)
-        joined = normal.reshape(n // self.parts, self.parts, c, *sizes).transpose(0, 1).reshape(x.shape)
-        return self.apply_affine(joined)
+            count = x.numel() / x.shape[1]
+            within = variances.mean(0) * (count / self.parts - 1) / (count / self.parts)
+            biased = within + means.var(0, correction=0)
+            self.update_running(means.mean(0), biased * count / (count - 1))
+        return torch.cat(normal)
 
 
 def sum_with_gradient(x: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class SumWithGradient(torch.autograd.Function):
 
 
 class SyncNorm(ReplacementNorm):
-    """Statistics over the batches of all processes. As nn.SyncBatchNorm, which is for CUDA alone (torch 2.13)."""
+    """Statistics over the batches of all processes, on a CPU: nn.SyncBatchNorm is for GPUs alone (torch 2.13)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, ...) -> (n, c, ...)"""
@@ -156,12 +156,22 @@ class SyncNorm(ReplacementNorm):
         values = x.float()
         count = values.new_tensor([x.numel() / x.shape[1]])
         sums = sum_with_gradient(torch.cat((values.sum(axes), count)))
-        mean = sums[:-1] / sums[-1]
+        mean, count = sums[:-1] / sums[-1], sums[-1].detach()
         centred = values - mean.view(shape)
-        var = sum_with_gradient(centred.square().sum(axes)) / sums[-1]
+        var = sum_with_gradient(centred.square().sum(axes)) / count
         with torch.no_grad():
-            self.update_running(mean, var, float(sums[-1]))
-        return self.apply_affine((centred * (var + self.eps).rsqrt().view(shape)).to(x.dtype))
+            self.update_running(mean, var * count / (count - 1).clamp(min=1))
+        scale = (var + self.eps).rsqrt()
+        scale = scale if self.weight is None else scale * self.weight
+        y = centred * scale.view(shape)
+        return (y if self.bias is None else y + self.bias.view(shape)).to(x.dtype)
+
+
+class CudaSyncNorm(ReplacementNorm, nn.SyncBatchNorm):
+    """Statistics over the batches of all processes, on GPUs: torch's kernels, one gather forward and one backward."""
+
+    process_group = None
+    """All processes."""
 
 
 @contextmanager

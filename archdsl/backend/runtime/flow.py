@@ -60,9 +60,9 @@ class TvL1Flow(nn.Module):
         for name, rows in kernels.items():
             learnt = learn_gradient if name.startswith("gradient") else learn_divergence
             self.hold(name, flow_kernel(rows, channels, dense), learnt)
-        self.hold("theta", torch.tensor(0.3), learn_theta)
-        self.hold("lambda_", torch.tensor(0.15), learn_lambda)
-        self.hold("tau", torch.tensor(0.25), learn_tau)
+        self.hold("theta", torch.tensor([0.3]), learn_theta)
+        self.hold("lambda_", torch.tensor([0.15]), learn_lambda)
+        self.hold("tau", torch.tensor([0.25]), learn_tau)
 
     def hold(self, name: str, value: Tensor, learnt: bool) -> None:
         """A parameter where it is learnt, else a buffer."""

@@ -11,7 +11,7 @@ class Gain(nn.Module):
 
     def __init__(self, start: float = 0.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.tensor(start))
+        self.weight = nn.Parameter(torch.tensor([start]))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.weight * x
+        return self.weight.to(x.dtype) * x
