@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 import yaml
 from torch import nn
+from torch.amp import GradScaler
 from torch.nn.functional import batch_norm, cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import archdsl
 from archdsl.errors import SpecError
 from archdsl.language.recipes.optimizer import Norms, Optimizer, ParameterGroup
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.training.network_setup import compile_alone
 from archdsl.training.norms import (
+    CudaSyncNorm,
     PopulationStatistics,
     SplitNorm,
+    SyncNorm,
     batch_norms,
     precise_statistics,
     set_norms,
@@ -27,6 +35,8 @@ from archdsl.training.norms import (
 )
 from archdsl.training.optimizer import MovingAverage, freeze_groups, make_optimizer, parameter_groups
 from archdsl.training.precision import autocast_of
+from archdsl.training.state.checkpoints import TensorSpec
+from archdsl.training.state.snapshot import TrainState
 from archdsl.training.tasks.classification import clip_losses
 from tests.trained import DATA, GROUPS, entries, losses, short, small
 
@@ -260,6 +270,92 @@ def test_parts_have_statistics_of_their_own():
     split.eval()
     plain.eval()
     assert torch.equal(split(x), plain(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_parts_in_half_precision_give_half_precision(dtype):
+    """Running statistics stay fp32, and are those of nn.BatchNorm3d on the same numbers."""
+    plain, split = nn.BatchNorm3d(3).train(), SplitNorm(2).like(nn.BatchNorm3d(3).train())
+    x = torch.randn(4, 3, 2, 5, 5).to(dtype).contiguous(memory_format=torch.channels_last_3d)
+    plain(x)
+    y = split(x)
+    assert y.dtype == dtype
+    assert y.is_contiguous(memory_format=torch.channels_last_3d)
+    torch.testing.assert_close(split.running_mean, plain.running_mean)
+    torch.testing.assert_close(split.running_var, plain.running_var)
+
+
+def test_synchronised_norms_are_torchs_of_one_process():
+    """In the type of what they read; without a read by the host, for which a GPU would be waited for."""
+    torch.manual_seed(0)
+    plain, synced = nn.BatchNorm3d(3).train(), SyncNorm().like(nn.BatchNorm3d(3).train())
+    nn.init.normal_(plain.weight)
+    synced.load_state_dict(plain.state_dict())
+    with one_process():
+        for dtype, near in ((torch.float32, 1e-5), (torch.bfloat16, 2e-2)):
+            x = torch.randn(4, 3, 2, 5, 5).to(dtype)
+            with no_reads_by_the_host():
+                y = synced(x)
+            assert y.dtype == dtype
+            torch.testing.assert_close(y, plain(x), rtol=near, atol=near)
+            torch.testing.assert_close(synced.running_var, plain.running_var)
+    assert isinstance(CudaSyncNorm().like(nn.BatchNorm3d(3)), nn.SyncBatchNorm)
+
+
+@contextmanager
+def one_process():
+    """A process group of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def no_reads_by_the_host():
+    """Nothing within reads a number of a tensor."""
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, call, types, args=(), kwargs=None):
+            assert "_local_scalar_dense" not in str(call)
+            return call(*args, **(kwargs or {}))
+
+    with Watch():
+        yield
+
+
+def test_stages_are_compiled_one_by_one():
+    """Ten chains of one code, in training and in evaluation: torch would give up at the ninth."""
+    graphs = []
+
+    def backend(graph, example):
+        graphs.append(graph)
+        return graph.forward
+
+    stages = [nn.Sequential(nn.Linear(size, size), nn.Dropout()) for size in range(2, 12)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+        for stage in stages:
+            compile_alone(stage)
+    for stage in stages:
+        for training in (True, False):
+            stage.train(training)(torch.ones(2, stage[0].in_features))
+    assert len(graphs) == 20
+    torch._dynamo.reset()
+
+
+def test_adamw_counts_steps_where_it_would_without_a_checkpoint():
+    """On the CPU; of one number too."""
+    layer = nn.Linear(1, 1, device="meta")
+    state = TrainState(layer, make_optimizer(layer, Optimizer(kind="adamw", rate=0.1)), GradScaler("cpu"), None)
+    shapes = {"weight": (1, 1), "bias": (1,)}
+    kept = {f"optimizer.{name}.{slot}": shape for name, shape in shapes.items() for slot in ("exp_avg", "exp_avg_sq")}
+    kept |= {f"optimizer.{name}.step": () for name in shapes}
+    places = state.destinations({name: TensorSpec(shape, torch.float32) for name, shape in kept.items()})
+    assert {name: str(places[name].device) for name in kept} == {
+        name: "cpu" if name.endswith("step") else "meta" for name in kept
+    }
 
 
 def test_parts_must_be_equal():

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from threading import Event
 from time import perf_counter
 from typing import Any
 
@@ -124,6 +125,43 @@ def test_a_process_that_stops_ends_the_others(how: str, what: str, tmp_path: Pat
     first, _ = told_by_two(stopping, tmp_path, how)
     assert what in first
     assert perf_counter() - begun < 90  # torchrun gives a process that it ends 30 s
+
+
+def falling(out: Path, rank: int) -> Any:
+    """The second process falls, and does not end; the first waits for something that never comes."""
+    import archdsl.training.heartbeat as module
+
+    module.BEAT_SECONDS = 0.5
+    try:
+        with process_group("cpu"):
+            if rank == 1:
+                raise ValueError("a fault\nof its own")
+            Event().wait(60)
+    except ValueError:
+        Event().wait(60)
+    return "waited in vain"
+
+
+def test_a_process_that_falls_ends_those_that_wait_for_it(tmp_path: Path) -> None:
+    begun = perf_counter()
+    first, _ = told_by_two(falling, tmp_path)
+    assert "process 1 failed" in first
+    assert "got     ValueError: a fault\n" in first
+    assert perf_counter() - begun < 50
+
+
+def precisely(out: Path, rank: int) -> Any:
+    """Running statistics of a run whose weights stay, measured over 32 clips."""
+    recipe = short(1, norms__precise=32, optimizer__rate=1e-9)
+    run = archdsl.train(small(), recipe, DATA, out=out / "run", device="cpu", quiet=True)
+    return [x.tolist() for name, x in run.network.named_buffers() if "running" in name]
+
+
+def test_precise_statistics_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
+    first, second = told_by_two(precisely, tmp_path)
+    assert first == second
+    for ours, theirs in zip(first, precisely(tmp_path / "one", 0)):
+        torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), rtol=1e-4, atol=1e-5)
 
 
 def evaluated(out: Path, rank: int) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archdsl.ops.autograd import COPIED, NOTHING, RESHAPED, Keeps
+from archdsl.ops.autograd import COPIED, INDEX, NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Layer
+from archdsl.ops.layer import Argument, Layer, runtime
 from archdsl.ops.notation import ordinal
 from archdsl.ops.receptive_field import Seen, merged, repeated, union
 
@@ -99,8 +99,12 @@ class TakeChosen(Op):
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
         return tuple(seen[0][i] for i in self.frames(xs[0].t))
 
+    def buffers(self, *xs: Shape) -> int:
+        return INDEX * self.count
+
     def torch(self, *xs: Shape) -> Layer:
-        return Layer(f"{{0}}[:, :, {list(self.frames(xs[0].t))}]")
+        chosen = (Argument("numbers", self.frames(xs[0].t)),)
+        return Layer("{m}({0})", "ChosenFrames", chosen, needs=runtime("frames", "ChosenFrames"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

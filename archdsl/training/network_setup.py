@@ -59,16 +59,18 @@ def prepare_network(
     network.to(world.device)
     freeze_groups(network, recipe.optimizer.groups)
     set_norms(network, recipe.norms, recipe.batch // world.size // recipe.optimizer.accumulate)
-    for address in constructed_modules(plan.graph, recomputed):
-        checkpoint_activations(network.get_submodule(address))
-    stages = [network.get_submodule(at) for at in constructed_modules(plan.graph, modules_to_recompute(plan, "stage"))]
+    recomputed = constructed_modules(plan.graph, recomputed)
+    stages = constructed_modules(plan.graph, modules_to_recompute(plan, "stage"))
+    modules = [network.get_submodule(address) for address in stages]
     if recipe.channels_last:
-        to_channels_last(network, stages, weights=not shard)
+        to_channels_last(network, modules, weights=not shard)
     if recipe.compiled:
-        for module in stages:
-            compile_alone(module)
+        for address in compiled_modules(stages, recomputed):
+            compile_alone(network.get_submodule(address))
+    for address in recomputed:
+        checkpoint_activations(network.get_submodule(address))
     if shard:
-        shard_weights(network, stages)
+        shard_weights(network, modules)
     return network
 
 
@@ -84,6 +86,12 @@ def to_channels_last(network: nn.Module, stages: Iterable[nn.Module], *, weights
 def maps_in_channels_last(module: nn.Module, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """What a module is called with, in torch.channels_last_3d."""
     return tuple(x.contiguous(memory_format=torch.channels_last_3d) if x.ndim == 5 else x for x in maps)
+
+
+def compiled_modules(stages: list[str], recomputed: list[str]) -> list[str]:
+    """Stages; where blocks of one are recomputed, those: torch (2.13) compiles no `checkpoint` with a context."""
+    inner = [address for address in recomputed if address not in stages]
+    return inner + [stage for stage in stages if not any(block.startswith(f"{stage}.") for block in inner)]
 
 
 def compile_alone(module: nn.Module) -> None:

@@ -96,3 +96,13 @@ class Norms(Written):
         0, description="clips over which statistics are recomputed before each evaluation (precise BN)"
     )
     momentum: Annotated[Real, Field(gt=0, le=1)] | None = Field(None, description="in place of the arch's")
+
+    def model_post_init(self, context: object, /) -> None:
+        if self.sync and self.split > 1:
+            raise SpecError(
+                "statistics of parts and over processes at once",
+                written=self.written,
+                got=f"sync: true, split: {self.split}",
+                want="`split`, statistics of each part of a process's batch, or `sync`, of all processes' batches",
+                fix="split: 1",
+            )

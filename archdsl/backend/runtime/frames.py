@@ -1,0 +1,19 @@
+"""Frames by number, in torch. The source is put into the emitted file."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ChosenFrames(nn.Module):
+    """Frames by their numbers, which lie where the network is: a list would be copied to a GPU in every forward."""
+
+    numbers: Tensor
+
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("numbers", torch.tensor(numbers), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, self.numbers]
