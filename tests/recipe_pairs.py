@@ -43,9 +43,10 @@ FIELDS: dict[str, dict[str, Any]] = {
     "accumulate": {"optimizer__accumulate": 2},
     "average": {"average": 0.5},
     "clip": {"optimizer__clip": 0.5},
+    "lower: none": {"lower": "none"},
 }
 """What is written in a table -> settings."""
-NEUTRAL = ("channels_last", "compiled", "--shard", "checkpoint: stage", "checkpoint: block")
+NEUTRAL = ("channels_last", "compiled", "--shard", "checkpoint: stage", "checkpoint: block", "lower: none")
 """These change how a step is computed and not what it gives."""
 TOLERANCES = {"precision: bf16": 0.05, "precision: fp16": 0.05}
 STEPS = 3
