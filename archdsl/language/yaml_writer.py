@@ -10,10 +10,16 @@ import yaml
 from archdsl.blocks.single_key import fields_of
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.spec.plain_scalars import resolvers
 
 
 class Dumper(yaml.SafeDumper):
-    """Mappings and lists without mappings inside stand on one line, the rest in blocks."""
+    """Mappings and lists without mappings inside stand on one line, the rest in blocks.
+
+    Text that YAML 1.1 or 1.2 would take for something else stands in quotes.
+    """
+
+    yaml_implicit_resolvers = resolvers(yaml.SafeDumper.yaml_implicit_resolvers)
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         return super().represent_sequence(tag, sequence, flow_style=depth(list(sequence)) == 0)

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 NUMBER_WITH_UNIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*[a-zA-Z%]*")
+WITH_UNDERSCORES = re.compile(r"[1-9]\d{0,2}(?:_\d{3}){1,3}", re.ASCII)
+"""1_000, which YAML 1.1 took for a number."""
 
 
 def fix_of(name: str, value: Any, wants: str, known: Collection[str]) -> str | None:
@@ -21,6 +23,8 @@ def fix_of(name: str, value: Any, wants: str, known: Collection[str]) -> str | N
         if value.strip().endswith("%"):
             return f"{name}: {float(number) / 100:g}" if wants == "number" else None
         return f"{name}: {number}" if wants == "number" or number.isdigit() else None
+    if isinstance(value, str) and WITH_UNDERSCORES.fullmatch(value):
+        return f"{name}: {value.replace('_', '')}"
     if wants == "whole" and isinstance(value, float) and value.is_integer():
         return f"{name}: {int(value)}"
     return axes_fix(name, value, known) if wants == "whole" and whole_numbers(value) else None

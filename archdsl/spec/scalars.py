@@ -21,7 +21,7 @@ def as_fraction(value: Any) -> Any:
 
 Whole = Annotated[int, Field(strict=True, ge=0)]
 Count = Annotated[int, Field(strict=True, ge=1)]
-Real = Annotated[float, Field(allow_inf_nan=False)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[Real, Field(gt=0)]
 Share = Annotated[Real, Field(ge=0, lt=1)]
 Sizes = tuple[Count, Count, Count]
