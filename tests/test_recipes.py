@@ -152,3 +152,17 @@ def test_every_field_says_what_it_is() -> None:
 def test_a_setting_of_no_recipe_is_refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes", *argv]) == 2
     assert "not a setting of a recipe" in capsys.readouterr().err
+
+
+def test_null_in_set_gives_a_field_its_default_back(tmp_path: Path) -> None:
+    """Then the kind that does not read it can take its place; in a file of its own it is no value."""
+    (tmp_path / "adamw.yaml").write_text(
+        "extends: i3d_k400\nset: {optimizer.kind: adamw, optimizer.momentum: null, optimizer.nesterov: null}\n"
+    )
+    made = recipe(tmp_path / "adamw.yaml")
+    assert (made.optimizer.kind, made.optimizer.weight_decay) == ("adamw", 1e-7)
+    assert not {"momentum", "nesterov"} & made.optimizer.model_fields_set
+    assert made.optimizer.but(kind="sgd", betas=None).momentum == 0.9
+    (tmp_path / "null.yaml").write_text("steps: 1\nbatch: 1\noptimizer: {rate: 1, momentum: null}\n")
+    with pytest.raises(SpecError, match="wrong value for momentum"):
+        recipe(tmp_path / "null.yaml")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.spec.faults import spec_error
+from archdsl.spec.fixes import flow_yaml
 from archdsl.spec.lines import Lines, line_outside
 
 
@@ -43,7 +46,7 @@ class Written(BaseModel):
         return self._written
 
     def but(self, **changes: Any) -> Any:
-        """A copy with some fields changed, checked again."""
+        """A copy with some fields changed, checked again; None gives a field its default back."""
         known = type(self).model_fields
         for name in changes:
             if name not in known:
@@ -56,6 +59,7 @@ class Written(BaseModel):
                     fix=near,
                 )
         fields = {name: getattr(self, name) for name in self.model_fields_set} | changes
+        fields = {name: value for name, value in fields.items() if value is not None or takes_none(known[name])}
         try:
             made = type(self)(**fields)
         except SpecError as error:
@@ -74,6 +78,28 @@ class Written(BaseModel):
     def values_of_fields(self) -> list[Any]:
         """The value of every field; a cached property lies beside them in `__dict__`."""
         return [getattr(self, name) for name in type(self).model_fields]
+
+
+def takes_none(field: FieldInfo) -> bool:
+    """Whether None is a value of a field, or the field has no default that None could stand for."""
+    default = field.get_default()
+    return field.is_required() or default is None or type(None) in get_args(field.annotation)
+
+
+def check_kind_reads(model: Any, readers: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise SpecError for fields that were written although the model's kind does not read them.
+
+    `readers` has the kinds that read a field.
+    """
+    unread = [n for n, kinds in readers.items() if n in model.model_fields_set and model.kind not in kinds]
+    if unread:
+        kinds = readers[unread[0]]
+        raise SpecError(
+            f"{', '.join(f'`{name}`' for name in unread)} not read with `kind: {model.kind}`",
+            got=", ".join(f"{name}: {flow_yaml(getattr(model, name))}" for name in ("kind", *unread)),
+            want=f"kind: {' or '.join(kinds)}, or no {' and no '.join(unread)}; in `set`, null leaves a field out",
+            fix=f"kind: {kinds[0]}",
+        )
 
 
 W = TypeVar("W", bound=Written)

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
-from archdsl.spec.base import Written
+from archdsl.spec.base import Written, check_kind_reads
 from archdsl.spec.scalars import Count, Positive, Real, Whole
 
 Chance = Annotated[Real, Field(ge=0, le=1)]
@@ -28,6 +28,9 @@ class Sampling(Written):
     every: Count = Field(1, description="source frames between two frames of a dense clip")
     fps: Positive | None = Field(None, description="frame rate that a video is shown at before `every` counts")
     snippet: Count = Field(1, description="of segments: frames in a row of each part, where the arch has none")
+
+    def model_post_init(self, context: object, /) -> None:
+        check_kind_reads(self, dict(every=("dense", "centre"), snippet=("segments",)))
 
 
 class Jitter(Written):

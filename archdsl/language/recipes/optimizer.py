@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from archdsl.errors import SpecError
-from archdsl.spec.base import Written
+from archdsl.spec.base import Written, check_kind_reads
 from archdsl.spec.scalars import Count, Positive, Real, Share, Whole
 
 
@@ -36,6 +36,9 @@ class Optimizer(Written):
     clip: Positive | None = Field(None, description="gradient clipping: largest norm of all gradients together")
     accumulate: Count = Field(1, description="micro-batches per step (gradient accumulation)")
 
+    def model_post_init(self, context: object, /) -> None:
+        check_kind_reads(self, dict(momentum=("sgd",), nesterov=("sgd",), betas=("adamw",), eps=("adamw",)))
+
     def rate_for(self, batch: int) -> float:
         """The highest rate for a batch of that many clips (arXiv:1706.02677: in proportion to the batch)."""
         return self.rate * batch / (self.rate_batch or batch)
@@ -53,6 +56,7 @@ class Schedule(Written):
     power: Positive = Field(1.0, description="of poly")
 
     def model_post_init(self, context: object, /) -> None:
+        check_kind_reads(self, dict(times=("step",), power=("poly",), end=("cosine", "poly")))
         if bool(self.at) != (self.kind == "step"):
             got = f"kind: {self.kind}, at: {list(self.at)}"
             raise SpecError("`at` goes with `kind: step`", got=got, want="kind: step, at: [...], or neither")
