@@ -12,13 +12,14 @@ from torch import Tensor
 from archdsl.language import Clip, change
 from archdsl.language.recipes.clips import Augment, Middle, Values, Views
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.ops import Shape
 from archdsl.recipes import recipe
 from archdsl.training.batches import train_batches
 from archdsl.training.data.clips import Batch
 from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.data.transforms import rand_augment as ra
 from archdsl.training.data.transforms.colours import adjust_brightness, adjust_contrast, adjust_saturation
-from archdsl.training.data.transforms.noise import erase, mix_clips
+from archdsl.training.data.transforms.noise import draw_erased, erase, mix_clips
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.tasks.classification import clip_losses
 from tests.trained import classifying
@@ -105,34 +106,34 @@ def test_there_are_the_papers_fourteen_operations_and_each_is_drawn() -> None:
 def test_a_rectangle_is_erased_through_all_frames_and_nothing_else_is_touched() -> None:
     x = torch.zeros(3, 4, 40, 50)
     for seed in range(50):
-        made = erase(x, 1.0, Random(seed))
+        made = erase(x, draw_erased(Shape(*x.shape), 1.0, Random(seed)))
         touched = made != 0
         assert (touched == touched[:1, :1]).all()
         rows, columns = touched[0, 0].any(1).nonzero().flatten(), touched[0, 0].any(0).nonzero().flatten()
         assert touched.sum() == 12 * len(rows) * len(columns)
         assert 0.015 <= len(rows) * len(columns) / 2000 <= 0.345
     assert not x.any()
-    hits = sum(bool(erase(x, 0.25, Random(seed)).any()) for seed in range(800))
+    hits = sum(draw_erased(Shape(*x.shape), 0.25, Random(seed)) is not None for seed in range(800))
     assert 150 <= hits <= 250
 
 
 def test_mixup_mixes_neighbours_and_their_labels_alike() -> None:
-    clips, labels, weights = torch.eye(4).view(4, 1, 1, 2, 2), torch.tensor([0, 1, 2, 3]), torch.ones(4)
-    x, shares = mix_clips(clips, labels, weights, Augment(mixup=0.8), 4, seed=3)
+    clips, labels, readable = torch.eye(4).view(4, 1, 1, 2, 2), torch.tensor([0, 1, 2, 3]), [True] * 4
+    x, shares = mix_clips(clips, labels, readable, Augment(mixup=0.8), 4, seed=3)
     assert torch.equal(x.flatten(1), shares)
     kept = shares.diagonal()
     assert 0 < kept[0] < 1
     assert torch.equal(kept, kept[:1].expand(4))
     torch.testing.assert_close(shares.sum(1), torch.ones(4))
-    assert torch.equal(shares, mix_clips(clips, labels, weights, Augment(mixup=0.8), 4, seed=3)[1])
-    assert not torch.equal(shares, mix_clips(clips, labels, weights, Augment(mixup=0.8), 4, seed=4)[1])
+    assert torch.equal(shares, mix_clips(clips, labels, readable, Augment(mixup=0.8), 4, seed=3)[1])
+    assert not torch.equal(shares, mix_clips(clips, labels, readable, Augment(mixup=0.8), 4, seed=4)[1])
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_cutmix_gives_labels_the_shares_of_the_area(seed: int) -> None:
     clips = torch.arange(3.0).view(3, 1, 1, 1, 1).expand(3, 1, 2, 20, 30)
     x, shares = mix_clips(
-        {"a": clips, "b": clips}, torch.tensor([0, 1, 2]), torch.ones(3), Augment(cutmix=1.0), 3, seed=seed
+        {"a": clips, "b": clips}, torch.tensor([0, 1, 2]), [True] * 3, Augment(cutmix=1.0), 3, seed=seed
     )
     assert torch.equal(x["a"], x["b"])
     for i in range(3):
@@ -145,7 +146,7 @@ def test_several_labels_are_mixed_too_and_unreadable_clips_with_nobody() -> None
     x, shares = mix_clips(
         torch.tensor([1.0, 100, 2]).view(3, 1, 1, 1, 1),
         labels,
-        torch.tensor([1.0, 0, 1]),
+        [True, False, True],
         Augment(mixup=1.0),
         3,
         seed=0,
@@ -158,11 +159,11 @@ def test_several_labels_are_mixed_too_and_unreadable_clips_with_nobody() -> None
 def test_both_are_drawn_where_a_recipe_has_both_and_nothing_happens_without() -> None:
     clips, labels = torch.arange(2.0).view(2, 1, 1, 1, 1).expand(2, 1, 1, 40, 40), torch.tensor([0, 1])
     cut = [
-        len(mix_clips(clips, labels, torch.ones(2), Augment(mixup=1.0, cutmix=1.0), 2, seed=s)[0][0].unique()) == 2
+        len(mix_clips(clips, labels, [True] * 2, Augment(mixup=1.0, cutmix=1.0), 2, seed=s)[0][0].unique()) == 2
         for s in range(40)
     ]
     assert 8 < sum(cut) < 32
-    assert mix_clips(clips, labels, torch.ones(2), Augment(), 2, seed=0) == (clips, labels)
+    assert mix_clips(clips, labels, [True] * 2, Augment(), 2, seed=0) == (clips, labels)
 
 
 def test_a_step_mixes_its_batch_by_seed_and_step_and_learns_from_shares() -> None:

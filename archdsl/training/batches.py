@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import Batch, ClipRequest, Sample, Unreadable, Videos, requests_at
 from archdsl.training.data.reader.workers import VideoRequest, read_clips
 from archdsl.training.data.sources.videos import Files
-from archdsl.training.data.targets import Targets, targets_of_clips, targets_to
+from archdsl.training.data.targets import Targets, targets_of_clips, targets_to, tensors_of
 from archdsl.training.data.transforms.augment import augment_batch, check_augment, make_view, view_cut
 from archdsl.training.data.transforms.reading import ReaderCrop, first_pictures
 from archdsl.training.distributed import fail_together
@@ -68,7 +68,7 @@ def train_batches(
             batch_requests, found, waited = next(reading)
             present = readable_places(found, skips, len(videos))
         indices = [index for index, _ in batch_requests]
-        weights = torch.tensor([float(isinstance(one, Sample)) for one in found], device=device)
+        readable = [isinstance(one, Sample) for one in found]
         samples, requests = with_replacements(found, batch_requests, present)
         if samples:
             made = augment_batch(samples, requests, recipe, clips, device)
@@ -77,8 +77,9 @@ def train_batches(
             made = zero_clips(shortened(clips, crop.frames_read), len(batch_requests), device)
             moved = [task.blank(videos)] * len(batch_requests)
         targets = targets_to(task.collated(moved), device)
-        made, targets = task.mixed(made, targets, weights, videos, f"{recipe.seed} {step}")
-        yield make_batch(made, targets, weights, indices, samples, [videos.name(i) for i in indices], waited)
+        made, targets = task.mixed(made, targets, readable, videos, f"{recipe.seed} {step}")
+        names = [videos.name(i) for i in indices]
+        yield make_batch(made, targets, weights_of(readable, device), indices, samples, names, waited)
 
 
 def view_batches(
@@ -126,6 +127,24 @@ def view_batches(
         yield make_batch(made, targets, weights, indices, samples, [videos.name(i) for i in indices], waited)
 
 
+def beside_the_step(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """The same batches; on a GPU they are copied there and augmented while the step before them still runs."""
+    if device.type != "cuda":
+        yield from batches
+        return
+    side = torch.cuda.Stream(device)
+    while True:
+        with torch.cuda.stream(side):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        step = torch.cuda.current_stream(device)
+        step.wait_stream(side)
+        for x in tensors_of([batch.clips, batch.targets, batch.weights]):
+            x.record_stream(step)  # so that its memory is not used again before the step is done
+        yield batch
+
+
 def reader_of(
     videos: Videos, recipe: Recipe, clips: Mapping[str, Clip], frames_read: Mapping[str, tuple[int, ...]]
 ) -> tuple[Videos, ReaderCrop]:
@@ -151,6 +170,15 @@ def make_batch(
     """Assemble a batch."""
     starts, ends = (tuple(getattr(sample, name) for sample in samples) for name in ("start", "end"))
     return Batch(made, targets, weights, tuple(indices), tuple(names), starts, ends, waited)
+
+
+def weights_of(readable: Sequence[bool], device: torch.device) -> Tensor:
+    """1 for each clip that was read, 0 for the others, filled on the device: a copy to it would wait."""
+    weights = torch.ones(len(readable), device=device)
+    for place, one in enumerate(readable):
+        if not one:
+            weights[place] = 0
+    return weights
 
 
 def split_batch(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:

@@ -19,7 +19,7 @@ from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.figures import is_better
 from archdsl.report.memory.report import Memory
-from archdsl.training.batches import split_batch, train_batches
+from archdsl.training.batches import beside_the_step, split_batch, train_batches
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.distributed import World, any_process, gather_objects, sum_over_processes
 from archdsl.training.evaluation.views import judge_videos
@@ -220,7 +220,7 @@ class Run:
 
     def feed(self, start: int, steps: int) -> Iterator[Batch]:
         """Training batches."""
-        return train_batches(
+        batches = train_batches(
             self.videos,
             self.recipe,
             self.plan.arch.clips,
@@ -234,6 +234,7 @@ class Run:
             skips=self.skips,
             frames_read=self.plan.frames_read,
         )
+        return beside_the_step(batches, self.world.device)
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint and remove old ones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 LUMA = (0.299, 0.587, 0.114)
@@ -10,6 +9,6 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def luma(x: Tensor, axis: int) -> Tensor:
-    """One channel of three along an axis, which must not be the last.  (..., 3, ...) -> (..., 1, ...)"""
-    shares = torch.tensor(LUMA, dtype=x.dtype, device=x.device).view(3, *[1] * (x.ndim - axis - 1))
-    return (x * shares).sum(axis, keepdim=True)
+    """One channel of three along an axis.  (..., 3, ...) -> (..., 1, ...)"""
+    red, green, blue = (x.narrow(axis, i, 1) * share for i, share in enumerate(LUMA))
+    return red + green + blue

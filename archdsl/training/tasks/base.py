@@ -76,9 +76,9 @@ class Task(ABC):
         return stack_targets(samples)
 
     def mixed(
-        self, clips: Clips, targets: Targets, weights: Tensor, videos: Videos, seed: str
+        self, clips: Clips, targets: Targets, readable: Sequence[bool], videos: Videos, seed: str
     ) -> tuple[Clips, Targets]:
-        """Clips of a batch mixed with each other, as the recipe's mixup and cutmix say."""
+        """Clips of a batch mixed with each other, those that were read, as the recipe's mixup and cutmix say."""
         return clips, targets
 
     @abstractmethod

@@ -65,9 +65,9 @@ class Classification(Task):
         return {name: place[name] for name in (*classes, *sorted(place.keys() - set(classes)))}
 
     def mixed(
-        self, clips: Clips, targets: Targets, weights: Tensor, videos: Videos, seed: str
+        self, clips: Clips, targets: Targets, readable: Sequence[bool], videos: Videos, seed: str
     ) -> tuple[Clips, Targets]:
-        return mix_clips(clips, targets, weights, self.recipe.augment, len(videos.classes), seed)
+        return mix_clips(clips, targets, readable, self.recipe.augment, len(videos.classes), seed)
 
     def blank(self, videos: Videos) -> Targets:
         return torch.zeros(len(videos.classes)) if videos.multi_label else torch.tensor(0)

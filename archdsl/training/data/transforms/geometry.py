@@ -31,8 +31,8 @@ class AxisCut(NamedTuple):
     def weights(self, device: torch.device) -> Tensor:
         """Interpolation weights of the pixels from low to high for each output pixel.  (out, high - low)"""
         reach = max(self.step, 1.0)
-        # made on the GPU, since a copy to it would wait; other devices may lack float64
-        there = device if device.type == "cuda" else torch.device("cpu")
+        # made on the device, since a copy to it would wait; Apple's has no float64
+        there = torch.device("cpu") if device.type == "mps" else device
         pixels = torch.arange(self.low, self.high, dtype=torch.float64, device=there) + 0.5
         centres = self.start + (torch.arange(self.out, dtype=torch.float64, device=there) + 0.5) * self.step
         near = (1 - (pixels - centres[:, None]).abs() / reach).clamp(min=0)

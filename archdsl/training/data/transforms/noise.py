@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import exp, log, sqrt
 from random import Random
 
@@ -50,7 +51,12 @@ def erase(x: Tensor, erased: Erased | None) -> Tensor:
 
 
 def mix_clips(
-    clips: Tensor | dict[str, Tensor], labels: Tensor, weights: Tensor, augment: Augment, classes: int, seed: object
+    clips: Tensor | dict[str, Tensor],
+    labels: Tensor,
+    readable: Sequence[bool],
+    augment: Augment,
+    classes: int,
+    seed: object,
 ) -> tuple[Tensor | dict[str, Tensor], Tensor]:
     """Mix each clip with the next readable one of the batch (mixup), or paste a rectangle of that one (cutmix).
 
@@ -63,24 +69,28 @@ def mix_clips(
     alpha = augment.cutmix if cut else augment.mixup
     share = rng.betavariate(alpha, alpha)
     place = (rng.random(), rng.random())
-    partner = partners(weights)
+    partner = partners(readable)
     named = clips if isinstance(clips, dict) else {"": clips}
     made, kept = {}, share
     for name, x in named.items():
         if cut:
-            made[name], kept = paste_rectangle(x, x[partner], share, place)
+            made[name], kept = paste_rectangle(x, rows(x, partner), share, place)
         else:
-            made[name] = x * share + x[partner] * (1 - share)
+            made[name] = x * share + rows(x, partner) * (1 - share)
     shares = labels if labels.is_floating_point() else one_hot(labels, classes).float()
-    return made if isinstance(clips, dict) else made[""], shares * kept + shares[partner] * (1 - kept)
+    return made if isinstance(clips, dict) else made[""], shares * kept + rows(shares, partner) * (1 - kept)
 
 
-def partners(weights: Tensor) -> Tensor:
+def partners(readable: Sequence[bool]) -> list[int]:
     """For each clip the next readable one, after the last the first; for an unreadable one itself."""
-    found = torch.arange(len(weights), device=weights.device)
-    readable = weights.nonzero().flatten()
-    found[readable] = readable.roll(-1)
-    return found
+    places = [place for place, one in enumerate(readable) if one]
+    following = dict(zip(places, (*places[1:], *places[:1])))
+    return [following.get(place, place) for place in range(len(readable))]
+
+
+def rows(x: Tensor, places: Sequence[int]) -> Tensor:
+    """Some rows of a batch; indices would have to be copied to the device."""
+    return torch.stack([x[place] for place in places])
 
 
 def paste_rectangle(x: Tensor, other: Tensor, share: float, place: tuple[float, float]) -> tuple[Tensor, float]:

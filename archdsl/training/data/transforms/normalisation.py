@@ -60,4 +60,7 @@ def per_channel(numbers: tuple[float, ...], x: Tensor, values: Values) -> Tensor
             got=f"{len(numbers)} of each",
             want=f"{x.shape[0]}, a divisor of it, or 1",
         )
-    return torch.tensor(numbers, device=x.device).repeat(x.shape[0] // len(numbers)).view(-1, 1, 1, 1)
+    found = torch.empty(x.shape[0], 1, 1, 1, device=x.device)
+    for i, number in enumerate(numbers):  # filled on the device: a copy to it would wait
+        found[i :: len(numbers)] = number
+    return found

@@ -127,7 +127,9 @@ def warp_affine(x: Tensor, matrix: tuple[tuple[float, float, float], tuple[float
     height, width = x.shape[2:]
     (a, b, c), (d, e, f) = matrix
     # affine_grid counts half sides, so that a step down is not as long as a step to the right
-    theta = torch.tensor([[a, b * height / width, 2 * c / width], [d * width / height, e, 2 * f / height]])
-    grid = affine_grid(theta[None], [1, 1, height, width], align_corners=False).to(x.device, x.dtype)
+    theta = torch.empty(6, device=x.device)
+    for i, number in enumerate((a, b * height / width, 2 * c / width, d * width / height, e, 2 * f / height)):
+        theta[i] = number  # filled on the device: a copy to it would wait
+    grid = affine_grid(theta.view(1, 2, 3), [1, 1, height, width], align_corners=False).to(x.dtype)
     frames = (x - GRAY).flatten(0, 1)[None]
     return grid_sample(frames, grid, align_corners=False)[0].view(x.shape) + GRAY
