@@ -167,7 +167,7 @@ COMMANDS = (
         "A resumed run keeps its passes. The first lines and run.json say which they are.",
         (o.add_name, o.add_overrides, r.add_training),
         (
-            "archdsl train slowfast_tiny --recipe smoke",
+            "archdsl train slowfast_tiny",
             "archdsl train slowfast_tiny --recipe smoke --seed 1 --set recipe.optimizer.rate=0.05 --out runs/slower",
             "archdsl train slowfast_4x16_r50 --recipe slowfast_k400 --data kinetics.csv --workers 16",
             "archdsl train x3d_m --recipe x3d_k400 --classes 51 --data hmdb51 --weights runs/x3d_m --out runs/hmdb51",

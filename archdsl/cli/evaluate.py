@@ -11,7 +11,7 @@ from typing import Any
 from archdsl import catalog
 from archdsl.cli import overrides as g
 from archdsl.cli.console import say, say_json, say_table, write_text
-from archdsl.cli.train import RECIPE_PREFIX, with_settings
+from archdsl.cli.train import settings_of_arch, with_settings
 from archdsl.errors import SpecError, did_you_mean, printable
 from archdsl.extras import import_with_extras
 from archdsl.language import Arch
@@ -116,9 +116,7 @@ def arch_and_weights(text: str, given: Namespace) -> tuple[Arch, Recipe | None, 
         found = import_with_extras("archdsl.training.state.run_reader").read_run(Path(text))
         text, recipe, weights = str(found.arch), recipe or found.recipe, weights or text
     recipe = recipe and with_settings(recipe, given)
-    given = Namespace(
-        **{**vars(given), "set": [setting for setting in given.set if not setting.startswith(RECIPE_PREFIX)]}
-    )
+    given = Namespace(**vars(given) | {"set": settings_of_arch(given)})
     return g.overridden_arch(catalog.model(text), given), recipe, weights
 
 

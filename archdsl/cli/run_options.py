@@ -52,7 +52,9 @@ def add_training(parser: ArgumentParser) -> None:
     """How a network is trained, on what, and where the run goes."""
     group = parser.add_argument_group("training")
     group.add_argument(
-        "--recipe", required=True, metavar="RECIPE", help="a name from `archdsl recipes`, or a .yaml, .json or .py file"
+        "--recipe",
+        metavar="RECIPE",
+        help="a name from `archdsl recipes`, or a .yaml, .json or .py file; by default one for the network's task",
     )
     group.add_argument(
         "--data",

@@ -23,10 +23,11 @@ RECIPE_PREFIX = "recipe."
 
 def train_command(given: Namespace) -> int:
     """Train, test, print the metrics. A run stopped by a signal exits with 128 + its number."""
-    recipe = recipe_with_options(given)
-    given.set = [text for text in given.set if not text.startswith(RECIPE_PREFIX)]
     model = catalog.model(given.name)
-    arch = g.overridden_arch(model, given)
+    arch = g.overridden_arch(model, Namespace(**vars(given) | {"set": settings_of_arch(given)}))
+    if not given.recipe:
+        given.recipe = import_with_extras("archdsl.training.tasks.choice").default_recipe(arch, given.data)
+    recipe = recipe_with_options(given)
     run = import_with_extras("archdsl.training").train(
         arch,
         recipe,
@@ -48,6 +49,11 @@ def train_command(given: Namespace) -> int:
         say(f"{len(run.skipped)} videos could not be read: {run.path}/skipped*.jsonl lists them")
     say("  ".join([*(f"{name} {metric_text(name, value)}" for name, value in run.figures.items()), str(run.path)]))
     return 0
+
+
+def settings_of_arch(given: Namespace) -> list[str]:
+    """Every --set that does not change the recipe."""
+    return [text for text in given.set if not text.startswith(RECIPE_PREFIX)]
 
 
 def recipe_with_options(given: Namespace) -> Recipe:

@@ -262,7 +262,7 @@ def resume_or_begin(run: Run, state: TrainState, start: Start) -> None:
         "lowered": run.lowered,
         "lowerings": passes_at_work(run.plan.of_frames_read.graph, run.lowered[-1].passes),
     }
-    about |= {"again": list(run.memory.recomputed), "memory": run.memory.peak}
+    about |= {"task": run.task.name, "again": list(run.memory.recomputed), "memory": run.memory.peak}
     run.folder.describe(run.plan, run.recipe, RunInfo(classes=list(run.videos.classes), data=run.data, **about))
     run.folder.truncate_log(state.step)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,11 +11,15 @@ from torch import Tensor
 
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
+from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.spec.base import Written
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.sources.built_in import built_in_scenes, is_built_in
 from archdsl.training.data.sources.one_video import one_video
+from archdsl.training.data.synthetic.scenes import Scenes
+from archdsl.training.data.synthetic.truth import Truth
 from archdsl.training.data.targets import Targets, stack_targets
 from archdsl.training.data.transforms.augment import Clips
 from archdsl.training.data.transforms.geometry import Cut
@@ -35,18 +39,41 @@ class Task(ABC):
 
     name: ClassVar[str]
     """In a recipe and of a head: `task: NAME`."""
-    default_recipe: ClassVar[str]
-    """The recipe to train by when none is named."""
     options_kind: ClassVar[type[TaskOptions]] = TaskOptions
 
     def __init__(self, plan: Plan, recipe: Recipe, options: Any = None) -> None:
         self.plan, self.recipe, self.options = plan, recipe, options or self.options_kind()
 
+    @classmethod
+    @abstractmethod
+    def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
+        """The recipe to train an arch by when none is named, on built-in data or on a person's own."""
+
     # data
 
-    @abstractmethod
     def videos(self, data: str, split: str) -> Videos:
         """The data of a split: built in, or of files. Raises SpecError."""
+        return self.built_in(data, split) if is_built_in(data) else self.files(data, split)
+
+    @abstractmethod
+    def built_in(self, data: str, split: str) -> Videos:
+        """Scenes of moving digits with this task's target: see `scenes`."""
+
+    @abstractmethod
+    def files(self, data: str, split: str) -> Videos:
+        """What a folder or a list holds, in the task's formats. Raises SpecError with every fault, by file and line."""
+
+    def scenes(
+        self,
+        data: str,
+        split: str,
+        target: Callable[[Truth], Targets],
+        classes: tuple[str, ...],
+        *,
+        digits: tuple[int, int] = (1, 3),
+    ) -> Scenes:
+        """Built-in scenes for the network's clips; `target` is a function of a module, `motion:still` stands still."""
+        return built_in_scenes(data, split, self.plan.arch.clips, target, classes, digits=digits)
 
     @abstractmethod
     def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:

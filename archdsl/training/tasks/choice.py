@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
+from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.recipes import recipe as recipe_named
 from archdsl.spec.base import read_model
+from archdsl.training.data.sources.built_in import is_built_in
 from archdsl.training.tasks.base import Task
 from archdsl.training.tasks.classification import Classification
 
@@ -15,25 +18,30 @@ TASKS: tuple[type[Task], ...] = (Classification,)
 
 def task_for(plan: Plan, recipe: Recipe) -> Task:
     """The recipe's task, or by default that of the network's head. Raises SpecError where it does not exist."""
-    known = {kind.name: kind for kind in TASKS}
     name, options = recipe.task_and_options(plan.arch.head.task)
-    if name not in known:
-        where = ("head", plan.arch.written) if recipe.task is None else ("recipe.task", recipe.written)
-        raise SpecError(
-            f"no task {name!r}",
-            at=where[0],
-            written=where[1],
-            got=name,
-            want=", ".join(known),
-            fix=None if recipe.task is None else did_you_mean(name, known),
-        )
-    kind = known[name]
+    kind = kind_named(name, None if recipe.task is None else recipe, plan.arch)
     try:
         return kind(plan, recipe, read_model(kind.options_kind, options))
     except SpecError as error:
         raise error.under(f"recipe.task.{name}") from None
 
 
-def default_recipe(task: str) -> str | None:
-    """The recipe to train by for a head's task; None where the task does not exist yet."""
-    return next((kind.default_recipe for kind in TASKS if kind.name == task), None)
+def default_recipe(arch: Arch, data: str) -> Recipe:
+    """The recipe to train an arch by when none is named. Raises SpecError where its task does not exist."""
+    kind = kind_named(arch.head.task, None, arch)
+    return recipe_named(kind.default_recipe(arch, built_in=is_built_in(data)))
+
+
+def kind_named(name: str, recipe: Recipe | None, arch: Arch) -> type[Task]:
+    """The task that a recipe names, or an arch's head. Raises SpecError where it does not exist."""
+    known = {kind.name: kind for kind in TASKS}
+    if name in known:
+        return known[name]
+    raise SpecError(
+        f"no task {name!r}",
+        at="recipe.task" if recipe else "head",
+        written=recipe.written if recipe else arch.head.written,
+        got=name,
+        want=", ".join(known),
+        fix=did_you_mean(name, known) if recipe else None,
+    )

@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from archdsl.errors import SpecError, did_you_mean, listed
+from archdsl.language import Arch
 from archdsl.language.recipes.clips import Views
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import Batch, Videos
+from archdsl.training.data.sources.built_in import moving_digits
 from archdsl.training.data.sources.discovery import videos_for
 from archdsl.training.data.targets import Targets
 from archdsl.training.data.transforms.augment import Clips
@@ -31,9 +33,16 @@ class Classification(Task):
     """Targets are () the class, or (classes,) of 0 and 1 where a video may have several."""
 
     name = "classification"
-    default_recipe = "smoke"
 
-    def videos(self, data: str, split: str) -> Videos:
+    @classmethod
+    def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
+        segments = any(pathway.segments for pathway in arch.pathways.values())
+        return "smoke" if built_in else "tsn_k400" if segments else "slowfast_k400"
+
+    def built_in(self, data: str, split: str) -> Videos:
+        return moving_digits(data, split, self.plan.arch.clips)
+
+    def files(self, data: str, split: str) -> Videos:
         return videos_for(data, split, self.plan.arch, self.recipe)
 
     def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:

@@ -14,6 +14,7 @@ from archdsl.training.data.clips import Videos
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.reader.backends import decoder_named
 from archdsl.training.data.snippets import snippets_of
+from archdsl.training.data.sources.built_in import is_built_in, moving_digits
 from archdsl.training.data.sources.classes import classes_beside
 from archdsl.training.data.sources.file_lookup import check_apart, find_file, resolve_offsets, walk_once
 from archdsl.training.data.sources.lines import VIDEO_SUFFIXES, Listing, ListLine, parse_each
@@ -22,14 +23,11 @@ from archdsl.training.data.sources.pictures import PICTURE_SUFFIXES as PICTURES
 from archdsl.training.data.sources.shards import is_pattern, listing_of_shards, shards_of, shards_of_split
 from archdsl.training.data.sources.splits import SPLITS, spellings_of, split_in
 from archdsl.training.data.sources.videos import Action, Files, VideoEntry
-from archdsl.training.data.synthetic.motion import MovingDigits
 
 VIDEO_ENDINGS = f"files ending in {', '.join(VIDEO_SUFFIXES[:6])} and {len(VIDEO_SUFFIXES) - 6} others"
 """What a video's file may be called."""
 MAX_CLASS_NUMBER = 99_999
 """The largest number of a class that has no name."""
-BUILT_IN = {"train": (2400, 0), "val": (512, 1), "test": (512, 1)}
-"""Split -> (clips, seed) of the moving digits."""
 
 
 def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) -> Videos:
@@ -41,7 +39,7 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
 
     Raises SpecError where there are none, with what was looked for.
     """
-    if data.partition(":")[0] == "motion" and not Path(data).exists():
+    if is_built_in(data):
         return moving_digits(data, split, clips)
     check_modalities(clips)
     path = Path(data)
@@ -82,22 +80,7 @@ def videos_for(data: str, split: str, arch: Arch, recipe: Recipe) -> Videos:
 
 def absolute_data(data: str) -> str:
     """What `data` names, whatever folder a later command runs in."""
-    built = data.partition(":")[0] == "motion" and not Path(data).exists()
-    return data if built else os.path.abspath(data)
-
-
-def moving_digits(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDigits:
-    """The moving digits at the size of the arch's clip."""
-    (name, clip), *more = clips.items()
-    kind = data.partition(":")[2]
-    if more or clip.modality != "rgb" or kind not in ("", "still") or clip.shape.h != clip.shape.w:
-        raise SpecError(
-            "built-in data does not fit the clips",
-            got=f"{data}, for {', '.join(f'{key}: {c.modality} {c.shape}' for key, c in clips.items())}",
-            want="motion or motion:still, and an arch with one square clip of rgb",
-        )
-    count, seed = BUILT_IN[split]
-    return MovingDigits(count, seed, frames=clip.frames, size=clip.shape.h, frozen=kind == "still", clip=name)
+    return data if is_built_in(data) else os.path.abspath(data)
 
 
 def source_of_split(path: Path, split: str) -> tuple[Path, Path]:

@@ -1,0 +1,164 @@
+"""Built-in data for any network and any task: scenes of digits, shown in every modality, with the task's own target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from archdsl.language import Clip
+from archdsl.training.data.clips import ClipRequest, Sample
+from archdsl.training.data.luma import luma
+from archdsl.training.data.modalities import lookahead, stacked_frames
+from archdsl.training.data.synthetic.motion import MOTION_FPS
+from archdsl.training.data.synthetic.truth import MOTIONS, Truth, draw_truth
+from archdsl.training.data.targets import Targets
+from archdsl.training.data.transforms.normalisation import FRAMELESS
+
+FRAME_SIZE = (64, 64)
+"""(height, width) of scenes for networks without pictures."""
+FEATURE_SEED = 5
+"""Of the fixed directions that motions have among features."""
+
+
+def motion_of_first(truth: Truth) -> Tensor:
+    """The target of classification: how the first digit moves."""
+    return truth.motions[0]
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """`count` scenes as the clips of an arch; a scene is a function of (seed, index).
+
+    All digits of a scene move alike where `alike`, so that it has one class: then classes take turns. `target` says
+    what is true of a scene: a function of a module, since readers are processes.
+    """
+
+    count: int
+    seed: int
+    clips: Mapping[str, Clip]
+    target: Callable[[Truth], Targets]
+    classes: tuple[str, ...]
+    digits: tuple[int, int] = (1, 3)
+    """The fewest and the most digits of a scene."""
+    alike: bool = False
+    frames: int | None = None
+    """Frames of a scene; by default as many as its longest clip shows."""
+    frozen: bool = False
+    """Whether every clip repeats its first frame: what a single frame can tell."""
+    multi_label: bool = False
+
+    def __len__(self) -> int:
+        return self.count
+
+    def name(self, index: int) -> str:
+        """Its place in the sequence."""
+        return f"scene/{self.seed}/{index}"
+
+    def labels(self, index: int) -> tuple[int, ...]:
+        """The class of scenes that have one."""
+        return (index % len(MOTIONS),) if self.alike else ()
+
+    def identifier(self, index: int) -> str:
+        """Its name, and what it shows."""
+        return f"{self.name(index)} {self.labels(index)} {self.digits} {self.target.__name__} {self.frozen}"
+
+    def read(self, index: int, request: ClipRequest) -> Sample:
+        """A scene; the request's seed changes nothing."""
+        truth = self.truth(index)
+        frames = {name: self.shown(truth, clip) for name, clip in self.clips.items()}
+        return Sample(frames, self.target(truth), self.name(index), 0.0, (truth.frames - 1) / MOTION_FPS)
+
+    def truth(self, index: int) -> Truth:
+        """Everything that is true of a scene."""
+        pictures = [clip for clip in self.clips.values() if clip.modality not in FRAMELESS]
+        height, width = pictures[0].shape[2:] if pictures else FRAME_SIZE
+        needed = max(clip.frames + (lookahead(clip) if clip in pictures else 0) for clip in self.clips.values())
+        return draw_truth(
+            f"{self.seed} {index}",
+            self.frames or needed,
+            height,
+            width,
+            digits=self.digits,
+            motion=index % len(MOTIONS) if self.alike else None,
+        )
+
+    def shown(self, truth: Truth, clip: Clip) -> Tensor:
+        """A scene as one clip.  (c, t, h, w)"""
+        ahead = lookahead(clip) if clip.modality not in FRAMELESS else 0
+        last = max(truth.frames - ahead - 1, 0)
+        times = torch.linspace(0, last, clip.frames).floor().long() * (not self.frozen)
+        made = SHOWN[clip.modality](truth, clip, times)
+        return made.contiguous()
+
+
+def rgb_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """Pixels, frames stacked as channels where the clip has more than three."""
+    return torch.cat([truth.pictures[:, later(truth, times, i)] for i in range(stacked_frames(clip))])
+
+
+def gray_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """Brightness of pixels."""
+    parts = [truth.pictures[:, later(truth, times, i)].float() for i in range(stacked_frames(clip))]
+    return torch.cat([luma(part, 0).round().to(torch.uint8) for part in parts])
+
+
+def difference_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """Differences of pixels to the next frame."""
+    pixels, steps = truth.pictures.float(), range(stacked_frames(clip))
+    return torch.cat([pixels[:, later(truth, times, i + 1)] - pixels[:, later(truth, times, i)] for i in steps])
+
+
+def flow_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """Exact flow (x, y) to the next frame; a third channel is its length (LRCN's flow pictures)."""
+    found = torch.cat([truth.flow[:, later(truth, times, i)] for i in range(stacked_frames(clip))])
+    return torch.cat([found, found[:2].norm(dim=0, keepdim=True)]) if clip.shape.c % 2 else found
+
+
+def audio_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """Loudness of each band over time: a motion sounds in bands of its own while it lasts.  (1, t, 1, bands)"""
+    bands = clip.shape.w
+    owner = torch.arange(bands) * len(MOTIONS) // bands
+    return (4 * truth.tones[times][:, owner] - 2)[None, :, None, :]
+
+
+def boxes_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """Boxes of the digits in the middle frame, filled up with zeros.  (4, boxes, 1, 1)"""
+    boxes = truth.boxes[truth.frames // 2][: clip.frames]
+    return torch.cat([boxes, boxes.new_zeros(clip.frames - len(boxes), 4)]).T[:, :, None, None]
+
+
+def features_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """A direction among the channels for each motion while it lasts; of one channel whether the clip goes on (LRCN).
+
+    (c, t, 1, 1)
+    """
+    if clip.shape.c == 1:
+        return (torch.arange(clip.frames) > 0).float().view(1, -1, 1, 1)
+    return (truth.tones[times] @ feature_directions(clip.shape.c)).T[:, :, None, None]
+
+
+SHOWN = {
+    "rgb": rgb_of,
+    "gray": gray_of,
+    "rgb_diff": difference_of,
+    "flow": flow_of,
+    "audio": audio_of,
+    "boxes": boxes_of,
+    "features": features_of,
+}
+"""How a scene is shown in each modality."""
+
+
+@lru_cache(maxsize=4)
+def feature_directions(channels: int) -> Tensor:
+    """A fixed direction for each motion.  (motions, channels)"""
+    return torch.randn(len(MOTIONS), channels, generator=torch.Generator().manual_seed(FEATURE_SEED))
+
+
+def later(truth: Truth, times: Tensor, frames: int) -> Tensor:
+    """Frames some frames later, none beyond the last."""
+    return (times + frames).clamp(max=truth.frames - 1)
