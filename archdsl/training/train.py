@@ -35,7 +35,13 @@ from archdsl.training.precision import AUTOCAST_TYPES, emulation_warning
 from archdsl.training.progress import Progress
 from archdsl.training.run import Run
 from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts, remove_partial
-from archdsl.training.state.compatibility import check_before_end, check_processes_agree, check_resumable, run_identity
+from archdsl.training.state.compatibility import (
+    check_before_end,
+    check_processes_agree,
+    check_resumable,
+    check_same_classes,
+    run_identity,
+)
 from archdsl.training.state.initial_weights import load_initial_weights
 from archdsl.training.state.locks import run_lock
 from archdsl.training.state.records import CheckpointFacts, Identity, LoweredFrom, RunInfo
@@ -288,16 +294,3 @@ def check_batch(recipe: Recipe, world: World) -> None:
             want=f"a multiple of {parts}",
             fix=f"batch: {-(-recipe.batch // parts) * parts}",
         )
-
-
-def check_same_classes(videos: Videos, tests: Videos) -> None:
-    """Raises SpecError where train and test videos do not number the same classes alike."""
-    if tuple(videos.classes) == tuple(tests.classes):
-        return
-    other = sorted(set(tests.classes) ^ set(videos.classes)) or list(tests.classes)
-    raise SpecError(
-        "train and test videos have different classes",
-        got=f"{len(videos.classes)} and {len(tests.classes)} classes; not in both: {', '.join(other[:4])}",
-        want="the same classes in the same order",
-        fix="a video of each class to train on, or classes.txt with all names beside the lists",
-    )

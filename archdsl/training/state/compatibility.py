@@ -205,3 +205,16 @@ def data_differences(old: Any, new: Any, at: str = "") -> Iterator[tuple[str, st
             yield from data_differences(old.get(key), new.get(key), f"{at}.{key}" if at else key)
     elif old != new:
         yield at, "the default" if old is None else str(old), "the default" if new is None else str(new)
+
+
+def check_same_classes(videos: Videos, tests: Videos) -> None:
+    """Raises SpecError where train and test videos do not number the same classes alike."""
+    if tuple(videos.classes) == tuple(tests.classes):
+        return
+    other = sorted(set(tests.classes) ^ set(videos.classes)) or list(tests.classes)
+    raise SpecError(
+        "train and test videos have different classes",
+        got=f"{len(videos.classes)} and {len(tests.classes)} classes; not in both: {', '.join(other[:4])}",
+        want="the same classes in the same order",
+        fix="a video of each class to train on, or classes.txt with all names beside the lists",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -91,30 +92,31 @@ class Scenes:
         ahead = lookahead(clip) if clip.modality not in FRAMELESS else 0
         last = max(truth.frames - ahead - 1, 0)
         times = torch.linspace(0, last, clip.frames).floor().long() * (not self.frozen)
-        made = SHOWN[clip.modality](truth, clip, times)
+        made = SHOWN_AS[clip.modality](truth, clip, times)
         return made.contiguous()
 
 
 def rgb_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     """Pixels, frames stacked as channels where the clip has more than three."""
-    return torch.cat([truth.pictures[:, later(truth, times, i)] for i in range(stacked_frames(clip))])
+    return torch.cat([truth.pictures[:, frames_after(truth, times, i)] for i in range(stacked_frames(clip))])
 
 
 def gray_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     """Brightness of pixels."""
-    parts = [truth.pictures[:, later(truth, times, i)].float() for i in range(stacked_frames(clip))]
+    parts = [truth.pictures[:, frames_after(truth, times, i)].float() for i in range(stacked_frames(clip))]
     return torch.cat([luma(part, 0).round().to(torch.uint8) for part in parts])
 
 
 def difference_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     """Differences of pixels to the next frame."""
-    pixels, steps = truth.pictures.float(), range(stacked_frames(clip))
-    return torch.cat([pixels[:, later(truth, times, i + 1)] - pixels[:, later(truth, times, i)] for i in steps])
+    pixels = truth.pictures.float()
+    seen = [pixels[:, frames_after(truth, times, i)] for i in range(stacked_frames(clip) + 1)]
+    return torch.cat([after - before for before, after in pairwise(seen)])
 
 
 def flow_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     """Exact flow (x, y) to the next frame; a third channel is its length (LRCN's flow pictures)."""
-    found = torch.cat([truth.flow[:, later(truth, times, i)] for i in range(stacked_frames(clip))])
+    found = torch.cat([truth.flow[:, frames_after(truth, times, i)] for i in range(stacked_frames(clip))])
     return torch.cat([found, found[:2].norm(dim=0, keepdim=True)]) if clip.shape.c % 2 else found
 
 
@@ -141,7 +143,7 @@ def features_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     return (truth.tones[times] @ feature_directions(clip.shape.c)).T[:, :, None, None]
 
 
-SHOWN = {
+SHOWN_AS = {
     "rgb": rgb_of,
     "gray": gray_of,
     "rgb_diff": difference_of,
@@ -159,6 +161,6 @@ def feature_directions(channels: int) -> Tensor:
     return torch.randn(len(MOTIONS), channels, generator=torch.Generator().manual_seed(FEATURE_SEED))
 
 
-def later(truth: Truth, times: Tensor, frames: int) -> Tensor:
+def frames_after(truth: Truth, times: Tensor, frames: int) -> Tensor:
     """Frames some frames later, none beyond the last."""
     return (times + frames).clamp(max=truth.frames - 1)
