@@ -11,7 +11,8 @@ import ctypes
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,24 @@ def on_cuda(network: nn.Module) -> nn.Module:
     return network
 
 
+@contextmanager
+def autocast_to_bf16() -> Iterator[None]:
+    """CUDA's autocast; `torch.autocast` disables it where there is no CUDA."""
+    torch.set_autocast_enabled("cuda", True)
+    torch.set_autocast_dtype("cuda", torch.bfloat16)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled("cuda", False)
+        torch.clear_autocast_cache()
+
+
 def traffic(plan: Plan, lower: Lower = "none", *, train: bool) -> dict[str, int]:
     """What passes between host and GPU in a forward under autocast to bf16. Raises where tensors are elsewhere."""
     with FakeTensorMode():
         network = on_cuda(build(plan, lower)).train(train)
         clips = {name: torch.empty(2, *shape, device=CUDA) for name, shape in plan.inputs.items()}
-        with torch.set_grad_enabled(train), torch.autocast("cuda", torch.bfloat16), Traffic() as seen:
+        with torch.set_grad_enabled(train), autocast_to_bf16(), Traffic() as seen:
             made = network(clips if len(clips) > 1 else next(iter(clips.values())))
         assert {str(x.device) for x in tensors_of(made)} == {"cuda:0"}
     return dict(seen.counts)

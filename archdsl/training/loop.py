@@ -26,7 +26,8 @@ def train_loop(state: TrainState, wrapped: nn.Module, run: Run, feed: Iterator[B
     for step in range(state.step, run.steps):
         rate = recipe.rate_at(step, run.count)
         set_rate(optimizer, rate)
-        batch = next(feed)
+        with run.meter.waiting():
+            batch = next(feed)
         torch.manual_seed(seed_of(recipe.seed, step, world.rank))
         totals = sum_over_processes(readable_sum(batch.weights, run.task.amounts(batch))).clamp(min=1)
         loss = torch.zeros((), device=world.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from time import perf_counter
 
@@ -24,10 +26,16 @@ class Meter:
         """Start a new interval."""
         self.begun, self.clips, self.waited = perf_counter(), 0, 0.0
 
-    def add_step(self, clips: int, waited: float) -> None:
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time until the next clips are ready: read, moved to the device, augmented."""
+        begun = perf_counter()
+        yield
+        self.waited += perf_counter() - begun
+
+    def add_step(self, clips: int) -> None:
         """Count a step of this process."""
         self.clips += clips
-        self.waited += waited
 
     def read(self) -> dict[str, float]:
         """Figures of all processes since the last reading.
@@ -47,10 +55,26 @@ class Meter:
 
 @cache
 def peak_macs_per_second(device: torch.device, dtype: torch.dtype) -> float:
-    """Multiply-adds per second of a large matrix product on a device: the best of several."""
+    """Multiply-adds per second of a large product of random matrices, in the precision of convolutions: the best of 5.
+
+    Matrices of one number would need less power, and so run at a higher clock.
+    """
     side = 8192 if device.type == "cuda" else 1024
-    a, b = (torch.ones(side, side, device=device, dtype=dtype) for _ in range(2))
-    return side**3 / min(matmul_seconds(a, b) for _ in range(5))
+    a, b = torch.randn(2, side, side, device=device).to(dtype)
+    with precision_of_convolutions(device):
+        return side**3 / min(matmul_seconds(a, b) for _ in range(5))
+
+
+@contextmanager
+def precision_of_convolutions(device: torch.device) -> Iterator[None]:
+    """Products of fp32 matrices use TF32 where convolutions do: on GPUs unless a person says otherwise (2.13)."""
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def matmul_seconds(a: torch.Tensor, b: torch.Tensor) -> float:

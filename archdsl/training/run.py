@@ -119,7 +119,7 @@ class Run:
         self.losses.append(loss)
         self.names.append(batch.names)
         self.seen = batch.names
-        self.meter.add_step(len(batch.weights), batch.waited)
+        self.meter.add_step(len(batch.weights))
         self.progress.advance(self.step)
 
     def stop_requested(self) -> bool:
@@ -138,7 +138,7 @@ class Run:
             self.warned = True
             self.progress.warn(
                 f"data loading is the bottleneck: {speed['waiting']:.0%} of the time is spent waiting for clips",
-                f"use more --workers than {self.workers}, or smaller files: archdsl data --help",
+                f"use more --workers than {self.workers}, smaller files (archdsl data --help), or less augmentation",
             )
 
     def checked_losses(self) -> list[float]:
