@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,3 +26,18 @@ def nothing_cached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARCHDSL_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> Any:
+    """torchvision; its operators are declared first, so that its wheel for CUDA imports beside torch for CPUs."""
+    import torch
+
+    if "torchvision" not in sys.modules:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    found = pytest.importorskip("torchvision", reason="pip install --no-deps torchvision==0.29.1")
+    if not hasattr(found, "models"):
+        pytest.skip("a stand-in for torchvision is in its place: run this file alone")
+    return found

@@ -50,6 +50,11 @@ BY_HAND: dict[str, tuple[tuple[str, str], ...]] = {
         ("markers: CLIP", "markers: {modality: features, frames: 8, size: 1, channels: 1}"),
         ("  main:\n", "  main:\n    clip: rgb\n"),
     ),
+    "tokens_pooled.yaml": (("{max_pool:", "take_map, {max_pool:"), ("{class_token: {classes", "{classifier: {classes")),
+    "tokens_taken_where_there_are_none.yaml": (
+        ("tokens: {patches", "tokens: [{patches"),
+        ("channels: 8}}", "channels: 8}}, class_token]"),
+    ),
 }
 """What a person does whom a fix tells in words: file -> texts and what takes their place; all faults are then gone."""
 

@@ -199,19 +199,6 @@ def near(got: Tensor, want: Tensor) -> None:
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5 * float(want.abs().max()))
 
 
-@pytest.fixture(scope="module")
-def torchvision() -> Any:
-    """torchvision; its operators are declared first, so that its wheel for CUDA imports beside torch for CPUs."""
-    if "torchvision" not in sys.modules:
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    found = pytest.importorskip("torchvision", reason="pip install --no-deps torchvision==0.29.1")
-    if not hasattr(found, "models"):
-        pytest.skip("a stand-in for torchvision is in its place: run this file alone")
-    return found
-
-
 IMAGE_NETS = ("resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "densenet121", "vgg11_bn", "alexnet")
 MORE_NETS = ("squeezenet1_0", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small")
 BRANCHED = ("shufflenet_v2_x1_0", "googlenet", "inception_v3", "s3d")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 import archdsl
 from archdsl import blocks
@@ -36,6 +37,7 @@ from archdsl.ops.receptive_field import union
 from archdsl.report.span import frames_seen, span_table, temporal_views
 from archdsl.testing import graph_of
 from archdsl.testing import ops as random_ops
+from tests.beside import map_part
 
 
 def sees(op: Op, t: int) -> list[set[int]]:
@@ -66,6 +68,11 @@ def test_ops_along_time_by_hand(op: Op, t: int, want: list[set[int]]) -> None:
     assert sees(op, t) == want
 
 
+def by_frame(gradient: Tensor, x: Shape) -> Tensor:
+    """The largest of each frame; tokens without a map count as one."""
+    return map_part(gradient, x).abs().amax((0, 1, 3, 4)) if x.t else gradient.abs().amax()[None]
+
+
 ACROSS = (GroupNorm, Softmax)
 """Their sums over time are not sight: every element would see all."""
 
@@ -82,15 +89,17 @@ def test_ops_see_no_more_than_is_said(kind: type[Op], data: st.DataObject) -> No
     y = network(maps[0] if len(maps) == 1 else {f"x{i}": x for i, x in enumerate(maps)})
     if y.ndim == 2 or not y.requires_grad:
         return
-    y = y.reshape(1, *op.out(*xs))
+    z = op.out(*xs)
     first, seen = 0, []
     for x in xs:
-        seen.append(tuple(1 << first + i for i in range(x.t)))
-        first += x.t
-    found = op.sees(xs, tuple(seen), op.out(*xs))
+        seen.append(tuple(1 << first + i for i in range(x.t or 1)))
+        first += x.t or 1
+    found = op.sees(xs, tuple(seen), z)
+    assert len(found) == (z.t or 1)
     for i, mask in enumerate(found):
-        gradients = torch.autograd.grad(y[:, :, i].sum(), maps, retain_graph=True, allow_unused=True)
-        reach = [torch.zeros(x.t) if g is None else g.abs().amax((0, 1, 3, 4)) for g, x in zip(gradients, xs)]
+        part = map_part(y.reshape(1, *z.tensor), z)[:, :, i] if z.t else y
+        gradients = torch.autograd.grad(part.sum(), maps, retain_graph=True, allow_unused=True)
+        reach = [torch.zeros(x.t or 1) if g is None else by_frame(g, x) for g, x in zip(gradients, xs)]
         assert not [j for j, amount in enumerate(torch.cat(reach).tolist()) if amount and not mask >> j & 1], op
 
 

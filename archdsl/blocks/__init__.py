@@ -47,6 +47,7 @@ from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.blocks.steps import Step
 from archdsl.blocks.table import TableConv
+from archdsl.blocks.tokens import ClassToken, FrameRows, FrameToken, LayerNorm, Patches, Positions, TakeMap, TakeToken
 from archdsl.blocks.tower import SegmentTower
 from archdsl.blocks.x3d import ExpandedBottleneck
 from archdsl.blocks.yaml_block import Drawing, Drawn
@@ -112,6 +113,14 @@ BLOCKS: tuple[type[Block], ...] = (
     SegmentTower,
     FlowNetS,
     SummedConv,
+    Patches,
+    ClassToken,
+    Positions,
+    LayerNorm,
+    TakeMap,
+    TakeToken,
+    FrameRows,
+    FrameToken,
 )
 """Every block that YAML knows by name."""
 

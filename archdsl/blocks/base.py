@@ -72,6 +72,19 @@ class Block(Written):
         field, value = type(self).model_fields[name], getattr(self, name)
         return ones_like(value) if field.is_required() else field.get_default(call_default_factory=True)
 
+    @property
+    def drops_path(self) -> bool:
+        """Whether it, or a block within it, has a `drop_path`."""
+        return "drop_path" in type(self).model_fields or any(block.drops_path for block in self.within())
+
+    def dropping(self, rate: float) -> Self:
+        """This block with a rate for every `drop_path` that is not given, those of the blocks within it too."""
+        changes: dict[str, Any] = {"drop_path": rate} if getattr(self, "drop_path", rate) is None else {}
+        for name, value in self:
+            if isinstance(value, tuple) and value and isinstance(value[0], Block):
+                changes[name] = tuple(block.dropping(rate) for block in value)
+        return self.but(**changes) if changes else self
+
     def scaled(self, ratio: Fraction, rounding: Rounding) -> Self:
         """This block with every width multiplied, those of the blocks within it too."""
         if ratio == 1:
@@ -118,7 +131,9 @@ def add_block(g: Builder, name: str, block: Block, x: str) -> str:
 class Norm(Written):
     """Which normalisation follows a convolution. In YAML the kind alone may stand for it: `norm: none`."""
 
-    kind: Literal["batch", "group", "layer", "none"] = Field("batch", description="batch, group, layer or none")
+    kind: Literal["batch", "group", "layer", "rms", "none"] = Field(
+        "batch", description="batch, group, layer, rms or none"
+    )
     eps: Annotated[Real, Field(gt=0)] = Field(1e-5, description="added to the variance")
     momentum: Annotated[Real, Field(gt=0, le=1)] = Field(
         0.1, description="share of the new batch in the running statistics"
@@ -136,6 +151,8 @@ class Norm(Written):
                 return g.add(name, ops.GroupNorm(groups=self.groups, eps=self.eps, zero_init=zero_init), x)
             case "layer":
                 return g.add(name, ops.LayerNorm(eps=self.eps), x)
+            case "rms":
+                return g.add(name, ops.RmsNorm(eps=self.eps), x)
             case _:
                 return x
 
@@ -163,6 +180,8 @@ ACTS: dict[str, ops.Op | None] = {
     "scaled_tanh": ops.ScaledTanh(),
     "hardswish": ops.Hardswish(),
     "gelu": ops.Gelu(),
+    "gelu_tanh": ops.Gelu(form="tanh"),
+    "quick_gelu": ops.Gelu(form="quick"),
     "softmax": ops.Softmax(),
     "none": None,
 }
@@ -177,6 +196,8 @@ Act = Literal[
     "scaled_tanh",
     "hardswish",
     "gelu",
+    "gelu_tanh",
+    "quick_gelu",
     "softmax",
     "none",
 ]

@@ -62,13 +62,14 @@ class Expansion:
         pathway = self.arch.pathways[name]
         stage = pathway.stages[stage_name]
         x = first = self.entry(name, pathway, stage_name)
-        faults = len(self.g.faults)
+        faults, rates = len(self.g.faults), pathway.drop_path_rates()
         self.g.tied = (name, pathway.tied_to) if pathway.tied_to else None
         with (
             self.g.inside(name, "Pathway", written=pathway.written, container=True),
             self.g.inside(stage_name, "Stage", written=stage.written),
         ):
             for i, block in enumerate(stage.blocks):
+                block = block.dropping(rates[stage_name, i]) if (stage_name, i) in rates else block
                 x = add_block(self.g, str(i), self.scaled(pathway, block, str(i)), x)
                 self.ends[name, f"{stage_name}.{i}"] = x
         self.g.tied = None

@@ -13,6 +13,7 @@ from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language.heads.base import Head
+from archdsl.language.heads.class_token import ClassToken
 from archdsl.language.heads.consensus import Consensus
 from archdsl.language.heads.dense import Dense
 from archdsl.language.heads.detector import Detector
@@ -132,6 +133,7 @@ class Several(Head):
 
 HEADS: tuple[type[Head], ...] = (
     Classifier,
+    ClassToken,
     Several,
     Consensus,
     Relation,

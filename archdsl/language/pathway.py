@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, PlainSerializer, SerializeAsAny, WithJsonSchema, model_validator
 
@@ -17,7 +17,7 @@ from archdsl.errors import SpecError, did_you_mean
 from archdsl.spec.base import Written
 from archdsl.spec.budget import MOST_STAGES
 from archdsl.spec.lines import Lines, check_count
-from archdsl.spec.scalars import Count, Ratio, Whole
+from archdsl.spec.scalars import Count, Ratio, Share, Whole
 
 BLOCKS_BY_KEY = kinds_by_key(BLOCKS)
 
@@ -80,6 +80,10 @@ class Pathway(Written):
     width_rounding: Rounding = Field(
         "floor", description="how a multiplied width becomes whole: floor, nearest or ceil"
     )
+    drop_path: Share | None = Field(
+        None,
+        description="probability that branches are dropped in training: of the last block that may, growing from 0",
+    )
     tied_to: Name | None = Field(None, description="another pathway of equal stages whose weights this one shares")
     stages: dict[Name, StageField] = Field(min_length=1, description="stages by name, in order")
 
@@ -98,6 +102,13 @@ class Pathway(Written):
                 raise SpecError(f"{key} without {of}", got=f"{key}: {data[key]}", want=f"{of}: a value")
         return data
 
+    @model_validator(mode="after")
+    def _drops_somewhere(self) -> Self:
+        if self.drop_path is not None and not any(b.drops_path for stage in self.stages.values() for b in stage.blocks):
+            what, want = "drop_path in a pathway without blocks that drop paths", "such as a transformer"
+            raise SpecError(what, got=f"drop_path: {self.drop_path}", want=want, fix="drop_path: null")
+        return self
+
     def stage_named(self, name: str) -> Stage:
         """The stage of that name, or SpecError."""
         if name not in self.stages:
@@ -105,6 +116,13 @@ class Pathway(Written):
                 f"no stage {name!r}", got=name, want=", ".join(self.stages), fix=did_you_mean(name, self.stages)
             )
         return self.stages[name]
+
+    def drop_path_rates(self) -> dict[tuple[str, int], float]:
+        """(stage, block) -> the rate of each block that drops paths; empty where the pathway says none."""
+        if self.drop_path is None:
+            return {}
+        places = [(name, i) for name, stage in self.stages.items() for i, b in enumerate(stage.blocks) if b.drops_path]
+        return {place: self.drop_path * k / max(len(places) - 1, 1) for k, place in enumerate(places)}
 
     def frames_name(self) -> str:
         """The name of its choice of frames, which stands beside its stages in the graph."""

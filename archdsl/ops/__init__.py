@@ -17,17 +17,18 @@ from archdsl.ops.frames import (
     TimeToChannels,
 )
 from archdsl.ops.fusion import Bilinear, Maximum
-from archdsl.ops.gain import Gain
+from archdsl.ops.gain import Gain, LayerScale
 from archdsl.ops.keys import HoldKeys, Interleave, KeyPairs, Warp
 from archdsl.ops.layer import Argument, Layer
 from archdsl.ops.linear import Linear
 from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
-from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
 from archdsl.ops.pointwise import (
     Affine,
     Dropout,
+    DropPath,
     Gelu,
     Hardsigmoid,
     Hardswish,
@@ -41,6 +42,7 @@ from archdsl.ops.pointwise import (
     Tanh,
 )
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from archdsl.ops.positions import Positions
 from archdsl.ops.proposals import BoundaryMatch, ValidProposals
 from archdsl.ops.rcnn import PlacePool, Proposals
 from archdsl.ops.recurrent import GruScan, LstmScan, Scan
@@ -50,6 +52,18 @@ from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, Weighte
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
+from archdsl.ops.tokens import (
+    FrameRows,
+    FrameToken,
+    FromFrameRows,
+    JoinTokens,
+    LearntTokens,
+    Queries,
+    TakeMap,
+    TakeToken,
+    TakeTokens,
+    TokenMean,
+)
 from archdsl.ops.whole_clip import FrameTuples, OwnTimeConv, OwnTimeShift, SumOverTime, SwapTime
 from archdsl.ops.window import Pads, Triple, Window
 
@@ -66,6 +80,7 @@ OPS: tuple[type[Op], ...] = (
     GroupNorm,
     LayerNorm,
     LocalResponseNorm,
+    RmsNorm,
     Relu,
     Relu6,
     LeakyRelu,
@@ -79,6 +94,7 @@ OPS: tuple[type[Op], ...] = (
     Softmax,
     Affine,
     Dropout,
+    DropPath,
     Linear,
     Concat,
     Add,
@@ -128,6 +144,7 @@ OPS: tuple[type[Op], ...] = (
     LocalCorrelation,
     RoiAlign,
     Gain,
+    LayerScale,
     Past,
     PastShift,
     MeanSoFar,
@@ -145,6 +162,17 @@ OPS: tuple[type[Op], ...] = (
     Interleave,
     Proposals,
     PlacePool,
+    LearntTokens,
+    Queries,
+    TakeMap,
+    TakeTokens,
+    TakeToken,
+    TokenMean,
+    JoinTokens,
+    FrameRows,
+    FromFrameRows,
+    FrameToken,
+    Positions,
 )
 """Every op there is."""
 

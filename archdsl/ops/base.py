@@ -176,7 +176,7 @@ class Op:
     def check_extra(self, xs: tuple[Shape, ...]) -> None:
         """Raise SpecError for tokens beside a map of which it does not say what becomes of them."""
         if not self.passes_extra and (beside := next((x for x in xs if x.extra), None)):
-            what = f"{key_of(type(self))} of tokens beside the map"
+            what = f"{key_of(type(self))} of a map with tokens beside it"
             raise SpecError(what, got=str(beside), want="a map alone", fix="take_map before it")
 
     def cost(self, *xs: Shape) -> Cost:

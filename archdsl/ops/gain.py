@@ -1,4 +1,4 @@
-"""A learnt number that scales a whole map."""
+"""Learnt numbers that scale: one for a whole map, or one for each channel."""
 
 from __future__ import annotations
 
@@ -29,3 +29,26 @@ class Gain(Op):
     @classmethod
     def example(cls, draw: Draw) -> Example:
         return cls(start=draw.choice((0.0, 1.0))), (draw.shape(),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerScale(Op):
+    """Each channel times a learnt number that starts at `start` (arXiv:2103.17239).  (c, t, h, w) -> (c, t, h, w)"""
+
+    causality = "frame"
+    passes_extra = True
+    start: float = 1e-5
+
+    def weights(self, *xs: Shape) -> Weights:
+        return {"weight": (xs[0].c,)}
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(reads=(0,), passing_back=y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("channels", xs[0].c), Argument("start", self.start, 1e-5))
+        return Layer("{m}({0})", "LayerScale", args, needs=runtime("gain", "LayerScale"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(start=draw.choice((1e-5, 0.1))), (draw.shape(),)

@@ -60,6 +60,7 @@ INITS = {
     "msra_in": ('nn.init.kaiming_normal_({m}.weight, nonlinearity="relu")',),
     "xavier": ("nn.init.xavier_uniform_({m}.weight)",),
     "normal": ("nn.init.normal_({m}.weight, std=0.01)",),
+    "trunc_normal": ("nn.init.trunc_normal_({m}.weight, std=0.02)",),
     "identity": ("nn.init.dirac_({m}.weight, {m}.groups)",),
     "shift": ("start_as_shift({m}.weight, {m}.groups, 8)",),
     "swap": ("start_as_shift({m}.weight, {m}.groups, 2)",),

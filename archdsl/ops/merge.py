@@ -13,7 +13,7 @@ from archdsl.ops.base import Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, placeholders, runtime
 
-AXES = ("c", "t", "h", "w", "extra")
+MERGED_AXES = ("c", "t", "h", "w", "extra")
 """What maps may differ in."""
 
 
@@ -38,7 +38,7 @@ class Concat(Merge):
         first = xs[0]
         for x in xs[1:]:
             if x[1:] != first[1:]:
-                raise cannot_merge("concat", first, x, axes=AXES[1:])
+                raise cannot_merge("concat", first, x, axes=MERGED_AXES[1:])
         return Shape(sum(x.c for x in xs), *first[1:])
 
     def torch(self, *xs: Shape) -> Layer:
@@ -167,14 +167,14 @@ def common_shape(verb: str, xs: tuple[Shape, ...]) -> Shape:
     """The shape that all maps have."""
     for x in xs[1:]:
         if x != xs[0]:
-            raise cannot_merge(verb, xs[0], x, axes=AXES)
+            raise cannot_merge(verb, xs[0], x, axes=MERGED_AXES)
     return xs[0]
 
 
 def stretched(verb: str, x: Shape, y: Shape) -> Shape:
     """The larger size along each axis, where the smaller is 1; beside tokens only a single position is stretched."""
     single, tokens = 1 in (x.positions, y.positions), x.extra or y.extra
-    fixed = ("c",) if single else AXES if tokens else AXES[:4]
+    fixed = ("c",) if single else MERGED_AXES if tokens else MERGED_AXES[:4]
     free = "c" if tokens else "cthw"
     axes = [axis for axis in fixed if not (axis in free and 1 in (getattr(x, axis), getattr(y, axis)))]
     if any(getattr(x, axis) != getattr(y, axis) for axis in axes):

@@ -221,6 +221,34 @@ class LayerNorm(Norm):
         return Layer("{m}({0}.movedim(1, -1)).movedim(4, 1)", "nn.LayerNorm", args)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RmsNorm(Norm):
+    """The channels of each position over the root of their mean square.  (c, t, h, w) -> (c, t, h, w)
+
+    arXiv:1910.07467. fvcore counts nothing.
+    """
+
+    causality = "frame"
+    autocast = "float32"
+    passes_extra = True
+    eps: float = 1e-6
+
+    def weights(self, *xs: Shape) -> Weights:
+        return {"weight": (xs[0].c,)}
+
+    def cost(self, *xs: Shape) -> Cost:
+        (x,) = xs
+        return Cost(params=x.c, norm_elements=x.elements, activations=x.elements)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """As the kernel of a GPU has it: one statistic for each position."""
+        return Keeps(reads=(0,), own_bytes=STATISTICS // 2 * y.positions)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("normalized_shape", xs[0].c), Argument("eps", self.eps))
+        return Layer("{m}({0}.movedim(1, -1)).movedim(4, 1)", "nn.RMSNorm", args)
+
+
 def scale_and_shift(affine: bool, x: Shape) -> Weights:
     """A number for each channel of both, where they are learnt."""
     return with_bias({"weight": (x.c,)}, x.c) if affine else {}

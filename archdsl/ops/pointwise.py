@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from archdsl.ops.autograd import INPUT, RESHAPED, RESULT, Keeps
 from archdsl.ops.base import Beside, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer
+from archdsl.ops.layer import Argument, Layer, runtime
 from archdsl.ops.notation import number
 
 
@@ -96,9 +96,22 @@ class Hardswish(Pointwise):
 
 @dataclass(frozen=True, kw_only=True)
 class Gelu(Pointwise):
-    """x Phi(x), exact.  (c, t, h, w) -> (c, t, h, w)"""
+    """x Phi(x): exact, or by a tanh (`tanh`) or a sigmoid of 1.702 x (`quick`).  (c, t, h, w) -> (c, t, h, w)"""
 
-    call = "F.gelu({0})"
+    kind_of: ClassVar[dict[str, str]] = {
+        "exact": "F.gelu({0})",
+        "tanh": 'F.gelu({0}, approximate="tanh")',
+        "quick": "{0} * torch.sigmoid(1.702 * {0})",
+    }
+    form: Literal["exact", "tanh", "quick"] = "exact"
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        if self.form != "quick":
+            return INPUT
+        return Keeps(reads=(0,), own=y.elements, passing_back=2 * y.elements) if training else Keeps(passing=y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(self.kind_of[self.form])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +157,36 @@ class Affine(Pointwise):
     @classmethod
     def example(cls, draw: Draw) -> Example:
         return cls(scale=draw.choice((1.0, 2.0)), shift=draw.choice((0.0, -0.5))), (draw.shape(),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropPath(Op):
+    """In training a clip's whole map is dropped with probability p, else scaled up.  (c, t, h, w) -> (c, t, h, w)
+
+    Stochastic depth (arXiv:1603.09382) for each clip of a batch.
+    """
+
+    causality = "frame"
+    passes_extra = True
+    shown = "never"
+    p: float = 0.1
+
+    def out(self, *xs: Shape) -> Shape:
+        require(0 <= self.p < 1, "`p` out of range", got=self.p, want="0 <= p < 1")
+        return xs[0]
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps() if training and self.p else RESHAPED
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"drop path {self.p:.2g}"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer("{m}({0})", "DropPath", (Argument("p", self.p),), needs=runtime("join", "DropPath"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(p=draw.choice((0.0, 0.1, 0.5))), (draw.shape(),)
 
 
 @dataclass(frozen=True, kw_only=True)

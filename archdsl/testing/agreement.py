@@ -27,7 +27,7 @@ def check_agreement(plan: Plan) -> None:
     except SpecError as error:
         raise AssertionError(f"{plan.name} does not build\n\n{error}") from None
     for address, got in module_shapes(network, plan).items():
-        want = plan.tensor_shape(address) if address in plan.graph.nodes else tuple(plan.shapes[address])
+        want = plan.tensor_shape(address) if address in plan.graph.nodes else plan.shapes[address].tensor
         # a head leaves vectors: the plan of its scope keeps the axes of size 1
         want = want[: len(got)] if set(want[len(got) :]) <= {1} else want
         assert got == want, f"{plan.name} at {address or 'its end'}: torch gives {got}, the plan says {want}"

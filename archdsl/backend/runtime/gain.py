@@ -1,4 +1,4 @@
-"""A learnt number, in torch. The source is put into the emitted file."""
+"""Learnt numbers that scale, in torch. The source of each is put into the emitted file."""
 
 from __future__ import annotations
 
@@ -15,3 +15,14 @@ class Gain(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.weight.to(x.dtype) * x
+
+
+class LayerScale(nn.Module):
+    """Each channel times a learnt number."""
+
+    def __init__(self, channels: int, start: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight.to(x.dtype)[:, None, None, None] * x

@@ -20,3 +20,17 @@ class MeanJoin(nn.Module):
         kept = ((luck >= self.drop) | (luck == luck.max())).to(maps[0].dtype)
         share = kept / kept.sum()
         return (torch.stack(maps) * share.view(-1, *[1] * maps[0].ndim)).sum(0)
+
+
+class DropPath(nn.Module):
+    """In training the map of each clip is dropped with probability p, else scaled up so that its mean stays."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.p:
+            return x
+        kept = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= self.p
+        return x * (kept.to(x.dtype) / (1 - self.p))

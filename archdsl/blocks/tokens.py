@@ -1,0 +1,113 @@
+"""Maps as tokens: patches, positions, learnt tokens beside them, and what is taken from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from archdsl import ops
+from archdsl.blocks.base import Block, Norm, NormField, Pad, Width
+from archdsl.graph import Builder
+from archdsl.ops.positions import TableAxes
+from archdsl.spec.scalars import Count, Real, Sizes, Whole
+
+Spread = Annotated[Real, Field(ge=0)]
+"""A standard deviation."""
+
+
+class Patches(Block):
+    """Windows side by side, each one element: patches, tubelets.  (c, t, h, w) -> (channels, t / kt, h / kh, w / kw)
+
+    With a `stride` below the kernel they overlap.
+    """
+
+    channels: Width = Field(description="output channels")
+    kernel: Sizes = Field((1, 16, 16), description="patch (t, h, w)")
+    stride: Sizes | None = Field(None, description="stride (t, h, w); by default the kernel")
+    pad: Pad = Field("valid", description="valid, same (floor-symmetric), tf_same, or numbers per axis")
+    bias: bool = Field(True, description="whether there is a bias")
+    norm: NormField = Field(Norm(kind="none"), description="none, layer, or a mapping with eps")
+
+    def build(self, g: Builder, x: str) -> str:
+        conv = ops.Conv(
+            out_channels=self.channels,
+            kernel=self.kernel,
+            stride=self.stride or self.kernel,
+            pad=self.pad,
+            bias=self.bias,
+            init="default",
+        )
+        return self.norm.add(g, "norm", g.add("conv", conv, x))
+
+
+class ClassToken(Block):
+    """Learnt tokens in front of all there is: a class token, registers.  (c, t, h, w, k) -> (c, t, h, w, k + count)"""
+
+    count: Count = Field(1, description="how many")
+    std: Spread = Field(0.02, description="standard deviation at the start; 0 for zeros")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("token", ops.LearntTokens(count=self.count, std=self.std), x)
+
+
+def several(value: Any) -> Any:
+    """One word stands for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+class Positions(Block):
+    """Learnt tables added to the map, each over some of its axes.  (c, t, h, w, k) -> (c, t, h, w, k)
+
+    The first has entries for the tokens that stand beside the map here, too: write it behind `class_token` for these.
+    """
+
+    over: Annotated[tuple[TableAxes, ...], BeforeValidator(several)] = Field(
+        ("thw",), min_length=1, description="axes of each table: thw, or several such as [hw, t]"
+    )
+    tokens: bool = Field(True, description="whether tokens beside the map have entries in the first table")
+    std: Spread = Field(0.02, description="standard deviation at the start; 0 for zeros")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("positions", ops.Positions(over=self.over, tokens=self.tokens, std=self.std), x)
+
+
+class TakeMap(Block):
+    """The map without the tokens beside it.  (c, t, h, w, k) -> (c, t, h, w)"""
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("map", ops.TakeMap(), x)
+
+
+class TakeToken(Block):
+    """One of the tokens beside a map, as what stands for the clip.  (c, t, h, w, k) -> (c, 1, 1, 1)"""
+
+    index: Whole = Field(0, description="which one")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("token", ops.TakeToken(index=self.index), x)
+
+
+class FrameRows(Block):
+    """Each frame a row with tokens of its own in front: copies of those beside the map.  -> (c, t, k + h w, 1)"""
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("rows", ops.FrameRows(), x)
+
+
+class FrameToken(Block):
+    """One token of each frame's row.  (c, t, k + h w, 1) -> (c, t, 1, 1)"""
+
+    index: Whole = Field(0, description="which one")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("token", ops.FrameToken(index=self.index), x)
+
+
+class LayerNorm(Block):
+    """The channels of each position to mean 0, variance 1.  (c, t, h, w, k) -> (c, t, h, w, k)"""
+
+    eps: Annotated[Real, Field(gt=0)] = Field(1e-6, description="added to the variance")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("norm", ops.LayerNorm(eps=self.eps), x)
