@@ -73,6 +73,8 @@ def by_frame(gradient: Tensor, x: Shape) -> Tensor:
     return map_part(gradient, x).abs().amax((0, 1, 3, 4)) if x.t else gradient.abs().amax()[None]
 
 
+UNSEEN = 1e-40
+"""A mask of -100 leaves a share of 4e-44 in double precision, 0 in single."""
 ACROSS = (GroupNorm, Softmax)
 """Their sums over time are not sight: every element would see all."""
 
@@ -100,7 +102,8 @@ def test_ops_see_no_more_than_is_said(kind: type[Op], data: st.DataObject) -> No
         part = map_part(y.reshape(1, *z.tensor), z)[:, :, i] if z.t else y
         gradients = torch.autograd.grad(part.sum(), maps, retain_graph=True, allow_unused=True)
         reach = [torch.zeros(x.t or 1) if g is None else by_frame(g, x) for g, x in zip(gradients, xs)]
-        assert not [j for j, amount in enumerate(torch.cat(reach).tolist()) if amount and not mask >> j & 1], op
+        moved = [j for j, amount in enumerate(torch.cat(reach).tolist()) if amount > UNSEEN]
+        assert not [j for j in moved if not mask >> j & 1], op
 
 
 @pytest.mark.parametrize("name", ["slowfast_4x16_r50", "slowfast_tiny", "slow_4x16_r50"])

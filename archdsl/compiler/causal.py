@@ -108,4 +108,4 @@ def op_obstacle(graph: Graph, node: Node, ended: list[bool], frames: int) -> str
 def stream_state_size(graph: Graph) -> int:
     """Numbers that a stream of one clip holds from frame to frame, counts of frames apart."""
     nodes = graph.nodes.values()
-    return sum(node.op.held(graph.shapes[node.reads[0]]) for node in nodes if node.op.stateful)
+    return sum(node.op.held(*[graph.shapes[read] for read in node.reads]) for node in nodes if node.op.stateful)

@@ -1,7 +1,9 @@
 """What one op means: its fields, shape, cost and place. No torch, no pydantic."""
 
+from archdsl.ops.attention import Attention
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
+from archdsl.ops.causal_attention import CausalAttention
 from archdsl.ops.channels import ChannelShuffle, PadChannels, PickChannels, RepeatChannels, TakeChannels
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.correlation import LocalCorrelation
@@ -18,6 +20,7 @@ from archdsl.ops.frames import (
 )
 from archdsl.ops.fusion import Bilinear, Maximum
 from archdsl.ops.gain import Gain, LayerScale
+from archdsl.ops.heads import HeadConv, HeadNorm
 from archdsl.ops.keys import HoldKeys, Interleave, KeyPairs, Warp
 from archdsl.ops.layer import Argument, Layer
 from archdsl.ops.linear import Linear
@@ -46,6 +49,7 @@ from archdsl.ops.positions import Positions
 from archdsl.ops.proposals import BoundaryMatch, ValidProposals
 from archdsl.ops.rcnn import PlacePool, Proposals
 from archdsl.ops.recurrent import GruScan, LstmScan, Scan
+from archdsl.ops.relative_attention import RelativeAttention
 from archdsl.ops.reshape import CropTo, Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
@@ -66,6 +70,7 @@ from archdsl.ops.tokens import (
 )
 from archdsl.ops.whole_clip import FrameTuples, OwnTimeConv, OwnTimeShift, SumOverTime, SwapTime
 from archdsl.ops.window import Pads, Triple, Window
+from archdsl.ops.windows import PadWindows, WindowAttention
 
 OPS: tuple[type[Op], ...] = (
     Source,
@@ -141,6 +146,13 @@ OPS: tuple[type[Op], ...] = (
     Affinity,
     PairSum,
     Gather,
+    Attention,
+    WindowAttention,
+    CausalAttention,
+    RelativeAttention,
+    HeadConv,
+    HeadNorm,
+    PadWindows,
     LocalCorrelation,
     RoiAlign,
     Gain,

@@ -255,7 +255,7 @@ class Op:
         """Whether it gives a frame for each that comes, where `past` puts frames before the map `x` that it reads."""
         return False
 
-    def held(self, x: Shape) -> int:
+    def held(self, *xs: Shape) -> int:
         """Of an op with a state: numbers held for one clip, a count of frames apart."""
         return 0
 

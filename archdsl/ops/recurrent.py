@@ -84,7 +84,8 @@ class Scan(Held):
         h, w = (wider(axis, (self.kernel - 1) * steps) for axis in grid[1:3])
         return Grid(t, h, w, grid.tick)
 
-    def held(self, x: Shape) -> int:
+    def held(self, *xs: Shape) -> int:
+        x = xs[0]
         return self.states * (x.c // self.gates) * x.h * x.w
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:

@@ -40,7 +40,8 @@ class Past(Held):
         t = grids[0].t
         return grids[0]._replace(t=t._replace(start=t.start - t.step * Fraction(self.frames, 2)))
 
-    def held(self, x: Shape) -> int:
+    def held(self, *xs: Shape) -> int:
+        x = xs[0]
         return x.c * self.frames * x.h * x.w
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
@@ -70,7 +71,8 @@ class PastShift(Held):
         t = grids[0].t
         return grids[0]._replace(t=t._replace(span=t.span + t.step))
 
-    def held(self, x: Shape) -> int:
+    def held(self, *xs: Shape) -> int:
+        x = xs[0]
         return x.c // self.share * x.h * x.w
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
@@ -89,7 +91,8 @@ class PastShift(Held):
 class MeanSoFar(Held):
     """Each frame the mean of all frames up to it.  (c, t, h, w) -> (c, t, h, w)"""
 
-    def held(self, x: Shape) -> int:
+    def held(self, *xs: Shape) -> int:
+        x = xs[0]
         return x.c * x.h * x.w
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:

@@ -1,0 +1,29 @@
+"""What works on each head of a map apart. The source of each is put into the emitted file."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class HeadConv(nn.Module):
+    """A depthwise convolution of each head with the same weights: heads stay in the channels, weights are repeated."""
+
+    def __init__(
+        self,
+        heads: int,
+        channels: int,
+        kernel: tuple[int, int, int],
+        stride: tuple[int, int, int],
+        padding: tuple[int, int, int],
+        dilation: tuple[int, int, int] = (1, 1, 1),
+    ) -> None:
+        super().__init__()
+        self.heads, self.stride, self.padding, self.dilation = heads, stride, padding, dilation
+        self.weight = nn.Parameter(torch.empty(channels, 1, *kernel))
+        nn.init.trunc_normal_(self.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.repeat(self.heads, 1, 1, 1, 1)
+        return F.conv3d(x, weight, None, self.stride, self.padding, self.dilation, len(weight))

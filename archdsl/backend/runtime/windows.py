@@ -1,0 +1,85 @@
+"""Attention within windows that part a map, and those that shift. The source of each is put into the emitted file."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.backend.runtime.attention import weighed
+
+
+def parted(x: Tensor, count: tuple[int, int, int]) -> Tensor:
+    """(n, t, h, w, c) -> (n, windows along t, h, w, positions of one, c)."""
+    for i, parts in enumerate(count):
+        x = x.unflatten(1 + 2 * i, (parts, -1))
+    return x.permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4, 6)
+
+
+def window_rows(x: Tensor, heads: int, count: tuple[int, int, int], shift: tuple[int, int, int]) -> Tensor:
+    """(n, c, t, h, w) -> (n windows, heads, positions of a window, channels of a head)."""
+    x = x.movedim(1, -1)
+    if any(shift):
+        x = x.roll([-by for by in shift], (1, 2, 3))
+    return parted(x, count).flatten(0, 3).unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+def window_map(y: Tensor, like: Tensor, count: tuple[int, int, int], shift: tuple[int, int, int]) -> Tensor:
+    """Rows of windows back on the map `like`, channels last."""
+    sizes = [like.shape[2 + i] // parts for i, parts in enumerate(count)]
+    y = y.transpose(1, 2).flatten(2).unflatten(1, sizes).unflatten(0, (-1, *count))
+    y = y.permute(0, 1, 4, 2, 5, 3, 6, 7).flatten(5, 6).flatten(3, 4).flatten(1, 2)
+    if any(shift):
+        y = y.roll(shift, (1, 2, 3))
+    return y.movedim(4, 1)
+
+
+def window_mask(like: Tensor, count: tuple[int, int, int], shift: tuple[int, int, int]) -> Tensor:
+    """-100 for two positions that lay apart before the shift brought them into one window: (windows, 1, n, n)."""
+    regions = like.new_zeros(1, 1, 1)
+    for i, (n, parts, by) in enumerate(zip(like.shape[2:], count, shift)):
+        places = torch.arange(n, device=like.device)
+        region = ((places >= n - n // parts).int() + (places >= n - by).int()) * (by > 0)
+        regions = 3 * regions + region.view([-1 if axis == i else 1 for axis in range(3)])
+    of = parted(regions[None, ..., None], count).flatten(0, 3).squeeze(-1)
+    return torch.where(of[:, None, :] == of[:, :, None], 0.0, -100.0).to(like.dtype)[:, None]
+
+
+class WindowBias(nn.Module):
+    """A number for each head and each step from one position of a window to another: (heads, n, n).
+
+    `positions` fewer than the window has are its first ones in row-major order, as torchvision's Swin3D has it.
+    """
+
+    def __init__(self, heads: int, window: tuple[int, int, int], positions: int) -> None:
+        super().__init__()
+        t, h, w = self.window = window
+        self.positions = positions
+        self.table = nn.Parameter(torch.empty((2 * t - 1) * (2 * h - 1) * (2 * w - 1), heads))
+        nn.init.trunc_normal_(self.table, std=0.02)
+
+    def forward(self) -> Tensor:
+        place = torch.arange(self.positions, device=self.table.device)
+        _, h, w = self.window
+        index = torch.zeros_like(place)[:, None]
+        for n, at in zip(self.window, (place // (h * w), place // w % h, place % w)):
+            index = index * (2 * n - 1) + at[:, None] - at + n - 1
+        return self.table[index].movedim(2, 0)
+
+
+def attend_windows(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    count: tuple[int, int, int],
+    shift: tuple[int, int, int],
+    heads: int,
+    scale: float,
+    fused: bool = False,
+    share: int = 1,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """Every position of q reads those of k and v in its window; maps are parted into `count` windows."""
+    mask = window_mask(k, count, shift) if any(shift) else None
+    k, v = (window_rows(x, heads // share, count, shift) for x in (k, v))
+    y = weighed(window_rows(q, heads, count, shift), k, v, scale, fused, share, bias, mask)
+    return window_map(y, q, count, shift)

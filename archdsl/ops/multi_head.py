@@ -1,0 +1,133 @@
+"""What kinds of multi-head attention share: heads side by side in the channels, their products, what they keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+from typing import Any
+
+from archdsl.ops.autograd import Keeps
+from archdsl.ops.base import Cost, Grid, Op, Shape, require
+from archdsl.ops.example import Draw, Example
+from archdsl.ops.layer import changed_keywords
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiHead(Op):
+    """softmax(scale q k^T) v in every head.  q (c, ...), k (c', ...), v (c'', ...) -> (c'' or more, q's t, h, w)
+
+    A head has c / heads channels of q; k may have fewer heads, whose number follows from its channels: each is then
+    read by several heads of q. `fused` calls torch's scaled_dot_product_attention, which writes no map of all pairs and
+    which fvcore does not count.
+    """
+
+    reads = 3
+    autocast = "half"
+    heads: int
+    scale: float | None = None
+    """What products of queries and keys are multiplied by; by default 1 over the root of a head's channels."""
+    fused: bool = False
+
+    def head_channels(self, q: Shape) -> int:
+        """Channels of q in each head."""
+        require(self.heads >= 1, "`heads` below 1", got=self.heads, want="at least 1")
+        require(
+            q.c % self.heads == 0,
+            "channels not divisible by heads",
+            got=f"{q.c}, heads={self.heads}",
+            want=f"a multiple of {self.heads}",
+            fix=f"heads: {gcd(q.c, self.heads)}",
+        )
+        return q.c // self.heads
+
+    def share(self, q: Shape, k: Shape) -> int:
+        """How many heads of q read one of k."""
+        width = self.head_channels(q)
+        heads = k.c // width
+        require(
+            k.c % width == 0 and self.heads % max(heads, 1) == 0,
+            "channels of keys that make no heads",
+            got=f"{k.c} of keys, {width} in each of {self.heads} heads of queries",
+            want=f"{width} times a number that divides {self.heads}",
+        )
+        return self.heads // heads
+
+    def out(self, *xs: Shape) -> Shape:
+        q, k, v = xs
+        share = self.share(q, k)
+        require(k[1:] == v[1:], "keys and values at different positions", got=f"{k} and {v}", want="equal sizes")
+        require(
+            v.c * share % self.heads == 0,
+            "channels of values not divisible by heads",
+            got=f"{v.c}, {self.heads // share} heads of keys",
+            want=f"a multiple of {self.heads // share}",
+        )
+        return q._replace(c=v.c * share)
+
+    def pairs(self, q: Shape, k: Shape) -> int:
+        """How many products of a query and a key there are in one head."""
+        raise NotImplementedError
+
+    def queries(self, q: Shape, k: Shape) -> int:
+        """How many rows of queries there are in one head."""
+        return q.positions
+
+    def cost(self, *xs: Shape) -> Cost:
+        y = self.out(*xs)
+        macs = self.pairs(*xs[:2]) * (xs[0].c + y.c)
+        return Cost(matmul_macs=macs, fvcore_extra=-macs * self.fused, activations=y.elements)
+
+    def factor(self, q: Shape) -> str:
+        """The scale, as text."""
+        return f"{self.head_channels(q)} ** -0.5" if self.scale is None else f"{self.scale}"
+
+    def keywords(self, *xs: Shape) -> str:
+        """Heads and scale, and what differs from the defaults, as arguments in torch."""
+        rest = changed_keywords(fused=(self.fused, False), share=(self.share(*xs[:2]), 1))
+        return f"{self.heads}, {self.factor(xs[0])}{rest}"
+
+    def copies(self, q: Shape, k: Shape) -> bool:
+        """Whether rows of heads are no view of a channels-last map."""
+        return False
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Queries, keys and values by heads, and every weight; torch's kernel keeps a number for each query instead.
+
+        That kernel wants values as wide as keys, and saves maps as they are, unless their rows are copies.
+        """
+        share, moved = self.share(*xs[:2]), self.copies(*xs[:2])
+        q, k, v = xs[0].elements, share * xs[1].elements, share * xs[2].elements
+        rows = q + k + v if moved else (k + v) * (share > 1)
+        if self.fused and xs[0].c == y.c:
+            if not training:
+                return Keeps(passing=rows)
+            reads = () if moved else (0, 1, 2) if share == 1 else (0,)
+            own, turned = rows + y.elements * moved, y.elements * moved
+            statistics = 4 * self.heads * self.queries(*xs[:2])
+            return Keeps(reads=reads, result=not moved, own=own, own_bytes=statistics, passing_back=turned)
+        weights = self.pairs(*xs[:2]) * self.heads
+        if not training:
+            return Keeps(passing=max(2 * q + k + weights, 2 * weights - y.elements + rows, weights + v + y.elements))
+        passing = max(y.elements, weights - y.elements + (q if moved else -v))
+        return Keeps(own=q + k + v + weights, passing=passing, passing_back=max(2 * weights - q - k - v, 0))
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"{super().label(x, y)} {self.heads} heads"
+
+
+def seeing(grids: tuple[Grid, ...], *sizes: int) -> Grid:
+    """Where the queries lie, each of which sees so many positions of keys and values along (t, h, w)."""
+    axes = zip(*(grid[:3] for grid in grids), sizes)
+    t, h, w = (
+        at._replace(span=max(at.span, *(of.span + of.step * (size - 1) for of in others))) for at, *others, size in axes
+    )
+    return Grid(t, h, w, grids[0].tick)
+
+
+def attending(kind: type[MultiHead], draw: Draw, q: Shape, k: Shape, **fields: Any) -> Example:
+    """An attention of a few heads, and maps like `q` and `k` with channels for them."""
+    heads = draw.choice((1, 2, 3, 4))
+    keys = draw.choice([n for n in range(1, heads + 1) if heads % n == 0])
+    width, of_values = draw.integer(1, 4), draw.integer(1, 4)
+    op = kind(heads=heads, scale=draw.choice((None, 0.5, 1.0)), fused=draw.flag(), **fields)
+    return op, (q._replace(c=heads * width), k._replace(c=keys * width), k._replace(c=keys * of_values))
