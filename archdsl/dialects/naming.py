@@ -64,6 +64,7 @@ class Counter(Written):
 
     of: str = Field(description="pattern of the parts that are counted")
     per: tuple[str, ...] = Field((), description="fields that are equal among the parts counted")
+    ahead: dict[str, int] = Field({}, description="fields by how much further the count is taken, such as {i: 1}")
 
 
 class Input(Written):
@@ -118,10 +119,13 @@ class Naming(Written):
         kept = dict.fromkeys(tuple(values[field] for field in pattern_fields(counter.of)) for values in matches)
         return [dict(zip(pattern_fields(counter.of), part)) for part in kept]
 
-    def counted(self, values: FieldValues, parts: Mapping[str, list[FieldValues]]) -> dict[str, int]:
+    def counted(self, given: FieldValues, parts: Mapping[str, list[FieldValues]]) -> dict[str, int]:
         """The counters at one address: how many parts lie before it, by their numbers; all where these are equal."""
         made = {}
         for name, counter in self.counts.items():
+            values = {**given} | {
+                field: int(values[field]) + n for field, n in counter.ahead.items() if field in values
+            }
             order = [field for field in pattern_fields(counter.of) if field in values and field not in counter.per]
             here = [int(values[field]) for field in order]
             beside = [part for part in parts[name] if all(part[field] == values.get(field) for field in counter.per)]
