@@ -12,6 +12,7 @@ from torch import Tensor
 import archdsl
 from archdsl import catalog
 from archdsl.backend.weights import convert, describe, exported, load_weights, translated
+from archdsl.backend.weights.matching import COUNTER
 from archdsl.cli import main
 from archdsl.dialects import Naming, naming_named, namings
 from archdsl.dialects.naming import check_naming
@@ -88,7 +89,8 @@ def there_and_back(naming: Naming, name: str) -> None:
     assert made.naming is not None
     assert not made.extra
     for address, tensor in own.items():
-        assert torch.equal(made.tensors[address], tensor), address
+        counter = address.endswith(COUNTER) and address not in made.tensors  # Caffe2 has none
+        assert counter or torch.equal(made.tensors[address], tensor), address
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x0_5"])
