@@ -123,9 +123,7 @@ class Naming(Written):
         """The counters at one address: how many parts lie before it, by their numbers; all where these are equal."""
         made = {}
         for name, counter in self.counts.items():
-            values = {**given} | {
-                field: int(values[field]) + n for field, n in counter.ahead.items() if field in values
-            }
+            values = {**given, **{field: int(given[field]) + n for field, n in counter.ahead.items() if field in given}}
             order = [field for field in pattern_fields(counter.of) if field in values and field not in counter.per]
             here = [int(values[field]) for field in order]
             beside = [part for part in parts[name] if all(part[field] == values.get(field) for field in counter.per)]
