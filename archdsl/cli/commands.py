@@ -14,7 +14,7 @@ DATA = """\
 videos to train and test on: make the built-in ones, check yours, measure how fast they can be read
 
 DATA is, here and in `train`, `evaluate` and `predict`:
-  motion                       moving digits made in memory; motion:still repeats one frame
+  motion                       moving digits made in memory; motion:still repeats one frame, motion:64 has 64 clips
   a folder                     train/CLASS/video.mp4 and val/CLASS/...; or a list for each split;
                                or just CLASS/..., for `evaluate` and `data check`: `train` needs test videos too
   shards                       a folder of WebDataset's .tar, or train/ and val/ of them, or 'train-{000..009}.tar':

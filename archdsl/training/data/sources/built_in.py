@@ -17,6 +17,8 @@ RGB = 3
 """Channels of one picture."""
 BUILT_IN = {"train": (2400, 0), "val": (512, 1), "test": (512, 1)}
 """Split -> (clips, seed) of the moving digits."""
+MOST_CLIPS = 10**7
+"""Clips of built-in data."""
 
 
 def is_built_in(data: str) -> bool:
@@ -29,8 +31,8 @@ def moving_digits(data: str, split: str, clips: Mapping[str, Clip]) -> MovingDig
     name, clip = next(iter(clips.items()))
     if len(clips) > 1 or clip.modality != "rgb" or clip.shape.h != clip.shape.w or clip.shape.c > RGB:
         return replace(built_in_scenes(data, split, clips, motion_of_first, MOTION_NAMES), alike=True)
-    count, seed = BUILT_IN[split]
-    return MovingDigits(count, seed, frames=clip.frames, size=clip.shape.h, frozen=stands_still(data), clip=name)
+    count, seed, still = built_in_named(data, split)
+    return MovingDigits(count, seed, frames=clip.frames, size=clip.shape.h, frozen=still, clip=name)
 
 
 def built_in_scenes(
@@ -43,13 +45,20 @@ def built_in_scenes(
     digits: tuple[int, int] = (1, 3),
 ) -> Scenes:
     """Scenes of moving digits of a split, with what a task wants to know of them."""
+    count, seed, still = built_in_named(data, split)
+    return Scenes(count, seed, clips, target, classes, digits, frozen=still)
+
+
+def built_in_named(data: str, split: str) -> tuple[int, int, bool]:
+    """(clips, seed, whether one frame is repeated) of `motion`, `motion:still`, `motion:64`, `motion:still:64`.
+
+    Raises SpecError for what there is not.
+    """
+    kind = data.removeprefix("motion").removeprefix(":")
+    still = kind.partition(":")[0] == "still"
+    number = kind.removeprefix("still").removeprefix(":") if still else kind
+    if number and not (number.isascii() and number.isdigit() and 0 < int(number) <= MOST_CLIPS):
+        want = "motion, motion:still, or a number of clips behind them: motion:64"
+        raise SpecError("no such built-in data", got=data, want=want)
     count, seed = BUILT_IN[split]
-    return Scenes(count, seed, clips, target, classes, digits, frozen=stands_still(data))
-
-
-def stands_still(data: str) -> bool:
-    """Whether built-in data repeats one frame: `motion:still`. Raises SpecError for what there is not."""
-    kind = data.partition(":")[2]
-    if kind not in ("", "still"):
-        raise SpecError("no such built-in data", got=data, want="motion or motion:still")
-    return kind == "still"
+    return int(number) if number else count, seed, still

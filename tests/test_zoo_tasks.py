@@ -1,0 +1,53 @@
+"""Every model of the zoo trains by one command on built-in data that fits its clips and its head."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from shutil import rmtree
+
+import pytest
+
+import archdsl
+from archdsl.catalog import zoo
+from archdsl.cli import main
+from archdsl.errors import SpecError
+from archdsl.training.tasks.choice import TASKS
+
+pytestmark = pytest.mark.slow
+
+KNOWN = {task.name for task in TASKS}
+MODELS = [model.name for model in zoo()]
+SIZES = (32, 64, 112, 224, None)
+FRAMES = (1, 2, 4, 8, 16, None)
+
+
+def smallest(name: str) -> list[str]:
+    """Options for the smallest clips that a network takes, of the classes of the built-in motions where it has any."""
+    for size in SIZES:
+        for frames in FRAMES:
+            for classes in (8, None):
+                given = {"size": size, "frames": frames, "classes": classes}
+                given = {key: value for key, value in given.items() if value}
+                try:
+                    archdsl.compile(archdsl.load(name, **given))
+                except SpecError:
+                    continue
+                return [f"--{key}={value}" for key, value in given.items()]
+    raise AssertionError(f"{name} does not compile")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_trains_by_one_command(name: str, tmp_path: Path) -> None:
+    if archdsl.load(name).head.task not in KNOWN:
+        pytest.skip(f"no task {archdsl.load(name).head.task} yet")
+    options = ["--steps=2", "--batch=2", "--data=motion:4", "--device=cpu", "--quiet", f"--out={tmp_path}"]
+    given = ["--set", "recipe.optimizer.rate=0.001", "--set", "recipe.log_every=1"]
+    assert main(["train", name, "--recipe", "smoke", *smallest(name), *options, *given]) == 0
+    entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    losses = [entry["loss"] for entry in entries if "loss" in entry]
+    assert len(losses) == 2
+    assert all(map(math.isfinite, losses))
+    assert len(entries) == 3
+    rmtree(tmp_path)  # checkpoints of all models would fill a disk
