@@ -17,6 +17,7 @@ from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.transforms.augment import augment_batch, make_view
 from archdsl.training.data.transforms.normalisation import normalise
+from archdsl.training.data.transforms.reading import ReaderCrop
 
 CPU = torch.device("cpu")
 PLAIN = Values(mean=(0.0,), std=(1.0,))
@@ -175,3 +176,34 @@ def test_a_crop_larger_than_the_frame_is_refused_before_anything_is_read() -> No
     wrong = Values(mean=(0.5, 0.5), std=(1.0, 1.0))
     with pytest.raises(SpecError, match="do not match the clip's channels"):
         make_view(sample(3, 4, 40, 50), made().but(values=wrong), RGB, 0, CPU)
+
+
+@pytest.mark.parametrize("crop", [Jitter(short_side=(33, 45)), Corners(), Resized(), Middle()])
+def test_rounded_pixels_leave_their_reader_as_bytes_of_the_crops_size(crop: object) -> None:
+    """As OpenCV and PIL leave them: at most half a level from those that are not rounded."""
+    chosen = made(augment=Augment(crop=crop, flip=0.5))
+    rounding = change(chosen, "values.rounded", True)
+    for seed in range(6):
+        request = ClipRequest(seed=seed, training=True)
+        read = ReaderCrop(rounding, RGB)(sample(3, 4, 40, 50), request)
+        assert read.frames["clip"].shape == (3, 4, 32, 32)
+        assert read.frames["clip"].dtype == torch.uint8
+        x, whole = (augment_batch([sample(3, 4, 40, 50)], [request], one, RGB, CPU) for one in (rounding, chosen))
+        assert torch.equal(x, augment_batch([read], [request], rounding, RGB, CPU))
+        assert torch.equal(x, (whole * 255).round() / 255)
+        assert (x - whole).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_views_are_rounded_as_clips_in_training_are_and_flow_in_motion_is_not() -> None:
+    clips = {"a": RGB["clip"], "b": Clip(frames=4, size=32, modality="flow")}
+    frames = {"a": noise(3, 4, 40, 50), "b": torch.rand(2, 4, 40, 50) * 9}
+    read = Sample(frames, torch.tensor(0), "", 0.0, 1.0)
+    chosen = made(augment__crop=Middle(), views__crops=3)
+    rounding = change(chosen, "values.rounded", True)
+    for crop in range(3):
+        whole, x = (make_view(read, one, clips, crop, CPU) for one in (chosen, rounding))
+        assert torch.equal(x["a"], (whole["a"] * 255).round() / 255)
+        assert not torch.equal(x["a"], whole["a"])
+        assert torch.equal(x["b"], whole["b"])
+    middle = augment_batch([read], [ClipRequest(seed=0, training=True)], rounding, clips, CPU)
+    assert torch.equal(middle["a"], make_view(read, rounding, clips, 1, CPU)["a"])

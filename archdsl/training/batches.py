@@ -150,7 +150,7 @@ def reader_of(
 ) -> tuple[Videos, ReaderCrop]:
     """Videos of which only those frames are decoded, and what is done to each clip once it is read."""
     videos = replace(videos, frames_read=frames_read) if isinstance(videos, Files) else videos
-    return videos, ReaderCrop(recipe.augment, clips, frames_read)
+    return videos, ReaderCrop(recipe, clips, frames_read)
 
 
 def shortened(clips: Mapping[str, Clip], frames_read: Mapping[str, tuple[int, ...]]) -> dict[str, Clip]:

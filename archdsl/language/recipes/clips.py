@@ -146,6 +146,9 @@ class Values(Written):
 
     mean: tuple[Real, ...] = Field((0.45, 0.45, 0.45), min_length=1, description="of each channel")
     std: tuple[Positive, ...] = Field((0.225, 0.225, 0.225), min_length=1, description="of each channel")
+    rounded: bool = Field(
+        False, description="whether resized pixels are rounded to whole numbers, as OpenCV and PIL leave them"
+    )
     flow_bound: Positive = Field(20.0, description="pixels per frame beyond which flow is cut")
     flow_std: Positive = Field(0.5, description="of flow")
 

@@ -20,11 +20,10 @@ from archdsl.training.data.random_numbers import rng_for
 from archdsl.training.data.transforms.colours import jitter_colours
 from archdsl.training.data.transforms.crops import check_fits, short_side_of, view_crop
 from archdsl.training.data.transforms.geometry import Cut
-from archdsl.training.data.transforms.moves import move_boxes
 from archdsl.training.data.transforms.noise import erase
 from archdsl.training.data.transforms.normalisation import FRAMELESS, normalise
 from archdsl.training.data.transforms.rand_augment import rand_augment
-from archdsl.training.data.transforms.reading import ReaderCrop, moves_with
+from archdsl.training.data.transforms.reading import ReaderCrop, moves_with, resize_frames, rounds
 
 Clips = Tensor | dict[str, Tensor]
 """What a network requests: one clip, or several by name."""
@@ -42,7 +41,7 @@ def augment_batch(
     Raises SpecError where recipe and clips do not fit each other.
     """
     check_augment(recipe, clips)
-    crop = ReaderCrop(recipe.augment, clips)
+    crop = ReaderCrop(recipe, clips)
     made = [
         augment_sample(sample if sample.cuts else crop(sample, request), request.seed, recipe, clips, device)
         for sample, request in zip(samples, requests, strict=True)
@@ -60,6 +59,7 @@ def make_view(sample: Sample, recipe: Recipe, clips: Mapping[str, Clip], crop: i
         cut = view_cut(name, sample, crop, recipe, clips)
         part = frames if clip.modality in FRAMELESS else cut.part(frames)
         x = resize_frames(part, cut, clip)
+        x = x.round() if rounds(part, clip, recipe.values) else x
         made[name] = normalise(x, clip, recipe.values, stored=not frames.is_floating_point())
     return stack_clips([made])
 
@@ -89,25 +89,14 @@ def augment_sample(
     for name, clip in clips.items():
         frames = sample.frames[name]
         stored = not frames.is_floating_point()
-        x = resize_frames(frames, cuts[name], clip)
+        done = rounds(frames, clip, recipe.values)
+        x = frames.float() if done else resize_frames(frames, cuts[name], clip)
         if stored and clip.modality in ("rgb", "gray"):
             x = jitter_colours(x, augment.colour, rng_for(seed, "colour"))
             x = rand_augment(x, augment.rand_augment, augment.magnitude, rng_for(seed, "rand_augment"))
         x = normalise(x, clip, recipe.values, stored=stored)
         made[name] = erase(x, erased.get(name))
     return made
-
-
-def resize_frames(part: Tensor, cut: Cut, clip: Clip) -> Tensor:
-    """The crop of the pixels that it reads; features stay whole. In a mirror image flow's x component changes sign."""
-    if clip.modality == "boxes":
-        return move_boxes(part[:, :, 0, 0].T, cut).T[:, :, None, None]
-    if clip.modality in FRAMELESS:
-        return part.float()
-    x = cut.resized(part)
-    if clip.modality == "flow" and cut.columns.mirrored:
-        x[::2] = (0.0 if part.is_floating_point() else 255.0) - x[::2]
-    return x
 
 
 def check_augment(recipe: Recipe, clips: Mapping[str, Clip]) -> None:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from archdsl.language import Clip
-from archdsl.language.recipes.clips import Augment
+from archdsl.language.recipes.clips import Values
+from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.random_numbers import rng_for
 from archdsl.training.data.transforms.crops import Size, training_crop
 from archdsl.training.data.transforms.geometry import Cut, uncut
+from archdsl.training.data.transforms.moves import move_boxes
 from archdsl.training.data.transforms.noise import draw_erased
 from archdsl.training.data.transforms.normalisation import FRAMELESS
 
@@ -21,7 +23,7 @@ from archdsl.training.data.transforms.normalisation import FRAMELESS
 class ReaderCrop:
     """Crops clips for training, of the seeds of their requests; those of a test keep their frames whole."""
 
-    augment: Augment
+    recipe: Recipe
     clips: Mapping[str, Clip]
     frames_read: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Positions in each clip that are read; all where none are given."""
@@ -34,14 +36,20 @@ class ReaderCrop:
         sizes = {name: (x.shape[-2], x.shape[-1]) for name, x in frames.items()}
         cut_by = {name: moves_with(name, self.clips) for name in frames}
         cuts = {name: self.cut(other, sizes[other], request.seed) for name, other in cut_by.items()}
-        cropped = {name: cuts[name].part(x) if cut_by[name] == name else x for name, x in frames.items()}
+        cropped = {name: self.cropped(name, x, cuts[name]) if cut_by[name] == name else x for name, x in frames.items()}
         erased = {
             name: one._replace(noise=self.read_of(name, one.noise))
             for name, clip in self.clips.items()
             if clip.modality not in FRAMELESS
-            and (one := draw_erased(clip.shape, self.augment.erasing, rng_for(request.seed, "erasing")))
+            and (one := draw_erased(clip.shape, self.recipe.augment.erasing, rng_for(request.seed, "erasing")))
         }
         return sample._replace(frames=cropped, cuts=cuts, erased=erased)
+
+    def cropped(self, name: str, frames: Tensor, cut: Cut) -> Tensor:
+        """The pixels that a crop reads; resized where they are rounded."""
+        part, clip = cut.part(frames), self.clips[name]
+        rounded = rounds(part, clip, self.recipe.values)
+        return resize_frames(part, cut, clip).round().to(part.dtype) if rounded else part
 
     def read_of(self, name: str, frames: Tensor) -> Tensor:
         """The frames that are read, of a whole clip; a clip that was decoded without the others stays."""
@@ -55,8 +63,8 @@ class ReaderCrop:
         if clip.modality in FRAMELESS:
             return uncut(size)
         # the same rng for each clip, so that flow is cropped like its video
-        cut = training_crop(self.augment.crop, size, (clip.shape.h, clip.shape.w), rng_for(seed, "crop"))
-        return cut.flipped() if rng_for(seed, "flip").random() < self.augment.flip else cut
+        cut = training_crop(self.recipe.augment.crop, size, (clip.shape.h, clip.shape.w), rng_for(seed, "crop"))
+        return cut.flipped() if rng_for(seed, "flip").random() < self.recipe.augment.flip else cut
 
 
 def first_pictures(clips: Mapping[str, Clip]) -> str | None:
@@ -67,3 +75,20 @@ def first_pictures(clips: Mapping[str, Clip]) -> str | None:
 def moves_with(name: str, clips: Mapping[str, Clip]) -> str:
     """The clip whose crop a clip follows: boxes follow the first pictures, all others themselves."""
     return (clips[name].modality == "boxes" and first_pictures(clips)) or name
+
+
+def resize_frames(part: Tensor, cut: Cut, clip: Clip) -> Tensor:
+    """The crop of the pixels that it reads; features stay whole. In a mirror image flow's x component changes sign."""
+    if clip.modality == "boxes":
+        return move_boxes(part[:, :, 0, 0].T, cut).T[:, :, None, None]
+    if clip.modality in FRAMELESS:
+        return part.float()
+    x = cut.resized(part)
+    if clip.modality == "flow" and cut.columns.mirrored:
+        x[::2] = (0.0 if part.is_floating_point() else 255.0) - x[::2]
+    return x
+
+
+def rounds(part: Tensor, clip: Clip, values: Values) -> bool:
+    """Whether resized pixels are rounded: then the reader resizes, and they stay bytes up to the device."""
+    return values.rounded and not part.is_floating_point() and clip.modality not in FRAMELESS
