@@ -69,6 +69,9 @@ READ = {  # lines -> what is read of them; files a.mp4 and b.mp4, folders x and 
         ["path,labels", "a.mp4,\"['run', 'jump']\"", 'b.mp4,"[]"'],
         {"a.mp4": ["run", "jump"], "b.mp4": []},
     ),
+    "a head: pandas' frames": (["folder,frames,offset,label", "x,5.0,2.0,1.0"], {"x": ["1"]}),
+    "a head: Excel's separator": (["sep=;", "path;label", "a.mp4;clay, pottery"], {"a.mp4": ["clay, pottery"]}),
+    "Excel's separator alone": (["SEP=,", "a.mp4,1"], {"a.mp4": ["1"]}),
     "a head: pandas' fractions": (["path,label", "a.mp4,10.0", "b.mp4,2.0"], {"a.mp4": ["10"], "b.mp4": ["2"]}),
     "a head: several under label": (["path,label", "a.mp4,0;2", "b.mp4,1"], {"a.mp4": ["0", "2"], "b.mp4": ["1"]}),
 }
@@ -191,6 +194,10 @@ NOT_READ = {  # lines -> the lines that are named, and a word of why
     "the first picture alone": (["path,label,start_frame", "x,run,3"], [1], "which pictures count"),
     "the last picture": (["path,label,start_frame,end_frame", "x,run,3,5"], [1], "which pictures count"),
     "no split among others": (["path,label,split", "a.mp4,run,train", "b.mp4,run,"], [3], "a video of no split"),
+    "a part that ends before it starts": (["path,label,start,end", "a.mp4,1,0,2", "b.mp4,1,3,2"], [3], "ends before"),
+    "Kinetics' part": (["label,youtube_id,time_start,time_end", "run,a,5,3"], [2], "ends before it starts"),
+    "Charades' action": (["id,actions,length", "a,c092 1 2;c147 9.5 3,30"], [2], "ends before it starts"),
+    "half a frame": (["path,frames,label", "x,9.5,1"], [2], "frames is not a number"),
     "every line": (["a.mp4 run jump", "b.mp4 0", "b.mp4", "b.mp4 x y"], [1, 3, 4], "cannot parse line"),
 }
 
@@ -303,6 +310,41 @@ def test_numbers_are_those_of_the_file_that_names_the_classes(tmp_path: Path) ->
     (tmp_path / "labels.json").unlink()
     write(tmp_path / "classes.txt", "zero", "one", "two", "three")
     assert pairs(found(tmp_path / "train.txt"), tmp_path) == [("a.mp4", ["one"]), ("b.mp4", ["three"])]
+
+
+@pytest.mark.parametrize(
+    ("names", "texts"),
+    [
+        (("classes.txt", "labels.json"), ("run\nwalk\n", '{"walk": 0, "run": 1}')),
+        (("classes.txt", "labels.json"), ("run\nwalk\n", '["run", "walk", "jump"]')),
+        (("classes.txt", "labels.json"), ("run\nwalk\n", '{"run": 1, "walk": 2}')),
+        (("classes.txt", "labels.txt"), ("run\nwalk\n", "a.mp4 0\nb.mp4 0\n")),
+        (("classInd.txt", "classes.txt"), ("1 run\n2 walk\n", "walk\nrun\n")),
+    ],
+)
+def test_files_of_classes_that_disagree(names: tuple[str, str], texts: tuple[str, str], tmp_path: Path) -> None:
+    """Either could be meant: neither wins in silence."""
+    files(tmp_path, "a.mp4", "b.mp4")
+    write(tmp_path / "train.txt", "a.mp4 run", "b.mp4 walk")
+    for name, text in zip(names, texts):
+        (tmp_path / name).write_text(text)
+    assert f"files of classes that disagree\n  written {', '.join(names)}\n" in wrong(tmp_path / "train.txt")
+
+
+def test_files_of_classes_that_agree(tmp_path: Path) -> None:
+    files(tmp_path, "a.mp4", "b.mp4")
+    write(tmp_path / "train.txt", "a.mp4 2", "b.mp4 1")
+    write(tmp_path / "classInd.txt", "1 walk", "2 run")
+    write(tmp_path / "classes.txt", "walk", "run")
+    (tmp_path / "labels.json").write_text('{"run": "1", "walk": "0"}')
+    assert pairs(found(tmp_path / "train.txt"), tmp_path) == [("a.mp4", ["run"]), ("b.mp4", ["walk"])]
+
+
+def test_a_list_is_json_in_capitals_too(tmp_path: Path) -> None:
+    files(tmp_path, "a.mp4")
+    (tmp_path / "TRAIN.JSON").write_text('[{"path": "a.mp4", "label": "run"}]')
+    for data in (tmp_path, tmp_path / "TRAIN.JSON"):
+        assert pairs(found(data), tmp_path) == [("a.mp4", ["run"])]
 
 
 @pytest.mark.parametrize("kind", ["folders", "lists"])

@@ -20,23 +20,53 @@ NUMBERED = (
 """A class's name and its number."""
 
 
+UCF_CLASS_FILE = "classInd.txt"
+"""A number, from 1, and a name on each line."""
 CLASS_FILES = ("classes.txt", "labels.txt", "Charades_v1_classes.txt")
 """A name on each line, numbered from 0."""
 JSON_CLASS_FILES = ("labels.json", "something-something-v2-labels.json")
 
 
 def classes_beside(folder: Path) -> dict[str, str]:
-    """Class name -> its number as lists write it, in the order of numbers, where a file beside a list has them."""
-    if (folder / "classInd.txt").is_file():
-        return numbered_lines(folder / "classInd.txt")
-    for name in CLASS_FILES:
-        if (folder / name).is_file():
-            found = [line.strip() for line in list_text(folder / name).splitlines() if line.strip()]
-            return numbered_by(with_numbers(found) or [(line, i) for i, line in enumerate(found)], folder / name)
-    for name in JSON_CLASS_FILES:
-        if (folder / name).is_file():
-            return classes_in_json(folder / name)
-    return {}
+    """Class name -> its number as lists write it, in the order of numbers, where a file beside a list has them.
+
+    Raises SpecError where several files say different things.
+    """
+    names = (UCF_CLASS_FILE, *CLASS_FILES, *JSON_CLASS_FILES)
+    first, *others = [folder / name for name in names if (folder / name).is_file()] or [None]
+    if first is None:
+        return {}
+    classes = classes_in(first)
+    for other in others:
+        try:
+            found = classes_in(other)
+        except SpecError:
+            found = {}
+        # UCF101's numbers begin with 1: the others are held to its order
+        if list(found) != list(classes) or (first.name != UCF_CLASS_FILE and found != classes):
+            raise SpecError(
+                "files of classes that disagree",
+                written=f"{first.name}, {other.name}",
+                got="; ".join(f"{path.name}: {told(some)}" for path, some in ((first, classes), (other, found))),
+                want="one file with the names of classes, or the same in all",
+                fix=f"another name for the wrong one, such as old_{other.name}",
+            )
+    return classes
+
+
+def told(classes: dict[str, str]) -> str:
+    """The first classes in words."""
+    return excerpt(", ".join(f"{number} {name}" for name, number in classes.items())) or "no names of classes"
+
+
+def classes_in(path: Path) -> dict[str, str]:
+    """Class name -> its number in one file. Raises SpecError."""
+    if path.name == UCF_CLASS_FILE:
+        return numbered_lines(path)
+    if path.name in JSON_CLASS_FILES:
+        return classes_in_json(path)
+    found = [line.strip() for line in list_text(path).splitlines() if line.strip()]
+    return numbered_by(with_numbers(found) or [(line, i) for i, line in enumerate(found)], path)
 
 
 def with_numbers(lines: list[str]) -> list[tuple[str, int]]:

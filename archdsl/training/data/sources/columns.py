@@ -187,6 +187,7 @@ def parse_row(row: dict[str, Any], roles: dict[str, str], where: str) -> ListLin
     if "frames" in said:
         frames = (frame_count(str(said.get("offset", 0)), "offset"), frame_count(str(said["frames"]), "frames"))
     start, end = seconds.get("start", 0.0), seconds.get("end", float("inf"))
+    check_in_order(start, end, where)
     return ListLine(video, labels, where, start, end, split, seconds.get("centre"), frames=frames)
 
 
@@ -245,10 +246,18 @@ def parse_label_list(text: str) -> list[str]:
 
 
 def frame_count(text: str, name: str) -> int:
-    """A number of frames."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+    """A number of frames; pandas writes 9 as 9.0."""
+    if not re.fullmatch(r"\d{1,9}(?:\.0+)?", text, re.ASCII):
         raise SpecError(f"{name} is not a number", got=excerpt(text), want="a whole number")
-    return int(text)
+    return int(text.partition(".")[0])
+
+
+def check_in_order(start: float, end: float, where: str) -> None:
+    """Raise SpecError for a part of a video that ends before it starts: nothing would be in it."""
+    if end < start:
+        raise SpecError(
+            "a part that ends before it starts", written=where, got=f"{start:g} to {end:g} s", want="start, end"
+        )
 
 
 def parse_seconds(text: str, where: str, name: str) -> float:

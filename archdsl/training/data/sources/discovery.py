@@ -94,7 +94,7 @@ def source_of_split(path: Path, split: str) -> tuple[Path, Path]:
     for name in SPLITS[split]:
         if (path / name).is_dir():
             return path / name, path / name
-    lists = sorted(p for p in path.iterdir() if p.suffix in (".csv", ".tsv", ".txt", ".json") and p.is_file())
+    lists = sorted(p for p in path.iterdir() if p.suffix.lower() in (".csv", ".tsv", ".txt", ".json") and p.is_file())
     for name in SPLITS[split]:
         for file in lists:
             if name in file.stem.lower().replace("-", "_").split("_") or file.stem.lower().startswith(f"{name}list"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from archdsl.spec.files import read_text
 from archdsl.training.data.sources.columns import (
     ListTable,
     cells_by_column,
+    check_in_order,
     header_columns,
     listing_of_entries,
     listing_of_table,
@@ -26,6 +28,8 @@ MAX_LIST_BYTES = 1 << 28
 """Bytes of a list; Kinetics-700's is 40 MB."""
 MAX_LABEL_DIGITS = 20
 """Digits of a class's number."""
+EXCEL_SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
+"""The first line of a CSV file for Excel: what stands between its columns, which the head shows."""
 CHARADES_FPS = 24
 """Pictures that Charades is published in."""
 
@@ -33,9 +37,11 @@ CHARADES_FPS = 24
 def listing_of(path: Path) -> Listing:
     """The videos a file names. Raises SpecError for a file of no known format, and for the lines that break it."""
     text = list_text(path)
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         return listing_of_json(path, text)
     lines = [(i + 1, line.strip()) for i, line in enumerate(text.split("\n")) if line.strip()]
+    if lines and EXCEL_SEPARATOR.fullmatch(lines[0][1]):
+        del lines[0]
     if not lines:
         raise SpecError("list without videos", written=path.name)
     first, line = lines[0]
@@ -57,6 +63,7 @@ def listing_of_kinetics(table: ListTable) -> Listing:
     def line(where: str, cells: list[str]) -> ListLine:
         row = cells_by_column(table, cells)
         first, last = (parse_seconds(row[name], where, name) for name in ("time_start", "time_end"))
+        check_in_order(first, last, where)
         stem = f"{row['youtube_id']}_{int(first):06d}_{int(last):06d}"
         split = row.get("split") or None
         return ListLine(
@@ -76,7 +83,9 @@ def listing_of_charades(table: ListTable) -> Listing:
             parts = action.split()
             if len(parts) != 3:
                 raise SpecError("cannot parse action", written=where, got=excerpt(action), want="c092 11.90 21.20")
-            actions.append((parts[0], parse_seconds(parts[1], where, "from"), parse_seconds(parts[2], where, "to")))
+            first, last = (parse_seconds(text, where, name) for name, text in zip(("from", "to"), parts[1:]))
+            check_in_order(first, last, where)
+            actions.append((parts[0], first, last))
         return ListLine(row["id"], tuple(actions), where)
 
     classes = tuple(f"c{i:03d}" for i in range(157))
@@ -188,6 +197,7 @@ def segment(one: dict[str, Any], where: str) -> tuple[float, float]:
     if not isinstance(found, list) or len(found) != 2:
         raise SpecError("segment is not two numbers", written=where, got=str(found)[:80], want="[0.0, 10.0]")
     first, last = (parse_seconds(str(second), where, "segment") for second in found)
+    check_in_order(first, last, where)
     return first, last
 
 
