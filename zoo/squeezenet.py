@@ -4,21 +4,19 @@ Pools round up, as in the authors' Caffe. 1.1 is the authors' later net: a small
 times less work. The last 1x1 convolution scores every position; scores are activated, then averaged.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from archdsl.blocks import Conv, Fire, MaxPool, Norm
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage
-from archdsl.spec.scalars import Count
+from archdsl.spec.scalars import Count, Distinct
 
 POOL = MaxPool(kernel=(1, 3, 3), stride=(1, 2, 2), pad="valid", ceil=True)
 FIRES = (16, 16, 32, 32, 48, 48, 64, 64)
 """Squeezed channels of fire2 to fire9; each expands to eight times as many."""
-Fires = Literal[2, 3, 4, 5, 6, 7, 8, 9]
+Pools = Annotated[tuple[Literal[2, 3, 4, 5, 6, 7, 8, 9], ...], Distinct]
 
 
-def squeezenet(
-    name: str, stem: Count = 96, kernel: Count = 7, pools: tuple[Fires, ...] = (4, 8), classes: Count = 1000
-) -> Arch:
+def squeezenet(name: str, stem: Count = 96, kernel: Count = 7, pools: Pools = (4, 8), classes: Count = 1000) -> Arch:
     """`pools` names the fire modules after which the map is halved."""
     window = dict(kernel=(1, kernel, kernel), stride=(1, 2, 2), pad="valid")
     stages = {"conv1": Stage(Conv(channels=stem, norm=Norm(kind="none"), init="xavier", **window), POOL)}

@@ -7,11 +7,11 @@ all layers to itself, but proposals are chosen by the mean of both, and so are c
 """
 
 from fractions import Fraction
-from typing import Literal
+from typing import Annotated, Literal
 
 from archdsl.blocks import Scale
 from archdsl.language import Arch, Clip, Model, Pathway, SegmentDetector, Stage
-from archdsl.spec.scalars import Count
+from archdsl.spec.scalars import Count, Distinct
 
 SCALES = (1, 2, 3, 4, 5, 6, 8, 11, 16)
 """Lengths of segments for THUMOS'14, in positions."""
@@ -20,7 +20,7 @@ AS_THEY_ARE = Stage(Scale(by=1.0))
 
 def tal_net(
     name: str,
-    streams: tuple[Literal["rgb", "flow"], ...] = ("rgb", "flow"),
+    streams: Annotated[tuple[Literal["rgb", "flow"], ...], Distinct] = ("rgb", "flow"),
     *,
     features: Count = 1024,
     positions: Count = 256,

@@ -8,6 +8,7 @@ from archdsl.blocks import Block, NonLocal
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Stage
 from archdsl.rewrites.pathway_choice import chosen_pathway
+from archdsl.spec.scalars import each_once
 
 
 def insert_nonlocal(
@@ -20,12 +21,19 @@ def insert_nonlocal(
 ) -> Arch:
     """The arch with a non-local block after the blocks of each stage that `after` numbers from 0.
 
-    `pathway` may be left out where there is one only. Raises SpecError for a stage or a block that is not there.
+    `pathway` may be left out where there is one only. Raises SpecError for a stage or a block that is not there, or
+    is named twice, and where there is none at all.
     """
     key, own = chosen_pathway(arch, pathway)
     stages = dict(own.stages)
-    for stage, indices in after.items():
-        stages[stage] = with_after(own.stage_named(stage), sorted(indices), block or NonLocal(), stage)
+    places = {stage: sorted(indices) for stage, indices in after.items()}
+    if not any(places.values()):
+        want = "numbers of blocks by stage, such as res4: [0, 2]"
+        raise SpecError("a non-local block that is inserted nowhere", at="after", got=f"after={after}", want=want)
+    for stage, indices in places.items():
+        stages[stage] = with_after(
+            own.stage_named(stage), each_once(indices, stage, at="after"), block or NonLocal(), stage
+        )
     made: Arch = arch.but(name=name or arch.name, pathways={**arch.pathways, key: own.but(stages=stages)})
     return made
 

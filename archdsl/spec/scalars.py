@@ -5,8 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from archdsl.errors import SpecError
 from archdsl.spec.numbers import exact_fraction
 
 
@@ -19,6 +20,18 @@ def as_fraction(value: Any) -> Any:
     return value
 
 
+def each_once(values: Any, name: str | None, at: str | None = None) -> Any:
+    """The values. Raises SpecError for one that stands there twice: it would count once, in silence."""
+    twice = next((value for i, value in enumerate(values) if value in values[:i]), None)
+    if twice is not None:
+        once = f"[{', '.join(map(str, dict.fromkeys(values)))}]"
+        fix = f"{name}: {once}" if name else once
+        raise SpecError("the same twice in a list", at=at, got=str(twice), want="each once", fix=fix)
+    return values
+
+
+Distinct = AfterValidator(lambda values, info: each_once(values, info.field_name))
+"""Of a list in which each value stands once."""
 Whole = Annotated[int, Field(strict=True, ge=0)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]

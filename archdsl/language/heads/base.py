@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.spec.base import Written
+from archdsl.spec.scalars import Distinct
 
 
 class Head(Written):
     """Reads the ends of the pathways, in order, and gives named outputs."""
 
-    reads: tuple[Name, ...] | None = Field(None, description="pathways it reads; by default all that end")
+    reads: Annotated[tuple[Name, ...], Distinct] | None = Field(
+        None, description="pathways it reads; by default all that end"
+    )
 
     @property
     def task(self) -> str:

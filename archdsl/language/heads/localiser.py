@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from archdsl import ops
@@ -9,6 +11,7 @@ from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language.heads.base import Head
+from archdsl.spec.scalars import Distinct
 
 
 class Localiser(Head):
@@ -18,7 +21,9 @@ class Localiser(Head):
     beyond the end of the sequence.
     """
 
-    maps: tuple[Name, ...] = Field((), description="pathways that end in maps over durations and starts")
+    maps: Annotated[tuple[Name, ...], Distinct] = Field(
+        (), description="pathways that end in maps over durations and starts"
+    )
 
     @property
     def task(self) -> str:

@@ -12,7 +12,7 @@ from archdsl.blocks.base import add_block
 from archdsl.blocks.tower import SegmentTower
 from archdsl.graph import Builder
 from archdsl.language.heads.base import Head
-from archdsl.spec.scalars import Count, Ratio, Real
+from archdsl.spec.scalars import Count, Distinct, Ratio, Real
 
 
 class SegmentDetector(Head):
@@ -28,7 +28,9 @@ class SegmentDetector(Head):
     """
 
     classes: Count = Field(description="classes, without that of no action")
-    scales: tuple[Count, ...] = Field(min_length=1, description="lengths of segments, in elements of the pathways' map")
+    scales: Annotated[tuple[Count, ...], Distinct] = Field(
+        min_length=1, description="lengths of segments, in elements of the pathways' map"
+    )
     channels: Count = Field(256, description="channels of the towers")
     context: bool = Field(False, description="towers that see half a segment more on both sides")
     top: Count = Field(300, description="proposals kept")

@@ -12,7 +12,7 @@ from archdsl.language.amounts import Checkpoint
 from archdsl.language.recipes.clips import Augment, Sampling, Values, Views
 from archdsl.language.recipes.optimizer import Norms, Optimizer, Schedule
 from archdsl.spec.base import Written
-from archdsl.spec.scalars import Count, Real, Share, Whole
+from archdsl.spec.scalars import Count, Distinct, Real, Share, Whole
 
 PassName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 
@@ -47,7 +47,7 @@ class Recipe(Written):
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="fp32, or torch.autocast to bf16 or fp16")
     compiled: bool = Field(False, description="torch.compile")
     channels_last: bool = Field(False, description="torch's memory format of maps and weights")
-    lower: Literal["auto", "none"] | tuple[PassName, ...] = Field(
+    lower: Literal["auto", "none"] | Annotated[tuple[PassName, ...], Distinct] = Field(
         "auto",
         description="passes that make the network quick, `archdsl lowerings`: auto for what pays on the device, their "
         "names, or none, which also tests the literal network",
