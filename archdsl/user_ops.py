@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import fields
+from functools import cache
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from archdsl.errors import SpecError
@@ -36,8 +39,31 @@ def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple
         )
     answer(op, "unlearnt", tuple, *xs)
     if has_torch(op):
-        answer(op, "torch", Layer, *xs)
+        names_free(op, answer(op, "torch", Layer, *xs))
     return y, grid
+
+
+def names_free(op: Op, layer: Layer) -> None:
+    """Raise SpecError where a function that the layer needs, or one of its file that it uses, has a name of ours."""
+    for need in filter(callable, layer.needs):
+        beside = vars(inspect.getmodule(need))
+        try:
+            words = set(re.findall(r"\w+", inspect.getsource(need)))
+        except (OSError, TypeError):
+            words = {need.__name__}
+        for name in sorted(words & runtime_names()):
+            if getattr(beside.get(name), "__module__", None) == need.__module__:
+                what = f"a function {name!r}, which emitted code has of its own"
+                line = line_of_thing(beside[name]) or method_line(op, "torch")
+                raise SpecError(what, written=line, got=name, want="another name", fix=f"{name}_of_mine")
+
+
+@cache
+def runtime_names() -> frozenset[str]:
+    """Functions and classes whose text may be emitted, read as text: torch is not imported."""
+    folder = Path(__file__).parent / "backend" / "runtime"
+    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
+    return frozenset(name for text in texts for name in re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE))
 
 
 def is_dataclass(op: Op) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -323,6 +324,9 @@ def test_one_of_two_maps_in_a_stream(tmp_path: Path) -> None:
     [
         ("    by: float\n    causality", "    by: list\n    causality", "a field of Scale that can change"),
         ('return x if self.mode == "as it is" else scaled(x)', "return x, x", "Scale gives no tensor in torch"),
+        ("wrong", "expect", "a function 'expect', which emitted code has of its own"),
+        ("wrong", "attended", "a function 'attended', which emitted code has of its own"),
+        ("Scaled", "WindowBias", "a function 'WindowBias', which emitted code has of its own"),
     ],
 )
 def test_check_refuses_what_cannot_be_held_or_is_no_map(
@@ -337,3 +341,39 @@ def test_check_refuses_what_cannot_be_held_or_is_no_map(
     (tmp_path / "spec.py").write_text(text.replace(old, new))
     assert main(["check", str(tmp_path / "spec.py")]) == 2
     assert what in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (torch.nn.functional.silu, "F.silu({0})"),
+        (torch.nn.functional.gelu, "F.gelu({0})"),
+        (torch.relu, "torch.relu({0})"),
+    ],
+)
+def test_a_function_of_torch_is_called_by_its_name(function: Any, text: str, tmp_path: Path) -> None:
+    layer, x = ops.Layer.of_function(function), torch.randn(3)
+    assert (layer.call, layer.needs) == (text, ())
+    assert torch.equal(eval(text.format("x"), {"F": torch.nn.functional, "torch": torch, "x": x}), function(x))
+
+
+@pytest.mark.parametrize(
+    "layer", ["ops.Layer.of_function(F.silu)", "ops.Layer.of_module(nn.SiLU)", "ops.Layer.of_module(nn.ELU, alpha=0.5)"]
+)
+def test_an_op_of_what_torch_has(layer: str, tmp_path: Path) -> None:
+    text = (
+        FRAMES.replace("OPS", 'g.add("mirror", Mirror(), x)')
+        .replace(
+            '    call = "{0}.flip(2)"',
+            f"""
+    def torch(self, x):
+        return {layer}
+""",
+        )
+        .replace("from torch import nn", "import torch.nn.functional as F\nfrom torch import nn")
+    )
+    (tmp_path / "spec.py").write_text(text)
+    plan = archdsl.compile(archdsl.load(tmp_path / "spec.py"))
+    (tmp_path / "net.py").write_text(archdsl.emit(plan) + "\nprint(tuple(Own()(torch.zeros(1, 3, 4, 8, 8)).shape))\n")
+    run = subprocess.run([sys.executable, "-I", "net.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout == "(1, 5)\n"

@@ -44,15 +44,27 @@ class Layer:
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], *arguments: Any, maps: int = 1) -> Layer:
-        """A function of one's own: of the maps read, then of the arguments."""
+        """A function of one's own, or of torch: of the maps read, then of the arguments."""
         rest = "".join(f", {emittable(argument)!r}" for argument in arguments)
-        return cls(f"{function.__name__}({placeholders(maps)}{rest})", needs=(function,))
+        known = torch_name(function)
+        return cls(f"{known or function.__name__}({placeholders(maps)}{rest})", needs=() if known else (function,))
 
     @classmethod
     def of_module(cls, module: Callable[..., Any], *, maps: int = 1, **arguments: Any) -> Layer:
-        """An `nn.Module` of one's own, made with the arguments and called with the maps read."""
+        """An `nn.Module` of one's own, or of torch, made with the arguments and called with the maps read."""
         args = tuple(Argument(name, emittable(value)) for name, value in arguments.items())
-        return cls(f"{{m}}({placeholders(maps)})", module.__name__, args, needs=(module,))
+        known = torch_name(module)
+        return cls(f"{{m}}({placeholders(maps)})", known or module.__name__, args, needs=() if known else (module,))
+
+
+def torch_name(thing: Callable[..., Any]) -> str | None:
+    """What torch's function or module is called in emitted code; None for one of a person's own."""
+    home = getattr(thing, "__module__", None) or ""
+    if home.partition(".")[0] != "torch":
+        return None
+    names = {"torch.nn.functional": "F", "torch._C._nn": "F", "torch.nn.modules": "nn"}
+    short = next((name for start, name in names.items() if home.startswith(start)), home)
+    return f"{short}.{thing.__name__}"
 
 
 INITS = {

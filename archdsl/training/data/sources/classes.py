@@ -33,9 +33,10 @@ def classes_beside(folder: Path) -> dict[str, str]:
     Raises SpecError where several files say different things.
     """
     names = (UCF_CLASS_FILE, *CLASS_FILES, *JSON_CLASS_FILES)
-    first, *others = [folder / name for name in names if (folder / name).is_file()] or [None]
-    if first is None:
+    present = [folder / name for name in names if (folder / name).is_file()]
+    if not present:
         return {}
+    first, *others = present
     classes = classes_in(first)
     for other in others:
         try:
