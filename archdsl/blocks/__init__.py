@@ -49,6 +49,7 @@ from archdsl.blocks.steps import Step
 from archdsl.blocks.table import TableConv
 from archdsl.blocks.tokens import ClassToken, FrameRows, FrameToken, LayerNorm, Patches, Positions, TakeMap, TakeToken
 from archdsl.blocks.tower import SegmentTower
+from archdsl.blocks.transformer import Attend, Transformer
 from archdsl.blocks.x3d import ExpandedBottleneck
 from archdsl.blocks.yaml_block import Drawing, Drawn
 
@@ -116,6 +117,7 @@ BLOCKS: tuple[type[Block], ...] = (
     Patches,
     ClassToken,
     Positions,
+    Transformer,
     LayerNorm,
     TakeMap,
     TakeToken,
@@ -127,6 +129,7 @@ BLOCKS: tuple[type[Block], ...] = (
 __all__ = [block.__name__ for block in BLOCKS] + [
     "BLOCKS",
     "Act",
+    "Attend",
     "Block",
     "BlockField",
     "Chain",

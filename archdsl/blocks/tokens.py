@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from archdsl import ops
 from archdsl.blocks.base import Block, Norm, NormField, Pad, Width
+from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.ops.positions import TableAxes
 from archdsl.spec.scalars import Count, Real, Sizes, Whole
@@ -30,10 +31,15 @@ class Patches(Block):
     norm: NormField = Field(Norm(kind="none"), description="none, layer, or a mapping with eps")
 
     def build(self, g: Builder, x: str) -> str:
+        stride, size = self.stride or self.kernel, g.shape(x)[1:4]
+        odd = [axis for axis, n, k in zip("thw", size, self.kernel) if n % k]
+        if odd and stride == self.kernel and self.pad == "valid":
+            got, want = " x ".join(map(str, size)), f"multiples of {' x '.join(map(str, self.kernel))}"
+            raise SpecError(f"patches that do not fill the map along {', '.join(odd)}", got=got, want=want)
         conv = ops.Conv(
             out_channels=self.channels,
             kernel=self.kernel,
-            stride=self.stride or self.kernel,
+            stride=stride,
             pad=self.pad,
             bias=self.bias,
             init="default",

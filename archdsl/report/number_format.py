@@ -37,12 +37,15 @@ def signed(n: int) -> str:
 
 def shape_text(shape: Sequence[int]) -> str:
     """A shape without its batch axis: 3×64×256², 400 for a vector, 768×8×14²+1 with tokens beside the map."""
-    if len(shape) == 5:
-        c, t, h, w, extra = shape
-        return f"{c}×{area(t, h, w)}+{extra}" if t else f"{c}×{extra}"
-    if len(shape) == 4:
-        return f"{shape[0]}×{area(*shape[1:])}"
-    return "×".join(map(str, shape))
+    return f"{shape[0]}×{size_text(shape)}" if len(shape) in (4, 5) else "×".join(map(str, shape))
+
+
+def size_text(shape: Sequence[int]) -> str:
+    """The size of a map and the number of tokens beside it: 8×14², 8×14²+1, and 5 for tokens alone."""
+    _, t, h, w, *extra = shape
+    if not extra:
+        return area(t, h, w)
+    return f"{area(t, h, w)}+{extra[0]}" if t else f"{extra[0]}"
 
 
 def shape_lines(shapes: Mapping[str, Sequence[int]]) -> list[str]:

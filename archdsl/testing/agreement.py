@@ -15,7 +15,7 @@ from archdsl.errors import SpecError
 from archdsl.graph import Node
 from archdsl.testing.single import graph_of
 
-CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
+CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm)
 """Modules that torch wants the channels last for."""
 
 

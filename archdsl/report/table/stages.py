@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from archdsl.compiler import Plan, plan_of
 from archdsl.language import Arch
-from archdsl.ops.notation import area, number
-from archdsl.report.number_format import fraction, percent, shape_lines, shapes_text, short, span_text, whole
+from archdsl.ops.notation import number
+from archdsl.report.number_format import fraction, percent, shape_lines, shapes_text, short, size_text, span_text, whole
 from archdsl.report.parts import TablePart, table_parts
 from archdsl.report.table.formats import in_format
 from archdsl.report.table.sheet import Column, Row, Table, TableCell
@@ -27,7 +27,7 @@ def figures_of(part: TablePart, total: int) -> tuple[str, ...]:
         else ("", "", "")
     )
     span = span_text(part.span, part.tick) if part.kind in ("stage", "lateral") else ""
-    return (area(*part.shape[1:]), *costs, span)
+    return (size_text(part.shape), *costs, span)
 
 
 def side_by_side(plan: Plan, parts: tuple[TablePart, ...]) -> Table:

@@ -1,0 +1,177 @@
+"""Transformer blocks: one attention after the other, then a perceptron of two layers, each around a shortcut."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from archdsl import ops
+from archdsl.blocks.base import Act, Block, Norm, NormField, add_act
+from archdsl.errors import SpecError
+from archdsl.graph import UNKNOWN, Builder
+from archdsl.ops.attention import Over
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Positive, Ratio, Share
+
+
+class Attend(Written):
+    """One attention of a block. In YAML its axes alone may stand for it: `attend: [t, hw]`."""
+
+    over: Over | tuple[Over, ...] = Field(
+        "thw", description="axes that attend, or a list: equal parts of the heads each"
+    )
+    linear: bool = Field(False, description="whether a second linear layer, which starts at 0, follows the attention")
+
+    @property
+    def axes(self) -> tuple[Over, ...]:
+        """The axes of each part of the heads."""
+        return (self.over,) if isinstance(self.over, str) else self.over
+
+    @property
+    def name(self) -> str:
+        """What it is called in a block with several."""
+        return "_".join(self.axes)
+
+
+def as_attends(value: Any) -> Any:
+    """Words and mappings as a list of attentions."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return tuple({"over": item} if isinstance(item, str) else item for item in items)
+
+
+def attends_shown(attends: tuple[Attend, ...]) -> Any:
+    """The inverse: words where they say all."""
+    return [
+        one.over
+        if one == Attend(over=one.over) and isinstance(one.over, str)
+        else one.model_dump(mode="json", exclude_defaults=True)
+        for one in attends
+    ]
+
+
+Attends = Annotated[
+    tuple[Attend, ...], BeforeValidator(as_attends), PlainSerializer(attends_shown), Field(min_length=1)
+]
+
+
+class TransformerParts(Block):
+    """Fields and parts that transformer blocks share."""
+
+    heads: Count = Field(description="heads of each attention")
+    mlp: Ratio = Field(4, validate_default=True, description="hidden channels of the perceptron, in channels")
+    act: Act = Field("gelu", description="activation of the perceptron")
+    gated: bool = Field(False, description="whether a second layer gates the hidden channels (SwiGLU with act: silu)")
+    norm: NormField = Field(Norm(kind="layer", eps=1e-6), description="layer, rms, none, or a mapping with eps")
+    norm_at: Literal["pre", "post"] = Field(
+        "pre", description="norms in front of each branch (pre) or behind each sum (post)"
+    )
+    bias: bool | Literal["qv"] = Field(True, description="biases of queries, keys and values; qv: none of keys")
+    dropout: Share = Field(0.0, description="share of elements dropped behind each linear layer")
+    layer_scale: Positive | None = Field(None, description="start of a learnt scale for each channel of a branch")
+    drop_path: Share | None = Field(None, description="probability that a branch is dropped; see a pathway's drop_path")
+    fused: bool = Field(
+        False, description="attention by torch's scaled_dot_product_attention, which fvcore does not see"
+    )
+
+    def around(self, g: Builder, name: str, kind: str, x: str, branch: Any) -> str:
+        """x and a branch of it, summed: norm, branch, scale and drop path under one name."""
+        y = UNKNOWN
+        with g.inside(name, kind):
+            y = self.norm.add(g, "norm", x) if self.norm_at == "pre" else x
+            y = branch(y)
+        return self.summed(g, name, x, y)
+
+    def ended(self, g: Builder, y: str) -> str:
+        """The end of a branch: dropout, learnt scale, drop path."""
+        y = g.add("dropout", ops.Dropout(p=self.dropout), y) if self.dropout else y
+        y = g.add("scale", ops.LayerScale(start=self.layer_scale), y) if self.layer_scale else y
+        return g.add("drop_path", ops.DropPath(p=self.drop_path), y) if self.drop_path is not None else y
+
+    def summed(self, g: Builder, name: str, x: str, y: str) -> str:
+        """Shortcut and branch."""
+        y = g.add(f"{name}_sum", ops.Add(), x, y)
+        return self.norm.add(g, f"{name}_norm", y) if self.norm_at == "post" else y
+
+    def linear(self, g: Builder, name: str, x: str, channels: int, bias: bool = True) -> str:
+        """A linear layer as transformers start it."""
+        return g.add(name, ops.Linear(out_features=channels, bias=bias, init="trunc_normal"), x)
+
+    def perceptron(self, g: Builder, x: str) -> str:
+        """Two linear layers, or three with a gate, and an activation."""
+        return self.around(g, "mlp", "Mlp", x, lambda y: self.ended(g, self.hidden(g, y, g.shape(x).c)))
+
+    def hidden(self, g: Builder, x: str, channels: int) -> str:
+        """From the channels to the hidden ones and back."""
+        inner = int(channels * self.mlp)
+        y = self.linear(g, "up", x, inner)
+        if self.gated:
+            y = g.add("product", ops.Mul(), add_act(g, "act", self.act, self.linear(g, "gate", x, inner)), y)
+        else:
+            y = add_act(g, "act", self.act, y)
+        y = g.add("act_dropout", ops.Dropout(p=self.dropout), y) if self.dropout else y
+        return self.linear(g, "down", y, channels)
+
+
+class Transformer(TransformerParts):
+    """Attentions in turn and a perceptron, each added to what it reads.  (c, t, h, w, k) -> (c, t, h, w, k)
+
+    Over `thw` tokens beside the map attend with it. Over `hw` each frame gets copies of them, of whose results they get
+    the mean (arXiv:2102.05095); over other axes they go round.
+    """
+
+    attend: Attends = Field(
+        (Attend(),), description="axes of each attention in turn: [thw], [t, hw] or {over: t, linear: true}"
+    )
+
+    def build(self, g: Builder, x: str) -> str:
+        for one in self.attend:
+            x = self.attention(g, one, "attend" if len(self.attend) == 1 else f"attend_{one.name}", x)
+        return self.perceptron(g, x)
+
+    def attention(self, g: Builder, one: Attend, name: str, x: str) -> str:
+        """One attention around its shortcut."""
+        tokens = g.shape(x).extra if x != UNKNOWN else 0
+        if not tokens or one.over == "thw":
+            return self.around(g, name, "Attention", x, lambda y: self.heads_of(g, one, y))
+        if one.over == "hw":
+            y = UNKNOWN
+            with g.inside(name, "Attention"):
+                y = g.add("rows", ops.FrameRows(), x)
+                y = self.norm.add(g, "norm", y) if self.norm_at == "pre" else y
+                y = g.add("map", ops.FromFrameRows(), self.heads_of(g, one, y), x)
+            return self.summed(g, name, x, y)
+        y = g.add(f"{name}_map", ops.TakeMap(), x)
+        y = self.around(g, name, "Attention", y, lambda z: self.heads_of(g, one, z))
+        return g.add(f"{name}_join", ops.JoinTokens(), g.add(f"{name}_tokens", ops.TakeTokens(), x), y)
+
+    def heads_of(self, g: Builder, one: Attend, x: str) -> str:
+        """Queries, keys, values, attention, and the linear layers behind it."""
+        c = g.shape(x).c
+        biases = (True, False, True) if self.bias == "qv" else (self.bias,) * 3
+        reads = [self.linear(g, part, x, c, bool(bias)) for part, bias in zip(("query", "key", "value"), biases)]
+        y = (
+            self.parts(g, one, reads)
+            if len(one.axes) > 1
+            else g.add("attention", self.op(one.axes[0], self.heads), *reads)
+        )
+        y = self.ended(g, self.linear(g, "out", y, c))
+        return g.add("linear", ops.Linear(out_features=c, init="zeros"), y) if one.linear else y
+
+    def op(self, over: Over, heads: int) -> ops.Attention:
+        """The attention over some axes."""
+        return ops.Attention(heads=heads, over=over, fused=self.fused)
+
+    def parts(self, g: Builder, one: Attend, reads: list[str]) -> str:
+        """Equal parts of the heads, each over its own axes, side by side."""
+        n = len(one.axes)
+        if self.heads % n:
+            what = "heads that do not divide among the axes"
+            raise SpecError(what, got=f"heads: {self.heads}, {n} axes", want=f"a multiple of {n}")
+        width = g.shape(reads[0]).c // n
+        ends = []
+        for i, over in enumerate(one.axes):
+            take = ops.TakeChannels(start=i * width, count=width)
+            part = [g.add(f"{name}_{over}", take, x) for name, x in zip(("query", "key", "value"), reads)]
+            ends.append(g.add(f"attention_{over}", self.op(over, self.heads // n), *part))
+        return g.add("beside", ops.Concat(), *ends)

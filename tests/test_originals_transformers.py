@@ -1,0 +1,93 @@
+"""Transformers, with copied random weights, against the code that a model is taken from: equal outputs.
+
+`pip install --no-deps transformers==5.24.0 tokenizers huggingface_hub safetensors httpx truststore regex`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archdsl
+
+PARTS = ("query", "key", "value")
+Rules = Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def transformers(torchvision: Any) -> Any:
+    return pytest.importorskip("transformers", reason="pip install --no-deps transformers==5.24.0 and what it needs")
+
+
+def scattered(network: nn.Module) -> nn.Module:
+    """Every weight drawn anew, so that none does nothing."""
+    torch.manual_seed(0)
+    for name, value in network.named_parameters():
+        scale = 0.1 if value.ndim < 2 or "embed" in name or "token" in name else value[0].numel() ** -0.5
+        nn.init.normal_(value, std=scale)
+        if "norm" in name and name.endswith("weight"):
+            value.data += 1
+    return network.eval()
+
+
+def renamed(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
+    """Their weights under our names, by the first rule that fits a whole name; `qkv` in a new one is parted."""
+    found = {}
+    for name, value in state.items():
+        new = next((re.sub(old, new, name) for old, new in rules.items() if re.fullmatch(old, name)), None)
+        assert new, f"no rule for {name}"
+        parts = PARTS if "qkv" in new else ("",)
+        found.update({new.replace("qkv", part): one for part, one in zip(parts, value.chunk(len(parts)))})
+    return found
+
+
+def same_outputs(theirs: Any, ours: nn.Module, rules: Rules, clip: Tensor, given: Tensor) -> None:
+    """Both give the same scores, to 1e-5 of the largest."""
+    mine = ours.state_dict()
+    values = renamed(theirs.state_dict(), rules)
+    assert sorted(values) == sorted(mine)
+    ours.load_state_dict({name: value.reshape(mine[name].shape) for name, value in values.items()})
+    with torch.no_grad():
+        got, want = ours.eval()(clip), theirs(given).logits
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5 * float(want.abs().max()))
+
+
+TIMESFORMER = {
+    r".*embeddings.cls_token": "main.tokens.1.token.weight",
+    r".*embeddings.position_embeddings": "main.tokens.2.positions.hw",
+    r".*embeddings.time_embeddings": "main.tokens.2.positions.t",
+    r".*patch_embeddings.projection.(\w+)": r"main.tokens.0.conv.\1",
+    r".*layer.(\d+).layernorm_after.(\w+)": r"main.body.\1.mlp.norm.\2",
+    r".*layer.(\d+).intermediate.dense.(\w+)": r"main.body.\1.mlp.up.\2",
+    r".*layer.(\d+).temporal_layernorm.(\w+)": r"main.body.\1.attend_t.norm.\2",
+    r".*layer.(\d+).temporal_attention.attention.qkv.(\w+)": r"main.body.\1.attend_t.qkv.\2",
+    r".*layer.(\d+).temporal_attention.output.dense.(\w+)": r"main.body.\1.attend_t.out.\2",
+    r".*layer.(\d+).temporal_dense.(\w+)": r"main.body.\1.attend_t.linear.\2",
+    r".*layer.(\d+).layernorm_before.(\w+)": r"main.body.\1.ATTEND.norm.\2",
+    r".*layer.(\d+).attention.attention.qkv.(\w+)": r"main.body.\1.ATTEND.qkv.\2",
+    r".*layer.(\d+).attention.output.dense.(\w+)": r"main.body.\1.ATTEND.out.\2",
+    r".*layer.(\d+).output.dense.(\w+)": r"main.body.\1.mlp.down.\2",
+    r"timesformer.layernorm.(\w+)": r"head.norm.\1",
+    r"classifier.(\w+)": r"head.classifier.\1",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("attention", "theirs"), [("divided", "divided_space_time"), ("joint", "joint_space_time")])
+def test_scores_of_timesformer(transformers: Any, attention: str, theirs: str) -> None:
+    """At 2 frames of 64 pixels; `space` is not compared: theirs leaves frames in the batch."""
+    config = transformers.TimesformerConfig(
+        num_labels=400, num_frames=2, image_size=64, attention_type=theirs, num_hidden_layers=12
+    )
+    original = scattered(transformers.TimesformerForVideoClassification(config))
+    ours = archdsl.build(archdsl.load(f"timesformer_{attention}_8x32", frames=2, size=64))
+    name = "attend_hw" if attention == "divided" else "attend"
+    clip = torch.randn(1, 3, 2, 64, 64)
+    rules = {old: new.replace("ATTEND", name) for old, new in TIMESFORMER.items()}
+    same_outputs(original, ours, rules, clip, clip.transpose(1, 2))

@@ -1,0 +1,142 @@
+"""Transformer blocks: counts of the originals, by hand, and what their options change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import archdsl
+from archdsl import ops
+from archdsl.blocks import Attend, ClassToken, FrameRows, Patches, Transformer
+from archdsl.errors import SpecError
+from archdsl.graph import Builder, Graph
+from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, repeat
+from archdsl.language import head as heads
+from archdsl.ops import UNIT, Grid, Shape
+
+COUNTS = {
+    # params, macs, fvcore; facebookresearch/TimeSformer@a5ef29a
+    "timesformer_divided_8x32": (121_566_352, 195_830_280_192, 196_053_480_192),
+    "timesformer_joint_8x32": (86_112_400, 179_562_805_248, 179_713_429_248),
+    "timesformer_space_8x32": (86_106_256, 140_504_788_992, 140_650_789_632),
+    "timesformer_hr_16x16": (122_024_080, 1_702_685_650_944, 1_704_468_689_664),
+    "timesformer_l_96x4": (121_633_936, 2_379_856_982_016, 2_382_534_832_896),
+    # torchvision's and transformers' vit_b_16
+    "vit_b16": (86_567_656, 17_563_828_224, 17_582_740_224),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_are_the_originals(name: str) -> None:
+    plan = archdsl.compile(archdsl.load(name))
+    assert (plan.params, plan.macs, plan.count("fvcore")) == COUNTS[name]
+
+
+TIMESFORMER = """
+name: my_timesformer            # divided attention: time first, then space
+clip: {frames: 8, size: 224}
+pathways:
+  main:
+    drop_path: 0.1
+    stages:
+      tokens: [{patches: {kernel: [1, 16, 16], channels: 768}}, class_token, {positions: {over: [hw, t]}}]
+      body: {transformer: {heads: 12, attend: [{over: t, linear: true}, hw]}, repeat: 12}
+head: {class_token: {classes: 400}}
+"""
+
+
+def test_ten_lines_of_yaml_are_the_networks_of_the_zoo(tmp_path: Path) -> None:
+    path = tmp_path / "my_timesformer.yaml"
+    path.write_text(TIMESFORMER)
+    ours, theirs = archdsl.load(path), archdsl.load("timesformer_divided_8x32")
+    assert (ours.pathways, ours.head) == (theirs.pathways, theirs.head)
+
+
+def built(block: Any, x: Shape) -> Graph:
+    """One block over a value."""
+    g = Builder()
+    source = g.source("x", x, Grid(UNIT, UNIT, UNIT))
+    with g.inside("main"):
+        g.outputs["y"] = block.build(g, source)
+    return g.finish()
+
+
+def params(block: Any, x: Shape) -> int:
+    graph = built(block, x)
+    return sum(node.op.cost(*[graph.shapes[read] for read in node.reads]).params for node in graph.nodes.values())
+
+
+def test_a_block_by_hand() -> None:
+    """Of 8 channels: four layers of 72, norms of 16, the perceptron 8 x 32 + 32 + 32 x 8 + 8."""
+    x, mlp = Shape(8, 2, 3, 3), 16 + 8 * 32 + 32 + 32 * 8 + 8
+    assert params(Transformer(heads=2), x) == 16 + 4 * 72 + mlp
+    assert params(Transformer(heads=2, attend=("t", "hw")), x) == 2 * (16 + 4 * 72) + mlp
+    assert params(Transformer(heads=2, attend=[{"over": "t", "linear": True}, "hw"]), x) == 2 * (16 + 4 * 72) + 72 + mlp
+    assert params(Transformer(heads=2, bias="qv"), x) == 16 + 4 * 72 - 8 + mlp
+    assert params(Transformer(heads=2, bias=False), x) == 16 + 4 * 72 - 24 + mlp
+    assert params(Transformer(heads=2, layer_scale=1e-5), x) == 16 + 4 * 72 + mlp + 16
+    assert params(Transformer(heads=2, gated=True, act="silu"), x) == 16 + 4 * 72 + mlp + 8 * 32 + 32
+    assert params(Transformer(heads=2, norm="rms"), x) == 4 * 72 + mlp
+    assert params(Transformer(heads=2, norm_at="post"), x) == 16 + 4 * 72 + mlp
+    assert params(Transformer(heads=2, attend=Attend(over=("t", "hw"))), x) == 16 + 4 * 72 + mlp
+
+
+def test_heads_are_shared_out_among_axes() -> None:
+    graph = built(Transformer(heads=4, attend=[{"over": ["t", "hw"]}]), Shape(8, 2, 3, 3))
+    found = [node.op for node in graph.nodes.values() if isinstance(node.op, ops.Attention)]
+    assert [(op.over, op.heads) for op in found] == [("t", 2), ("hw", 2)]
+    with pytest.raises(SpecError, match="heads that do not divide among the axes"):
+        built(Transformer(heads=3, attend=[{"over": ["t", "hw"]}]), Shape(6, 2, 3, 3))
+
+
+def net(*blocks: Any, frames: int = 4, head: Any = None, **pathway: Any) -> Arch:
+    """A small network of these blocks over 4 x 4 patches of 12 channels."""
+    stages = {"tokens": Stage(Patches(kernel=(1, 4, 4), channels=12), *blocks)}
+    head = head or Classifier(classes=3)
+    return Arch(
+        name="net",
+        clip=Clip(frames=frames, size=16),
+        pathways=dict(main=Pathway(stages=stages, **pathway)),
+        head=head,
+    )
+
+
+def test_drop_path_grows_with_depth_and_leaves_given_rates() -> None:
+    block = Transformer(heads=2)
+    plan = archdsl.compile(net(*repeat(block, 3), block.but(drop_path=0.5), block, drop_path=0.4))
+    rates = {node.address.split(".")[2]: node.op.p for node in plan.nodes if isinstance(node.op, ops.DropPath)}
+    assert rates == pytest.approx({"1": 0.0, "2": 0.1, "3": 0.2, "4": 0.5, "5": 0.4})
+    archdsl.testing.check(plan.arch)
+
+
+OPTIONS = (
+    dict(),
+    dict(attend=("t", "hw")),
+    dict(attend=[{"over": "t", "linear": True}, "hw"]),
+    dict(attend=[{"over": ["t", "hw"]}], bias="qv"),
+    dict(norm_at="post", gated=True, act="silu", dropout=0.1),
+    dict(norm="rms", layer_scale=0.1, drop_path=0.1, act="quick_gelu", mlp="8/3"),
+    dict(fused=True, bias=False, act="gelu_tanh"),
+)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(options) or "plain")
+@pytest.mark.parametrize("tokens", [(), (ClassToken(count=2),), (ClassToken(), FrameRows())], ids=len)
+def test_options_meet_tokens(options: dict[str, Any], tokens: tuple[Any, ...]) -> None:
+    """Torch agrees on shapes, parameters and fvcore's count, and YAML means the same."""
+    head = heads.ClassToken(classes=3) if len(tokens) == 1 else Classifier(classes=3, pool="none")
+    archdsl.testing.check(net(*tokens, *repeat(Transformer(heads=2, **options), 2), head=head))
+
+
+def test_a_class_token_sees_all_and_frames_alone_do_not() -> None:
+    """Gradients tell: of joint attention the token sees every frame, of attention over hw each frame itself."""
+    joint = net(ClassToken(), Transformer(heads=2), head=heads.ClassToken(classes=3))
+    network, clip = archdsl.build(joint), torch.randn(1, 3, 4, 16, 16, requires_grad=True)
+    network(clip).sum().backward()
+    assert clip.grad is not None
+    assert bool((clip.grad.abs().amax((0, 1, 3, 4)) > 0).all())
+    plan = archdsl.compile(net(ClassToken(), FrameRows(), *repeat(Transformer(heads=2, attend="hw"), 2)))
+    assert plan.grids["main.tokens.4.mlp_sum"].t.span == 1
