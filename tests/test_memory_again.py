@@ -25,8 +25,9 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing import arches
+from archdsl.training.device_memory import StepMemory
 from archdsl.training.distributed import process_group
-from archdsl.training.network_setup import predicted_memory, prepare_network
+from archdsl.training.network_setup import prepare_network
 from archdsl.training.norms import train_mode
 from archdsl.training.train import initial_state
 from benchmarks.memory import Tracked, measured
@@ -140,7 +141,7 @@ def a_run(recipe: Recipe) -> tuple[Memory, int]:
     """What a training's step is predicted to take, and the most that lived in its second one."""
     plan = archdsl.compile(small(channels=32))
     with process_group("cpu") as world, Tracked() as tracked:
-        memory = predicted_memory(plan, recipe, world, shard=False)
+        memory = StepMemory(plan, recipe, world.size, shard=False).predicted
         network = prepare_network(build(plan), plan, recipe, world, recomputed=memory.recomputed, shard=False)
         state = initial_state(network, recipe, world)
         train_mode(network, recipe.norms)

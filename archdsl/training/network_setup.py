@@ -18,38 +18,12 @@ from torch.utils.checkpoint import checkpoint
 
 from archdsl.backend.module_tree import constructed_modules
 from archdsl.compiler import Plan
-from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import modules_to_recompute
-from archdsl.report.memory.report import Memory, Setup
 from archdsl.report.number_format import plural
 from archdsl.training.distributed import World
 from archdsl.training.norms import set_norms, statistics_frozen
 from archdsl.training.optimizer import freeze_groups
-
-
-def predicted_memory(plan: Plan, recipe: Recipe, world: World, *, shard: bool, target_bytes: int = 0) -> Memory:
-    """Predicted memory of a step in one process; sharded weights are counted as whole.
-
-    Raises SpecError where it exceeds the budget of the recipe's `checkpoint`.
-    """
-    parts, norms = recipe.optimizer.accumulate, recipe.norms
-    setup = Setup(
-        batch=recipe.batch // world.size // parts,
-        targets=target_bytes,
-        precision=recipe.precision,
-        optimizer=recipe.optimizer.kind,
-        checkpoint=recipe.checkpoint,
-        copies=(recipe.average > 0) + (world.size > 1 and not shard),
-        accumulated=parts > 1,
-        copied_norms=norms.split > 1 or (norms.sync and world.size > 1),
-    )
-    memory = Memory(plan, setup)
-    try:
-        memory.check()
-    except SpecError as error:
-        raise error.placed("recipe.checkpoint", recipe.written) from None
-    return memory
 
 
 def prepare_network(

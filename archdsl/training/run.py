@@ -21,8 +21,9 @@ from archdsl.report.figures import is_better
 from archdsl.report.memory.report import Memory
 from archdsl.training.batches import beside_the_step, split_batch, train_batches
 from archdsl.training.data.clips import Batch, Videos
+from archdsl.training.device_memory import ViewsMemory
 from archdsl.training.distributed import World, any_process, gather_objects, sum_over_processes
-from archdsl.training.evaluation.views import judge_videos
+from archdsl.training.evaluation.views import VIEWS_PER_BATCH, judge_videos
 from archdsl.training.lowering import testing_copy
 from archdsl.training.meters import DATA_BOUND, Meter
 from archdsl.training.network_setup import broadcast_buffers
@@ -182,6 +183,7 @@ class Run:
             state.average.swap()
         self.measure_norms(state.network)
         broadcast_buffers(state.network)
+        memory = ViewsMemory(self.plan, standing=self.memory.standing)
         results = judge_videos(
             self.tested_network(state.network),
             self.task,
@@ -189,6 +191,7 @@ class Run:
             self.plan.arch.clips,
             device=self.world.device,
             workers=self.workers,
+            batch=memory.views(self.world.device, VIEWS_PER_BATCH),
             skips=self.test_skips,
             frames_read=self.plan.frames_read,
         )

@@ -19,16 +19,16 @@ from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_of
 from archdsl.report.lowering_policy import PassChoices
-from archdsl.report.memory.report import Memory
 from archdsl.spec.files import make_folder
 from archdsl.training.data.clips import Videos
 from archdsl.training.data.sources.discovery import absolute_data
 from archdsl.training.data.sources.videos import Files
+from archdsl.training.device_memory import StepMemory
 from archdsl.training.distributed import World, fail_together, process_group
 from archdsl.training.loop import seed_of, train_loop
 from archdsl.training.lowering import passes_text, training_passes
 from archdsl.training.meters import Meter, peak_macs_per_second
-from archdsl.training.network_setup import data_parallel, predicted_memory, prepare_network
+from archdsl.training.network_setup import data_parallel, prepare_network
 from archdsl.training.norms import train_mode
 from archdsl.training.optimizer import MovingAverage, make_optimizer
 from archdsl.training.precision import AUTOCAST_TYPES, emulation_warning
@@ -86,9 +86,10 @@ def train(
             start = find_start(job, folder.path, resume, weights)
             passes = training_passes(job.recipe, world.device, start.facts)
         check_processes_agree(job.to_compare() | start.to_compare())
-        run, state = make_run(job, start, passes, folder, workers=workers, quiet=quiet)
+        with job.memory.reported(world.device):
+            run, state = make_run(job, start, passes, folder, workers=workers, quiet=quiet)
         resume_or_begin(run, state, start)
-        with run.stop_on_signals(), run.progress.bar:
+        with run.stop_on_signals(), run.progress.bar, job.memory.reported(world.device):
             train_mode(state.network, run.recipe.norms)
             run.meter.reset()
             # DDP must end before its process group: torch 2.13 may hang where DDP releases it last
@@ -105,7 +106,7 @@ class TrainingJob(NamedTuple):
     recipe: Recipe
     videos: Videos
     tests: Videos
-    memory: Memory
+    memory: StepMemory
     identity: Identity
     shard: bool
     data: str | None
@@ -128,11 +129,12 @@ def make_job(
     plan, recipe = compile(load(arch)), recipe_of(recipe)
     check_batch(recipe, world)
     task = task_for(plan, recipe)
+    shard = shard and world.size > 1  # a single process has nothing to shard
+    memory = StepMemory(plan.of_frames_read, recipe, world.size, shard, task.target_bytes())
+    memory.check(world.device)  # before the data, which may take long to list
     videos, tests = data if isinstance(data, tuple) else train_and_test_videos(str(data), task)
     task.check_classes(videos.classes)
     check_same_classes(videos, tests)
-    shard = shard and world.size > 1  # a single process has nothing to shard
-    memory = predicted_memory(plan.of_frames_read, recipe, world, shard=shard, target_bytes=task.target_bytes())
     place = None if isinstance(data, tuple) else absolute_data(str(data))
     identity = run_identity(plan, recipe, videos, tests)
     return TrainingJob(task, plan, recipe, videos, tests, memory, identity, shard, place)
@@ -179,7 +181,7 @@ def make_run(
         origin = load_initial_weights(network, weights) if weights else None
     if weights:
         check_processes_agree({"weights": fingerprint(network)})
-    network = prepare_network(network, plan, recipe, world, recomputed=memory.recomputed, shard=shard)
+    network = prepare_network(network, plan, recipe, world, recomputed=memory.predicted.recomputed, shard=shard)
     run = Run(
         task=task,
         plan=plan,
@@ -187,7 +189,7 @@ def make_run(
         folder=folder,
         world=world,
         network=network,
-        memory=memory,
+        memory=memory.predicted,
         videos=videos,
         tests=tests,
         skips=SkippedVideos.for_run(folder.path, recipe, world.rank),

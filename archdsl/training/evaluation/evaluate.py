@@ -26,9 +26,10 @@ from archdsl.report.figures import metric_text
 from archdsl.spec.files import json_text, make_folder, naming_write_errors, write_whole
 from archdsl.spec.numbers import views_of
 from archdsl.training.data.clips import Videos
+from archdsl.training.device_memory import ViewsMemory
 from archdsl.training.distributed import World, fail_together, gather_objects, process_group
 from archdsl.training.evaluation.results import Results
-from archdsl.training.evaluation.views import judge_videos
+from archdsl.training.evaluation.views import VIEWS_PER_BATCH, judge_videos
 from archdsl.training.lowering import inference_passes, inference_text, prepared_for_inference
 from archdsl.training.precision import emulation_warning
 from archdsl.training.progress import print_warning
@@ -105,7 +106,10 @@ def judge_with_progress(
     quiet: bool,
 ) -> Results:
     """Results of all views of all videos, under a progress bar."""
-    with progress_bar(task.plan, videos, task.recipe, world, quiet=quiet) as progress:
+    memory = ViewsMemory(task.plan)
+    batch = batch or memory.views(world.device, VIEWS_PER_BATCH)
+    bar = progress_bar(task.plan, videos, task.recipe, world, quiet=quiet)
+    with bar as progress, memory.reported(world.device, batch):
         return judge_videos(
             prepared_for_inference(network, task.recipe, world.device),
             task,

@@ -17,6 +17,7 @@ from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.sources.lines import VIDEO_SUFFIXES
 from archdsl.training.data.sources.pictures import pictures_in
 from archdsl.training.data.sources.videos import summarize_names
+from archdsl.training.device_memory import ViewsMemory
 from archdsl.training.distributed import process_group
 from archdsl.training.evaluation.evaluate import resolve_network
 from archdsl.training.evaluation.prediction import NoPrediction, Prediction, ViewOutput, view_outputs
@@ -111,7 +112,7 @@ def predict_video(
         device=device,
         workers=workers,
         skips=skips,
-        batch=VIEWS_PER_BATCH,
+        batch=ViewsMemory(task.plan).views(device, VIEWS_PER_BATCH),
         frames_read=task.plan.frames_read,
     )
     with evaluation_mode(network):
