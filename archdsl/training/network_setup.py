@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from archdsl.backend.module_tree import constructed_modules
 from archdsl.compiler import Plan
+from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import modules_to_recompute
 from archdsl.report.number_format import plural
