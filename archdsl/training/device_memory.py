@@ -50,7 +50,7 @@ class StepMemory:
             checkpoint=self.recipe.checkpoint,
             copies=(self.recipe.average > 0) + (several and not self.shard),
             accumulated=parts > 1,
-            copied_norms=norms.split > 1 or (norms.sync and several),
+            copied_norms=norms.sync and several,
         )
         return Memory(self.plan, setup)
 

@@ -42,7 +42,7 @@ class Setup:
     targets: int = 0
     """Bytes of what is true of one clip."""
     copied_norms: bool = False
-    """Whether batch norms copy their input: statistics per part of the batch, or over processes."""
+    """Whether batch norms copy their input: statistics over processes."""
 
     def __post_init__(self) -> None:
         check_name("precision", self.precision, PRECISIONS)
