@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -15,7 +14,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.serialization import safe_globals
 
+from archdsl.backend.weights.array_pickles import read_array_pickle
+from archdsl.backend.weights.file_faults import LOAD_ERRORS, code_in_file, no_weights, one_line
 from archdsl.errors import SpecError
 from archdsl.spec.files import open_regular
 
@@ -26,16 +28,17 @@ WRAPPERS = (
 """Keys under which others keep the weights beside an optimiser's state."""
 PREFIXES = ("module.", "_orig_mod.")
 """What torch's wrappers put before every name."""
-LOAD_ERRORS = (
-    *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError),
-    *(RuntimeError, TypeError, ValueError, struct.error),
-)
-"""What torch raises for a damaged file, besides UnpicklingError."""
 MAX_TENSORS = 50_000
 """Tensors in a file: the deepest networks have a few thousand, an optimiser's state three times as many."""
 MAX_PICKLE_BYTES = 1 << 25
 """Bytes of the pickle that says where a file's tensors are: it is read at about 5 MB per second."""
 MAX_NAME_LENGTH = 500
+UNNEEDED = ("addict", "argparse", "easydict", "fvcore", "mmcv", "mmengine", "numpy", "omegaconf", "pathlib", "yacs")
+"""Packages whose objects trainers keep beside weights: settings, paths, figures. None is imported for them."""
+MAX_INERT = 30
+"""Names of these in one file."""
+LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How torch.save began before 1.6."""
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """What weights may be stored as. Eight bits and fewer mean nothing without a scale, which no weight's name tells."""
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -62,25 +65,57 @@ def read_safetensors(path: Path) -> Any:
 
 
 def read_pickled(path: Path) -> Any:
-    """What torch.save wrote, as long as it is made of tensors and plain data."""
+    """What torch.save wrote, or a pickle of numpy arrays, as long as it is made of these and plain data."""
     check_archive(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of protocols that torch.save does not write: they are refused anyway
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        if found := re.search(r"(?i)(unsupported (?:global|class) .*?)(?: whose|\. |\n|$)", str(error)):
-            raise SpecError(
-                f"{path.name} would run code when it is read",
-                written=str(path),
-                got=found[1][:160],
-                want="tensors and plain data alone",
-                fix="torch.save(network.state_dict(), path) by whoever made it, or safetensors",
-            ) from None
-        raise no_weights(path, "a pickle that torch.save did not write", "a file of torch.save") from None
-    except LOAD_ERRORS as error:
-        said = (str(error) or type(error).__name__).splitlines()[0]
-        raise no_weights(path, said, "a file of torch.save, or .safetensors") from None
+    if not is_of_torch(path):
+        return read_array_pickle(path)
+    inert: dict[str, type] = {}
+    while True:
+        try:
+            with warnings.catch_warnings(), safe_globals([(made, name) for name, made in inert.items()]):
+                warnings.simplefilter("ignore")  # of protocols that torch.save does not write: they are refused anyway
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except UnpicklingError as error:
+            name = unneeded_name(str(error))
+            if name is None or name in inert or len(inert) >= MAX_INERT:
+                raise unreadable_pickle(path, str(error)) from None
+            inert[name] = type("Inert", (Inert,), {})
+        except LOAD_ERRORS as error:
+            raise no_weights(path, one_line(error), "a file of torch.save, or .safetensors") from None
+
+
+class Inert:
+    """What stands for an object beside the weights, such as a trainer's settings: it keeps nothing and does nothing."""
+
+    def __new__(cls, *given: Any) -> Inert:
+        """The same for whatever it is made of."""
+        return super().__new__(cls)
+
+    def __init__(self, *given: Any) -> None:
+        """Nothing is kept."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Nothing is kept."""
+
+
+def unneeded_name(error: str) -> str | None:
+    """The name that torch refuses, if it is of a package whose objects lie beside weights and are not needed."""
+    found = re.search(r"(?i)unsupported (?:global|class):? (?:GLOBAL )?([\w.]+)", error)
+    return found[1] if found and found[1].partition(".")[0] in UNNEEDED else None
+
+
+def is_of_torch(path: Path) -> bool:
+    """Whether a file begins as torch.save's do, now or before torch 1.6."""
+    with path.open("rb") as file:
+        start = file.read(len(LEGACY_START))
+    return start.startswith(b"PK\3\4") or start == LEGACY_START
+
+
+def unreadable_pickle(path: Path, error: str) -> SpecError:
+    """The error of a pickle that torch does not read: it would run code, or torch.save did not write it."""
+    if found := re.search(r"(?i)(unsupported (?:global|class) .*?)(?: whose|\. |\n|$)", error):
+        return code_in_file(path, found[1])
+    return no_weights(path, "a pickle that torch.save did not write", "a file of torch.save")
 
 
 def check_archive(path: Path) -> None:
@@ -102,11 +137,6 @@ def check_archive(path: Path) -> None:
     longest = max((entry.file_size for entry in entries if entry.filename.endswith("data.pkl")), default=0)
     if longest > MAX_PICKLE_BYTES:
         raise no_weights(path, f"a pickle of {longest} bytes", f"at most {MAX_PICKLE_BYTES} beside the tensors")
-
-
-def no_weights(path: Path, said: str, want: str) -> SpecError:
-    """The error of a file that holds no weights."""
-    return SpecError(f"no weights in {path.name}", written=str(path), got=said[:160], want=want)
 
 
 def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
