@@ -91,3 +91,34 @@ def test_scores_of_timesformer(transformers: Any, attention: str, theirs: str) -
     clip = torch.randn(1, 3, 2, 64, 64)
     rules = {old: new.replace("ATTEND", name) for old, new in TIMESFORMER.items()}
     same_outputs(original, ours, rules, clip, clip.transpose(1, 2))
+
+
+VIDEOMAE = {
+    r".*patch_embeddings.projection.(\w+)": r"main.tokens.0.conv.\1",
+    r".*layer.(\d+).layernorm_before.(\w+)": r"main.body.\1.attend.norm.\2",
+    r".*layer.(\d+).attention.attention.(query|key|value).(\w+)": r"main.body.\1.attend.\2.\3",
+    r".*layer.(\d+).attention.output.dense.(\w+)": r"main.body.\1.attend.out.\2",
+    r".*layer.(\d+).layernorm_after.(\w+)": r"main.body.\1.mlp.norm.\2",
+    r".*layer.(\d+).intermediate.dense.(\w+)": r"main.body.\1.mlp.up.\2",
+    r".*layer.(\d+).output.dense.(\w+)": r"main.body.\1.mlp.down.\2",
+    r"fc_norm.(\w+)": r"main.pool.1.norm.\1",
+    r"classifier.(\w+)": r"head.classifier.\1",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_scores_of_videomae(transformers: Any) -> None:
+    config = transformers.VideoMAEConfig(
+        hidden_size=384,
+        num_attention_heads=6,
+        intermediate_size=1536,
+        num_labels=400,
+        num_frames=4,
+        image_size=64,
+        layer_norm_eps=1e-6,
+    )
+    original = scattered(transformers.VideoMAEForVideoClassification(config))
+    ours = archdsl.build(archdsl.load("videomae_vit_s", frames=4, size=64))
+    clip = torch.randn(1, 3, 4, 64, 64)
+    same_outputs(original, ours, VIDEOMAE, clip, clip.transpose(1, 2))

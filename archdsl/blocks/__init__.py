@@ -47,7 +47,17 @@ from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.blocks.steps import Step
 from archdsl.blocks.table import TableConv
-from archdsl.blocks.tokens import ClassToken, FrameRows, FrameToken, LayerNorm, Patches, Positions, TakeMap, TakeToken
+from archdsl.blocks.tokens import (
+    ClassToken,
+    FrameRows,
+    FrameToken,
+    LayerNorm,
+    Patches,
+    Positions,
+    SinePositions,
+    TakeMap,
+    TakeToken,
+)
 from archdsl.blocks.tower import SegmentTower
 from archdsl.blocks.transformer import Attend, Transformer
 from archdsl.blocks.x3d import ExpandedBottleneck
@@ -117,6 +127,7 @@ BLOCKS: tuple[type[Block], ...] = (
     Patches,
     ClassToken,
     Positions,
+    SinePositions,
     Transformer,
     LayerNorm,
     TakeMap,

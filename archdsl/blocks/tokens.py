@@ -78,6 +78,13 @@ class Positions(Block):
         return g.add("positions", ops.Positions(over=self.over, tokens=self.tokens, std=self.std), x)
 
 
+class SinePositions(Block):
+    """Sines and cosines of an element's number in (t, h, w) order, added.  (c, t, h, w) -> (c, t, h, w)"""
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("positions", ops.SinePositions(), x)
+
+
 class TakeMap(Block):
     """The map without the tokens beside it.  (c, t, h, w, k) -> (c, t, h, w)"""
 

@@ -45,7 +45,7 @@ from archdsl.ops.pointwise import (
     Tanh,
 )
 from archdsl.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
-from archdsl.ops.positions import Positions
+from archdsl.ops.positions import Positions, SinePositions
 from archdsl.ops.proposals import BoundaryMatch, ValidProposals
 from archdsl.ops.rcnn import PlacePool, Proposals
 from archdsl.ops.recurrent import GruScan, LstmScan, Scan
@@ -185,6 +185,7 @@ OPS: tuple[type[Op], ...] = (
     FromFrameRows,
     FrameToken,
     Positions,
+    SinePositions,
 )
 """Every op there is."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from archdsl.ops.autograd import Keeps
+from archdsl.ops.autograd import NOTHING, Keeps
 from archdsl.ops.base import Beside, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
@@ -82,3 +82,34 @@ class Positions(Beside):
         over = draw.choice(choices)
         x = draw.shape()._replace(extra=draw.integer(0, 2))
         return cls(over=over, tokens=draw.flag(), std=draw.choice((0.0, 0.02))), (x,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinePositions(Beside):
+    """Sines and cosines of an element's number in (t, h, w) order, added to a map.  (c, t, h, w) -> (c, t, h, w)
+
+    Channels 2 i and 2 i + 1 are sine and cosine of number / 10000^(2 i / c) (arXiv:1706.03762, section 3.5).
+    """
+
+    kept = NOTHING
+
+    def buffers(self, *xs: Shape) -> int:
+        return 4 * xs[0].elements
+
+    @property
+    def each_frame(self) -> bool:
+        return False
+
+    def causal(self, *xs: Shape) -> tuple[Op, ...]:
+        return (self,)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return "sine positions"
+
+    def row(self, x: Shape | None = None) -> str:
+        return "sine positions"
+
+    def torch(self, *xs: Shape) -> Layer:
+        (x,) = xs
+        args = (Argument("channels", x.c), Argument("size", (x.t, x.h, x.w)))
+        return Layer("{m}({0})", "SinePositions", args, needs=runtime("positions", "SinePositions"))

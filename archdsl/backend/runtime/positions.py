@@ -45,3 +45,20 @@ class Positions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.entries().to(x.dtype).mT.reshape(-1, *x.shape[2:])
+
+
+class SinePositions(nn.Module):
+    """Sines and cosines of an element's number, in channels of even and odd number, added to a map."""
+
+    table: Tensor
+
+    def __init__(self, channels: int, size: tuple[int, int, int]) -> None:
+        super().__init__()
+        numbers = torch.arange(size[0] * size[1] * size[2], dtype=torch.float64)
+        channel = torch.arange(channels)
+        angles = numbers / 10000 ** (channel.div(2, rounding_mode="floor") * 2 / channels).to(torch.float64)[:, None]
+        table = torch.where((channel % 2 == 0)[:, None], angles.sin(), angles.cos())
+        self.register_buffer("table", table.view(channels, *size).float(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.table.to(x.dtype)
