@@ -12,7 +12,7 @@ from archdsl.errors import SpecError, excerpt
 from archdsl.language import Arch, Model, change_all
 from archdsl.language.parameters import COMMON
 from archdsl.spec.numbers import check_text, exact_fraction
-from archdsl.spec.plain_scalars import kind_of, value_of
+from archdsl.spec.plain_scalars import scalar_kind, value_of
 
 
 def models_named(given: Namespace) -> list[Model]:
@@ -85,7 +85,7 @@ def parse_value(text: str) -> Any:
         pass  # not JSON
     if not set(text) & set("{}[]\"'#&*!|>%@`:,~"):
         try:
-            return value_of(kind_of(text), check_text(text))
+            return value_of(scalar_kind(text), check_text(text))
         except ValueError as error:
             raise SpecError("invalid value", got=excerpt(text), want=str(error)) from None
     from archdsl.spec.parser import parse_yaml

@@ -21,7 +21,7 @@ FIRST = {"null": ["~", "n", "N", ""], "bool": list("tTfF"), "int": list("-+01234
 """The characters that each begins with."""
 
 
-def kind_of(text: str) -> str:
+def scalar_kind(text: str) -> str:
     """null, bool, int or float for a plain scalar that is one; str for all others."""
     return next((kind for kind, pattern in PATTERNS.items() if pattern.match(text)), "str")
 

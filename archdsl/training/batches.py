@@ -79,7 +79,7 @@ def train_batches(
         targets = targets_to(task.collated(moved), device)
         made, targets = task.mixed(made, targets, readable, videos, f"{recipe.seed} {step}")
         names = [videos.name(i) for i in indices]
-        yield make_batch(made, targets, weights_of(readable, device), indices, samples, names, waited)
+        yield make_batch(made, targets, clip_weights(readable, device), indices, samples, names, waited)
 
 
 def view_batches(
@@ -172,7 +172,7 @@ def make_batch(
     return Batch(made, targets, weights, tuple(indices), tuple(names), starts, ends, waited)
 
 
-def weights_of(readable: Sequence[bool], device: torch.device) -> Tensor:
+def clip_weights(readable: Sequence[bool], device: torch.device) -> Tensor:
     """1 for each clip that was read, 0 for the others, filled on the device: a copy to it would wait."""
     weights = torch.ones(len(readable), device=device)
     for place, one in enumerate(readable):

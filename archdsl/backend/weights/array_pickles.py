@@ -20,9 +20,9 @@ from torch import Tensor
 
 from archdsl.backend.weights.file_faults import LOAD_ERRORS, code_in_file, no_weights, one_line
 
-MOST_BYTES = 4 << 30
+LARGEST_PICKLE = 4 << 30
 """Bytes of a pickle of arrays: the largest published one has 0.4 GB."""
-MOST_STEPS = 2_000_000
+MOST_OPCODES = 2_000_000
 """Steps of a pickle: an array takes about forty."""
 MOST_AXIS = 1 << 40
 """Elements along an axis: larger numbers are not even multiplied."""
@@ -87,8 +87,8 @@ class ArrayUnpickler(pickle.Unpickler):
 def read_array_pickle(path: Path) -> dict[str, Tensor]:
     """The arrays of a pickle by name. Raises SpecError for any other pickle."""
     size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise no_weights(path, f"{size} bytes", f"at most {MOST_BYTES}")
+    if size > LARGEST_PICKLE:
+        raise no_weights(path, f"{size} bytes", f"at most {LARGEST_PICKLE}")
     data = path.read_bytes()
     try:
         check_steps(data)
@@ -106,9 +106,9 @@ def check_steps(data: bytes) -> None:
     Python makes room for the highest number that a pickle keeps a thing at, whatever its size.
     """
     for count, (step, argument, _) in enumerate(pickletools.genops(data)):
-        if count > MOST_STEPS:
-            raise ValueError(f"a pickle of more than {MOST_STEPS} steps")
-        if step.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= int(argument or 0) <= MOST_STEPS:
+        if count > MOST_OPCODES:
+            raise ValueError(f"a pickle of more than {MOST_OPCODES} steps")
+        if step.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= int(argument or 0) <= MOST_OPCODES:
             raise ValueError(f"a pickle that keeps a thing at number {argument}")
         if step.name in REFUSED_STEPS:
             raise ValueError(f"a pickle with a step {step.name}")
@@ -133,7 +133,7 @@ def tensor_of(array: PickledValue) -> Tensor:
     """The tensor of a pickled array. Raises ValueError where its bytes are no such array."""
     _, shape, kind, fortran, data = array.state
     dtype = dtype_of(kind)
-    raw = bytes_of(data)
+    raw = pickled_bytes(data)
     if not all(isinstance(n, int) and 0 <= n < MOST_AXIS for n in shape) or prod(shape) * dtype.itemsize != len(raw):
         raise ValueError(f"an array of another size than its {len(raw)} bytes")
     values = np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran is True or fortran == 1 else "C")
@@ -149,7 +149,7 @@ def dtype_of(kind: Any) -> np.dtype[Any]:
     return np.dtype(f"{order if order in ('<', '>') else '='}{code}")
 
 
-def bytes_of(data: Any) -> bytes:
+def pickled_bytes(data: Any) -> bytes:
     """The bytes of a pickled array: Python 2 wrote a string, Python 3 in old protocols a call that encodes one."""
     if isinstance(data, PickledValue) and data.name == "encode" and data.given[1:] in ((), *((x,) for x in LATIN1)):
         data = data.given[0]

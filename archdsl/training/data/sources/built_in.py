@@ -17,7 +17,7 @@ RGB = 3
 """Channels of one picture."""
 BUILT_IN = {"train": (2400, 0), "val": (512, 1), "test": (512, 1)}
 """Split -> (clips, seed) of the moving digits."""
-MOST_CLIPS = 10**7
+MOST_SCENES = 10**7
 """Clips of built-in data."""
 
 
@@ -57,7 +57,7 @@ def built_in_named(data: str, split: str) -> tuple[int, int, bool]:
     kind = data.removeprefix("motion").removeprefix(":")
     still = kind.partition(":")[0] == "still"
     number = kind.removeprefix("still").removeprefix(":") if still else kind
-    if number and not (number.isascii() and number.isdigit() and 0 < int(number) <= MOST_CLIPS):
+    if number and not (number.isascii() and number.isdigit() and 0 < int(number) <= MOST_SCENES):
         want = "motion, motion:still, or a number of clips behind them: motion:64"
         raise SpecError("no such built-in data", got=data, want=want)
     count, seed = BUILT_IN[split]
