@@ -21,7 +21,7 @@ from archdsl.training.data.transforms import rand_augment as ra
 from archdsl.training.data.transforms.colours import adjust_brightness, adjust_contrast, adjust_saturation
 from archdsl.training.data.transforms.noise import draw_erased, erase, mix_clips
 from archdsl.training.state.skipped_videos import SkippedVideos
-from archdsl.training.tasks.classification import clip_losses
+from archdsl.training.tasks.class_losses import clip_losses
 from tests.trained import classifying
 
 CPU = torch.device("cpu")

@@ -184,17 +184,28 @@ def inception_v3(name: str, aux: bool = False) -> Arch:
     """299 pixels in, 8x8 positions out."""
     hidden = (square(AvgPool, 5, 3, **FLOOR), conv(128, **TV), conv(768, 5, **TV, **FLOOR))
     sides = dict(aux=("mixed_6e", 0.0, hidden)) if aux else {}
-    return network(name, 299, v3_stages(), Classifier(classes=1000, dropout=0.5), sides)
+    return network(name, 299, v3_stages(), Classifier(classes=1000, dropout=0.5), sides, 0.4)
 
 
-def network(name: str, size: int, stages: dict[str, Stage], head: Head, sides: dict[str, tuple] | None = None) -> Arch:
-    """One frame, one pathway, and for each side (stage, dropout, blocks) an auxiliary classifier."""
+def network(
+    name: str,
+    size: int,
+    stages: dict[str, Stage],
+    head: Head,
+    sides: dict[str, tuple] | None = None,
+    share: float = 0.3,
+) -> Arch:
+    """One frame, one pathway, and for each side (stage, dropout, blocks) an auxiliary classifier.
+
+    Their losses count `share` (arXiv:1409.4842, section 5; 0.4 in slim's training of Inception v3).
+    """
     pathways, heads = dict(main=Pathway(stages=stages)), dict(scores=head.but(reads=("main",)))
     for side, (after, dropout, blocks) in (sides or {}).items():
         pathways[side] = Pathway(after=f"main.{after}", stages=dict(hidden=Stage(*blocks)))
         heads[side] = Classifier(classes=1000, dropout=dropout, reads=(side,))
     clip = Clip(frames=1, size=size)
-    return Arch(name=name, clip=clip, pathways=pathways, head=Several(heads=heads) if sides else head)
+    several = Several(heads=heads, auxiliary=dict.fromkeys(sides or {}, share))
+    return Arch(name=name, clip=clip, pathways=pathways, head=several if sides else head)
 
 
 models = (

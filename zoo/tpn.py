@@ -55,7 +55,7 @@ def with_pyramid(arch: Arch, backbone: str, frames: int = 8, aux: bool = False) 
     head = arch.head.but(reads=("low",), window=None)
     if aux:
         levels["aux"] = Pathway(after=reads_res4, stages=dict(space=Stage(SPACE)))
-        head = Several(heads=dict(scores=head, aux=arch.head.but(reads=("aux",), window=None)))
+        head = Several(heads=dict(scores=head, aux=arch.head.but(reads=("aux",), window=None)), auxiliary=dict(aux=0.5))
     return arch.but(pathways={**arch.pathways, **levels}, edges=(*arch.edges, *edges), head=head)
 
 

@@ -21,7 +21,7 @@ from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.relation import Relation
 from archdsl.language.heads.roi import Roi
 from archdsl.language.heads.segments import SegmentDetector
-from archdsl.spec.scalars import Count, Real
+from archdsl.spec.scalars import Count, Positive, Real
 
 HeadField = Annotated[
     SerializeAsAny[Head],
@@ -83,6 +83,9 @@ class Several(Head):
 
     heads: dict[Name, HeadField] = Field(min_length=1, description="heads by name")
     merge: Literal["none", "sum", "average"] = Field("none", description="none, or how outputs of one name are joined")
+    auxiliary: dict[Name, Positive] = Field(
+        {}, description="heads that only help to train: what their loss is multiplied by; no test reads them"
+    )
 
     @model_validator(mode="after")
     def _reads_known(self) -> Self:
@@ -90,6 +93,20 @@ class Several(Head):
             if head.reads is None:
                 want = "reads: [pathways]"
                 raise SpecError(f"head {name} has no `reads`", at=f"heads.{name}", written=head.written, want=want)
+        return self
+
+    @model_validator(mode="after")
+    def _auxiliary_known(self) -> Self:
+        main = [name for name in self.heads if name not in self.auxiliary]
+        odd = [name for name in self.auxiliary if name not in self.heads]
+        if odd or not main or (self.auxiliary and self.merge != "none"):
+            raise SpecError(
+                "auxiliary heads are some of several that are not joined",
+                at="auxiliary",
+                written=self.written,
+                got=f"{', '.join(self.auxiliary)} of {', '.join(self.heads)}, merge: {self.merge}",
+                want="names of heads, but not of all, and merge: none",
+            )
         return self
 
     @property

@@ -31,11 +31,13 @@ class ReadOrder:
     steps: range
     rank: int
     world: int
+    members: list[list[int]] | None = None
+    """The videos of each class, where classes are drawn equally often."""
 
     def __iter__(self) -> Iterator[list[VideoRequest]]:
         share = self.recipe.batch // self.world
         for step in self.steps:
-            everyone = requests_at(step, self.recipe.batch, self.count, self.recipe.seed)
+            everyone = requests_at(step, self.recipe.batch, self.count, self.recipe.seed, self.members)
             yield everyone[self.rank * share : (self.rank + 1) * share]
 
 
@@ -60,7 +62,7 @@ def train_batches(
     alone, by default all.
     """
     check_augment(recipe, clips)
-    order = ReadOrder(recipe, len(videos), range(start, start + steps), rank, world)
+    order = ReadOrder(recipe, len(videos), range(start, start + steps), rank, world, task.drawn_evenly(videos))
     videos, crop = reader_of(videos, recipe, clips, frames_read or {})
     reading = read_clips(videos, order, workers, device, skips.given_up, crop)
     for step in order.steps:

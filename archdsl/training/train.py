@@ -181,6 +181,8 @@ def make_run(
         origin = load_initial_weights(network, weights) if weights else None
     if weights:
         check_processes_agree({"weights": fingerprint(network)})
+    with fail_together():
+        task.prepare(videos, world.device)
     network = prepare_network(network, plan, recipe, world, recomputed=memory.predicted.recomputed, shard=shard)
     run = Run(
         task=task,

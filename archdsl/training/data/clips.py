@@ -116,11 +116,28 @@ def indices_at(step: int, batch: int, count: int, seed: int) -> list[int]:
     return [epoch_order(place // count, count, seed)[place % count] for place in places]
 
 
-def requests_at(step: int, batch: int, count: int, seed: int) -> list[tuple[int, ClipRequest]]:
-    """Videos of a step, each with the seed of its clip, which is unique in a training."""
+def requests_at(
+    step: int, batch: int, count: int, seed: int, members: list[list[int]] | None = None
+) -> list[tuple[int, ClipRequest]]:
+    """Videos of a step, each with the seed of its clip, which is unique in a training.
+
+    With the videos of each class, `members`, all classes are drawn equally often.
+    """
     places = range(step * batch, (step + 1) * batch)
+    if members is None:
+        found = indices_at(step, batch, count, seed)
+    else:
+        found = [evenly_drawn(place, members, seed) for place in places]
     seeds = [Random(f"clip {seed} {place}").getrandbits(62) for place in places]
-    return [(index, ClipRequest(s, training=True)) for index, s in zip(indices_at(step, batch, count, seed), seeds)]
+    return [(index, ClipRequest(s, training=True)) for index, s in zip(found, seeds)]
+
+
+def evenly_drawn(place: int, members: list[list[int]], seed: int) -> int:
+    """The video at a place of all steps: classes take turns in random order, each shows its videos before one again."""
+    turn = epoch_order(place // len(members), len(members), seed)[place % len(members)]
+    drawn, mine = place // len(members), members[turn]
+    rng = Random(f"{seed} class {turn} {drawn // len(mine)}")
+    return rng.sample(mine, len(mine))[drawn % len(mine)]
 
 
 @lru_cache(maxsize=2)

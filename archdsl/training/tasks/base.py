@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from archdsl.compiler import Plan
@@ -42,7 +43,8 @@ class Task(ABC):
     options_kind: ClassVar[type[TaskOptions]] = TaskOptions
 
     def __init__(self, plan: Plan, recipe: Recipe, options: Any = None) -> None:
-        self.plan, self.recipe, self.options = plan, recipe, options or self.options_kind()
+        self.plan, self.recipe = plan, recipe
+        self.options: Any = options or self.options_kind()
 
     @classmethod
     @abstractmethod
@@ -91,6 +93,13 @@ class Task(ABC):
                 want=", ".join(known[:4]) or "none",
             )
         return {name: i for i, name in enumerate(known)}
+
+    def prepare(self, videos: Videos, device: torch.device) -> None:  # noqa: B027  most tasks need nothing
+        """What training needs beside the network, from the videos to train on. Raises SpecError."""
+
+    def drawn_evenly(self, videos: Videos) -> list[list[int]] | None:
+        """The videos of each class where all classes are drawn equally often; None where each video is drawn."""
+        return None
 
     # targets, on their way from the file to the loss
 
