@@ -42,7 +42,7 @@ def smallest(name: str) -> list[str]:
 def test_a_model_trains_by_one_command(name: str, tmp_path: Path) -> None:
     if archdsl.load(name).head.task not in KNOWN:
         pytest.skip(f"no task {archdsl.load(name).head.task} yet")
-    options = ["--steps=2", "--batch=2", "--data=motion:4", "--device=cpu", "--quiet", f"--out={tmp_path}"]
+    options = ["--steps=2", "--batch=4", "--data=motion:4", "--device=cpu", "--quiet", f"--out={tmp_path}"]
     given = ["--set", "recipe.optimizer.rate=0.001", "--set", "recipe.log_every=1"]
     assert main(["train", name, "--recipe", "smoke", *smallest(name), *options, *given]) == 0
     entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
