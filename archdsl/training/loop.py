@@ -24,6 +24,8 @@ def train_loop(state: TrainState, wrapped: nn.Module, run: Run, feed: Iterator[B
     network, optimizer, scaler = state.network, state.optimizer, state.scaler
     recipe, world = run.recipe, run.world
     for step in range(state.step, run.steps):
+        if run.out_of_patience(state):
+            break
         rate = recipe.rate_at(step, run.count)
         set_rate(optimizer, rate)
         with run.meter.waiting():

@@ -17,7 +17,7 @@ from torch.distributed.fsdp import FSDPModule
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.report.figures import is_better
+from archdsl.report.figures import is_better, ranked_by
 from archdsl.report.memory.report import Memory
 from archdsl.training.batches import beside_the_step, split_batch, train_batches
 from archdsl.training.data.clips import Batch, Videos
@@ -123,6 +123,16 @@ class Run:
         self.meter.add_step(len(batch.weights))
         self.progress.advance(self.step)
 
+    def out_of_patience(self, state: TrainState) -> bool:
+        """Whether as many evaluations as the recipe's `patience` were not better than the best one."""
+        best, done, recipe = state.best, state.step, self.recipe
+        if not recipe.patience or best is None or not recipe.evaluates_after(done, self.count):
+            return False
+        since = sum(recipe.evaluates_after(step, self.count) for step in range(best.step + 1, done + 1))
+        if since >= recipe.patience:
+            self.progress.say(f"stopped at step {done}: no evaluation was better than that of step {best.step}")
+        return since >= recipe.patience
+
     def stop_requested(self) -> bool:
         """Whether any process received SIGTERM or Ctrl-C."""
         self.stopped = any_process(self.signal > 0) and self.step < self.steps
@@ -199,9 +209,11 @@ class Run:
         if state.average:
             state.average.swap()
         self.figures = results.figures
-        if state.best is None or is_better(self.figures, state.best.figures):
-            state.best = BestEvaluation(step=self.step, figures=self.figures)
+        ranked = ranked_by(self.recipe.best_by, self.figures, self.recipe.written)
+        if state.best is None or is_better(ranked, state.best.figures):
+            state.best = BestEvaluation(step=self.step, figures=ranked)
         self.folder.log(LogEntry(step=self.step, **self.figures))
+        self.folder.draw_curves(self.plan.name)
         self.progress.tested(self.step, self.figures)
         self.meter.reset()
 

@@ -61,6 +61,12 @@ class Recipe(Written):
     evaluate_every: Annotated[Real, Field(gt=0)] | None = Field(
         None, description="epochs (or steps) between two evaluations; by default only at the end"
     )
+    best_by: ArchName | None = Field(
+        None, description="metric by which the best checkpoint is told, such as mean_class; by default the first"
+    )
+    patience: Count | None = Field(
+        None, description="evaluations in a row that are not better before training ends; by default it goes on"
+    )
     save_every: Count = Field(500, description="steps between two checkpoints")
     keep: Count = Field(2, description="checkpoints kept beside the best")
     most_skipped: Share = Field(0.05, description="share of an epoch's videos that may be unreadable")

@@ -1,6 +1,7 @@
 """The folder of a run: its spec, recipe, versions, log, and checkpoints.
 
-arch.yaml recipe.yaml network.py run.json metrics.jsonl skipped.jsonl tensorboard/ checkpoints/ abandoned/ .lock
+arch.yaml recipe.yaml network.py run.json metrics.jsonl curves.svg skipped.jsonl
+tensorboard/ checkpoints/ abandoned/ .lock
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import arch_to_data, recipe_yaml, to_yaml
+from archdsl.report.curves import curves_svg
 from archdsl.spec.files import append_line, json_text, write_whole
 from archdsl.training.distributed import World, fail_together
 from archdsl.training.state.records import LogEntry, RunInfo, read_records
@@ -77,6 +79,13 @@ class RunFolder:
                 append_line(self.path / LOG, json_text(entry.model_dump()))
                 figures = {k: v for k, v in entry.model_dump().items() if k not in ("step", "epoch")}
                 self.board.add(figures, entry.step)
+
+    def draw_curves(self, title: str) -> None:
+        """Write the log as curves.svg."""
+        with self.one_writer() as first:
+            if first:
+                entries = [entry.model_dump() for entry in read_records(LogEntry, self.path / LOG)]
+                write_whole(self.path / "curves.svg", curves_svg(entries, title))
 
 
 def arch_data(plan: Plan) -> dict[str, Any] | None:
