@@ -75,7 +75,7 @@ def follow(line: str, fault: Told) -> str:
     if fix.startswith("{"):
         return re.sub(r"\bhead: .*", f"head: {fix}", line)
     if re.match(r"\w+: \{\w+: ", fix):  # where a field stands, it stands within another
-        return fix
+        return line[: len(line) - len(line.lstrip())] + fix
     if not (setting := re.fullmatch(r"(\w+): (.*)", fix)):
         assert word
         assert re.search(rf"{re.escape(word)}\b", line), (line, got)

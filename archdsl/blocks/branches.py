@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Literal, Self
 
@@ -14,6 +14,7 @@ from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
+from archdsl.spec.fixes import LONGEST_FIX, flow_yaml
 from archdsl.spec.scalars import Count, Whole
 
 JOINS: dict[str, ops.Op] = {"concat": ops.Concat(), "sum": ops.Add(), "average": ops.Average()}
@@ -29,6 +30,18 @@ class Branches(Block):
     branches: dict[Name, Chain] = Field(min_length=1, description="chains of blocks by name")
     merge: Literal["concat", "sum", "average"] = Field("concat", description="concat, sum or average")
     act: Act = Field("none", description="activation after the join")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _within_branches(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data and not set(data) & set(cls.model_fields):
+            raise SpecError(
+                "branches that do not stand within `branches:`",
+                got=", ".join(map(str, data)),
+                want="the block's field `branches`, and chains of blocks by name in it",
+                fix=fix if len(fix := f"branches: {{branches: {flow_yaml(data)}}}") <= LONGEST_FIX else None,
+            )
+        return data
 
     @model_validator(mode="after")
     def _names_free(self) -> Self:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PlainSerializer, SerializeAsAny, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, WithJsonSchema, model_validator
 
 from archdsl.blocks import BLOCKS, Block
 from archdsl.blocks.base import Rounding
@@ -16,6 +16,7 @@ from archdsl.blocks.single_key import kinds_by_key
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.spec.base import Written
 from archdsl.spec.budget import MOST_STAGES
+from archdsl.spec.fixes import LONGEST_FIX, flow_yaml
 from archdsl.spec.lines import Lines, check_count
 from archdsl.spec.scalars import Count, Ratio, Share, Whole
 
@@ -58,6 +59,23 @@ StageField = Annotated[
 ]
 
 
+def with_names(data: Any) -> Any:
+    """The stages. Raises SpecError for a list of them, with the names that they may have as its fix."""
+    if not isinstance(data, list) or not data:
+        return data
+    named: dict[str, Any] = {}
+    for i, one in enumerate(data, 1):
+        ((key, value), *rest) = one.items() if isinstance(one, Mapping) and one else [("", one)]
+        is_name = key and not rest and key not in BLOCKS_BY_KEY
+        named[str(key) if is_name else f"stage{i}"] = value if is_name else one
+    raise SpecError(
+        "stages in a list, which gives them no names",
+        got=f"a list of {len(data)}",
+        want="stages by name, each a block or a list of blocks",
+        fix=fix if len(fix := f"stages: {flow_yaml(named)}") <= LONGEST_FIX else None,
+    )
+
+
 CHOICES = ("every", "linspace", "segments", "pairs")
 """Fields that choose frames; a pathway has one of them at most."""
 Interval = Annotated[int, Field(strict=True, ge=2)]
@@ -85,7 +103,9 @@ class Pathway(Written):
         description="probability that branches are dropped in training: of the last block that may, growing from 0",
     )
     tied_to: Name | None = Field(None, description="another pathway of equal stages whose weights this one shares")
-    stages: dict[Name, StageField] = Field(min_length=1, description="stages by name, in order")
+    stages: Annotated[dict[Name, StageField], BeforeValidator(with_names)] = Field(
+        min_length=1, description="stages by name, in order"
+    )
 
     @model_validator(mode="before")
     @classmethod

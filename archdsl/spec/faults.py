@@ -13,6 +13,8 @@ from archdsl.errors import Fault, SpecError, did_you_mean, excerpt, listed
 from archdsl.spec.fixes import fix_of
 from archdsl.spec.lines import line_at
 
+SYNONYMS = {"from": "source", "src": "source", "to": "target", "dst": "target", "dest": "target"}
+"""What others call a field, where it looks like another of ours."""
 FINDING_WANTS = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -69,7 +71,8 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
     match found["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             known = fields_at(kind, loc[:-1])
-            near = did_you_mean(loc[-1], known)
+            near = SYNONYMS.get(loc[-1])
+            near = near if near in known else did_you_mean(loc[-1], known)
             if loc[-1] == "repeat":
                 near = f"repeat: {got} beside the block, not among its fields"
             yield Fault(

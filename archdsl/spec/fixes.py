@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+LONGEST_FIX = 300
+"""Letters of a fix that writes a part of a spec anew."""
 NUMBER_WITH_UNIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*[a-zA-Z%]*")
 WITH_UNDERSCORES = re.compile(r"[1-9]\d{0,2}(?:_\d{3}){1,3}", re.ASCII)
 """1_000, which YAML 1.1 took for a number."""
