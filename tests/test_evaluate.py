@@ -241,6 +241,7 @@ def test_which_checkpoint_was_tested_is_said(
         (["evaluate", "{runs}/one", "{runs}/one"], "two networks named one"),
         (["evaluate", "{runs}"], "no recipe.yaml, no run.json"),
         (["evaluate", "slowfast_tiny"], "no recipe and no weights"),
+        (["evaluate", "slowfast_tiny", "--weights", "{runs}/one", "--set", "recipe.views.clips=2"], "no recipe"),
         (["evaluate", "slowfast_tiny", "--recipe", "smoke", "--weights", "{runs}/one"], "weights of another network"),
         (["evaluate", "{runs}/small.yaml", "--recipe", "smoke", "--weights", "{runs}/none.pt"], "no such file"),
         (["evaluate", "{runs}/one", "--views", "10x4"], "1, 3, 5 or 10"),

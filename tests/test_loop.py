@@ -18,6 +18,7 @@ from torch.nn.functional import batch_norm, cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import archdsl
+from archdsl.backend.devices import torch_reason
 from archdsl.errors import SpecError
 from archdsl.language.recipes.optimizer import Norms, Optimizer, ParameterGroup
 from archdsl.language.recipes.recipe import Recipe
@@ -470,6 +471,12 @@ def test_a_smoothed_binary_loss_by_hand():
 def test_what_does_not_fit_is_told(arch, recipe, data, what, tmp_path):
     with pytest.raises(SpecError, match=what):
         archdsl.train(arch, recipe, data, out=tmp_path, device="cpu", quiet=True)
+
+
+@pytest.mark.parametrize(("letters", "told"), [(0, False), (1, True), (120, True), (121, False)])
+def test_what_torch_says_of_a_device_where_it_is_short(letters, told):
+    said = "x" * letters + "\nand more"
+    assert torch_reason(said) == ("x" * letters if told else f"torch {torch.__version__} is built without it")
 
 
 def test_a_device_that_is_not_there(tmp_path):
