@@ -26,7 +26,7 @@ from archdsl.language.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
 from archdsl.training.data.reader.decoder import VideoFile
-from archdsl.training.data.sources.discovery import BUILT_IN
+from archdsl.training.data.sources.built_in import BUILT_IN
 from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.evaluation.evaluate import with_views
 from archdsl.training.evaluation.scores import Scores

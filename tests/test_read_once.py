@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import archdsl
-from archdsl.blocks import NonLocal, RepresentationFlow
+from archdsl.blocks import NonLocal
 from archdsl.errors import SpecError
 from archdsl.language import Localiser, SegmentDetector
 from archdsl.recipes import recipe
@@ -33,7 +33,6 @@ def test_a_parameter_that_says_the_same_twice(name: str, parameters: dict[str, A
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: RepresentationFlow(learn=("tau", "theta", "tau")),
         lambda: Localiser(maps=("a", "a")),
         lambda: SegmentDetector(classes=3, scales=(2, 2)),
         lambda: archdsl.load("slowfast_tiny").head.but(reads=("slow", "slow")),

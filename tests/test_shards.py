@@ -132,7 +132,7 @@ def test_clips_are_those_of_the_same_videos_in_folders(split: str, motion: Path,
         for take in (ClipRequest(0), ClipRequest(index, training=True), ClipRequest(0, clip=1, clips=3)):
             a, b = one.read(index, take), other.read(index, take)
             assert torch.equal(a.frames["clip"], b.frames["clip"])
-            assert (a.label, a.start, a.end) == (b.label, b.start, b.end)
+            assert (a.targets, a.start, a.end) == (b.targets, b.start, b.end)
 
 
 @pytest.mark.parametrize("name", KINDS)

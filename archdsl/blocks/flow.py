@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from archdsl.blocks.base import POINT, SQUARE, Block, Norm, NormField, Width
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.ops.flow import LEARNT, Learnt
-from archdsl.spec.scalars import Count, Distinct
+from archdsl.spec.scalars import Count
 
 
 class FlowBlock(Block):
@@ -24,9 +24,7 @@ class FlowBlock(Block):
         description="channel: each is an image by itself (paper); dense: kernels sum over all (authors' code)",
     )
     gradient: Literal["central", "sobel"] = Field("central", description="kernels of the image's gradient")
-    learn: Annotated[tuple[Learnt, ...], Distinct] = Field(
-        LEARNT, description="what is learnt: gradient, divergence, theta, lambda, tau"
-    )
+    learn: tuple[Learnt, ...] = Field(LEARNT, description="what is learnt: gradient, divergence, theta, lambda, tau")
     normalise: Literal["clip", "batch"] = Field("clip", description="what is stretched to 0..255: a clip or the batch")
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
 
