@@ -28,6 +28,8 @@ WRAPPERS = (
 """Keys under which others keep the weights beside an optimiser's state."""
 PREFIXES = ("module.", "_orig_mod.")
 """What torch's wrappers put before every name."""
+OUTER = "model."
+"""What some put before every name: then it is none of the network's own."""
 MAX_TENSORS = 50_000
 """Tensors in a file: the deepest networks have a few thousand, an optimiser's state three times as many."""
 MAX_PICKLE_BYTES = 1 << 25
@@ -153,6 +155,8 @@ def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
         check_tensor(name, tensor, path)
     for prefix in PREFIXES:
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    if all(name.startswith(OUTER) for name in tensors):
+        return {name.removeprefix(OUTER): tensor for name, tensor in tensors.items()}
     return tensors
 
 
