@@ -103,7 +103,7 @@ class Step:
         clips = clips if setup.training else {name: clip.to(self.dtype) for name, clip in clips.items()}
         self.clips = clips if len(clips) > 1 else next(iter(clips.values()))
         kind = torch.optim.SGD if setup.optimizer == "sgd" else torch.optim.AdamW
-        options = {"lr": 1e-3, "weight_decay": 1e-4, "foreach": True}
+        options = {"lr": 1e-3, "weight_decay": 1e-4, "fused": True}
         momentum = {"momentum": 0.9} if setup.optimizer == "sgd" else {}
         self.optimizer = kind(self.network.parameters(), **options, **momentum)  # type: ignore[arg-type]
 

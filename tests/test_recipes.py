@@ -116,7 +116,6 @@ def test_the_command_lists_and_shows(run: Any) -> None:
         (["--recipe", "smoke", "--set", "recipe.optimizer.rat=1"], ("at      recipe.optimizer.rat", "fix     rate")),
         (["--recipe", "smoke", "--batch", "0"], ("not a whole number",)),
         (["--recipe", "smoke", "--set", "pathways.slow.evry=2"], ("no field 'evry'",)),
-        ([], ("--recipe",)),
     ],
 )
 def test_the_command_tells_what_is_wrong(argv: list[str], words: tuple[str, ...], run: Any) -> None:

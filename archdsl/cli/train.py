@@ -94,8 +94,9 @@ def recipes_command(given: Namespace) -> int:
         return 0
     from archdsl.report.table.sheet import Column, Row, Table  # drawing a table costs an import
 
-    columns = (Column("name"), Column("length"), Column("batch"), Column("source"))
-    rows = tuple(Row((made.name, recipe_length(made), str(made.batch), made.source or "")) for made in found)
+    columns = (Column("name"), Column("length"), Column("batch"), Column("hardware"), Column("source"))
+    cells = [(made.name, recipe_length(made), str(made.batch), made.hardware, made.source) for made in found]
+    rows = tuple(Row(tuple(cell or "" for cell in row)) for row in cells)
     say_table(Table(f"{len(found)} recipes", columns, rows, tuple(map(recipe_data, found))), "text")
     return 0
 

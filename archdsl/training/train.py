@@ -11,7 +11,6 @@ from torch import nn
 from torch.amp import GradScaler
 
 from archdsl.backend import build
-from archdsl.backend.passes import passes_at_work
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
@@ -26,14 +25,15 @@ from archdsl.training.data.sources.videos import Files
 from archdsl.training.device_memory import StepMemory
 from archdsl.training.distributed import World, fail_together, process_group
 from archdsl.training.loop import seed_of, train_loop
-from archdsl.training.lowering import passes_text, training_passes
+from archdsl.training.lowering import training_passes
 from archdsl.training.meters import Meter, peak_macs_per_second
 from archdsl.training.network_setup import data_parallel, prepare_network
 from archdsl.training.norms import train_mode
 from archdsl.training.optimizer import MovingAverage, make_optimizer
-from archdsl.training.precision import AUTOCAST_TYPES, emulation_warning
+from archdsl.training.precision import AUTOCAST_TYPES, emulation_warning, fastest_kernels, recipe_on
 from archdsl.training.progress import Progress
 from archdsl.training.run import Run
+from archdsl.training.run_record import opening_lines, run_record
 from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts, remove_partial
 from archdsl.training.state.compatibility import (
     check_before_end,
@@ -44,7 +44,7 @@ from archdsl.training.state.compatibility import (
 )
 from archdsl.training.state.initial_weights import load_initial_weights
 from archdsl.training.state.locks import run_lock
-from archdsl.training.state.records import CheckpointFacts, Identity, LoweredFrom, RunInfo
+from archdsl.training.state.records import CheckpointFacts, Identity, LoweredFrom
 from archdsl.training.state.rollback import roll_back
 from archdsl.training.state.run_folder import RunFolder
 from archdsl.training.state.skipped_videos import SkippedVideos
@@ -86,6 +86,7 @@ def train(
             start = find_start(job, folder.path, resume, weights)
             passes = training_passes(job.recipe, world.device, start.facts)
         check_processes_agree(job.to_compare() | start.to_compare())
+        stack.enter_context(fastest_kernels(world.device))
         with job.memory.reported(world.device):
             run, state = make_run(job, start, passes, folder, workers=workers, quiet=quiet)
         resume_or_begin(run, state, start)
@@ -126,7 +127,7 @@ def make_job(
     shard: bool,
 ) -> TrainingJob:
     """The job that was requested. Raises SpecError where its parts do not fit each other."""
-    plan, recipe = compile(load(arch)), recipe_of(recipe)
+    plan, recipe = compile(load(arch)), recipe_on(recipe_of(recipe), world.device)
     check_batch(recipe, world)
     task = task_for(plan, recipe)
     shard = shard and world.size > 1  # a single process has nothing to shard
@@ -260,20 +261,10 @@ def resume_or_begin(run: Run, state: TrainState, start: Start) -> None:
             say(f"left as initialised: {address}: {why}")
         for address, what in run.origin.adapted.items():
             say(f"adapted: {address}: {what}")
-    say(passes_text(run.plan, run.lowered[-1].passes))
-    if len(run.lowered) > 1 and run.lowered[-1].step == state.step:
-        say("other lowerings than before: losses agree with those of an unbroken run to rounding only")
-    if run.memory.setup.budget:
-        say(str(run.memory))
+    for line in opening_lines(run):
+        say(line)
     warn_about_data(run)
-    about = {"arch": run.plan.arch.name, "recipe": run.recipe.name, "processes": run.world.size, "steps": run.steps}
-    about |= {"device": str(run.world.device), "workers": run.workers, "weights": run.origin}
-    about |= {
-        "lowered": run.lowered,
-        "lowerings": passes_at_work(run.plan.of_frames_read.graph, run.lowered[-1].passes),
-    }
-    about |= {"task": run.task.name, "again": list(run.memory.recomputed), "memory": run.memory.peak}
-    run.folder.describe(run.plan, run.recipe, RunInfo(classes=list(run.videos.classes), data=run.data, **about))
+    run.folder.describe(run.plan, run.recipe, run_record(run))
     run.folder.truncate_log(state.step)
 
 

@@ -22,6 +22,7 @@ class Recipe(Written):
 
     name: ArchName = Field("recipe", description="a name")
     source: str | None = Field(None, description="where it was published, such as arXiv:1812.03982, section 4.1")
+    hardware: str | None = Field(None, description="what it was run on, such as 128 GPUs of 8 clips")
     epochs: Count | None = Field(None, description="times every clip is seen; or steps")
     steps: Count | None = Field(None, description="optimiser steps; or epochs")
     batch: Count = Field(description="clips per step, over all processes")
@@ -44,9 +45,13 @@ class Recipe(Written):
     values: Values = Field(Values(), description="normalisation of pixels")
     views: Views = Field(Views(), description="which views are tested")
 
-    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="fp32, or torch.autocast to bf16 or fp16")
-    compiled: bool = Field(False, description="torch.compile")
-    channels_last: bool = Field(False, description="torch's memory format of maps and weights")
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
+        "fp32", description="fp32, torch.autocast to bf16 or fp16, or auto: bf16 on GPUs that have it, else fp32"
+    )
+    compiled: Literal["auto"] | bool = Field(False, description="torch.compile; auto: on GPUs that Triton is for")
+    channels_last: Literal["auto"] | bool = Field(
+        False, description="torch's memory format of maps and weights; auto: on GPUs with tensor cores"
+    )
     lower: Literal["auto", "none"] | Annotated[tuple[PassName, ...], Distinct] = Field(
         "auto",
         description="passes that make the network quick, `archdsl lowerings`: auto for what pays on the device, their "

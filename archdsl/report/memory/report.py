@@ -143,10 +143,9 @@ class Memory:
     def peak(self) -> int:
         """The most that is allocated at any moment of a step; in training from the second step on.
 
-        The optimiser works on all weights at once (foreach) with one temporary of their size.
+        The optimiser is fused: it has no temporaries.
         """
-        updating = self.gradients + 4 * self.plan.params if self.setup.training else 0
-        return self.standing + max(self.run.peak, updating)
+        return self.standing + max(self.run.peak, self.gradients)
 
     def check(self) -> None:
         """Raises SpecError where no choice of recomputed modules fits the memory budget."""

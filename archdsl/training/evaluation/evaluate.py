@@ -31,7 +31,7 @@ from archdsl.training.distributed import World, fail_together, gather_objects, p
 from archdsl.training.evaluation.results import Results
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, judge_videos
 from archdsl.training.lowering import inference_passes, inference_text, prepared_for_inference
-from archdsl.training.precision import emulation_warning
+from archdsl.training.precision import emulation_warning, fastest_kernels, recipe_on
 from archdsl.training.progress import print_warning
 from archdsl.training.state.compatibility import check_processes_agree, summarize_videos
 from archdsl.training.state.initial_weights import locked_weights, network_of_stored, open_weights
@@ -72,7 +72,7 @@ def evaluate(
     with process_group(device) as world:
         with fail_together():
             plan, recipe, weights = resolve_network(arch, recipe, weights)
-            recipe = recipe if views is None else with_views(recipe, views)
+            recipe = recipe_on(recipe if views is None else with_views(recipe, views), world.device)
             if out:
                 make_folder(Path(out))  # before the videos are tested, which takes long
             data = (data_of_weights(weights) or "motion") if data is None else data
@@ -109,7 +109,7 @@ def judge_with_progress(
     memory = ViewsMemory(task.plan)
     batch = batch or memory.views(world.device, VIEWS_PER_BATCH)
     bar = progress_bar(task.plan, videos, task.recipe, world, quiet=quiet)
-    with bar as progress, memory.reported(world.device, batch):
+    with bar as progress, memory.reported(world.device, batch), fastest_kernels(world.device):
         return judge_videos(
             prepared_for_inference(network, task.recipe, world.device),
             task,

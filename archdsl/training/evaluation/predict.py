@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from archdsl.backend.devices import device_of
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
@@ -23,7 +24,7 @@ from archdsl.training.evaluation.evaluate import resolve_network
 from archdsl.training.evaluation.prediction import NoPrediction, Prediction, ViewOutput, view_outputs
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, evaluation_mode
 from archdsl.training.lowering import inference_passes, inference_text, prepared_for_inference
-from archdsl.training.precision import autocast_of, emulation_warning
+from archdsl.training.precision import autocast_of, emulation_warning, recipe_on
 from archdsl.training.progress import print_warning
 from archdsl.training.state.initial_weights import network_with_weights
 from archdsl.training.state.run_reader import run_classes
@@ -50,7 +51,8 @@ def predict(
     """
     known = None if isinstance(arch, Arch) or not Path(arch).is_dir() else run_classes(Path(arch))
     plan, recipe, weights = resolve_network(arch, recipe, weights)
-    task = task_for(plan, recipe)
+    task = task_for(plan, recipe_on(recipe, device_of(device)))
+    recipe = task.recipe
     task.check_inputs()
     names = task.class_names(classes or known)
     found, left_out = videos_in(paths)

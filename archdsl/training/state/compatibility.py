@@ -23,7 +23,18 @@ from archdsl.training.state.records import CheckpointFacts, Identity, VideoSumma
 from archdsl.training.state.run_folder import arch_data
 
 FREE_FIELDS = (
-    *("name", "source", "log_every", "evaluate_every", "save_every", "keep", "most_skipped", "best_by", "patience"),
+    *(
+        "name",
+        "source",
+        "hardware",
+        "log_every",
+        "evaluate_every",
+        "save_every",
+        "keep",
+        "most_skipped",
+        "best_by",
+        "patience",
+    ),
     *("compiled", "channels_last", "checkpoint", "views", "lower"),
 )
 """Recipe fields that may change when a run is resumed: they do not affect the weights."""
