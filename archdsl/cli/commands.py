@@ -19,7 +19,8 @@ DATA is, here and in `train`, `evaluate` and `predict`:
                                or just CLASS/..., for `evaluate` and `data check`: `train` needs test videos too
   shards                       a folder of WebDataset's .tar, or train/ and val/ of them, or 'train-{000..009}.tar':
                                KEY.mp4 beside KEY.cls, a class's number, or KEY.json with label or labels
-  a list                       path label; path label label; folder frames label; CSV of Kinetics or Charades;
+  a list                       path label; path label label; folder frames label; CSV of Kinetics, Charades
+                               or EPIC-KITCHENS (a column for each label);
                                JSON of Kinetics or Something-Something; trainlist01.txt of UCF101;
                                *_test_split1.txt of HMDB51; CSV or JSON of path and label or labels, split,
                                start, end and centre in seconds, frames and offset of pictures

@@ -122,8 +122,10 @@ class Several(Head):
 
     @property
     def task(self) -> str:
-        """That of its first head."""
-        return next(iter(self.heads.values())).task
+        """That of its first head; labels of their own where those that are tested tell other numbers of classes."""
+        first = next(iter(self.heads.values())).task
+        counts = {getattr(head, "classes", None) for name, head in self.heads.items() if name not in self.auxiliary}
+        return "own_labels" if first == "classification" and len(counts) > 1 else first
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         made: dict[str, list[str]] = {}

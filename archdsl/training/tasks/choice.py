@@ -11,8 +11,9 @@ from archdsl.spec.base import read_model
 from archdsl.training.data.sources.built_in import is_built_in
 from archdsl.training.tasks.base import Task
 from archdsl.training.tasks.classification import Classification
+from archdsl.training.tasks.own_labels import OwnLabels
 
-TASKS: tuple[type[Task], ...] = (Classification,)
+TASKS: tuple[type[Task], ...] = (Classification, OwnLabels)
 """Every task: a file of this folder each."""
 
 

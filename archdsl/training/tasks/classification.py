@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -63,7 +63,7 @@ class Classification(Task):
     """
 
     name = "classification"
-    options_kind = ClassificationOptions
+    options_kind: ClassVar[type[TaskOptions]] = ClassificationOptions
     weights: Tensor | None = None
     """Of classes, in training."""
     teacher: nn.Module | None = None

@@ -30,6 +30,8 @@ MAX_LABEL_DIGITS = 20
 """Digits of a class's number."""
 EXCEL_SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 """The first line of a CSV file for Excel: what stands between its columns, which the head shows."""
+OWN_LABEL = "_class"
+"""How a column ends that has the number of one of several labels, such as `verb_class`."""
 CHARADES_FPS = 24
 """Pictures that Charades is published in."""
 
@@ -48,6 +50,8 @@ def listing_of(path: Path) -> Listing:
     names = header_columns(line[:MAX_LINE_LENGTH])
     if names is None:
         return listing_of_lines(path, lines)
+    if sum(name.endswith(OWN_LABEL) for name in names) > 1:
+        return listing_of_own_labels(read_table(path, text, first))
     read = next((read for columns, read in TABLES if set(columns) <= set(names)), listing_of_table)
     return read(read_table(path, text, first))
 
@@ -71,6 +75,33 @@ def listing_of_kinetics(table: ListTable) -> Listing:
         )
 
     return Listing("kinetics", parse_each(table.rows, line))
+
+
+def listing_of_own_labels(table: ListTable) -> Listing:
+    """path or video_id, maybe start_timestamp and stop_timestamp, and a number for each of several labels.
+
+    EPIC-KITCHENS-100 has verb_class and noun_class, and files named by video_id; classes are called `verb/3`.
+    """
+
+    def line(where: str, cells: list[str]) -> ListLine:
+        row = cells_by_column(table, cells)
+        labels = []
+        for column in (name for name in table.names if name.endswith(OWN_LABEL)):
+            if not row[column].isdecimal() or len(row[column]) > MAX_LABEL_DIGITS:
+                raise SpecError("not the number of a class", at=column, written=where, got=excerpt(row[column]))
+            labels.append(f"{column.removesuffix(OWN_LABEL)}/{int(row[column])}")
+        first, last = (clock_seconds(row.get(name, ""), where, name) for name in ("start_timestamp", "stop_timestamp"))
+        last = last or float("inf")
+        check_in_order(first, last, where)
+        return ListLine(row.get("path") or row.get("video_id", ""), whole_video_labels(*labels), where, first, last)
+
+    return Listing("own labels", parse_each(table.rows, line), multi_label=True)
+
+
+def clock_seconds(text: str, where: str, name: str) -> float:
+    """Seconds of 00:01:02.50; 0 where nothing is written."""
+    parts = [parse_seconds(part, where, name) for part in text.split(":")] if text.strip() else []
+    return sum(part * 60**power for power, part in enumerate(reversed(parts)))
 
 
 def listing_of_charades(table: ListTable) -> Listing:
