@@ -48,6 +48,7 @@ ESTIMATED = (
     ops.RmsNorm,
     # told for each clip: all clips of a batch share the tables that are joined
     ops.Positions,
+    ops.SinePositions,
 )
 
 

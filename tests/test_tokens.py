@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,22 @@ def test_tables_of_positions_by_hand() -> None:
     assert y.flatten().tolist() == [19, 101, 202, 1103, 1204]
     assert ops.Positions(over=("hw", "t")).cost(Shape(768, 8, 14, 14, 1)).params == (197 + 8) * 768
     assert ops.Positions(over=("hw", "t"), tokens=False).cost(Shape(768, 8, 14, 14, 1)).params == (196 + 8) * 768
+
+
+def test_sines_and_cosines_by_hand() -> None:
+    """Of 4 channels the rates are 1 and 1/100; over w, h each axis has one pair of rate 1 (He et al. 2022, MAE)."""
+    sin, cos = math.sin, math.cos
+    x = Shape(4, 1, 2, 3)
+    y = build_graph(graph_of(ops.SinePositions(), (x,)))(torch.zeros(1, *x))[0].flatten(1).T
+    assert y[4].tolist() == pytest.approx([sin(4), cos(4), sin(0.04), cos(0.04)])
+    y = build_graph(graph_of(ops.SinePositions(halves=True), (x,)))(torch.zeros(1, *x))[0].flatten(1).T
+    assert y[4].tolist() == pytest.approx([sin(4), sin(0.04), cos(4), cos(0.04)])
+    y = build_graph(graph_of(ops.SinePositions(over=("w", "h")), (x,)))(torch.zeros(1, *x))[0].flatten(1).T
+    assert y[5].tolist() == pytest.approx([sin(2), cos(2), sin(1), cos(1)])
+    tokens = x._replace(extra=1)
+    y = build_graph(graph_of(ops.SinePositions(), (tokens,)))(torch.zeros(1, *tokens.tensor))[0].flatten(1).T
+    assert y[0].tolist() == [0, 0, 0, 0]
+    assert y[5].tolist() == pytest.approx([sin(4), cos(4), sin(0.04), cos(0.04)])
 
 
 def test_a_whole_branch_is_dropped_for_a_clip_or_scaled_up() -> None:

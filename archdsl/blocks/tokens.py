@@ -79,10 +79,21 @@ class Positions(Block):
 
 
 class SinePositions(Block):
-    """Sines and cosines of an element's number in (t, h, w) order, added.  (c, t, h, w) -> (c, t, h, w)"""
+    """Fixed sines and cosines of positions added to the map (arXiv:1706.03762).  (c, t, h, w, k) -> (c, t, h, w, k)
+
+    VideoMAE's count along all axes at once, `over: thw`; MAE's are `over: [w, h], halves: true`.
+    """
+
+    over: Annotated[tuple[TableAxes, ...], BeforeValidator(several)] = Field(
+        ("thw",), min_length=1, description="axes that positions are counted along: thw, or several such as [t, h, w]"
+    )
+    shares: tuple[Count, ...] = Field((), description="shares of the channels for each; by default equal")
+    halves: bool = Field(False, description="whether all sines stand before all cosines")
+    counted: bool = Field(False, description="whether the table is a parameter that is not trained, else a buffer")
 
     def build(self, g: Builder, x: str) -> str:
-        return g.add("positions", ops.SinePositions(), x)
+        op = ops.SinePositions(over=self.over, shares=self.shares, halves=self.halves, counted=self.counted)
+        return g.add("positions", op, x)
 
 
 class TakeMap(Block):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from archdsl.ops.autograd import NOTHING, Keeps
+from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Beside, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
@@ -86,30 +86,83 @@ class Positions(Beside):
 
 @dataclass(frozen=True, kw_only=True)
 class SinePositions(Beside):
-    """Sines and cosines of an element's number in (t, h, w) order, added to a map.  (c, t, h, w) -> (c, t, h, w)
+    """Sines and cosines of positions added to a map; 0 for tokens beside it.  (c, t, h, w, k) -> (c, t, h, w, k)
 
-    Channels 2 i and 2 i + 1 are sine and cosine of number / 10000^(2 i / c) (arXiv:1706.03762, section 3.5).
+    Each of `over` counts positions along its axes, in rows, and has its share of the channels; of channel pair i of n
+    sine and cosine of position / 10000^(i / n) (arXiv:1706.03762), side by side or (`halves`) all sines first.
     """
 
-    kept = NOTHING
+    passes_extra = True
+    over: tuple[TableAxes, ...] = ("thw",)
+    shares: tuple[int, ...] = ()
+    """Of the channels, for each of `over`; by default equal."""
+    halves: bool = False
+    counted: bool = False
+    """Whether the table is a parameter that is not trained, as some originals have it; else a buffer."""
+
+    def widths_of(self, c: int) -> tuple[int, ...]:
+        """How many channels each has."""
+        shares = self.shares or (1,) * len(self.over)
+        require(
+            len(shares) == len(self.over) and min(shares, default=0) >= 1,
+            "shares that are not those of the axes",
+            got=f"shares {list(shares)} over {list(self.over)}",
+            want="one from 1 for each",
+        )
+        unit = 2 * sum(shares)
+        what = "channels that make no pairs for each of the axes"
+        require(c % unit == 0, what, got=c, want=f"a multiple of {unit}")
+        return tuple(c // sum(shares) * share for share in shares)
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        self.widths_of(x.c)
+        require(x.t >= 1, "positions of no map", got=x, want="a map")
+        return x
+
+    def weights(self, *xs: Shape) -> Weights:
+        return {"table": (xs[0].positions - xs[0].extra, xs[0].c)} if self.counted else {}
+
+    def unlearnt(self, *xs: Shape) -> tuple[str, ...]:
+        return ("table",) if self.counted else ()
 
     def buffers(self, *xs: Shape) -> int:
-        return 4 * xs[0].elements
+        x = xs[0]
+        return 0 if self.counted else 4 * x.c * (x.positions - x.extra)
 
     @property
     def each_frame(self) -> bool:
-        return False
+        return not self.counted and not any("t" in axes for axes in self.over)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(gradient="same", passing=y.elements * bool(y.extra))
 
     def causal(self, *xs: Shape) -> tuple[Op, ...]:
         return (self,)
 
     def label(self, x: Shape, y: Shape) -> str:
-        return "sine positions"
+        return f"sine positions {' + '.join(self.over)}"
 
     def row(self, x: Shape | None = None) -> str:
-        return "sine positions"
+        return f"sine positions {' + '.join(self.over)}"
 
     def torch(self, *xs: Shape) -> Layer:
         (x,) = xs
-        args = (Argument("channels", x.c), Argument("size", (x.t, x.h, x.w)))
-        return Layer("{m}({0})", "SinePositions", args, needs=runtime("positions", "SinePositions"))
+        args = (
+            Argument("size", (x.t, x.h, x.w)),
+            Argument("over", self.over),
+            Argument("widths", self.widths_of(x.c)),
+            Argument("extra", x.extra, 0),
+            Argument("halves", self.halves, False),
+            Argument("counted", self.counted, False),
+        )
+        return Layer("{m}({0})", "SinePositions", args, needs=runtime("positions", "sine_rows", "SinePositions"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        choices: tuple[tuple[TableAxes, ...], ...] = (("thw",), ("w", "h"), ("t", "h", "w"), ("hw", "t"))
+        over = draw.choice(choices)
+        shares = draw.choice(((), (2, *(1,) * (len(over) - 1))))
+        unit = 2 * (sum(shares) or len(over))
+        x = draw.shape()._replace(c=unit * draw.integer(1, 2), extra=draw.integer(0, 2))
+        return cls(over=over, shares=shares, halves=draw.flag(), counted=draw.flag()), (x,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -47,18 +48,40 @@ class Positions(nn.Module):
         return x + self.entries().to(x.dtype).mT.reshape(-1, *x.shape[2:])
 
 
+def sine_rows(count: int, channels: int, halves: bool) -> Tensor:
+    """Sines and cosines of positions from 0, pair by pair or all sines first.  -> (count, channels)"""
+    pairs = channels // 2
+    rates = 10000 ** -(torch.arange(pairs, dtype=torch.float64) / pairs)
+    angles = torch.arange(count, dtype=torch.float64)[:, None] * rates
+    both = torch.stack([angles.sin(), angles.cos()], dim=1 if halves else 2)
+    return both.flatten(1).float()
+
+
 class SinePositions(nn.Module):
-    """Sines and cosines of an element's number, in channels of even and odd number, added to a map."""
+    """Fixed sines and cosines, each of `over` in channels of its own; tokens in front get nothing."""
 
-    table: Tensor
-
-    def __init__(self, channels: int, size: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int, int],
+        over: tuple[str, ...],
+        widths: tuple[int, ...],
+        extra: int = 0,
+        halves: bool = False,
+        counted: bool = False,
+    ) -> None:
         super().__init__()
-        numbers = torch.arange(size[0] * size[1] * size[2], dtype=torch.float64)
-        channel = torch.arange(channels)
-        angles = numbers / 10000 ** (channel.div(2, rounding_mode="floor") * 2 / channels).to(torch.float64)[:, None]
-        table = torch.where((channel % 2 == 0)[:, None], angles.sin(), angles.cos())
-        self.register_buffer("table", table.view(channels, *size).float(), persistent=False)
+        self.extra, parts = extra, []
+        with torch.device("cpu"):
+            for axes, channels in zip(over, widths):
+                sizes = [n if axis in axes else 1 for axis, n in zip("thw", size)]
+                rows = sine_rows(sizes[0] * sizes[1] * sizes[2], channels, halves)
+                parts.append(rows.unflatten(0, sizes).expand(*size, -1))
+        table = torch.cat(parts, dim=-1).flatten(0, 2).to(torch.get_default_device())
+        if counted:
+            self.table = nn.Parameter(table, requires_grad=False)
+        else:
+            self.register_buffer("table", table, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.table.to(x.dtype)
+        table = F.pad(self.table, (0, 0, self.extra, 0)) if self.extra else self.table
+        return x + table.to(x.dtype).mT.reshape(-1, *x.shape[2:])
