@@ -53,7 +53,8 @@ def same_outputs(theirs: Any, ours: nn.Module, rules: Rules, clip: Tensor, given
     assert sorted(values) == sorted(mine)
     ours.load_state_dict({name: value.reshape(mine[name].shape) for name, value in values.items()})
     with torch.no_grad():
-        got, want = ours.eval()(clip), theirs(given).logits
+        got, want = ours.eval()(clip), theirs(given)
+    want = want if isinstance(want, Tensor) else want.logits
     torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5 * float(want.abs().max()))
 
 
@@ -102,6 +103,21 @@ VIDEOMAE = {
     r".*layer.(\d+).intermediate.dense.(\w+)": r"main.body.\1.mlp.up.\2",
     r".*layer.(\d+).output.dense.(\w+)": r"main.body.\1.mlp.down.\2",
     r"fc_norm.(\w+)": r"main.pool.1.norm.\1",
+
+
+VIT = {
+    r"(?:vivit|vit).embeddings.cls_token": "main.tokens.1.token.weight",
+    r".*embeddings.position_embeddings": "main.tokens.2.positions.thw",
+    r".*patch_embeddings.projection.(\w+)": r"main.tokens.0.conv.\1",
+    r".*layers.(\d+).layernorm_before.(\w+)": r"main.body.\1.attend.norm.\2",
+    r".*layers.(\d+).attention.q_proj.(\w+)": r"main.body.\1.attend.query.\2",
+    r".*layers.(\d+).attention.k_proj.(\w+)": r"main.body.\1.attend.key.\2",
+    r".*layers.(\d+).attention.v_proj.(\w+)": r"main.body.\1.attend.value.\2",
+    r".*layers.(\d+).attention.o_proj.(\w+)": r"main.body.\1.attend.out.\2",
+    r".*layers.(\d+).layernorm_after.(\w+)": r"main.body.\1.mlp.norm.\2",
+    r".*layers.(\d+).mlp.fc1.(\w+)": r"main.body.\1.mlp.up.\2",
+    r".*layers.(\d+).mlp.fc2.(\w+)": r"main.body.\1.mlp.down.\2",
+    r"(?:vivit|vit).layernorm.(\w+)": r"head.norm.\1",
     r"classifier.(\w+)": r"head.classifier.\1",
 }
 
@@ -122,3 +138,44 @@ def test_scores_of_videomae(transformers: Any) -> None:
     ours = archdsl.build(archdsl.load("videomae_vit_s", frames=4, size=64))
     clip = torch.randn(1, 3, 4, 64, 64)
     same_outputs(original, ours, VIDEOMAE, clip, clip.transpose(1, 2))
+
+
+def test_scores_of_transformers_vit(transformers: Any) -> None:
+    """With the epsilon of the authors; theirs is 1e-12."""
+    config = transformers.ViTConfig(num_labels=1000, image_size=64, layer_norm_eps=1e-6)
+    original = scattered(transformers.ViTForImageClassification(config))
+    image = torch.randn(2, 3, 1, 64, 64)
+    same_outputs(original, archdsl.build(archdsl.load("vit_b16", size=64)), VIT, image, image[:, :, 0])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_scores_of_vivit(transformers: Any) -> None:
+    config = transformers.VivitConfig(num_labels=400, num_frames=4, image_size=64)
+    original = scattered(transformers.VivitForVideoClassification(config))
+    ours = archdsl.build(archdsl.load("vivit_b16x2_joint", frames=4, size=64))
+    clip = torch.randn(1, 3, 4, 64, 64)
+    same_outputs(original, ours, VIT, clip, clip.transpose(1, 2))
+
+
+TORCHVISION = {
+    r"class_token": "main.tokens.1.token.weight",
+    r"encoder.pos_embedding": "main.tokens.2.positions.thw",
+    r"conv_proj.(\w+)": r"main.tokens.0.conv.\1",
+    r"encoder.layers.encoder_layer_(\d+).ln_1.(\w+)": r"main.body.\1.attend.norm.\2",
+    r"encoder.layers.encoder_layer_(\d+).self_attention.in_proj_(\w+)": r"main.body.\1.attend.qkv.\2",
+    r"encoder.layers.encoder_layer_(\d+).self_attention.out_proj.(\w+)": r"main.body.\1.attend.out.\2",
+    r"encoder.layers.encoder_layer_(\d+).ln_2.(\w+)": r"main.body.\1.mlp.norm.\2",
+    r"encoder.layers.encoder_layer_(\d+).mlp.0.(\w+)": r"main.body.\1.mlp.up.\2",
+    r"encoder.layers.encoder_layer_(\d+).mlp.3.(\w+)": r"main.body.\1.mlp.down.\2",
+    r"encoder.ln.(\w+)": r"head.norm.\1",
+    r"heads.head.(\w+)": r"head.classifier.\1",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_scores_of_torchvisions_vit(torchvision: Any) -> None:
+    original = scattered(torchvision.models.VisionTransformer(64, 16, 12, 12, 768, 3072))
+    image = torch.randn(2, 3, 1, 64, 64)
+    same_outputs(original, archdsl.build(archdsl.load("vit_b16", size=64)), TORCHVISION, image, image[:, :, 0])

@@ -24,6 +24,13 @@ COUNTS = {
     "timesformer_space_8x32": (86_106_256, 140_504_788_992, 140_650_789_632),
     "timesformer_hr_16x16": (122_024_080, 1_702_685_650_944, 1_704_468_689_664),
     "timesformer_l_96x4": (121_633_936, 2_379_856_982_016, 2_382_534_832_896),
+    # google-research/scenic@03c3032, projects/vivit
+    "vivit_b16x2_joint": (88_954_000, 451_524_753_408, 451_825_905_408),
+    "vivit_b16x2_fe": (115_062_928, 283_342_030_848, 283_645_210_368),
+    "vivit_b16x2_fsa": (117_319_312, 371_093_975_040, 371_539_537_920),
+    "vivit_b16x2_fdp": (88_952_464, 276_181_856_256, 276_482_912_256),
+    "vivit_l16x2_joint": (307_508_624, 1_435_968_667_648, 1_436_755_678_208),
+    "vivit_l16x2_fe": (354_903_440, 988_183_683_072, 988_975_240_192),
     # torchvision's and transformers' vit_b_16
     "vit_b16": (86_567_656, 17_563_828_224, 17_582_740_224),
 }
@@ -33,6 +40,13 @@ COUNTS = {
 def test_counts_are_the_originals(name: str) -> None:
     plan = archdsl.compile(archdsl.load(name))
     assert (plan.params, plan.macs, plan.count("fvcore")) == COUNTS[name]
+
+
+def test_variants_of_the_factorised_encoder_count_as_the_originals() -> None:
+    large = archdsl.compile(archdsl.load("vivit_l16x2_fe", size=320))
+    assert (large.params, large.count("fvcore")) == (355_112_336, 2_076_561_347_584)
+    deep = archdsl.compile(archdsl.load("vivit_l16x2_fe", temporal=24))
+    assert (deep.params, deep.count("fvcore")) == (606_827_920, 993_268_749_312)
 
 
 TIMESFORMER = """

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, WithJsonSchema, model_validator
 
 from archdsl import ops
-from archdsl.blocks.base import Act, add_act
+from archdsl.blocks.base import Act, Norm, NormField, add_act
 from archdsl.blocks.names import Name
 from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
@@ -32,7 +32,7 @@ HeadField = Annotated[
 
 
 class Classifier(Head):
-    """Pool each pathway, join them, drop, classify every position left, take the mean.  ends -> (classes,)
+    """Norm, pool of each pathway; join them, drop, classify every position left, take the mean.  ends -> (classes,)
 
     `window: 7` keeps the pool of the training crop at any size: at 256 it leaves 2 x 2 positions.
     """
@@ -41,13 +41,15 @@ class Classifier(Head):
     pool: Literal["average", "max", "none"] = Field("average", description="average, max, or none: first classify")
     window: Count | None = Field(None, description="side of the pooled window; by default the whole map")
     window_t: Count | None = Field(None, description="frames of the pooled window; by default all")
+    norm: NormField = Field(Norm(kind="none"), description="none, layer, batch... or a mapping with eps")
+    norm_at: Literal["map", "pooled"] = Field("map", description="whether the norm is before the pool or behind it")
     merge: Literal["concat", "sum"] = Field("concat", description="how pathways are joined: concat or sum")
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
     bias: bool = Field(True, description="whether the classifier has a bias")
     act: Act = Field("none", description="activation of the scores of each position, before their mean")
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        pooled = [x if self.pool == "none" else self.pooled(g, name, x) for name, x in ends.items()]
+        pooled = [self.normed(g, name, x) for name, x in ends.items()]
         join = ops.Concat() if self.merge == "concat" else ops.Add()
         x = pooled[0] if len(pooled) == 1 else g.add("join", join, *pooled)
         x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x
@@ -55,6 +57,12 @@ class Classifier(Head):
         if g.shape(x).positions > 1:
             x = g.add("mean", ops.Mean(over="thw"), x)
         return {"scores": g.add("scores", ops.Vector(), x)}
+
+    def normed(self, g: Builder, name: str, x: str) -> str:
+        """One pathway's end, normalised and pooled."""
+        x = self.norm.add(g, f"norm_{name}", x) if self.norm_at == "map" else x
+        x = x if self.pool == "none" else self.pooled(g, name, x)
+        return self.norm.add(g, f"norm_{name}", x) if self.norm_at == "pooled" else x
 
     def pooled(self, g: Builder, name: str, x: str) -> str:
         """One pathway's end, pooled over a window or the whole map."""
