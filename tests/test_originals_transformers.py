@@ -103,21 +103,6 @@ VIDEOMAE = {
     r".*layer.(\d+).intermediate.dense.(\w+)": r"main.body.\1.mlp.up.\2",
     r".*layer.(\d+).output.dense.(\w+)": r"main.body.\1.mlp.down.\2",
     r"fc_norm.(\w+)": r"main.pool.1.norm.\1",
-
-
-VIT = {
-    r"(?:vivit|vit).embeddings.cls_token": "main.tokens.1.token.weight",
-    r".*embeddings.position_embeddings": "main.tokens.2.positions.thw",
-    r".*patch_embeddings.projection.(\w+)": r"main.tokens.0.conv.\1",
-    r".*layers.(\d+).layernorm_before.(\w+)": r"main.body.\1.attend.norm.\2",
-    r".*layers.(\d+).attention.q_proj.(\w+)": r"main.body.\1.attend.query.\2",
-    r".*layers.(\d+).attention.k_proj.(\w+)": r"main.body.\1.attend.key.\2",
-    r".*layers.(\d+).attention.v_proj.(\w+)": r"main.body.\1.attend.value.\2",
-    r".*layers.(\d+).attention.o_proj.(\w+)": r"main.body.\1.attend.out.\2",
-    r".*layers.(\d+).layernorm_after.(\w+)": r"main.body.\1.mlp.norm.\2",
-    r".*layers.(\d+).mlp.fc1.(\w+)": r"main.body.\1.mlp.up.\2",
-    r".*layers.(\d+).mlp.fc2.(\w+)": r"main.body.\1.mlp.down.\2",
-    r"(?:vivit|vit).layernorm.(\w+)": r"head.norm.\1",
     r"classifier.(\w+)": r"head.classifier.\1",
 }
 
@@ -140,6 +125,25 @@ def test_scores_of_videomae(transformers: Any) -> None:
     same_outputs(original, ours, VIDEOMAE, clip, clip.transpose(1, 2))
 
 
+VIT = {
+    r"(?:vivit|vit).embeddings.cls_token": "main.tokens.1.token.weight",
+    r".*embeddings.position_embeddings": "main.tokens.2.positions.thw",
+    r".*patch_embeddings.projection.(\w+)": r"main.tokens.0.conv.\1",
+    r".*layers.(\d+).layernorm_before.(\w+)": r"main.body.\1.attend.norm.\2",
+    r".*layers.(\d+).attention.q_proj.(\w+)": r"main.body.\1.attend.query.\2",
+    r".*layers.(\d+).attention.k_proj.(\w+)": r"main.body.\1.attend.key.\2",
+    r".*layers.(\d+).attention.v_proj.(\w+)": r"main.body.\1.attend.value.\2",
+    r".*layers.(\d+).attention.o_proj.(\w+)": r"main.body.\1.attend.out.\2",
+    r".*layers.(\d+).layernorm_after.(\w+)": r"main.body.\1.mlp.norm.\2",
+    r".*layers.(\d+).mlp.fc1.(\w+)": r"main.body.\1.mlp.up.\2",
+    r".*layers.(\d+).mlp.fc2.(\w+)": r"main.body.\1.mlp.down.\2",
+    r"(?:vivit|vit).layernorm.(\w+)": r"head.norm.\1",
+    r"classifier.(\w+)": r"head.classifier.\1",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
 def test_scores_of_transformers_vit(transformers: Any) -> None:
     """With the epsilon of the authors; theirs is 1e-12."""
     config = transformers.ViTConfig(num_labels=1000, image_size=64, layer_norm_eps=1e-6)

@@ -13,8 +13,7 @@ from archdsl import ops
 from archdsl.blocks import Attend, ClassToken, FrameRows, Patches, Transformer
 from archdsl.errors import SpecError
 from archdsl.graph import Builder, Graph
-from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, repeat
-from archdsl.language import head as heads
+from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, TokenClassifier, repeat
 from archdsl.ops import UNIT, Grid, Shape
 
 COUNTS = {
@@ -141,13 +140,13 @@ OPTIONS = (
 @pytest.mark.parametrize("tokens", [(), (ClassToken(count=2),), (ClassToken(), FrameRows())], ids=len)
 def test_options_meet_tokens(options: dict[str, Any], tokens: tuple[Any, ...]) -> None:
     """Torch agrees on shapes, parameters and fvcore's count, and YAML means the same."""
-    head = heads.ClassToken(classes=3) if len(tokens) == 1 else Classifier(classes=3, pool="none")
+    head = TokenClassifier(classes=3) if len(tokens) == 1 else Classifier(classes=3, pool="none")
     archdsl.testing.check(net(*tokens, *repeat(Transformer(heads=2, **options), 2), head=head))
 
 
 def test_a_class_token_sees_all_and_frames_alone_do_not() -> None:
     """Gradients tell: of joint attention the token sees every frame, of attention over hw each frame itself."""
-    joint = net(ClassToken(), Transformer(heads=2), head=heads.ClassToken(classes=3))
+    joint = net(ClassToken(), Transformer(heads=2), head=TokenClassifier(classes=3))
     network, clip = archdsl.build(joint), torch.randn(1, 3, 4, 16, 16, requires_grad=True)
     network(clip).sum().backward()
     assert clip.grad is not None

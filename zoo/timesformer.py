@@ -8,8 +8,7 @@ both at once; `space` never looks at other frames and takes the mean over them a
 from typing import Literal
 
 from archdsl.blocks import Attend, ClassToken, FrameRows, FrameToken, LayerNorm, Mean, Patches, Positions, Transformer
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat
-from archdsl.language import head as heads
+from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, TokenClassifier, repeat
 from archdsl.spec.scalars import Count
 
 Attention = Literal["divided", "joint", "space"]
@@ -25,7 +24,7 @@ def timesformer(
     tables = ("hw",) if attention == "space" else ("hw", "t")
     tokens = [patches, ClassToken(), Positions(over=tables), *[FrameRows()] * (attention == "space")]
     stages = {"tokens": Stage(*tokens), "body": Stage(*repeat(block, 12))}
-    head = heads.ClassToken(classes=classes)
+    head = TokenClassifier(classes=classes)
     if attention == "space":
         stages["pool"] = Stage(Mean(over="t"), LayerNorm(), FrameToken())
         head = Classifier(classes=classes, pool="none")

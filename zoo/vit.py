@@ -5,8 +5,7 @@ frame; over several frames patches of all frames attend to each other.
 """
 
 from archdsl.blocks import ClassToken, Patches, Positions, Transformer
-from archdsl.language import Arch, Clip, Model, Pathway, Stage, repeat, row_of
-from archdsl.language import head as heads
+from archdsl.language import Arch, Clip, Model, Pathway, Stage, TokenClassifier, repeat, row_of
 from archdsl.spec.scalars import Count
 
 WIDTHS = {384: (12, 6), 768: (12, 12), 1024: (24, 16), 1280: (32, 16)}
@@ -19,7 +18,7 @@ def vit(name: str, width: Count = 768, patch: Count = 16, size: Count = 224, cla
     tokens = Stage(Patches(kernel=(1, patch, patch), channels=width), ClassToken(), Positions())
     stages = {"tokens": tokens, "body": Stage(*repeat(Transformer(heads=attention_heads), depth))}
     pathways = dict(main=Pathway(stages=stages))
-    return Arch(name=name, clip=Clip(frames=1, size=size), pathways=pathways, head=heads.ClassToken(classes=classes))
+    return Arch(name=name, clip=Clip(frames=1, size=size), pathways=pathways, head=TokenClassifier(classes=classes))
 
 
 models = (

@@ -8,8 +8,7 @@ on each pair of frames and a second one over their class tokens. `fsa` (3) atten
 from typing import Literal
 
 from archdsl.blocks import Attend, ClassToken, FrameRows, FrameToken, LayerNorm, Norm, Patches, Positions, Transformer
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
-from archdsl.language import head as heads
+from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, TokenClassifier, repeat, row_of
 from archdsl.spec.scalars import Count
 
 WIDTHS = {768: (12, 12), 1024: (24, 16)}
@@ -37,7 +36,7 @@ def vivit(
         tokens = (patches, token, Positions()) if form == "joint" else (patches, Positions())
         stages = {"tokens": Stage(*tokens), "body": body}
     mean = Classifier(norm=Norm(kind="layer", eps=1e-6), classes=classes)
-    head = mean if form in ("fsa", "fdp") else heads.ClassToken(classes=classes)
+    head = mean if form in ("fsa", "fdp") else TokenClassifier(classes=classes)
     return Arch(name=name, clip=Clip(frames=32, size=size), pathways=dict(main=Pathway(stages=stages)), head=head)
 
 

@@ -51,7 +51,10 @@ def attends_shown(attends: tuple[Attend, ...]) -> Any:
 
 
 Attends = Annotated[
-    tuple[Attend, ...], BeforeValidator(as_attends), PlainSerializer(attends_shown), Field(min_length=1)
+    tuple[Attend, ...],
+    BeforeValidator(as_attends, json_schema_input_type=Over | Attend | tuple[Over | Attend, ...]),
+    PlainSerializer(attends_shown),
+    Field(min_length=1),
 ]
 
 

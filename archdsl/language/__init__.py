@@ -30,6 +30,7 @@ from archdsl.language.head import (
     Roi,
     SegmentDetector,
     Several,
+    TokenClassifier,
 )
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.parameters import parameter_names, row_of
@@ -67,6 +68,7 @@ __all__ = [
     "TimeRepeat",
     "TimeSample",
     "TimeToChannels",
+    "TokenClassifier",
     "Transform",
     "Transforms",
     "Warp",

@@ -13,7 +13,6 @@ from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language.heads.base import Head
-from archdsl.language.heads.class_token import ClassToken
 from archdsl.language.heads.consensus import Consensus
 from archdsl.language.heads.dense import Dense
 from archdsl.language.heads.detector import Detector
@@ -21,6 +20,7 @@ from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.relation import Relation
 from archdsl.language.heads.roi import Roi
 from archdsl.language.heads.segments import SegmentDetector
+from archdsl.language.heads.token import TokenClassifier
 from archdsl.spec.scalars import Count, Positive, Real
 
 HeadField = Annotated[
@@ -160,7 +160,7 @@ class Several(Head):
 
 HEADS: tuple[type[Head], ...] = (
     Classifier,
-    ClassToken,
+    TokenClassifier,
     Several,
     Consensus,
     Relation,

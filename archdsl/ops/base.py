@@ -327,8 +327,10 @@ def field_texts(op: Op) -> Iterable[str]:
 
 
 def key_of(kind: type) -> str:
-    """The name of an op, block or transform in YAML: its class name in snake_case."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
+    """The name of an op, block, transform or head in YAML: its `word`, else its class name in snake_case."""
+    return (
+        vars(kind).get("word") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
+    )
 
 
 def require(condition: bool, what: str, *, got: object, want: object, fix: str | None = None) -> None:

@@ -35,7 +35,7 @@ def schema() -> Schema:
         "Step": step_schema(),
         "Reference": reference,
     }
-    defs["Norm"] = {"anyOf": [{"enum": ["batch", "group", "layer", "none"]}, defs["Norm"]]}
+    defs["Norm"] = {"anyOf": [{"enum": defs["Norm"]["properties"]["kind"]["enum"]}, defs["Norm"]]}
     defs["Pathway"] = with_like(defs["Pathway"])
     for name in ("after", "into"):
         allow_single_name(defs["Edge"]["properties"], name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from archdsl import ops
@@ -12,9 +14,10 @@ from archdsl.language.heads.base import Head
 from archdsl.spec.scalars import Count, Share
 
 
-class ClassToken(Head):
+class TokenClassifier(Head):
     """Normalise all tokens, take the class token, classify it.  end -> (classes,)"""
 
+    word: ClassVar[str] = "class_token"
     classes: Count = Field(description="classes")
     norm: NormField = Field(Norm(kind="layer", eps=1e-6), description="layer, rms, none, or a mapping with eps")
     dropout: Share = Field(0.0, description="share of features dropped in training")
