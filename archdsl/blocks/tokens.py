@@ -62,15 +62,18 @@ def several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+Tables = Annotated[
+    tuple[TableAxes, ...], BeforeValidator(several, json_schema_input_type=TableAxes | tuple[TableAxes, ...])
+]
+
+
 class Positions(Block):
     """Learnt tables added to the map, each over some of its axes.  (c, t, h, w, k) -> (c, t, h, w, k)
 
     The first has entries for the tokens that stand beside the map here, too: write it behind `class_token` for these.
     """
 
-    over: Annotated[
-        tuple[TableAxes, ...], BeforeValidator(several, json_schema_input_type=TableAxes | tuple[TableAxes, ...])
-    ] = Field(("thw",), min_length=1, description="axes of each table: thw, or several such as [hw, t]")
+    over: Tables = Field(("thw",), min_length=1, description="axes of each table: thw, or several such as [hw, t]")
     tokens: bool = Field(True, description="whether tokens beside the map have entries in the first table")
     std: Spread = Field(0.02, description="standard deviation at the start; 0 for zeros")
 
@@ -84,9 +87,7 @@ class SinePositions(Block):
     VideoMAE's count along all axes at once, `over: thw`; MAE's are `over: [w, h], halves: true`.
     """
 
-    over: Annotated[
-        tuple[TableAxes, ...], BeforeValidator(several, json_schema_input_type=TableAxes | tuple[TableAxes, ...])
-    ] = Field(
+    over: Tables = Field(
         ("thw",), min_length=1, description="axes that positions are counted along: thw, or several such as [t, h, w]"
     )
     shares: tuple[Count, ...] = Field((), description="shares of the channels for each; by default equal")
