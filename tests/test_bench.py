@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from torch import nn
 
 import archdsl
 from archdsl.backend.devices import device_of
+from archdsl.backend.precision import autocast_to
 from archdsl.cli import bench as benching
 from archdsl.cli import main
 from archdsl.errors import SpecError
@@ -25,6 +28,7 @@ from archdsl.measuring import (
     geometric_mean,
     peer_contestant,
 )
+from archdsl.measuring.cases import Arena
 from archdsl.measuring.contestants import (
     copy_in_order,
     error_of,
@@ -33,6 +37,7 @@ from archdsl.measuring.contestants import (
     randomize_norms,
     without_dropout,
 )
+from archdsl.measuring.machine import machine_name
 from archdsl.measuring.timer import Times, timed_interleaved
 
 TINY = "slowfast_tiny"
@@ -249,3 +254,33 @@ def test_memory_of_a_side_in_a_process_of_its_own(capsys: pytest.CaptureFixture[
     assert main(["bench", TINY, "--runs", "1", "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert all(2**26 < side["peak_bytes"] < 2**31 for side in record["sides"])
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's compiler reads it (2.13)
+def test_halves_and_compiled_stages_are_sides(plan: archdsl.Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Autocast is on in every side's forward; what is compiled says the same, and bf16 is not called a difference."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    ours = [own_contestant(plan, "none", train=True, device="cpu", compiled=compiled) for compiled in (False, True)]
+    assert [side.name for side in ours] == ["none", "none compiled"]
+    seen: list[torch.dtype] = []
+    watched = dataclasses.replace(ours[0], prepare=lambda network: seeing(network, seen))
+    one = compare(plan, [watched, ours[1]], BenchSetup(train=True, runs=1, precision="bf16"))
+    assert set(seen) == {torch.bfloat16}
+    assert one.sides[1].error < 1e-2
+    assert "in bf16" in str(bench_table([one]).note)
+    assert one.record()["precision"] == "bf16"
+    torch._dynamo.reset()
+
+
+def seeing(network: nn.Module, seen: list[torch.dtype]) -> nn.Module:
+    """The network, which notes the type of its scores."""
+    network.register_forward_hook(lambda module, clips, scores: seen.append(scores.dtype))
+    return network
+
+
+def test_a_calibration_says_its_precision() -> None:
+    cpu = torch.device("cpu")
+    with autocast_to("bf16", cpu):
+        assert machine_name(cpu).endswith(", bfloat16")
+        assert Arena(8, cpu).memory.dtype == torch.bfloat16
+    assert not machine_name(cpu).endswith("16")

@@ -18,11 +18,11 @@ from torch.nn.functional import batch_norm, cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import archdsl
+from archdsl.backend.compilation import compile_alone
 from archdsl.backend.devices import torch_reason
 from archdsl.errors import SpecError
 from archdsl.language.recipes.optimizer import Norms, Optimizer, ParameterGroup
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.training.network_setup import compile_alone
 from archdsl.training.norms import (
     CudaSyncNorm,
     PopulationStatistics,

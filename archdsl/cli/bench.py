@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 REPEATED_OPTIONS = ("set", "param", "lower")
 DEFAULT_RUNS = 7
-PLAIN_OPTIONS = (*g.COMMON, "vs", "batch", "device")
+PLAIN_OPTIONS = (*g.COMMON, "vs", "batch", "device", "precision")
 
 
 def bench_command(given: Namespace) -> int:
@@ -34,7 +35,7 @@ def bench_command(given: Namespace) -> int:
         return calibrate(given)
     if given.output not in (None, "-"):
         check_writable(given.output)
-    setup = BenchSetup(given.batch, given.train, given.device, given.runs or DEFAULT_RUNS)
+    setup = BenchSetup(given.batch, given.train, given.device, given.runs or DEFAULT_RUNS, given.precision)
     plans = list(named_plans(given))
     if given.only:
         return run_one_side(given, plans, setup)
@@ -75,10 +76,10 @@ def sides_of(plan: Plan, given: Namespace) -> list[Contestant]:
     """What is compared, the base first: the peer, or the literal network; then ours, lowered as --lower says."""
     from archdsl.measuring import own_contestant, peer_contestant
 
-    base = (
-        peer_contestant(given.vs) if given.vs else own_contestant(plan, "none", train=given.train, device=given.device)
-    )
-    ours = [own_contestant(plan, lower, train=given.train, device=given.device) for lower in given.lower or ["auto"]]
+    own = partial(own_contestant, plan, train=given.train, device=given.device)
+    base = peer_contestant(given.vs) if given.vs else own("none")
+    wanted = [*([] if given.vs else ["none"]), *(given.lower or ["auto"])]
+    ours = [own(lower, compiled=compiled) for lower in wanted for compiled in (False, *[True] * given.compiled)]
     sides = {side.name: side for side in (base, *ours)}
     return list(sides.values())
 
@@ -103,12 +104,33 @@ def side_command(given: Namespace, name: str, side: str) -> list[str]:
             command.append(f"--{option}={value}")
     for option in REPEATED_OPTIONS:
         command += [f"--{option}={value}" for value in getattr(given, option) or ()]
-    return [*command, "--train"] if given.train else command
+    return [*command, *(f"--{switch}" for switch in ("train", "compiled") if getattr(given, switch))]
 
 
 def calibrate(given: Namespace) -> int:
     """Cases of networks timed on this machine, and written where `count --latency` and `auto` look for them."""
     from archdsl.backend.devices import device_of
+    from archdsl.backend.precision import autocast_to
+    from archdsl.report.latency.machine import user_table_file
+
+    g.check_exclusive(given, "calibrate", ("vs", "lower", "train", "only", "all", "compiled"))
+    if given.batch > 1:
+        raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
+    plans = [plan for _, plan in named_plans(given)] if given.names else []
+    out = Path(given.output or user_table_file(device_of(given.device).type))
+    if not given.output:
+        make_folder(out.parent)
+    check_writable(out)
+    rounds = {"rounds": given.runs} if given.runs else {}
+    with autocast_to(given.precision, device_of(given.device), cached=False):
+        text = calibrated(plans, given, rounds)
+    show_status(None)
+    write_text(text, str(out))
+    return 0
+
+
+def calibrated(plans: list[Plan], given: Namespace, rounds: dict[str, int]) -> str:
+    """The table of a calibration, in the precision of autocast."""
     from archdsl.measuring import (
         CASE_COUNT,
         WHOLE_NETWORKS,
@@ -120,17 +142,7 @@ def calibrate(given: Namespace) -> int:
         spread_cases,
     )
     from archdsl.report.latency.cases import cases_of
-    from archdsl.report.latency.machine import user_table_file
 
-    g.check_exclusive(given, "calibrate", ("vs", "lower", "train", "only", "all"))
-    if given.batch > 1:
-        raise SpecError("a batch in a calibration", got=f"--batch {given.batch}", want="single clips")
-    plans = [plan for _, plan in named_plans(given)] if given.names else []
-    out = Path(given.output or user_table_file(device_of(given.device).type))
-    if not given.output:
-        make_folder(out.parent)
-    check_writable(out)
-    rounds = {"rounds": given.runs} if given.runs else {}
     pays = measure_passes(plans or small_plans(), given.device, report=show_status, **rounds)
     taken = pays["infer"]
     cases = (
@@ -140,9 +152,7 @@ def calibrate(given: Namespace) -> int:
     )
     whole = [plan for plan in plans or map(compile, map(load, WHOLE_NETWORKS)) if plan.name in WHOLE_NETWORKS]
     times = measure_cases(cases, whole, given.device, taken, report=show_status, **rounds)
-    show_status(None)
-    write_text(machine_table(cases, whole, times, given.device, pays).text(), str(out))
-    return 0
+    return machine_table(cases, whole, times, given.device, pays).text()
 
 
 def show_status(text: str | None) -> None:

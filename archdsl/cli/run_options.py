@@ -26,6 +26,10 @@ def add_bench(parser: ArgumentParser) -> None:
     group.add_argument("--batch", type=positive_int, default=1, metavar="N", help="clips in a batch")
     group.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), or cuda")
     group.add_argument(
+        "--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="fp32 (default), or autocast to a half"
+    )
+    group.add_argument("--compiled", action="store_true", help="beside each side of ours the same, compiled by stages")
+    group.add_argument(
         "--runs", type=positive_int, metavar="N", help="rounds, each with every side once (7; 15 of a calibration)"
     )
     group.add_argument(

@@ -16,6 +16,7 @@ from archdsl.backend.passes import lowered_graph
 from archdsl.backend.passes.base import Rewritten
 from archdsl.graph import Graph, Node
 from archdsl.measuring.contestants import frozen_if_foldable
+from archdsl.measuring.machine import working_type
 from archdsl.measuring.timer import StepFunction
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.ops.layer import Layer
@@ -86,7 +87,7 @@ class Arena:
     """Memory from which maps are cut, one behind the other and then from the start: it outgrows every cache."""
 
     def __init__(self, elements: int, device: torch.device) -> None:
-        self.memory = torch.empty(2 * elements, device=device)
+        self.memory = torch.empty(2 * elements, device=device, dtype=working_type(device))
         self.at = 0
 
     def maps(self, case: Case) -> list[Tensor]:

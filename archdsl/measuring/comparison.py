@@ -12,6 +12,7 @@ from torch import nn
 
 from archdsl.backend import build
 from archdsl.backend.devices import device_of
+from archdsl.backend.precision import AUTOCAST_TYPES, autocast_to
 from archdsl.compiler import Plan
 from archdsl.measuring.contestants import (
     Contestant,
@@ -36,6 +37,13 @@ class BenchSetup:
     train: bool = False
     device: str = "cpu"
     runs: int = 7
+    precision: str = "fp32"
+    """fp32, or torch.autocast to bf16 or fp16."""
+
+    @property
+    def autocast(self) -> torch.autocast:
+        """The precision, as a context."""
+        return autocast_to(self.precision, device_of(self.device))
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,7 @@ class Comparison:
             "batch": self.setup.batch,
             "train": self.setup.train,
             "device": self.setup.device,
+            "precision": self.setup.precision,
             "machine": self.machine,
             "machine_gflops": gigaflops(self.yardstick.median),
             "yardstick": self.yardstick.record(),
@@ -148,7 +157,7 @@ def first_call(side: Contestant, network: nn.Module, clips: Any, setup: BenchSet
     """What a network says before any step (its loss in training), and seconds of that first call."""
     wait = synchronizer(device_of(setup.device))
     said: list[Any] = []
-    with torch.set_grad_enabled(setup.train), torch.inference_mode(not setup.train):
+    with torch.set_grad_enabled(setup.train), torch.inference_mode(not setup.train), setup.autocast:
         taken = seconds_of(lambda: said.append(outputs_of(side, network, clips)), wait)
     outputs = said[0]
     return (loss_of(outputs).detach() if setup.train else outputs), taken
@@ -174,8 +183,8 @@ def compare(
         outputs, first = first_call(side, network, clips, setup)
         base = outputs if base is None else base
         facts[side.name] = seconds, first, error_of(outputs, base)
-        steps[side.name] = timed_step(side, network, clips, setup.train)
-    steps[YARDSTICK] = gemm_step(device)
+        steps[side.name] = timed_step(side, network, clips, setup.train, setup.precision)
+    steps[YARDSTICK] = gemm_step(device, AUTOCAST_TYPES[setup.precision])
     for name, step in steps.items():
         report(f"warming {name}")
         seconds_of(step, wait)

@@ -13,8 +13,10 @@ from torch.nn.functional import cross_entropy
 
 from archdsl import catalog
 from archdsl.backend import build
+from archdsl.backend.compilation import compile_stages
 from archdsl.backend.inference import frozen_if_foldable
 from archdsl.backend.passes import parse_lower, passes_taken
+from archdsl.backend.precision import autocast_to
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.measuring.timer import StepFunction
@@ -130,22 +132,28 @@ def loss_of(outputs: Any) -> Tensor:
     losses = []
     for scores in tensors(outputs):
         labels = torch.zeros(scores.shape[0], *scores.shape[2:], dtype=torch.long, device=scores.device)
-        losses.append(cross_entropy(scores, labels))
+        losses.append(cross_entropy(scores.float(), labels))
     return torch.stack(losses).sum()
 
 
-def timed_step(side: Contestant, network: nn.Module, clips: Any, train: bool) -> StepFunction:
+def timed_step(side: Contestant, network: nn.Module, clips: Any, train: bool, precision: str = "fp32") -> StepFunction:
     """What is timed: one forward, or forward, backward and a step of SGD. The peer's packing of clips is not."""
+    device = tensors(clips)[0].device
     fed = side.feed(clips)
     given = (
         (lambda: list(fed)) if isinstance(fed, list) else (lambda: fed)
     )  # PyTorchVideo writes over a list it is given
+
+    def forward() -> Any:
+        with autocast_to(precision, device):
+            return network(given())
+
     if not train:
-        return torch.inference_mode()(lambda: network(given()))
+        return torch.inference_mode()(forward)
     optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE, momentum=0.9)
 
     def step() -> None:
-        loss_of(network(given())).backward()
+        loss_of(forward()).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
@@ -170,13 +178,19 @@ def without_dropout(network: nn.Module) -> None:
             module.p = 0.0  # type: ignore[assignment]
 
 
-def own_contestant(plan: Plan, lower: str | PassChoices, *, train: bool, device: str) -> Contestant:
+def own_contestant(
+    plan: Plan, lower: str | PassChoices, *, train: bool, device: str, compiled: bool = False
+) -> Contestant:
     """Our network, lowered as asked or by the passes of a row; frozen for inference. `auto` is what pays on the device.
 
-    Raises SpecError for names that are no lowering.
+    Stages are compiled on request. Raises SpecError for names that are no lowering.
     """
     which = parse_lower(lower) if isinstance(lower, str) else lower
     taken = passes_taken(which, train=train, device=torch.device(device).type)
-    prepare = (lambda network: network) if train else frozen_if_foldable
-    name = lower if isinstance(lower, str) else ", ".join(taken)
+
+    def prepare(network: nn.Module) -> nn.Module:
+        network = network if train else frozen_if_foldable(network)
+        return compile_stages(network, plan) if compiled else network
+
+    name = (lower if isinstance(lower, str) else ", ".join(taken)) + " compiled" * compiled
     return Contestant(name, lambda: build(plan, taken, train=train), copy_by_name, prepare)

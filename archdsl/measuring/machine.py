@@ -24,9 +24,9 @@ def synchronizer(device: torch.device) -> StepFunction:
     return lambda: None
 
 
-def gemm_step(device: torch.device) -> StepFunction:
+def gemm_step(device: torch.device, dtype: torch.dtype = torch.float32) -> StepFunction:
     """The yardstick: a product of square matrices."""
-    a, b = torch.randn(2, GEMM_SIZE, GEMM_SIZE, device=device)
+    a, b = torch.randn(2, GEMM_SIZE, GEMM_SIZE, device=device).to(dtype)
     out = torch.empty_like(a)
     return lambda: torch.mm(a, b, out=out)
 
@@ -37,10 +37,16 @@ def gigaflops(seconds: float) -> float:
 
 
 def machine_name(device: torch.device) -> str:
-    """The machine in words."""
+    """The machine in words, and the precision where autocast is on."""
+    half = f", {str(working_type(device)).removeprefix('torch.')}" * torch.is_autocast_enabled(device.type)
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    return f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}{half}"
+    return f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}{half}"
+
+
+def working_type(device: torch.device) -> torch.dtype:
+    """The type of maps: autocast's where it is on."""
+    return torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else torch.float32
 
 
 def processor() -> str:

@@ -27,7 +27,7 @@ def peak_alone(plan: Plan, side: Contestant, setup: BenchSetup) -> dict[str, Any
     """Run a side and nothing else in this process, and say the most bytes it had: resident, or of the GPU."""
     device = device_of(setup.device)
     network, _ = prepare_contestant(side, setup)
-    step = timed_step(side, network, clips_for(plan, setup), setup.train)
+    step = timed_step(side, network, clips_for(plan, setup), setup.train, setup.precision)
     for _ in range(STEPS_RUN):
         step()
     on_gpu = device.type == "cuda"

@@ -10,7 +10,7 @@ from archdsl.measuring.machine import gigaflops
 from archdsl.report.number_format import plural, seconds_text
 from archdsl.report.table.sheet import Column, Row, Table
 
-MAX_ROUNDING_ERROR = 1e-4
+MAX_ROUNDING_ERRORS = {"fp32": 1e-4, "bf16": 0.1, "fp16": 0.02}
 """A relative error beyond this is no rounding."""
 
 
@@ -33,7 +33,7 @@ def bench_table(comparisons: Sequence[Comparison]) -> Table:
         Column("first step", right=True),
     )
     rows = [
-        Row(contestant_cells(one, side), "differs" if side.error > MAX_ROUNDING_ERROR else "")
+        Row(contestant_cells(one, side), "differs" if side.error > MAX_ROUNDING_ERRORS[one.setup.precision] else "")
         for one in comparisons
         for side in one.sides
     ]
@@ -81,7 +81,7 @@ def geometric_mean(ratios: Sequence[float]) -> float:
 def bench_note(one: Comparison) -> str:
     """What was measured, where, and how."""
     what = "forward, backward and a step of SGD" if one.setup.train else "forward"
-    told = f"{what} of {plural(one.setup.batch, 'clip')}; {one.machine}; "
+    told = f"{what} of {plural(one.setup.batch, 'clip')} in {one.setup.precision}; {one.machine}; "
     told += f"{plural(len(one.base.times.rounds), 'round')}, in each of them every side once; "
     told += "ratio: median over rounds of the first side's seconds over a side's; "
     told += f"of peak: of the {gigaflops(one.yardstick.median):.0f} GFLOP/s of a matrix product in the same rounds; "

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from types import FunctionType
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -16,6 +14,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
+from archdsl.backend.compilation import compile_alone, compiled_modules
 from archdsl.backend.module_tree import constructed_modules
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
@@ -61,23 +60,6 @@ def to_channels_last(network: nn.Module, stages: Iterable[nn.Module], *, weights
 def maps_in_channels_last(module: nn.Module, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """What a module is called with, in torch.channels_last_3d."""
     return tuple(x.contiguous(memory_format=torch.channels_last_3d) if x.ndim == 5 else x for x in maps)
-
-
-def compiled_modules(stages: list[str], recomputed: list[str]) -> list[str]:
-    """Stages; where blocks of one are recomputed, those: torch (2.13) compiles no `checkpoint` with a context."""
-    inner = [address for address in recomputed if address not in stages]
-    return inner + [stage for stage in stages if not any(block.startswith(f"{stage}.") for block in inner)]
-
-
-def compile_alone(module: nn.Module) -> None:
-    """Compile a module's forward. Stages share code, and torch counts recompilations by it (2.13: 8, then eager)."""
-    forward = module.forward
-
-    def stage(*maps: Tensor) -> Any:
-        return forward(*maps)
-
-    own_code = FunctionType(stage.__code__.replace(), stage.__globals__, closure=stage.__closure__)
-    module.forward = torch.compile(own_code)
 
 
 def shard_weights(network: nn.Module, stages: Iterable[nn.Module]) -> None:

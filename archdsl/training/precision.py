@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from archdsl.backend.precision import autocast_to
 from archdsl.language.recipes.recipe import Recipe
 
-AUTOCAST_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TENSOR_CORES = (7, 0)
 """The compute capability of the first GPUs that have them; Triton, which torch.compile needs, asks for the same."""
 
@@ -49,7 +49,7 @@ def fastest_kernels(device: torch.device) -> Iterator[None]:
 
 def autocast_of(recipe: Recipe, device: torch.device) -> torch.autocast:
     """torch.autocast in the recipe's precision."""
-    return torch.autocast(device.type, AUTOCAST_TYPES[recipe.precision], enabled=recipe.precision != "fp32")
+    return autocast_to(recipe.precision, device)
 
 
 def emulation_warning(recipe: Recipe, device: torch.device) -> tuple[str, str] | None:

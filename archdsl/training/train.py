@@ -11,6 +11,7 @@ from torch import nn
 from torch.amp import GradScaler
 
 from archdsl.backend import build
+from archdsl.backend.precision import AUTOCAST_TYPES
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
@@ -30,7 +31,7 @@ from archdsl.training.meters import Meter, peak_macs_per_second
 from archdsl.training.network_setup import data_parallel, prepare_network
 from archdsl.training.norms import train_mode
 from archdsl.training.optimizer import MovingAverage, make_optimizer
-from archdsl.training.precision import AUTOCAST_TYPES, emulation_warning, fastest_kernels, recipe_on
+from archdsl.training.precision import emulation_warning, fastest_kernels, recipe_on
 from archdsl.training.progress import Progress
 from archdsl.training.run import Run
 from archdsl.training.run_record import opening_lines, run_record
