@@ -9,7 +9,7 @@ PYTEST_FLAGS ?= -n 2
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_FLAGS)
 
-.PHONY: help demo test test-all lint format clean zoo/README.md benchmarks/peers.md benchmarks/latency.md
+.PHONY: help demo test test-all lint format clean zoo/README.md benchmarks/peers.md benchmarks/latency.md gpu
 
 help:
 	@echo "make demo      install, then the tour: check, count, draw, build, a real video, a small training (4 minutes)"
@@ -20,6 +20,7 @@ help:
 	@echo "make zoo/README.md  the zoo's list, counted anew"
 	@echo "make benchmarks/peers.md  ours beside PyTorchVideo's (half an hour, on a quiet machine)"
 	@echo "make benchmarks/latency.md  predicted beside measured, and the table that comes along (five minutes, likewise)"
+	@echo "make gpu       tests that need a GPU, then benchmarks/gpu.md (ten minutes); without one, what it would run"
 	@echo "make clean     remove $(VENV) and out"
 
 demo: $(VENV)/demo.installed
@@ -50,6 +51,9 @@ benchmarks/peers.md: $(VENV)/peers.installed
 
 benchmarks/latency.md: $(VENV)/test.installed
 	$(BIN)/python -m benchmarks.latency -o $@ --table archdsl/report/latency/machine.json
+
+gpu: $(VENV)/peers.installed
+	$(BIN)/python -m benchmarks.gpu -o benchmarks/gpu.md
 
 clean:
 	rm -rf $(VENV) out

@@ -90,7 +90,7 @@ def quick_compiler() -> Iterator[None]:
         torch._dynamo.reset()
 
 
-def outcome(names: Iterable[str], out: Path) -> dict[str, Any]:
+def outcome(names: Iterable[str], out: Path, device: str = "cpu") -> dict[str, Any]:
     """What a run with these fields gives: losses, weights and their average in sums; or why it was refused, or fell."""
     settings = {key: value for name in names for key, value in FIELDS[name].items()}
     shard = settings.pop("shard", False)
@@ -98,7 +98,7 @@ def outcome(names: Iterable[str], out: Path) -> dict[str, Any]:
         with quick_compiler(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             recipe = short(STEPS, **settings)
-            done = archdsl.train(pair_arch(), recipe, DATA, out=out, device="cpu", quiet=True, shard=shard)
+            done = archdsl.train(pair_arch(), recipe, DATA, out=out, device=device, quiet=True, shard=shard)
     except SpecError as error:
         late = "after a step: " if (out / "metrics.jsonl").exists() and losses(out) else ""
         return {"refused": late + str(error).splitlines()[0]}
@@ -172,9 +172,10 @@ Every two fields that say how a step is computed, in runs of {steps} steps of a 
 set of weights, batch norms, dropout and a learnt number, on a CPU. `python -m tests.recipe_pairs -o
 docs/recipe_fields.md` writes this page; a slow test holds it against the runs.
 
-*same*: losses and weights are those of a run without the field that only changes how a step is computed
-({neutral}), within rounding. *both*: each of the two fields changes the result. A number: refused before the first
-step, for the reason below. The diagonal shows each field alone.
+*same*: losses and weights are, within rounding, those of a run without the field that only changes how a step is
+computed: {neutral}.
+*both*: each of the two fields changes the result. A number: refused before the first step, for the reason below. The
+diagonal shows each field alone.
 """
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from archdsl.ops.autograd import COPIED, NOTHING, RESHAPED, Keeps
+from archdsl.ops.autograd import COPIED, INDEX, NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Op, Shape, require
 from archdsl.ops.example import Draw, Example, integers
-from archdsl.ops.layer import Layer
+from archdsl.ops.layer import Argument, Layer, runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,12 @@ class PickChannels(ChannelMove):
         require(bool(there), "channels out of range", got=list(self.channels), want=f"0 to {x.c - 1}")
         return Shape(len(self.channels), *x[1:])
 
+    def buffers(self, *xs: Shape) -> int:
+        return INDEX * len(self.channels)
+
     def torch(self, *xs: Shape) -> Layer:
-        return Layer(f"{{0}}[:, {list(self.channels)}]")
+        chosen = (Argument("numbers", self.channels),)
+        return Layer("{m}({0})", "ChosenChannels", chosen, needs=runtime("chosen", "ChosenChannels"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

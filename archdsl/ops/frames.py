@@ -104,7 +104,7 @@ class TakeChosen(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         chosen = (Argument("numbers", self.frames(xs[0].t)),)
-        return Layer("{m}({0})", "ChosenFrames", chosen, needs=runtime("frames", "ChosenFrames"))
+        return Layer("{m}({0})", "ChosenFrames", chosen, needs=runtime("chosen", "ChosenFrames"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -1,4 +1,7 @@
-"""Detection in two steps, in torch. The source is put into the emitted file."""
+"""Detection in two steps, in torch. The source is put into the emitted file.
+
+Constants are numbers in the calls: a tensor of them would be copied to a GPU in every forward.
+"""
 
 from __future__ import annotations
 
@@ -56,14 +59,13 @@ def propose(
     n, a, t, h, w = chances.shape
     places = [torch.arange(size, device=chances.device) * step for size in (h, w)]
     y, x = torch.meshgrid(*places, indexing="ij")
-    around = torch.tensor(anchors, device=chances.device)
-    where = (torch.stack([x, y, x, y], -1)[:, :, None] + around).reshape(-1, 4)
+    where = torch.stack([torch.stack([x + x1, y + y1, x + x2, y + y2], -1) for x1, y1, x2, y2 in anchors], 2)
     scores = chances.detach().float().permute(0, 2, 3, 4, 1).flatten(0, 1).flatten(1)
     by = shifts.detach().float().reshape(n, a, 4, t, h, w).permute(0, 3, 4, 5, 1, 2).flatten(0, 1).flatten(1, 3)
-    boxes = moved(where, by * torch.tensor(deviations, device=by.device))
+    by = torch.stack([part * times for part, times in zip(by.unbind(-1), deviations)], -1)
     height, width = clip.shape[3:]
-    corner = torch.tensor([width - 1, height - 1] * 2, device=by.device)
-    boxes = torch.minimum(boxes.clamp(min=0), corner)
+    corners = zip(moved(where.reshape(-1, 4), by).unbind(-1), [width - 1, height - 1] * 2)
+    boxes = torch.stack([corner.clamp(0, last) for corner, last in corners], -1)
     inside = ((y < height // step * step) & (x < width // step * step)).flatten().repeat_interleave(a)
     alive = inside & (boxes[..., 2:] - boxes[..., :2] + 1 >= least).all(-1)
     best = scores.masked_fill(~alive, float("-inf")).topk(min(candidates, scores.shape[1])).indices
@@ -79,9 +81,8 @@ def place_pool(x: Tensor, boxes: Tensor, size: int, step: int) -> Tensor:
     last = (torch.floor(boxes[:, 2:, :, :, 0].double() + 0.5) + 1) / step
     cell = (last - first).clamp(min=0.1) / size
     number = torch.arange(size, device=x.device)
-    limit = torch.tensor([w, h], device=x.device)[:, None, None, None]
-    begin = torch.floor(first[..., None] + number * cell[..., None]).clamp(min=0).minimum(limit).long()
-    end = torch.ceil(first[..., None] + (number + 1) * cell[..., None]).clamp(min=0).minimum(limit).long()
+    begin = torch.floor(first[..., None] + number * cell[..., None]).long().unbind(1)
+    end = torch.ceil(first[..., None] + (number + 1) * cell[..., None]).long().unbind(1)
     sums = torch.nn.functional.pad(x.double().cumsum(-1).cumsum(-2), (1, 0, 1, 0))
     sums = sums.reshape(n, c // size**2, size**2, t, -1).permute(0, 3, 1, 2, 4)
 
@@ -89,7 +90,9 @@ def place_pool(x: Tensor, boxes: Tensor, size: int, step: int) -> Tensor:
         index = (rows[..., :, None] * (w + 1) + columns[..., None, :]).flatten(3).transpose(2, 3)
         return sums.gather(4, index[:, :, None].expand(-1, -1, sums.shape[2], -1, -1))
 
-    (left, top), (right, bottom) = begin.unbind(1), end.unbind(1)
+    (left, right), (top, bottom) = (
+        (side[0].clamp(0, size), side[1].clamp(0, size)) for side, size in zip(zip(begin, end), (w, h))
+    )
     total = corner(bottom, right) - corner(top, right) - corner(bottom, left) + corner(top, left)
     area = ((bottom - top)[..., :, None] * (right - left)[..., None, :]).flatten(3).transpose(2, 3)[:, :, None]
     mean = total * (area > 0) / area.clamp(min=1)

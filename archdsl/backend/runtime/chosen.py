@@ -1,4 +1,4 @@
-"""Frames by number, in torch. The source is put into the emitted file."""
+"""Frames and channels by number, in torch. The source is put into the emitted file."""
 
 from __future__ import annotations
 
@@ -17,3 +17,16 @@ class ChosenFrames(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, :, self.numbers]
+
+
+class ChosenChannels(nn.Module):
+    """Channels by their numbers, which lie where the network is."""
+
+    numbers: Tensor
+
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("numbers", torch.tensor(numbers), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.numbers]
