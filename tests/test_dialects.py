@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -18,7 +19,11 @@ from archdsl.dialects import Naming, naming_named, namings
 from archdsl.dialects.naming import check_naming
 from archdsl.dialects.patterns import match, written
 from archdsl.errors import SpecError
+from archdsl.language.recipes.clips import Values
+from archdsl.recipes import recipe
 from archdsl.report.parameters import weights_of
+from archdsl.training.evaluation.evaluate import resolve_network
+from archdsl.training.state.initial_weights import network_with_weights
 
 
 def models_of(naming: Naming) -> list[str]:
@@ -135,3 +140,47 @@ def test_kernels_are_inflated_and_a_first_convolution_is_widened(tmp_path: Path)
     assert "3 -> 1 channels (mean)" in made.adapted[name]
     wide = next(k for k, x in own.items() if x.ndim == 5 and x.shape[2] > 1 and "stem" not in k)
     torch.testing.assert_close(network.state_dict()[wide].sum(2), flat[wide][:, :, 0])
+
+
+def test_cards_name_dialects_of_their_models() -> None:
+    found = 0
+    for model in catalog.zoo():
+        reference = catalog.reference_of(model)
+        for one in reference.weights if reference else ():
+            found += 1
+            assert any(fnmatchcase(model.name, p) for p in naming_named(one.dialect).models), one.file
+    assert found > 60
+
+
+def test_published_weights_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--weights", "slowfast_8x8_r50", "--json"]) == 0
+    files = {row["file"]: row["dialect"] for row in json.loads(capsys.readouterr().out)}
+    assert files["SLOWFAST_8x8_R50.pyth"] == "pytorchvideo/slowfast"
+    assert files["SLOWFAST_8x8_R50.pkl"] == "caffe2/resnet"
+    assert main(["show", "slowfast_8x8_r50"]) == 0
+    assert (
+        "# weights: SLOWFAST_8x8_R50.pyth (pytorchvideo/slowfast): Kinetics-400, top-1 76.94" in capsys.readouterr().out
+    )
+
+
+def test_pixels_are_normalised_as_the_weights_expect(tmp_path: Path) -> None:
+    arch, path = archdsl.load("squeezenet1_1"), tmp_path / "squeezenet.pth"
+    torch.save(exported(state("squeezenet1_1"), naming_named("torchvision/squeezenet1_1")), path)
+    convert(arch, path, tmp_path / "ours.safetensors")
+    torch.save(state("squeezenet1_1"), tmp_path / "plain.pt")
+    plain = recipe("x3d_k400")
+    for file, mean in ((path, 0.485), (tmp_path / "ours.safetensors", 0.485), (tmp_path / "plain.pt", 0.45)):
+        assert resolve_network(arch, plain, file)[1].values.mean[0] == mean
+    mine = plain.but(values=Values(mean=(0.1, 0.1, 0.1)))
+    assert resolve_network(arch, mine, path)[1].values.mean[0] == 0.1
+
+
+def test_a_foreign_file_is_one_line(tmp_path: Path) -> None:
+    torch.save(exported(state("squeezenet1_1"), naming_named("torchvision/squeezenet1_1")), tmp_path / "w.pth")
+    with pytest.raises(SpecError) as error:
+        network_with_weights(archdsl.compile(archdsl.load("slowfast_tiny")), tmp_path / "w.pth")
+    (fault,) = error.value.faults
+    assert fault.got is not None
+    assert fault.got.startswith("0 of ")
+    assert fault.got.endswith("; this looks like torchvision/squeezenet1_1, 52 of 52 names and shapes")
+    assert fault.fix == "use squeezenet1_1; archdsl weights show w.pth says more"

@@ -54,8 +54,8 @@ COMMANDS = (
         "list",
         specs.list_command,
         "the models of the zoo",
-        (o.add_pattern, o.add_json),
-        ("archdsl list", "archdsl list slowfast --json"),
+        (o.add_pattern, o.add_published_weights, o.add_json),
+        ("archdsl list", "archdsl list slowfast --json", "archdsl list --weights slowfast"),
     ),
     Command(
         "show",

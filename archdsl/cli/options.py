@@ -83,6 +83,11 @@ def add_overrides(parser: ArgumentParser) -> None:
     )
 
 
+def add_published_weights(parser: ArgumentParser) -> None:
+    """Whether files of weights are listed."""
+    parser.add_argument("--weights", action="store_true", help="the published files of weights instead, a row each")
+
+
 def add_json(parser: ArgumentParser) -> None:
     """Data instead of text."""
     parser.add_argument("--json", action="store_true", help="print data instead of text")

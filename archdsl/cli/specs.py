@@ -33,6 +33,8 @@ def list_command(given: Namespace) -> int:
     """Every model of the zoo, or those that have a word in their name, paper or title."""
     word = given.pattern.lower()
     rows = [row for row in map(model_record, families()) if any(word in str(value).lower() for value in row.values())]
+    if given.weights:
+        return say_weights([row["name"] for row in rows], given)
     if given.json:
         say_json(rows)
         return 0
@@ -41,6 +43,23 @@ def list_command(given: Namespace) -> int:
     columns = (Column("name"), Column("family"), Column("paper"), Column("where"))
     cells = tuple(Row((row["name"], row["family"], row["paper"] or "", row["where"] or "")) for row in rows)
     say_table(Table(f"{len(rows)} models", columns, cells, tuple(rows)), "text")
+    return 0
+
+
+def say_weights(names: list[str], given: Namespace) -> int:
+    """The published files of weights of some models, a row each."""
+    from archdsl.dialects import namings
+    from archdsl.report.table.sheet import Column, Row, Table
+
+    references = ((model.name, catalog.reference_of(model)) for _, model in families() if model.name in names)
+    rows = [{"name": name, **one.model_dump()} for name, found in references if found for one in found.weights]
+    if given.json:
+        expected = {naming.title: naming.input and naming.input.model_dump() for naming in namings()}
+        say_json([{**row, "input": expected[row["dialect"]]} for row in rows])
+        return 0
+    columns = tuple(map(Column, ("name", "file", "dialect", "dataset", "accuracy")))
+    cells = tuple(Row(tuple(row.values())) for row in rows)
+    say_table(Table(f"{len(rows)} files", columns, cells, tuple(rows)), "text")
     return 0
 
 
@@ -81,6 +100,7 @@ def show_command(given: Namespace) -> int:
         return 0
     if reference := catalog.reference_of(model):
         about = [f"{reference.title} ({reference.paper})", reference.where, *reference.notes]
+        about += [f"weights: {one.file} ({one.dialect}): {one.dataset}, {one.accuracy}" for one in reference.weights]
         say("\n".join(f"# {printable(line)}" for text in about if text for line in text.splitlines()))
     if given.python:
         from archdsl.language.python_writer import to_python

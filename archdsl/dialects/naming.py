@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
@@ -68,11 +68,13 @@ class Counter(Written):
 
 
 class Input(Written):
-    """What the weights expect of pixels from 0 to 1."""
+    """What the weights expect of pixels from 0 to 1, red first."""
 
     mean: tuple[float, ...] = Field(description="of each channel")
     std: tuple[float, ...] = Field(description="of each channel")
-    order: Literal["rgb", "bgr"] = Field("rgb", description="order of colours")
+
+    def __str__(self) -> str:
+        return f"RGB from 0 to 1, mean {list(self.mean)}, std {list(self.std)}"
 
 
 def rule_of(value: Any) -> Any:

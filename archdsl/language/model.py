@@ -56,6 +56,15 @@ class Claim(Written):
         return match[1], match[2]
 
 
+class PublishedWeights(Written):
+    """A file of weights that somebody published. Nothing here fetches it."""
+
+    file: str = Field(description="its name, or how it begins and ends")
+    dialect: str = Field(description="how its tensors are named: a source of zoo/weights and a family of it")
+    dataset: str = Field(description="what it was trained on at last")
+    accuracy: str = Field(description="as printed where it was published")
+
+
 class Reference(Written):
     """Where a model comes from, and what was said of it."""
 
@@ -64,6 +73,7 @@ class Reference(Written):
     where: str = Field("", description="table, figure or configuration that defines the model")
     notes: tuple[str, ...] = Field((), description="where implementations differ, and which one this is")
     claims: tuple[Claim, ...] = Field((), description="published figures")
+    weights: tuple[PublishedWeights, ...] = Field((), description="published files of weights")
 
 
 class CardEntry(Written):
@@ -74,6 +84,7 @@ class CardEntry(Written):
     where: str = Field("", description="table, figure or configuration that defines the model")
     notes: tuple[str, ...] = Field((), description="what is particular to this model")
     claims: tuple[Claim, ...] = Field((), description="published figures")
+    weights: tuple[PublishedWeights, ...] = Field((), description="published files of weights")
 
 
 class Card(Written):
@@ -95,6 +106,7 @@ class Card(Written):
             where=entry.where,
             notes=(*self.notes, *entry.notes),
             claims=entry.claims,
+            weights=entry.weights,
         )
 
 

@@ -4,7 +4,7 @@ from archdsl.backend.weights.adaptation import Ways, adapted
 from archdsl.backend.weights.matching import copy_weights, put_weights, raise_for, weight_faults
 from archdsl.backend.weights.reading import read_weights
 from archdsl.backend.weights.reports import Conversion, FileOfWeights, convert, describe
-from archdsl.backend.weights.translation import Translation, exported, load_weights, translated
+from archdsl.backend.weights.translation import Translation, expected_input, exported, load_weights, translated
 
 __all__ = [
     "Conversion",
@@ -15,6 +15,7 @@ __all__ = [
     "convert",
     "copy_weights",
     "describe",
+    "expected_input",
     "exported",
     "load_weights",
     "put_weights",

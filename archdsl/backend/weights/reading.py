@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 import zipfile
@@ -11,7 +12,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.serialization import safe_globals
@@ -28,6 +29,8 @@ WRAPPERS = (
 """Keys under which others keep the weights beside an optimiser's state."""
 PREFIXES = ("module.", "_orig_mod.")
 """What torch's wrappers put before every name."""
+METADATA = "archdsl"
+"""Key of our metadata in a safetensors file."""
 OUTER = "model."
 """What some put before every name: then it is none of the network's own."""
 MAX_TENSORS = 50_000
@@ -64,6 +67,18 @@ def read_safetensors(path: Path) -> Any:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise no_weights(path, str(error), "safetensors") from None
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """What `archdsl weights convert` wrote beside the tensors; empty for any other file."""
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            found = json.loads((file.metadata() or {}).get(METADATA, "{}"))
+    except (SafetensorError, OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_pickled(path: Path) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 from archdsl.backend.network import build
 from archdsl.backend.weights.adaptation import Ways, adapted
 from archdsl.backend.weights.matching import check_names
-from archdsl.backend.weights.reading import read_weights
+from archdsl.backend.weights.reading import METADATA, read_weights
 from archdsl.backend.weights.recognition import Candidate, candidates
 from archdsl.backend.weights.translation import exported, translated
 from archdsl.catalog import load
@@ -26,8 +26,6 @@ from archdsl.ops.norm import BatchNorm
 from archdsl.report.number_format import short
 from archdsl.spec.files import write_out
 
-METADATA = "archdsl"
-"""Key of our metadata in a safetensors file."""
 SHOWN = 4
 """Names that are listed."""
 
@@ -66,7 +64,7 @@ class FileOfWeights:
         lines += [f"  fits     {model}: {self.matched} of {self.total} names and shapes"]
         lines += [f"  as well  {', '.join(others)}"] if others else []
         lines += [f"  extra    {some(self.extra)}"] if self.extra else []
-        lines += [f"  expects  {input_text(naming.input)}"] if naming and naming.input else []
+        lines += [f"  expects  {naming.input}"] if naming and naming.input else []
         lines += [f"  note     {naming.note}"] if naming and naming.note else []
         return "\n".join([*lines, f"  use      archdsl weights convert {self.path} {model} -o {model}.safetensors"])
 
@@ -74,11 +72,6 @@ class FileOfWeights:
 def some(names: tuple[str, ...]) -> str:
     """How many names, and the first of them."""
     return f"{len(names)}: {', '.join(names[:SHOWN])}" + (", ..." if len(names) > SHOWN else "")
-
-
-def input_text(expected: Input) -> str:
-    """What weights expect, in words."""
-    return f"{expected.order.upper()} from 0 to 1, mean {list(expected.mean)}, std {list(expected.std)}"
 
 
 def describe(path: Path) -> FileOfWeights:
@@ -132,7 +125,7 @@ class Conversion:
         lines += [f"  adapted  {name}: {what}" for name, what in self.adapted.items()]
         lines += [f"  left out {name}: {why}" for name, why in self.left_out.items()]
         lines += [f"  note     {remark}" for remark in self.remarks]
-        return "\n".join([*lines, *([f"  expects  {input_text(Input(**self.input))}"] if self.input else [])])
+        return "\n".join([*lines, *([f"  expects  {Input(**self.input)}"] if self.input else [])])
 
 
 def convert(arch: Arch, path: Path, output: Path, *, to: str | None = None, ways: Ways | None = None) -> Conversion:

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.backend.weights.matching import COUNTER, put_weights
-from archdsl.backend.weights.reading import read_weights
-from archdsl.dialects import Naming, TensorLayout, namings
+from archdsl.backend.weights.reading import metadata_of, read_weights
+from archdsl.dialects import Input, Naming, TensorLayout, namings
 
+LEAST_SHARE = 0.5
+"""Share of a network's tensors that a file must have under a naming, for it to be the file's."""
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -60,6 +62,15 @@ def translated(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Transl
     return Translation(tensors, naming, extra, tuple(filled))
 
 
+def expected_input(path: Path, own: Mapping[str, Tensor]) -> Input | None:
+    """What a file's weights expect of pixels: as it was written beside them, or as their source has it."""
+    about = metadata_of(path)
+    if about:
+        return Input(**about["input"]) if isinstance(about.get("input"), dict) else None
+    naming = best_naming(own, read_weights(path))
+    return naming.input if naming else None
+
+
 def best_naming(own: Iterable[str], found: Iterable[str]) -> Naming | None:
     """The naming under which most of our addresses are in the file; None where most are there as they are."""
     names, addresses = set(found), [name for name in own if not name.endswith(COUNTER)]
@@ -69,7 +80,7 @@ def best_naming(own: Iterable[str], found: Iterable[str]) -> Naming | None:
     for naming in namings():
         layouts = naming.layouts(addresses).values()
         count = sum(all(name in names for name in layout.names if name) for layout in layouts)
-        if count > most:
+        if count > most and count >= LEAST_SHARE * len(addresses):
             most, best = count, naming
     return best
 

@@ -34,7 +34,7 @@ from archdsl.training.lowering import inference_passes, inference_text, prepared
 from archdsl.training.precision import emulation_warning, fastest_kernels, recipe_on
 from archdsl.training.progress import print_warning
 from archdsl.training.state.compatibility import check_processes_agree, summarize_videos
-from archdsl.training.state.initial_weights import locked_weights, network_of_stored, open_weights
+from archdsl.training.state.initial_weights import locked_weights, network_of_stored, open_weights, with_expected_values
 from archdsl.training.state.run_reader import (
     classes_of_weights,
     data_of_weights,
@@ -181,7 +181,8 @@ def resolve_network(
             got=arch.name if isinstance(arch, Arch) else str(arch),
             want="a run's folder, or a network with --recipe and --weights",
         )
-    return compile(load(arch)), recipe_of(recipe), Path(weights)
+    plan = compile(load(arch))
+    return plan, with_expected_values(recipe_of(recipe), plan, Path(weights)), Path(weights)
 
 
 def with_views(recipe: Recipe, text: str) -> Recipe:

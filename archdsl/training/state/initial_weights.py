@@ -8,12 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from archdsl.backend import build
 from archdsl.backend.passes import Lower
-from archdsl.backend.weights import Ways, adapted, copy_weights, raise_for, read_weights, translated, weight_faults
+from archdsl.backend.weights import (
+    Ways,
+    adapted,
+    copy_weights,
+    describe,
+    expected_input,
+    raise_for,
+    read_weights,
+    translated,
+    weight_faults,
+)
 from archdsl.compiler import Plan
+from archdsl.errors import Fault, SpecError
+from archdsl.language.recipes.clips import Values
+from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.state.checkpoints import CHECKPOINT_NAME, STATE, locked_checkpoint, read_facts, tensor_specs
 from archdsl.training.state.records import WeightsOrigin
 from archdsl.training.state.run_reader import read_run
@@ -94,9 +108,39 @@ def network_of_stored(plan: Plan, found: StoredWeights, lower: Lower = "none") -
     rows = {found.shapes.get(fault.at or "", ())[:1] for fault in faults}
     if len(rows) == 1 and (*rows,) != ((),) and all((fault.at or "").startswith(HEAD_PREFIX) for fault in faults):
         faults[0] = replace(faults[0], fix=f"--classes {rows.pop()[0]}")
-    raise_for(faults, network.state_dict(), found.shapes)
+    raise_faults(faults, network, found)
     found.copy_into(network)
     return network
+
+
+def raise_faults(faults: list[Fault], network: nn.Module, found: StoredWeights) -> None:
+    """Raises SpecError with these faults, and what the file looks like where no name is shared."""
+    try:
+        raise_for(faults, network.state_dict(), found.shapes)
+    except SpecError as error:
+        if not found.tensors or found.shapes.keys() & network.state_dict().keys():
+            raise
+        raise looks_like(error, found.path) from None
+
+
+def looks_like(error: SpecError, path: Path) -> SpecError:
+    """The error of a foreign file, with the model that it fits."""
+    known = describe(path)
+    if not known.best:
+        return error
+    first, best = error.faults[0], known.best[0]
+    got = f"{first.got}; this looks like {best.title}, {known.matched} of {known.total} names and shapes"
+    return SpecError([replace(first, got=got, fix=f"use {best.model}; archdsl weights show {path.name} says more")])
+
+
+def with_expected_values(recipe: Recipe, plan: Plan, path: Path) -> Recipe:
+    """The recipe with pixels normalised as the weights of a file expect, unless it says how."""
+    if not path.is_file() or "values" in recipe.model_fields_set:
+        return recipe
+    with torch.device("meta"):
+        own = build(plan).state_dict()
+    expected = expected_input(path, own)
+    return recipe.but(values=Values(mean=expected.mean, std=expected.std)) if expected else recipe
 
 
 def load_initial_weights(network: nn.Module, path: Path) -> WeightsOrigin:
@@ -110,7 +154,7 @@ def load_initial_weights(network: nn.Module, path: Path) -> WeightsOrigin:
         wrong = [fault for fault in faults if not (fault.at or "").startswith(HEAD_PREFIX)]
         if wrong:
             fix = f"use weights of this arch: only those under {HEAD_PREFIX.rstrip('.')} may differ"
-            raise_for([replace(wrong[0], fix=fix), *wrong[1:]], network.state_dict(), found.shapes)
+            raise_faults([replace(wrong[0], fix=fix), *wrong[1:]], network, found)
         not_taken = {str(fault.at): f"got {fault.got}, want {fault.want}" for fault in faults}
         found.copy_into(network, not_taken)
         return WeightsOrigin(path=str(path), not_taken=not_taken, adapted=done)
