@@ -15,6 +15,8 @@ from archdsl.training import MovingDigits
 from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.sources.discovery import videos_of
 
+HEAD = "head: {classifier: {classes: 8}}\n"
+
 
 @pytest.fixture(scope="module")
 def motion(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -80,3 +82,18 @@ def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "archdsl data make motion OUT" in capsys.readouterr().err
     assert main(["data", "check", str(tmp_path / "nothing")]) == 2
     assert "no such data" in capsys.readouterr().err
+
+
+def test_bench_of_a_network_decodes_what_it_reads(
+    motion: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    net = tmp_path / "net.yaml"
+    stages = "{stem: [{conv: {channels: 4, kernel: [1, 3, 3]}}]}"
+    pathways = f"{{slow: {{linspace: 2, stages: {stages}}}, fast: {{every: 4, start: 1, stages: {stages}}}}}"
+    net.write_text(f"name: net\nclip: {{frames: 8, size: 16}}\npathways: {pathways}\n{HEAD}")
+    given = ["data", "bench", str(motion), "--workers", "0", "--seconds", "0.1"]
+    for more, frames in ((["--net", str(net)], 4), (["--frames", "6"], 6)):
+        assert main([*given, *more, "--json"]) == 0
+        assert [one["frames_per_clip"] for one in json.loads(capsys.readouterr().out)] == [frames]
+    assert main([*given, "--net", str(net)]) == 0
+    assert f"clips of {net} of {motion}" in capsys.readouterr().out

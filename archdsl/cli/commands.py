@@ -216,6 +216,7 @@ COMMANDS = (
             "archdsl data make motion out/shards --shards 4  the same in shards",
             "archdsl data check my_videos                 videos of each class, and those that cannot be read",
             "archdsl data bench my_videos --workers 1 2 4  clips per second by decoder and readers",
+            "archdsl data bench my_videos --net tsn_r50 --recipe tsn_k400  only the frames that it reads",
             "archdsl train slowfast_tiny --recipe smoke --data out/motion",
         ),
     ),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from archdsl.catalog import load
 from archdsl.cli.console import say, say_json, say_table
 from archdsl.errors import SpecError, printable
 from archdsl.language import Clip
@@ -73,7 +75,7 @@ def check_data(given: Namespace) -> int:
 
 def bench_data(given: Namespace) -> int:
     """Clips per second for each decoder and number of readers, and the ratio to PyAV without readers."""
-    videos = find_videos(given)
+    videos, crop = videos_to_bench(given)
     from archdsl.training.data.inspection import measure_speeds
 
     workers = sorted({0, *given.workers})
@@ -81,8 +83,9 @@ def bench_data(given: Namespace) -> int:
     from archdsl.training.data.reader.backends import available_decoders
 
     total = rounds * len(workers) * len(available_decoders())
-    runs = list(with_bar(measure_speeds(videos, workers, given.seconds, rounds), total, "reading"))
+    runs = list(with_bar(measure_speeds(videos, workers, given.seconds, rounds, crop), total, "reading"))
     rates: dict[tuple[str, int], list[float]] = {}
+    frames = {(run.decoder, run.workers): run.frames / run.clips for run in runs}
     for run in runs:
         rates.setdefault((run.decoder, run.workers), []).append(run.rate)
     base = median(rates["pyav", 0])
@@ -90,6 +93,7 @@ def bench_data(given: Namespace) -> int:
         {
             "decoder": decoder,
             "workers": count,
+            "frames_per_clip": frames[decoder, count],
             "clips_per_s": median(rate),
             "slowest": min(rate),
             "fastest": max(rate),
@@ -108,26 +112,40 @@ def read_speed_table(records: tuple[dict[str, Any], ...], given: Namespace) -> A
     """The runs as a table."""
     from archdsl.report.table.sheet import Column, Row, Table
 
-    names = ("decoder", "readers", "clips/s", "slowest", "fastest", "ratio to pyav, 0")
+    names = ("decoder", "readers", "frames decoded a clip", "clips/s", "slowest", "fastest", "ratio to pyav, 0")
     columns = tuple(Column(name, right=i > 0) for i, name in enumerate(names))
     rows = tuple(
         Row(
             (
                 str(one["decoder"]),
                 str(one["workers"]),
+                f"{one['frames_per_clip']:g}",
                 *(f"{one[key]:.1f}" for key in ("clips_per_s", "slowest", "fastest")),
                 f"{one['ratio']:.2f}",
             )
         )
         for one in records
     )
-    return Table(f"{given.frames} frames, every {given.every}, of {given.data}", columns, rows, records)
+    clip = f"clips of {given.net}" if given.net else f"{given.frames} frames, every {given.every},"
+    return Table(f"{clip} of {given.data}", columns, rows, records)
+
+
+def videos_to_bench(given: Namespace) -> tuple[Files, Any]:
+    """The videos, and what is done to each clip; as a network and its recipe would have them, where one is named."""
+    if not given.net:
+        return find_videos(given), None
+    from archdsl.compiler import compile
+    from archdsl.training.data.sources.discovery import videos_for
+    from archdsl.training.data.transforms.reading import ReaderCrop
+
+    plan, recipe = compile(load(given.net)), recipe_named(given.recipe)
+    videos = as_files(videos_for(given.data, given.split, plan.arch, recipe), given)
+    return replace(videos, frames_read=plan.frames_read), ReaderCrop(recipe, plan.arch.clips, plan.frames_read)
 
 
 def find_videos(given: Namespace) -> Files:
     """The videos of a folder, of shards or of a list, whatever network will see them."""
     from archdsl.training.data.sources.discovery import videos_of
-    from archdsl.training.data.sources.videos import Files
 
     recipe = recipe_named("smoke")
     recipe = recipe.but(sampling=recipe.sampling.but(every=given.every))
@@ -138,6 +156,13 @@ def find_videos(given: Namespace) -> Files:
         if error.faults[0].at != "recipe.loss":
             raise
         videos = videos_of(given.data, given.split, clips, recipe.but(loss="binary"))
+    return as_files(videos, given)
+
+
+def as_files(videos: Any, given: Namespace) -> Files:
+    """Videos that are files. Raises SpecError for others."""
+    from archdsl.training.data.sources.videos import Files
+
     if not isinstance(videos, Files):
         raise SpecError("data without files", got=given.data, want="videos in folders, in shards or in a list")
     return videos

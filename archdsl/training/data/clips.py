@@ -54,6 +54,9 @@ class Sample(NamedTuple):
     erased: Mapping[str, Erased] | None = None
     """Clip name -> what is erased."""
 
+    decoded: int = 0
+    """Frames of the video that were decoded for it."""
+
     def mapped(self, change: Callable[[Any], Any]) -> Sample:
         """The sample with every tensor changed, in a fixed order."""
         frames = {name: change(x) for name, x in self.frames.items()}

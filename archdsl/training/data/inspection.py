@@ -10,7 +10,7 @@ from typing import NamedTuple
 from archdsl.errors import SpecError
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.reader.backends import Decoder, available_decoders
-from archdsl.training.data.reader.workers import read_clips
+from archdsl.training.data.reader.workers import ChangeSample, read_clips
 from archdsl.training.data.sources.videos import Files
 
 CLIPS_PER_READ = 8
@@ -41,6 +41,8 @@ class ReadSpeed(NamedTuple):
     decoder: Decoder
     workers: int
     clips: int
+    frames: int
+    """Frames decoded for all clips."""
     seconds: float
 
     @property
@@ -49,15 +51,19 @@ class ReadSpeed(NamedTuple):
         return self.clips / self.seconds
 
 
-def measure_speeds(videos: Files, workers: list[int], seconds: float, rounds: int) -> Iterator[ReadSpeed]:
+def measure_speeds(
+    videos: Files, workers: list[int], seconds: float, rounds: int, crop: ChangeSample | None = None
+) -> Iterator[ReadSpeed]:
     """Measure every decoder with every number of workers, in turn, `rounds` times, for about `seconds` each."""
     for round_ in range(rounds):
         for decoder in available_decoders():
             for count in workers:
-                yield measure_speed(replace(videos, decoder=decoder), count, seconds, round_)
+                yield measure_speed(replace(videos, decoder=decoder), count, seconds, round_, crop)
 
 
-def measure_speed(videos: Files, workers: int, seconds: float, seed: int) -> ReadSpeed:
+def measure_speed(
+    videos: Files, workers: int, seconds: float, seed: int, crop: ChangeSample | None = None
+) -> ReadSpeed:
     """Measure one decoder and number of workers, after the workers have started."""
     batches = [
         [
@@ -66,14 +72,15 @@ def measure_speed(videos: Files, workers: int, seconds: float, seed: int) -> Rea
         ]
         for batch in range(MAX_BATCHES)
     ]
-    clips, begun = 0, 0.0
-    for _, found, _ in read_clips(videos, batches, workers):
+    clips, frames, begun = 0, 0, 0.0
+    for _, found, _ in read_clips(videos, batches, workers, crop=crop):
         if not begun:
             begun = perf_counter()  # the first batch waits for processes to start
             continue
         clips += sum(isinstance(one, Sample) for one in found)
+        frames += sum(one.decoded for one in found if isinstance(one, Sample))
         if perf_counter() - begun > seconds:
             break
     if not clips:
         raise SpecError("no video can be read", got=videos.name(0), fix="archdsl data check")
-    return ReadSpeed(videos.decoder, workers, clips, perf_counter() - begun)
+    return ReadSpeed(videos.decoder, workers, clips, frames, perf_counter() - begun)

@@ -122,7 +122,8 @@ class Files:
         }
         every = [frame for frames_of_clip in sampled.values() for frame in frames_of_clip]
         start, end = found.seconds(min(every)), found.seconds(max(every))
-        return Sample(frames, self.label(entry, request, start, end), entry.name, start, end)
+        label = self.label(entry, request, start, end)
+        return Sample(frames, label, entry.name, start, end, decoded=pictures.shape[1])
 
     def sampled_frames(self, entry: VideoEntry, request: ClipRequest, found: FrameIndex) -> dict[str, list[int]]:
         """Clip name -> the frames of the video that are the clip's. Raises Unreadable."""
