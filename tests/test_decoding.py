@@ -350,3 +350,27 @@ def test_a_picture_that_claims_to_be_huge(tmp_path: Path) -> None:
 
 def test_decoders_that_are_here() -> None:
     assert available_decoders()[0] == "pyav"
+
+
+@pytest.mark.parametrize("name", ["h264.mp4", "open_gop.mp4", "hevc.mp4", "h264.mkv", "h264.flv", "xvid.avi"])
+def test_frames_that_no_other_refers_to_are_left_out_without_a_trace(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec, pixels, options = KINDS[name]
+    path = film(tmp_path / name, FRAMES, codec=codec, pix_fmt=pixels, options=options)
+    shown, passed = every_frame(path), []
+    decoded = VideoFile.decode_group
+
+    def counting(self, index, group):
+        for frame in decoded(self, index, group):
+            passed.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr(VideoFile, "decode_group", counting)
+    for first in range(0, 40, 3):
+        assert torch.equal(read(path, [first, min(first + 7, 39)]), shown[:, [first, min(first + 7, 39)]])
+    monkeypatch.setattr("archdsl.training.data.reader.decoder.SKIPPING_CODECS", ())
+    few, passed[:] = len(passed), []
+    for first in range(0, 40, 3):
+        read(path, [first, min(first + 7, 39)])
+    assert few == len(passed) if name == "xvid.avi" else few < 0.8 * len(passed)

@@ -30,6 +30,8 @@ CONTAINERS = (
 CLAIM_MARGIN = 1000
 """Tolerance between the frames that a header claims and those in the file."""
 QUARTER_TURNS = {90: 1, 180: 2, 270: 3}
+SKIPPING_CODECS = ("h264", "hevc", "mpeg4", "mpeg2video")
+"""Codecs of which ffmpeg leaves out frames that no other refers to, where it is told to, without a trace in others."""
 SEEKABLE_CONTAINERS = ("mov", "matroska", "avi", "flv", "asf")
 """Containers with an index of key frames. In the others, MPEG streams, ffmpeg seeks by guess and misses."""
 
@@ -144,13 +146,17 @@ class VideoFile:
         return pictures
 
     def decode_group(self, index: FrameIndex, group: list[int]) -> Iterator[av.VideoFrame]:
-        """Decode from the key frame before a group to its end."""
+        """Decode from the key frame before a group to its end; of frames that no other refers to only the group's."""
         self.file.seek(index.times[key_before(index, group[0])], stream=self.stream, backward=True)
-        for frame in self.file.decode(self.stream):
-            self.check_limits(0)
-            yield frame
-            if frame.pts is not None and frame.pts >= index.times[group[-1]]:
-                return
+        codec, times = self.stream.codec_context, {index.times[frame] for frame in group}
+        for packet in self.file.demux(self.stream):
+            if codec.name in SKIPPING_CODECS and self.file.format.name != "avi":  # whose packets bear no times
+                codec.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in times else "NONREF"
+            for frame in packet.decode():
+                self.check_limits(0)
+                yield frame
+                if frame.pts is not None and frame.pts >= index.times[group[-1]]:
+                    return
 
     def frames_by_count(self, wanted: Sequence[int]) -> dict[int, Tensor]:
         """Frames found by counting from the first, for files that cannot seek by timestamp."""
