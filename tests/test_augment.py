@@ -207,3 +207,22 @@ def test_views_are_rounded_as_clips_in_training_are_and_flow_in_motion_is_not() 
         assert torch.equal(x["b"], whole["b"])
     middle = augment_batch([read], [ClipRequest(seed=0, training=True)], rounding, clips, CPU)
     assert torch.equal(middle["a"], make_view(read, rounding, clips, 1, CPU)["a"])
+
+
+@pytest.mark.parametrize("crop", [Jitter(short_side=(33, 45)), Corners(), Resized(area=(0.5, 1.0)), Middle()])
+def test_frames_of_large_videos_leave_their_reader_at_the_crops_size(crop: object) -> None:
+    """As floats, of which there are fewer bytes than pixels; the clip is the same bit for bit."""
+    clips = {"a": RGB["clip"], "b": Clip(frames=4, size=32, modality="flow")}
+    read = Sample({"a": noise(3, 4, 160, 200), "b": torch.rand(2, 4, 160, 200) * 9}, torch.tensor(0), "", 0.0, 1.0)
+    chosen = made(augment=Augment(crop=crop, flip=0.5))
+    for seed in range(4):
+        request = ClipRequest(seed=seed, training=True)
+        small = ReaderCrop(chosen, clips)(read, request)
+        assert small.resized == {"a", "b"}
+        assert {x.shape[-2:] for x in small.frames.values()} == {(32, 32)}
+        x = augment_batch([small], [request], chosen, clips, CPU)
+        cuts = small.cuts or {}
+        pixels, motion = (cuts[name].of(read.frames[name]) for name in clips)
+        motion[0] *= -1 if cuts["b"].columns.mirrored else 1
+        assert torch.equal(x["a"][0], pixels / 255)
+        torch.testing.assert_close(x["b"][0], motion / 20)

@@ -41,7 +41,8 @@ class Sample(NamedTuple):
 
     frames: dict[str, Tensor]
     """Name of the arch's clip -> (c, t, h, w): uint8 pixels at the video's own size; flow and differences are float32
-    in units of a pixel's value and of pixels per frame. With `cuts` only the part of each frame that its cut reads."""
+    in units of a pixel's value and of pixels per frame. With `cuts` only the part of each frame that its cut reads, or
+    the crop."""
     targets: Targets
     """What is true of it, as its task says, of whole frames; of classification () the class, or (classes,) of 0 and 1
     where a video may have several."""
@@ -53,6 +54,8 @@ class Sample(NamedTuple):
     """Clip name -> its crop in training, mirrored or not, in pixels of the video; None where frames are whole."""
     erased: Mapping[str, Erased] | None = None
     """Clip name -> what is erased."""
+    resized: frozenset[str] = frozenset()
+    """Clips whose frames are crops, resized and mirrored already."""
 
     decoded: int = 0
     """Frames of the video that were decoded for it."""

@@ -89,9 +89,8 @@ def augment_sample(
     for name, clip in clips.items():
         frames = sample.frames[name]
         stored = not frames.is_floating_point()
-        done = rounds(frames, clip, recipe.values)
-        x = frames.float() if done else resize_frames(frames, cuts[name], clip)
-        if stored and clip.modality in ("rgb", "gray"):
+        x = frames.float() if name in sample.resized else resize_frames(frames, cuts[name], clip)
+        if clip.modality in ("rgb", "gray"):
             x = jitter_colours(x, augment.colour, rng_for(seed, "colour"))
             x = rand_augment(x, augment.rand_augment, augment.magnitude, rng_for(seed, "rand_augment"))
         x = normalise(x, clip, recipe.values, stored=stored)

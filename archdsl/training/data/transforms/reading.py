@@ -18,6 +18,8 @@ from archdsl.training.data.transforms.moves import move_boxes
 from archdsl.training.data.transforms.noise import draw_erased
 from archdsl.training.data.transforms.normalisation import FRAMELESS
 
+FLOAT_BYTES = 4
+
 
 @dataclass(frozen=True)
 class ReaderCrop:
@@ -43,13 +45,27 @@ class ReaderCrop:
             if clip.modality not in FRAMELESS
             and (one := draw_erased(clip.shape, self.recipe.augment.erasing, rng_for(request.seed, "erasing")))
         }
-        return sample._replace(frames=cropped, cuts=cuts, erased=erased)
+        resized = frozenset(name for name in cropped if self.resizes(name, frames[name], cuts[name]))
+        return sample._replace(frames=cropped, cuts=cuts, erased=erased, resized=resized)
 
     def cropped(self, name: str, frames: Tensor, cut: Cut) -> Tensor:
-        """The pixels that a crop reads; resized where they are rounded."""
+        """The pixels that a crop reads, or the crop."""
         part, clip = cut.part(frames), self.clips[name]
-        rounded = rounds(part, clip, self.recipe.values)
-        return resize_frames(part, cut, clip).round().to(part.dtype) if rounded else part
+        if not self.resizes(name, frames, cut):
+            return part
+        x = resize_frames(part, cut, clip)
+        return x.round().to(part.dtype) if rounds(part, clip, self.recipe.values) else x
+
+    def resizes(self, name: str, frames: Tensor, cut: Cut) -> bool:
+        """Whether frames are resized here: those that are rounded, and those whose crop has fewer bytes as floats."""
+        clip = self.clips[name]
+        if rounds(frames, clip, self.recipe.values):
+            return True
+        if clip.modality in FRAMELESS or (clip.modality == "flow" and not frames.is_floating_point()):
+            return False  # a device must know that such flow was stored as pixels
+        rows, columns = cut
+        pixels = (rows.high - rows.low) * (columns.high - columns.low) * frames.element_size()
+        return FLOAT_BYTES * rows.out * columns.out < pixels
 
     def read_of(self, name: str, frames: Tensor) -> Tensor:
         """The frames that are read, of a whole clip; a clip that was decoded without the others stays."""
@@ -90,5 +106,5 @@ def resize_frames(part: Tensor, cut: Cut, clip: Clip) -> Tensor:
 
 
 def rounds(part: Tensor, clip: Clip, values: Values) -> bool:
-    """Whether resized pixels are rounded: then the reader resizes, and they stay bytes up to the device."""
+    """Whether resized pixels are rounded: they are bytes again."""
     return values.rounded and not part.is_floating_point() and clip.modality not in FRAMELESS
