@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,6 +13,7 @@ from archdsl.errors import SpecError
 from archdsl.report.curves import MOST_POINTS, curves_svg, thinned
 from archdsl.training.evaluation.scores import Scores
 from archdsl.training.state.checkpoints import checkpoints_in, read_facts
+from archdsl.training.state.compatibility import recipe_changes
 from tests.trained import DATA, entries, short, small
 
 
@@ -66,3 +68,17 @@ def test_curves_of_any_length_are_drawn() -> None:
     one = curves_svg([{"step": 5, "loss": 2.0}], "one <&>")
     assert "one &lt;&amp;&gt;" in one
     assert "loss: 2" in one
+
+
+def test_a_run_records_what_differs_from_its_recipe(tmp_path: Path) -> None:
+    """Only what touches the weights: not how often is logged."""
+    changed = short(steps=150, log_every=3).but(batch=16)
+    assert recipe_changes(changed) == {}
+    assert recipe_changes(short(optimizer__rate=0.5)) == {
+        "steps": ["150", "6"],
+        "batch": ["16", "8"],
+        "optimizer.rate": ["0.1", "0.5"],
+    }
+    archdsl.train(small(), short(steps=1), DATA, out=tmp_path, device="cpu", quiet=True)
+    assert json.loads((tmp_path / "run.json").read_text())["changed"]["batch"] == ["16", "8"]
+    assert recipe_changes(short().but(name="mine")) == {}

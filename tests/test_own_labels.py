@@ -11,9 +11,12 @@ from filmed import film, numbered_frames
 from torch.nn import functional
 
 import archdsl
+from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.language import Arch, Classifier, Several
+from archdsl.language import Arch, Classifier, Clip, Several
+from archdsl.language.recipes.clips import Values
 from archdsl.training.data.clips import Batch, ClipRequest
+from archdsl.training.data.transforms.normalisation import normalise, pixels_of
 from archdsl.training.evaluation.scores import Scores
 from archdsl.training.tasks.choice import task_for
 from archdsl.training.tasks.own_labels import OwnScores
@@ -88,3 +91,24 @@ def test_it_trains_on_a_list_of_epic_kitchens(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="not the number of a class") as caught:
         task.files(str(tmp_path), "train")
     assert caught.value.faults[0].written == "EPIC_100_train.csv:2"
+
+
+def test_predictions_are_drawn(tmp_path: Path) -> None:
+    archdsl.train(kitchen(), short(steps=1), "motion:8", out=tmp_path / "run", device="cpu", quiet=True)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        film(tmp_path / folder / "clip.mp4", numbered_frames(20, 32, 32))
+    videos = [str(tmp_path / folder / "clip.mp4") for folder in ("a", "b")]
+    command = ["predict", str(tmp_path / "run"), *videos, "--pictures", str(tmp_path / "drawn"), "--device", "cpu"]
+    assert main(command) == 0
+    drawn = sorted(path.name for path in (tmp_path / "drawn").iterdir())
+    assert drawn == ["clip.noun.svg", "clip.verb.svg", "clip_2.noun.svg", "clip_2.verb.svg"]
+    words = (tmp_path / "drawn" / "clip.verb.svg").read_text()
+    assert words.count("<rect") == 1 + 5
+    assert "0:00.0" in words
+
+
+def test_normalised_pixels_are_pixels_again() -> None:
+    values, pixels = Values(), torch.randint(256, (3, 2, 5, 5), dtype=torch.uint8)
+    clip = Clip(frames=2, size=5)
+    assert torch.equal(pixels_of(normalise(pixels.float(), clip, values, stored=True), values), pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 from archdsl.report.figures import metric_text
-from archdsl.spec.files import check_writable, json_text, read_text
+from archdsl.spec.files import check_writable, json_text, make_folder, naming_write_errors, read_text, write_whole
 from archdsl.spec.numbers import exact_fraction
 
 MAX_NAMES_BYTES = 10_000_000
@@ -138,10 +139,25 @@ def predict_command(given: Namespace) -> int:
         workers=given.workers,
     )
     results = list(say_each(found, given))
+    if given.pictures:
+        write_pictures(results, Path(given.pictures))
     if given.json or given.output:
         text = json_text([one.record() for one in results], indent=2)
         write_text(text, given.output) if given.output else say(text)
     return 0 if any(one.unreadable is None for one in results) else 2
+
+
+def write_pictures(results: list[Any], folder: Path) -> None:
+    """Write what shows each prediction, named by its video; of videos of one name the later ones by number too."""
+    make_folder(folder)
+    met: Counter[str] = Counter()
+    with naming_write_errors(folder):
+        for one in results:
+            stem = one.path.stem
+            met[stem] += 1
+            name = stem if met[stem] == 1 else f"{stem}_{met[stem]}"
+            for ending, data in one.pictures():
+                write_whole(folder / f"{name}.{ending}", data)
 
 
 def class_names_for(given: Namespace) -> tuple[str, ...] | None:

@@ -144,6 +144,7 @@ def add_prediction(parser: ArgumentParser) -> None:
     parser.add_argument("--top", type=positive_int, default=5, metavar="N", help="number of top classes, 5 by default")
     parser.add_argument("--names", metavar="FILE", help="a class's name on each line; by default the run's")
     parser.add_argument("-o", "--output", metavar="FILE", help="write JSON to a file")
+    parser.add_argument("--pictures", metavar="DIR", help="write pictures and videos that show the predictions")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 

@@ -9,6 +9,7 @@ from archdsl.backend.passes import passes_at_work
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.lowering import passes_text
 from archdsl.training.run import Run
+from archdsl.training.state.compatibility import recipe_changes
 from archdsl.training.state.records import RunInfo
 
 
@@ -18,6 +19,9 @@ def opening_lines(run: Run) -> Iterator[str]:
     if len(run.lowered) > 1 and run.lowered[-1].step == run.step:
         yield "other lowerings than before: losses agree with those of an unbroken run to rounding only"
     recipe = run.recipe
+    if changes := recipe_changes(recipe):
+        told = ", ".join(f"{at} {before} -> {after}" for at, (before, after) in changes.items())
+        yield f"recipe {recipe.name}, changed: {told}"
     kinds = [recipe.precision, *(name for name in ("channels_last", "compiled") if getattr(recipe, name))]
     yield f"{', '.join(kinds)} on {run.world.device}"
     if scaled := scaled_rate(recipe):
@@ -46,5 +50,6 @@ def run_record(run: Run) -> RunInfo:
     about |= {"device": str(run.world.device), "workers": run.workers, "weights": run.origin}
     about |= {"lowered": run.lowered, "lowerings": passes_at_work(run.plan.of_frames_read.graph, passes)}
     about |= {"hardware": run.recipe.hardware, "rate": scaled_rate(run.recipe)}
-    about |= {"task": run.task.name, "again": list(run.memory.recomputed), "memory": run.memory.peak}
+    about |= {"task": run.task.name, "changed": recipe_changes(run.recipe)}
+    about |= {"again": list(run.memory.recomputed), "memory": run.memory.peak}
     return RunInfo(classes=list(run.videos.classes), data=run.data, **about)

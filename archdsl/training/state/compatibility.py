@@ -14,6 +14,8 @@ from archdsl.errors import Fault, SpecError, excerpt
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import recipe_data
+from archdsl.recipes import recipe as recipe_named
+from archdsl.recipes import recipe_names
 from archdsl.report.differences import diff
 from archdsl.spec.base import read_model
 from archdsl.training.data.clips import Videos
@@ -207,6 +209,21 @@ def recipe_faults(own: Identity, facts: CheckpointFacts, checkpoint: Path) -> It
                 want=after,
                 fix=f"choose another --out, or --resume {checkpoint} to continue with the new recipe",
             )
+
+
+def recipe_changes(recipe: Recipe) -> dict[str, list[str]]:
+    """What touches the weights and differs from the built-in recipe of its name: field -> [before, after].
+
+    What that one leaves to the device (`auto`) is no difference.
+    """
+    if recipe.name not in recipe_names():
+        return {}
+    found = data_differences(recipe_data(recipe_named(recipe.name)), recipe_data(recipe))
+    return {
+        at: [before, after]
+        for at, before, after in found
+        if at.partition(".")[0] not in FREE_FIELDS and before != "auto"
+    }
 
 
 def data_differences(old: Any, new: Any, at: str = "") -> Iterator[tuple[str, str, str]]:

@@ -204,6 +204,10 @@ class OwnClasses(Prediction):
             for output, one in self.parts.items()
         }
 
+    def pictures(self) -> Iterator[tuple[str, bytes]]:
+        for output, one in self.parts.items():
+            yield from ((f"{output}.{ending}", data) for ending, data in one.pictures())
+
     def text(self) -> str:
         told = [f"{output}\n" + one.text().partition("\n")[2] for output, one in self.parts.items()]
         return "\n".join([str(self.path), *told])

@@ -34,6 +34,12 @@ def normalise(x: Tensor, clip: Clip, values: Values, *, stored: bool) -> Tensor:
             return x
 
 
+def pixels_of(x: Tensor, values: Values) -> Tensor:
+    """Pixels from 0 to 255 of a normalised rgb clip: what a prediction draws on.  (3, t, h, w) -> uint8"""
+    pixels = (x * per_channel(values.std, x, values) + per_channel(values.mean, x, values)) * 255
+    return pixels.round().clamp(0, 255).to(torch.uint8)
+
+
 def to_gray(x: Tensor) -> Tensor:
     """Brightness of every pixel, in place of each of its colours. Channels are red, green, blue, over and over, or one.
 
