@@ -67,25 +67,19 @@ def test_pooled_keys_and_a_scale() -> None:
     torch.testing.assert_close(attended(op, *xs), defined(op, *xs, reads=lambda *_: True))
 
 
-def test_tokens_stand_in_the_sequence_or_beside_every_frame() -> None:
-    """Two tokens beside 2 frames of 2 x 1; over h and w they get the mean of what they get in each frame."""
-    xs = maps((4, 1, 1, 6), (4, 1, 1, 6), (4, 1, 1, 6))
-    shapes = (Shape(4, 2, 2, 1, 2),) * 3
-    whole = ops.Attention(heads=2)
-    torch.testing.assert_close(
-        attended(whole, *xs, shapes=shapes), defined(whole, *xs, reads=lambda *_: True), msg="one sequence"
-    )
-    frames = [torch.cat([x[..., :2], x[..., 2 + 2 * i : 4 + 2 * i]], dim=-1) for i in range(2) for x in xs]
-    first, second = (defined(whole, *frames[3 * i : 3 * i + 3], reads=lambda *_: True) for i in range(2))
-    want = torch.cat([(first + second)[..., :2] / 2, first[..., 2:], second[..., 2:]], dim=-1)
-    torch.testing.assert_close(attended(ops.Attention(heads=2, over="hw"), *xs, shapes=shapes), want)
+def test_tokens_stand_in_the_sequence() -> None:
+    """Two tokens beside 2 frames of 2 x 1."""
+    xs, op = maps((4, 1, 1, 6), (4, 1, 1, 6), (4, 1, 1, 6)), ops.Attention(heads=2)
+    want = defined(op, *xs, reads=lambda *_: True)
+    torch.testing.assert_close(attended(op, *xs, shapes=(Shape(4, 2, 2, 1, 2),) * 3), want)
 
 
 def test_what_attention_costs_by_hand() -> None:
     """ViT-B over 8 frames of 14 x 14 and a class token: 1569^2 pairs, 768 products for a logit and for a sum each."""
     x = Shape(768, 8, 14, 14, 1)
     assert ops.Attention(heads=12).cost(x, x, x).macs == 2 * 1569**2 * 768
-    assert ops.Attention(heads=12, over="hw").cost(x, x, x).macs == 2 * 8 * 197**2 * 768
+    rows = Shape(768, 8, 197, 1)
+    assert ops.Attention(heads=12, over="hw").cost(rows, rows, rows).macs == 2 * 8 * 197**2 * 768
     fused = ops.Attention(heads=12, fused=True).cost(x, x, x)
     assert (fused.macs, fused.macs + fused.fvcore_extra) == (2 * 1569**2 * 768, 0)
     swin = Shape(96, 16, 56, 56)
@@ -180,7 +174,8 @@ def test_causal_attention_is_its_definition(frames: int, over: Any, fused: bool)
             [(4, 2, 2, 2), (4, 1, 2, 2), (4, 1, 2, 2)],
             "that differ in t",
         ),
-        (ops.Attention(heads=2, over="t"), [(4, 2, 2, 2, 1)] * 3, "attention over t beside tokens"),
+        (ops.Attention(heads=2, over="t"), [(4, 2, 2, 2, 1)] * 3, "fix     take_map before it"),
+        (ops.Attention(heads=2, over="hw"), [(4, 2, 2, 2, 1)] * 3, "fix     frame_rows before it"),
         (ops.WindowAttention(heads=1, size=(1, 2, 2)), [(4, 2, 3, 4)] * 3, "fix     pad_windows: {size: [1, 2, 2]}"),
         (ops.CausalAttention(heads=1), [(4, 2, 3, 4), (4, 1, 3, 4), (4, 1, 3, 4)], "that differ in t"),
     ],

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import archdsl
 from archdsl import ops
-from archdsl.blocks import Block, Branches, Conv, ConvGru, Gru, Lstm, NewestFrame, TimeShift
+from archdsl.blocks import Block, Branches, Conv, ConvGru, Gru, Lstm, NewestFrame, TimeShift, Transformer
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language import Arch, Classifier, Clip, Consensus, Edge, Pathway, Stage
@@ -68,6 +68,9 @@ KNOWN: list[Block] = [
     NewestFrame(),
     TimeShift(share=2),
     Conv(channels=4, kernel=(3, 1, 1)),
+    Transformer(heads=1),
+    Transformer(heads=1, attend=("t", "hw")),
+    Transformer(heads=1, attend=({"over": "thw", "frames": 2}, {"over": "t", "frames": 0})),
     Branches(branches={"each": Gru(hidden=2), "back": Gru(hidden=2, reverse=True)}),
     Branches(branches={"newest": NewestFrame(), "last": Gru(hidden=2, give="last")}),
 ]
@@ -111,7 +114,7 @@ def streams_right(arch: Arch, data: st.DataObject) -> None:
         return
     torch.manual_seed(0)
     network: Any = archdsl.build(plan).double().eval()
-    holds = any(isinstance(node.op, ops.Held | ops.KeyPairs) for node in plan.nodes)
+    holds = any(node.op.stateful or isinstance(node.op, ops.KeyPairs) for node in plan.nodes)
     assert hasattr(network, "step") == (holds and plan.whole_clips is None)
     assert ("takes whole clips: " in (type(network).__doc__ or "")) == (plan.whole_clips is not None)
     if not hasattr(network, "step"):

@@ -41,6 +41,7 @@ from archdsl.blocks.plain import (
     NewestFrame,
     Resize,
 )
+from archdsl.blocks.pooled import PooledTransformer
 from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
@@ -60,6 +61,7 @@ from archdsl.blocks.tokens import (
 )
 from archdsl.blocks.tower import SegmentTower
 from archdsl.blocks.transformer import Attend, Transformer
+from archdsl.blocks.windows import MergePatches, WindowTransformer
 from archdsl.blocks.x3d import ExpandedBottleneck
 from archdsl.blocks.yaml_block import Drawing, Drawn
 
@@ -134,6 +136,9 @@ BLOCKS: tuple[type[Block], ...] = (
     TakeToken,
     FrameRows,
     FrameToken,
+    WindowTransformer,
+    MergePatches,
+    PooledTransformer,
 )
 """Every block that YAML knows by name."""
 

@@ -18,10 +18,25 @@ from archdsl.spec.lines import Lines
 
 
 def repeat(block: Block, times: int) -> tuple[Block, ...]:
-    """The block `times` times; strides stay with the first."""
+    """The block `times` times; strides stay with the first, every second one of windows shifts."""
     if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MOST_REPEATS:
         raise SpecError("`repeat` is not a whole number", got=repr(times), want=f"repeat: 1 to {MOST_REPEATS}")
-    return (block, *[block.again()] * (times - 1))
+    blocks = [block]
+    while len(blocks) < times:
+        blocks.append(blocks[-1].again())
+    return tuple(blocks)
+
+
+def folded(blocks: Sequence[Block]) -> Iterator[tuple[Block, int]]:
+    """Blocks in order, each with how many times it stands: the inverse of `repeat`."""
+    rest = list(blocks)
+    while rest:
+        first = last = rest.pop(0)
+        times = 1
+        while rest and rest[0] == last.again():
+            last = rest.pop(0)
+            times += 1
+        yield first, times
 
 
 def blocks_of(item: Any) -> Iterator[Block]:
@@ -54,16 +69,7 @@ def blocks_of(item: Any) -> Iterator[Block]:
 
 def chain_data(blocks: Sequence[Block]) -> list[dict[str, Any]]:
     """Blocks as plain data: repeats folded, defaults left out."""
-    items: list[dict[str, Any]] = []
-    rest = list(blocks)
-    while rest:
-        first, *rest = rest
-        times = 1
-        while rest and rest[0] == first.again():
-            rest.pop(0)
-            times += 1
-        items.append(block_data(first) | ({"repeat": times} if times > 1 else {}))
-    return items
+    return [block_data(first) | ({"repeat": times} if times > 1 else {}) for first, times in folded(blocks)]
 
 
 def block_data(block: Block) -> dict[str, Any]:

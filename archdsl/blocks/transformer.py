@@ -10,9 +10,9 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, add_act
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.ops.attention import Over
+from archdsl.ops.multi_head import Over
 from archdsl.spec.base import Written
-from archdsl.spec.scalars import Count, Positive, Ratio, Share
+from archdsl.spec.scalars import Count, Positive, Ratio, Share, Whole
 
 
 class Attend(Written):
@@ -20,6 +20,9 @@ class Attend(Written):
 
     over: Over | tuple[Over, ...] = Field(
         "thw", description="axes that attend, or a list: equal parts of the heads each"
+    )
+    frames: Whole | None = Field(
+        None, description="frames that each reads, its own the last: 0 for all so far; by default later ones too"
     )
     linear: bool = Field(False, description="whether a second linear layer, which starts at 0, follows the attention")
 
@@ -100,13 +103,19 @@ class TransformerParts(Block):
         """A linear layer as transformers start it."""
         return g.add(name, ops.Linear(out_features=channels, bias=bias, init="trunc_normal"), x)
 
+    def projections(self, g: Builder, x: str, channels: int) -> list[str]:
+        """Queries, keys and values."""
+        biases = (True, False, True) if self.bias == "qv" else (self.bias,) * 3
+        names = ("query", "key", "value")
+        return [self.linear(g, name, x, channels, bool(bias)) for name, bias in zip(names, biases)]
+
     def perceptron(self, g: Builder, x: str) -> str:
         """Two linear layers, or three with a gate, and an activation."""
         return self.around(g, "mlp", "Mlp", x, lambda y: self.ended(g, self.hidden(g, y, g.shape(x).c)))
 
     def hidden(self, g: Builder, x: str, channels: int) -> str:
-        """From the channels to the hidden ones and back."""
-        inner = int(channels * self.mlp)
+        """To the hidden channels, and from these to the given ones."""
+        inner = int(g.shape(x).c * self.mlp)
         y = self.linear(g, "up", x, inner)
         if self.gated:
             y = g.add("product", ops.Mul(), add_act(g, "act", self.act, self.linear(g, "gate", x, inner)), y)
@@ -151,18 +160,19 @@ class Transformer(TransformerParts):
     def heads_of(self, g: Builder, one: Attend, x: str) -> str:
         """Queries, keys, values, attention, and the linear layers behind it."""
         c = g.shape(x).c
-        biases = (True, False, True) if self.bias == "qv" else (self.bias,) * 3
-        reads = [self.linear(g, part, x, c, bool(bias)) for part, bias in zip(("query", "key", "value"), biases)]
+        reads = self.projections(g, x, c)
         y = (
             self.parts(g, one, reads)
             if len(one.axes) > 1
-            else g.add("attention", self.op(one.axes[0], self.heads), *reads)
+            else g.add("attention", self.op(one, one.axes[0], self.heads), *reads)
         )
         y = self.ended(g, self.linear(g, "out", y, c))
         return g.add("linear", ops.Linear(out_features=c, init="zeros"), y) if one.linear else y
 
-    def op(self, over: Over, heads: int) -> ops.Attention:
+    def op(self, one: Attend, over: Over, heads: int) -> ops.Op:
         """The attention over some axes."""
+        if one.frames is not None:
+            return ops.CausalAttention(heads=heads, over=over, frames=one.frames, fused=self.fused)
         return ops.Attention(heads=heads, over=over, fused=self.fused)
 
     def parts(self, g: Builder, one: Attend, reads: list[str]) -> str:
@@ -176,5 +186,5 @@ class Transformer(TransformerParts):
         for i, over in enumerate(one.axes):
             take = ops.TakeChannels(start=i * width, count=width)
             part = [g.add(f"{name}_{over}", take, x) for name, x in zip(("query", "key", "value"), reads)]
-            ends.append(g.add(f"attention_{over}", self.op(over, self.heads // n), *part))
+            ends.append(g.add(f"attention_{over}", self.op(one, over, self.heads // n), *part))
         return g.add("beside", ops.Concat(), *ends)

@@ -9,6 +9,7 @@ from typing import Any
 
 from archdsl import blocks, language
 from archdsl.blocks import Block, Drawn, Norm
+from archdsl.blocks.chain import folded
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Stage
 from archdsl.spec.base import Written
@@ -118,13 +119,7 @@ class Writer:
     def chain(self, chain: Sequence[Block]) -> tuple[tuple[str, Any], ...]:
         """Blocks in order, repeats folded."""
         parts: list[tuple[str, Any]] = []
-        rest = list(chain)
-        while rest:
-            first = rest.pop(0)
-            times = 1
-            while rest and rest[0] == first.again():
-                rest.pop(0)
-                times += 1
+        for first, times in folded(chain):
             made = self.called(first)
             if times > 1:
                 self.names.add("repeat")

@@ -4,7 +4,13 @@ from archdsl.ops.attention import Attention
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
 from archdsl.ops.causal_attention import CausalAttention
-from archdsl.ops.channels import ChannelShuffle, PadChannels, PickChannels, RepeatChannels, TakeChannels
+from archdsl.ops.channels import (
+    ChannelShuffle,
+    PadChannels,
+    PickChannels,
+    RepeatChannels,
+    TakeChannels,
+)
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.correlation import LocalCorrelation
 from archdsl.ops.flow import DropFrames, TvL1Flow
@@ -28,6 +34,7 @@ from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mix, Mul, Stretche
 from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
 from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
+from archdsl.ops.patches import SpaceToChannels
 from archdsl.ops.pointwise import (
     Affine,
     Dropout,
@@ -124,6 +131,7 @@ OPS: tuple[type[Op], ...] = (
     PadChannels,
     ChannelShuffle,
     RepeatChannels,
+    SpaceToChannels,
     TimeShift,
     FrameStep,
     SnippetSteps,

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
 
 from archdsl.errors import SpecError
 from archdsl.ops.base import Grid, Op, Shape, require
 from archdsl.ops.causal_attention import CausalAttention
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Layer, runtime
-from archdsl.ops.multi_head import MultiHead, attending, seeing
+from archdsl.ops.multi_head import MultiHead, Over, attending, seeing
 from archdsl.ops.receptive_field import Seen, merged, union
-
-Over = Literal["thw", "hw", "t", "th", "tw", "h", "w"]
-"""Axes along which positions read each other; along the others each is alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attention(MultiHead):
     """Attention over whole axes.  (c, t, h, w), (c', t', h', w'), (c'', t', h', w') -> (c'' of all heads, t, h, w)
 
-    Along axes that are not in `over`, each position is alone. Tokens beside a map are positions too: over all axes in
-    one sequence with it; over h and w those of q, k and v stand beside every frame, and get the mean over frames
-    (arXiv:2102.05095).
+    Along axes that are not in `over`, each position is alone. Over all axes tokens beside a map are in one sequence
+    with it.
     """
 
     passes_extra = True
@@ -41,11 +36,11 @@ class Attention(MultiHead):
             want=f"equal {', '.join(apart)}, or attention over it",
         )
         require(
-            self.over in ("thw", "hw") or not (q.extra or k.extra),
+            self.over == "thw" or not (q.extra or k.extra),
             f"attention over {self.over} beside tokens",
             got=f"{q} and {k}",
             want="a map alone",
-            fix="take_map before it",
+            fix="frame_rows before it" if self.over == "hw" else "take_map before it",
         )
         return y
 
@@ -54,11 +49,8 @@ class Attention(MultiHead):
         along = [prod(getattr(x, axis) for axis in self.over) + x.extra for x in (q, k)]
         return groups * prod(along)
 
-    def queries(self, q: Shape, k: Shape) -> int:
-        return q.positions + (q.t - 1) * q.extra if self.over == "hw" else q.positions
-
     def copies(self, q: Shape, k: Shape) -> bool:
-        return self.over in ("tw", "h") or (self.over == "hw" and q.extra + k.extra > 0)
+        return self.over in ("tw", "h")
 
     @property
     def each_frame(self) -> bool:
@@ -70,8 +62,6 @@ class Attention(MultiHead):
             raise SpecError("tokens beside the map in a causal network", got=f"{xs[0]}", want="a map alone")
         if self.each_frame:
             return (self,)
-        if self.over not in ("thw", "t"):
-            raise SpecError("causal attention over some axes", got=f"over {self.over}", want="over t or thw")
         return (CausalAttention(heads=self.heads, scale=self.scale, fused=self.fused, over=self.over),)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
@@ -79,28 +69,24 @@ class Attention(MultiHead):
         return seeing(grids, *(max(getattr(xs[1], axis), 1) if axis in self.over else 1 for axis in "thw"))
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        if "t" in self.over or y.extra:
+        if "t" in self.over:
             return merged(seen[0], (union(seen[1]) | union(seen[2]),))
         return merged(*seen)
 
     def torch(self, *xs: Shape) -> Layer:
-        q, k, _ = xs
         if self.over == "thw":
             return Layer(
                 f"attend({{0}}, {{1}}, {{2}}, {self.keywords(*xs)})",
                 needs=runtime("attention", "head_rows", "weighed", "attend"),
             )
-        if not (q.extra or k.extra):
-            call = f'attend_axes({{0}}, {{1}}, {{2}}, "{self.over}", {self.keywords(*xs)})'
-            return Layer(call, needs=runtime("attention", "weighed", "axis_rows", "axis_map", "attend_axes"))
-        call = f"attend_frames({{0}}, {{1}}, {{2}}, {(q.extra, k.extra)}, {q.t}, {self.keywords(*xs)})"
-        return Layer(call, needs=runtime("attention", "weighed", "frame_rows", "attend_frames"))
+        call = f'attend_axes({{0}}, {{1}}, {{2}}, "{self.over}", {self.keywords(*xs)})'
+        return Layer(call, needs=runtime("attention", "weighed", "axis_rows", "axis_map", "attend_axes"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
         """Keys of as many frames, rows or columns along the axes that are apart; tokens where they may be."""
         over = draw.choice(("thw", "hw", "t", "th", "tw", "h", "w"))
         q, k = draw.shape(t=3, s=4), draw.shape(t=3, s=4)
-        extra = [draw.integer(0, 2) if over in ("thw", "hw") else 0 for _ in "qk"]
+        extra = [draw.integer(0, 2) if over == "thw" else 0 for _ in "qk"]
         k = k._replace(**{axis: getattr(q, axis) for axis in "thw" if axis not in over})
         return attending(cls, draw, q._replace(extra=extra[0]), k._replace(extra=extra[1]), over=over)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from archdsl.ops.base import Grid, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, runtime
-from archdsl.ops.multi_head import MultiHead, attending, seeing
+from archdsl.ops.multi_head import MultiHead, Over, attending, seeing
 from archdsl.ops.receptive_field import Seen, merged, windowed
 
 
@@ -21,12 +20,13 @@ class CausalAttention(MultiHead):
     """
 
     stateful = True
-    over: Literal["thw", "t"] = "thw"
+    over: Over = "thw"
     frames: int = 0
 
     def out(self, *xs: Shape) -> Shape:
         y = super().out(*xs)
         q, k, _ = xs
+        require(self.over in ("thw", "t"), "causal attention over some axes", got=self.over, want="thw or t")
         require(self.frames >= 0, "`frames` below 0", got=self.frames, want="a number of frames, or 0 for all so far")
         equal = "t" if self.over == "thw" else "thw"
         apart = [axis for axis in equal if getattr(q, axis) != getattr(k, axis)]
@@ -58,11 +58,8 @@ class CausalAttention(MultiHead):
         return frames * (k.c + v.c) * k.h * k.w
 
     def torch(self, *xs: Shape) -> Layer:
-        q, k, _ = xs
-        fields = {"heads": self.heads, "scale": self.scale or self.head_channels(q) ** -0.5, "over": self.over}
-        rest = {"frames": (self.frames, 0), "fused": (self.fused, False), "share": (self.share(q, k), 1)}
-        args = [Argument(name, value) for name, value in fields.items()]
-        args += [Argument(name, value, default) for name, (value, default) in rest.items()]
+        args = [Argument("heads", self.heads), Argument("over", self.over), Argument("frames", self.frames)]
+        args += self.arguments(*xs)
         needs = runtime("stream", "Held") + runtime("attention", "weighed", "axis_rows", "axis_map")
         return Layer(
             "{m}({0}, {1}, {2})", "CausalAttention", tuple(args), needs=needs + runtime("past", "CausalAttention")

@@ -92,10 +92,9 @@ class HeadNorm(Norm):
         return Keeps(reads=(0,), own_bytes=STATISTICS * self.heads * y.positions)
 
     def torch(self, *xs: Shape) -> Layer:
-        args = (Argument("normalized_shape", xs[0].c // self.heads), Argument("eps", self.eps, 1e-5))
-        rows = f"{{0}}.flatten(2).mT.unflatten(2, ({self.heads}, -1))"
-        call = f"{{m}}({rows}).flatten(2).mT.unflatten(2, {{0}}.shape[2:])"
-        return Layer(call, "nn.LayerNorm", args)
+        args = [Argument("heads", self.heads), Argument("channels", xs[0].c // self.heads)]
+        args.append(Argument("eps", self.eps, 1e-5))
+        return Layer("{m}({0})", "HeadNorm", tuple(args), needs=runtime("heads", "HeadNorm"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import gcd
-from typing import Any
+from typing import Any, Literal
 
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import changed_keywords
+from archdsl.ops.layer import Argument, changed_keywords
+
+Over = Literal["thw", "hw", "t", "th", "tw", "h", "w"]
+"""Axes along which positions read each other; along the others each is alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,23 +71,22 @@ class MultiHead(Op):
         """How many products of a query and a key there are in one head."""
         raise NotImplementedError
 
-    def queries(self, q: Shape, k: Shape) -> int:
-        """How many rows of queries there are in one head."""
-        return q.positions
-
     def cost(self, *xs: Shape) -> Cost:
-        y = self.out(*xs)
-        macs = self.pairs(*xs[:2]) * (xs[0].c + y.c)
-        return Cost(matmul_macs=macs, fvcore_extra=-macs * self.fused, activations=y.elements)
-
-    def factor(self, q: Shape) -> str:
-        """The scale, as text."""
-        return f"{self.head_channels(q)} ** -0.5" if self.scale is None else f"{self.scale}"
+        macs = self.pairs(*xs[:2]) * (xs[0].c + self.out(*xs).c)
+        plain = super().cost(*xs)
+        return plain._replace(matmul_macs=macs, fvcore_extra=-macs * self.fused)
 
     def keywords(self, *xs: Shape) -> str:
-        """Heads and scale, and what differs from the defaults, as arguments in torch."""
+        """Heads and scale, and what differs from the defaults, as arguments of a function in torch."""
+        scale = f"{self.head_channels(xs[0])} ** -0.5" if self.scale is None else f"{self.scale}"
         rest = changed_keywords(fused=(self.fused, False), share=(self.share(*xs[:2]), 1))
-        return f"{self.heads}, {self.factor(xs[0])}{rest}"
+        return f"{self.heads}, {scale}{rest}"
+
+    def arguments(self, *xs: Shape) -> tuple[Argument, ...]:
+        """Scale, and what differs from the defaults, as arguments of a module."""
+        scale = self.head_channels(xs[0]) ** -0.5 if self.scale is None else self.scale
+        share = Argument("share", self.share(*xs[:2]), 1)
+        return Argument("scale", scale), Argument("fused", self.fused, False), share
 
     def copies(self, q: Shape, k: Shape) -> bool:
         """Whether rows of heads are no view of a channels-last map."""
@@ -103,7 +105,7 @@ class MultiHead(Op):
                 return Keeps(passing=rows)
             reads = () if moved else (0, 1, 2) if share == 1 else (0,)
             own, turned = rows + y.elements * moved, y.elements * moved
-            statistics = 4 * self.heads * self.queries(*xs[:2])
+            statistics = 4 * self.heads * xs[0].positions
             return Keeps(reads=reads, result=not moved, own=own, own_bytes=statistics, passing_back=turned)
         weights = self.pairs(*xs[:2]) * self.heads
         if not training:

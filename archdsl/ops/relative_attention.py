@@ -55,9 +55,7 @@ class RelativeAttention(MultiHead):
         q, k, _ = xs
         plain, queries = super().cost(*xs), q.c * (q.positions - q.extra)
         rounded = sum(printed(queries * n) - queries * n for n in (k.h, k.w))
-        params = sum(rows * width for rows, width in self.weights(*xs).values())
         return plain._replace(
-            params=params,
             matmul_macs=plain.matmul_macs + queries * (k.t + k.h + k.w),
             fvcore_extra=plain.fvcore_extra + rounded,
         )
@@ -70,13 +68,11 @@ class RelativeAttention(MultiHead):
 
     def torch(self, *xs: Shape) -> Layer:
         q, k, _ = xs
-        sizes = self.sizes or self.longest(q, k)
-        args = [Argument("channels", self.head_channels(q)), Argument("sizes", sizes)]
-        args += [Argument("queries", q[1:4]), Argument("keys", k[1:4])]
-        bias = f"bias={{m}}({{0}}, {self.heads}, {(q.extra, k.extra)})"
-        needs = runtime("attention", "head_rows", "weighed", "attend") + runtime("relative", "RelativePositions")
-        call = f"attend({{0}}, {{1}}, {{2}}, {self.keywords(*xs)}, {bias})"
-        return Layer(call, "RelativePositions", tuple(args), needs=needs)
+        width, sizes = self.head_channels(q), self.sizes or self.longest(q, k)
+        args = [Argument("heads", self.heads), Argument("channels", width), Argument("sizes", sizes)]
+        args += [Argument("queries", q[1:4]), Argument("keys", k[1:4]), Argument("beside", (q.extra, k.extra))]
+        needs = runtime("attention", "head_rows", "weighed", "attend") + runtime("relative", "RelativeAttention")
+        return Layer("{m}({0}, {1}, {2})", "RelativeAttention", (*args, *self.arguments(*xs)), needs=needs)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

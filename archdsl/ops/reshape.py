@@ -174,32 +174,42 @@ class ResizeTo(Op):
 
 @dataclass(frozen=True, kw_only=True)
 class CropTo(Op):
-    """The first rows and columns, as many as a second map has.  (c, t, h, w), (c', t', h', w') -> (c, t, h', w')"""
+    """The first rows and columns, as many as a second map has.  (c, t, h, w), (c', t', h', w') -> (c, t, h', w')
+
+    `over` thw the first frames as well.
+    """
 
     reads_size = True
     causality = "frame"
-    call = "{0}[..., : {1}.shape[-2], : {1}.shape[-1]]"
     reads = 2
+    over: Literal["hw", "thw"] = "hw"
 
     def out(self, *xs: Shape) -> Shape:
         x, like = xs
-        require(like.h <= x.h and like.w <= x.w, "a crop larger than the map", got=f"{like}", want=f"at most {x}")
-        return x._replace(h=like.h, w=like.w)
+        sizes = {axis: getattr(like, axis) for axis in self.over}
+        fits = all(n <= getattr(x, axis) for axis, n in sizes.items())
+        require(fits, "a crop larger than the map", got=f"{like}", want=f"at most {x}")
+        return x._replace(**sizes)
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        return seen[0]
+        return seen[0][: y.t]
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        """In backward columns are put back first, then rows."""
+        """In backward columns are put back first, then rows, then frames."""
         x = xs[0]
-        both = y.h < x.h and y.w < x.w
-        return Keeps(view=True, gradient="same", passing_back=x._replace(h=y.h).elements * both)
+        cut = [axis for axis in "thw" if getattr(x, axis) != getattr(y, axis)]
+        last = x._replace(**{cut[0]: getattr(y, cut[0])}).elements if len(cut) > 1 else 0
+        return Keeps(view=True, gradient="same", passing_back=last)
+
+    def torch(self, *xs: Shape) -> Layer:
+        parts = [f": {{1}}.shape[{'thw'.index(axis) - 3}]" for axis in self.over]
+        return Layer(f"{{0}}[..., {', '.join(parts)}]")
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
         """A map, and one that is no larger."""
-        x, like = draw.shape(), draw.shape()
-        return cls(), (x, like._replace(h=draw.integer(1, x.h), w=draw.integer(1, x.w)))
+        x, like, crop = draw.shape(), draw.shape(), draw.choice((cls(), cls(over="thw")))
+        return crop, (x, like._replace(**{axis: draw.integer(1, getattr(x, axis)) for axis in crop.over}))
 
 
 def seen_resized(mode: Interpolation, seen: Seen, t: int) -> Seen:

@@ -93,13 +93,15 @@ class WindowAttention(MultiHead):
         return tuple(own | windows[window_of(i, y.t)] for i, own in enumerate(seen[0]))
 
     def torch(self, *xs: Shape) -> Layer:
-        k, size = xs[1], prod(fitted(self.size, xs[1]))
-        call = f"attend_windows({{0}}, {{1}}, {{2}}, {self.count(k)}, {self.shifts(k)}, {self.keywords(*xs)}"
+        k = xs[1]
         needs = runtime("attention", "weighed") + runtime("windows", *WINDOW_FUNCTIONS)
         if not self.bias:
-            return Layer(f"{call})", needs=needs)
-        args = (Argument("heads", self.heads), Argument("window", self.size), Argument("positions", size))
-        return Layer(f"{call}, bias={{m}}())", "WindowBias", args, needs=needs + runtime("windows", "WindowBias"))
+            call = f"attend_windows({{0}}, {{1}}, {{2}}, {self.count(k)}, {self.shifts(k)}, {self.keywords(*xs)})"
+            return Layer(call, needs=needs)
+        args = [Argument("heads", self.heads), Argument("size", self.size), Argument("count", self.count(k))]
+        args += [Argument("shift", self.shifts(k)), *self.arguments(*xs)]
+        needs += runtime("windows", "WindowAttention")
+        return Layer("{m}({0}, {1}, {2})", "WindowAttention", tuple(args), needs=needs)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -84,29 +83,3 @@ def attend_axes(
     """Every position of q reads those of k and v that differ from it along some axes only."""
     k, v = axis_rows(k, heads // share, over), axis_rows(v, heads // share, over)
     return axis_map(weighed(axis_rows(q, heads, over), k, v, scale, fused, share), q, heads, over)
-
-
-def frame_rows(x: Tensor, heads: int, beside: int, t: int) -> Tensor:
-    """(n, c, 1, 1, beside + t h w) -> (n t, heads, beside + h w, channels of a head): each frame with all tokens."""
-    tokens, frames = x.flatten(2).mT.tensor_split([beside], dim=1)
-    frames = frames.unflatten(1, (t, -1)).flatten(0, 1)
-    rows = torch.cat([tokens.repeat_interleave(t, dim=0), frames], dim=1)
-    return rows.unflatten(2, (heads, -1)).transpose(1, 2)
-
-
-def attend_frames(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beside: tuple[int, int],
-    t: int,
-    heads: int,
-    scale: float,
-    fused: bool = False,
-    share: int = 1,
-) -> Tensor:
-    """Each frame of q, and the tokens beside it, reads that of k and v; tokens get the mean over frames."""
-    k, v = (frame_rows(x, heads // share, beside[1], t) for x in (k, v))
-    y = weighed(frame_rows(q, heads, beside[0], t), k, v, scale, fused, share).transpose(1, 2).flatten(2)
-    tokens, frames = y.unflatten(0, (-1, t)).tensor_split([beside[0]], dim=2)
-    return torch.cat([tokens.mean(dim=1), frames.flatten(1, 2)], dim=1).mT.unflatten(2, q.shape[2:])

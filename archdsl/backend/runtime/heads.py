@@ -27,3 +27,17 @@ class HeadConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight.repeat(self.heads, 1, 1, 1, 1)
         return F.conv3d(x, weight, None, self.stride, self.padding, self.dilation, len(weight))
+
+
+class HeadNorm(nn.Module):
+    """A layer norm of each head at each position, with the same scale and shift."""
+
+    def __init__(self, heads: int, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.heads, self.eps = heads, eps
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(2).mT.unflatten(2, (self.heads, -1))
+        y = F.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.eps)
+        return y.flatten(2).mT.unflatten(2, x.shape[2:])

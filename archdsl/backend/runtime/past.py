@@ -12,9 +12,7 @@ from archdsl.backend.runtime.stream import Held
 class CausalAttention(Held):
     """Each frame of q reads k and v of itself and those before it: `frames` at most, or all so far."""
 
-    def __init__(
-        self, heads: int, scale: float, over: str, frames: int = 0, fused: bool = False, share: int = 1
-    ) -> None:
+    def __init__(self, heads: int, over: str, frames: int, scale: float, fused: bool = False, share: int = 1) -> None:
         super().__init__()
         self.heads, self.scale, self.over, self.frames = heads, scale, over, frames
         self.fused, self.share = fused, share

@@ -6,17 +6,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.backend.runtime.attention import head_rows
+from archdsl.backend.runtime.attention import attend, head_rows
 
 
-class RelativePositions(nn.Module):
-    """What each query adds to the products with keys at every distance: (n, heads, queries, keys)."""
+class RelativeAttention(nn.Module):
+    """`attend`, where each query adds to its products with keys those with learnt rows for their distances."""
 
     def __init__(
-        self, channels: int, sizes: tuple[int, int, int], queries: tuple[int, int, int], keys: tuple[int, int, int]
+        self,
+        heads: int,
+        channels: int,
+        sizes: tuple[int, int, int],
+        queries: tuple[int, int, int],
+        keys: tuple[int, int, int],
+        beside: tuple[int, int],
+        scale: float,
+        fused: bool = False,
+        share: int = 1,
     ) -> None:
         super().__init__()
-        self.queries, self.keys = queries, keys
+        self.heads, self.queries, self.keys, self.beside = heads, queries, keys, beside
+        self.scale, self.fused, self.share = scale, fused, share
         self.table_t, self.table_h, self.table_w = (
             nn.Parameter(nn.init.trunc_normal_(torch.empty(2 * n - 1, channels), std=0.02)) for n in sizes
         )
@@ -26,15 +36,20 @@ class RelativePositions(nn.Module):
         longer = max(queries, keys)
         if len(table) != 2 * longer - 1:
             table = F.interpolate(table.T[None], size=2 * longer - 1, mode="linear")[0].T
-        q, k = (torch.arange(n, device=table.device) * (longer / n) for n in (queries, keys))
-        return table[(q[:, None] - k + (keys - 1) * (longer / keys)).long()]
+        q, k = (torch.arange(n, device=table.device) for n in (queries, keys))
+        steps = q[:, None] * max(keys / queries, 1.0) - (k + (1.0 - keys)) * max(queries / keys, 1.0)
+        return table[steps.long()]
 
-    def forward(self, q: Tensor, heads: int, beside: tuple[int, int]) -> Tensor:
-        at = head_rows(q, heads)[:, :, beside[0] :].unflatten(2, self.queries)
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attend(q, k, v, self.heads, self.scale, self.fused, self.share, self.bias(q))
+
+    def bias(self, q: Tensor) -> Tensor:
+        """What is added to the product of each query and key, 0 for tokens beside a map: (n, heads, queries, keys)."""
+        at = head_rows(q, self.heads)[:, :, self.beside[0] :].unflatten(2, self.queries)
         tables = (self.table_t, self.table_h, self.table_w)
         t, h, w = (self.rows(*axis) for axis in zip(tables, self.queries, self.keys))
         by_h = torch.einsum("bythwc,hkc->bythwk", at, h)[..., None, :, None]
         by_w = torch.einsum("bythwc,wkc->bythwk", at, w)[..., None, None, :]
         by_t = (at.movedim(2, 0).flatten(1, 4) @ t.mT).unflatten(1, (*at.shape[:2], *at.shape[3:5])).movedim(0, 2)
         bias = (by_h + by_w + by_t[..., :, None, None]).flatten(5).flatten(2, 4)
-        return F.pad(bias, (beside[1], 0, beside[0], 0))
+        return F.pad(bias, (self.beside[1], 0, self.beside[0], 0))

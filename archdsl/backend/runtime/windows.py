@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -44,28 +46,6 @@ def window_mask(like: Tensor, count: tuple[int, int, int], shift: tuple[int, int
     return torch.where(of[:, None, :] == of[:, :, None], 0.0, -100.0).to(like.dtype)[:, None]
 
 
-class WindowBias(nn.Module):
-    """A number for each head and each step from one position of a window to another: (heads, n, n).
-
-    `positions` fewer than the window has are its first ones in row-major order, as torchvision's Swin3D has it.
-    """
-
-    def __init__(self, heads: int, window: tuple[int, int, int], positions: int) -> None:
-        super().__init__()
-        t, h, w = self.window = window
-        self.positions = positions
-        self.table = nn.Parameter(torch.empty((2 * t - 1) * (2 * h - 1) * (2 * w - 1), heads))
-        nn.init.trunc_normal_(self.table, std=0.02)
-
-    def forward(self) -> Tensor:
-        place = torch.arange(self.positions, device=self.table.device)
-        _, h, w = self.window
-        index = torch.zeros_like(place)[:, None]
-        for n, at in zip(self.window, (place // (h * w), place // w % h, place % w)):
-            index = index * (2 * n - 1) + at[:, None] - at + n - 1
-        return self.table[index].movedim(2, 0)
-
-
 def attend_windows(
     q: Tensor,
     k: Tensor,
@@ -83,3 +63,41 @@ def attend_windows(
     k, v = (window_rows(x, heads // share, count, shift) for x in (k, v))
     y = weighed(window_rows(q, heads, count, shift), k, v, scale, fused, share, bias, mask)
     return window_map(y, q, count, shift)
+
+
+class WindowAttention(nn.Module):
+    """`attend_windows` with a learnt number for each head and each step from one position of a window to another.
+
+    Windows with fewer positions than `size` says are read as its first ones in row-major order, as torchvision's Swin3D
+    has it.
+    """
+
+    def __init__(
+        self,
+        heads: int,
+        size: tuple[int, int, int],
+        count: tuple[int, int, int],
+        shift: tuple[int, int, int],
+        scale: float,
+        fused: bool = False,
+        share: int = 1,
+    ) -> None:
+        super().__init__()
+        t, h, w = self.size = size
+        self.heads, self.count, self.shift, self.scale = heads, count, shift, scale
+        self.fused, self.share = fused, share
+        self.table = nn.Parameter(torch.empty((2 * t - 1) * (2 * h - 1) * (2 * w - 1), heads))
+        nn.init.trunc_normal_(self.table, std=0.02)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        bias = self.bias(k[0, 0].numel() // math.prod(self.count))
+        return attend_windows(q, k, v, self.count, self.shift, self.heads, self.scale, self.fused, self.share, bias)
+
+    def bias(self, positions: int) -> Tensor:
+        """The number for each pair of positions of a window: (heads, n, n)."""
+        place = torch.arange(positions, device=self.table.device)
+        _, h, w = self.size
+        index = torch.zeros_like(place)[:, None]
+        for n, at in zip(self.size, (place // (h * w), place // w % h, place % w)):
+            index = index * (2 * n - 1) + at[:, None] - at + n - 1
+        return self.table[index].movedim(2, 0)

@@ -1,0 +1,111 @@
+"""The transformer block of multiscale vision transformers, whose queries, keys and values are pooled apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from archdsl import ops
+from archdsl.blocks.base import POINT, Width
+from archdsl.blocks.transformer import TransformerParts
+from archdsl.errors import SpecError
+from archdsl.graph import UNKNOWN, Builder
+from archdsl.ops import Triple
+from archdsl.spec.scalars import Sizes
+
+
+class PooledTransformer(TransformerParts):
+    """Attention whose queries, keys and values are pooled apart, and a perceptron.  (c, t, h, w, k) -> (channels, ...)
+
+    Pools are convolutions of each head, with the same weights for all, and a norm (arXiv:2104.11227). The map becomes
+    as small as its queries; its shortcut is a max pool. Tokens beside the map go round all pools. Where channels
+    change, the shortcut is a linear layer of what the norm gives.
+    """
+
+    first_only = ("stride",)
+
+    channels: Width | None = Field(None, description="output channels; by default those that enter")
+    widen: Literal["attention", "mlp"] = Field("attention", description="where channels change: attention or mlp")
+    kernel: Sizes | None = Field(
+        (3, 3, 3), description="window of the pools; null: stride + 1 along strided axes, without stride no pool"
+    )
+    stride: Sizes = Field((1, 1, 1), description="stride of the queries")
+    stride_kv: Sizes = Field((1, 1, 1), description="stride of keys and values")
+    pool_queries: bool = Field(False, description="whether queries are pooled without a stride, too")
+    relative: bool = Field(False, description="relative positions along each axis in the products")
+    sizes: Sizes | None = Field(None, description="sizes (t, h, w) of their tables; by default the map's")
+    residual: bool = Field(False, description="whether pooled queries are added to the map that attention gives")
+
+    @model_validator(mode="after")
+    def _norms_first(self) -> PooledTransformer:
+        if self.norm_at == "post":
+            raise SpecError("norms behind sums of pooled attention", got="norm_at: post", want="norm_at: pre")
+        return self
+
+    def build(self, g: Builder, x: str) -> str:
+        c = g.shape(x).c
+        channels = self.channels or c
+        within = channels if self.widen == "attention" else c
+        y = self.norm.add(g, "attend_norm", x)
+        z = UNKNOWN
+        with g.inside("attend", "Attention"):
+            z = self.attended(g, y, within)
+        short = x if within == c else self.linear(g, "attend_project", y, within)
+        x = g.add("attend_sum", ops.Add(), self.shortcut(g, short), z)
+        y = self.norm.add(g, "mlp_norm", x)
+        with g.inside("mlp", "Mlp"):
+            z = self.ended(g, self.hidden(g, y, channels))
+        short = x if within == channels else self.linear(g, "mlp_project", y, channels)
+        return g.add("mlp_sum", ops.Add(), short, z)
+
+    def attended(self, g: Builder, x: str, channels: int) -> str:
+        """Queries, keys and values, their pools, attention, the linear layer behind it."""
+        reads = self.projections(g, x, channels)
+        strides = (self.stride, self.stride_kv, self.stride_kv)
+        q, k, v = (
+            self.pooled(g, name, read, stride, self.pool_queries or name != "query")
+            for name, read, stride in zip(("query", "key", "value"), reads, strides)
+        )
+        attention: ops.Op = ops.Attention(heads=self.heads, fused=self.fused)
+        if self.relative:
+            attention = ops.RelativeAttention(heads=self.heads, sizes=self.sizes, fused=self.fused)
+        y = g.add("attention", attention, q, k, v)
+        if self.residual:
+            queries = g.add("residual_query", ops.TakeMap(), q) if g.shape(q).extra else q
+            y = on_map(g, "residual", y, lambda z: g.add("residual_sum", ops.Add(), z, queries))
+        return self.ended(g, self.linear(g, "out", y, channels))
+
+    def pooled(self, g: Builder, name: str, x: str, stride: Triple, without_stride: bool) -> str:
+        """A map pooled by a convolution of each head, and the norm of each head behind it; itself where neither is."""
+        kernel = self.kernel or wider(stride)
+        if kernel == POINT or (stride == POINT and not without_stride):
+            return x
+        pad = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+        conv = ops.HeadConv(heads=self.heads, kernel=kernel, stride=stride, pad=pad)
+        y = on_map(g, name, x, lambda z: g.add(f"{name}_pool", conv, z))
+        return g.add(f"{name}_norm", ops.HeadNorm(heads=self.heads, eps=self.norm.eps), y)
+
+    def shortcut(self, g: Builder, x: str) -> str:
+        """The map as small as the queries."""
+        if self.stride == POINT:
+            return x
+        kernel = wider(self.stride)
+        pad = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+        pool = ops.MaxPool(kernel=kernel, stride=self.stride, pad=pad)
+        return on_map(g, "shortcut", x, lambda z: g.add("shortcut_pool", pool, z))
+
+
+def wider(stride: Triple) -> Triple:
+    """A window one longer than a stride, along the axes that have one."""
+    t, h, w = (n + (n > 1) for n in stride)
+    return t, h, w
+
+
+def on_map(g: Builder, name: str, x: str, branch: Callable[[str], str]) -> str:
+    """What is made of a map; the tokens beside it go round."""
+    if not g.shape(x).extra:
+        return branch(x)
+    y = branch(g.add(f"{name}_map", ops.TakeMap(), x))
+    return g.add(f"{name}_join", ops.JoinTokens(), g.add(f"{name}_tokens", ops.TakeTokens(), x), y)
