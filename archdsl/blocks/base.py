@@ -57,6 +57,10 @@ class Block(Written):
             fix="def build(self, g, x): ...",
         )
 
+    def summary(self, channels: int) -> tuple[str, ...]:
+        """Lines that tell of it in drawings and tables, of so many channels; by default none: its ops do."""
+        return ()
+
     def within(self) -> Iterator[Block]:
         """The blocks written within this one."""
         return iter(())

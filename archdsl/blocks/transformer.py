@@ -113,6 +113,10 @@ class TransformerParts(Block):
         """Two linear layers, or three with a gate, and an activation."""
         return self.around(g, "mlp", "Mlp", x, lambda y: self.ended(g, self.hidden(g, y, g.shape(x).c)))
 
+    def perceptron_text(self, channels: int) -> str:
+        """The perceptron in drawings and tables."""
+        return f"{'gated ' * self.gated}mlp {int(channels * self.mlp)}"
+
     def hidden(self, g: Builder, x: str, channels: int) -> str:
         """To the hidden channels, and from these to the given ones."""
         inner = int(g.shape(x).c * self.mlp)
@@ -135,6 +139,10 @@ class Transformer(TransformerParts):
     attend: Attends = Field(
         (Attend(),), description="axes of each attention in turn: [thw], [t, hw] or {over: t, linear: true}"
     )
+
+    def summary(self, channels: int) -> tuple[str, ...]:
+        attends = [f"attention over {' and '.join(one.axes)}, {self.heads} heads" for one in self.attend]
+        return (*attends, self.perceptron_text(channels))
 
     def build(self, g: Builder, x: str) -> str:
         for one in self.attend:

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from archdsl.blocks import Drawing
+from archdsl.blocks import Block, Drawing
 from archdsl.blocks.names import ArchName, ClipName, Name, PathwayName
 from archdsl.blocks.yaml_block import Definitions, defined
 from archdsl.errors import Fault, SpecError
@@ -33,6 +33,7 @@ from archdsl.language.head import (
     Roi,
     SegmentDetector,
     Several,
+    TokenClassifier,
 )
 from archdsl.language.indentation import reindented
 from archdsl.language.likes import with_likes
@@ -253,6 +254,12 @@ class Arch(Written):
         """What a notebook shows of an arch: its drawing and its table."""
         return str(import_with_extras("archdsl.report.notebook").notebook_html(self))
 
+    def block_at(self, address: str) -> Block | None:
+        """The block that an op at or below `pathway.stage.i` comes from, its i-th; None where there is none."""
+        pathway, stage, i, *_ = (*address.split("."), "", "")
+        stages = self.pathways[pathway].stages if pathway in self.pathways else {}
+        return stages[stage].blocks[int(i)] if stage in stages and i.isdigit() else None
+
     @property
     def ends(self) -> tuple[str, ...]:
         """The pathways that the head reads: those it names, by default all whose end no other pathway reads."""
@@ -262,7 +269,9 @@ class Arch(Written):
     @property
     def classes(self) -> int | None:
         """How many classes the head tells apart, where it does."""
-        telling = Classifier | Consensus | Relation | Several | Roi | SegmentDetector | Dense | Detector
+        telling = (
+            Classifier | TokenClassifier | Consensus | Relation | Several | Roi | SegmentDetector | Dense | Detector
+        )
         return self.head.classes if isinstance(self.head, telling) else None
 
 

@@ -50,6 +50,8 @@ class BlockSummaries:
 
     def lines(self, address: str, *, stride: bool) -> tuple[str, ...]:
         """A block in lines: its kernels with their channels; branches as their number."""
+        if told := self.block(address).summary(self.plan.shapes[address].c):
+            return told
         found = []
         for at in self.main(address):
             node, y = self.plan.graph.nodes[at], self.plan.graph.shapes[at]
@@ -67,8 +69,9 @@ class BlockSummaries:
 
     def block(self, address: str) -> Block:
         """The block of an address."""
-        pathway, stage, i = address.split(".")
-        return self.plan.arch.pathways[pathway].stages[stage].blocks[int(i)]
+        block = self.plan.arch.block_at(address)
+        assert block
+        return block
 
     def kind(self, block: Block) -> str:
         """A block's name in YAML."""

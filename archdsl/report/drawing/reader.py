@@ -125,7 +125,7 @@ class PlanReader:
             first = self.inner[f"{name}.{next(iter(pathway.stages))}"][0]
             value = self.plan.graph.nodes[first].reads[0]
             text = f"output of {pathway.after}" if pathway.after else "every frame"
-        row = f"after {name}" if pathway.after else "frames"
+        row = f"after {name}" if pathway.after else "the clip"  # no stage has a name of two words
         return self.item(
             chosen, row, name, name, (LineGroup((text,)),), value, "tied" if pathway.tied_to else "", entry=True
         )

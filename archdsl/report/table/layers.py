@@ -30,6 +30,9 @@ def in_stage_table(node: Node) -> bool:
 
 def block_lines(plan: Plan, nodes: list[Node]) -> tuple[tuple[str, ...], str]:
     """The lines of a block's ops, and its stride as text or nothing."""
+    block = plan.arch.block_at(nodes[0].address)
+    if block and (told := block.summary(plan.graph.shapes[nodes[-1].address].c)):
+        return told, ""
     lines = [
         node.op.row(plan.graph.shapes[node.reads[0]] if node.reads else None) for node in nodes if in_stage_table(node)
     ]
