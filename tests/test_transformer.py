@@ -10,7 +10,7 @@ import torch
 
 import archdsl
 from archdsl import ops
-from archdsl.blocks import Attend, ClassToken, FrameRows, Patches, Transformer
+from archdsl.blocks import Attend, ClassToken, FrameRows, Patches, Positions, Transformer
 from archdsl.errors import SpecError
 from archdsl.graph import Builder, Graph
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, TokenClassifier, repeat
@@ -153,3 +153,41 @@ def test_a_class_token_sees_all_and_frames_alone_do_not() -> None:
     assert bool((clip.grad.abs().amax((0, 1, 3, 4)) > 0).all())
     plan = archdsl.compile(net(ClassToken(), FrameRows(), *repeat(Transformer(heads=2, attend="hw"), 2)))
     assert plan.grids["main.tokens.4.mlp_sum"].t.span == 1
+
+
+def test_a_block_is_told_in_three_lines() -> None:
+    """Drawings and tables speak of attentions and perceptrons, not of each linear layer."""
+    arch = net(Transformer(heads=2, attend=("t", "hw"), gated=True))
+    lines = ["attention over t, 2 heads", "attention over hw, 2 heads", "gated mlp 48"]
+    drawing, table = (str(made(archdsl.compile(arch))) for made in (archdsl.draw, archdsl.table))
+    for line in lines:
+        assert line in drawing
+        assert line in table
+
+
+def test_a_stage_may_be_called_frames() -> None:
+    stages = {name: Stage(Transformer(heads=2)) for name in ("body", "frames")}
+    arch = net().but(
+        pathways=dict(main=Pathway(stages={"tokens": Stage(Patches(kernel=(1, 4, 4), channels=12)), **stages}))
+    )
+    assert "frames.0" in archdsl.draw(archdsl.compile(arch), level="block")
+
+
+def test_a_causal_transformer_gives_frame_by_frame_what_the_clip_gives() -> None:
+    """Attention over time holds keys and values; norms, perceptrons and attention within frames need nothing."""
+    arch = net(*repeat(Transformer(heads=2, attend=("t", "hw")), 2), head=Classifier(classes=3, norm="layer"))
+    network: Any = archdsl.build(arch.but(causal=True)).double().eval()
+    clip, state = torch.randn(2, 3, 4, 16, 16, dtype=torch.double), None
+    with torch.no_grad():
+        for t in range(4):
+            scores, state = network.step(clip[:, :, t : t + 1], state)
+            torch.testing.assert_close(scores, network(clip[:, :, : t + 1]))
+
+
+def test_what_stands_beside_the_map_does_not_stream() -> None:
+    arch = net(ClassToken(), Transformer(heads=2), head=TokenClassifier(classes=3)).but(causal=True)
+    with pytest.raises(SpecError, match="LearntTokens may see later frames"):
+        archdsl.compile(arch)
+    tables = archdsl.compile(net(Positions(over="t"), Transformer(heads=2, attend="t")).but(causal=True))
+    assert tables.one_frame is None
+    assert "positions does not take each frame by itself" in str(tables.whole_clips)
