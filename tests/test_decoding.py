@@ -242,6 +242,48 @@ def test_a_file_that_claims_millions_of_frames(size: int, claimed: int, tmp_path
     assert monotonic() - begun < 10
 
 
+def never(*args: object, **options: object) -> None:
+    raise AssertionError("ffmpeg makes room for what is claimed")
+
+
+@pytest.mark.parametrize("where", ["moov", "free", "trun", "cmov"])
+def test_claims_are_read_before_ffmpeg_makes_room(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """71 bytes a sample: 3.5 GB for fifty million."""
+    path = film(tmp_path / "claims.mp4", FRAMES[:, :8])
+    data = bytearray(path.read_bytes())
+    if where == "trun":
+        data += struct.pack(">I4sI4sI4sII", 32, b"moof", 24, b"traf", 16, b"trun", 0, 50_000_000)
+    else:
+        struct.pack_into(">I", data, data.index(b"stsz") + 12, 50_000_000)
+    if where == "free":
+        at = data.index(b"moov") - 4
+        data[at:at] = struct.pack(">I4s", 8 + len(data) - at, b"free")
+    if where == "cmov":
+        at = data.index(b"mvhd")
+        data[at : at + 4] = b"cmov"
+    path.write_bytes(data)
+    monkeypatch.setattr("archdsl.training.data.reader.decoder.av.open", never)
+    assert refused(path) == {"cmov": "a compressed header, which could claim any number of frames"}.get(
+        where, "more than 2000000 frames"
+    )
+
+
+def test_long_sound_is_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uncompressed sound has a sample for each number; in fragments there are as many as it takes."""
+    path = tmp_path / "sound.mov"
+    with av.open(str(path), "w") as file:
+        video, sound = file.add_stream("libx264", 25), file.add_stream("pcm_s16le", 8000)
+        video.width, video.height = 64, 48
+        for i in range(8):
+            file.mux(video.encode(av.VideoFrame(64, 48, "rgb24")))
+            noise = av.AudioFrame("s16", "mono", 320)
+            noise.sample_rate, noise.pts = 8000, 320 * i
+            file.mux(sound.encode(noise))
+        file.mux(video.encode(None))
+    monkeypatch.setattr(limits, "MAX_FRAMES", 100)
+    assert read(path, [0, 7]).shape == (3, 2, 48, 64)
+
+
 @pytest.mark.parametrize("how", ["pipe", "loop", "device", "socket"])
 def test_only_regular_files_are_opened(how: str, tmp_path: Path) -> None:
     path, folder = tmp_path / "video.mp4", folder_of(tmp_path / "pictures", FRAMES[:, :1])

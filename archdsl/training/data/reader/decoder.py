@@ -20,6 +20,7 @@ from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.reader import limits
 from archdsl.training.data.reader.frame_index import FrameIndex, key_before, seek_groups
 from archdsl.training.data.reader.limits import check_memory, check_time
+from archdsl.training.data.reader.mp4_header import check_claims
 from archdsl.training.data.sources.shard_member import ShardMember
 
 CONTAINERS = (
@@ -46,6 +47,7 @@ class VideoFile:
     def __enter__(self) -> VideoFile:
         self.source = open_source(self.path, self.name)
         try:
+            check_claims(self.source, self.name, self.started)
             self.open()
         except Unreadable:
             self.source.close()
