@@ -359,3 +359,24 @@ def test_a_frozen_sum_lies_over_a_map_that_nobody_needs_any_more(reader: str | N
     with torch.inference_mode():
         want, frozen = outputs(literal, x), freeze(network)
         assert max(apart(outputs(frozen, x), want) for _ in range(2)) < 1e-5
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_a_frozen_network_hides_no_odd_number(odd: float) -> None:
+    """oneDNN's ReLU would make finite scores of it; large numbers whose sum overflows are no odd ones."""
+    plan = archdsl.compile(archdsl.load("slowfast_tiny"))
+    clip = random_clips(plan, batch=2, device="cpu")
+    network = freeze(archdsl.build(plan, "auto").eval())
+    network(clip)
+    assert network(torch.full_like(clip, 1e36)).shape == (2, 8)
+    clip[1, 0, 0, 0, 0] = odd
+    with pytest.raises(archdsl.SpecError, match="clip is not finite"):
+        network(clip)
+
+
+def test_a_frozen_stream_hides_no_odd_number() -> None:
+    network = freeze(archdsl.build(archdsl.load("tsm_r50_online", frames=8, size=32), "auto").eval())
+    piece = torch.randn(1, 3, 1, 32, 32)
+    _, state = network.step(piece)
+    with pytest.raises(archdsl.SpecError, match="is not finite"):
+        network.step(piece * float("nan"), state)

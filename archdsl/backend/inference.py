@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from functools import wraps
 from typing import Any, NoReturn
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from archdsl.errors import SpecError, excerpt
 
@@ -61,9 +63,35 @@ def freeze(network: nn.Module) -> nn.Module:
     for layer in layers:
         layer.frozen = True
     kind = type(network)
-    without = torch.no_grad()(kind.forward)  # packed convolutions have no gradients, and maps are written over
-    network.__class__ = type(f"Frozen{kind.__name__}", (Frozen, kind), {"forward": without})
+    methods = {name: frozen_method(getattr(kind, name)) for name in ("forward", "step") if hasattr(kind, name)}
+    network.__class__ = type(f"Frozen{kind.__name__}", (Frozen, kind), methods)
     return network
+
+
+def frozen_method(method: Callable[..., Any]) -> Callable[..., Any]:
+    """`forward` or `step` without gradients, which packed convolutions do not have; maps are written over.
+
+    oneDNN's ReLU makes 0 of what is no number (torch 2.13): scores would be finite, so that the clip is looked at.
+    """
+
+    @wraps(method)
+    def without_gradients(self: nn.Module, clips: Any, *rest: Any, **named: Any) -> Any:
+        with torch.no_grad():
+            check_finite(clips)
+            return method(self, clips, *rest, **named)
+
+    return without_gradients
+
+
+def check_finite(clips: Any) -> None:
+    """Raise SpecError for a clip on the CPU with NaN or infinity in it. A trace looks at nothing."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return
+    for name, clip in clips.items() if isinstance(clips, dict) else [("clip", clips)]:
+        if not isinstance(clip, Tensor) or clip.device.type != "cpu" or not clip.is_floating_point():
+            continue
+        if not clip.sum(dtype=torch.float64).isfinite() and not clip.isfinite().all():
+            raise SpecError(f"{name} is not finite", got="NaN or infinity in it", want="finite numbers")
 
 
 def frozen_if_foldable(network: nn.Module) -> nn.Module:
