@@ -12,7 +12,7 @@ from typing import Literal
 
 from archdsl.blocks import Branches, Conv, ConvGru, GruScan, MaxPool, NewestFrame, Norm, PadChannels
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Several, Stage
-from archdsl.language.edge import Through
+from archdsl.language.transforms import Through
 from archdsl.spec.scalars import Count
 from archdsl.zoo import vgg
 

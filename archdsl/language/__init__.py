@@ -2,21 +2,7 @@
 
 from archdsl.language.arch import Arch
 from archdsl.language.clip import Clip
-from archdsl.language.edge import (
-    TRANSFORMS,
-    Edge,
-    Fit,
-    ResizeTo,
-    Through,
-    TimeConv,
-    TimeDeconv,
-    TimeRepeat,
-    TimeSample,
-    TimeToChannels,
-    Transform,
-    Transforms,
-    Warp,
-)
+from archdsl.language.edge import Edge
 from archdsl.language.head import (
     HEADS,
     Classifier,
@@ -36,6 +22,20 @@ from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.parameters import parameter_names, row_of
 from archdsl.language.paths import change, change_all
 from archdsl.language.pathway import Pathway, Stage, repeat
+from archdsl.language.transforms import (
+    TRANSFORMS,
+    Fit,
+    ResizeTo,
+    Through,
+    TimeConv,
+    TimeDeconv,
+    TimeRepeat,
+    TimeSample,
+    TimeToChannels,
+    Transform,
+    Transforms,
+    Warp,
+)
 
 __all__ = [
     "HEADS",

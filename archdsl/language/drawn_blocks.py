@@ -11,8 +11,9 @@ from archdsl.blocks.step_fields import kind_of
 from archdsl.blocks.steps import no_step
 from archdsl.blocks.yaml_block import Definitions, no_block
 from archdsl.errors import Fault
-from archdsl.language.edge import Edge, Through
+from archdsl.language.edge import Edge
 from archdsl.language.pathway import Pathway
+from archdsl.language.transforms import Through
 
 PlacedBlocks = list[tuple[str, Block]]
 """(address, block)"""

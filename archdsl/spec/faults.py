@@ -60,52 +60,64 @@ def faults_of(found: Any, kind: type[Any], data: Any) -> Iterator[Fault]:
         for part in found["loc"]
         if not str(part).startswith(("function-", "tuple[", "literal[", "constrained-"))
     ]
-    at = ".".join(loc) or None
     line = line_at(data, loc)
     inner = found.get("ctx", {}).get("error")
     if isinstance(inner, SpecError):
         for fault in inner.faults:
-            yield fault.under(at).placed(None, line)
+            yield fault.under(".".join(loc) or None).placed(None, line)
         return
-    got = excerpt(f"{found['input']!r}")
     match found["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
-            known = fields_at(kind, loc[:-1])
-            near = SYNONYMS.get(loc[-1])
-            near = near if near in known else did_you_mean(loc[-1], known)
-            if loc[-1] == "repeat":
-                near = f"repeat: {got} beside the block, not among its fields"
-            yield Fault(
-                what=f"unknown field {loc[-1]!r}",
-                at=at,
-                written=line,
-                got=f"{loc[-1]}: {got}",
-                want=listed(known),
-                fix=near,
-            )
+            fault = unknown_field(found, kind, loc)
         case "missing":
-            if loc[-1].isdigit():
-                wants, known = fix_context(kind, loc[:-1], "missing")
-                fix = fix_of(loc[-2], found["input"], wants, known)
-                what, at = f"wrong value for {loc[-2]}", ".".join(loc[:-1])
-                want = "three numbers: t, h, w" if wants == "triple" else "a longer list"
-                yield Fault(what=what, at=at, written=line, got=got, want=want, fix=fix)
-                return
-            yield Fault(what=f"missing field {loc[-1]!r}", at=at, written=line, want=f"{loc[-1]}: a value")
+            fault = too_short_list(found, kind, loc) if loc[-1].isdigit() else missing_field(loc)
         case _:
-            want = wanted_by(found)
-            if loc[1:] and loc[-1].isdigit():  # a number alone names nothing: which list it stands in does
-                loc.pop()
-            if loc and loc[-1] == "[key]":
-                yield Fault(what=f"invalid name {loc[-2]!r}", at=".".join(loc[:-2]), written=line, got=got, want=want)
-                return
-            what = f"wrong value for {loc[-1]}" if loc else "wrong value"
-            wants, known = fix_context(kind, loc, found["type"])
-            fix = fix_of(loc[-1], found["input"], wants, known) if loc else None
-            if found["type"] == "literal_error" and isinstance(found["input"], str):
-                fix = did_you_mean(found["input"].lower(), re.findall(r"'(\w+)'", found["ctx"]["expected"]))
-            want = "three numbers: t, h, w" if wants == "triple" and want == "a list" else want
-            yield Fault(what=what, at=at, written=line, got=got, want=want, fix=fix)
+            fault = wrong_value(found, kind, loc)
+    yield dataclasses.replace(fault, written=line)
+
+
+def unknown_field(found: Any, kind: type[Any], loc: list[str]) -> Fault:
+    """The fault of a field that a model lacks."""
+    name, known, got = loc[-1], fields_at(kind, loc[:-1]), excerpt(f"{found['input']!r}")
+    other = SYNONYMS.get(name)
+    fix = other if other in known else did_you_mean(name, known)
+    if name == "repeat":
+        fix = f"repeat: {got} beside the block, not among its fields"
+    what = f"unknown field {name!r}"
+    return Fault(what=what, at=".".join(loc), got=f"{name}: {got}", want=listed(known), fix=fix)
+
+
+def missing_field(loc: list[str]) -> Fault:
+    """The fault of a field without a value."""
+    return Fault(what=f"missing field {loc[-1]!r}", at=".".join(loc), want=f"{loc[-1]}: a value")
+
+
+def too_short_list(found: Any, kind: type[Any], loc: list[str]) -> Fault:
+    """The fault of a list that lacks an element."""
+    *above, name = loc[:-1]
+    wants, known = fix_context(kind, [*above, name], "missing")
+    return Fault(
+        what=f"wrong value for {name}",
+        at=".".join([*above, name]),
+        got=excerpt(f"{found['input']!r}"),
+        want="three numbers: t, h, w" if wants == "triple" else "a longer list",
+        fix=fix_of(name, found["input"], wants, known),
+    )
+
+
+def wrong_value(found: Any, kind: type[Any], loc: list[str]) -> Fault:
+    """The fault of a value that a field does not take."""
+    at, got, want = ".".join(loc) or None, excerpt(f"{found['input']!r}"), wanted_by(found)
+    if loc[1:] and loc[-1].isdigit():  # a number alone names nothing: which list it stands in does
+        loc = loc[:-1]
+    if loc and loc[-1] == "[key]":
+        return Fault(what=f"invalid name {loc[-2]!r}", at=".".join(loc[:-2]), got=got, want=want)
+    wants, known = fix_context(kind, loc, found["type"])
+    fix = fix_of(loc[-1], found["input"], wants, known) if loc else None
+    if found["type"] == "literal_error" and isinstance(found["input"], str):
+        fix = did_you_mean(found["input"].lower(), re.findall(r"'(\w+)'", found["ctx"]["expected"]))
+    want = "three numbers: t, h, w" if wants == "triple" and want == "a list" else want
+    return Fault(what=f"wrong value for {loc[-1]}" if loc else "wrong value", at=at, got=got, want=want, fix=fix)
 
 
 def fix_context(kind: type[Any], loc: list[str], finding: str) -> tuple[str, list[str]]:

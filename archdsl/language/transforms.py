@@ -1,0 +1,219 @@
+"""What brings a source's map into the target's time and width, on an edge or where pathways meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, WithJsonSchema
+
+from archdsl import ops
+from archdsl.blocks.base import Act, Norm, NormField, add_act, widened
+from archdsl.blocks.chain import Chain, add_chain
+from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
+from archdsl.errors import SpecError
+from archdsl.graph import Builder
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Ratio
+
+
+class Transform(Written):
+    """What brings a source's map into the target's time and width. `build` sees both."""
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        """Add ops that read `x`; give the address of the result."""
+        raise SpecError(
+            f"{type(self).__name__} has no build",
+            written=self.written,
+            want="a method that adds ops",
+            fix="def build(self, g, x, target): ...",
+        )
+
+
+def ratio_of_steps(g: Builder, fine: str, coarse: str) -> int:
+    """alpha: how many elements of `fine` fall on one of `coarse`, from their places in time."""
+    a, b = g.grid(fine), g.grid(coarse)
+    ratio = b.t.step / a.t.step * (b.tick / a.tick if a.tick and b.tick else 1)
+    if ratio.denominator != 1 or ratio < 1:
+        raise SpecError(
+            "time steps of the pathways are not a whole ratio",
+            got=f"one element every {a.t.step} and every {b.t.step} frames",
+            want="the slower step a multiple of the faster",
+        )
+    return ratio.numerator
+
+
+class Convolved(Transform):
+    """Fields of a transform that convolves in time."""
+
+    kernel: Count = Field(5, description="temporal kernel")
+    width: Ratio = Field(Fraction(2), description="output channels as a multiple of the source's, rounded down")
+    alpha: Count | None = Field(None, description="temporal stride; by default the ratio of the pathways' time steps")
+    norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
+    act: Act = Field("relu", description="activation, or none")
+    bias: bool = Field(False, description="whether the convolution has a bias")
+
+    def finished(self, g: Builder, conv: str) -> str:
+        """Norm and activation after the convolution."""
+        return add_act(g, "act", self.act, self.norm.add(g, "norm", conv))
+
+
+class TimeConv(Convolved):
+    """T-conv of SlowFast: kernel x 1 x 1 at temporal stride alpha.  (c, alpha t, h, w) -> (width c, t, h, w)"""
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        alpha = self.alpha or ratio_of_steps(g, x, target)
+        channels = widened(g.shape(x).c, self.width, "floor")
+        kernel, stride = (self.kernel, 1, 1), (alpha, 1, 1)
+        conv = ops.Conv(out_channels=channels, kernel=kernel, stride=stride, bias=self.bias)
+        return self.finished(g, g.add("conv", conv, x))
+
+
+class TimeDeconv(Convolved):
+    """The way back: a transposed kernel x 1 x 1 at stride alpha.  (c, t, h, w) -> (width c, alpha t, h, w)"""
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        alpha = self.alpha or ratio_of_steps(g, target, x)
+        channels = widened(g.shape(x).c, self.width, "floor")
+        pad = max(self.kernel - 1, 0) // 2
+        extra = alpha - self.kernel + 2 * pad
+        if not 0 <= extra < max(alpha, 1):
+            raise SpecError(
+                "an even kernel that changes the number of frames",
+                got=f"kernel {self.kernel}, alpha {alpha}",
+                want="an odd kernel",
+            )
+        conv = ops.TransposedConv(
+            out_channels=channels,
+            kernel=(self.kernel, 1, 1),
+            stride=(alpha, 1, 1),
+            pad=(pad, 0, 0),
+            extra=(extra, 0, 0),
+            bias=self.bias,
+        )
+        return self.finished(g, g.add("conv", conv, x))
+
+
+class TimeToChannels(Transform):
+    """TtoC of SlowFast: alpha frames packed into channels.  (c, alpha t, h, w) -> (alpha c, t, h, w)"""
+
+    alpha: Count | None = Field(None, description="frames in a pack; by default the ratio of the pathways' time steps")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return g.add("pack", ops.TimeToChannels(factor=self.alpha or ratio_of_steps(g, x, target)), x)
+
+
+class TimeSample(Transform):
+    """T-sample of SlowFast: one of every alpha frames.  (c, alpha t, h, w) -> (c, t, h, w)"""
+
+    alpha: Count | None = Field(None, description="take every n-th; by default the ratio of the pathways' time steps")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return g.add("take", ops.TakeEvery(step=self.alpha or ratio_of_steps(g, x, target)), x)
+
+
+class TimeRepeat(Transform):
+    """Each frame alpha times.  (c, t, h, w) -> (c, alpha t, h, w)"""
+
+    alpha: Count | None = Field(None, description="how often; by default the ratio of the pathways' time steps")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return g.add("repeat", ops.RepeatFrames(times=self.alpha or ratio_of_steps(g, target, x)), x)
+
+
+class ResizeTo(Transform):
+    """Interpolation to the target's height and width.  (c, t, h, w) -> (c, t', h', w')"""
+
+    mode: Literal["nearest", "trilinear"] = Field("nearest", description="nearest or trilinear")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return g.add("resize", ops.ResizeTo(mode=self.mode), x, target)
+
+
+class Through(Transform):
+    """Blocks that the source passes through, one after the other.  (c, t, h, w) -> whatever they write"""
+
+    blocks: Chain = Field(min_length=1, description="blocks in order")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return add_chain(g, "through", self.blocks, x)
+
+
+class Fit(Transform):
+    """What brings a cell's output to another's size and width (NASNet, arXiv:1707.07012, Appendix A.4).
+
+    ReLU, a 1x1x1 convolution and a norm; nothing where the width is right. Where the target is half as large, two
+    convolutions at stride 2, one of them a pixel on, give half of the channels each.
+    """
+
+    channels: Count = Field(description="output channels")
+    norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        halves = g.shape(target)[2:] != g.shape(x)[2:]
+        if not halves and g.shape(x).c == self.channels:
+            return x
+        x = g.add("relu", ops.Relu(), x)
+        conv = ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=self.norm.kind == "none")
+        if not halves:
+            return self.norm.add(g, "norm", g.add("conv", conv, x))
+        here = replace(conv, out_channels=self.channels // 2, stride=(1, 2, 2))
+        on = replace(here, out_channels=self.channels - self.channels // 2, pad=((0, 0), (-1, 1), (-1, 1)))
+        y = g.add("join", ops.Concat(), g.add("conv_here", here, x), g.add("conv_on", on, x))
+        return self.norm.add(g, "norm", y)
+
+
+class Warp(Transform):
+    """What the target has of key frames, moved to the frames between by a flow that is read off the source.
+
+    (c', t, h, w) -> (c, t, h, w). A 3x3 convolution gives the flow, `by` times as long, in elements of the map; each
+    element is read where the flow points, and multiplied by a second convolution's, 1x1, which starts as 1
+    everywhere (Deep Feature Flow, arXiv:1611.07715).
+    """
+
+    by: Ratio = Field(Fraction(1), description="the number the flow is multiplied by")
+    scale: bool = Field(True, description="whether what is moved is multiplied, too")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        flow = g.add("flow", ops.Conv(out_channels=2, kernel=(1, 3, 3), bias=True), x)
+        flow = g.add("by", ops.Affine(scale=float(self.by)), flow) if self.by != 1 else flow
+        y = g.add("warp", ops.Warp(), g.add("hold", ops.HoldKeys(), target, x), flow)
+        if not self.scale:
+            return y
+        conv = ops.Conv(out_channels=g.shape(target).c, kernel=(1, 1, 1), bias=True, init="zeros", bias_start=1.0)
+        return g.add("product", ops.Mul(), y, g.add("scale", conv, x))
+
+
+TRANSFORMS: tuple[type[Transform], ...] = (
+    TimeConv,
+    TimeDeconv,
+    TimeToChannels,
+    TimeSample,
+    TimeRepeat,
+    ResizeTo,
+    Through,
+    Fit,
+    Warp,
+)
+TRANSFORMS_BY_KEY = kinds_by_key(TRANSFORMS)
+
+
+def unfolded(data: Any) -> Any:
+    """One transform or a list of them, by name or made."""
+    items = data if isinstance(data, list | tuple) else [data]
+    return tuple(unkeyed(item, TRANSFORMS_BY_KEY, "transform") for item in items)
+
+
+def folded(transforms: tuple[Transform, ...]) -> Any:
+    """The inverse: one transform stands alone."""
+    items = [keyed(transform, TRANSFORMS_BY_KEY, "transform") for transform in transforms]
+    return items[0] if len(items) == 1 else items
+
+
+Transforms = Annotated[
+    tuple[SerializeAsAny[Transform], ...],
+    BeforeValidator(unfolded),
+    PlainSerializer(folded),
+    WithJsonSchema({"x-archdsl": "Transforms"}),
+]
