@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "archdsl"
-YAML_WORDS = ("ops/", "blocks/", "backend/runtime/", "language/edge.py")
+YAML_WORDS = ("ops/", "blocks/", "backend/runtime/", "language/transforms.py")
 """An op, the block and the transform that add it, and the function or module that runs it bear the same word: the one
 that specs and emitted files spell. Each of these defines it once."""
 

@@ -6,11 +6,21 @@ from typing import Annotated
 
 from pydantic import Field
 
+from archdsl import ops
 from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.spec.base import Written
 from archdsl.spec.scalars import Distinct
+
+
+def frame_features(g: Builder, ends: dict[str, str], dropout: float, noun: str) -> str:
+    """The only pathway's end, each frame pooled to a vector and dropped.  (c, t, h, w) -> (c, t, 1, 1)"""
+    if len(ends) != 1:
+        raise SpecError(f"{noun} of several pathways", got=", ".join(ends), want="one pathway", fix="several heads")
+    (x,) = ends.values()
+    x = g.add("pool", ops.AdaptiveAvgPool(size=(0, 1, 1)), x)
+    return g.add("dropout", ops.Dropout(p=dropout), x) if dropout else x
 
 
 class Head(Written):

@@ -9,7 +9,7 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.language.heads.base import Head
+from archdsl.language.heads.base import Head, frame_features
 from archdsl.spec.scalars import Count, Real
 
 
@@ -34,13 +34,7 @@ class Consensus(Head):
             )
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        if len(ends) != 1:
-            raise SpecError(
-                "a consensus of several pathways", got=", ".join(ends), want="one pathway", fix="several heads"
-            )
-        (x,) = ends.values()
-        x = g.add("pool", ops.AdaptiveAvgPool(size=(0, 1, 1)), x)
-        x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x
+        x = frame_features(g, ends, self.dropout, "a consensus")
         x = g.add("classifier", ops.Linear(out_features=self.classes), x)
         if self.over == "each":
             return {"scores": g.add("scores", ops.Series(), x)}

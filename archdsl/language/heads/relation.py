@@ -9,7 +9,7 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.language.heads.base import Head
+from archdsl.language.heads.base import Head, frame_features
 from archdsl.spec.scalars import Count, Real
 
 
@@ -28,13 +28,7 @@ class Relation(Head):
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        if len(ends) != 1:
-            raise SpecError(
-                "relations of several pathways", got=", ".join(ends), want="one pathway", fix="several heads"
-            )
-        (x,) = ends.values()
-        x = g.add("pool", ops.AdaptiveAvgPool(size=(0, 1, 1)), x)
-        x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x
+        x = frame_features(g, ends, self.dropout, "relations")
         x = g.add("project", ops.Linear(out_features=self.features), x)
         frames = g.shape(x).t
         if frames < 2:

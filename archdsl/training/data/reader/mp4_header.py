@@ -14,7 +14,7 @@ from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.reader import limits
 from archdsl.training.data.reader.limits import check_time
 
-CONTAINERS = (
+HOLDING_BOXES = (
     *(b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"udta", b"mvex", b"moof", b"traf"),
     *(b"free", b"hoov"),  # where ffmpeg looks for a header that was cut out
 )
@@ -24,7 +24,7 @@ MOST_DEPTH = 12
 SOUND, VIDEO = ((int.from_bytes(name, "big"),) for name in (b"soun", b"vide"))
 
 
-class Box(NamedTuple):
+class Mp4Box(NamedTuple):
     """One box: where its contents lie."""
 
     kind: bytes
@@ -60,7 +60,7 @@ def check_claims(source: BinaryIO, name: str, begun: float) -> None:
     source.seek(0)
 
 
-def boxes_within(source: BinaryIO, start: int, end: int, depth: int = 0) -> Iterator[Box]:
+def boxes_within(source: BinaryIO, start: int, end: int, depth: int = 0) -> Iterator[Mp4Box]:
     """All boxes between two places, those within others behind them."""
     while start + 8 <= end and depth < MOST_DEPTH:
         source.seek(start)
@@ -71,14 +71,14 @@ def boxes_within(source: BinaryIO, start: int, end: int, depth: int = 0) -> Iter
         size = size or end - start
         if size < inner - start:
             return
-        box = Box(kind, inner, min(start + size, end))
+        box = Mp4Box(kind, inner, min(start + size, end))
         yield box
-        if kind in CONTAINERS:
+        if kind in HOLDING_BOXES:
             yield from boxes_within(source, box.start, box.end, depth + 1)
         start += size
 
 
-def numbers(source: BinaryIO, box: Box, length: int) -> tuple[int, ...]:
+def numbers(source: BinaryIO, box: Mp4Box, length: int) -> tuple[int, ...]:
     """The numbers of 32 bits in the first bytes of a box."""
     source.seek(box.start)
     data = source.read(min(length, box.end - box.start))
