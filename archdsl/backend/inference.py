@@ -77,13 +77,13 @@ def frozen_method(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def without_gradients(self: nn.Module, clips: Any, *rest: Any, **named: Any) -> Any:
         with torch.no_grad():
-            check_finite(clips)
+            check_clips_finite(clips)
             return method(self, clips, *rest, **named)
 
     return without_gradients
 
 
-def check_finite(clips: Any) -> None:
+def check_clips_finite(clips: Any) -> None:
     """Raise SpecError for a clip on the CPU with NaN or infinity in it. A trace looks at nothing."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return
