@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.optim import SGD, AdamW, Optimizer
 
 from archdsl.errors import Fault, SpecError, did_you_mean
@@ -27,11 +28,16 @@ def make_optimizer(network: nn.Module, wanted: Wanted) -> Optimizer:
     groups = list(parameter_groups(network, wanted))
     if not groups:
         raise nothing_to_train(network, wanted)
-    fused = all(weights.device.type in FUSED_ON for group in groups for weights in group["params"])
+    fused = all(has_fused_step(weights) for group in groups for weights in group["params"])
     if wanted.kind == "adamw":
         return AdamW(groups, lr=wanted.rate, betas=wanted.betas, eps=wanted.eps, fused=fused)
     nesterov = wanted.nesterov and wanted.momentum > 0
     return SGD(groups, lr=wanted.rate, momentum=wanted.momentum, nesterov=nesterov, fused=fused)
+
+
+def has_fused_step(weights: Tensor) -> bool:
+    """Whether torch has one kernel for the step of a tensor: for shards it has none of SGD (2.13)."""
+    return weights.device.type in FUSED_ON and not isinstance(weights, DTensor)
 
 
 def nothing_to_train(network: nn.Module, wanted: Wanted) -> SpecError:
