@@ -58,8 +58,8 @@ def test_a_run_says_what_it_made_of_auto_and_of_the_rate(tmp_path: Path, capsys:
     made = short(steps=1, hardware="8 GPUs of 4 clips", optimizer__rate_batch=32, **AUTO)
     archdsl.train(small(), made, DATA, out=tmp_path / "run", device="cpu")
     lines = capsys.readouterr().err.splitlines()
-    assert lines[1] == "fp32 on cpu"
-    assert lines[2] == ("rate 0.025 for a batch of 8, in proportion: 0.1 is for 32 clips, run on 8 GPUs of 4 clips")
+    assert "fp32 on cpu" in lines
+    assert "rate 0.025 for a batch of 8, in proportion: 0.1 is for 32 clips, run on 8 GPUs of 4 clips" in lines
     about = json.loads((tmp_path / "run" / "run.json").read_text())
     assert about["rate"] == {"stated": 0.1, "stated_batch": 32, "used": 0.025}
     assert about["hardware"] == "8 GPUs of 4 clips"
