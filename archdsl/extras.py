@@ -7,7 +7,13 @@ from types import ModuleType
 
 from archdsl.errors import SpecError
 
-EXTRAS = {"av": "train", "safetensors": "train", "tensorboard": "train", "torchmetrics": "train"}
+EXTRAS = {
+    "av": "train",
+    "huggingface_hub": "hub",
+    "safetensors": "train",
+    "tensorboard": "train",
+    "torchmetrics": "train",
+}
 """Package -> the extra of archdsl that brings it."""
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 
 import archdsl
 from archdsl import catalog
-from archdsl.backend.weights import convert, describe, exported, load_weights, translated
+from archdsl.backend.weights import convert, describe, exported, load_weights, read_weights, translated
 from archdsl.backend.weights.matching import COUNTER
 from archdsl.cli import main
 from archdsl.dialects import Naming, naming_named, namings
@@ -184,3 +186,30 @@ def test_a_foreign_file_is_one_line(tmp_path: Path) -> None:
     assert fault.got.startswith("0 of ")
     assert fault.got.endswith("; this looks like torchvision/squeezenet1_1, 52 of 52 names and shapes")
     assert fault.fix == "use squeezenet1_1; archdsl weights show w.pth says more"
+
+
+def test_a_file_of_the_hub_is_fetched_where_its_package_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, asked = state("squeezenet1_1"), []
+    torch.save(own, tmp_path / "w.pt")
+    monkeypatch.delitem(sys.modules, "archdsl.backend.weights.hub", raising=False)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # as where it is not installed
+    with pytest.raises(SpecError, match=r"pip install 'archdsl\[hub\]'"):
+        read_weights("hf://owner/name/w.pt")
+
+    class Hub(ModuleType):
+        @staticmethod
+        def hf_hub_download(repo_id: str, filename: str) -> str:
+            asked.append((repo_id, filename))
+            if filename == "none.pt":
+                raise OSError("404: no such file\nat all")
+            return str(tmp_path / "w.pt")
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", Hub("huggingface_hub"))
+    network = archdsl.build(archdsl.load("squeezenet1_1"), weights="hf://owner/name/some/w.pt")
+    assert torch.equal(network.state_dict()["head.classifier.weight"], own["head.classifier.weight"])
+    assert asked == [("owner/name", "some/w.pt")]
+    with pytest.raises(SpecError, match="404: no such file"):
+        read_weights("hf://owner/name/none.pt")
+    with pytest.raises(SpecError, match="hf://OWNER/NAME/FILE"):
+        read_weights("hf://owner/w.pt")
+    monkeypatch.delitem(sys.modules, "archdsl.backend.weights.hub")

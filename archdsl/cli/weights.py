@@ -28,7 +28,7 @@ def weights_command(given: Namespace) -> int:
     arch = g.overridden_arch(catalog.model(given.name), given)
     room = import_with_extras("archdsl.backend.weights")
     ways = room.Ways(given.inflate, given.channels)
-    report = room.convert(arch, Path(given.file), Path(given.output), to=given.to, ways=ways)
+    report = room.convert(arch, room.local_weights(given.file), Path(given.output), to=given.to, ways=ways)
     if given.json:
         say_json(report.record())
     else:
@@ -41,7 +41,8 @@ def show_weights(given: Namespace) -> int:
     for name in ("name", "output", "to"):
         if getattr(given, name) is not None:
             raise SpecError("weights show takes a file only", got=str(getattr(given, name)), want="weights show FILE")
-    found: Any = import_with_extras("archdsl.backend.weights").describe(Path(given.file))
+    room: Any = import_with_extras("archdsl.backend.weights")
+    found = room.describe(room.local_weights(given.file))
     if given.json:
         say_json(found.record())
     else:

@@ -12,6 +12,7 @@ from torch.amp import GradScaler
 
 from archdsl.backend import build
 from archdsl.backend.precision import AUTOCAST_TYPES
+from archdsl.backend.weights import local_weights
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
@@ -167,7 +168,7 @@ def find_start(job: TrainingJob, out: Path, resume: str | Path | None, weights: 
     if checkpoint and facts:
         check_resumable(job.plan, job.identity, facts, checkpoint, named=resume is not None)
         check_before_end(facts.step, job.recipe.steps_for(len(job.videos)), checkpoint)
-    return Start(checkpoint, facts, resume is not None, Path(weights) if weights else None)
+    return Start(checkpoint, facts, resume is not None, local_weights(weights) if weights else None)
 
 
 def make_run(

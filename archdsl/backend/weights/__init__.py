@@ -2,7 +2,7 @@
 
 from archdsl.backend.weights.adaptation import Ways, adapted
 from archdsl.backend.weights.matching import copy_weights, put_weights, raise_for, weight_faults
-from archdsl.backend.weights.reading import read_weights
+from archdsl.backend.weights.reading import local_weights, read_weights
 from archdsl.backend.weights.reports import Conversion, FileOfWeights, convert, describe
 from archdsl.backend.weights.translation import Translation, expected_input, exported, load_weights, translated
 
@@ -18,6 +18,7 @@ __all__ = [
     "expected_input",
     "exported",
     "load_weights",
+    "local_weights",
     "put_weights",
     "raise_for",
     "read_weights",

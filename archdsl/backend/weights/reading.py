@@ -20,6 +20,7 @@ from torch.serialization import safe_globals
 from archdsl.backend.weights.array_pickles import read_array_pickle
 from archdsl.backend.weights.file_faults import LOAD_ERRORS, code_in_file, no_weights, one_line
 from archdsl.errors import SpecError
+from archdsl.extras import import_with_extras
 from archdsl.spec.files import open_regular
 
 WRAPPERS = (
@@ -29,6 +30,8 @@ WRAPPERS = (
 """Keys under which others keep the weights beside an optimiser's state."""
 PREFIXES = ("module.", "_orig_mod.")
 """What torch's wrappers put before every name."""
+HUB = "hf://"
+"""How the place of a file of huggingface.co begins: hf://OWNER/NAME/FILE."""
 METADATA = "archdsl"
 """Key of our metadata in a safetensors file."""
 OUTER = "model."
@@ -50,12 +53,20 @@ INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 """What counters may be stored as."""
 
 
+def local_weights(place: str | Path) -> Path:
+    """The path of a file of weights; one of huggingface.co is fetched. Raises SpecError where that cannot be."""
+    if str(place).startswith(HUB):
+        found: Path = import_with_extras("archdsl.backend.weights.hub").fetched(str(place))
+        return found
+    return Path(place)
+
+
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors file, or of one that torch.save wrote, by name.
 
     Raises SpecError for a file that cannot be read, and for one that would run code.
     """
-    path = Path(path)
+    path = local_weights(path)
     open_regular(path).close()
     found = read_safetensors(path) if path.suffix == ".safetensors" else read_pickled(path)
     return unwrapped(found, path)

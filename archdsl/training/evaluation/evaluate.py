@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from archdsl.backend import emit
+from archdsl.backend.weights import local_weights
 from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
@@ -182,7 +183,8 @@ def resolve_network(
             want="a run's folder, or a network with --recipe and --weights",
         )
     plan = compile(load(arch))
-    return plan, with_expected_values(recipe_of(recipe), plan, Path(weights)), Path(weights)
+    path = local_weights(weights)
+    return plan, with_expected_values(recipe_of(recipe), plan, path), path
 
 
 def with_views(recipe: Recipe, text: str) -> Recipe:
