@@ -14,7 +14,7 @@ from torch import Tensor
 
 import archdsl
 from archdsl import catalog
-from archdsl.backend.weights import convert, describe, exported, load_weights, read_weights, translated
+from archdsl.backend.weights import Ways, adapted, convert, describe, exported, load_weights, read_weights, translated
 from archdsl.backend.weights.matching import COUNTER
 from archdsl.cli import main
 from archdsl.dialects import Naming, naming_named, namings
@@ -213,3 +213,45 @@ def test_a_file_of_the_hub_is_fetched_where_its_package_is(tmp_path: Path, monke
     with pytest.raises(SpecError, match="hf://OWNER/NAME/FILE"):
         read_weights("hf://owner/w.pt")
     monkeypatch.delitem(sys.modules, "archdsl.backend.weights.hub")
+
+
+def test_positions_are_interpolated_to_another_clip() -> None:
+    """To other frames linearly, to other patches bicubically with the class token kept; a flat table stays flat."""
+    ramp = torch.arange(4.0)[:, None].expand(4, 3)
+    own = {"main.tokens.2.positions.t": torch.zeros(8, 3), "main.tokens.2.positions.hw": torch.zeros(17, 3)}
+    found = {
+        "main.tokens.2.positions.t": ramp,
+        "main.tokens.2.positions.hw": torch.cat([torch.full((1, 3), 9.0), torch.full((4, 3), 2.0)]),
+    }
+    made, notes = adapted(found, own, Ways())
+    assert made["main.tokens.2.positions.t"][:, 0].tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+    assert made["main.tokens.2.positions.hw"].tolist() == [[9.0] * 3, *[[2.0] * 3] * 16]
+    assert notes["main.tokens.2.positions.hw"] == "5 -> 17 positions (bicubic)"
+    same, none = adapted({"main.positions.hw": torch.zeros(7, 3)}, {"main.positions.hw": torch.zeros(9, 3)}, Ways())
+    assert len(same["main.positions.hw"]) == 7
+    assert not none
+
+
+def test_a_first_convolution_on_other_channels_by_either_way() -> None:
+    kernel = torch.tensor([1.0, 2.0, 6.0]).view(1, 3, 1, 1, 1)
+    name = "rgb.stem.0.conv.weight"
+    for channels, way, want in (
+        (1, "mean", [3.0]),
+        (10, "mean", [3.0] * 10),
+        (2, "repeat", [1.5, 3.0]),
+        (4, "repeat", [0.75, 1.5, 4.5, 0.75]),
+    ):
+        others = ("rgb.res2.0.conv_a.weight", "edges.stem.conv.weight", "head.classifier.weight")
+        own = {name: torch.zeros(1, channels, 1, 1, 1)} | {other: torch.zeros(1, 5, 1, 1, 1) for other in others}
+        found = {name: kernel} | dict.fromkeys(others, kernel)
+        made, notes = adapted(found, own, Ways(channels=way))  # type: ignore[arg-type]
+        assert made[name].flatten().tolist() == want
+        assert all(made[other] is kernel for other in others)
+        assert list(notes) == [name]
+
+
+def test_a_kernel_in_the_middle() -> None:
+    made, _ = adapted(
+        {"a.b.weight": torch.ones(1, 1, 3, 3)}, {"a.b.weight": torch.zeros(1, 1, 3, 3, 3)}, Ways(inflate="centre")
+    )
+    assert made["a.b.weight"].sum((0, 1, 3, 4)).tolist() == [0, 9, 0]

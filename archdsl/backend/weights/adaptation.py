@@ -1,12 +1,21 @@
-"""Weights for a network that differs a little: kernels inflated in time, a first convolution of other channels."""
+"""Weights for a network that differs a little: kernels inflated, other channels of the clip, other positions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isqrt
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
+
+POSITIONS = "positions"
+"""What addresses of tables of learnt positions have: .hw of a frame's patches, .t of frames, .thw of both."""
+
+
+MOST_CHANNELS = 20
+"""Channels of a clip: ten pairs of flow. A kernel on more reads features."""
 
 
 class Ways(NamedTuple):
@@ -24,28 +33,50 @@ def first_weights(own: Iterable[str]) -> set[str]:
     firsts: dict[str, str] = {}
     for name in own:
         firsts.setdefault(name.partition(".")[0], name)
-    return set(firsts.values())
+    return {name for pathway, name in firsts.items() if pathway not in ("edges", "head")}
 
 
 def adapted(
     tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], ways: Ways
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """(tensors, address -> what was done): what differs only in kernel frames or in channels of the clip is fitted."""
+    """(tensors, address -> what was done): fitted is what differs in kernel frames, clip channels or positions only."""
     made, notes = dict(tensors), {}
     firsts = first_weights(own)
     for name in (name for name in own if name in tensors):
         tensor, shape, done = tensors[name], tuple(own[name].shape), []
         if tensor.ndim == 4 and len(shape) == 5:
             tensor = tensor.unsqueeze(2)
-        if name in firsts and differs_in(tensor, shape, 1):
+        if name in firsts and differs_in(tensor, shape, 1) and tensor.ndim > 3 and tensor.shape[1] <= MOST_CHANNELS:
             done.append(f"{tensor.shape[1]} -> {shape[1]} channels ({ways.channels})")
             tensor = other_channels(tensor, shape[1], ways.channels)
         if differs_in(tensor, shape, 2) and tensor.ndim == 5 and tensor.shape[2] == 1:
             done.append(f"1 -> {shape[2]} frames ({ways.inflate})")
             tensor = inflated_kernel(tensor, shape[2], ways.inflate)
+        if POSITIONS in name.split(".") and differs_in(tensor, shape, 0) and tensor.ndim == 2:
+            done.append(f"{len(tensor)} -> {shape[0]} positions ({'linear' if name.endswith('.t') else 'bicubic'})")
+            tensor = in_time(tensor, shape[0]) if name.endswith(".t") else in_space(tensor, shape[0])
         if done and tuple(tensor.shape) == shape:
             made[name], notes[name] = tensor, ", ".join(done)
     return made, notes
+
+
+def in_time(table: Tensor, frames: int) -> Tensor:
+    """A table of positions for other frames, between those of the file.  (t, c) -> (frames, c)"""
+    return interpolate(table.float().T[None], size=frames, mode="linear")[0].T.contiguous()
+
+
+def in_space(table: Tensor, count: int) -> Tensor:
+    """A table of positions for another square of patches, class tokens before it kept.  (n, c) -> (count, c)
+
+    As it is where neither is a square, nor one and a square.
+    """
+    for tokens in (0, 1):
+        side, wanted = isqrt(len(table) - tokens), isqrt(count - tokens)
+        if side * side == len(table) - tokens and wanted * wanted == count - tokens:
+            kept, grid = table[:tokens].float(), table[tokens:].float().T.reshape(1, -1, side, side)
+            made = interpolate(grid, size=(wanted, wanted), mode="bicubic", align_corners=False)
+            return torch.cat([kept, made.flatten(2)[0].T])
+    return table
 
 
 def differs_in(tensor: Tensor, shape: tuple[int, ...], axis: int) -> bool:
