@@ -15,6 +15,7 @@ from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Several
 from archdsl.language.recipes.clips import Values
+from archdsl.language.yaml_writer import to_yaml
 from archdsl.training.data.clips import Batch, ClipRequest
 from archdsl.training.data.transforms.normalisation import normalise, pixels_of
 from archdsl.training.evaluation.scores import Scores
@@ -68,7 +69,7 @@ def test_it_trains_on_motions_and_digits(tmp_path: Path) -> None:
 EPIC = "narration_id,participant_id,video_id,start_timestamp,stop_timestamp,narration,verb_class,noun_class\n"
 
 
-def test_it_trains_on_a_list_of_epic_kitchens(tmp_path: Path) -> None:
+def test_it_trains_on_a_list_of_epic_kitchens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The part of a video between two times; hundredths behind the seconds."""
     (tmp_path / "P01" / "videos").mkdir(parents=True)
     film(tmp_path / "P01" / "videos" / "P01_01.MP4", numbered_frames(50, 40, 40))
@@ -87,10 +88,18 @@ def test_it_trains_on_a_list_of_epic_kitchens(tmp_path: Path) -> None:
     assert 0 <= run.figures["action_top1"] <= 1
     with pytest.raises(SpecError, match="labels of no output"):
         task_for(archdsl.compile(kitchen(2, 5)), short()).files(str(tmp_path), "train")
+    capsys.readouterr()
+    (tmp_path / "net.yaml").write_text(to_yaml(arch))
+    check = ["data", "check", str(tmp_path), "--net", str(tmp_path / "net.yaml"), "--json", "--workers", "0"]
+    assert main(check) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["videos"], told["classes"]["verb/0"], told["classes"]["noun/4"]) == (4, 2, 0)
     (tmp_path / "EPIC_100_train.csv").write_text(EPIC + lines[0].replace(",take,0,", ",take,open,") + "\n")
     with pytest.raises(SpecError, match="not the number of a class") as caught:
         task.files(str(tmp_path), "train")
     assert caught.value.faults[0].written == "EPIC_100_train.csv:2"
+    assert main(check) == 2
+    assert "written EPIC_100_train.csv:2" in capsys.readouterr().err
 
 
 def test_predictions_are_drawn(tmp_path: Path) -> None:

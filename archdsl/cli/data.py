@@ -49,24 +49,28 @@ def make_data(given: Namespace) -> int:
 
 def check_data(given: Namespace) -> int:
     """How many videos of each class there are, and which cannot be read. Exit code 1 where there are some."""
-    videos = find_videos(given)
+    videos: Any = videos_of_task(given) if given.net else find_videos(given)
     from archdsl.training.data.inspection import check_videos
+    from archdsl.training.state.compatibility import summarize_videos
 
+    summary = summarize_videos(videos)
+    by_class = dict(zip(summary.classes, summary.counts))
+    left_out = getattr(videos, "left_out", ())
     found = list(with_bar(check_videos(videos, max(given.workers)), len(videos), "reading videos"))
     bad = [one for one in found if one.reason]
     if given.json:
         unreadable = [{"name": one.name, "reason": one.reason} for one in bad]
-        report = {"videos": len(found), "classes": videos.counts, "unreadable": unreadable}
-        say_json(report | {"left_out": list(videos.left_out)})
+        report = {"videos": len(found), "classes": by_class, "unreadable": unreadable}
+        say_json(report | {"left_out": list(left_out)})
         return 1 if bad else 0
     from archdsl.report.table.sheet import Column, Row, Table
 
     columns = (Column("class"), Column("videos", right=True))
-    counts = list(videos.counts.items())
+    counts = list(by_class.items())
     rows = tuple(Row((printable(name), str(count))) for name, count in counts[:CLASSES_SHOWN])
     note = f"and {len(counts) - CLASSES_SHOWN} classes more: --json has them" if len(counts) > CLASSES_SHOWN else ""
     say_table(Table(f"{len(found)} videos of {len(counts)} classes", columns, rows, (), note), "text")
-    for name in videos.left_out:
+    for name in left_out:
         sys.stderr.write(printable(f"left out, not a video's ending or in no class's folder: {name}") + "\n")
     for one in bad:
         sys.stderr.write(printable(f"unreadable: {one.name}: {one.reason}") + "\n")
@@ -141,6 +145,14 @@ def videos_to_bench(given: Namespace) -> tuple[Files, Any]:
     plan, recipe = compile(load(given.net)), recipe_named(given.recipe)
     videos = as_files(videos_for(given.data, given.split, plan.arch, recipe), given)
     return replace(videos, frames_read=plan.frames_read), ReaderCrop(recipe, plan.arch.clips, plan.frames_read)
+
+
+def videos_of_task(given: Namespace) -> Any:
+    """What a network's task reads of a folder or a list, in the task's own formats."""
+    from archdsl.compiler import compile
+    from archdsl.training.tasks.choice import task_for
+
+    return task_for(compile(load(given.net)), recipe_named(given.recipe)).files(given.data, given.split)
 
 
 def find_videos(given: Namespace) -> Files:

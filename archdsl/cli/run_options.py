@@ -171,8 +171,10 @@ def add_data_action(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--every", type=positive_int, default=1, metavar="N", help="check, bench: one frame in so many (1)"
     )
-    parser.add_argument("--net", metavar="NAME", help="bench: read clips as this network does, and crop them")
-    parser.add_argument("--recipe", default="smoke", metavar="R", help="bench: with --net, the recipe (smoke)")
+    parser.add_argument(
+        "--net", metavar="NAME", help="check: in the formats of this network's task; bench: as it reads clips"
+    )
+    parser.add_argument("--recipe", default="smoke", metavar="R", help="with --net, the recipe (smoke)")
     parser.add_argument("--split", default="train", choices=("train", "val", "test"), help="check, bench (train)")
     parser.add_argument(
         "--workers",

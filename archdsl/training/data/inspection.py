@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from archdsl.errors import SpecError
-from archdsl.training.data.clips import ClipRequest, Sample
+from archdsl.training.data.clips import ClipRequest, Sample, Videos
 from archdsl.training.data.reader.backends import Decoder, available_decoders
 from archdsl.training.data.reader.workers import ChangeSample, read_clips
 from archdsl.training.data.sources.videos import Files
@@ -27,7 +27,7 @@ class VideoCheck:
     reason: str | None
 
 
-def check_videos(videos: Files, workers: int) -> Iterator[VideoCheck]:
+def check_videos(videos: Videos, workers: int) -> Iterator[VideoCheck]:
     """Read the first clip of every video."""
     batches = [[(index, ClipRequest(0))] for index in range(len(videos))]
     for wanted, found, _ in read_clips(videos, batches, workers):
