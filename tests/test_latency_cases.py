@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import dist
+from statistics import median
 from typing import Any
 
 import pytest
@@ -112,14 +114,29 @@ def test_sums_over_pairs_are_what_the_passes_leave() -> None:
     assert {*found} == {*kinds.values()}
 
 
-def test_networks_that_a_calibration_runs_exist() -> None:
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    """Those of a calibration."""
+    return calibration_cases(TAKEN)
+
+
+def test_networks_that_a_calibration_runs_exist(cases: list[Case]) -> None:
     assert all(plan.macs < 2e10 for plan in small_plans())
-    cases = calibration_cases(TAKEN)
     kinds = {case.kind for case in cases}
     assert len(cases) == CASE_COUNT
     assert not {*MODELS} & {*CALIBRATION_NETWORKS}
     assert {case.kind for name in MODELS for _, case in cases_of(archdsl.compile(archdsl.load(name)), TAKEN)} <= kinds
     assert {"transposed_conv", "roi_align", "resize", "past", "affinity", "tv_l1_flow"} <= kinds
+
+
+def test_small_maps_are_among_the_samples(cases: list[Case]) -> None:
+    """Half of X3D-XS's cases have a sample less than a doubling of one size away."""
+    known: dict[str, list[tuple[float, ...]]] = {}
+    for case in cases:
+        known.setdefault(case.kind, []).append(case.sizes().point)
+    found = [case for _, case in cases_of(archdsl.compile(archdsl.load("x3d_xs")), TAKEN)]
+    near = [min(dist(case.sizes().point, one) for one in known[case.kind]) for case in found]
+    assert median(near) < 1
 
 
 def test_samples_are_spread() -> None:

@@ -47,7 +47,14 @@ RARE_NETWORKS = (
     *("i3d_32x2_r50_nl_concatenation", "repflow_r50_2d", "tal_net_rgb", "lenet5"),
 )
 """Networks of which only those kinds of cases are sampled that no network above has."""
-CASE_COUNT = 550
+SMALL_CLIPS = (
+    *(("x3d_l", {"crop": 192, "frames": 20}), ("x3d_l", {"crop": 128, "frames": 40}), ("x2d", {"size": 128})),
+    *((name, {"size": 112}) for name in ("movinet_a2", "mobilenet_v3_large", "shufflenet_v2_x1_0", "ircsn_r50")),
+    *((name, {"size": 112}) for name in ("i3d_32x2_r50", "tdn_r50", "resnext50_32x4d")),
+    ("r2plus1d_34", {"size": 56}),
+)
+"""Clips at which networks are sampled too: small maps, where the cost of a call itself counts. None is of a page's."""
+CASE_COUNT = 700
 DENSITY: dict[type[Op], float] = {Conv: 1.5, Affinity: 3.0}
 """How many times nearer to each other cases that begin so are sampled than others: networks spend their time there."""
 CALIBRATION_ROUNDS = 15
@@ -78,9 +85,10 @@ class TimedRounds:
 
 def calibration_cases(taken: PassChoices) -> list[Case]:
     """The cases that are measured unless networks are named."""
+    small = [load(name, **clip) for name, clip in SMALL_CLIPS]
     often, rare = (
-        [case for name in names for _, case in cases_of(compile(load(name)), taken)]
-        for names in (CALIBRATION_NETWORKS, RARE_NETWORKS)
+        [case for arch in arches for _, case in cases_of(compile(arch), taken)]
+        for arches in ([*map(load, CALIBRATION_NETWORKS), *small], map(load, RARE_NETWORKS))
     )
     kinds = {case.kind for case in often}
     return spread_cases([*often, *(case for case in rare if case.kind not in kinds)], CASE_COUNT)
