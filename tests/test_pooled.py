@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 import archdsl
 from archdsl import ops
-from archdsl.blocks import ClassToken, Patches, PooledTransformer
+from archdsl.backend.passes import PASSES
+from archdsl.blocks import ClassToken, Patches, PooledTransformer, WindowTransformer
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, TokenClassifier, repeat
 
@@ -58,8 +60,14 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("tokens", [0, 2])
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(options) or "plain")
+QUICK = [
+    pytest.param(one, id=" ".join(one) or "plain", marks=[pytest.mark.slow] * (i in (0, 2)))
+    for i, one in enumerate(OPTIONS)
+]
+
+
+@pytest.mark.parametrize("tokens", [pytest.param(0, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("options", QUICK)
 def test_options_meet_tokens(options: dict[str, Any], tokens: int) -> None:
     """Torch agrees on shapes, parameters and fvcore's count, and YAML means the same."""
     archdsl.testing.check(net(*repeat(PooledTransformer(heads=2, **options), 2), tokens=tokens))
@@ -76,6 +84,34 @@ def test_a_block_is_as_small_as_its_queries() -> None:
     assert "main.body.1.attend.query_pool" not in shapes
     attention = plan.graph.nodes["main.body.0.attend.attention"]
     assert plan.costs[attention.address].macs == 2 * 33 * 9 * 16
+
+
+TRACED = {
+    "windows": (WindowTransformer(heads=2, window=(2, 3, 3)), WindowTransformer(heads=2, window=(2, 3, 3), shift=True)),
+    "pooled": (PooledTransformer(heads=2, stride=(1, 2, 2), stride_kv=(1, 4, 4), relative=True, residual=True),),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("name", TRACED)
+@torch.no_grad()
+def test_tracers_and_lowerings_give_the_same(name: str) -> None:
+    """By torch.fx, torch.jit and torch.export with any batch; every pass alone and all together; frozen."""
+    plan = archdsl.compile(net(*TRACED[name], tokens=int(name == "pooled"), size=28))
+    torch.manual_seed(0)
+    literal, clip = archdsl.build(plan, "none").eval(), torch.randn(2, 3, 4, 28, 28)
+    want = literal(clip)
+    torch.testing.assert_close(torch.fx.symbolic_trace(literal)(clip), want)
+    torch.testing.assert_close(torch.jit.trace(literal, clip)(clip), want)
+    exported = torch.export.export(literal, (clip,), dynamic_shapes=({0: torch.export.Dim("n", max=8)},)).module()
+    torch.testing.assert_close(exported(torch.cat([clip, clip]))[2:], want)
+    names = [one.name for one in PASSES]
+    for lower in (*([one] for one in names), names):
+        network = archdsl.build(plan, lower).eval()
+        network.load_state_dict(literal.state_dict())
+        torch.testing.assert_close(network(clip), want, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(archdsl.freeze(network)(clip), want, rtol=1e-4, atol=1e-5)
 
 
 def test_norms_behind_sums_are_refused() -> None:

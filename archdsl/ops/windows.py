@@ -94,14 +94,15 @@ class WindowAttention(MultiHead):
 
     def torch(self, *xs: Shape) -> Layer:
         k = xs[1]
+        where = (self.count(k), fitted(self.size, k), self.shifts(k))
         needs = runtime("attention", "weighed") + runtime("windows", *WINDOW_FUNCTIONS)
         if not self.bias:
-            call = f"attend_windows({{0}}, {{1}}, {{2}}, {self.count(k)}, {self.shifts(k)}, {self.keywords(*xs)})"
-            return Layer(call, needs=needs)
-        args = [Argument("heads", self.heads), Argument("size", self.size), Argument("count", self.count(k))]
-        args += [Argument("shift", self.shifts(k)), *self.arguments(*xs)]
+            places = ", ".join(map(str, where))
+            return Layer(f"attend_windows({{0}}, {{1}}, {{2}}, {places}, {self.keywords(*xs)})", needs=needs)
+        args = [Argument("heads", self.heads), Argument("table", self.size)]
+        args += [Argument(name, value) for name, value in zip(("count", "size", "shift"), where)]
         needs += runtime("windows", "WindowAttention")
-        return Layer("{m}({0}, {1}, {2})", "WindowAttention", tuple(args), needs=needs)
+        return Layer("{m}({0}, {1}, {2})", "WindowAttention", (*args, *self.arguments(*xs)), needs=needs)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -20,13 +20,14 @@ class HeadConv(nn.Module):
         dilation: tuple[int, int, int] = (1, 1, 1),
     ) -> None:
         super().__init__()
-        self.heads, self.stride, self.padding, self.dilation = heads, stride, padding, dilation
+        self.heads, self.groups = heads, heads * channels
+        self.stride, self.padding, self.dilation = stride, padding, dilation
         self.weight = nn.Parameter(torch.empty(channels, 1, *kernel))
         nn.init.trunc_normal_(self.weight, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight.repeat(self.heads, 1, 1, 1, 1)
-        return F.conv3d(x, weight, None, self.stride, self.padding, self.dilation, len(weight))
+        return F.conv3d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
 
 class HeadNorm(nn.Module):
@@ -34,10 +35,10 @@ class HeadNorm(nn.Module):
 
     def __init__(self, heads: int, channels: int, eps: float = 1e-5) -> None:
         super().__init__()
-        self.heads, self.eps = heads, eps
+        self.heads, self.channels, self.eps = heads, channels, eps
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.flatten(2).mT.unflatten(2, (self.heads, -1))
-        y = F.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.eps)
+        y = F.layer_norm(rows, (self.channels,), self.weight, self.bias, self.eps)
         return y.flatten(2).mT.unflatten(2, x.shape[2:])

@@ -25,18 +25,18 @@ class RelativeAttention(nn.Module):
         share: int = 1,
     ) -> None:
         super().__init__()
-        self.heads, self.queries, self.keys, self.beside = heads, queries, keys, beside
+        self.heads, self.sizes, self.queries, self.keys, self.beside = heads, sizes, queries, keys, beside
         self.scale, self.fused, self.share = scale, fused, share
         self.table_t, self.table_h, self.table_w = (
             nn.Parameter(nn.init.trunc_normal_(torch.empty(2 * n - 1, channels), std=0.02)) for n in sizes
         )
 
-    def rows(self, table: Tensor, queries: int, keys: int) -> Tensor:
+    def rows(self, table: Tensor, size: int, queries: int, keys: int) -> Tensor:
         """The row for each query and key along an axis: (queries, keys, channels)."""
         longer = max(queries, keys)
-        if len(table) != 2 * longer - 1:
+        if size != longer:
             table = F.interpolate(table.T[None], size=2 * longer - 1, mode="linear")[0].T
-        q, k = (torch.arange(n, device=table.device) for n in (queries, keys))
+        q, k = torch.arange(queries), torch.arange(keys)
         steps = q[:, None] * max(keys / queries, 1.0) - (k + (1.0 - keys)) * max(queries / keys, 1.0)
         return table[steps.long()]
 
@@ -47,9 +47,10 @@ class RelativeAttention(nn.Module):
         """What is added to the product of each query and key, 0 for tokens beside a map: (n, heads, queries, keys)."""
         at = head_rows(q, self.heads)[:, :, self.beside[0] :].unflatten(2, self.queries)
         tables = (self.table_t, self.table_h, self.table_w)
-        t, h, w = (self.rows(*axis) for axis in zip(tables, self.queries, self.keys))
+        t, h, w = (self.rows(*axis) for axis in zip(tables, self.sizes, self.queries, self.keys))
         by_h = torch.einsum("bythwc,hkc->bythwk", at, h)[..., None, :, None]
         by_w = torch.einsum("bythwc,wkc->bythwk", at, w)[..., None, None, :]
-        by_t = (at.movedim(2, 0).flatten(1, 4) @ t.mT).unflatten(1, (*at.shape[:2], *at.shape[3:5])).movedim(0, 2)
+        by_t = at.movedim(2, 0).flatten(1, 4) @ t.mT
+        by_t = by_t.unflatten(1, (-1, self.heads, *self.queries[1:])).movedim(0, 2)
         bias = (by_h + by_w + by_t[..., :, None, None]).flatten(5).flatten(2, 4)
         return F.pad(bias, (self.beside[1], 0, self.beside[0], 0))

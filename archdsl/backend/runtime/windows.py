@@ -35,15 +35,17 @@ def window_map(y: Tensor, like: Tensor, count: tuple[int, int, int], shift: tupl
     return y.movedim(4, 1)
 
 
-def window_mask(like: Tensor, count: tuple[int, int, int], shift: tuple[int, int, int]) -> Tensor:
+def window_mask(
+    like: Tensor, count: tuple[int, int, int], size: tuple[int, int, int], shift: tuple[int, int, int]
+) -> Tensor:
     """-100 for two positions that lay apart before the shift brought them into one window: (windows, 1, n, n)."""
-    regions = like.new_zeros(1, 1, 1)
-    for i, (n, parts, by) in enumerate(zip(like.shape[2:], count, shift)):
-        places = torch.arange(n, device=like.device)
-        region = ((places >= n - n // parts).int() + (places >= n - by).int()) * (by > 0)
+    regions = torch.zeros(1, 1, 1, dtype=torch.int32)
+    for i, (parts, window, by) in enumerate(zip(count, size, shift)):
+        places = torch.arange(parts * window)
+        region = ((places >= (parts - 1) * window).int() + (places >= parts * window - by).int()) * int(by > 0)
         regions = 3 * regions + region.view([-1 if axis == i else 1 for axis in range(3)])
-    of = parted(regions[None, ..., None], count).flatten(0, 3).squeeze(-1)
-    return torch.where(of[:, None, :] == of[:, :, None], 0.0, -100.0).to(like.dtype)[:, None]
+    of = parted(regions[None, ..., None], count).flatten(0, 3).squeeze(-1).to(like)
+    return (of[:, None, :] != of[:, :, None]).to(like.dtype)[:, None] * -100.0
 
 
 def attend_windows(
@@ -51,6 +53,7 @@ def attend_windows(
     k: Tensor,
     v: Tensor,
     count: tuple[int, int, int],
+    size: tuple[int, int, int],
     shift: tuple[int, int, int],
     heads: int,
     scale: float,
@@ -58,8 +61,8 @@ def attend_windows(
     share: int = 1,
     bias: Tensor | None = None,
 ) -> Tensor:
-    """Every position of q reads those of k and v in its window; maps are parted into `count` windows."""
-    mask = window_mask(k, count, shift) if any(shift) else None
+    """Every position of q reads those of k and v in its window; k and v are parted into `count` windows of a size."""
+    mask = window_mask(k, count, size, shift) if any(shift) else None
     k, v = (window_rows(x, heads // share, count, shift) for x in (k, v))
     y = weighed(window_rows(q, heads, count, shift), k, v, scale, fused, share, bias, mask)
     return window_map(y, q, count, shift)
@@ -68,36 +71,36 @@ def attend_windows(
 class WindowAttention(nn.Module):
     """`attend_windows` with a learnt number for each head and each step from one position of a window to another.
 
-    Windows with fewer positions than `size` says are read as its first ones in row-major order, as torchvision's Swin3D
+    Windows smaller than the `table` is for are read as its first positions in row-major order, as torchvision's Swin3D
     has it.
     """
 
     def __init__(
         self,
         heads: int,
-        size: tuple[int, int, int],
+        table: tuple[int, int, int],
         count: tuple[int, int, int],
+        size: tuple[int, int, int],
         shift: tuple[int, int, int],
         scale: float,
         fused: bool = False,
         share: int = 1,
     ) -> None:
         super().__init__()
-        t, h, w = self.size = size
-        self.heads, self.count, self.shift, self.scale = heads, count, shift, scale
-        self.fused, self.share = fused, share
-        self.table = nn.Parameter(torch.empty((2 * t - 1) * (2 * h - 1) * (2 * w - 1), heads))
+        self.heads, self.of, self.scale, self.fused, self.share = heads, table, scale, fused, share
+        self.count, self.size, self.shift = count, size, shift
+        self.table = nn.Parameter(torch.empty(math.prod(2 * n - 1 for n in table), heads))
         nn.init.trunc_normal_(self.table, std=0.02)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        bias = self.bias(k[0, 0].numel() // math.prod(self.count))
-        return attend_windows(q, k, v, self.count, self.shift, self.heads, self.scale, self.fused, self.share, bias)
+        where = (self.count, self.size, self.shift)
+        return attend_windows(q, k, v, *where, self.heads, self.scale, self.fused, self.share, self.bias())
 
-    def bias(self, positions: int) -> Tensor:
+    def bias(self) -> Tensor:
         """The number for each pair of positions of a window: (heads, n, n)."""
-        place = torch.arange(positions, device=self.table.device)
-        _, h, w = self.size
+        place = torch.arange(math.prod(self.size))
+        _, h, w = self.of
         index = torch.zeros_like(place)[:, None]
-        for n, at in zip(self.size, (place // (h * w), place // w % h, place % w)):
+        for n, at in zip(self.of, (place // (h * w), place // w % h, place % w)):
             index = index * (2 * n - 1) + at[:, None] - at + n - 1
         return self.table[index].movedim(2, 0)
