@@ -15,5 +15,7 @@ def map_part(value: Tensor, x: Shape) -> Tensor:
 
 def one_frame(value: Tensor, x: Shape, frame: int) -> Tensor:
     """The value with one frame of its map; the tokens stay."""
+    if not x.extra:
+        return value[:, :, frame : frame + 1]
     part = map_part(value, x)[:, :, frame : frame + 1]
-    return torch.cat([value[..., : x.extra], part.flatten(2)[:, :, None, None]], dim=-1) if x.extra else part
+    return torch.cat([value[..., : x.extra], part.flatten(2)[:, :, None, None]], dim=-1)

@@ -88,6 +88,7 @@ FIXED: dict[type[Op], tuple[str, ...]] = {
     ops.LocalResponseNorm: ("beta", "k"),
     ops.AvgPool: ("dilation",),
     ops.Conv: ("ceil",),
+    ops.HeadConv: ("ceil",),
     ops.Past: ("lowest",),
 }
 """Fields that touch neither shape nor cost, that must be 1, that torch has no word for (a convolution's `ceil`), or

@@ -11,7 +11,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from archdsl import Arch, Clip, Pathway, Stage, compile, ops
-from archdsl.blocks import BLOCKS, Block, BoundaryMatch, Conv, Gray, GruScan
+from archdsl.blocks import BLOCKS, Block, BoundaryMatch, Conv, FrameToken, Gray, GruScan, TakeToken
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language import TRANSFORMS, Classifier
 from archdsl.language.pathway import CHOICES
@@ -54,11 +54,20 @@ def test_random_archs_are_of_every_kind() -> None:
     find(arches(), all_met, settings=settings(max_examples=2000, database=None, phases=[Phase.generate]))
 
 
+SHAPES: dict[type[Block], Shape] = {
+    BoundaryMatch: Shape(8, 4, 1, 1),
+    GruScan: Shape(6, 4, 16, 16),
+    TakeToken: Shape(8, 4, 4, 4, 1),
+    FrameToken: Shape(8, 4, 16, 1),
+}
+"""Of blocks that do not take every map."""
+
+
 @pytest.mark.parametrize("kind", [kind for kind in BLOCKS if kind is not Gray], ids=lambda kind: kind.__name__)
 @settings(max_examples=8)
 @given(st.data())
 def test_a_random_block_of_every_kind_builds(kind: type[Block], data: st.DataObject) -> None:
-    shape = {BoundaryMatch: Shape(8, 4, 1, 1), GruScan: Shape(6, 4, 16, 16)}.get(kind, Shape(8, 4, 16, 16))
+    shape = SHAPES.get(kind, Shape(8, 4, 16, 16))
     block = data.draw(blocks(shape, kinds=(kind,)))
     g = Builder()
     x = g.source("x", shape, Grid(UNIT, UNIT, UNIT))

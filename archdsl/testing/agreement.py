@@ -38,7 +38,7 @@ def check_agreement(plan: Plan) -> None:
     if find_spec("fvcore"):
         # tracing needs real tensors (torch 2.13 cannot trace a convolution on the meta device)
         counted, ours = (
-            fvcore_count(network.to_empty(device="cpu"), random_clips(plan, device="cpu")),
+            fvcore_count(emptied(network), random_clips(plan, device="cpu")),
             plan.count("fvcore"),
         )
         for node in user_op_nodes(plan):  # what they cost is theirs to say
@@ -100,6 +100,14 @@ def module_shapes(network: nn.Module, plan: Plan) -> dict[str, tuple[int, ...]]:
         hook.remove()
     named = outputs if isinstance(outputs, dict) else dict(zip(plan.outputs, [outputs]))
     return met | {plan.graph.outputs[name]: tuple(value.shape[1:]) for name, value in named.items()}
+
+
+def emptied(network: nn.Module) -> nn.Module:
+    """A network of the meta device on the CPU, with weights of no value; which frames it reads stays valid."""
+    real = network.to_empty(device="cpu")
+    for buffer in real.buffers():
+        buffer.zero_()
+    return real
 
 
 def fvcore_count(network: nn.Module, clips: Any) -> int:

@@ -60,6 +60,8 @@ def blocks(draw: Any, shape: Shape = Shape(8, 4, 16, 16), kinds: tuple[type[Bloc
         "BoundaryMatch": shape.h == shape.w == 1,
         "LstmScan": shape.c % 4 == 0,
         "GruScan": shape.c % 3 == 0,
+        "TakeToken": shape.extra > 0,
+        "FrameToken": shape.w == 1,
     }
     fitting = [kind for kind in kinds if picky.get(kind.__name__, True)]
     return draw(st.sampled_from(fitting).flatmap(drawn_block).filter(lambda block: builds(block, shape)))

@@ -19,7 +19,7 @@ from archdsl.graph import Node
 from archdsl.ops import key_of
 from archdsl.report.number_format import plural, shapes_text, whole
 from archdsl.report.table.sheet import Column, Row, Table
-from archdsl.testing.agreement import op_alone, random_clips, user_op_nodes
+from archdsl.testing.agreement import emptied, op_alone, random_clips, user_op_nodes
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def opinions(plan: Plan) -> tuple[Opinion, ...]:
     with torch.device("meta"):
         network = build(plan).eval()
     by_torch = torch_counts(network, random_clips(plan))
-    real = network.to_empty(device="cpu")  # torch 2.13 traces no convolution on meta
+    real = emptied(network)  # torch 2.13 traces no convolution on meta
     by_fvcore = fvcore_counts(real, random_clips(plan, device="cpu")) if find_spec("fvcore") else None
     found = user_op_opinion(plan, by_torch, by_fvcore)
     for one in (*OP_CLASSES, OpClass(OTHER_OPS)):
