@@ -33,9 +33,8 @@ from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.tasks.classification import Classification
 
 NETS = {"tsn_r50": "tsn_k400", "slow_4x16_r50": "slowfast_k400", "slowfast_8x8_r50": "slowfast_k400"}
-NETS |= {"x3d_m": "x3d_k400", "tsm_r50": "tsm_k400"}
-BATCH, STEPS, ROUNDS, FRAMES, SIZE = 4, 4, 5, 96, 256
-VIDEOS = 16
+BATCH, STEPS, ROUNDS = 2, 4, 3
+VIDEOS, FRAMES, SIZE = 16, 96, 256
 
 
 @dataclass(frozen=True)
