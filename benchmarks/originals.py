@@ -164,6 +164,8 @@ def of_transformers(name: str, task: str, **options: Any) -> Callable[[], nn.Mod
         torchvision()
         package = import_module("transformers")
         network: nn.Module = getattr(package, f"{name}For{task}")(getattr(package, f"{name}Config")(**options))
+        if isinstance(norm := getattr(network, "fc_norm", None), nn.LayerNorm):
+            norm.eps = 1e-6  # transformers leaves it at 1e-5, the authors' code has 1e-6
         return network
 
     return make
@@ -204,6 +206,7 @@ TORCHVISION = (
         Original(n, "torchvision", n, of_torchvision(n, **PLAIN), theirs_on_image)
         for n in ("googlenet", "inception_v3")
     ),
+    Original("video_swin_t", "torchvision", "swin3d_t", of_torchvision("swin3d_t"), overrides=dict(frames=8, size=112)),
     Original("vit_b16", "torchvision", "vit_b_16", of_torchvision("vit_b_16"), theirs_on_image),
 )
 HUB = (
@@ -304,6 +307,21 @@ TRANSFORMERS = (
         "ViTForImageClassification",
         of_transformers("ViT", "ImageClassification", num_labels=1000, layer_norm_eps=1e-6),
         logits_on_image,
+    ),
+    Original(
+        "videomae_vit_s",
+        "transformers",
+        "VideoMAEForVideoClassification",
+        of_transformers(
+            "VideoMAE",
+            "VideoClassification",
+            num_labels=400,
+            hidden_size=384,
+            num_attention_heads=6,
+            intermediate_size=1536,
+            layer_norm_eps=1e-6,
+        ),
+        logits_on_frames,
     ),
     Original(
         "timesformer_divided_8x32",
