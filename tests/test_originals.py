@@ -6,6 +6,7 @@ compared (`pip install --no-deps torchvision==0.29.1 mmaction2==1.2.0 mmcv-lite=
 
 from __future__ import annotations
 
+import re
 import sys
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -314,3 +315,57 @@ def test_mmaction2s_slowfast_classifier_reads_fast_before_slow(mmaction: Any) ->
     slow, fast = torch.randn(1, 2048, 4, 7, 7), torch.randn(1, 256, 32, 7, 7)
     means = torch.cat([x.mean((2, 3, 4)) for x in (slow, fast)], dim=1)
     near(means @ theirs.fc_cls.weight.roll(2048, dims=1).T + theirs.fc_cls.bias, outcome(theirs, (slow, fast)))
+
+
+UNIFORMER = {
+    r"patch_embed(\d).proj": r"main.stage\1.0.conv",
+    r"patch_embed(\d).norm": r"main.stage\1.0.norm",
+    r"blocks(\d).(\d+).pos_embed": (1, "conv"),
+    r"blocks(\d).(\d+).norm1": (2, "{first}.norm"),
+    r"blocks(\d).(\d+).conv1": (2, "local.enter"),
+    r"blocks(\d).(\d+).conv2": (2, "local.out"),
+    r"blocks(\d).(\d+).attn": (2, "local.depthwise"),
+    r"blocks(\d).(\d+).attn.proj": (2, "attend.out"),
+    r"blocks(\d).(\d+).norm2": (2, "mlp.norm"),
+    r"blocks(\d).(\d+).mlp.fc1": (2, "mlp.up"),
+    r"blocks(\d).(\d+).mlp.fc2": (2, "mlp.down"),
+    r"norm": "main.norm.0.norm",
+}
+
+
+def uniformers_name(module: str) -> str:
+    """A module of mmaction2's UniFormer under our name; each of its blocks is two of ours."""
+    pattern, new = next((old, new) for old, new in UNIFORMER.items() if re.fullmatch(old, module))
+    if isinstance(new, str):
+        return re.sub(pattern, new, module)
+    stage, block = re.findall(r"\d+", module)[:2]
+    place, rest = new
+    first = "local" if stage in "12" else "attend"
+    return f"main.stage{stage}.{2 * int(block) + place}.{rest.format(first=first)}"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_features_of_mmaction2s_uniformer(mmaction: Any) -> None:
+    torch.manual_seed(0)
+    theirs = sys.modules["mmaction.registry"].MODELS.build(dict(type="UniFormer", depth=[3, 4, 8, 3])).eval()
+    scatter(theirs)
+    arch = archdsl.load("uniformer_s", frames=4, size=64, classes=400)
+    ours = archdsl.build(arch).eval()
+    state: dict[str, Tensor] = {}
+    for key, value in theirs.state_dict().items():
+        module, _, kind = key.rpartition(".")
+        parts = ("query", "key", "value") if module.endswith("qkv") else ("",)
+        for part, one in zip(parts, value.chunk(len(parts)) if value.ndim else (value,)):
+            name = (
+                uniformers_name(module.replace("qkv", "proj")).replace("out", part) if part else uniformers_name(module)
+            )
+            state[f"{name}.{kind}"] = one
+    mine = {key: value for key, value in ours.state_dict().items() if not key.startswith("head.")}
+    assert sorted(mine) == sorted(state)
+    ours.load_state_dict({key: value.reshape(mine[key].shape) for key, value in state.items()}, strict=False)
+    seen: list[Tensor] = []
+    ours.get_submodule("main.norm").register_forward_hook(lambda module, read, given: seen.append(given))
+    clip = torch.randn(1, 3, 4, 64, 64)
+    outcome(ours, clip)
+    near(seen[0], outcome(theirs, clip))

@@ -14,6 +14,7 @@ from archdsl.blocks.fractal import Fractal
 from archdsl.blocks.fully_connected import Dropout, Flatten, FlattenSpace, Linear
 from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted_residual import InvertedResidual
+from archdsl.blocks.local_transformer import LocalTransformer, PositionConv
 from archdsl.blocks.mobileone import SummedConv
 from archdsl.blocks.motion import (
     ChannelMotion,
@@ -137,6 +138,8 @@ BLOCKS: tuple[type[Block], ...] = (
     FrameRows,
     FrameToken,
     WindowTransformer,
+    LocalTransformer,
+    PositionConv,
     MergePatches,
     PooledTransformer,
 )
