@@ -40,7 +40,17 @@ def test_random_archs_are_of_every_kind() -> None:
     met: Counter[str] = Counter()
 
     transforms = {kind.__name__ for kind in TRANSFORMS} - {"Through", "Fit"}
-    others = ("3 pathways", "2 clips", "slow to fast", "fast to slow", "concat", "sum", "interleave")
+    others = (
+        "3 pathways",
+        "2 clips",
+        "slow to fast",
+        "fast to slow",
+        "concat",
+        "sum",
+        "interleave",
+        "shortcut",
+        "within a stage",
+    )
 
     def all_met(made: Arch) -> bool:
         met[f"{len(made.pathways)} pathways"] += 1
@@ -48,8 +58,10 @@ def test_random_archs_are_of_every_kind() -> None:
         met.update(key for p in made.pathways.values() for key in CHOICES if getattr(p, key))
         met.update(f"{edge.source} to {edge.target}" for edge in made.edges)
         met.update(edge.merge for edge in made.edges)
+        met.update("within a stage" for edge in made.edges for place in edge.after if "." in place)
+        met.update("shortcut" for *_, block in made.all_blocks() if getattr(block, "shortcut", ()))
         met.update(type(transform).__name__ for edge in made.edges for transform in edge.transform)
-        return {*CHOICES, *transforms, *others} <= set(met)
+        return {*CHOICES, *transforms, *others, *parts} <= set(met)
 
     find(arches(), all_met, settings=settings(max_examples=2000, database=None, phases=[Phase.generate]))
 

@@ -126,7 +126,9 @@ def strided(draw: Any, stride: int, kernels_t: Sequence[int]) -> Block:
     kind = draw(st.sampled_from(kinds))
     if kind is Conv:
         return Conv(channels=channels, kernel=(kernel_t, 3, 3), stride=(1, stride, stride), norm=norm, act=act)
-    return kind(channels=channels, kernel_t=kernel_t, stride=stride, norm=norm, act=act)
+    own = Conv(channels=channels, kernel=(kernel_t, 1, 1), stride=(1, stride, stride), act="none")
+    shortcut = draw(st.sampled_from([(), (), (own,)]))
+    return kind(channels=channels, kernel_t=kernel_t, stride=stride, norm=norm, act=act, shortcut=shortcut)
 
 
 def pools(kernels_t: Sequence[int]) -> st.SearchStrategy[Block]:
@@ -146,14 +148,16 @@ def drawn_edges(draw: Any, pathways: dict[str, Pathway], rates: dict[str, int]) 
         into = draw(st.sampled_from(stages[stages.index(after) :]))
         fresh = (target, into) not in taken
         taken.add((target, into))
-        ratio = Fraction(width(pathways[target], into), width(pathways[source], after)) if fresh else None
+        within = [f"{after}.{i}" for i in range(len(pathways[source].stages[after].blocks))]
+        place = draw(st.sampled_from([after, *within]))
+        ratio = Fraction(width(pathways[target], into), width(pathways[source], place)) if fresh else None
         merge, transform = draw(transforms(Fraction(rates[target], rates[source]), ratio))
         resize = () if after == into else (ResizeTo(mode=draw(st.sampled_from(["nearest", "trilinear"]))),)
         edges.append(
             Edge(
                 source=source,
                 target=target,
-                after=after,
+                after=place,
                 into=None if after == into else into,
                 transform=(*transform, *resize),
                 merge=merge,
@@ -162,9 +166,11 @@ def drawn_edges(draw: Any, pathways: dict[str, Pathway], rates: dict[str, int]) 
     return tuple(edges)
 
 
-def width(pathway: Pathway, stage: str) -> int:
-    """Channels that leave a stage."""
-    widths = [block.channels for block in pathway.stages[stage].blocks if isinstance(block, Conv | Basic | Bottleneck)]
+def width(pathway: Pathway, place: str) -> int:
+    """Channels that leave a stage, or a block in it by number."""
+    stage, _, number = place.partition(".")
+    blocks = pathway.stages[stage].blocks[: int(number) + 1 if number else None]
+    widths = [block.channels for block in blocks if isinstance(block, Conv | Basic | Bottleneck)]
     return int(widths[-1] * pathway.width_ratio)
 
 
