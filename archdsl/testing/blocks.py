@@ -46,6 +46,9 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "pad": PADS,
     "branches": BRANCH_FIELDS,
     "pairs": PAIRS,
+    "attend": st.sampled_from(
+        ["thw", "hw", ("t", "hw"), ({"over": "t", "linear": True}, "hw"), [{"over": ("t", "hw")}]]
+    ),
     "leave": st.sampled_from([("1",), ("0", "1"), ("1", "0")]),
 }
 """Values for fields whose types say too little."""
