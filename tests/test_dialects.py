@@ -27,6 +27,9 @@ from archdsl.report.parameters import weights_of
 from archdsl.training.evaluation.evaluate import resolve_network
 from archdsl.training.state.initial_weights import network_with_weights
 
+MOST_PARAMS = 130_000_000
+"""Parameters of a network that is copied there and back: a larger one of the same rules shows nothing more."""
+
 
 def models_of(naming: Naming) -> list[str]:
     """The models of the zoo that a naming says it fits."""
@@ -109,7 +112,9 @@ def test_there_and_back(name: str) -> None:
 @pytest.mark.parametrize("title", [naming.title for naming in namings() if naming.models])
 def test_every_dialect_there_and_back(title: str) -> None:
     naming = naming_named(title)
-    for name in models_of(naming):
+    small = [name for name in models_of(naming) if archdsl.compile(archdsl.load(name)).params < MOST_PARAMS]
+    assert small
+    for name in small:
         there_and_back(naming, name)
 
 
