@@ -108,7 +108,7 @@ def in_turns(before: Path, folder: Path, rounds: int) -> dict[Case, list[list[tu
             row = []
             for tree in (before, HERE):
                 given = [sys.executable, __file__, "--child", case.command, case.less, case.more]
-                environment = os.environ | {"PYTHONPATH": str(tree)}
+                environment = os.environ | {"PYTHONPATH": str(tree), "THP_MEM_ALLOC_ENABLE": "1"}  # as the command does
                 done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
                 assert done.returncode == 0, done.stderr[-2000:]
                 wall, cpu = json.loads(done.stdout.splitlines()[-1])
