@@ -62,6 +62,7 @@ from archdsl.blocks.tokens import (
 )
 from archdsl.blocks.tower import SegmentTower
 from archdsl.blocks.transformer import Attend, Transformer
+from archdsl.blocks.unit_transformer import UnitTransformer
 from archdsl.blocks.windows import MergePatches, WindowTransformer
 from archdsl.blocks.x3d import ExpandedBottleneck
 from archdsl.blocks.yaml_block import Drawing, Drawn
@@ -138,6 +139,7 @@ BLOCKS: tuple[type[Block], ...] = (
     FrameRows,
     FrameToken,
     WindowTransformer,
+    UnitTransformer,
     LocalTransformer,
     PositionConv,
     MergePatches,
