@@ -14,6 +14,7 @@ from archdsl.ops.channels import (
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.correlation import LocalCorrelation
 from archdsl.ops.flow import DropFrames, TvL1Flow
+from archdsl.ops.frame_rows import FrameRows, FrameToken, FromFrameRows
 from archdsl.ops.frames import (
     FrameDifference,
     Gray,
@@ -64,9 +65,6 @@ from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
 from archdsl.ops.tokens import (
-    FrameRows,
-    FrameToken,
-    FromFrameRows,
     JoinTokens,
     LearntTokens,
     Queries,

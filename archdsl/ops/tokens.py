@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.ops.autograd import COPIED, NOTHING, RESHAPED, Keeps
+from archdsl.ops.autograd import NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
@@ -219,110 +219,3 @@ class JoinTokens(Op):
     def example(cls, draw: Draw) -> Example:
         x = draw.shape()
         return cls(), (Shape(x.c, 0, 0, 0, draw.integer(1, 3)), x)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrameRows(Op):
-    """Each frame as one row, with copies of the tokens in front.  (c, t, h, w, k) -> (c, t, k + h w, 1)
-
-    So each frame has tokens of its own, and what looks along a row or at each frame alone sees them.
-    """
-
-    causality = "frame"
-    passes_extra = True
-
-    def out(self, *xs: Shape) -> Shape:
-        (x,) = xs
-        require(x.t >= 1, "rows of no map", got=x, want="a map")
-        return Shape(x.c, x.t, x.extra + x.h * x.w, 1)
-
-    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        return grids[0]
-
-    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        return seen[0]
-
-    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return COPIED if xs[0].extra else RESHAPED
-
-    def torch(self, *xs: Shape) -> Layer:
-        (x,) = xs
-        if not x.extra:
-            return Layer("{0}.flatten(3)[..., None]")
-        return Layer(f"rows_by_frame({{0}}, {x.t}, {x.extra})", needs=runtime("tokens", "token_rows", "rows_by_frame"))
-
-    @classmethod
-    def example(cls, draw: Draw) -> Example:
-        return cls(), (draw.shape()._replace(extra=draw.integer(0, 2)),)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FromFrameRows(Op):
-    """Rows back into a map of a second value's size; of a token's copies the mean (arXiv:2102.05095, section 3).
-
-    (c, t, k + h w, 1), (c', t, h, w, k) -> (c, t, h, w, k)
-    """
-
-    reads = 2
-    reads_size = True
-    passes_extra = True
-
-    def out(self, *xs: Shape) -> Shape:
-        rows, like = xs
-        want = (like.t, like.extra + like.h * like.w, 1)
-        require(rows[1:] == want, "rows that are not those of the map", got=rows, want=Shape(rows.c, *want))
-        return like._replace(c=rows.c)
-
-    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        t, h, w = (there._replace(span=here.span) for here, there in zip(grids[0][:3], grids[1][:3]))
-        return Grid(t, h, w, grids[1].tick)
-
-    @property
-    def each_frame(self) -> bool:
-        return False
-
-    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        return seen[0]
-
-    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(passing_back=y.elements) if y.extra else RESHAPED
-
-    def torch(self, *xs: Shape) -> Layer:
-        _, like = xs
-        if not like.extra:
-            return Layer(f"{{0}}.reshape(*{{0}}.shape[:3], {like.h}, {like.w})")
-        return Layer(f"from_frame_rows({{0}}, {like.extra})", needs=runtime("tokens", "from_frame_rows"))
-
-    @classmethod
-    def example(cls, draw: Draw) -> Example:
-        like = draw.shape()._replace(extra=draw.integer(0, 2))
-        return cls(), (Shape(like.c, like.t, like.extra + like.h * like.w, 1), like)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrameToken(Op):
-    """One token of each frame's row.  (c, t, r, 1) -> (c, t, 1, 1)"""
-
-    causality = "frame"
-    kept = Keeps(view=True)
-    index: int = 0
-
-    def out(self, *xs: Shape) -> Shape:
-        (x,) = xs
-        require(x.w == 1, "not rows of tokens", got=x, want="w = 1", fix="frame_rows before it")
-        require(0 <= self.index < x.h, "`index` of no token", got=self.index, want=f"0 to {x.h - 1}")
-        return Shape(x.c, x.t, 1, 1)
-
-    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        return pooled_to(self.out(*xs), xs[0], grids[0])
-
-    def row(self, x: Shape | None = None) -> str:
-        return f"token {self.index} of each frame"
-
-    def torch(self, *xs: Shape) -> Layer:
-        return Layer(f"{{0}}[:, :, :, {self.index}:{self.index + 1}]")
-
-    @classmethod
-    def example(cls, draw: Draw) -> Example:
-        x = draw.shape()._replace(w=1)
-        return cls(index=draw.integer(0, x.h - 1)), (x,)
