@@ -227,3 +227,41 @@ def test_scores_of_hiera(torchvision: Any) -> None:
     with torch.no_grad():
         got, want = ours.eval()(clip), original(clip)
     torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5 * float(want.abs().max()))
+
+
+VJEPA2 = {
+    r".*patch_embeddings.proj.(\w+)": r"main.tokens.0.conv.\1",
+    r".*encoder.layer.(\d+).norm1.(\w+)": r"main.body.\1.attend.norm.\2",
+    r".*encoder.layer.(\d+).attention.(query|key|value).(\w+)": r"main.body.\1.attend.\2.\3",
+    r".*encoder.layer.(\d+).attention.proj.(\w+)": r"main.body.\1.attend.out.\2",
+    r".*encoder.layer.(\d+).norm2.(\w+)": r"main.body.\1.mlp.norm.\2",
+    r".*encoder.layer.(\d+).mlp.fc1.(\w+)": r"main.body.\1.mlp.up.\2",
+    r".*encoder.layer.(\d+).mlp.fc2.(\w+)": r"main.body.\1.mlp.down.\2",
+    r".*encoder.layernorm.(\w+)": r"main.norm.0.norm.\1",
+    r"pooler.query_tokens": "main.probe.3.query.weight",
+    r"classifier.(\w+)": r"head.classifier.\1",
+}
+for i, block in enumerate((*(f"self_attention_layers.{i}" for i in range(3)), "cross_attention_layer")):
+    VJEPA2 |= {
+        rf"pooler.{block}.layer_norm1.(\w+)": rf"main.probe.{i}.attend.norm.\1",
+        **{rf"pooler.{block}.\w+_attn.{part[0]}_proj.(\w+)": rf"main.probe.{i}.attend.{part}.\1" for part in PARTS},
+        rf"pooler.{block}.self_attn.out_proj.(\w+)": rf"main.probe.{i}.attend.out.\1",
+        rf"pooler.{block}.layer_norm2.(\w+)": rf"main.probe.{i}.mlp.norm.\1",
+        rf"pooler.{block}.mlp.fc1.(\w+)": rf"main.probe.{i}.mlp.up.\1",
+        rf"pooler.{block}.mlp.fc2.(\w+)": rf"main.probe.{i}.mlp.down.\1",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_scores_of_vjepa2(transformers: Any) -> None:
+    """With the epsilon of the authors' probe; theirs is that of the encoder. The predictor is not compared."""
+    config = transformers.VJEPA2Config(crop_size=64, frames_per_clip=6, num_labels=400, pred_num_hidden_layers=1)
+    original = scattered(transformers.VJEPA2ForVideoClassification(config))
+    original.vjepa2.predictor = nn.Identity()
+    for part in original.pooler.modules():
+        if isinstance(part, nn.LayerNorm):
+            part.eps = 1e-5
+    ours = archdsl.build(archdsl.load("vjepa2_vitl_k400", frames=6, size=64))
+    clip = torch.randn(1, 3, 6, 64, 64)
+    same_outputs(original, ours, VJEPA2, clip, clip.transpose(1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickle
 from pathlib import Path
@@ -22,7 +23,7 @@ from archdsl.report.number_format import shape_text
 from archdsl.testing import graph_of
 from archdsl.testing import ops as random_ops
 
-SAY_HOW = ("tokens", "frame_rows", "positions", "attention", "relative_attention")
+SAY_HOW = ("tokens", "frame_rows", "positions", "rotary", "attention", "relative_attention")
 """Files of ops that treat tokens in a way of their own."""
 PASSING = [kind for kind in OPS if kind.passes_extra and kind.__module__.rpartition(".")[2] not in SAY_HOW]
 
@@ -117,6 +118,22 @@ def test_where_tokens_lie_by_hand() -> None:
     joined = alone(ops.JoinTokens(), both[..., :1], both[..., 1:].view(1, *size), extra=(1, 0), sizes=size)
     assert joined.tolist() == both.tolist()
     assert alone(ops.FrameToken(index=1), rows, extra=(0,), sizes=(2, 3, 1)).flatten().tolist() == [1, 3]
+
+
+def test_rotary_positions_are_the_formula() -> None:
+    """Two heads of 14 channels: four each for t, h and w, of rates 1, 1/100, 1, 1/100."""
+    size, x = (2, 3, 2), torch.randn(28, 2, 3, 2)
+    y = alone(ops.Rotary(heads=2), x, extra=(0,), sizes=size)
+    for head, (t, h, w) in itertools.product(range(2), itertools.product(*map(range, size))):
+        before, want = x[14 * head : 14 * head + 14, t, h, w].tolist(), []
+        for axis, place in enumerate((t, h, w)):
+            for a, b in (before[4 * axis : 4 * axis + 2], before[4 * axis + 2 : 4 * axis + 4]):
+                want += [a * math.cos(place) - b * math.sin(place)]
+                want += [b * math.cos(place / 100) + a * math.sin(place / 100)]
+        assert y[14 * head : 14 * head + 14, t, h, w].tolist() == pytest.approx([*want, *before[12:]], abs=1e-6)
+    both = torch.cat([torch.randn(28, 2), x.flatten(1)], dim=1)[:, None, None]
+    beside = alone(ops.Rotary(heads=2), both, extra=(2,), sizes=size)
+    torch.testing.assert_close(beside.flatten(1), torch.cat([both[:, 0, 0, :2], y.flatten(1)], dim=1))
 
 
 def test_tables_of_positions_by_hand() -> None:

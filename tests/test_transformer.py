@@ -10,11 +10,13 @@ import torch
 
 import archdsl
 from archdsl import ops
-from archdsl.blocks import Attend, ClassToken, FrameRows, Patches, Positions, Transformer
+from archdsl.backend import build_graph
+from archdsl.blocks import Attend, AttentivePool, ClassToken, FrameRows, Norm, Patches, Positions, Transformer
 from archdsl.errors import SpecError
 from archdsl.graph import Builder, Graph
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, TokenClassifier, repeat
 from archdsl.ops import UNIT, Grid, Shape
+from archdsl.testing import graph_of
 
 COUNTS = {
     # params, macs, fvcore; facebookresearch/TimeSformer@a5ef29a
@@ -70,6 +72,74 @@ def test_variants_of_the_factorised_encoder_count_as_the_originals() -> None:
     assert (large.params, large.count("fvcore")) == (355_112_336, 2_076_561_347_584)
     deep = archdsl.compile(archdsl.load("vivit_l16x2_fe", temporal=24))
     assert (deep.params, deep.count("fvcore")) == (606_827_920, 993_268_749_312)
+
+
+VJEPA2 = {
+    # facebookresearch/vjepa2@c2963a4: params, macs and fvcore; of the encoders less what einsum makes angles with
+    "encoder": {
+        ("l", 256, 16): (303_885_312, 827_856_420_864 - 1_474_560, 622_211_792_896 - 1_474_560),
+        ("l", 256, 64): (303_885_312, 5_785_326_845_952 - 5_898_240, 2_488_847_171_584 - 5_898_240),
+        ("h", 256, 16): (631_648_000, 1_636_116_659_840 - 2_555_520, 1_293_371_244_160 - 2_555_520),
+        ("g", 384, 64): (1_012_173_952, 56_910_620_489_376 - 22_116_000, 18_652_972_545_696 - 22_116_000),
+    },
+    "probe": {
+        ("l", 4): (49_746_320, 107_388_223_488, 81_687_630_848),
+        ("h", 4): (77_583_760, 159_739_596_800, 127_613_856_000),
+        ("g", 4): (93_812_624, 189_740_931_072, 154_402_616_192),
+        ("l", 1): (11_957_648, 4_309_008_384, 4_315_304_960),
+    },
+}
+
+
+def test_encoders_and_probes_of_vjepa2_count_as_the_originals() -> None:
+    def counts(probe: bool, **given: Any) -> tuple[int, int, int]:
+        costs = archdsl.compile(archdsl.load("vjepa2_vitl_k400", **given)).costs
+        mine = [cost for at, cost in costs.items() if at.startswith(("main.probe", "head")) == probe]
+        macs = sum(cost.macs for cost in mine)
+        return sum(cost.params for cost in mine), macs, macs + sum(cost.fvcore_extra for cost in mine)
+
+    for (width, size, frames), want in VJEPA2["encoder"].items():
+        assert counts(False, width=width, size=size, frames=frames) == want
+    for (width, depth), want in VJEPA2["probe"].items():
+        assert counts(True, width=width, depth=depth) == want
+
+
+def test_attention_with_rotary_positions_depends_on_distances_in_pairs_of_one_rate() -> None:
+    """Of heads of 6 channels each axis turns one pair: products of turned vectors depend on their distance alone."""
+    x = torch.randn(6)[:, None, None, None].expand(6, 3, 4, 4)[None]
+    op = ops.Rotary(heads=1)
+    y = build_graph(graph_of(op, (Shape(6, 3, 4, 4),)))(x)[0]
+    for by in ((1, 0, 0), (0, 2, 0), (0, 0, 3), (2, 1, 1)):
+        here, there = y[:, 0, 0, 0], y[:, by[0], by[1], by[2]]
+        moved = y[:, 2 - by[0], 3 - by[1], 3 - by[2]] @ y[:, 2, 3, 3]
+        torch.testing.assert_close(here @ there, moved)
+        assert abs(here @ there - here @ here) > 1e-4
+
+
+def test_a_learnt_query_pools_by_attention() -> None:
+    """Without products of queries and keys it reads the mean of the values."""
+    clip = Clip(frames=2, size=8)
+    pooled = Stage(Patches(kernel=(1, 2, 2), channels=4), AttentivePool(heads=2, norm=Norm(kind="none")))
+    arch = Arch(
+        name="net",
+        clip=clip,
+        pathways=dict(main=Pathway(stages=dict(pooled=pooled))),
+        head=Classifier(classes=3, pool="none"),
+    )
+    network = archdsl.build(arch).eval()
+    state = network.state_dict()
+    for name, value in state.items():
+        if "attend.key" in name or "mlp.down" in name:
+            value.zero_()
+    network.load_state_dict(state)
+    x = torch.randn(1, 3, 2, 8, 8)
+    patches = torch.nn.functional.conv3d(
+        x, state["main.pooled.0.conv.weight"], state["main.pooled.0.conv.bias"], (1, 2, 2)
+    )
+    at = "main.pooled.1"
+    values = state[f"{at}.attend.value.weight"] @ patches.mean((0, 2, 3, 4)) + state[f"{at}.attend.value.bias"]
+    want = state["head.classifier.weight"] @ (values + state[f"{at}.query.weight"][0]) + state["head.classifier.bias"]
+    torch.testing.assert_close(network(x)[0], want)
 
 
 TIMESFORMER = """

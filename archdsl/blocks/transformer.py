@@ -103,11 +103,12 @@ class TransformerParts(Block):
         """A linear layer as transformers start it."""
         return g.add(name, ops.Linear(out_features=channels, bias=bias, init="trunc_normal"), x)
 
-    def projections(self, g: Builder, x: str, channels: int) -> list[str]:
-        """Queries, keys and values."""
+    def projections(self, g: Builder, x: str, channels: int, query: str | None = None) -> list[str]:
+        """Queries, keys and values of x; queries of `query` where it is given."""
         biases = (True, False, True) if self.bias == "qv" else (self.bias,) * 3
         names = ("query", "key", "value")
-        return [self.linear(g, name, x, channels, bool(bias)) for name, bias in zip(names, biases)]
+        read = (query or x, x, x)
+        return [self.linear(g, name, y, channels, bool(bias)) for name, y, bias in zip(names, read, biases)]
 
     def perceptron(self, g: Builder, x: str) -> str:
         """Two linear layers, or three with a gate, and an activation."""
@@ -140,6 +141,10 @@ class Transformer(TransformerParts):
         (Attend(),), description="axes of each attention in turn: [thw], [t, hw] or {over: t, linear: true}"
     )
 
+    rotary: bool = Field(
+        False, description="whether queries and keys are turned by their positions in time, height and width"
+    )
+
     def summary(self, channels: int) -> tuple[str, ...]:
         attends = [f"attention over {' and '.join(one.axes)}, {self.heads} heads" for one in self.attend]
         return (*attends, self.perceptron_text(channels))
@@ -155,6 +160,9 @@ class Transformer(TransformerParts):
         if not tokens or one.over == "thw":
             return self.around(g, name, "Attention", x, lambda y: self.heads_of(g, one, y))
         if one.over == "hw":
+            if self.rotary:
+                what, got = "rotary positions in frames with copies of tokens", f"{g.shape(x)}, over: hw"
+                raise SpecError(what, got=got, want="a map alone, or attention over all axes", fix="attend: thw")
             y = UNKNOWN
             with g.inside(name, "Attention"):
                 y = g.add("rows", ops.FrameRows(), x)
@@ -169,6 +177,9 @@ class Transformer(TransformerParts):
         """Queries, keys, values, attention, and the linear layers behind it."""
         c = g.shape(x).c
         reads = self.projections(g, x, c)
+        if self.rotary:
+            for i, name in enumerate(("query", "key")):
+                reads[i] = g.add(f"{name}_rotary", ops.Rotary(heads=self.heads), reads[i])
         y = (
             self.parts(g, one, reads)
             if len(one.axes) > 1

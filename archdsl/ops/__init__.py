@@ -60,6 +60,7 @@ from archdsl.ops.recurrent import GruScan, LstmScan, Scan
 from archdsl.ops.relative_attention import RelativeAttention
 from archdsl.ops.reshape import CropTo, Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
+from archdsl.ops.rotary import Rotary
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
@@ -192,6 +193,7 @@ OPS: tuple[type[Op], ...] = (
     FrameToken,
     Positions,
     SinePositions,
+    Rotary,
 )
 """Every op there is."""
 

@@ -1,0 +1,43 @@
+"""Rotary positions. The source of each is put into the emitted file, so it uses nothing but torch, nn and F."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def turning(count: int, channels: int) -> Tensor:
+    """Cosines and sines of the angles of positions from 0, the rates twice side by side.  -> (2, count, channels)"""
+    pairs = channels // 2
+    rates = 10000 ** -(torch.arange(pairs, dtype=torch.float64) / pairs)
+    angles = torch.arange(count, dtype=torch.float64)[:, None] * rates.repeat(2)
+    return torch.stack([angles.cos(), angles.sin()]).float()
+
+
+def turned(x: Tensor, table: Tensor) -> Tensor:
+    """Neighbours along the last axis turned as pairs."""
+    cosines, sines = table.to(x.dtype)
+    a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
+    return x * cosines + torch.stack([-b, a], dim=-1).flatten(-2) * sines
+
+
+class Rotary(nn.Module):
+    """In every head t, h and w turn `channels` each; the rest, and tokens in front, stay."""
+
+    def __init__(self, heads: int, channels: int, size: tuple[int, int, int], extra: int = 0) -> None:
+        super().__init__()
+        self.heads, self.channels, self.size, self.extra = heads, channels, size, extra
+        for i, axis in enumerate("thw"):
+            with torch.device("cpu"):
+                table = turning(size[i], channels)
+            table = table.reshape(2, *[size[i] if j == i else 1 for j in range(3)], 1, channels)
+            self.register_buffer(axis, table.to(torch.get_default_device()), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(2).mT.unflatten(2, (self.heads, -1))
+        places = rows[:, self.extra :].unflatten(1, self.size)
+        parts = places.split([self.channels] * 3 + [places.shape[-1] - 3 * self.channels], dim=-1)
+        done = [turned(part, self.get_buffer(axis)) for part, axis in zip(parts, "thw")]
+        y = torch.cat([*done, parts[3]], dim=-1).flatten(1, 3)
+        y = torch.cat([rows[:, : self.extra], y], dim=1) if self.extra else y
+        return y.flatten(2).mT.unflatten(2, x.shape[2:])
