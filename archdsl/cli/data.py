@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def check_data(given: Namespace) -> int:
     from archdsl.training.state.compatibility import summarize_videos
 
     summary = summarize_videos(videos)
-    by_class = dict(zip(summary.classes, summary.counts))
+    by_class = dict(zip_longest(summary.classes, summary.counts))  # counts are not known of every task
     left_out = getattr(videos, "left_out", ())
     found = list(with_bar(check_videos(videos, max(given.workers)), len(videos), "reading videos"))
     bad = [one for one in found if one.reason]
@@ -67,7 +68,7 @@ def check_data(given: Namespace) -> int:
 
     columns = (Column("class"), Column("videos", right=True))
     counts = list(by_class.items())
-    rows = tuple(Row((printable(name), str(count))) for name, count in counts[:CLASSES_SHOWN])
+    rows = tuple(Row((printable(name), "" if count is None else str(count))) for name, count in counts[:CLASSES_SHOWN])
     note = f"and {len(counts) - CLASSES_SHOWN} classes more: --json has them" if len(counts) > CLASSES_SHOWN else ""
     say_table(Table(f"{len(found)} videos of {len(counts)} classes", columns, rows, (), note), "text")
     for name in left_out:

@@ -12,8 +12,9 @@ from archdsl.training.data.sources.built_in import is_built_in
 from archdsl.training.tasks.base import Task
 from archdsl.training.tasks.classification import Classification
 from archdsl.training.tasks.own_labels import OwnLabels
+from archdsl.training.tasks.segmentation import Segmentation
 
-TASKS: tuple[type[Task], ...] = (Classification, OwnLabels)
+TASKS: tuple[type[Task], ...] = (Classification, OwnLabels, Segmentation)
 """Every task: a file of this folder each."""
 
 

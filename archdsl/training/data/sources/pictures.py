@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from io import BytesIO
 from itertools import islice
@@ -59,6 +60,11 @@ def read_pictures(folder: Path, name: str, wanted: Any, fps: float = PICTURES_FP
 
 def read_picture(path: Path, name: str, many: int = 1) -> Tensor:
     """One picture, after a check that `many` of its size fit into memory.  (3, height, width) uint8"""
+    return decode_picture(path, name, frame_pixels, many)
+
+
+def decode_picture(path: Path, name: str, pixels: Callable[[av.VideoFrame], Tensor], many: int = 1) -> Tensor:
+    """What `pixels` gives of one picture, after a check that `many` of its size fit into memory. Raises Unreadable."""
     options = {"format_whitelist": PICTURE_FORMATS, "protocol_whitelist": "file"}
     try:
         # from memory, without a name: ffmpeg takes %d and * in a name for others
@@ -71,6 +77,6 @@ def read_picture(path: Path, name: str, many: int = 1) -> Tensor:
             if codec.width * codec.height > limits.MAX_FRAME_PIXELS:
                 raise Unreadable(name, f"{path.name} has {codec.width}x{codec.height} pixels")
             codec.options = {"max_pixels": str(limits.MAX_FRAME_PIXELS)}
-            return frame_pixels(next(iter(file.decode(video=0))))
+            return pixels(next(iter(file.decode(video=0))))
     except (av.FFmpegError, ValueError, IndexError, StopIteration, MemoryError) as error:
         raise Unreadable(name, f"{path.name} cannot be read: {ffmpeg_error(error)}") from None

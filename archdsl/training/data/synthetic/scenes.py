@@ -89,11 +89,14 @@ class Scenes:
 
     def shown(self, truth: Truth, clip: Clip) -> Tensor:
         """A scene as one clip.  (c, t, h, w)"""
+        made = SHOWN_AS[clip.modality](truth, clip, self.times(truth, clip))
+        return made.contiguous()
+
+    def times(self, truth: Truth, clip: Clip) -> Tensor:
+        """The frame of the scene that each frame of a clip shows.  (t,)"""
         ahead = lookahead(clip) if clip.modality not in FRAMELESS else 0
         last = max(truth.frames - ahead - 1, 0)
-        times = torch.linspace(0, last, clip.frames).floor().long() * (not self.frozen)
-        made = SHOWN_AS[clip.modality](truth, clip, times)
-        return made.contiguous()
+        return torch.linspace(0, last, clip.frames).floor().long() * (not self.frozen)
 
 
 def rgb_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
