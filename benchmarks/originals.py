@@ -1,7 +1,7 @@
 """Networks of other packages with random weights, saved as their makers save them, beside the zoo's that read them.
 
 `pip install --no-deps` of torchvision==0.29.1 pytorchvideo==0.1.5 timm==1.0.31 transformers==5.24.0 mmaction2==1.2.0
-mmcv-lite==2.1.0 mmengine==0.10.7, and of what these import.
+mmcv-lite==2.1.0 mmengine==0.10.7 hiera-transformer==0.1.4, and of what these import.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def acoustic() -> nn.Module:
     return network
 
 
-def of_mmaction(path: str) -> Callable[[], nn.Module]:
+def of_mmaction(path: str, **options: Any) -> Callable[[], nn.Module]:
     """The model of one of mmaction2's configs. Its wheel lacks a module, and others need old transformers."""
 
     def make() -> nn.Module:
@@ -124,6 +124,7 @@ def of_mmaction(path: str) -> Callable[[], nn.Module]:
         config = import_module("mmengine.config").Config.fromfile(f"{folder}/../.mim/configs/recognition/{path}").model
         config.pop("data_preprocessor", None)
         backbone = config.get("backbone", {})
+        backbone.update(options)
         backbone.update({key: None for key in ("pretrained",) if key in backbone})
         backbone.update({key: False for key in ("pretrained2d",) if key in backbone})
         network: nn.Module = import_module("mmaction.registry").MODELS.build(config)
@@ -191,6 +192,21 @@ def with_meta(state: dict[str, Tensor]) -> Any:
     return {"meta": {"mmaction_version": "0.24.0", "CLASSES": ["a"]}, "state_dict": state}
 
 
+def hiera(**sizes: Any) -> Callable[[], nn.Module]:
+    """A network of Hiera's authors for clips, without the softmax at its end."""
+
+    def make() -> nn.Module:
+        torchvision()
+        video = dict(q_stride=(1, 2, 2), mask_unit_size=(1, 8, 8), patch_kernel=(3, 7, 7), patch_stride=(2, 4, 4))
+        network: nn.Module = import_module("hiera").Hiera(
+            **video, **sizes, patch_padding=(1, 3, 3), num_classes=400, sep_pos_embed=True
+        )
+        network.head.act_func = nn.Identity()  # type: ignore[union-attr, assignment]
+        return network
+
+    return make
+
+
 CUBES = ("r3d_18", "mc3_18", "r2plus1d_18")
 PICTURES = (
     *("resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "vgg11", "vgg11_bn", "alexnet"),
@@ -253,6 +269,7 @@ ircsn_r152 csn/ircsn_r152_32x2x1-180e_kinetics400-rgb.py 2 16 112
 ipcsn_r152 csn/ipcsn_r152_32x2x1-180e_kinetics400-rgb.py 2 16 112
 x3d_s x3d/x3d_s_13x6x1_facebook-kinetics400-rgb.py 6 78 182
 i3d_32x2_r50 i3d/i3d_imagenet-pretrained-r50_8xb8-32x2x1-100e_kinetics400-rgb.py 2 64 224
+uniformer_s uniformer/uniformer-small_imagenet1k-pre_16x4x1_kinetics400-rgb.py 1 4 64
 i3d_32x2_r50_nl_dot i3d/i3d_imagenet-pretrained-r50-nl-dot-product_8xb8-32x2x1-100e_kinetics400-rgb.py 2 64 224
 """
 """Ours, mmaction2's config, one in so many frames, frames, size."""
@@ -331,7 +348,15 @@ TRANSFORMERS = (
         logits_on_frames,
     ),
 )
-ORIGINALS = (*TORCHVISION, *PYTORCHVIDEO, *MMACTION2, *TIMM, *TRANSFORMERS)
+HIERA = Original(
+    "hiera_t_16x224",
+    "hiera",
+    "hiera_tiny_16x224",
+    hiera(stages=(1, 2, 7, 2), input_size=(4, 64, 64)),
+    wrap=model_state,
+    overrides=dict(frames=4, size=64),
+)
+ORIGINALS = (*TORCHVISION, *PYTORCHVIDEO, *MMACTION2, *TIMM, *TRANSFORMERS, HIERA)
 
 
 def scatter(network: nn.Module) -> None:

@@ -16,6 +16,7 @@ import archdsl
 from archdsl import catalog
 from archdsl.backend.weights import Ways, adapted, convert, describe, exported, load_weights, read_weights, translated
 from archdsl.backend.weights.matching import COUNTER
+from archdsl.backend.weights.translation import laid_out
 from archdsl.cli import main
 from archdsl.dialects import Naming, naming_named, namings
 from archdsl.dialects.naming import check_naming
@@ -218,6 +219,38 @@ def test_a_file_of_the_hub_is_fetched_where_its_package_is(tmp_path: Path, monke
     with pytest.raises(SpecError, match="hf://OWNER/NAME/FILE"):
         read_weights("hf://owner/w.pt")
     monkeypatch.delitem(sys.modules, "archdsl.backend.weights.hub")
+
+
+def test_a_table_of_two_names_is_joined_and_parted_at_a_row() -> None:
+    """Under a leading axis of 1 as under none; back they are parted at the same row."""
+    naming = Naming(rules={"main.tokens.2.positions.hw": {"to": ["class_pos", "space_pos"], "leading": 1}})
+    (layout,) = naming.layouts(["main.tokens.2.positions.hw"]).values()
+    table = torch.arange(15.0).view(5, 3)
+    for first, rest in ((table[0], table[1:]), (table[None, :1], table[None, 1:])):
+        assert torch.equal(laid_out(layout, {"class_pos": first, "space_pos": rest}, {}), table)
+    assert len(laid_out(layout, {"class_pos": torch.tensor(1.0), "space_pos": torch.zeros(4, 3)}, {})) == 4
+    back = exported({"main.tokens.2.positions.hw": table}, naming)
+    assert [tuple(tensor.shape) for tensor in back.values()] == [(1, 3), (4, 3)]
+
+
+def test_a_block_of_theirs_is_two_of_ours_or_one_of_a_run_over_stages() -> None:
+    for title, ours, theirs in (
+        ("authors/uniformer", "main.stage3.6.attend.out.bias", "blocks3.2.attn.proj.bias"),
+        ("mmaction2/uniformer", "main.stage2.1.conv.bias", "backbone.blocks2.0.pos_embed.bias"),
+        ("authors/hiera", "main.stage3.2.mlp.up.bias", "blocks.7.mlp.fc1.bias"),
+    ):
+        naming = naming_named(title)
+        own = weights_of(archdsl.compile(archdsl.load("hiera_b_16x224" if "hiera" in title else "uniformer_s")))
+        assert naming.layouts(own)[ours].names == (theirs,)
+
+
+def test_a_table_under_an_axis_of_1_is_stretched() -> None:
+    own = {"main.tokens.1.positions.hw": torch.zeros(16, 3), "main.tokens.1.positions.t": torch.zeros(8, 3)}
+    theirs = {"pos_embed_spatial": torch.full((1, 4, 3), 2.0), "pos_embed_temporal": torch.full((1, 8, 3), 3.0)}
+    made, notes = adapted(translated(theirs, own).tensors, own, Ways())
+    torch.testing.assert_close(made["main.tokens.1.positions.hw"], torch.full((16, 3), 2.0))
+    torch.testing.assert_close(made["main.tokens.1.positions.t"], torch.full((8, 3), 3.0))
+    assert notes == {"main.tokens.1.positions.hw": "4 -> 16 positions (bicubic)"}
 
 
 def test_positions_are_interpolated_to_another_clip() -> None:

@@ -13,6 +13,7 @@ INSTALL = {
     "pytorchvideo": "pytorchvideo==0.1.5",
     "timm": "timm==1.0.31 torchvision==0.29.1",
     "transformers": "transformers==5.24.0 huggingface_hub tokenizers safetensors httpx",
+    "hiera": "hiera-transformer==0.1.4 timm==1.0.31 torchvision==0.29.1",
     "mmaction2": "mmaction2==1.2.0 mmcv-lite==2.1.0 mmengine==0.10.7 importlib_metadata torchvision==0.29.1",
 }
 MODULES = {"mmaction2": "mmengine"}

@@ -25,6 +25,8 @@ class TensorLayout(NamedTuple):
     """(k, n): the k-th of n equal parts of their rows."""
     first: str | None = None
     """Ours of as many rows as the columns that stand first in theirs and last in ours."""
+    leading: int = 0
+    """Rows that come from the first of several names, where their tables are parted."""
     flip: int | None = None
     """The axis along which theirs runs backwards."""
     missing: float | None = None
@@ -40,6 +42,7 @@ class Rule(Written):
     first: str | None = Field(
         None, description="our tensor of as many rows as columns stand first in theirs, last in ours"
     )
+    leading: int = Field(0, description="rows that the first of several names has, such as 1 of a class token")
     flip: int | None = Field(None, description="the axis along which theirs runs backwards")
     missing: float | None = Field(None, description="what ours is filled with where the file lacks it")
 
@@ -56,7 +59,7 @@ class Rule(Written):
             part = int(place), int(count)
         rest = str(values["rest"])
         names = tuple(name and written(name, values) + rest for name in self.names)
-        return TensorLayout(names, self.permute, part, self.first, self.flip, self.missing)
+        return TensorLayout(names, self.permute, part, self.first, self.leading, self.flip, self.missing)
 
 
 class Counter(Written):

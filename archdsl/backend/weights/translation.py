@@ -90,7 +90,7 @@ def laid_out(layout: TensorLayout, found: Mapping[str, Tensor], shapes: Shapes) 
     parts = [found[name] for name in layout.names if name]
     if len(layout.names) > 1:
         parts = [found[name] if name else torch.zeros_like(parts[0]) for name in layout.names]
-    tensor = torch.cat(parts) if len(parts) > 1 else parts[0]
+    tensor = joined(parts, layout.leading) if len(parts) > 1 else parts[0]
     if layout.permute and tensor.ndim == len(layout.permute):
         tensor = tensor.permute(layout.permute)
     if layout.part and tensor.ndim and tensor.shape[0] % layout.part[1] == 0:
@@ -100,10 +100,21 @@ def laid_out(layout: TensorLayout, found: Mapping[str, Tensor], shapes: Shapes) 
     return tensor if layout.flip is None or layout.flip >= tensor.ndim else tensor.flip(layout.flip)
 
 
+def joined(parts: list[Tensor], leading: int) -> Tensor:
+    """Several tensors joined by rows; the last one where they cannot be, so that its shape is told."""
+    if leading:  # tables, under axes of size 1 or none
+        parts = [part.reshape(-1, part.shape[-1]) if part.ndim and part.numel() else part for part in parts]
+    alike = all(part.ndim and part.shape[1:] == parts[0].shape[1:] for part in parts)
+    return torch.cat(parts) if alike else parts[-1]
+
+
 def shaped(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A tensor in another number of axes, where only axes of size 1 come or go."""
+    """A tensor in another number of axes, where only axes of size 1 come or go, or lead a table of another size."""
+    more = tensor.ndim - len(shape)
     same = [n for n in tensor.shape if n != 1] == [n for n in shape if n != 1]
-    return tensor.reshape(shape) if same and tensor.ndim != len(shape) else tensor
+    if same and more:
+        return tensor.reshape(shape)
+    return tensor.flatten(0, more) if more > 0 and shape and tensor.shape[:more].numel() == 1 else tensor
 
 
 def exported(tensors: Mapping[str, Tensor], naming: Naming) -> dict[str, Tensor]:
@@ -122,7 +133,16 @@ def exported(tensors: Mapping[str, Tensor], naming: Naming) -> dict[str, Tensor]
         if layout.part:
             parts.setdefault(layout.names[0], {})[layout.part[0]] = tensor
         else:
-            pieces = tensor.chunk(len(layout.names)) if len(layout.names) > 1 else (tensor,)
+            pieces = parts_of_rows(tensor, layout)
             made |= {name: piece.contiguous() for name, piece in zip(layout.names, pieces) if name}
     made |= {name: torch.cat([rows[k] for k in sorted(rows)]) for name, rows in parts.items()}
     return made
+
+
+def parts_of_rows(tensor: Tensor, layout: TensorLayout) -> tuple[Tensor, ...]:
+    """A tensor of ours by the names that theirs are joined from."""
+    if len(layout.names) == 1:
+        return (tensor,)
+    if layout.leading:
+        return tensor.split([layout.leading, len(tensor) - layout.leading])
+    return tensor.chunk(len(layout.names))
