@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from archdsl.blocks import AttentivePool, LayerNorm, Norm, Patches, Transformer
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
+from archdsl.language import Arch, Classifier, Clip, Features, Model, Pathway, Stage, repeat, row_of
 from archdsl.spec.scalars import Count
 
 Width = Literal["l", "h", "g"]
@@ -22,28 +22,42 @@ SIZES = {
 PROBE_NORM = Norm(kind="layer", eps=1e-5)
 
 
-def vjepa2(
+def encoder(width: Width) -> dict[str, Stage]:
+    """Its stages: patches, blocks, the last norm."""
+    channels, blocks, heads, mlp = row_of(SIZES, width=width)
+    return {
+        "tokens": Stage(Patches(kernel=(2, 16, 16), channels=channels)),
+        "body": Stage(*repeat(Transformer(heads=heads, mlp=mlp, rotary=True, fused=True), blocks)),
+        "norm": Stage(LayerNorm()),
+    }
+
+
+def vjepa2(name: str, width: Width = "l", frames: Count = 16, size: Count = 256) -> Arch:
+    """The encoder alone: a map of features."""
+    pathways = dict(main=Pathway(stages=encoder(width)))
+    return Arch(name=name, clip=Clip(frames=frames, size=size), pathways=pathways, head=Features())
+
+
+def vjepa2_classifier(
     name: str, width: Width = "l", frames: Count = 16, size: Count = 256, depth: Count = 4, classes: Count = 400
 ) -> Arch:
-    """Encoder and attentive classifier, whose `depth` counts the block that pools too."""
-    channels, blocks, heads, mlp = row_of(SIZES, width=width)
-    block = Transformer(heads=heads, mlp=mlp, rotary=True, fused=True)
-    stages = {
-        "tokens": Stage(Patches(kernel=(2, 16, 16), channels=channels)),
-        "body": Stage(*repeat(block, blocks)),
-        "norm": Stage(LayerNorm()),
-        "probe": Stage(
-            *[Transformer(heads=16, norm=PROBE_NORM, fused=True)] * (depth - 1),
-            AttentivePool(heads=16, norm=PROBE_NORM, fused=True),
-        ),
-    }
+    """Encoder and probe, whose `depth` counts the block that pools too."""
+    probe = Stage(
+        *[Transformer(heads=16, norm=PROBE_NORM, fused=True)] * (depth - 1),
+        AttentivePool(heads=16, norm=PROBE_NORM, fused=True),
+    )
+    pathways = dict(main=Pathway(stages={**encoder(width), "probe": probe}))
     head = Classifier(classes=classes, pool="none")
-    return Arch(name=name, clip=Clip(frames=frames, size=size), pathways=dict(main=Pathway(stages=stages)), head=head)
+    return Arch(name=name, clip=Clip(frames=frames, size=size), pathways=pathways, head=head)
 
 
 models = (
-    Model(name="vjepa2_vitl_k400", family=vjepa2),
-    Model(name="vjepa2_vith_k400", family=vjepa2, parameters=dict(width="h")),
-    Model(name="vjepa2_vitg_k400", family=vjepa2, parameters=dict(width="g")),
-    Model(name="vjepa2_vitg_384_k400", family=vjepa2, parameters=dict(width="g", size=384)),
+    Model(name="vjepa2_vitl", family=vjepa2),
+    Model(name="vjepa2_vith", family=vjepa2, parameters=dict(width="h")),
+    Model(name="vjepa2_vitg", family=vjepa2, parameters=dict(width="g")),
+    Model(name="vjepa2_vitg_384", family=vjepa2, parameters=dict(width="g", size=384)),
+    Model(name="vjepa2_vitl_k400", family=vjepa2_classifier),
+    Model(name="vjepa2_vith_k400", family=vjepa2_classifier, parameters=dict(width="h")),
+    Model(name="vjepa2_vitg_k400", family=vjepa2_classifier, parameters=dict(width="g")),
+    Model(name="vjepa2_vitg_384_k400", family=vjepa2_classifier, parameters=dict(width="g", size=384)),
 )

@@ -16,6 +16,7 @@ from archdsl.language.heads.base import Head
 from archdsl.language.heads.consensus import Consensus
 from archdsl.language.heads.dense import Dense
 from archdsl.language.heads.detector import Detector
+from archdsl.language.heads.features import Features
 from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.relation import Relation
 from archdsl.language.heads.roi import Roi
@@ -169,5 +170,6 @@ HEADS: tuple[type[Head], ...] = (
     SegmentDetector,
     Dense,
     Detector,
+    Features,
 )
 HEADS_BY_KEY = kinds_by_key(HEADS)
