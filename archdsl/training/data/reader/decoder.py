@@ -216,7 +216,7 @@ def open_video_file(path: Path, name: str) -> BinaryIO:
 
 def ffmpeg_error(error: Exception) -> str:
     """ffmpeg's message, in one line."""
-    return str(getattr(error, "strerror", None) or error or type(error).__name__).splitlines()[0]
+    return str(getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
 
 
 def frame_pixels(frame: av.VideoFrame) -> Tensor:
