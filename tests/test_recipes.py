@@ -25,8 +25,8 @@ NAMES = recipe_names()
 
 def test_the_recipes_that_come_along() -> None:
     papers = {"slowfast_k400", "x3d_k400", "tsn_k400", "tsm_k400", "tsm_ssv2", "i3d_k400", "charades", "repflow_k400"}
-    papers.add("dff_cityscapes")
-    assert {"smoke", *papers} <= set(NAMES)
+    papers |= {"dff_cityscapes", "flownet_chairs"}
+    assert {"smoke", "smoke_flow", *papers} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -27,7 +27,7 @@ PICTURES_FPS = 30.0
 """Frame rate of pictures, unless the recipe states one."""
 MAX_PICTURE_BYTES = 1 << 28
 """Bytes of a picture: enough for a BMP of MAX_FRAME_PIXELS."""
-PICTURE_FORMATS = "image2,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe"
+PICTURE_FORMATS = "image2,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe,ppm_pipe"
 
 
 def pictures_in(folder: Path) -> list[Path]:
