@@ -23,7 +23,7 @@ PAIR_FILE = re.compile(r"(.+)_(?:img1\.ppm|img2\.ppm|flow\.flo)")
 SPLIT_LIST = "*train_val*.txt"
 """Name of the list with a digit for each pair: 1 to train on, 2 to test on."""
 MAX_SPLIT_BYTES = 1 << 24
-FAULTS_SHOWN = 5
+SPLIT_FAULTS = 5
 FLO_MAGIC = 202021.25
 LONGEST_FLOW = 1e9
 """Longer flow is unknown, as in Middlebury's files."""
@@ -116,7 +116,7 @@ def split_digits(path: Path, count: int) -> list[str]:
     odd = [(number, line) for number, line in enumerate(digits, 1) if line not in ("1", "2")]
     faults = [
         Fault(what="no split", written=f"{path}:{number}", got=excerpt(line) or "an empty line", want="1 or 2")
-        for number, line in odd[:FAULTS_SHOWN]
+        for number, line in odd[:SPLIT_FAULTS]
     ]
     if len(digits) != count:
         lines = f"{len(digits)} lines"
