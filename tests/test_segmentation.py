@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 from struct import pack
 from typing import Any
 from zlib import compress, crc32
@@ -27,6 +28,7 @@ from archdsl.training.data.reader.decoder import frame_pixels
 from archdsl.training.data.sources.masks import class_ids, mask_folder
 from archdsl.training.data.sources.pictures import decode_picture
 from archdsl.training.evaluation.label_maps import PixelScores, class_colour, confusion_of, encode_png
+from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.tasks.choice import default_recipe, task_for
 from archdsl.training.tasks.segmentation import Segmentation
@@ -330,3 +332,16 @@ def test_a_mask_that_does_not_fit_is_skipped_and_counted(folder: Path, tmp_path:
     assert tested.names == ("images/001.png", "images/002.png", "images/003.png")
     assert tested.skipped == ("images/000.png",)
     assert tested.figures == pytest.approx(run.figures)
+
+
+def test_a_run_is_resumed_bit_for_bit(tmp_path: Path) -> None:
+    """From its second step, with a reader beside it."""
+    made = short(steps=4, augment={"flip": 0.5}).but(task={"segmentation": {"scenes": "motions"}})
+    whole = archdsl.train(tiny(9), made, "motion:16", out=tmp_path / "a", device="cpu", quiet=True)
+    copytree(tmp_path / "a", tmp_path / "b")
+    first = checkpoints_in(tmp_path / "b")[0]
+    again = archdsl.train(
+        tiny(9), made, "motion:16", out=tmp_path / "b", device="cpu", quiet=True, resume=first, workers=1
+    )
+    assert all(map(torch.equal, whole.network.parameters(), again.network.parameters()))
+    assert whole.figures == again.figures

@@ -24,6 +24,8 @@ DATA is, here and in `train`, `evaluate` and `predict`:
                                JSON of Kinetics or Something-Something; trainlist01.txt of UCF101;
                                *_test_split1.txt of HMDB51; CSV or JSON of path and label or labels, split,
                                start, end and centre in seconds, frames and offset of pictures
+  for segmentation             train/images/NAME.jpg and train/masks/NAME.png of class numbers, 255 for none, and
+                               val/ of both, beside classes.txt; `data check DATA --net NET` reads them
 A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by the end of its path below
 it. An ambiguous line or path is an error with its line number. docs/lists.md has all formats.
 Names of classes: of folders; in classes.txt or labels.json beside a list or shards, or above their train/ and val/;
