@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +76,31 @@ def of_torchvision(name: str, **options: Any) -> Callable[[], nn.Module]:
         return builder(weights=None, **options)
 
     return make
+
+
+def small_mvit(name: str) -> Callable[[], nn.Module]:
+    """An MViT of torchvision for 8 frames of 88 pixels, which its builders do not give."""
+
+    def make() -> nn.Module:
+        module = torchvision().models.video.mvit
+        made, sizes = module._mvit, dict(spatial_size=(88, 88), temporal_size=8)
+        with patch.object(module, "_mvit", lambda **fields: made(**{**fields, **sizes})):
+            network: nn.Module = getattr(module, name)(weights=None)
+        return network
+
+    return make
+
+
+def mvit_of_pytorchvideo() -> nn.Module:
+    """PyTorchVideo's MViT-B for 8 frames of 96 pixels; its norms behind pools add 1e-6, as its authors' do."""
+    torchvision()
+    config = import_module("pytorchvideo.models.hub.vision_transformers").mvit_video_base_config
+    make = import_module("pytorchvideo.models.vision_transformers").create_multiscale_vision_transformers
+    network: nn.Module = make(**{**config, "spatial_size": 96, "temporal_size": 8})
+    for norm in network.modules():
+        if isinstance(norm, nn.LayerNorm):
+            norm.eps = 1e-6
+    return network
 
 
 def of_pytorchvideo(name: str, **options: Any) -> Callable[[], nn.Module]:
@@ -223,6 +249,10 @@ TORCHVISION = (
         for n in ("googlenet", "inception_v3")
     ),
     Original("video_swin_t", "torchvision", "swin3d_t", of_torchvision("swin3d_t"), overrides=dict(frames=8, size=112)),
+    *(
+        Original(f"{n}_16x4", "torchvision", n, small_mvit(n), overrides=dict(frames=8, size=88))
+        for n in ("mvit_v1_b", "mvit_v2_s")
+    ),
     Original("vit_b16", "torchvision", "vit_b_16", of_torchvision("vit_b_16"), theirs_on_image),
 )
 HUB = (
@@ -251,6 +281,14 @@ PYTORCHVIDEO = (
         )
         for ours, theirs, *strides in HUB
     ),
+    Original(
+        "mvit_v1_b_16x4",
+        "pytorchvideo",
+        "mvit_base_16x4",
+        mvit_of_pytorchvideo,
+        wrap=model_state,
+        overrides=dict(frames=8, size=96),
+    ),
     Original("acoustic_r50", "pytorchvideo", "create_acoustic_resnet", acoustic, wrap=model_state),
 )
 OF_SEGMENTS = """
@@ -273,6 +311,8 @@ uniformer_s uniformer/uniformer-small_imagenet1k-pre_16x4x1_kinetics400-rgb.py 1
 i3d_32x2_r50_nl_dot i3d/i3d_imagenet-pretrained-r50-nl-dot-product_8xb8-32x2x1-100e_kinetics400-rgb.py 2 64 224
 """
 """Ours, mmaction2's config, one in so many frames, frames, size."""
+VIDEOMAE = "videomae/vit-base-p16_videomae-k400-pre_16x4x1_kinetics-400.py"
+MVIT = "mvit/mvit-small-p244_32xb16-16x4x1-200e_kinetics400-rgb.py"
 SLOWFAST = "slowfast/slowfast_r50_8xb8-4x16x1-256e_kinetics400-rgb.py"
 BARE = {"edges.*.transform.norm": "none", "edges.*.transform.act": "none"}
 """mmaction2's lateral convolutions have neither norm nor activation."""
@@ -304,6 +344,24 @@ MMACTION2 = (
         with_meta,
         dict(frames=64, size=224),
         BARE,
+    ),
+    Original(
+        "videomae_vit_b",
+        "mmaction2",
+        VIDEOMAE,
+        of_mmaction(VIDEOMAE, img_size=64, num_frames=4),
+        theirs_by_head(),
+        with_meta,
+        dict(frames=4, size=64),
+    ),
+    Original(
+        "mvit_v2_s_16x4",
+        "mmaction2",
+        MVIT,
+        of_mmaction(MVIT, spatial_size=96, temporal_size=8),
+        theirs_by_head(),
+        with_meta,
+        dict(frames=8, size=96),
     ),
 )
 TIMM = tuple(
@@ -346,6 +404,14 @@ TRANSFORMERS = (
         "TimesformerForVideoClassification",
         of_transformers("Timesformer", "VideoClassification", num_labels=400),
         logits_on_frames,
+    ),
+    Original(
+        "vivit_b16x2_joint",
+        "transformers",
+        "VivitForVideoClassification",
+        of_transformers("Vivit", "VideoClassification", num_labels=400, num_frames=4, image_size=64),
+        logits_on_frames,
+        overrides=dict(frames=4, size=64),
     ),
 )
 HIERA = Original(

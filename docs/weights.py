@@ -26,8 +26,8 @@ TABLE = """
 Each network was built by its own package with random weights and statistics, saved as that package saves and converted,
 and both gave scores for one random clip. The difference is the largest, as a share of the largest score. Layer norms of
 transformers' ViT and VideoMAE were built to add 1e-6 to variances, as their authors' do: with that package's own 1e-12
-differences reach 2e-4. The last softmax of PyTorchVideo and Hiera was taken off; ours of MMAction2's SlowFast had edges
-without norm and activation, as its has.
+differences reach 2e-4. PyTorchVideo's MViT adds 1e-6 too, as torchvision's does. The last softmax of PyTorchVideo
+and Hiera was taken off; ours of MMAction2's SlowFast had edges without norm and activation, as its has.
 
 | original | package | ours | dialect | tensors | difference |
 |---|---|---|---|---|---|

@@ -244,6 +244,13 @@ def test_a_block_of_theirs_is_two_of_ours_or_one_of_a_run_over_stages() -> None:
         assert naming.layouts(own)[ours].names == (theirs,)
 
 
+@pytest.mark.parametrize("source", ["torchvision", "pyslowfast"])
+@pytest.mark.parametrize(("name", "count"), [("mvit_v1_b_16x4", 313), ("mvit_v2_s_16x4", 397)])
+def test_as_many_names_as_the_files_of_mvit_have(source: str, name: str, count: int) -> None:
+    layouts = naming_named(f"{source}/mvit").layouts(weights_of(archdsl.compile(archdsl.load(name))))
+    assert len({one for layout in layouts.values() for one in layout.names}) == count
+
+
 def test_a_table_under_an_axis_of_1_is_stretched() -> None:
     own = {"main.tokens.1.positions.hw": torch.zeros(16, 3), "main.tokens.1.positions.t": torch.zeros(8, 3)}
     theirs = {"pos_embed_spatial": torch.full((1, 4, 3), 2.0), "pos_embed_temporal": torch.full((1, 8, 3), 3.0)}
