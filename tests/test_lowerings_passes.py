@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_lowerings import Copies, apart, both, gives_the_same, learns_the_same
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import archdsl
 from archdsl import ops
@@ -92,6 +93,18 @@ pathways:
   main: {stages: {stem: {conv: {channels: 8, kernel: [1, 3, 3], stride: [1, 2, 2]}}, pairs: {twice: {}}}}
 head: {classifier: {classes: 5}}
 """
+
+
+class Called(TorchDispatchMode):
+    """The names of all functions that torch calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture
@@ -204,6 +217,55 @@ def test_views_up_to_so_many_channels(channels: int | None, seen: int, plan_of: 
     nodes = lowered_graph(plan.graph, ["views"] if channels is None else {"views": {"channels": channels}}).nodes
     layers = [node.op.text.module for node in nodes.values() if isinstance(node.op, Rewritten)]
     assert (layers.count("FrameConv"), layers.count("MapConv")) == (seen, 6 - seen)
+
+
+HEADS = (
+    (ops.Attention(heads=2), "heads"),
+    (ops.Attention(heads=2, over="hw", scale=0.5), "heads"),
+    (ops.WindowAttention(heads=2, size=(2, 3, 3), shift=(1, 1, 1)), "heads"),
+    (ops.WindowAttention(heads=2, size=(2, 3, 3), shift=(1, 1, 1), bias=True), "biased_heads"),
+    (ops.WindowAttention(heads=2, size=(2, 3, 3), bias=True), "biased_heads"),
+    (ops.RelativeAttention(heads=2), "biased_heads"),
+)
+
+
+@pytest.mark.parametrize(("op", "name"), HEADS)
+@pytest.mark.parametrize("share", [1, 2])
+def test_heads_by_the_kernel_give_the_same(op: Op, name: str, share: int) -> None:
+    """Forward and gradients, with torch's kernel at work where nothing is learnt."""
+    shapes = (Shape(8, 4, 6, 6), *(Shape(8 // share, 4, 6, 6),) * 2)
+    graph = graph_of(op, shapes)
+    lowered = RUN[name](graph)
+    assert RUN[({"heads", "biased_heads"} - {name}).pop()](graph).nodes == graph.nodes
+    one, other = (build_graph(each, "Attending").double() for each in (graph, lowered))
+    other.load_state_dict(one.state_dict())
+    like = {"dtype": torch.float64, "requires_grad": True}
+    maps = [torch.randn(2, *shape[1:4], shape.c, **like).movedim(-1, 1) for shape in shapes]  # channels last
+    clips = {f"x{i}": x for i, x in enumerate(maps)}
+    got, want = other(clips), one(clips)
+    torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
+    weight = torch.randn_like(want)
+    grads = [
+        torch.autograd.grad((y * weight).sum(), [*maps, *net.parameters()]) for y, net in ((got, other), (want, one))
+    ]
+    torch.testing.assert_close(*grads, rtol=1e-9, atol=1e-11)
+    with torch.no_grad(), Called() as calls:
+        other(clips)
+    assert any("flash" in call for call in calls.names)
+
+
+@pytest.mark.parametrize(
+    ("op", "values"),
+    [
+        (ops.Attention(heads=2, over="t"), 8),  # 4 keys
+        (ops.Attention(heads=2), 4),  # values narrower than keys
+        (ops.WindowAttention(heads=2, size=(4, 2, 2)), 8),  # 16 keys
+        (ops.Attention(heads=2, fused=True), 8),
+    ],
+)
+def test_heads_that_stay(op: Op, values: int) -> None:
+    graph = graph_of(op, (Shape(8, 4, 6, 6), Shape(8, 4, 6, 6), Shape(values, 4, 6, 6)))
+    assert RUN["heads"](graph).nodes == graph.nodes
 
 
 def test_a_map_of_pairs_that_others_read_stays(plan_of: Any) -> None:

@@ -10,6 +10,7 @@ from archdsl.backend.passes.base import Bound, LoweredGraph, Pass, user_ops_clos
 from archdsl.backend.passes.common_subgraphs import merge_branches
 from archdsl.backend.passes.depthwise import depthwise_gradients
 from archdsl.backend.passes.fusion import fusion
+from archdsl.backend.passes.heads import biased_heads, heads
 from archdsl.backend.passes.in_place import overwriting
 from archdsl.backend.passes.layout import channels_last
 from archdsl.backend.passes.lifetimes import frame_means, shifts, shuffles, warps
@@ -28,6 +29,8 @@ PASSES: tuple[Pass, ...] = (
     Pass("channels_last", channels_last),
     Pass("attention", attention, Bound("pairs", "from", "pairs a channel")),
     Pass("keys_first", keys_first),
+    Pass("heads", heads),
+    Pass("biased_heads", biased_heads),
     Pass("frame_means", frame_means),
     Pass("shuffles", shuffles),
     Pass("shifts", shifts),

@@ -31,6 +31,8 @@ def weighed(
         if mask is not None:
             mask = mask.repeat(q.shape[0] // mask.shape[0], 1, 1, 1)
         both = mask if bias is None else bias if mask is None else bias + mask
+        if both is not None and both.dim() == 3:  # torch has a kernel for masks of two and of four axes
+            both = both[None]
         return F.scaled_dot_product_attention(q, k, v, attn_mask=both, scale=scale)
     weights = (q * scale) @ k.mT
     if bias is not None:
