@@ -9,7 +9,7 @@ from archdsl.graph import Graph, Node
 from archdsl.ops import Add, BatchNorm, Gelu, Hardsigmoid, Hardswish, Op, Relu, Relu6, Sigmoid, Silu, Tanh
 
 POINTWISE_ACTS = (Relu, Relu6, Silu, Hardswish, Hardsigmoid, Sigmoid, Tanh, Gelu)
-"""Functions of each element that have no fields."""
+"""Functions of each element that one text says."""
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,7 @@ def fused_chain(graph: Graph, chain: ConvChain) -> list[Node]:
         uses.append(("norm", chain.norm.address))
         args.append("{norm}")
     if chain.act:
-        function = literal_op(chain.act.op).call
-        assert function, "a function of each element is one text"
-        args.append(f"act={function.removesuffix('({0})')}")
+        args.append(f"act={function_of(layer_of(graph, chain.act).call)}")
     if chain.sum:
         before = chain.nodes[chain.nodes.index(chain.sum) - 1].address
         reads.append(next(read for read in chain.sum.reads if read != before))
@@ -51,3 +49,9 @@ def fused_chain(graph: Graph, chain: ConvChain) -> list[Node]:
     new = Rewritten(literal=literal_op(last.op), text=replace(layer_of(graph, last), call=call), uses=tuple(uses))
     kept = [weights_only(graph, node) for node in chain.nodes[:-1]]
     return [*kept, last._replace(op=new, reads=tuple(reads))]
+
+
+def function_of(text: str) -> str:
+    """The function that a call of {0} calls: by its name, or where there are other arguments as a lambda."""
+    name = text.removesuffix("({0})")
+    return name if name.replace(".", "").isidentifier() else f"lambda y: {text.replace('{0}', 'y')}"
