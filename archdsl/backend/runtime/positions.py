@@ -45,7 +45,11 @@ class Positions(nn.Module):
         return torch.cat([tokens, table]) if self.extra else table
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.entries().to(x.dtype).mT.reshape(-1, *x.shape[2:])
+        table = self.entries().to(x.dtype).mT
+        if self.extra or any("t" in axes for axes in self.over):
+            return x + table.reshape(-1, *x.shape[2:])
+        _, h, w = self.size  # every frame gets the same, however many there are
+        return x + table[:, : h * w].reshape(-1, 1, h, w)
 
 
 def sine_rows(count: int, channels: int, halves: bool) -> Tensor:
@@ -70,7 +74,7 @@ class SinePositions(nn.Module):
         counted: bool = False,
     ) -> None:
         super().__init__()
-        self.extra, parts = extra, []
+        self.size, self.over, self.extra, parts = size, over, extra, []
         with torch.device("cpu"):
             for axes, channels in zip(over, widths):
                 sizes = [n if axis in axes else 1 for axis, n in zip("thw", size)]
@@ -84,4 +88,8 @@ class SinePositions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         table = F.pad(self.table, (0, 0, self.extra, 0)) if self.extra else self.table
-        return x + table.to(x.dtype).mT.reshape(-1, *x.shape[2:])
+        table = table.to(x.dtype).mT
+        if self.extra or any("t" in axes for axes in self.over):
+            return x + table.reshape(-1, *x.shape[2:])
+        _, h, w = self.size  # every frame gets the same, however many there are
+        return x + table[:, : h * w].reshape(-1, 1, h, w)

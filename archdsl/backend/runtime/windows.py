@@ -62,6 +62,8 @@ def attend_windows(
     bias: Tensor | None = None,
 ) -> Tensor:
     """Every position of q reads those of k and v in its window; k and v are parted into `count` windows of a size."""
+    if size[0] == 1:
+        count = (k.shape[2], *count[1:])  # a causal network also reads fewer frames than its clip has
     mask = window_mask(k, count, size, shift) if any(shift) else None
     k, v = (window_rows(x, heads // share, count, shift) for x in (k, v))
     y = weighed(window_rows(q, heads, count, shift), k, v, scale, fused, share, bias, mask)
