@@ -11,7 +11,20 @@ import torch
 import archdsl
 from archdsl import ops
 from archdsl.backend import build_graph
-from archdsl.blocks import Attend, AttentivePool, ClassToken, FrameRows, Norm, Patches, Positions, Transformer
+from archdsl.blocks import (
+    Attend,
+    AttentivePool,
+    ClassToken,
+    FrameRows,
+    LocalTransformer,
+    Norm,
+    Patches,
+    Positions,
+    SinePositions,
+    Transformer,
+    UnitTransformer,
+    WindowTransformer,
+)
 from archdsl.errors import SpecError
 from archdsl.graph import Builder, Graph
 from archdsl.language import Arch, Classifier, Clip, Features, Pathway, Stage, TokenClassifier, repeat
@@ -291,8 +304,52 @@ def test_a_causal_transformer_gives_frame_by_frame_what_the_clip_gives() -> None
 
 def test_what_stands_beside_the_map_does_not_stream() -> None:
     arch = net(ClassToken(), Transformer(heads=2), head=TokenClassifier(classes=3)).but(causal=True)
-    with pytest.raises(SpecError, match="LearntTokens may see later frames"):
+    with pytest.raises(SpecError, match="tokens that all frames share"):
         archdsl.compile(arch)
     tables = archdsl.compile(net(Positions(over="t"), Transformer(heads=2, attend="t")).but(causal=True))
     assert tables.one_frame is None
     assert "positions does not take each frame by itself" in str(tables.whole_clips)
+
+
+def test_attention_over_the_same_axes_twice_has_two_names() -> None:
+    """A short look back, then all frames: their weights need addresses of their own."""
+    graph = built(Transformer(heads=2, attend=({"over": "t", "frames": 2}, "t", "hw", "t")), Shape(8, 2, 3, 3))
+    found = [address for address, node in graph.nodes.items() if isinstance(node.op, ops.Attention)]
+    assert [address.split(".")[1] for address in found] == ["attend_t_2", "attend_hw", "attend_t_3"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "heads", "said"), [(25, 4, "a multiple of 4"), (24, 10, "heads: 8"), (30, 3, "heads: 2")]
+)
+def test_parts_of_heads_say_how_many_fit(channels: int, heads: int, said: str) -> None:
+    """No channel is left out: 25 channels are not read as 24."""
+    with pytest.raises(SpecError, match=f"{said}$"):
+        built(Transformer(heads=heads, attend=[{"over": ["t", "hw"]}]), Shape(channels, 2, 3, 3))
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        (Positions(over="hw"), SinePositions(over=("h", "w")), Transformer(heads=2, attend="t")),
+        (WindowTransformer(heads=2, window=(1, 2, 2)), WindowTransformer(heads=2, window=(1, 2, 2), shift=True)),
+        (UnitTransformer(heads=2, unit=(1, 2, 2)),),
+    ],
+)
+def test_what_stays_within_a_frame_streams_in_pieces_of_any_length(blocks: tuple[Any, ...]) -> None:
+    arch = net(*blocks, head=Classifier(classes=3, norm="layer")).but(causal=True)
+    network: Any = archdsl.build(arch).double().eval()
+    clip, state = torch.randn(2, 3, 4, 16, 16, dtype=torch.double), None
+    with torch.no_grad():
+        for piece in clip.split([1, 3], dim=2):
+            scores, state = network.step(piece, state)
+        torch.testing.assert_close(scores, network(clip))
+
+
+@pytest.mark.parametrize("act", ["gelu", "gelu_tanh", "quick_gelu"])
+def test_convolutions_are_fused_with_functions_that_have_fields(act: Any) -> None:
+    literal = archdsl.build(net(LocalTransformer(kernel=(1, 3, 3), act=act))).eval()
+    lowered = archdsl.build(net(LocalTransformer(kernel=(1, 3, 3), act=act)), lower="auto").eval()
+    lowered.load_state_dict(literal.state_dict())
+    clip = torch.randn(2, 3, 4, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(lowered(clip), literal(clip))

@@ -150,8 +150,10 @@ class Transformer(TransformerParts):
         return (*attends, self.perceptron_text(channels))
 
     def build(self, g: Builder, x: str) -> str:
-        for one in self.attend:
-            x = self.attention(g, one, "attend" if len(self.attend) == 1 else f"attend_{one.name}", x)
+        names = [one.name for one in self.attend]
+        for i, one in enumerate(self.attend):
+            again = f"_{names[:i].count(one.name) + 1}" if one.name in names[:i] else ""
+            x = self.attention(g, one, "attend" if len(names) == 1 else f"attend_{one.name}{again}", x)
         return self.perceptron(g, x)
 
     def attention(self, g: Builder, one: Attend, name: str, x: str) -> str:
@@ -196,11 +198,16 @@ class Transformer(TransformerParts):
 
     def parts(self, g: Builder, one: Attend, reads: list[str]) -> str:
         """Equal parts of the heads, each over its own axes, side by side."""
-        n = len(one.axes)
+        n, channels = len(one.axes), g.shape(reads[0]).c
+        fitting = [heads for heads in range(n, max(channels, self.heads) + 1, n) if channels % heads == 0]
+        fix = f"heads: {min(fitting, key=lambda heads: abs(heads - self.heads))}" if fitting else None
         if self.heads % n:
             what = "heads that do not divide among the axes"
-            raise SpecError(what, got=f"heads: {self.heads}, {n} axes", want=f"a multiple of {n}")
-        width = g.shape(reads[0]).c // n
+            raise SpecError(what, got=f"heads: {self.heads}, {n} axes", want=f"a multiple of {n}", fix=fix)
+        if channels % self.heads:
+            what, got = "channels not divisible by heads", f"{channels}, heads={self.heads}"
+            raise SpecError(what, got=got, want=f"a multiple of {self.heads}", fix=fix)
+        width = channels // n
         ends = []
         for i, over in enumerate(one.axes):
             take = ops.TakeChannels(start=i * width, count=width)

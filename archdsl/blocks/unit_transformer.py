@@ -7,7 +7,9 @@ from pydantic import Field
 from archdsl import ops
 from archdsl.blocks.base import POINT, Width
 from archdsl.blocks.transformer import TransformerParts
+from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
+from archdsl.ops.windows import fitted
 from archdsl.spec.scalars import Sizes
 
 
@@ -44,6 +46,13 @@ class UnitTransformer(TransformerParts):
         q = self.pooled(g, "query_pool", q)
         attention: ops.Op = ops.Attention(heads=self.heads, fused=self.fused)
         if self.unit:
+            size = g.shape(x)[1:4]
+            odd = [axis for axis, n, unit in zip("thw", size, fitted(self.unit, g.shape(x))) if n % unit]
+            if odd:
+                got, want = " x ".join(map(str, size)), f"multiples of {' x '.join(map(str, self.unit))}"
+                raise SpecError(
+                    f"units that do not part the map along {', '.join(odd)}", got=got, want=want, fix="unit: null"
+                )
             attention = ops.WindowAttention(heads=self.heads, size=self.unit, fused=self.fused)
         return self.ended(g, self.linear(g, "out", g.add("attention", attention, q, k, v), channels))
 

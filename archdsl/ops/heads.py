@@ -6,17 +6,12 @@ from dataclasses import dataclass
 from math import prod
 
 from archdsl.ops.autograd import STATISTICS, Keeps
-from archdsl.ops.base import Cost, Shape, require
+from archdsl.ops.base import Cost, Shape
 from archdsl.ops.example import Draw, Example, random_fields
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
+from archdsl.ops.multi_head import check_heads
 from archdsl.ops.norm import Norm
 from archdsl.ops.window import Window, padded, window_drawn
-
-
-def check_heads(x: Shape, heads: int) -> None:
-    """Raise SpecError where channels do not fall into heads."""
-    require(heads >= 1, "`heads` below 1", got=heads, want="at least 1")
-    require(x.c % heads == 0, "channels not divisible by heads", got=f"{x.c}, heads={heads}", want="a multiple of them")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd
 from typing import Any, Literal
 
+from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
@@ -13,6 +13,15 @@ from archdsl.ops.layer import Argument, changed_keywords
 
 Over = Literal["thw", "hw", "t", "th", "tw", "h", "w"]
 """Axes along which positions read each other; along the others each is alone."""
+
+
+def check_heads(x: Shape, heads: int) -> None:
+    """Raise SpecError where channels do not fall into heads."""
+    require(heads >= 1, "`heads` below 1", got=heads, want="at least 1")
+    if x.c % heads:
+        fewer = max(n for n in range(1, heads) if x.c % n == 0)
+        what, got = "channels not divisible by heads", f"{x.c}, heads={heads}"
+        raise SpecError(what, got=got, want=f"a multiple of {heads}", fix=f"heads: {fewer}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +42,7 @@ class MultiHead(Op):
 
     def head_channels(self, q: Shape) -> int:
         """Channels of q in each head."""
-        require(self.heads >= 1, "`heads` below 1", got=self.heads, want="at least 1")
-        require(
-            q.c % self.heads == 0,
-            "channels not divisible by heads",
-            got=f"{q.c}, heads={self.heads}",
-            want=f"a multiple of {self.heads}",
-            fix=f"heads: {gcd(q.c, self.heads)}",
-        )
+        check_heads(q, self.heads)
         return q.c // self.heads
 
     def share(self, q: Shape, k: Shape) -> int:

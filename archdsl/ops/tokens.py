@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archdsl.errors import SpecError
 from archdsl.ops.autograd import NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
@@ -34,6 +35,10 @@ class LearntTokens(Op):
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
         return seen[0]
+
+    def causal(self, *xs: Shape) -> tuple[Op, ...]:
+        what = "tokens that all frames share, of which the last would reach the first"
+        raise SpecError(what, got="a causal network", want="a map alone", fix="head: classifier, without class_token")
 
     def weights(self, *xs: Shape) -> Weights:
         return {"weight": (self.count, xs[0].c)}
