@@ -39,7 +39,7 @@ def fused_chain(graph: Graph, chain: ConvChain) -> list[Node]:
         uses.append(("norm", chain.norm.address))
         args.append("{norm}")
     if chain.act:
-        args.append(f"act={function_of(layer_of(graph, chain.act).call)}")
+        args.append(f"act={callee(layer_of(graph, chain.act).call)}")
     if chain.sum:
         before = chain.nodes[chain.nodes.index(chain.sum) - 1].address
         reads.append(next(read for read in chain.sum.reads if read != before))
@@ -51,7 +51,7 @@ def fused_chain(graph: Graph, chain: ConvChain) -> list[Node]:
     return [*kept, last._replace(op=new, reads=tuple(reads))]
 
 
-def function_of(text: str) -> str:
+def callee(text: str) -> str:
     """The function that a call of {0} calls: by its name, or where there are other arguments as a lambda."""
     name = text.removesuffix("({0})")
     return name if name.replace(".", "").isidentifier() else f"lambda y: {text.replace('{0}', 'y')}"
