@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ MODULES = {"mmaction2": "mmengine"}
 @pytest.mark.parametrize("original", ORIGINALS, ids=lambda one: f"{one.package}-{one.theirs}")
 def test_scores_equal(original: Original, tmp_path: Path) -> None:
     module = MODULES.get(original.package, original.package)
-    pytest.importorskip(module, reason=f"pip install --no-deps {INSTALL[original.package]}")
+    if not find_spec(module):  # not imported here: torchvision's wheel wants its operators declared first
+        pytest.skip(f"pip install --no-deps {INSTALL[original.package]}")
     made = compare(original, str(tmp_path))
     assert made.difference <= 1e-5
