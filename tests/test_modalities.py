@@ -90,6 +90,7 @@ def test_flow_is_found_once_and_again_where_its_file_is_damaged(video: Path, mon
 
 
 def test_a_clip_that_no_video_holds() -> None:
-    for clip in (Clip(modality="audio", frames=4, size=8), Clip(modality="flow", channels=3, frames=4, size=8)):
+    audio, length = Clip(modality="audio", frames=4, size=8), Clip(modality="flow", channels=3, frames=4, size=8)
+    for clip in (audio, length, Clip(modality="heatmaps", frames=4, size=8)):
         with pytest.raises(SpecError, match="clip modality not available from videos"):
             check_modalities({"clip": clip})

@@ -306,6 +306,40 @@ def test_scores_of_mmaction2s_csn(mmaction: Any) -> None:
     near(outcome(ours, clip), outcome(theirs, clip[:, :, ::2]))
 
 
+POSE = dict(
+    type="ResNet3dSlowOnly",
+    depth=50,
+    pretrained=None,
+    in_channels=17,
+    base_channels=32,
+    num_stages=3,
+    out_indices=(2,),
+    conv1_stride_s=1,
+    pool1_stride_s=1,
+    inflate=(0, 1, 1),
+    spatial_strides=(2, 2, 2),
+    temporal_strides=(1, 1, 2),
+    dilations=(1, 1, 1),
+)
+"""The backbone of mmaction2's configs/skeleton/posec3d, but for its stage_blocks."""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("name", "blocks", "classes"), [("posec3d_slowonly", (4, 6, 3), 60), ("posec3d_slowonly_k400", (3, 4, 6), 400)]
+)
+def test_scores_of_mmaction2s_posec3d(mmaction: Any, name: str, blocks: tuple[int, ...], classes: int) -> None:
+    torch.manual_seed(0)
+    head = dict(type="I3DHead", num_classes=classes, in_channels=512)
+    theirs = Scores(sys.modules["mmaction.registry"].MODELS, POSE | dict(stage_blocks=blocks), head).eval()
+    scatter(theirs)
+    ours = archdsl.build(archdsl.load(name, frames=8)).eval()
+    clip = torch.rand(1, 17, 8, 56, 56)
+    copied(theirs, ours, clip, clip)
+    near(outcome(ours, clip), outcome(theirs, clip))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_mmaction2s_slowfast_classifier_reads_fast_before_slow(mmaction: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 from typing import Any
 
@@ -13,11 +14,13 @@ from torch import Tensor
 
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Corners, Jitter, Resized
+from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.reader.transport import pack, unpack
-from archdsl.training.data.synthetic.scenes import Scenes, motion_of_first
-from archdsl.training.data.synthetic.truth import MOTION_NAMES, MOTIONS, SOUND_RATE, Truth, draw_truth
+from archdsl.training.data.synthetic.scenes import Scenes, heatmaps_of, motion_of_first
+from archdsl.training.data.synthetic.truth import MOTION_NAMES, MOTIONS, SOUND_RATE, Digit, Truth, draw_truth
 from archdsl.training.data.targets import stack_targets, targets_of_clips
+from archdsl.training.data.transforms.augment import augment_batch
 from archdsl.training.data.transforms.crops import training_crop
 from archdsl.training.data.transforms.geometry import Cut, cut_of_part
 from archdsl.training.data.transforms.moves import move_boxes, move_flow, move_labels
@@ -86,11 +89,60 @@ CLIPS = {
     "diff": Clip(frames=3, size=32, modality="rgb_diff"),
     "flow": Clip(frames=1, size=32, modality="flow", channels=20),
     "length": Clip(frames=4, size=32, modality="flow", channels=3),
+    "heatmaps": Clip(frames=4, height=32, width=48, modality="heatmaps"),
     "audio": Clip(frames=16, height=1, width=40, modality="audio"),
     "boxes": Clip(frames=5, size=1, modality="boxes"),
     "features": Clip(frames=10, size=1, modality="features", channels=12),
     "markers": Clip(frames=10, size=1, modality="features", channels=1),
 }
+
+
+@settings(max_examples=8, deadline=None)
+@given(SEEDS)
+def test_heatmaps_are_largest_at_the_centres_of_digits(seed: int) -> None:
+    """Also in maps of another size than the pictures beside them."""
+    truth = scene(seed, digits=(1, 1))
+    for height, width in ((48, 64), (24, 32)):
+        clip = Clip(frames=8, height=height, width=width, modality="heatmaps")
+        maps = heatmaps_of(truth, clip, torch.arange(8))
+        assert maps.flatten(1).any(1).nonzero().flatten().tolist() == [truth.digits[0].digit]
+        x1, y1, x2, y2 = (truth.boxes[:, 0] * height / truth.height).T
+        found = maps[truth.digits[0].digit]
+        mass = found.sum((1, 2))
+        column = (found.sum(1) * (torch.arange(width) + 0.5)).sum(1) / mass
+        row = (found.sum(2) * (torch.arange(height) + 0.5)).sum(1) / mass
+        torch.testing.assert_close(column, (x1 + x2) / 2, atol=0.05, rtol=0)
+        torch.testing.assert_close(row, (y1 + y2) / 2, atol=0.05, rtol=0)
+
+
+def test_heatmaps_by_hand() -> None:
+    """Digits of one numeral share a channel, where the larger value counts; sigma is 0.6 pixels."""
+    digits = tuple(Digit(3, 0, 0, column, 0, 0, (1.0, 1.0, 1.0)) for column in (0, 3))
+    maps = heatmaps_of(Truth(digits, 1, 16, 16, ""), Clip(frames=1, size=16, modality="heatmaps"), torch.tensor([0]))
+    near, far = (math.exp(-(away**2) / (2 * 0.6**2)) for away in (1.0, 2.0))
+    assert maps[3, 0, 2, :6].tolist() == pytest.approx([near, 1, near, near, 1, near])
+    assert maps[3, 0, 4, 1].item() == pytest.approx(far)
+    assert maps.sum() == maps[3].sum()
+
+
+def test_heatmaps_mirror_with_the_pictures_beside_them() -> None:
+    clips = {"rgb": Clip(frames=4, size=64), "heatmaps": Clip(frames=4, size=64, modality="heatmaps")}
+    videos = Scenes(1, 0, clips, motion_of_first, MOTION_NAMES, digits=(1, 1))
+    plain, mirrored = (
+        augment_batch(
+            [videos.read(0, ClipRequest(0))],
+            [ClipRequest(3, training=True)],
+            recipe("smoke").but(augment=recipe("smoke").augment.but(flip=flip)),
+            clips,
+            torch.device("cpu"),
+        )
+        for flip in (0, 1)
+    )
+    assert isinstance(plain, dict)
+    assert isinstance(mirrored, dict)
+    for name in clips:
+        torch.testing.assert_close(mirrored[name], plain[name].flip(-1))
+    assert plain["heatmaps"].max() > 0.1
 
 
 @pytest.mark.parametrize("name", CLIPS)

@@ -21,6 +21,8 @@ COUNTS = {
     ("late_fusion", 487): (98_025_319, 2_239_940_864),
     ("slow_fusion", 487): (61_880_263, 4_146_821_120),
     ("two_stream_vgg_m", 101): (181_335_594, 4_277_888_928),
+    ("posec3d_slowonly", 60): (2_024_860, 15_630_858_240),  # mmaction2 1.2.0, as built from its configs
+    ("posec3d_slowonly_gym", 99): (2_044_867, 15_630_878_208),
     ("tsn_r50", 400): (24_327_632, 32_703_643_648),
     ("tsn_bn_inception", 101): (10_373_765, 6_095_038_464),
     ("tsn_bn_inception_flow", 101): (10_395_717, 6_921_136_128),
@@ -31,6 +33,11 @@ COUNTS = {
 def test_counts(name: str, classes: int) -> None:
     plan = archdsl.compile(archdsl.load(name, classes=classes))
     assert (plan.params, plan.macs) == COUNTS[name, classes]
+
+
+def test_heatmaps_of_64_pixels_as_mmaction2_tests_them() -> None:
+    plan = archdsl.compile(archdsl.load("posec3d_slowonly", size=64))
+    assert (plan.macs, plan.count("fvcore")) == (20_415_805_440, 20_604_942_336)
 
 
 def test_the_single_frame_net_by_hand() -> None:

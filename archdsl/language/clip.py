@@ -13,11 +13,11 @@ from archdsl.spec.base import Written
 from archdsl.spec.budget import LARGEST_AXIS, MOST_FRAMES
 from archdsl.spec.scalars import Count, Ratio
 
-CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4}
+CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4, "heatmaps": 17}
 FLAT = {"audio": "height: 1", "boxes": "size: 1", "features": "size: 1"}
 """How the size of what is no picture is written."""
 Extent = Annotated[Count, Field(le=LARGEST_AXIS)]
-Modality = Literal["rgb", "gray", "flow", "rgb_diff", "audio", "boxes", "features"]
+Modality = Literal["rgb", "gray", "flow", "rgb_diff", "heatmaps", "audio", "boxes", "features"]
 
 
 class Clip(Written):
@@ -27,7 +27,9 @@ class Clip(Written):
     """
 
     modality: Modality = Field(
-        "rgb", description="rgb, gray, flow (x, y), rgb_diff, audio (time, 1, bands), boxes or features (t, 1, 1)"
+        "rgb",
+        description="rgb, gray, flow (x, y), rgb_diff, heatmaps (one per joint), audio (time, 1, bands), "
+        "boxes or features (t, 1, 1)",
     )
     frames: Count = Field(le=MOST_FRAMES, description="raw frames")
     size: Extent | None = Field(None, description="height and width in pixels, where they are equal")

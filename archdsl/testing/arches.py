@@ -83,7 +83,7 @@ def drawn_clips(draw: Any, names: tuple[str, ...]) -> dict[str, Clip]:
     fps = draw(st.sampled_from([None, Fraction(30), Fraction(25, 2)]))
     if len(names) == 1 or draw(st.booleans()):
         return {"clip": Clip(frames=FRAMES, size=SIZE, fps=fps)}
-    kinds = st.sampled_from(["rgb", "gray", "flow", "rgb_diff"])
+    kinds = st.sampled_from(["rgb", "gray", "flow", "rgb_diff", "heatmaps"])
     return {
         f"{name}_clip": Clip(modality=draw(kinds), frames=FRAMES, height=SIZE, width=SIZE, fps=fps) for name in names
     }

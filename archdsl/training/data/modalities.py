@@ -34,8 +34,11 @@ def check_modalities(clips: Mapping[str, Clip]) -> None:
 
 
 def stacked_frames(clip: Clip) -> int:
-    """Number of consecutive frames stacked as channels, such as 10 in a flow network of 20 channels."""
-    return clip.shape.c // CHANNELS[clip.modality]
+    """Number of consecutive frames stacked as channels, such as 10 in a flow network of 20 channels.
+
+    Channels of heat-maps are joints.
+    """
+    return 1 if clip.modality == "heatmaps" else clip.shape.c // CHANNELS[clip.modality]
 
 
 def lookahead(clip: Clip) -> int:

@@ -21,6 +21,8 @@ from archdsl.training.data.transforms.normalisation import FRAMELESS
 
 FRAME_SIZE = (64, 64)
 """(height, width) of scenes for networks without pictures."""
+HEATMAP_SIGMA = 0.6
+"""Of a joint's Gaussian, in pixels of the clip (arXiv:2104.13586)."""
 FEATURE_SEED = 5
 """Of the fixed directions that motions have among features."""
 
@@ -123,6 +125,24 @@ def flow_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     return torch.cat([found, found[:2].norm(dim=0, keepdim=True)]) if clip.shape.c % 2 else found
 
 
+def heatmaps_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """A Gaussian at the centre of each digit, in the channel of its numeral; the largest where several meet."""
+    channels, frames, height, width = clip.shape
+    corners = truth.boxes[times]
+    x, y = ((corners[..., :2] + corners[..., 2:]) / 2).unbind(2)
+    columns, rows = bumps(x * width / truth.width, width), bumps(y * height / truth.height, height)
+    maps = torch.zeros(channels, frames, height, width)
+    for i, joint in enumerate((truth.classes % channels).tolist()):
+        maps[joint] = maps[joint].maximum(rows[:, i, :, None] * columns[:, i, None, :])
+    return maps
+
+
+def bumps(centres: Tensor, pixels: int) -> Tensor:
+    """Gaussians along an axis, 1 at their centres.  (...) -> (..., pixels)"""
+    away = torch.arange(pixels) + 0.5 - centres[..., None]
+    return (-0.5 * (away / HEATMAP_SIGMA) ** 2).exp()
+
+
 def audio_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     """Loudness of each band over time: a motion sounds in bands of its own while it lasts.  (1, t, 1, bands)"""
     bands = clip.shape.w
@@ -151,6 +171,7 @@ SHOWN_AS = {
     "gray": gray_of,
     "rgb_diff": difference_of,
     "flow": flow_of,
+    "heatmaps": heatmaps_of,
     "audio": audio_of,
     "boxes": boxes_of,
     "features": features_of,
