@@ -178,7 +178,7 @@ CROPS = st.sampled_from([Jitter(short_side=(40, 60)), Corners(), Resized()])
 @settings(max_examples=15, deadline=None)
 @given(SEEDS, CROPS, st.booleans())
 def test_targets_move_with_the_pixels(seed: int, crop: Any, mirrored: bool) -> None:
-    """A mask of each digit, cropped as pixels are, lies in its moved box, and the moved labels are where it is."""
+    """A mask of each digit, cropped as pixels are, lies in its moved box to a pixel, and so do the moved labels."""
     truth = scene(seed, frames=2, height=96, width=128)
     cut = training_crop(crop, (96, 128), (32, 40), Random(seed))
     cut = cut.flipped() if mirrored else cut
@@ -187,10 +187,10 @@ def test_targets_move_with_the_pixels(seed: int, crop: Any, mirrored: bool) -> N
         shown = cut.of((truth.owners[:1] == i + 1)[None].float())[0, 0]
         rows, columns = (shown > 0.5).nonzero().T
         if len(rows):
-            assert box[0] - 0.5 <= columns.min()
-            assert columns.max() + 1 <= box[2] + 0.5
-            assert box[1] - 0.5 <= rows.min()
-            assert rows.max() + 1 <= box[3] + 0.5
+            assert box[0] - 1 <= columns.min()
+            assert columns.max() + 1 <= box[2] + 1
+            assert box[1] - 1 <= rows.min()
+            assert rows.max() + 1 <= box[3] + 1
         assert ((labels[0] == i + 1) & (shown < 0.05)).sum() <= 2
 
 
