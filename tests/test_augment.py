@@ -17,7 +17,7 @@ from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.transforms.augment import augment_batch, make_view
 from archdsl.training.data.transforms.normalisation import normalise
-from archdsl.training.data.transforms.reading import ReaderCrop
+from archdsl.training.data.transforms.reader_crops import ReaderCrop
 
 CPU = torch.device("cpu")
 PLAIN = Values(mean=(0.0,), std=(1.0,))

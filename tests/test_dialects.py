@@ -15,12 +15,12 @@ from torch import Tensor
 import archdsl
 from archdsl import catalog
 from archdsl.backend.weights import Ways, adapted, convert, describe, exported, load_weights, read_weights, translated
-from archdsl.backend.weights.matching import COUNTER
+from archdsl.backend.weights.fit import COUNTER
 from archdsl.backend.weights.translation import laid_out
 from archdsl.cli import main
 from archdsl.dialects import Naming, naming_named, namings
-from archdsl.dialects.naming import check_naming
 from archdsl.dialects.patterns import match, written
+from archdsl.dialects.rules import check_naming
 from archdsl.errors import SpecError
 from archdsl.language.recipes.clips import Values
 from archdsl.recipes import recipe

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from archdsl import ops
-from archdsl.backend.runtime.rcnn import place_pool, propose, suppressed
+from archdsl.backend.runtime.regions.rcnn import place_pool, propose, suppressed
 from archdsl.errors import SpecError
 from archdsl.ops import Shape
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archdsl.backend.runtime.roi import roi_align
+from archdsl.backend.runtime.regions.roi import roi_align
 
 
 def bilinear(plane: Tensor, y: float, x: float) -> float:

@@ -10,7 +10,7 @@ import torch
 
 import archdsl
 from archdsl import ops
-from archdsl.backend.runtime.proposals import BoundaryMatch, valid_proposals
+from archdsl.backend.runtime.regions.proposals import BoundaryMatch, valid_proposals
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.ops import UNIT, Grid, Shape

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import archdsl
 from archdsl import ops
-from archdsl.backend.runtime.soi import segment_proposals, soi_pool
+from archdsl.backend.runtime.regions.soi import segment_proposals, soi_pool
 from archdsl.blocks import Conv, SegmentTower
 from archdsl.blocks.base import add_block
 from archdsl.errors import SpecError

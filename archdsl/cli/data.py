@@ -141,7 +141,7 @@ def videos_to_bench(given: Namespace) -> tuple[Files, Any]:
         return find_videos(given), None
     from archdsl.compiler import compile
     from archdsl.training.data.sources.discovery import videos_for
-    from archdsl.training.data.transforms.reading import ReaderCrop
+    from archdsl.training.data.transforms.reader_crops import ReaderCrop
 
     plan, recipe = compile(load(given.net)), recipe_named(given.recipe)
     videos = as_files(videos_for(given.data, given.split, plan.arch, recipe), given)

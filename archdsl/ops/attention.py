@@ -77,10 +77,10 @@ class Attention(MultiHead):
         if self.over == "thw":
             return Layer(
                 f"attend({{0}}, {{1}}, {{2}}, {self.keywords(*xs)})",
-                needs=runtime("attention", "head_rows", "weighed", "attend"),
+                needs=runtime("attention.products", "head_rows", "weighed", "attend"),
             )
         call = f'attend_axes({{0}}, {{1}}, {{2}}, "{self.over}", {self.keywords(*xs)})'
-        return Layer(call, needs=runtime("attention", "weighed", "axis_rows", "axis_map", "attend_axes"))
+        return Layer(call, needs=runtime("attention.products", "weighed", "axis_rows", "axis_map", "attend_axes"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -60,9 +60,12 @@ class CausalAttention(MultiHead):
     def torch(self, *xs: Shape) -> Layer:
         args = [Argument("heads", self.heads), Argument("over", self.over), Argument("frames", self.frames)]
         args += self.arguments(*xs)
-        needs = runtime("stream", "Held") + runtime("attention", "weighed", "axis_rows", "axis_map")
+        needs = runtime("stream", "Held") + runtime("attention.products", "weighed", "axis_rows", "axis_map")
         return Layer(
-            "{m}({0}, {1}, {2})", "CausalAttention", tuple(args), needs=needs + runtime("past", "CausalAttention")
+            "{m}({0}, {1}, {2})",
+            "CausalAttention",
+            tuple(args),
+            needs=needs + runtime("attention.past", "CausalAttention"),
         )
 
     @classmethod

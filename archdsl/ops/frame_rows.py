@@ -40,7 +40,9 @@ class FrameRows(Op):
         (x,) = xs
         if not x.extra:
             return Layer("{0}.flatten(3)[..., None]")
-        return Layer(f"rows_by_frame({{0}}, {x.t}, {x.extra})", needs=runtime("tokens", "token_rows", "rows_by_frame"))
+        return Layer(
+            f"rows_by_frame({{0}}, {x.t}, {x.extra})", needs=runtime("attention.tokens", "token_rows", "rows_by_frame")
+        )
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -82,7 +84,7 @@ class FromFrameRows(Op):
         _, like = xs
         if not like.extra:
             return Layer(f"{{0}}.reshape(*{{0}}.shape[:3], {like.h}, {like.w})")
-        return Layer(f"from_frame_rows({{0}}, {like.extra})", needs=runtime("tokens", "from_frame_rows"))
+        return Layer(f"from_frame_rows({{0}}, {like.extra})", needs=runtime("attention.tokens", "from_frame_rows"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -50,7 +50,7 @@ class HeadConv(Window):
         args += [Argument("padding", pads or (0, 0, 0))]
         args += [Argument("dilation", self.dilation, (1, 1, 1))]
         source = "{0}" if pads else padded("{0}", self.pads(x))
-        return Layer(f"{{m}}({source})", "HeadConv", tuple(args), needs=runtime("heads", "HeadConv"))
+        return Layer(f"{{m}}({source})", "HeadConv", tuple(args), needs=runtime("attention.heads", "HeadConv"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -89,7 +89,7 @@ class HeadNorm(Norm):
     def torch(self, *xs: Shape) -> Layer:
         args = [Argument("heads", self.heads), Argument("channels", xs[0].c // self.heads)]
         args.append(Argument("eps", self.eps, 1e-5))
-        return Layer("{m}({0})", "HeadNorm", tuple(args), needs=runtime("heads", "HeadNorm"))
+        return Layer("{m}({0})", "HeadNorm", tuple(args), needs=runtime("attention.heads", "HeadNorm"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -42,7 +42,9 @@ class SpaceToChannels(Op):
     def torch(self, *xs: Shape) -> Layer:
         (x,), full = xs, self.padded(xs[0])
         source = "{0}" if full == x else f"F.pad({{0}}, {(0, full.w - x.w, 0, full.h - x.h)})"
-        return Layer(f"space_to_channels({source}, {self.side})", needs=runtime("patches", "space_to_channels"))
+        return Layer(
+            f"space_to_channels({source}, {self.side})", needs=runtime("attention.patches", "space_to_channels")
+        )
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

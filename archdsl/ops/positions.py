@@ -74,7 +74,7 @@ class Positions(Beside):
             Argument("tokens", self.tokens, True),
             Argument("std", self.std, 0.02),
         )
-        return Layer("{m}({0})", "Positions", args, needs=runtime("positions", "Positions"))
+        return Layer("{m}({0})", "Positions", args, needs=runtime("attention.positions", "Positions"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -156,7 +156,9 @@ class SinePositions(Beside):
             Argument("halves", self.halves, False),
             Argument("counted", self.counted, False),
         )
-        return Layer("{m}({0})", "SinePositions", args, needs=runtime("positions", "sine_rows", "SinePositions"))
+        return Layer(
+            "{m}({0})", "SinePositions", args, needs=runtime("attention.positions", "sine_rows", "SinePositions")
+        )
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -75,7 +75,7 @@ class BoundaryMatch(Op):
             Argument("per_bin", self.per_bin),
             Argument("margin", float(self.margin)),
         )
-        return Layer("{m}({0})", "BoundaryMatch", args, needs=runtime("proposals", "BoundaryMatch"))
+        return Layer("{m}({0})", "BoundaryMatch", args, needs=runtime("regions.proposals", "BoundaryMatch"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -95,4 +95,4 @@ class ValidProposals(Beside):
 
     def torch(self, *xs: Shape) -> Layer:
         """A mask made of the map's own sizes."""
-        return Layer("valid_proposals({0})", needs=runtime("proposals", "valid_proposals"))
+        return Layer("valid_proposals({0})", needs=runtime("regions.proposals", "valid_proposals"))

@@ -81,7 +81,7 @@ class Proposals(Op):
         fields = f"{self.step}, {self.candidates}, {self.count}, {float(self.overlap)}, {float(self.least)}"
         anchors, deviations = list(self.anchors), tuple(map(float, self.deviations))
         call = f"propose({{0}}, {{1}}, {{2}}, {anchors}, {deviations}, {fields})"
-        return Layer(call, needs=runtime("rcnn", "overlaps", "suppressed", "moved", "propose"))
+        return Layer(call, needs=runtime("regions.rcnn", "overlaps", "suppressed", "moved", "propose"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -141,7 +141,7 @@ class PlacePool(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         """Cells of each box, each from its own map."""
-        return Layer(f"place_pool({{0}}, {{1}}, {self.size}, {self.step})", needs=runtime("rcnn", "place_pool"))
+        return Layer(f"place_pool({{0}}, {{1}}, {self.size}, {self.step})", needs=runtime("regions.rcnn", "place_pool"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -71,7 +71,9 @@ class RelativeAttention(MultiHead):
         width, sizes = self.head_channels(q), self.sizes or self.longest(q, k)
         args = [Argument("heads", self.heads), Argument("channels", width), Argument("sizes", sizes)]
         args += [Argument("queries", q[1:4]), Argument("keys", k[1:4]), Argument("beside", (q.extra, k.extra))]
-        needs = runtime("attention", "head_rows", "weighed", "attend") + runtime("relative", "RelativeAttention")
+        needs = runtime("attention.products", "head_rows", "weighed", "attend") + runtime(
+            "attention.relative", "RelativeAttention"
+        )
         return Layer("{m}({0}, {1}, {2})", "RelativeAttention", (*args, *self.arguments(*xs)), needs=needs)
 
     @classmethod

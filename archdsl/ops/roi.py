@@ -62,7 +62,7 @@ class RoiAlign(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         call = f"roi_align({{0}}, {{1}}, {self.size}, {float(self.step)}, {self.aligned})"
-        return Layer(call, needs=runtime("roi", "sampled", "roi_align"))
+        return Layer(call, needs=runtime("regions.roi", "sampled", "roi_align"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -65,7 +65,7 @@ class Rotary(Beside):
             Argument("size", (x.t, x.h, x.w)),
             Argument("extra", x.extra, 0),
         )
-        return Layer("{m}({0})", "Rotary", args, needs=runtime("rotary", "turning", "turned", "Rotary"))
+        return Layer("{m}({0})", "Rotary", args, needs=runtime("attention.rotary", "turning", "turned", "Rotary"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -114,4 +114,4 @@ class WeightedOverTime(OverTime):
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("frames", xs[0].t),)
-        return Layer("{m}({0})", "TimeWeights", args, needs=runtime("segments", "TimeWeights"))
+        return Layer("{m}({0})", "TimeWeights", args, needs=runtime("regions.segments", "TimeWeights"))

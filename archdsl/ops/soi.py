@@ -52,7 +52,7 @@ class SegmentProposals(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         call = f"segment_proposals({{0}}, {self.scales}, {self.top}, {self.overlap})"
-        return Layer(call, needs=runtime("soi", "anchored", "without_doubles", "segment_proposals"))
+        return Layer(call, needs=runtime("regions.soi", "anchored", "without_doubles", "segment_proposals"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -109,7 +109,7 @@ class SoiPool(Op):
         """How often a length doubles is told: a trace has no number for it."""
         doubled = xs[0].t.bit_length() - 1
         call = f"soi_pool({{0}}, {{1}}, {self.bins}, {float(self.extend)}, {doubled})"
-        return Layer(call, needs=runtime("soi", "soi_pool"))
+        return Layer(call, needs=runtime("regions.soi", "soi_pool"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

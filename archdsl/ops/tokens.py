@@ -51,7 +51,7 @@ class LearntTokens(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("count", self.count), Argument("channels", xs[0].c), Argument("std", self.std, 0.02))
-        return Layer("{m}({0})", "LearntTokens", args, needs=runtime("tokens", "token_rows", "LearntTokens"))
+        return Layer("{m}({0})", "LearntTokens", args, needs=runtime("attention.tokens", "token_rows", "LearntTokens"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -84,7 +84,7 @@ class Queries(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("count", self.count), Argument("channels", xs[0].c), Argument("std", self.std, 0.02))
-        return Layer("{m}({0})", "Queries", args, needs=runtime("tokens", "Queries"))
+        return Layer("{m}({0})", "Queries", args, needs=runtime("attention.tokens", "Queries"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -218,7 +218,7 @@ class JoinTokens(Op):
         return seen[1]
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer("join_tokens({0}, {1})", needs=runtime("tokens", "token_rows", "join_tokens"))
+        return Layer("join_tokens({0}, {1})", needs=runtime("attention.tokens", "token_rows", "join_tokens"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -95,13 +95,13 @@ class WindowAttention(MultiHead):
     def torch(self, *xs: Shape) -> Layer:
         k = xs[1]
         where = (self.count(k), fitted(self.size, k), self.shifts(k))
-        needs = runtime("attention", "weighed") + runtime("windows", *WINDOW_FUNCTIONS)
+        needs = runtime("attention.products", "weighed") + runtime("attention.windows", *WINDOW_FUNCTIONS)
         if not self.bias:
             places = ", ".join(map(str, where))
             return Layer(f"attend_windows({{0}}, {{1}}, {{2}}, {places}, {self.keywords(*xs)})", needs=needs)
         args = [Argument("heads", self.heads), Argument("table", self.size)]
         args += [Argument(name, value) for name, value in zip(("count", "size", "shift"), where)]
-        needs += runtime("windows", "WindowAttention")
+        needs += runtime("attention.windows", "WindowAttention")
         return Layer("{m}({0}, {1}, {2})", "WindowAttention", (*args, *self.arguments(*xs)), needs=needs)
 
     @classmethod

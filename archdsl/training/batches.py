@@ -16,7 +16,7 @@ from archdsl.training.data.reader.workers import VideoRequest, read_clips
 from archdsl.training.data.sources.videos import Files
 from archdsl.training.data.targets import Targets, targets_of_clips, targets_to, tensors_of
 from archdsl.training.data.transforms.augment import augment_batch, check_augment, make_view, view_cut
-from archdsl.training.data.transforms.reading import ReaderCrop, first_pictures
+from archdsl.training.data.transforms.reader_crops import ReaderCrop, first_pictures
 from archdsl.training.distributed import fail_together
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.tasks.base import Task

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from archdsl.backend.network import build
 from archdsl.backend.weights.adaptation import Ways, adapted
-from archdsl.backend.weights.matching import check_names
-from archdsl.backend.weights.reading import METADATA, read_weights
+from archdsl.backend.weights.files import METADATA, read_weights
+from archdsl.backend.weights.fit import check_names
 from archdsl.backend.weights.recognition import Candidate, candidates
 from archdsl.backend.weights.translation import exported, translated
 from archdsl.catalog import load

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from archdsl.backend.weights.matching import COUNTER, put_weights
-from archdsl.backend.weights.reading import metadata_of, read_weights
+from archdsl.backend.weights.files import metadata_of, read_weights
+from archdsl.backend.weights.fit import COUNTER, put_weights
 from archdsl.dialects import Input, Naming, TensorLayout, namings
 
 LEAST_SHARE = 0.5

@@ -23,7 +23,7 @@ from archdsl.training.data.transforms.geometry import Cut
 from archdsl.training.data.transforms.noise import erase
 from archdsl.training.data.transforms.normalisation import FRAMELESS, normalise
 from archdsl.training.data.transforms.rand_augment import rand_augment
-from archdsl.training.data.transforms.reading import ReaderCrop, moves_with, resize_frames, rounds
+from archdsl.training.data.transforms.reader_crops import ReaderCrop, moves_with, resize_frames, rounds
 
 Clips = Tensor | dict[str, Tensor]
 """What a network requests: one clip, or several by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from archdsl.backend.runtime.attention import axis_map, axis_rows, weighed
+from archdsl.backend.runtime.attention.products import axis_map, axis_rows, weighed
 from archdsl.backend.runtime.stream import Held
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from archdsl.backend.weights.reading import FLOATS, storage_kind, unusable_tensor
+from archdsl.backend.weights.files import FLOATS, storage_kind, unusable_tensor
 from archdsl.errors import Fault, SpecError
 
 FAULTS_SHOWN = 12

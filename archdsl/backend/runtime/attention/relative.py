@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archdsl.backend.runtime.attention import attend, head_rows
+from archdsl.backend.runtime.attention.products import attend, head_rows
 
 
 class RelativeAttention(nn.Module):

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from archdsl.backend.runtime.attention import weighed
+from archdsl.backend.runtime.attention.products import weighed
 
 
 def parted(x: Tensor, count: tuple[int, int, int]) -> Tensor:

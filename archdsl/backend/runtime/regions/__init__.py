@@ -1,0 +1,1 @@
+"""Functions of regions, boxes and segments. The source of each is put into emitted files."""
