@@ -23,6 +23,7 @@ class Told(NamedTuple):
 
 
 BY_HAND: dict[str, tuple[tuple[str, str], ...]] = {
+    "class_token_in_a_causal_network.yaml": ((", class_token]", "]"), ("head: {class_token:", "head: {classifier:")),
     "drawn_activation_unknown.yaml": (("act: rleu", "act: relu"),),
     "drawn_width_with_a_number.yaml": (("fields: {}", "fields: {more: 32}"), ("$in + 32", "$in + $more")),
     "set_deletes_all_blocks.yaml": ((".res2.0: null", ".res2: null\n  edges.fast_to_slow: null"),),

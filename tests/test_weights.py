@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from archdsl.backend import build
-from archdsl.backend.weights import load_weights, read_weights, reading
+from archdsl.backend.weights import files, load_weights, read_weights
 from archdsl.errors import SpecError
 from tests.trained import small
 
@@ -225,7 +225,7 @@ def test_a_file_that_unpacks_to_more_than_it_is(tmp_path: Path) -> None:
 
 def test_a_file_of_very_many_tensors_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "w.pt", "w") as file:
-        for i in range(reading.MAX_TENSORS + 1):
+        for i in range(files.MAX_TENSORS + 1):
             file.writestr(f"w/data/{i}", b"")
-    with pytest.raises(SpecError, match=f"got +{reading.MAX_TENSORS + 1} entries"):
+    with pytest.raises(SpecError, match=f"got +{files.MAX_TENSORS + 1} entries"):
         read_weights(tmp_path / "w.pt")

@@ -10,7 +10,7 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, add_act
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.ops.multi_head import Over
+from archdsl.ops.multi_head import Over, fitting_heads
 from archdsl.spec.base import Written
 from archdsl.spec.scalars import Count, Positive, Ratio, Share, Whole
 
@@ -199,8 +199,7 @@ class Transformer(TransformerParts):
     def parts(self, g: Builder, one: Attend, reads: list[str]) -> str:
         """Equal parts of the heads, each over its own axes, side by side."""
         n, channels = len(one.axes), g.shape(reads[0]).c
-        fitting = [heads for heads in range(n, max(channels, self.heads) + 1, n) if channels % heads == 0]
-        fix = f"heads: {min(fitting, key=lambda heads: abs(heads - self.heads))}" if fitting else None
+        fix = f"heads: {n * fitting_heads(channels // n, self.heads // n + 1)}" if channels % n == 0 else None
         if self.heads % n:
             what = "heads that do not divide among the axes"
             raise SpecError(what, got=f"heads: {self.heads}, {n} axes", want=f"a multiple of {n}", fix=fix)

@@ -13,15 +13,22 @@ from archdsl.ops.layer import Argument, changed_keywords
 
 Over = Literal["thw", "hw", "t", "th", "tw", "h", "w"]
 """Axes along which positions read each other; along the others each is alone."""
+LONGEST_SEARCH = 10_000
+"""Numbers of heads that are tried for a fix."""
 
 
 def check_heads(x: Shape, heads: int) -> None:
     """Raise SpecError where channels do not fall into heads."""
     require(heads >= 1, "`heads` below 1", got=heads, want="at least 1")
     if x.c % heads:
-        fewer = max(n for n in range(1, heads) if x.c % n == 0)
         what, got = "channels not divisible by heads", f"{x.c}, heads={heads}"
-        raise SpecError(what, got=got, want=f"a multiple of {heads}", fix=f"heads: {fewer}")
+        raise SpecError(what, got=got, want=f"a multiple of {heads}", fix=f"heads: {fitting_heads(x.c, heads)}")
+
+
+def fitting_heads(channels: int, heads: int) -> int:
+    """Fewer heads that divide the channels, as many as a short search finds."""
+    most = min(heads - 1, channels)
+    return next((n for n in range(most, max(most - LONGEST_SEARCH, 0), -1) if channels % n == 0), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
