@@ -42,10 +42,8 @@ def vjepa2_classifier(
     name: str, width: Width = "l", frames: Count = 16, size: Count = 256, depth: Count = 4, classes: Count = 400
 ) -> Arch:
     """Encoder and probe, whose `depth` counts the block that pools too."""
-    probe = Stage(
-        *[Transformer(heads=16, norm=PROBE_NORM, fused=True)] * (depth - 1),
-        AttentivePool(heads=16, norm=PROBE_NORM, fused=True),
-    )
+    blocks = repeat(Transformer(heads=16, norm=PROBE_NORM, fused=True), depth - 1) if depth > 1 else ()
+    probe = Stage(*blocks, AttentivePool(heads=16, norm=PROBE_NORM, fused=True))
     pathways = dict(main=Pathway(stages={**encoder(width), "probe": probe}))
     head = Classifier(classes=classes, pool="none")
     return Arch(name=name, clip=Clip(frames=frames, size=size), pathways=pathways, head=head)
