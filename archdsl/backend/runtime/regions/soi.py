@@ -49,7 +49,7 @@ def soi_pool(x: Tensor, segments: Tensor, bins: int, extend: float, doublings: i
     first, last = (start - more).clamp(0, t), (end + more).clamp(0, t)
     edges = first[..., None] + (last - first)[..., None] * torch.arange(bins + 1, device=x.device) / bins
     low = edges[..., :-1].floor().long().clamp(max=t - 1)
-    high = torch.maximum(edges[..., 1:].ceil().long(), low + 1)
+    high = torch.maximum(edges[..., 1:].ceil().long().clamp(max=t), low + 1)  # rounded edges may pass the end
     levels = [x.flatten(2)]
     for k in range(doublings):
         levels.append(torch.maximum(levels[k], F.pad(levels[k][..., 2**k :], (0, 2**k), value=float("-inf"))))
