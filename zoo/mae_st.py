@@ -9,16 +9,18 @@ from typing import Literal
 from archdsl.blocks import ClassToken, LayerNorm, Mean, Patches, Positions, TakeMap, Transformer
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
 from archdsl.spec.scalars import Count
+from archdsl.zoo import vit
 
-SIZES = {"b": (768, 12, 12), "l": (1024, 24, 16), "h": (1280, 32, 16)}
-"""Channels, blocks and heads."""
+CHANNELS = {"b": 768, "l": 1024, "h": 1280}
+"""Those of ViT-B, -L and -H, which have its blocks and heads."""
 
 
 def mae_st(
     name: str, width: Literal["b", "l", "h"] = "b", frames: Count = 16, size: Count = 224, classes: Count = 400
 ) -> Arch:
     """ViT-B, -L or -H."""
-    channels, depth, heads = row_of(SIZES, width=width)
+    channels = row_of(CHANNELS, width=width)
+    depth, heads = vit.WIDTHS[channels]
     tokens = Stage(Patches(kernel=(2, 16, 16), channels=channels), ClassToken(), Positions(over=("hw", "t")))
     body = Stage(*repeat(Transformer(heads=heads), depth))
     stages = {"tokens": tokens, "body": body, "pool": Stage(TakeMap(), Mean(over="thw"), LayerNorm())}

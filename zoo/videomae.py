@@ -10,16 +10,17 @@ from typing import Literal
 from archdsl.blocks import LayerNorm, Mean, Patches, SinePositions, Transformer
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat, row_of
 from archdsl.spec.scalars import Count
+from archdsl.zoo import vit
 
 Width = Literal["s", "b", "l", "h", "g"]
 SIZES = {
-    "s": (384, 12, 6, 4, 16),
-    "b": (768, 12, 12, 4, 16),
-    "l": (1024, 24, 16, 4, 16),
-    "h": (1280, 32, 16, 4, 16),
+    "s": (384, *vit.WIDTHS[384], 4, 16),
+    "b": (768, *vit.WIDTHS[768], 4, 16),
+    "l": (1024, *vit.WIDTHS[1024], 4, 16),
+    "h": (1280, *vit.WIDTHS[1280], 4, 16),
     "g": (1408, 40, 16, Fraction(48, 11), 14),
 }
-"""Channels, blocks, heads, hidden channels in channels, and pixels of a patch."""
+"""Channels, blocks, heads, hidden channels in channels, and pixels of a patch; those of ViT but for ViT-g."""
 
 
 def videomae(name: str, width: Width = "b", frames: Count = 16, size: Count = 224, classes: Count = 400) -> Arch:

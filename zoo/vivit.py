@@ -10,8 +10,9 @@ from typing import Literal
 from archdsl.blocks import Attend, ClassToken, FrameRows, FrameToken, LayerNorm, Norm, Patches, Positions, Transformer
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, TokenClassifier, repeat, row_of
 from archdsl.spec.scalars import Count
+from archdsl.zoo import vit
 
-WIDTHS = {768: (12, 12), 1024: (24, 16)}
+WIDTHS = {width: vit.WIDTHS[width] for width in (768, 1024)}
 """Blocks and heads of each width: Base, Large."""
 Form = Literal["joint", "fe", "fsa", "fdp"]
 ATTEND = {"joint": ("thw",), "fe": ("hw",), "fsa": ("t", "hw"), "fdp": (Attend(over=("t", "hw")),)}

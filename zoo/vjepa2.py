@@ -11,11 +11,12 @@ from typing import Literal
 from archdsl.blocks import AttentivePool, LayerNorm, Norm, Patches, Transformer
 from archdsl.language import Arch, Classifier, Clip, Features, Model, Pathway, Stage, repeat, row_of
 from archdsl.spec.scalars import Count
+from archdsl.zoo import vit
 
 Width = Literal["l", "h", "g"]
 SIZES = {
-    "l": (1024, 24, 16, 4),
-    "h": (1280, 32, 16, 4),
+    "l": (1024, *vit.WIDTHS[1024], 4),
+    "h": (1280, *vit.WIDTHS[1280], 4),
     "g": (1408, 40, 22, Fraction(48, 11)),
 }
 """Channels, blocks, heads, hidden channels in channels."""
