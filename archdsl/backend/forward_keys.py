@@ -54,12 +54,13 @@ class Program(Forward):
         self.clip = next(address for address, node in self.graph.nodes.items() if isinstance(node.op, Source))
         kept = [self.clip, *self.schedule.held] if self.kind == "key" else []
         steps = [step for step in whole if self.runs(step)]
-        self.part = replace(self.part, steps=steps, outputs=[*self.part.outputs, *kept])
         for address, node in self.graph.nodes.items():
             if self.kind == "key" and isinstance(node.op, TakeEvery):
                 self.stands_for[address] = self.clip
             if self.kind == "key" and isinstance(node.op, Interleave):
                 self.stands_for[address] = node.reads[0]
+        outputs = [self.stands_for.get(value, value) for value in self.part.outputs]
+        self.part = replace(self.part, steps=steps, outputs=[*outputs, *kept])
         super().__post_init__()
 
     def runs(self, step: str | ModulePart) -> bool:
@@ -96,6 +97,8 @@ class Program(Forward):
 
     def leaving(self) -> str:
         """What is returned; for a key frame also what is held of it, itself first."""
+        given = {value: self.names[other] for value, other in self.stands_for.items() if other in self.names}
+        self.names = given | self.names  # also of what leaves as it is
         outputs = super().leaving()
         if self.kind == "current":
             return outputs

@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from archdsl.backend.emission import Emission, emit
+from archdsl.backend.features import FeatureReader
 from archdsl.backend.passes import Lower
 from archdsl.compiler import Plan, plan_of
 from archdsl.extras import import_with_extras
@@ -30,11 +31,14 @@ def build(
     It takes one clip (n, c, t, h, w), or a dict of clips by name where the arch has several, and chooses frames
     itself. `state_dict` keys are the addresses of the plan. `lower` names the passes that make it quick: "none" is the
     literal network, "auto" what pays on this device, for inference unless `train`; all load and save one state_dict.
-    `weights` is a file of ours or of anyone whose names are known (zoo/weights).
+    `network.features(clip, at=[...])` gives values of its inside by their addresses. `weights` is a file of ours or of
+    anyone whose names are known (zoo/weights).
     Raises SpecError where the arch cannot be, and for weights of another network.
     """
     plan = plan_of(arch_or_plan)
     network = network_from_source(emit(plan, lower, train=train), plan.name)
+    kind: Any = type(network)
+    kind.features = FeatureReader(plan, build)
     if weights is not None:
         import_with_extras("archdsl.backend.weights").load_weights(network, weights)
     return network

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from archdsl.cli import bench, data, drawings, evaluate, expand, lowerings, reports, specs, train, weights
+from archdsl.cli import bench, data, drawings, evaluate, expand, features, lowerings, reports, specs, train, weights
 from archdsl.cli import options as o
 from archdsl.cli import run_options as r
 
@@ -199,6 +199,19 @@ COMMANDS = (
         (
             "archdsl predict runs/slowfast_tiny clip.mp4",
             "archdsl predict runs/slowfast_4x16_r50 holiday/ --top 3 -o holiday.json",
+        ),
+    ),
+    Command(
+        "features",
+        features.features_command,
+        "what a network gives at an address of its inside, as a file for each video\n"
+        "Windows of the clip's length cover a video; rows are in the order of time.\n"
+        "The network runs lowered and frozen (`archdsl lowerings`), or literally with --set recipe.lower=none.",
+        (r.add_features, o.add_overrides, o.add_json),
+        (
+            "archdsl features runs/slowfast_tiny videos/ --at slow.res4 -o features",
+            "archdsl features runs/slowfast_tiny videos/ --at slow.res4 --at fast.res4 --format npz -o features",
+            "archdsl features runs/slowfast_tiny videos/ --format csv --rows 100 --at slow.res4 -o csv_mean_100",
         ),
     ),
     Command(

@@ -148,6 +148,33 @@ def add_prediction(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
+def add_features(parser: ArgumentParser) -> None:
+    """Which network, of which videos, from where inside it, and how features are written."""
+    parser.add_argument("name", metavar="RUN", help="a run's folder, or a network with --recipe and --weights")
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or folders of videos or of pictures")
+    group = parser.add_argument_group("features")
+    group.add_argument(
+        "--at",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="an op, block or stage, such as slow.res5 (`archdsl table --level op`); repeatable; by default what the "
+        "head reads: the network without it",
+    )
+    group.add_argument(
+        "--pool", default="thw", metavar="AXES", help="axes that are averaged: thw (default), hw, t, none"
+    )
+    group.add_argument(
+        "--format", default="npy", metavar="FORMAT", help="npy (default), npz (several addresses, times), or csv"
+    )
+    group.add_argument(
+        "--rows", type=positive_int, metavar="N", help="rows of a video, linearly between its own: 100 for BSN and BMN"
+    )
+    group.add_argument("-o", "--output", metavar="DIR", help="the folder; files that are there already stay")
+    group.add_argument("--batch", type=positive_int, metavar="N", help="batch size, in views")
+    add_weights(parser, "network")
+
+
 def non_negative_int(text: str) -> int:
     """A whole number from 0 to MOST."""
     return 0 if text == "0" else positive_int(text)
