@@ -87,7 +87,7 @@ def pruned(graph: Graph, outputs: dict[str, str]) -> Graph:
     while owners := {*owners_of(graph, kept)} - kept:
         kept |= ancestors(graph, *owners)
     nodes = {address: node for address, node in graph.nodes.items() if address in kept or isinstance(node.op, Source)}
-    inside = {prefix for address in nodes for prefix in prefixes(address)}
+    inside = {prefix for address in nodes for prefix in addresses_above(address)}
     return replace(
         graph,
         nodes=nodes,
@@ -106,7 +106,7 @@ def owners_of(graph: Graph, addresses: set[str]) -> Iterator[str]:
             yield tied
 
 
-def prefixes(address: str) -> Iterator[str]:
+def addresses_above(address: str) -> Iterator[str]:
     """The addresses above one, and the empty one of the network."""
     while address:
         address = address.rpartition(".")[0]

@@ -163,7 +163,7 @@ def write_features(
         if is_regular(path):
             yield FeatureFile(path, video, kept=True)
             continue
-        found = features_of(network, inner, recipe, video, wanted, where, workers, batch)
+        found = features_bytes(network, inner, recipe, video, wanted, where, workers, batch)
         if isinstance(found, str):
             yield FeatureFile(path, video, found)
             continue
@@ -181,7 +181,7 @@ def features_network(plan: Plan, inner: Plan, weights: Path, recipe: Recipe, dev
     return network
 
 
-def features_of(
+def features_bytes(
     network: nn.Module,
     inner: Plan,
     recipe: Recipe,
