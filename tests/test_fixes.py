@@ -29,6 +29,7 @@ BY_HAND: dict[str, tuple[tuple[str, str], ...]] = {
     "set_deletes_all_blocks.yaml": ((".res2.0: null", ".res2: null\n  edges.fast_to_slow: null"),),
     "set_inserts_at_nothing.yaml": ((".re2+", ".res2+"),),
     "set_inserts_without_a_name.yaml": (("{conv: {channels: 8}}", "{more: {conv: {channels: 8}}}"),),
+    "frame_class_token_without_rows.yaml": ((", frame_class", ", frame_rows, frame_class"),),
     "edge_cycle.yaml": (("target: slow, after: res2, into: stem", "target: slow, after: res2, into: res2"),),
     "edge_maps_differ_in_space.yaml": (("transform: time_sample", "transform: [time_sample, resize_to]"),),
     "frames_not_divided_by_every.yaml": (("frames: 60", "frames: 64"),),

@@ -8,6 +8,7 @@ on each pair of frames and a second one over their class tokens. `fsa` (3) atten
 from typing import Literal
 
 from archdsl.blocks import Attend, ClassToken, FrameRows, FrameToken, LayerNorm, Norm, Patches, Positions, Transformer
+from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, TokenClassifier, repeat, row_of
 from archdsl.spec.scalars import Count
 from archdsl.zoo import vit
@@ -23,6 +24,9 @@ def vivit(
 ) -> Arch:
     """`temporal` counts the blocks over class tokens of the factorised encoder."""
     depth, attention_heads = row_of(WIDTHS, width=width)
+    if form != "fe" and temporal != 4:
+        what, got = "blocks over class tokens without a factorised encoder", f"temporal={temporal}, form={form}"
+        raise SpecError(what, at="temporal", got=got, want="form=fe")
     block = Transformer(heads=attention_heads, attend=ATTEND[form], act="gelu_tanh")
     patches, token = Patches(kernel=(2, 16, 16), channels=width), ClassToken(std=0.0)
     body = Stage(*repeat(block, depth))

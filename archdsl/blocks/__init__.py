@@ -41,6 +41,7 @@ from archdsl.blocks.plain import (
     MaxPool,
     Mean,
     NewestFrame,
+    RepeatFrames,
     Resize,
 )
 from archdsl.blocks.pooled import PooledTransformer
@@ -52,11 +53,14 @@ from archdsl.blocks.steps import Step
 from archdsl.blocks.table import TableConv
 from archdsl.blocks.tokens import (
     ClassToken,
+    FrameClassToken,
     FrameRows,
+    FramesToRows,
     FrameToken,
     LayerNorm,
     Patches,
     Positions,
+    RowsToFrames,
     SinePositions,
     TakeMap,
     TakeToken,
@@ -146,6 +150,10 @@ BLOCKS: tuple[type[Block], ...] = (
     MergePatches,
     PooledTransformer,
     AttentivePool,
+    RepeatFrames,
+    FrameClassToken,
+    FramesToRows,
+    RowsToFrames,
 )
 """Every block that YAML knows by name."""
 

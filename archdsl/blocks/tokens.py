@@ -131,6 +131,34 @@ class FrameToken(Block):
         return g.add("token", ops.FrameToken(index=self.index), x)
 
 
+class FrameClassToken(Block):
+    """Learnt tokens in front of each frame's row, other ones for each frame.  (c, t, r, 1) -> (c, t, count + r, 1)"""
+
+    count: Count = Field(1, description="how many for each")
+    std: Spread = Field(0.02, description="standard deviation at the start; 0 for zeros")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("token", ops.LearntFrameTokens(count=self.count, std=self.std), x)
+
+
+class FramesToRows(Block):
+    """The rows of neighbouring frames as those of one frame.  (c, factor t, h, w) -> (c, t, factor h, w)"""
+
+    factor: Count = Field(description="frames that become one")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("group", ops.FramesToRows(factor=self.factor), x)
+
+
+class RowsToFrames(Block):
+    """The way back: rows of each frame as those of several.  (c, t, factor h, w) -> (c, factor t, h, w)"""
+
+    factor: Count = Field(description="frames that each becomes")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("part", ops.RowsToFrames(factor=self.factor), x)
+
+
 class LayerNorm(Block):
     """The channels of each position to mean 0, variance 1.  (c, t, h, w, k) -> (c, t, h, w, k)"""
 

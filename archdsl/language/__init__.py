@@ -25,6 +25,7 @@ from archdsl.language.paths import change, change_all
 from archdsl.language.pathway import Pathway, Stage, repeat
 from archdsl.language.transforms import (
     TRANSFORMS,
+    CrossAttention,
     Fit,
     ResizeTo,
     Through,
@@ -47,6 +48,7 @@ __all__ = [
     "Classifier",
     "Clip",
     "Consensus",
+    "CrossAttention",
     "Dense",
     "Detector",
     "Edge",

@@ -14,6 +14,7 @@ from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
+from archdsl.ops.multi_head import Over
 from archdsl.spec.base import Written
 from archdsl.spec.scalars import Count, Ratio
 
@@ -114,12 +115,14 @@ class TimeSample(Transform):
 
 
 class TimeRepeat(Transform):
-    """Each frame alpha times.  (c, t, h, w) -> (c, alpha t, h, w)"""
+    """Each frame, or the whole sequence, alpha times.  (c, t, h, w) -> (c, alpha t, h, w)"""
 
     alpha: Count | None = Field(None, description="how often; by default the ratio of the pathways' time steps")
+    whole: bool = Field(False, description="whether all frames come again and again, instead of each in a row")
 
     def build(self, g: Builder, x: str, target: str) -> str:
-        return g.add("repeat", ops.RepeatFrames(times=self.alpha or ratio_of_steps(g, target, x)), x)
+        times = self.alpha or ratio_of_steps(g, target, x)
+        return g.add("repeat", ops.RepeatFrames(times=times, whole=self.whole), x)
 
 
 class ResizeTo(Transform):
@@ -185,6 +188,43 @@ class Warp(Transform):
         return g.add("product", ops.Mul(), y, g.add("scale", conv, x))
 
 
+class CrossAttention(Transform):
+    """Every position of the target reads the source's.  (c', t', h', w', k') -> (c, t, h, w, k), as the target has them
+
+    Queries are of the target, keys and values of the source, each normalised before; a linear layer follows, which
+    starts at 0. A value that several edges into stages of one name read is normalised once (arXiv:2201.04288, section
+    3.2). With `merge: sum` what is read is added to the target.
+    """
+
+    heads: Count = Field(description="heads of the attention, which is as wide as the target")
+    over: Over = Field("thw", description="axes along which positions read each other; along others each is alone")
+    norm: NormField = Field(Norm(kind="layer", eps=1e-6), description="layer, rms, none, or a mapping with eps")
+    bias: bool = Field(True, description="whether queries, keys and values have biases")
+    fused: bool = Field(
+        False, description="attention by torch's scaled_dot_product_attention, which fvcore does not see"
+    )
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        c = g.shape(target).c
+        query, keys = self.normed(g, "query_norm", target), self.normed(g, "norm", x)
+        reads = [
+            g.add(name, ops.Linear(out_features=c, bias=self.bias, init="trunc_normal"), y)
+            for name, y in (("query", query), ("key", keys), ("value", keys))
+        ]
+        attention = ops.Attention(heads=self.heads, over=self.over, fused=self.fused)
+        y = g.add("attention", attention, *reads)
+        return g.add("out", ops.Linear(out_features=c, init="zeros"), y)
+
+    def normed(self, g: Builder, name: str, x: str) -> str:
+        """The value normalised: by the norm of an edge into a stage of this name that reads it too, if there is one."""
+        edges = g.path.rpartition(".")[0]
+        for address, node in g.nodes.items():
+            norm = isinstance(node.op, ops.LayerNorm | ops.RmsNorm | ops.BatchNorm | ops.GroupNorm)
+            if norm and node.reads == (x,) and address.startswith(f"{edges}."):
+                return address
+        return self.norm.add(g, name, x)
+
+
 TRANSFORMS: tuple[type[Transform], ...] = (
     TimeConv,
     TimeDeconv,
@@ -195,6 +235,7 @@ TRANSFORMS: tuple[type[Transform], ...] = (
     Through,
     Fit,
     Warp,
+    CrossAttention,
 )
 TRANSFORMS_BY_KEY = kinds_by_key(TRANSFORMS)
 

@@ -14,7 +14,16 @@ from archdsl.ops.channels import (
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.correlation import LocalCorrelation
 from archdsl.ops.flow import DropFrames, TvL1Flow
-from archdsl.ops.frame_rows import FrameRows, FrameToken, FromFrameRows
+from archdsl.ops.frame_rows import (
+    FrameRows,
+    FramesToRows,
+    FrameToken,
+    FromFrameRows,
+    JoinRows,
+    LearntFrameTokens,
+    RowsToFrames,
+    TakeRows,
+)
 from archdsl.ops.frames import (
     FrameDifference,
     Gray,
@@ -191,6 +200,11 @@ OPS: tuple[type[Op], ...] = (
     FrameRows,
     FromFrameRows,
     FrameToken,
+    LearntFrameTokens,
+    TakeRows,
+    JoinRows,
+    FramesToRows,
+    RowsToFrames,
     Positions,
     SinePositions,
     Rotary,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import COPIED, RESHAPED, Keeps
-from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.base import Axis, Beside, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Layer, runtime
+from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.pool import pooled_to
-from archdsl.ops.receptive_field import Seen
+from archdsl.ops.receptive_field import Seen, repeated, union
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,3 +119,179 @@ class FrameToken(Op):
     def example(cls, draw: Draw) -> Example:
         x = draw.shape()._replace(w=1)
         return cls(index=draw.integer(0, x.h - 1)), (x,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearntFrameTokens(Beside):
+    """Learnt tokens in front of each frame's row, other ones for each.  (c, t, r, 1) -> (c, t, count + r, 1)
+
+    They start at N(0, std^2).
+    """
+
+    kept = Keeps(gradient="part")
+    count: int = 1
+    std: float = 0.02
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(self.count >= 1, "`count` below 1", got=self.count, want="at least 1")
+        require(x.w == 1, "not rows of tokens", got=x, want="w = 1", fix="frame_rows before it")
+        return x._replace(h=self.count + x.h)
+
+    @property
+    def each_frame(self) -> bool:
+        return False
+
+    def causal(self, *xs: Shape) -> tuple[Op, ...]:
+        return (self,)
+
+    def weights(self, *xs: Shape) -> Weights:
+        return {"weight": (xs[0].t, self.count, xs[0].c)}
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return "frame tokens" if self.count == 1 else f"{self.count} frame tokens"
+
+    def row(self, x: Shape | None = None) -> str:
+        return f"{self.count} learnt token{'s' * (self.count > 1)} for each frame"
+
+    def torch(self, *xs: Shape) -> Layer:
+        (x,) = xs
+        sizes = (Argument("frames", x.t), Argument("count", self.count), Argument("channels", x.c))
+        args = (*sizes, Argument("std", self.std, 0.02))
+        return Layer("{m}({0})", "LearntFrameTokens", args, needs=runtime("attention.rows", "LearntFrameTokens"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(count=draw.integer(1, 3), std=draw.choice((0.0, 0.02))), (draw.shape()._replace(w=1),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeRows(Op):
+    """Some rows of each frame, from `start` on.  (c, t, r, w) -> (c, t, count, w); without `count` all that follow"""
+
+    causality = "frame"
+    kept = Keeps(view=True, gradient="part")
+    shown = "in heads"
+    start: int = 0
+    count: int | None = None
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        count = x.h - self.start if self.count is None else self.count
+        inside = self.start >= 0 and 1 <= count <= x.h - self.start
+        require(inside, "rows beyond the map", got=f"{count} from {self.start}", want=f"some of {x.h}")
+        return x._replace(h=count)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        h = grids[0].h
+        return grids[0]._replace(h=h._replace(start=h.start + self.start * h.step))
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}[:, :, :, {self.start or ''}:{self.start + self.out(*xs).h}]")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        x = draw.shape()
+        start = draw.integer(0, x.h - 1)
+        return cls(start=start, count=draw.choice((None, draw.integer(1, x.h - start)))), (x,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinRows(Op):
+    """Rows of the first map above those of the second.  (c, t, a, w), (c, t, b, w) -> (c, t, a + b, w)"""
+
+    reads = 2
+    causality = "frame"
+    kept = Keeps(gradient="part")
+    shown = "in heads"
+    call = "torch.cat([{0}, {1}], dim=3)"
+
+    def out(self, *xs: Shape) -> Shape:
+        a, b = xs
+        alike = a._replace(h=1) == b._replace(h=1)
+        require(alike, "rows of maps that differ in c, t or w", got=f"{a} and {b}", want="equal but for h")
+        return a._replace(h=a.h + b.h)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        t, h, w = (y._replace(span=max(x.span, y.span)) for x, y in zip(grids[0][:3], grids[1][:3]))
+        return Grid(t, h, w, grids[1].tick)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        x = draw.shape()
+        return cls(), (x, x._replace(h=draw.integer(1, 4)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramesToRows(Op):
+    """The rows of `factor` neighbouring frames as those of one.  (c, factor t, h, w) -> (c, t, factor h, w)
+
+    So what looks within a frame sees them all. The place is the first frame's.
+    """
+
+    factor: int
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,), k = xs, self.factor
+        require(k >= 1, "frames per group below 1", got=k, want="at least 1")
+        require(
+            x.t % k == 0,
+            "frames not divisible into groups",
+            got=f"{x.t} frame{'s' * (x.t > 1)} in groups of {k}",
+            want=f"a multiple of {k}",
+        )
+        return Shape(x.c, x.t // k, k * x.h, x.w)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        t, k = grids[0].t, self.factor
+        return grids[0]._replace(t=Axis(t.step * k, t.start, t.span + t.step * (k - 1)))
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        k = self.factor
+        return tuple(union(seen[0][i * k : (i + 1) * k]) for i in range(y.t))
+
+    kept = RESHAPED
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"rows of {self.factor} frames"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}.unflatten(2, (-1, {self.factor})).flatten(3, 4)")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        factor, x = draw.integer(1, 4), draw.shape()
+        return cls(factor=factor), (x._replace(t=x.t * factor),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsToFrames(Op):
+    """The rows of each frame parted into those of `factor` frames.  (c, t, factor h, w) -> (c, factor t, h, w)"""
+
+    factor: int
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,), k = xs, self.factor
+        require(k >= 1, "frames per group below 1", got=k, want="at least 1")
+        require(x.h % k == 0, "rows not divisible among frames", got=f"{x.h} rows", want=f"a multiple of {k}")
+        return Shape(x.c, x.t * k, x.h // k, x.w)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        t = grids[0].t
+        return grids[0]._replace(t=t._replace(step=t.step / self.factor))
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return repeated(seen[0], self.factor)
+
+    kept = RESHAPED
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"{self.factor} frames of rows"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}.unflatten(3, ({self.factor}, -1)).flatten(2, 3)")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        factor, x = draw.integer(1, 4), draw.shape()
+        return cls(factor=factor), (x._replace(h=x.h * factor),)

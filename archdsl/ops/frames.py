@@ -146,10 +146,14 @@ class TakeSegments(TakeChosen):
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatFrames(Op):
-    """Every frame several times in a row.  (c, t, h, w) -> (c, t times, h, w)"""
+    """Every frame several times in a row, or (`whole`) the clip again and again.  (c, t, h, w) -> (c, t times, h, w)
+
+    A clip that comes again is placed as if its frames were evenly spread over the time it took once.
+    """
 
     kept = COPIED
     times: int
+    whole: bool = False
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -157,16 +161,22 @@ class RepeatFrames(Op):
         return x._replace(t=x.t * self.times)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        t = grids[0].t
-        return grids[0]._replace(t=t._replace(step=t.step / self.times))
+        t, step = grids[0].t, grids[0].t.step / self.times
+        spread = ((xs[0].t - 1) * t.step - (xs[0].t * self.times - 1) * step) / 2
+        return grids[0]._replace(t=t._replace(step=step, start=t.start + spread * self.whole))
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        return repeated(seen[0], self.times)
+        return seen[0] * self.times if self.whole else repeated(seen[0], self.times)
 
     def label(self, x: Shape, y: Shape) -> str:
-        return f"each frame {self.times} times"
+        return self.row()
+
+    def row(self, x: Shape | None = None) -> str:
+        return f"{'all frames' if self.whole else 'each frame'} {self.times} times"
 
     def torch(self, *xs: Shape) -> Layer:
+        if self.whole:
+            return Layer(f"{{0}}.repeat(1, 1, {self.times}, 1, 1)")
         return Layer(f"{{0}}.repeat_interleave({self.times}, dim=2)")
 
 

@@ -127,7 +127,11 @@ class LanePainter:
         side = max(item.shape.h, 1)
         whole = max(shape[2] for shape in self.parts.plan.inputs.values())
         self.frames(
-            item.frames, left + 7, top + tall - 4, width - 14, 4 + (FRAMES_HEIGHT - 5) * (side / max(whole, 1)) ** 0.5
+            item.frames,
+            left + 7,
+            top + tall - 4,
+            width - 14,
+            4 + (FRAMES_HEIGHT - 5) * min(side / max(whole, 1), 1) ** 0.5,
         )
         self.canvas.close()
 

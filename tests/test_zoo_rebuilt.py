@@ -1,0 +1,97 @@
+"""Transformers that no package has, against their definition written out with reshapes: equal outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import archdsl
+from tests.test_originals_transformers import scattered
+
+
+class Weights:
+    """The weights of a network below an address, and the layers that they belong to."""
+
+    def __init__(self, state: Mapping[str, Tensor], at: str = "") -> None:
+        self.state, self.at = state, at
+
+    def __truediv__(self, name: str) -> Weights:
+        return Weights(self.state, f"{self.at}.{name}" if self.at else name)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.state[f"{self.at}.{name}" if self.at else name]
+
+    def get(self, name: str) -> Tensor | None:
+        return self.state.get(f"{self.at}.{name}")
+
+    def linear(self, x: Tensor) -> Tensor:
+        return F.linear(x, self["weight"].flatten(1), self.get("bias"))
+
+    def norm(self, x: Tensor, eps: float = 1e-6) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self["weight"], self["bias"], eps)
+
+    def attention(self, queries: Tensor, keys: Tensor, heads: int) -> Tensor:
+        """(n, a, c), (n, b, c') -> (n, a, c): softmax of scaled products in every head, by the sum over all pairs."""
+        q, k, v = ((self / name).linear(x) for name, x in (("query", queries), ("key", keys), ("value", keys)))
+        q, k, v = (x.unflatten(2, (heads, -1)) for x in (q, k, v))
+        weights = torch.einsum("nahd,nbhd->nhab", q, k) / math.sqrt(q.shape[-1])
+        return (self / "out").linear(torch.einsum("nhab,nbhd->nahd", weights.softmax(-1), v).flatten(2))
+
+    def block(self, x: Tensor, heads: int) -> Tensor:
+        """A pre-norm transformer block of rows (n, tokens, c)."""
+        y = (self / "attend.norm").norm(x)
+        x = x + (self / "attend").attention(y, y, heads)
+        y = (self / "mlp.up").linear((self / "mlp.norm").norm(x))
+        return x + (self / "mlp.down").linear(F.gelu(y))
+
+
+def compared(name: str, definition: Any, clip: Tensor, **given: Any) -> None:
+    """The network's scores of a clip are the definition's, to 1e-5 of the largest."""
+    network = scattered(archdsl.build(archdsl.load(name, **given)))
+    with torch.no_grad():
+        got, want = network(clip), definition(Weights(network.state_dict()), clip)
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5 * float(want.abs().max()))
+
+
+MTV_B = {"ti": (8, 3), "s": (4, 6), "b": (2, 12)}
+"""Frames of a tubelet and heads of each view; all have 12 layers and read each other before 5 and 11."""
+
+
+def mtv_b(w: Weights, clip: Tensor) -> Tensor:
+    """google-research/scenic, projects/mtv: rows of a batch are groups of steps, which attend alone."""
+    n, steps = len(clip), clip.shape[2] // 8
+    rows: dict[str, Tensor] = {}
+    for view, (tubelet, _) in MTV_B.items():
+        at = w / view / "tokens"
+        x = F.conv3d(clip, at["0.conv.weight"], at["0.conv.bias"], stride=(tubelet, 16, 16))
+        x = torch.cat([at["2.token.weight"].expand(n, -1, -1, -1), x.flatten(3).permute(0, 2, 3, 1)], dim=2)
+        rows[view] = (x + at["3.positions.hw"]).reshape(n * steps, -1, x.shape[-1])
+    for layer in range(12):
+        if layer in (5, 11):
+            stage = "body1" if layer == 5 else "body2"
+            edges = w / "edges" / stage
+            # three norms: the middle view's is that of the edge it sends along and of the one it gets
+            at = {"ti": "s_to_ti.query_norm", "s": "s_to_ti.norm", "b": "b_to_s.norm"}
+            before = {view: (edges / at[view]).norm(x) for view, x in rows.items()}
+            for fine, coarse in (("b", "s"), ("s", "ti")):
+                lateral = edges / f"{fine}_to_{coarse}"
+                rows[coarse] = rows[coarse] + lateral.attention(before[coarse], before[fine], MTV_B[coarse][1])
+        place = f"body1.{layer}" if layer < 5 else f"body2.{layer - 5}" if layer < 11 else "body3.0"
+        rows = {view: (w / view / place).block(x, MTV_B[view][1]) for view, x in rows.items()}
+    ends = [x.reshape(n, clip.shape[2] // MTV_B[view][0], -1, x.shape[-1])[:, :, 0] for view, x in rows.items()]
+    x = torch.cat([end.repeat(1, ends[-1].shape[1] // end.shape[1], 1) for end in ends], dim=-1)
+    x = torch.cat([w["all.join.0.token.weight"].expand(n, -1, -1), x], dim=1) + w["all.join.1.positions.thw"]
+    for layer in range(12):
+        x = (w / f"all.encoder.{layer}").block(x, 8)
+    return (w / "head.classifier").linear((w / "head.norm").norm(x)[:, 0])
+
+
+@pytest.mark.slow
+def test_scores_of_mtv() -> None:
+    compared("mtv_b", mtv_b, torch.randn(2, 3, 16, 32, 32), frames=16, size=32)
