@@ -26,6 +26,9 @@ DATA is, here and in `train`, `evaluate` and `predict`:
                                start, end and centre in seconds, frames and offset of pictures
   for segmentation             train/images/NAME.jpg and train/masks/NAME.png of class numbers, 255 for none, and
                                val/ of both, beside classes.txt; `data check DATA --net NET` reads them
+  for actions in boxes         AVA's lists ava_train_v2.2.csv, ava_val_v2.2.csv, those of excluded timestamps and of
+                               predicted boxes, ava_action_list_v2.2.pbtxt, beside videos/ or frames/VIDEO/...jpg;
+                               `predict` reads boxes of VIDEO.mp4 in VIDEO.boxes.csv beside it
 A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by the end of its path below
 it. An ambiguous line or path is an error with its line number. docs/lists.md has all formats.
 Names of classes: of folders; in classes.txt or labels.json beside a list or shards, or above their train/ and val/;
@@ -229,6 +232,7 @@ COMMANDS = (
         (
             "archdsl data make motion out/motion          moving digits as mp4 files",
             "archdsl data make motion out/shards --shards 4  the same in shards",
+            "archdsl data make motion out/ava --net slow_4x16_r50_ava  in the formats of the network's task",
             "archdsl data check my_videos                 videos of each class, and those that cannot be read",
             "archdsl data bench my_videos --workers 1 2 4  clips per second by decoder and readers",
             "archdsl data bench my_videos --net tsn_r50 --recipe tsn_k400  only the frames that it reads",

@@ -29,7 +29,7 @@ def data_command(given: Namespace) -> int:
 
 
 def make_data(given: Namespace) -> int:
-    """Built-in data as video files, or as shards."""
+    """Built-in data as video files, as shards, or in the formats of a network's task."""
     if given.data != "motion" or not given.out:
         raise SpecError(
             "make needs a data set and a folder",
@@ -41,7 +41,10 @@ def make_data(given: Namespace) -> int:
 
     counts = {"train": given.count, "val": max(given.count // 5, 1)}
     form = (Path(given.out), counts, given.frames, given.size)
-    written = make_shards(*form, given.shards) if given.shards else make_motion(*form)
+    if given.net:
+        written = task_of(given).write_built_in(Path(given.out), counts)
+    else:
+        written = make_shards(*form, given.shards) if given.shards else make_motion(*form)
     for _ in with_bar(written, sum(counts.values()), "writing videos"):
         pass
     say(f"{counts['train']} videos to train on and {counts['val']} to test on in {given.out}")
@@ -150,10 +153,15 @@ def videos_to_bench(given: Namespace) -> tuple[Files, Any]:
 
 def videos_of_task(given: Namespace) -> Any:
     """What a network's task reads of a folder or a list, in the task's own formats."""
+    return task_of(given).files(given.data, given.split)
+
+
+def task_of(given: Namespace) -> Any:
+    """What a network is for."""
     from archdsl.compiler import compile
     from archdsl.training.tasks.choice import task_for
 
-    return task_for(compile(load(given.net)), recipe_named(given.recipe)).files(given.data, given.split)
+    return task_for(compile(load(given.net)), recipe_named(given.recipe))
 
 
 def find_videos(given: Namespace) -> Files:

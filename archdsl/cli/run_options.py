@@ -199,7 +199,9 @@ def add_data_action(parser: ArgumentParser) -> None:
         "--every", type=positive_int, default=1, metavar="N", help="check, bench: one frame in so many (1)"
     )
     parser.add_argument(
-        "--net", metavar="NAME", help="check: in the formats of this network's task; bench: as it reads clips"
+        "--net",
+        metavar="NAME",
+        help="make, check: in the formats of this network's task, make at its size; bench: as it reads clips",
     )
     parser.add_argument("--recipe", default="smoke", metavar="R", help="with --net, the recipe (smoke)")
     parser.add_argument("--split", default="train", choices=("train", "val", "test"), help="check, bench (train)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -64,6 +64,10 @@ class Task(ABC):
     @abstractmethod
     def files(self, data: str, split: str) -> Videos:
         """What a folder or a list holds, in the task's formats. Raises SpecError with every fault, by file and line."""
+
+    def write_built_in(self, out: Path, counts: Mapping[str, int]) -> Iterator[Path]:
+        """Write built-in scenes of each split in this task's formats; yields a path for each. Raises SpecError."""
+        raise SpecError(f"no files of built-in data for {self.name}", got=self.name, want="a task that writes some")
 
     def scenes(
         self,

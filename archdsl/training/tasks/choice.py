@@ -9,13 +9,14 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 from archdsl.spec.base import read_model
 from archdsl.training.data.sources.built_in import is_built_in
+from archdsl.training.tasks.action_detection import ActionDetection
 from archdsl.training.tasks.base import Task
 from archdsl.training.tasks.classification import Classification
 from archdsl.training.tasks.flow import Flow
 from archdsl.training.tasks.own_labels import OwnLabels
 from archdsl.training.tasks.segmentation import Segmentation
 
-TASKS: tuple[type[Task], ...] = (Classification, OwnLabels, Segmentation, Flow)
+TASKS: tuple[type[Task], ...] = (Classification, OwnLabels, Segmentation, Flow, ActionDetection)
 """Every task: a file of this folder each."""
 
 
