@@ -22,7 +22,7 @@ DOOR = {
     "report": ("admits", "diff", "draw"),
     "report.table.stages": ("table",),
     "backend": ("build", "emit", "freeze"),
-    "training": ("evaluate", "predict", "train"),
+    "training": ("evaluate", "export", "predict", "train"),
 }
 """Which room has which names."""
 MODULE_OF = {name: f"archdsl.{room}" for room, names in DOOR.items() for name in names}

@@ -25,6 +25,8 @@ from archdsl.spec.lines import Lines
 PACKAGE = Path(__file__).parent
 SHELF = PACKAGE / "_shelf" if (PACKAGE / "_shelf").is_dir() else PACKAGE.parent
 """Where zoo/ and specs/ lie: in the wheel within the package, in a checkout beside it."""
+ARCH_FILE = "arch.yaml"
+"""The arch in the folder of a run, or of an exported network."""
 SUFFIXES = (".py", ".yaml", ".yml", ".json")
 
 
@@ -44,8 +46,10 @@ def load(name_or_path: str | Path | Arch | Model, **overrides: Any) -> Arch:
 
 
 def model(name_or_path: str | Path) -> Model:
-    """The model of that name or in that file. `file.py:name` chooses among several in a file."""
+    """The model of that name, in that file or of that run. `file.py:name` chooses among several in a file."""
     text = str(name_or_path)
+    if is_regular(Path(text) / ARCH_FILE):
+        text = str(Path(text) / ARCH_FILE)
     path, _, name = text.partition(":") if ":" in text and not is_regular(text) else (text, "", "")
     if not path.endswith(SUFFIXES):
         return zoo_model(text)

@@ -10,6 +10,9 @@ from archdsl.errors import SpecError
 EXTRAS = {
     "av": "train",
     "huggingface_hub": "hub",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
     "safetensors": "train",
     "tensorboard": "train",
     "torchmetrics": "train",

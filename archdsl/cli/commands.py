@@ -6,7 +6,20 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from archdsl.cli import bench, data, drawings, evaluate, expand, features, lowerings, reports, specs, train, weights
+from archdsl.cli import (
+    bench,
+    data,
+    drawings,
+    evaluate,
+    expand,
+    export,
+    features,
+    lowerings,
+    reports,
+    specs,
+    train,
+    weights,
+)
 from archdsl.cli import options as o
 from archdsl.cli import run_options as r
 
@@ -42,6 +55,20 @@ whose a file of weights is and which network it fits; the same weights under a n
 `--weights` of train, evaluate and predict reads the same files, whatever their names: those of torchvision,
 PyTorchVideo, PySlowFast and others (zoo/weights/ has the rules). No file is executed: of a pickle tensors and plain
 data are read, nothing else."""
+
+EXPORT = """\
+a run, or a network with weights, as a file for others; what the file gives is compared with the network
+
+the suffix of -o says what is written
+  .onnx         a program for onnxruntime and devices, run there once (pip install 'archdsl[export]')
+  .pt2          a program of torch.export, for torch.export.load(FILE).module() and AOTInductor
+  .safetensors  the weights, under addresses, or with --to under another source's names (docs/weights.md)
+  no suffix     a folder as Hugging Face users expect: config.json, model.safetensors, preprocessor_config.json,
+                README.md (the card), network.py; with a run's recipe.yaml `predict` and `evaluate` take it as a run,
+                and archdsl.load(FOLDER), archdsl.build(..., weights=FOLDER) always
+Programs take any number of clips at once where torch can trace that, else one; the report says why. They choose frames
+themselves and take pixels that are normalised: mean, std, sizes and classes lie beside the program as JSON, `archdsl`
+in the metadata of ONNX, extra_files of torch.export."""
 
 
 class Command(NamedTuple):
@@ -249,6 +276,18 @@ COMMANDS = (
             "archdsl weights convert SLOWFAST_8x8_R50.pyth slowfast_8x8_r50 -o slowfast.safetensors",
             "archdsl weights convert resnet50-11ad3fa6.pth i3d_8x8_r50 -o inflated.safetensors --inflate centre",
             "archdsl predict slowfast_8x8_r50 holiday.mp4 --recipe slowfast_k400 --weights SLOWFAST_8x8_R50.pyth",
+        ),
+    ),
+    Command(
+        "export",
+        export.export_command,
+        EXPORT,
+        (o.add_name, o.add_overrides, r.add_export, o.add_json),
+        (
+            "archdsl export runs/slowfast_tiny -o digits.onnx",
+            "archdsl export runs/slowfast_tiny -o digits.pt2 --lower fusion --frozen",
+            "archdsl export x3d_s --weights X3D_S.pyth -o x3d_s",
+            "archdsl export runs/slow_r50 -o slow.safetensors --to pytorchvideo/slow",
         ),
     ),
     Command(

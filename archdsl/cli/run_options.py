@@ -243,6 +243,27 @@ def add_weights_action(parser: ArgumentParser) -> None:
     )
 
 
+def add_export(parser: ArgumentParser) -> None:
+    """What is written, and how."""
+    group = parser.add_argument_group("export")
+    group.add_argument("-o", "--output", required=True, metavar="FILE", help=".onnx, .pt2, .safetensors, or a folder")
+    group.add_argument("--weights", metavar="FILE", help="of a network: as of `train`; by default as initialised")
+    group.add_argument("--recipe", metavar="RECIPE", help="of a network: how pixels are normalised; by default a run's")
+    group.add_argument(
+        "--lower",
+        default="none",
+        metavar="PASSES",
+        help="of programs: none (default), auto, or names from `archdsl lowerings`, with commas",
+    )
+    group.add_argument(
+        "--frozen", action="store_true", help="of programs: norms folded into weights; lowered by auto unless --lower"
+    )
+    group.add_argument(
+        "--batch", type=positive_int, metavar="N", help="of programs: clips at once, fixed; by default any number"
+    )
+    group.add_argument("--to", metavar="DIALECT", help="of weights: another source's names, such as torchvision/resnet")
+
+
 def positive_seconds(text: str) -> float:
     """A time above 0."""
     value = positive_number(text, "a number of seconds")

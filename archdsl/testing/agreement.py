@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.backend import build, build_graph
+from archdsl.backend.example_clips import random_clips as random_clips
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.graph import Node
@@ -73,12 +74,6 @@ def op_alone(plan: Plan, node: Node) -> tuple[nn.Module, Any]:
     xs = tuple(plan.graph.shapes[read] for read in node.reads)
     maps = {f"x{i}": torch.randn(1, *x.tensor) for i, x in enumerate(xs)}
     return build_graph(graph_of(node.op, xs)).eval(), maps if len(maps) > 1 else maps["x0"]
-
-
-def random_clips(plan: Plan, batch: int = 1, device: str = "meta") -> Any:
-    """What the network takes: random clips of the plan's sizes, one tensor or a dict of several."""
-    clips = {name: torch.randn(batch, *shape, device=device) for name, shape in plan.inputs.items()}
-    return clips if len(clips) > 1 else next(iter(clips.values()))
 
 
 def module_shapes(network: nn.Module, plan: Plan) -> dict[str, tuple[int, ...]]:

@@ -32,6 +32,8 @@ PREFIXES = ("module.", "_orig_mod.")
 """What torch's wrappers put before every name."""
 HUB = "hf://"
 """How the place of a file of huggingface.co begins: hf://OWNER/NAME/FILE."""
+WEIGHTS_FILE = "model.safetensors"
+"""The weights in a folder that `archdsl export` wrote, or that is Hugging Face's."""
 METADATA = "archdsl"
 """Key of our metadata in a safetensors file."""
 OUTER = "model."
@@ -58,7 +60,8 @@ def local_weights(place: str | Path) -> Path:
     if str(place).startswith(HUB):
         found: Path = import_with_extras("archdsl.backend.weights.hub").fetched(str(place))
         return found
-    return Path(place)
+    inside = Path(place) / WEIGHTS_FILE
+    return inside if inside.is_file() else Path(place)
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

@@ -159,7 +159,7 @@ def load_network(task: Task, weights: Path, videos: Videos, world: World) -> Loa
             last = stack.enter_context(locked_weights(weights)).relative_to(weights) if world.first else Path()
         path = weights / gather_objects(last)[0]
         with fail_together(), open_weights(path) as found:
-            tested = describe_checkpoint(path) if path != weights else ""
+            tested = describe_checkpoint(path) if path != weights and path.is_dir() else ""
             network = network_of_stored(task.plan.of_frames_read, found, inference_passes(task.recipe, world.device))
             known = classes_of_weights(path)
             run = known is not None

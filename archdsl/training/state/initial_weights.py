@@ -19,6 +19,7 @@ from archdsl.backend.weights import (
     copy_weights,
     describe,
     expected_input,
+    local_weights,
     raise_for,
     read_weights,
     translated,
@@ -74,6 +75,7 @@ class StoredWeights(NamedTuple):
 @contextmanager
 def locked_weights(path: Path) -> Iterator[Path]:
     """A file, or a checkpoint that stays meanwhile: of a run's folder its last. Raises SpecError for other folders."""
+    path = local_weights(path)
     if path.is_dir() and not (path / STATE).exists() and not CHECKPOINT_NAME.fullmatch(path.name):
         read_run(path)
     with locked_checkpoint(path) if path.is_dir() else nullcontext(path) as found:
@@ -135,12 +137,18 @@ def looks_like(error: SpecError, path: Path) -> SpecError:
 
 def with_expected_values(recipe: Recipe, plan: Plan, path: Path) -> Recipe:
     """The recipe with pixels normalised as the weights of a file expect, unless it says how."""
-    if not path.is_file() or "values" in recipe.model_fields_set:
-        return recipe
+    found = None if "values" in recipe.model_fields_set else expected_values(plan, path)
+    return recipe.but(values=found) if found else recipe
+
+
+def expected_values(plan: Plan, path: Path) -> Values | None:
+    """How the weights of a file expect pixels to be normalised, where that is known."""
+    if not path.is_file():
+        return None
     with torch.device("meta"):
         own = build(plan).state_dict()
     expected = expected_input(path, own)
-    return recipe.but(values=Values(mean=expected.mean, std=expected.std)) if expected else recipe
+    return Values(mean=expected.mean, std=expected.std) if expected else None
 
 
 def load_initial_weights(network: nn.Module, path: Path) -> WeightsOrigin:

@@ -19,6 +19,7 @@ import torch
 
 from archdsl import __version__
 from archdsl.backend import emit
+from archdsl.catalog import ARCH_FILE
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
@@ -58,7 +59,7 @@ class RunFolder:
         with self.one_writer() as first:
             if first:
                 if arch_data(plan) is not None:
-                    write_whole(self.path / "arch.yaml", to_yaml(plan.arch))
+                    write_whole(self.path / ARCH_FILE, to_yaml(plan.arch))
                 write_whole(self.path / "network.py", emit(plan))
                 write_whole(self.path / "recipe.yaml", recipe_yaml(recipe))
                 write_whole(self.path / "run.json", json_text(about.model_dump() | versions(), indent=2) + "\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from archdsl.backend.weights.files import WEIGHTS_FILE
+from archdsl.catalog import ARCH_FILE
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
@@ -19,28 +21,32 @@ class TrainedRun(NamedTuple):
 
     arch: Path
     """Its arch.yaml."""
-    recipe: Recipe
+    recipe: Recipe | None
+    """None only of a network that was exported without one."""
     classes: tuple[str, ...]
 
 
 def read_run(folder: Path) -> TrainedRun:
-    """Read a run's folder. Raises SpecError for other folders, and for one without a checkpoint."""
-    missing = [name for name in ("recipe.yaml", "run.json") if not is_regular(folder / name)]
+    """Read a run's folder, or one that was exported. Raises SpecError for others, and for one without weights."""
+    stored = is_regular(folder / WEIGHTS_FILE)
+    needed = ("run.json",) if stored else ("recipe.yaml", "run.json")
+    missing = [name for name in needed if not is_regular(folder / name)]
     if missing:
-        want = "a folder that archdsl train wrote"
+        want = "a folder that archdsl train or archdsl export wrote"
         raise SpecError(f"{folder} is not a run's folder", got=f"no {', no '.join(missing)}", want=want)
-    if not is_regular(folder / "arch.yaml"):
+    if not is_regular(folder / ARCH_FILE):
         raise SpecError(
             f"{folder} has no arch.yaml",
             got="an arch with blocks of its own in Python",
             want="the Python file of the arch",
             fix=f"give the file's path in place of {folder}, with --weights {folder} --recipe {folder}/recipe.yaml",
         )
-    if not checkpoints_in(folder):
+    if not stored and not checkpoints_in(folder):
         raise SpecError(
             f"{folder} has no checkpoint", want="a run with a checkpoint", fix="archdsl train ... resumes it"
         )
-    return TrainedRun(folder / "arch.yaml", recipe(folder / "recipe.yaml"), run_classes(folder))
+    found = folder / "recipe.yaml"
+    return TrainedRun(folder / ARCH_FILE, recipe(found) if is_regular(found) else None, run_classes(folder))
 
 
 def describe_checkpoint(checkpoint: Path) -> str:
@@ -62,16 +68,20 @@ def run_classes(folder: Path) -> tuple[str, ...]:
 
 
 def classes_of_weights(weights: Path) -> tuple[str, ...] | None:
-    """The classes of the run that weights belong to (its folder, or a checkpoint in it); None for other weights."""
-    for folder in (weights, weights.parent.parent) if weights.is_dir() else ():
-        if (folder / "run.json").exists():
-            return run_classes(folder)
-    return None
+    """The classes of the run that weights belong to (its folder, or what is in it); None for other weights."""
+    folder = run_of_weights(weights)
+    return run_classes(folder) if folder else None
 
 
 def data_of_weights(weights: Path) -> str | None:
     """The training data of the run that weights belong to; None for other weights, or where it is not recorded."""
-    for folder in (weights, weights.parent.parent) if weights.is_dir() else ():
-        if (folder / "run.json").exists():
-            return read_record(RunInfo, folder / "run.json").data
-    return None
+    folder = run_of_weights(weights)
+    return read_record(RunInfo, folder / "run.json").data if folder else None
+
+
+def run_of_weights(weights: Path) -> Path | None:
+    """The folder of the run that a checkpoint is of, or of an exported file; None for other weights."""
+    folders = (
+        (weights, weights.parent.parent) if weights.is_dir() else (weights.parent,) * (weights.name == WEIGHTS_FILE)
+    )
+    return next((folder for folder in folders if folder and (folder / "run.json").exists()), None)

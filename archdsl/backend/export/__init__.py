@@ -1,0 +1,1 @@
+"""Networks as files: programs of torch and ONNX, folders as Hugging Face users expect."""
