@@ -15,7 +15,7 @@ from torch.export import Dim, ExportedProgram
 
 from archdsl.errors import SpecError
 
-ABOUT = "archdsl.json"
+ABOUT_FILE = "archdsl.json"
 """What is said of the network in a .pt2 file: `extra_files` of torch.export.load."""
 BATCH = "batch"
 EXPORT_ERRORS = (RuntimeError, ValueError, TypeError, AssertionError, LookupError, NotImplementedError, AttributeError)
@@ -98,7 +98,7 @@ def refusal_text(error: BaseException | None) -> str:
 def pt2_file(program: TracedNetwork, about: Mapping[str, Any]) -> bytes:
     """The bytes of a .pt2 file."""
     file = BytesIO()
-    quietly(lambda: torch.export.save(program.traced, file, extra_files={ABOUT: json.dumps(about)}))
+    quietly(lambda: torch.export.save(program.traced, file, extra_files={ABOUT_FILE: json.dumps(about)}))
     return file.getvalue()
 
 
