@@ -81,9 +81,7 @@ class Export:
             lines += [f"  network  {lowered}{', frozen' if self.frozen else ''}"]
             why = f" (not any: {self.why_fixed})" if self.why_fixed else ""
             lines += [f"  clips    {self.batch or 'any number'} at once{why}"]
-        lines += [
-            f"  parity   {self.difference:.1e} of the largest score is the largest difference, {self.compared_with}"
-        ]
+        lines += [f"  parity   {self.compared_with}: they differ by {self.difference:.1e} of the largest score at most"]
         return "\n".join([*lines, *(f"  note     {note}" for note in self.notes)])
 
 
