@@ -19,7 +19,7 @@ import archdsl
 from archdsl.blocks import Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.language import Arch, Clip, Dense, Pathway, Stage
+from archdsl.language import Arch, Clip, Dense, Pathway, Several, Stage
 from archdsl.language.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.batches import train_batches
@@ -345,3 +345,27 @@ def test_a_run_is_resumed_bit_for_bit(tmp_path: Path) -> None:
     )
     assert all(map(torch.equal, whole.network.parameters(), again.network.parameters()))
     assert whole.figures == again.figures
+
+
+def test_auxiliary_scores_count_by_their_share() -> None:
+    """The loss has that of an auxiliary head, a quarter of it; what is said, judged and checked has not."""
+    arch = tiny(classes=3)
+    ends = dict(main=Stage(Conv(channels=8)), aux=Stage(Conv(channels=4)))
+    pathways = arch.pathways | {name: Pathway(after="main.stem", stages={"end": end}) for name, end in ends.items()}
+    pathways = dict(trunk=arch.pathways["main"], **{k: p.but(after="trunk") for k, p in pathways.items() if p.after})
+    heads = dict(scores=Dense(classes=3, reads=("main",)), aux=Dense(classes=3, act="softmax", reads=("aux",)))
+    task = task_of(arch.but(pathways=pathways, head=Several(heads=heads, auxiliary=dict(aux=0.25))))
+    maps = {"scores": torch.randn(2, 3, 3, 32, 32), "aux": torch.randn(2, 3, 3, 32, 32).softmax(1)}
+    labels, frames = torch.randint(3, (2, 32, 32)), torch.tensor([0, 2])
+    batch = batch_of(labels, [0, 2])
+    both = [functional.cross_entropy(maps["scores"][[0, 1], :, frames], labels, reduction="sum")]
+    both.append(functional.nll_loss(maps["aux"][[0, 1], :, frames].log(), labels, reduction="sum"))
+    got = task.loss(maps, batch, torch.tensor(1.0)).sum()
+    torch.testing.assert_close(got, both[0] + 0.25 * both[1])
+    said = task.said(maps)
+    assert torch.stack([one[t] for one, t in zip(said, (0, 2))]).equal(
+        maps["scores"][[0, 1], :, frames].argmax(1).to(torch.uint8)
+    )
+    task.check_classes(("a", "b", "c"))
+    with pytest.raises(SpecError, match="other classes than the masks"):
+        task.check_classes(("a", "b"))

@@ -48,6 +48,22 @@ def alexnet_grouped(name: str, classes: Count = 1000) -> Arch:
     return image(name, 227, stages, Classifier(classes=classes, dropout=0.5))
 
 
+def caffenet(pads: tuple[int, int] = (0, 0), ceil: bool = True, last: bool = True) -> dict[str, Stage]:
+    """Caffe's AlexNet, conv1 ... conv5: response norms behind pools that round up, a mean instead of a sum in the norm.
+
+    `pads` are those of conv1 and of pools; without `last` no pool follows conv5.
+    """
+    pool = POOL.but(ceil=ceil, pad=(0, pads[1], pads[1]))
+    lrn = LocalResponseNorm(size=5, alpha=2e-5, beta=0.75, k=1)
+    return {
+        "conv1": Stage(conv(96, 11, stride=(1, 4, 4), pad=(0, pads[0], pads[0]), init="normal"), pool, lrn),
+        "conv2": Stage(conv(256, 5, groups=2, init="normal"), pool, lrn),
+        "conv3": Stage(conv(384, 3, init="normal")),
+        "conv4": Stage(conv(384, 3, groups=2, init="normal")),
+        "conv5": Stage(conv(256, 3, groups=2, init="normal"), *(pool,) * last),
+    }
+
+
 def image(name: str, size: int, stages: dict[str, Stage], head: Classifier) -> Arch:
     """One image, or frames each by itself."""
     return Arch(name=name, clip=Clip(frames=1, size=size), pathways=dict(rgb=Pathway(stages=stages)), head=head)

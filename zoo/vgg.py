@@ -23,19 +23,25 @@ from archdsl.spec.scalars import Count
 DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)
 NONE = Norm(kind="none")
+POOL = MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")
 LRN = LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2)
 
 
 def vgg(name: str, depth: Count = 16, norm: NormField = NONE, classes: Count = 1000) -> Arch:
     """Five stages of 3x3 kernels, each ended by a pool, then three fully connected layers."""
-    pool = MaxPool(kernel=(1, 2, 2), stride=(1, 2, 2), pad="valid")
-    stages = {}
-    for i, (channels, times) in enumerate(zip(WIDTHS, row_of(DEPTHS, depth=depth))):
-        conv = Conv(channels=channels, kernel=(1, 3, 3), bias=True, norm=norm)
-        stages[f"conv{1 + i}"] = Stage(*repeat(conv, times), pool)
+    stages = convolutions(depth, norm)
     stages["fc6"] = Stage(AdaptiveAvgPool(size=(0, 7, 7)), FlattenSpace(), Linear(channels=4096), Dropout(p=0.5))
     stages["fc7"] = Stage(Linear(channels=4096))
     return image(name, 224, stages, Classifier(classes=classes, dropout=0.5))
+
+
+def convolutions(depth: int = 16, norm: Norm = NONE, pool: MaxPool = POOL) -> dict[str, Stage]:
+    """conv1 ... conv5, each ended by the pool."""
+    made = {}
+    for i, (channels, times) in enumerate(zip(WIDTHS, row_of(DEPTHS, depth=depth))):
+        conv = Conv(channels=channels, kernel=(1, 3, 3), bias=True, norm=norm)
+        made[f"conv{1 + i}"] = Stage(*repeat(conv, times), pool)
+    return made
 
 
 def vgg_m(name: str, classes: Count = 1000) -> Arch:

@@ -34,6 +34,7 @@ from archdsl.blocks.plain import (
     AdaptiveAvgPool,
     AvgPool,
     Conv,
+    Deconv,
     FrameDifference,
     GlobalPool,
     Gray,
@@ -74,6 +75,7 @@ from archdsl.blocks.yaml_block import Drawing, Drawn
 
 BLOCKS: tuple[type[Block], ...] = (
     Conv,
+    Deconv,
     MaxPool,
     AvgPool,
     GlobalPool,

@@ -29,6 +29,9 @@ class Branches(Block):
 
     branches: dict[Name, Chain] = Field(min_length=1, description="chains of blocks by name")
     merge: Literal["concat", "sum", "average"] = Field("concat", description="concat, sum or average")
+    fit: Literal["none", "enlarge"] = Field(
+        "none", description="enlarge: results smaller than the largest become as large, linearly"
+    )
     act: Act = Field("none", description="activation after the join")
 
     @model_validator(mode="before")
@@ -53,8 +56,18 @@ class Branches(Block):
 
     def build(self, g: Builder, x: str) -> str:
         ends = [add_chain(g, name, blocks, x) for name, blocks in self.branches.items()]
+        ends = self.fitted(g, ends) if self.fit == "enlarge" else ends
         y = ends[0] if len(ends) == 1 else g.add("join", JOINS[self.merge], *ends)
         return add_act(g, "act", self.act, y)
+
+    def fitted(self, g: Builder, ends: list[str]) -> list[str]:
+        """Results of one size."""
+        largest = max(ends, key=lambda y: g.shape(y).positions)
+        resize = ops.ResizeTo(mode="trilinear", onto=True)
+        return [
+            y if g.shape(y)[1:] == g.shape(largest)[1:] else g.add(f"enlarge_{name}", resize, y, largest)
+            for name, y in zip(self.branches, ends)
+        ]
 
     def within(self) -> Iterator[Block]:
         """The blocks of all branches."""

@@ -47,6 +47,33 @@ class Conv(Block):
         return add_act(g, "act", self.act, y)
 
 
+class Deconv(Block):
+    """Transposed convolution, norm, activation.  (c, t, h, w) -> (channels, (n - 1) s - 2 pad + kernel + extra, ...)"""
+
+    channels: Width = Field(description="output channels")
+    kernel: Sizes = Field(description="window (t, h, w)")
+    stride: Sizes = Field((1, 1, 1), description="stride (t, h, w): by how much each axis grows")
+    pad: tuple[Whole, Whole, Whole] = Field((0, 0, 0), description="elements cut off both sides of each axis")
+    extra: tuple[Whole, Whole, Whole] = Field((0, 0, 0), description="elements added behind each axis")
+    bias: bool | None = Field(None, description="a bias; by default only where no norm follows")
+    norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
+    act: Act = Field("relu", description="activation, or none")
+    init: Init = Field("msra", description="how weights are drawn; bilinear: as a linear enlargement of each channel")
+
+    def build(self, g: Builder, x: str) -> str:
+        bias = self.norm.kind == "none" if self.bias is None else self.bias
+        conv = ops.TransposedConv(
+            out_channels=self.channels,
+            kernel=self.kernel,
+            stride=self.stride,
+            pad=self.pad,
+            extra=self.extra,
+            bias=bias,
+            init=self.init,
+        )
+        return add_act(g, "act", self.act, self.norm.add(g, "norm", g.add("conv", conv, x)))
+
+
 class Pool(Block):
     """Fields of a pool."""
 

@@ -120,7 +120,8 @@ class Expansion:
         """Every edge that ends here, in the order written."""
         x = self.ends[place]
         for edge, source in self.into.get(place, ()):
-            x = self.fusion(edge, self.ends[edge.source, source], x, place[1])
+            ends = self.merged if edge.merged else self.ends
+            x = self.fusion(edge, ends[edge.source, source], x, place[1])
         self.merged[place] = x
 
     def fusion(self, edge: Edge, x: str, target: str, stage: str) -> str:
@@ -134,7 +135,7 @@ class Expansion:
             for transform in edge.transform:
                 x = self.g.result(transform.build(self.g, x, target), transform.build)
             faults = len(self.g.faults)
-            y = self.g.add("merge", edge.join, target, x)
+            y = self.g.add("merge", edge.join, *edge.joined(target, x))
             self.g.faults[faults:] = [self.merge_fault(edge, fault, x, target) for fault in self.g.faults[faults:]]
         return y
 
@@ -142,7 +143,9 @@ class Expansion:
         """Maps that do not fit, told as the two pathways they come from."""
         a, b = self.g.shape(target), self.g.shape(x)
         axes = [
-            axis for axis in "cthw" if getattr(a, axis) != getattr(b, axis) and (axis != "c" or edge.merge != "concat")
+            axis
+            for axis in "cthw"
+            if getattr(a, axis) != getattr(b, axis) and (axis != "c" or edge.merge not in ("concat", "prepend"))
         ]
         got = "; ".join(
             f"{edge.target} {n}={getattr(a, n)}, {edge.source} {n}={getattr(b, n)} after the transform" for n in axes
@@ -240,7 +243,7 @@ def stage_order(arch: Arch) -> list[tuple[str, str, str]]:
             stages, after = list(arch.pathways[edge.target].stages), stage_of(a)
             if edge.source == edge.target and stages.index(after) > stages.index(b):
                 raise edge_back(edge, after, b)
-            needs[edge.target, b, "merge"].append((edge.source, after, "run"))
+            needs[edge.target, b, "merge"].append((edge.source, after, "merge" if edge.merged else "run"))
     try:
         return topological_order(needs)
     except Cycle as error:

@@ -26,6 +26,7 @@ from archdsl.language.pathway import Pathway, Stage, repeat
 from archdsl.language.transforms import (
     TRANSFORMS,
     CrossAttention,
+    CropTo,
     Fit,
     ResizeTo,
     Through,
@@ -49,6 +50,7 @@ __all__ = [
     "Clip",
     "Consensus",
     "CrossAttention",
+    "CropTo",
     "Dense",
     "Detector",
     "Edge",

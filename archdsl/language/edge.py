@@ -35,7 +35,7 @@ class Edge(Written):
 
     It is merged into the output of the target's stage of the same name, or of the stage that `into` names in the same
     place of its list. It reads the output of the source's stage, or of a block in it, before anything is merged
-    into that.
+    into that; with `merged` after it.
     """
 
     source: Name = Field(description="pathway it comes from")
@@ -45,11 +45,13 @@ class Edge(Written):
         None, description="stages of the target, one for each of `after`; by default the same"
     )
     transform: Transforms = Field((), description="one transform or a list")
-    merge: Literal["concat", "sum", "stretched_sum", "max", "bilinear", "interleave"] = Field(
+    merge: Literal["concat", "prepend", "sum", "stretched_sum", "max", "bilinear", "interleave", "unpool"] = Field(
         "concat",
-        description="concat, sum, stretched_sum (axes of size 1 stretch), max, bilinear (all pairs of channels), "
-        "or interleave (frames between behind their key frames)",
+        description="concat (the source's channels behind the target's), prepend (before them), sum, stretched_sum "
+        "(axes of size 1 stretch), max, bilinear (all pairs of channels), interleave (frames between behind their key "
+        "frames), or unpool (the target's elements where the largest of each 2x2 of the source lay)",
     )
+    merged: bool = Field(False, description="read the source's stage with what is merged into it")
     share: Ratio | None = Field(None, description="with sum: weight of the source; the target's is the rest to 1")
     name: Name | None = Field(None, description="by default source_to_target")
 
@@ -69,10 +71,27 @@ class Edge(Written):
             )
         return self
 
+    @model_validator(mode="after")
+    def _merged_is_a_stage(self) -> Edge:
+        inner = next((place for place in self.after if "." in place), None)
+        if self.merged and inner:
+            want = "a stage, into whose end edges merge"
+            raise SpecError("`merged` of a block within a stage", got=inner, want=want, fix="merged: false")
+        return self
+
     @property
     def join(self) -> ops.Op:
         """The op that merges the target with the transformed source."""
         return ops.Mix(share=self.share) if self.share else MERGES[self.merge]
+
+    @property
+    def place_of_source(self) -> int:
+        """Whether the join reads the source second, or first."""
+        return 0 if self.merge == "prepend" else 1
+
+    def joined(self, target: str, x: str) -> tuple[str, str]:
+        """What the join reads, in order."""
+        return (target, x) if self.place_of_source else (x, target)
 
     @property
     def label(self) -> str:
@@ -87,9 +106,11 @@ class Edge(Written):
 
 MERGES: Mapping[str, ops.Op] = {
     "concat": ops.Concat(),
+    "prepend": ops.Concat(),
     "sum": ops.Add(),
     "stretched_sum": ops.StretchedAdd(),
     "max": ops.Maximum(),
     "bilinear": ops.Bilinear(),
     "interleave": ops.Interleave(),
+    "unpool": ops.MaxUnpool(),
 }

@@ -16,7 +16,7 @@ from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.ops.multi_head import Over
 from archdsl.spec.base import Written
-from archdsl.spec.scalars import Count, Ratio
+from archdsl.spec.scalars import Count, Ratio, Whole
 
 
 class Transform(Written):
@@ -134,6 +134,18 @@ class ResizeTo(Transform):
         return g.add("resize", ops.ResizeTo(mode=self.mode), x, target)
 
 
+class CropTo(Transform):
+    """Cut to the target's height and width, of `thw` to its frames too.  (c, t, h, w) -> (c, t, h', w')"""
+
+    offset: Whole | Literal["middle"] = Field(
+        "middle", description="rows and columns left out before what is taken, or middle: as many as behind"
+    )
+    over: Literal["hw", "thw"] = Field("hw", description="axes: hw or thw")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        return g.add("crop", ops.CropTo(over=self.over, offset=self.offset), x, target)
+
+
 class Through(Transform):
     """Blocks that the source passes through, one after the other.  (c, t, h, w) -> whatever they write"""
 
@@ -232,6 +244,7 @@ TRANSFORMS: tuple[type[Transform], ...] = (
     TimeSample,
     TimeRepeat,
     ResizeTo,
+    CropTo,
     Through,
     Fit,
     Warp,

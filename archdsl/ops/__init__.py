@@ -83,6 +83,7 @@ from archdsl.ops.tokens import (
     TakeTokens,
     TokenMean,
 )
+from archdsl.ops.unpool import MaxUnpool
 from archdsl.ops.whole_clip import FrameTuples, OwnTimeConv, OwnTimeShift, SumOverTime, SwapTime
 from archdsl.ops.window import Pads, Triple, Window
 from archdsl.ops.windows import PadWindows, WindowAttention
@@ -95,6 +96,7 @@ OPS: tuple[type[Op], ...] = (
     AvgPool,
     AdaptiveAvgPool,
     AdaptiveMaxPool,
+    MaxUnpool,
     Mean,
     BatchNorm,
     GroupNorm,

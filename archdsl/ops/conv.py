@@ -15,7 +15,7 @@ from archdsl.ops.notation import area, steps, triple
 from archdsl.ops.receptive_field import Seen, spread
 from archdsl.ops.window import AXES, Triple, Window, padded, window_drawn
 
-Init = Literal["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "zeros", "default"]
+Init = Literal["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "bilinear", "zeros", "default"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,8 @@ class Conv(Window):
     `init`: `msra` draws from N(0, 2 / fan_out) (arXiv:1502.01852), `msra_in` from N(0, 2 / fan_in), `xavier` from
     U(+-sqrt(6 / (fan_in + fan_out))), `normal` from N(0, 0.01^2), `identity` starts as the map
     itself, `shift` as the map with an eighth of its channels from the next frame and an eighth from the one before
-    (arXiv:1811.08383), `swap` with half and half; `zeros` starts at 0; `default` is torch's. `bias_start`: what a
-    bias starts at, if not as `init` has it.
+    (arXiv:1811.08383), `swap` with half and half; `bilinear` as a linear enlargement of each channel; `zeros` starts
+    at 0; `default` is torch's. `bias_start`: what a bias starts at, if not as `init` has it.
     """
 
     autocast = "half"
@@ -219,6 +219,8 @@ class TransposedConv(Op):
 
 def init_functions(init: Init) -> tuple[Function, ...]:
     """What draws weights that torch has no function for."""
+    if init == "bilinear":
+        return runtime("unpool", "start_bilinear")
     return runtime("motion", "start_as_shift") if init in ("shift", "swap") else ()
 
 

@@ -76,6 +76,7 @@ INITS = {
     "identity": ("nn.init.dirac_({m}.weight, {m}.groups)",),
     "shift": ("start_as_shift({m}.weight, {m}.groups, 8)",),
     "swap": ("start_as_shift({m}.weight, {m}.groups, 2)",),
+    "bilinear": ("start_bilinear({m}.weight)",),
     "zeros": ("nn.init.zeros_({m}.weight)",),
     "default": (),
 }

@@ -108,7 +108,7 @@ class Gelu(Pointwise):
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         if self.form != "quick":
             return INPUT
-        return Keeps(reads=(0,), own=y.elements, passing_back=2 * y.elements) if training else Keeps(passing=y.elements)
+        return Keeps(reads=(0,), own=y.elements, passing_back=y.elements) if training else Keeps(passing=y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer(self.kind_of[self.form])

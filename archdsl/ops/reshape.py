@@ -174,25 +174,48 @@ class ResizeTo(Op):
 
 @dataclass(frozen=True, kw_only=True)
 class CropTo(Op):
-    """The first rows and columns, as many as a second map has.  (c, t, h, w), (c', t', h', w') -> (c, t, h', w')
+    """Rows and columns, as many as a second map has.  (c, t, h, w), (c', t', h', w') -> (c, t, h', w')
 
-    `over` thw the first frames as well.
+    They are those from `offset` on, or those in the middle. `over` thw frames as well.
     """
 
     reads_size = True
     causality = "frame"
     reads = 2
     over: Literal["hw", "thw"] = "hw"
+    offset: int | Literal["middle"] = 0
+    """Rows and columns left out before them, or as many before as behind, of an odd number one more behind."""
 
     def out(self, *xs: Shape) -> Shape:
         x, like = xs
         sizes = {axis: getattr(like, axis) for axis in self.over}
-        fits = all(n <= getattr(x, axis) for axis, n in sizes.items())
-        require(fits, "a crop larger than the map", got=f"{like}", want=f"at most {x}")
+        before = self.before(x, like)
+        fits = all(before["thw".index(axis)] + n <= getattr(x, axis) for axis, n in sizes.items())
+        rest = {axis: getattr(x, axis) - before["thw".index(axis)] for axis in self.over}
+        behind = f" from {self.offset} on" if self.offset else ""
+        require(fits, "a crop larger than the map", got=f"{like}{behind}", want=f"at most {x._replace(**rest)}")
         return x._replace(**sizes)
 
+    def before(self, x: Shape, like: Shape) -> tuple[int, int, int]:
+        """Frames, rows and columns left out before what is taken."""
+        t, h, w = (
+            0 if axis not in self.over else max(n - m, 0) // 2 if self.offset == "middle" else self.offset
+            for axis, n, m in zip("thw", x[1:], like[1:])
+        )
+        return t, h, w
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        grid, before = grids[0], self.before(*xs)
+        t, h, w = (a if not n else a._replace(start=a.start + n * a.step) for a, n in zip(grid[:3], before))
+        return Grid(t, h, w, grid.tick)
+
+    @property
+    def each_frame(self) -> bool:
+        return self.over == "hw" or self.offset == 0
+
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        return seen[0][: y.t]
+        first = self.before(*xs)[0]
+        return seen[0][first : first + y.t]
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """In backward columns are put back first, then rows, then frames."""
@@ -202,14 +225,20 @@ class CropTo(Op):
         return Keeps(view=True, gradient="same", passing_back=last)
 
     def torch(self, *xs: Shape) -> Layer:
-        parts = [f": {{1}}.shape[{'thw'.index(axis) - 3}]" for axis in self.over]
+        parts = []
+        for axis in self.over:
+            size, first = f"{{1}}.shape[{'thw'.index(axis) - 3}]", self.before(*xs)["thw".index(axis)]
+            parts.append(f"{first} : {first} + {size}" if first else f": {size}")
         return Layer(f"{{0}}[..., {', '.join(parts)}]")
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
         """A map, and one that is no larger."""
-        x, like, crop = draw.shape(), draw.shape(), draw.choice((cls(), cls(over="thw")))
-        return crop, (x, like._replace(**{axis: draw.integer(1, getattr(x, axis)) for axis in crop.over}))
+        x, like = draw.shape(), draw.shape()
+        crop = cls(**random_fields(cls, draw, offset=draw.choice((0, 0, "middle", 1))))
+        first = 1 if crop.offset == 1 else 0
+        x = x._replace(**{axis: getattr(x, axis) + first for axis in crop.over})
+        return crop, (x, like._replace(**{axis: draw.integer(1, getattr(x, axis) - first) for axis in crop.over}))
 
 
 def seen_resized(mode: Interpolation, seen: Seen, t: int) -> Seen:

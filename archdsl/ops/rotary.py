@@ -47,9 +47,10 @@ class Rotary(Beside):
         return (self,)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        """Nothing but its tables; the turned parts stand beside the result that they make."""
-        part = self.heads * self.turned(y) * (y.positions - y.extra)
-        return Keeps(passing=3 * part, passing_back=3 * part)
+        """Nothing but its tables; the turned parts stand beside the result that they make, with tokens the map too."""
+        rest = y.positions - y.extra
+        part = self.heads * self.turned(y) * rest
+        return Keeps(passing=3 * part + (y.c * rest if y.extra else 0), passing_back=3 * part)
 
     def label(self, x: Shape, y: Shape) -> str:
         return "rotary positions t + h + w"

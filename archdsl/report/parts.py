@@ -142,7 +142,7 @@ class PlanParts:
     def lateral(self, edge: Edge, address: str, nodes: list[Node]) -> TablePart:
         """One edge: what brings the source to the target. Its output is what is merged, not the merged map."""
         *transform, merge = nodes
-        brought = merge.reads[-1]
+        brought = merge.reads[edge.place_of_source]
         grid = self.plan.grids[brought]
         cost = Cost(*map(sum, zip(Cost(), *(self.plan.costs[node.address] for node in nodes))))
         told = [line for node in transform if in_stage_table(node) for line in op_lines(node.op, self.x(node))]

@@ -115,7 +115,8 @@ def frames_by_clip(plan: Plan, seen: int) -> dict[str, tuple[int, int]]:
 def lateral_view(plan: Plan, reader: PlanParts, part: TablePart, seen: Mapping[str, Seen]) -> TemporalView:
     """What a lateral brings, and what it passes over: its transform is followed with one bit for each element."""
     *transform, merge = reader.inside[part.address]
-    brought = merge.reads[-1]
+    places = ((f"edges.{into}.{edge.label}", edge) for edge in plan.arch.edges for _, into in edge.places)
+    brought = merge.reads[next(edge.place_of_source for address, edge in places if address == part.address)]
     source = transform[0].reads[0] if transform else brought
     shapes = plan.graph.shapes
     bits = {source: tuple(1 << i for i in range(shapes[source].t))}

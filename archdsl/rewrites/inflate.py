@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from archdsl.blocks import AvgPool, Basic, Block, Bottleneck, Conv, MaxPool
+from archdsl.blocks import AvgPool, Basic, Block, Bottleneck, Conv, Deconv, MaxPool
 from archdsl.language import Arch
 from archdsl.rewrites.stages import with_stages
 
@@ -28,7 +28,7 @@ def inflated(block: Block, strides: bool) -> Block:
     if isinstance(block, Basic | Bottleneck) and block.shortcut:
         block = block.but(shortcut=tuple([inflated(part, strides) for part in block.shortcut]))
     match block:
-        case Conv() | MaxPool() | AvgPool():
+        case Conv() | Deconv() | MaxPool() | AvgPool():
             return inflated_window(block, strides)
         case Bottleneck():
             stride_t = {"stride_t": block.stride} if strides and block.stride > 1 else {}
@@ -42,7 +42,7 @@ def inflated(block: Block, strides: bool) -> Block:
     return block
 
 
-def inflated_window(block: Conv | MaxPool | AvgPool, strides: bool) -> Block:
+def inflated_window(block: Conv | Deconv | MaxPool | AvgPool, strides: bool) -> Block:
     """A window of its own with time as a third equal side."""
     (t, h, w), (_, sh, sw) = block.kernel, block.stride
     if t != 1 or h != w:
@@ -52,6 +52,8 @@ def inflated_window(block: Conv | MaxPool | AvgPool, strides: bool) -> Block:
         changes["stride"] = (sh, sh, sw)
     if isinstance(block.pad, tuple) and changes:
         changes["pad"] = (block.pad[1], *block.pad[1:])
+    if isinstance(block, Deconv) and changes:
+        changes["extra"] = (block.extra[1] if strides else 0, *block.extra[1:])
     if isinstance(block, Conv) and max(block.dilation) > 1 and h > 1:
         changes["dilation"] = (block.dilation[1], *block.dilation[1:])
     made: Block = block.but(**changes)

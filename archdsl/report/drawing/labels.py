@@ -5,7 +5,16 @@ from __future__ import annotations
 from archdsl.ops import Op, Shape
 from archdsl.report.number_format import shape_text
 
-MERGE_SIGNS = {"concat": "c", "sum": "+", "stretched_sum": "+", "max": "m", "bilinear": "×", "interleave": "i"}
+MERGE_SIGNS = {
+    "concat": "c",
+    "prepend": "c",
+    "sum": "+",
+    "stretched_sum": "+",
+    "max": "m",
+    "bilinear": "×",
+    "interleave": "i",
+    "unpool": "u",
+}
 """What stands in the circle where two maps become one."""
 
 

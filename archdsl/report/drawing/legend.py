@@ -7,7 +7,12 @@ from archdsl.report.drawing.labels import MERGE_SIGNS
 from archdsl.report.drawing.sizes import LINE_HEIGHT, MARGIN, SMALL_FONT
 from archdsl.report.drawing.svg import LIGHT_COLOURS, Canvas, text_width
 
-RARER = {"m": "m takes the larger", "×": "× multiplies all pairs of channels", "i": "i puts frames in order"}
+RARER = {
+    "m": "m takes the larger",
+    "×": "× multiplies all pairs of channels",
+    "i": "i puts frames in order",
+    "u": "u unpools",
+}
 """Signs that a legend explains where they occur."""
 
 

@@ -260,7 +260,7 @@ class PlanReader:
             x = self.plan.graph.shapes[node.reads[0]]
             if self.plan.costs[at].macs or x != y:
                 lines.append(self.lateral_line(at, x, y))
-        brought = self.plan.graph.nodes[merge].reads[1]
+        brought = self.plan.graph.nodes[merge].reads[edge.place_of_source]
         return tuple(lines) or ("as it is",), shape_label(self.plan.graph.shapes[brought])
 
     def lateral_line(self, at: str, x: Shape, y: Shape) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
 from archdsl.errors import SpecError
-from archdsl.language import Arch, Dense
+from archdsl.language import Arch, Dense, Several
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.sources.masks import UNLABELLED, mask_folder
 from archdsl.training.data.synthetic.labelled_frames import LabelledFrames
@@ -50,7 +50,8 @@ class Segmentation(Task):
     """Targets are `labels`, the class of each pixel of one frame, (h, w), 255 where it does not count, and `frame`.
 
     The frame is a position in the clip. The network's map is enlarged linearly to the size of the labels. Of chances,
-    which a softmax before the enlargement leaves, the loss is the logarithm.
+    which a softmax before the enlargement leaves, the loss is the logarithm. Auxiliary heads learn the same labels, and
+    no test reads them.
     """
 
     name = "segmentation"
@@ -72,15 +73,26 @@ class Segmentation(Task):
 
     def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:
         shapes = [*self.plan.outputs.values()]
-        if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][0] != len(classes):
+        maps = all(len(shape) == 4 for shape in shapes)
+        if len(self.tested) != 1 or not maps or any(shape[0] != len(classes) for shape in shapes):
             raise SpecError(
                 f"{self.plan.name} has other classes than {'its run' if of_run else 'the masks'}",
                 at="head",
                 written=self.plan.arch.head.written,
                 got=", ".join(f"{name} of shape {shape}" for name, shape in self.plan.outputs.items()),
                 want=f"one map of {len(classes)} classes: {', '.join(classes[:4])}{', ...' * (len(classes) > 4)}",
-                fix=None if learnt or len(shapes) != 1 or len(shapes[0]) != 4 else f"--classes {len(classes)}",
+                fix=f"--classes {len(classes)}" if maps and len(self.tested) == 1 and not learnt else None,
             )
+
+    @property
+    def tested(self) -> list[str]:
+        """Outputs that are tested: no auxiliary ones."""
+        return [name for name in self.plan.outputs if name not in getattr(self.plan.arch.head, "auxiliary", {})]
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes it tells apart."""
+        return self.plan.outputs[self.tested[0]][0]
 
     # targets
 
@@ -112,22 +124,31 @@ class Segmentation(Task):
 
     def loss(self, outputs: Outputs, batch: Batch, totals: Tensor) -> Tensor:
         """Cross-entropy, the mean over all labelled pixels of the step."""
-        labels = batch.targets["labels"].long()
-        scores = enlarged(self.at_frames(outputs, batch.targets["frame"]), labels.shape[1:])
-        if self.gives_chances:
-            scores = scores.clamp(min=torch.finfo(scores.dtype).tiny).log()
-        losses = cross_entropy(scores, labels, ignore_index=UNLABELLED, reduction="none")
-        return losses.flatten(1).sum(1) / totals.clamp(min=1)
+        shares = getattr(self.plan.arch.head, "auxiliary", {})
+        maps = outputs if isinstance(outputs, dict) else {self.tested[0]: outputs}
+        losses = [shares.get(name, 1.0) * self.losses(name, one, batch.targets) for name, one in maps.items()]
+        return torch.stack(losses).sum(0) / totals.clamp(min=1)
 
-    @property
-    def gives_chances(self) -> bool:
-        """Whether the head ends in a softmax."""
+    def losses(self, name: str, maps: Tensor, targets: Targets) -> Tensor:
+        """The cross-entropy of all labelled pixels, of one output.  (n,)"""
+        labels = targets["labels"].long()
+        scores = enlarged(self.at_frames(maps, targets["frame"]), labels.shape[1:])
+        if self.gives_chances(name):
+            scores = scores.clamp(min=torch.finfo(scores.dtype).tiny).log()
+        return cross_entropy(scores, labels, ignore_index=UNLABELLED, reduction="none").flatten(1).sum(1)
+
+    def gives_chances(self, name: str) -> bool:
+        """Whether the head of an output ends in a softmax."""
         head = self.plan.arch.head
+        head = head.heads[name] if isinstance(head, Several) else head
         return isinstance(head, Dense) and head.act == "softmax"
 
-    def at_frames(self, outputs: Outputs, frames: Tensor) -> Tensor:
+    def tested_map(self, outputs: Outputs) -> Tensor:
+        """The output that is tested."""
+        return outputs[self.tested[0]] if isinstance(outputs, dict) else outputs
+
+    def at_frames(self, maps: Tensor, frames: Tensor) -> Tensor:
         """The map of one frame of each clip.  (n, classes, t, h, w), (n,) -> (n, classes, h, w)"""
-        maps = only_map(outputs)
         places = frames * maps.shape[2] // self.frames
         return maps[torch.arange(len(maps), device=maps.device), :, places].float()
 
@@ -135,14 +156,14 @@ class Segmentation(Task):
 
     def said(self, outputs: Outputs) -> list[Any]:
         """The best class of each pixel of every frame.  (t, h, w) uint8 each"""
-        maps = only_map(outputs)
+        maps = self.tested_map(outputs)
         check_finite({f"clip {i}": one for i, one in enumerate(maps)})
         best = torch.stack([enlarged(x.float(), self.size).argmax(1).to(torch.uint8) for x in maps.unbind(2)], dim=1)
         return [*best[:, [i * best.shape[1] // self.frames for i in range(self.frames)]].cpu()]
 
     def judged(self, said: Tensor, target: Targets) -> Tensor:
         """Pixels of each true class, by what is said of them.  (classes, classes)"""
-        return confusion_of(said[target["frame"]], target["labels"], next(iter(self.plan.outputs.values()))[0])
+        return confusion_of(said[target["frame"]], target["labels"], self.num_classes)
 
     def joined(self, one: Tensor, other: Tensor) -> Tensor:
         """The pixels of both views: each counts by itself."""
@@ -161,7 +182,7 @@ class Segmentation(Task):
     # predictions
 
     def class_names(self, names: Sequence[str] | None) -> tuple[str, ...]:
-        return tuple(names or map(str, range(next(iter(self.plan.outputs.values()))[0])))
+        return tuple(names or map(str, range(self.num_classes)))
 
     def prediction(self, path: Path, views: Sequence[ViewOutput], names: tuple[str, ...], top: int) -> LabelMaps:
         found = torch.cat([view.said for view in views])
@@ -172,11 +193,6 @@ class Segmentation(Task):
         shown = [pixels_of(x.float(), self.recipe.values) for x in clips]
         places = [i * shown[0].shape[1] // self.frames for i in range(self.frames)]
         return LabelMaps(path, names, top, found, torch.cat([x[:, places] for x in shown], dim=1))
-
-
-def only_map(outputs: Outputs) -> Tensor:
-    """The network's one output."""
-    return outputs if isinstance(outputs, Tensor) else next(iter(outputs.values()))
 
 
 def enlarged(maps: Tensor, size: Sequence[int]) -> Tensor:
