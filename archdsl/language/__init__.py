@@ -25,8 +25,8 @@ from archdsl.language.paths import change, change_all
 from archdsl.language.pathway import Pathway, Stage, repeat
 from archdsl.language.transforms import (
     TRANSFORMS,
-    CrossAttention,
     CropTo,
+    CrossAttention,
     Fit,
     ResizeTo,
     Through,
@@ -49,8 +49,8 @@ __all__ = [
     "Classifier",
     "Clip",
     "Consensus",
-    "CrossAttention",
     "CropTo",
+    "CrossAttention",
     "Dense",
     "Detector",
     "Edge",
