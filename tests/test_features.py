@@ -198,3 +198,14 @@ def test_every_network_loses_its_head(name: str) -> None:
     plan = archdsl.compile(archdsl.load(name))
     archdsl.emit(plan_of_values(plan, values_of_head(plan)), "auto")
     archdsl.emit(plan_of_values(plan, [plan.nodes[len(plan.nodes) // 2].address]))
+
+
+def test_a_pathway_called_features_stays_what_the_forward_reads() -> None:
+    """As that of detectors and of Deep Feature Flow."""
+    stages = dict(
+        tokens=Stage(Patches(kernel=(1, 8, 8), channels=16), Positions(over=("hw", "t")), ClassToken()),
+        body=Stage(Transformer(heads=2)),
+    )
+    head = TokenClassifier(classes=8)
+    arch = Arch(name="named", clip=Clip(frames=4, size=32), pathways=dict(features=Pathway(stages=stages)), head=head)
+    assert archdsl.build(arch)(torch.zeros(1, 3, 4, 32, 32)).shape == (1, 8)

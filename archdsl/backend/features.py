@@ -28,7 +28,11 @@ class FeatureReader:
     networks: dict[tuple[str, ...], nn.Module] = field(default_factory=dict)
     """Addresses -> the network of these values; its weights lie nowhere."""
 
-    def __get__(self, network: nn.Module, kind: type) -> Callable[..., dict[str, Tensor]]:
+    def __get__(self, network: nn.Module, kind: type) -> Any:
+        """The method; of a network that has a pathway called `features`, that pathway, which its forward reads."""
+        if (pathway := network._modules.get("features")) is not None:
+            return pathway
+
         def features(clips: Any, at: Sequence[str] = ()) -> dict[str, Tensor]:
             """The values at addresses: of ops, blocks or stages."""
             return self.read(network, clips, tuple([at] if isinstance(at, str) else at))

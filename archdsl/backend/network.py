@@ -31,8 +31,8 @@ def build(
     It takes one clip (n, c, t, h, w), or a dict of clips by name where the arch has several, and chooses frames
     itself. `state_dict` keys are the addresses of the plan. `lower` names the passes that make it quick: "none" is the
     literal network, "auto" what pays on this device, for inference unless `train`; all load and save one state_dict.
-    `network.features(clip, at=[...])` gives values of its inside by their addresses. `weights` is a file of ours or of
-    anyone whose names are known (zoo/weights).
+    `network.features(clip, at=[...])` gives values of its inside by their addresses, unless a pathway is called so.
+    `weights` is a file of ours or of anyone whose names are known (zoo/weights).
     Raises SpecError where the arch cannot be, and for weights of another network.
     """
     plan = plan_of(arch_or_plan)
