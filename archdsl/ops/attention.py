@@ -24,6 +24,7 @@ class Attention(MultiHead):
 
     passes_extra = True
     over: Over = "thw"
+    """The axes whose positions read each other."""
 
     def out(self, *xs: Shape) -> Shape:
         y = super().out(*xs)

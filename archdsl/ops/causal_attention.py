@@ -21,7 +21,9 @@ class CausalAttention(MultiHead):
 
     stateful = True
     over: Over = "thw"
+    """The axes whose positions read each other: t, or all."""
     frames: int = 0
+    """How many frames each reads, its own included; 0 for all so far."""
 
     def out(self, *xs: Shape) -> Shape:
         y = super().out(*xs)

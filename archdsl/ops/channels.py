@@ -27,7 +27,9 @@ class TakeChannels(ChannelMove):
     kept = RESHAPED
     widths = ("start", "count")
     start: int
+    """The first channel taken, from 0."""
     count: int
+    """How many channels are taken."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -52,6 +54,7 @@ class PickChannels(ChannelMove):
     """Single channels, in the order given.  (c, t, h, w) -> (number of channels, t, h, w)"""
 
     channels: tuple[int, ...]
+    """Numbers of the channels taken, from 0, in the order of the result."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -76,6 +79,7 @@ class ChannelShuffle(ChannelMove):
     """The channels of several groups dealt out in turn: g0, g1, ..., g0, g1, ...  (c, t, h, w) -> (c, t, h, w)"""
 
     groups: int
+    """Groups dealt out in turn; channels are a multiple of it."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -99,6 +103,7 @@ class RepeatChannels(ChannelMove):
 
     kept = COPIED
     times: int
+    """How many times each channel stands in a row."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -115,6 +120,7 @@ class PadChannels(ChannelMove):
 
     widths = ("channels",)
     channels: int
+    """Channels of the result, zeros included."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

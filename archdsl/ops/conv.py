@@ -33,10 +33,15 @@ class Conv(Window):
     prefix = "conv"
     widths = ("out_channels",)
     out_channels: int
+    """Channels of the result."""
     groups: int = 1
+    """Groups of channels that do not see each other; as many as channels is depthwise."""
     bias: bool = False
+    """Whether a learnt number is added to each channel."""
     init: Init = "msra"
+    """How weights start."""
     bias_start: float | None = None
+    """What the bias starts at, if not as `init` has it."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -109,15 +114,23 @@ class TransposedConv(Op):
     kept = INPUT
     widths = ("out_channels",)
     out_channels: int
+    """Channels of the result."""
     kernel: Triple
+    """Elements of the kernel along (t, h, w)."""
     stride: Triple = (1, 1, 1)
+    """How many elements of the result one of the map stands for, along (t, h, w)."""
     dilation: Triple = (1, 1, 1)
+    """Elements of the result between neighbours of the kernel, along (t, h, w)."""
     pad: Triple = (0, 0, 0)
+    """Elements cut off on both sides of the result, along (t, h, w)."""
     extra: Triple = (0, 0, 0)
     """Elements added behind each axis (torch's output_padding)."""
     groups: int = 1
+    """Groups of channels that do not see each other."""
     bias: bool = False
+    """Whether a learnt number is added to each channel."""
     init: Init = "msra"
+    """How weights start; see conv."""
 
     def __post_init__(self) -> None:
         for field in ("kernel", "stride", "dilation"):

@@ -24,7 +24,9 @@ class LocalCorrelation(Op):
     merges = True
     causality = "frame"
     reach: int = 4
+    """Largest displacement, in rows and in columns of the map."""
     step: int = 1
+    """Rows or columns between two displacements."""
 
     def out(self, *xs: Shape) -> Shape:
         require(self.reach >= 0, "`reach` below 0", got=self.reach, want="0 or more")

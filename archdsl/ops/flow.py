@@ -28,11 +28,17 @@ class TvL1Flow(Op):
 
     autocast = "float32"
     iterations: int = 10
+    """Steps of the algorithm."""
     kernels: Literal["channel", "dense"] = "channel"
+    """Whether gradients see their own channel, or all."""
     gradient: Literal["central", "sobel"] = "central"
+    """Kernel of the map's gradient: [-1/2, 0, 1/2], or Sobel's."""
     learn: tuple[Learnt, ...] = LEARNT
+    """Which of its constants are learnt."""
     frames: Literal["shrink", "repeat"] = "shrink"
+    """One frame less than the map, or the last flow repeated."""
     normalise: Literal["clip", "batch"] = "clip"
+    """Over what the map is stretched to 0..255."""
 
     def __post_init__(self) -> None:
         require(self.iterations >= 1, "iterations below 1", got=self.iterations, want="at least 1")
@@ -123,7 +129,9 @@ class DropFrames(Op):
 
     kept = RESHAPED
     front: int = 0
+    """Frames left out at the front."""
     back: int = 0
+    """Frames left out at the back."""
 
     def __post_init__(self) -> None:
         got = f"front={self.front}, back={self.back}"

@@ -99,6 +99,7 @@ class FrameToken(Op):
     causality = "frame"
     kept = Keeps(view=True)
     index: int = 0
+    """Which token of the row, from 0."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -21,7 +21,9 @@ class TakeEvery(Op):
     causality = "past"
     kept = RESHAPED
     step: int
+    """Frames from one taken to the next."""
     start: int = 0
+    """The first frame taken, from 0."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -75,6 +77,7 @@ class TakeChosen(Op):
     causality = "past"
     kept = NOTHING
     count: int
+    """How many frames are taken."""
 
     def frames(self, t: int) -> tuple[int, ...]:
         """The frames chosen from t."""
@@ -153,6 +156,7 @@ class RepeatFrames(Op):
 
     kept = COPIED
     times: int
+    """How many times each frame stands in a row."""
     whole: bool = False
 
     def out(self, *xs: Shape) -> Shape:
@@ -188,6 +192,7 @@ class TimeToChannels(Op):
     """
 
     factor: int
+    """Frames packed into one."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -16,6 +16,7 @@ class Gain(Op):
 
     causality = "frame"
     start: float = 0.0
+    """What the learnt number starts at."""
 
     def weights(self, *xs: Shape) -> Weights:
         return {"weight": (1,)}
@@ -38,6 +39,7 @@ class LayerScale(Op):
     causality = "frame"
     passes_extra = True
     start: float = 1e-5
+    """What each learnt number starts at."""
 
     def weights(self, *xs: Shape) -> Weights:
         return {"weight": (xs[0].c,)}

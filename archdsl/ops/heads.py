@@ -20,6 +20,7 @@ class HeadConv(Window):
 
     autocast = "half"
     heads: int = 1
+    """Heads that share one kernel; channels are a multiple of it."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -70,7 +71,9 @@ class HeadNorm(Norm):
     autocast = "float32"
     passes_extra = True
     heads: int = 1
+    """Heads that are normalised each by itself; channels are a multiple of it."""
     eps: float = 1e-6
+    """Added to the variance."""
 
     def out(self, *xs: Shape) -> Shape:
         check_heads(xs[0], self.heads)

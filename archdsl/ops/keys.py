@@ -24,6 +24,7 @@ class KeyPairs(Op):
 
     chooses = "pairs"
     every: int
+    """Frames from one key frame to the next."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -23,8 +23,11 @@ class Linear(Op):
     passes_extra = True
     widths = ("out_features",)
     out_features: int
+    """Channels of the result."""
     bias: bool = True
+    """Whether a learnt number is added to each channel."""
     init: Literal["normal", "trunc_normal", "zeros", "default"] = "normal"
+    """How weights start."""
     bias_start: float | None = None
     """What the bias starts at, if not as `init` has it."""
 

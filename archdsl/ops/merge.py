@@ -88,6 +88,7 @@ class Mix(Merge):
 
     reads = 2
     share: Fraction = Fraction(1, 2)
+    """Share of the second map, 0 to 1."""
 
     def out(self, *xs: Shape) -> Shape:
         require(0 < self.share < 1, "`share` out of range", got=self.share, want="a share between 0 and 1")
@@ -109,6 +110,7 @@ class MeanJoin(Merge):
 
     joins_branches = True
     drop: float = 0.15
+    """Probability in training that a map is left out."""
 
     def out(self, *xs: Shape) -> Shape:
         require(0 <= self.drop < 1, "`drop` out of range", got=self.drop, want="0 <= drop < 1")

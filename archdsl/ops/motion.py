@@ -27,7 +27,9 @@ class TimeShift(Op):
     """
 
     share: int = 8
+    """One channel in so many comes from each neighbour."""
     past_only: bool = False
+    """Whether channels come from the frame before only."""
 
     def out(self, *xs: Shape) -> Shape:
         require(
@@ -71,6 +73,7 @@ class FrameStep(Op):
     reads = 2
     merges = True
     by: int = 1
+    """1: the second map one frame later; -1: one earlier."""
 
     def out(self, *xs: Shape) -> Shape:
         require(self.by in (1, -1), "`by` is not one frame", got=self.by, want="1 or -1")
@@ -106,6 +109,7 @@ class SnippetSteps(Op):
     """
 
     length: int
+    """Frames of a snippet; the map's are a multiple of it."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -145,7 +149,9 @@ class SetFrame(Beside):
 
     kept = NOTHING
     frame: int = -1
+    """Which frame, from 0; below 0 from the end."""
     value: float = 1.0
+    """The number it is overwritten by."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -43,9 +43,11 @@ class MultiHead(Op):
     reads = 3
     autocast = "half"
     heads: int
+    """Heads of the queries; their channels are a multiple of it."""
     scale: float | None = None
     """What products of queries and keys are multiplied by; by default 1 over the root of a head's channels."""
     fused: bool = False
+    """Whether torch's scaled_dot_product_attention runs it, which writes no map of all pairs."""
 
     def head_channels(self, q: Shape) -> int:
         """Channels of q in each head."""

@@ -29,9 +29,13 @@ class LocalResponseNorm(Norm):
     causality = "frame"
     autocast = "float32"
     size: int = 5
+    """Neighbouring channels whose squares are summed."""
     alpha: float = 1e-4
+    """Factor of the sum."""
     beta: float = 0.75
+    """Exponent of the divisor."""
     k: float = 2.0
+    """Added to the sum."""
 
     def out(self, *xs: Shape) -> Shape:
         require(self.size >= 1, "`size` below 1", got=f"size={self.size}", want="at least 1")
@@ -67,8 +71,11 @@ class BatchNorm(Norm):
     passes_extra = True
     kept = INPUT
     eps: float = 1e-5
+    """Added to the variance."""
     momentum: float = 0.1
+    """Share of the new batch in the running statistics."""
     affine: bool = True
+    """Whether a shift, and by `scale` a scale, is learnt for each channel."""
     scale: bool = True
     """Without it only a shift is learnt, as TensorFlow's Inception nets do it."""
     zero_init: bool = False
@@ -126,9 +133,13 @@ class GroupNorm(Beside, Norm):
 
     autocast = "float32"
     groups: int
+    """Groups of channels; channels are a multiple of it."""
     eps: float = 1e-5
+    """Added to the variance."""
     affine: bool = True
+    """Whether a scale and a shift are learnt for each channel."""
     zero_init: bool = False
+    """Whether the scale starts at 0, so that a residual block starts as its shortcut."""
 
     def __post_init__(self) -> None:
         check_scale(self)
@@ -191,7 +202,9 @@ class LayerNorm(Norm):
     autocast = "float32"
     passes_extra = True
     eps: float = 1e-6
+    """Added to the variance."""
     affine: bool = True
+    """Whether a scale and a shift are learnt for each channel."""
 
     def cost(self, *xs: Shape) -> Cost:
         (x,) = xs
@@ -232,6 +245,7 @@ class RmsNorm(Norm):
     autocast = "float32"
     passes_extra = True
     eps: float = 1e-6
+    """Added to the mean square."""
 
     def weights(self, *xs: Shape) -> Weights:
         return {"weight": (xs[0].c,)}

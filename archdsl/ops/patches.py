@@ -20,6 +20,7 @@ class SpaceToChannels(Op):
 
     causality = "frame"
     side: int = 2
+    """Rows and columns of a square."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,), side = xs, self.side

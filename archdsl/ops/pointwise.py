@@ -42,6 +42,7 @@ class LeakyRelu(Pointwise):
     """max(x, slope x).  (c, t, h, w) -> (c, t, h, w)"""
 
     slope: float = 0.01
+    """Factor of what is below 0."""
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer(f"F.leaky_relu({{0}}, {self.slope})")
@@ -104,6 +105,7 @@ class Gelu(Pointwise):
         "quick": "{0} * torch.sigmoid(1.702 * {0})",
     }
     form: Literal["exact", "tanh", "quick"] = "exact"
+    """Exact, or approximated by a tanh or (quick) a sigmoid."""
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         if self.form != "quick":
@@ -122,6 +124,7 @@ class Softmax(Beside):
     kept = RESULT
     shown = "in heads"
     axis: Literal["c", "t", "h", "w"] = "c"
+    """The axis along which the results sum to 1."""
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
         """Of one element it is 1, whatever that is."""
@@ -140,7 +143,9 @@ class Affine(Pointwise):
     """scale x + shift, both fixed numbers.  (c, t, h, w) -> (c, t, h, w)"""
 
     scale: float = 1.0
+    """Fixed factor."""
     shift: float = 0.0
+    """Fixed number added."""
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         if (self.scale, self.shift) == (1, 0):
@@ -170,6 +175,7 @@ class DropPath(Op):
     passes_extra = True
     shown = "never"
     p: float = 0.1
+    """Probability in training that a clip's map is dropped."""
 
     def out(self, *xs: Shape) -> Shape:
         require(0 <= self.p < 1, "`p` out of range", got=self.p, want="0 <= p < 1")
@@ -196,6 +202,7 @@ class Dropout(Op):
     causality = "frame"
     passes_extra = True
     p: float = 0.5
+    """Probability in training that an element is dropped."""
 
     def out(self, *xs: Shape) -> Shape:
         require(0 <= self.p < 1, "`p` out of range", got=self.p, want="0 <= p < 1")

@@ -152,6 +152,7 @@ class AdaptiveAvgPool(Op):
     words: ClassVar[tuple[str, str, str]] = ("avg", "average", "avg_pool3d")
     """What it is called in a drawing, in a table and in torch."""
     size: Triple = (1, 1, 1)
+    """Size of the result along (t, h, w); 0 keeps an axis."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -232,6 +233,7 @@ class Mean(Op):
 
     kept = NOTHING
     over: str = "thw"
+    """The axes averaged over, such as hw."""
 
     def __post_init__(self) -> None:
         if not self.over or set(self.over) - set("cthw"):

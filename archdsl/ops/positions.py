@@ -26,8 +26,11 @@ class Positions(Beside):
     passes_extra = True
     kept = Keeps(gradient="same")
     over: tuple[TableAxes, ...] = ("thw",)
+    """Axes of each table: thw is one table of all positions, [hw, t] one of space and one of time."""
     tokens: bool = True
+    """Whether the first table has entries for the tokens beside the map."""
     std: float = 0.02
+    """Standard deviation that entries start with."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -94,9 +97,11 @@ class SinePositions(Beside):
 
     passes_extra = True
     over: tuple[TableAxes, ...] = ("thw",)
+    """Axes that are counted together; each has its share of the channels."""
     shares: tuple[int, ...] = ()
     """Of the channels, for each of `over`; by default equal."""
     halves: bool = False
+    """Whether all sines stand before all cosines; else they alternate."""
     counted: bool = False
     """Whether the table is a parameter that is not trained, as some originals have it; else a buffer."""
 

@@ -25,8 +25,11 @@ class BoundaryMatch(Op):
     autocast = "half"
     kept = NOTHING
     samples: int = 32
+    """Samples of each proposal."""
     per_bin: int = 3
+    """Places whose mean is one sample."""
     margin: Fraction = Fraction(1, 2)
+    """How far before and behind it a proposal is read, in its lengths."""
     durations: int = 0
     """How many; 0 for as many as there are positions."""
 

@@ -36,10 +36,15 @@ class Proposals(Op):
     ratios: tuple[float, ...] = (0.5, 1, 2)
     """Heights of anchors over their widths."""
     deviations: Box = (1, 1, 1, 1)
+    """Factors of the shifts (x, y, width, height)."""
     candidates: int = 6000
+    """Boxes of a frame that go into suppression."""
     count: int = 300
+    """Boxes of a frame that are written; zeros fill up."""
     overlap: float = 0.7
+    """Intersection over union above which of two boxes the better stays."""
     least: float = 0
+    """Narrowest and lowest box, in pixels."""
 
     def out(self, *xs: Shape) -> Shape:
         chances, shifts, clip = xs
@@ -113,6 +118,7 @@ class PlacePool(Op):
     causality = "frame"
     reads = 2
     size: int
+    """Cells along each side of a box."""
     step: int
     """Pixels of the clip between neighbours of the map."""
 

@@ -33,8 +33,11 @@ class Scan(Held):
     """Maps that each step saves for backward: its gates, states and what it makes of them (counted)."""
 
     kernel: int = 1
+    """Side of the square kernel over the state; odd."""
     bias: bool = False
+    """Whether the terms of the state have a bias."""
     reverse: bool = False
+    """Whether it goes from the last frame to the first."""
 
     @property
     def in_order(self) -> bool:
@@ -162,6 +165,7 @@ class GruScan(Scan):
     saves = 6
 
     reset: Literal["before", "after"] = "before"
+    """Where r multiplies: the state before its weights, or what they give after."""
 
     def arguments(self, *xs: Shape) -> tuple[Argument, ...]:
         return (*super().arguments(*xs), Argument("after", self.reset == "after", False))

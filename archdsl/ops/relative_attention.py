@@ -29,6 +29,7 @@ class RelativeAttention(MultiHead):
 
     passes_extra = True
     sizes: Triple | None = None
+    """Size (t, h, w) that the tables are made for; null for that of the map."""
 
     def out(self, *xs: Shape) -> Shape:
         y = super().out(*xs)

@@ -103,7 +103,9 @@ class Resize(Op):
 
     kept = NOTHING
     scale: tuple[Fraction, Fraction, Fraction]
+    """Factors of (t, h, w)."""
     mode: Interpolation = "nearest"
+    """The nearest element, or linear between neighbours."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -144,6 +146,7 @@ class ResizeTo(Op):
     kept = NOTHING
     reads = 2
     mode: Interpolation = "nearest"
+    """The nearest element, or linear between neighbours."""
     onto: bool = False
     """Whether the result lies where the second map does, though a pool before it may have dropped a border."""
 
@@ -183,6 +186,7 @@ class CropTo(Op):
     causality = "frame"
     reads = 2
     over: Literal["hw", "thw"] = "hw"
+    """The axes cut: rows and columns, or frames as well."""
     offset: int | Literal["middle"] = 0
     """Rows and columns left out before them, or as many before as behind, of an odd number one more behind."""
 

@@ -22,6 +22,7 @@ class RoiAlign(Op):
 
     reads = 2
     size: int
+    """Cells along each side of a box."""
     step: Fraction
     """Pixels of the clip between neighbours of the map."""
     aligned: bool = True

@@ -23,6 +23,7 @@ class Rotary(Beside):
 
     passes_extra = True
     heads: int
+    """Heads whose channels are turned alike; channels are a multiple of it."""
 
     def turned(self, x: Shape) -> int:
         """Channels of a head that each axis turns."""

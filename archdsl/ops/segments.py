@@ -22,7 +22,9 @@ class TakeSnippets(Op):
     chooses = "frames"
     kept = NOTHING
     count: int
+    """Equal parts of the clip."""
     length: int
+    """Frames in a row from the middle of each part."""
 
     def frames(self, t: int) -> tuple[int, ...]:
         """The frames chosen from t."""
@@ -84,6 +86,7 @@ class TopOverTime(OverTime):
     """The mean of the k largest values of each channel and position over time.  (c, t, h, w) -> (c, 1, h, w)"""
 
     k: int
+    """How many of the largest values are averaged."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

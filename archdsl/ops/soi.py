@@ -27,7 +27,9 @@ class SegmentProposals(Op):
     scales: tuple[int, ...]
     """Lengths, in elements of the map."""
     top: int = 300
+    """How many segments are written."""
     overlap: float = 0.7
+    """Intersection over union above which a segment is dropped for a better one."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -73,7 +75,9 @@ class SoiPool(Op):
 
     reads = 2
     bins: int = 7
+    """Equal parts of a segment."""
     extend: Fraction = Fraction(1, 2)
+    """Added on both sides, in lengths of the segment."""
 
     def out(self, *xs: Shape) -> Shape:
         x, segments = xs

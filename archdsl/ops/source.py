@@ -18,6 +18,7 @@ class Source(Op):
     kept = NOTHING
     shown = "never"
     shape: Shape
+    """The clip's shape (c, t, h, w)."""
 
     def out(self, *xs: Shape) -> Shape:
         return self.shape

@@ -29,7 +29,9 @@ class Past(Held):
 
     kept = NOTHING
     frames: int
+    """Frames held of the past."""
     lowest: bool = False
+    """Whether -infinity stands before the first frame; else 0."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -62,6 +64,7 @@ class PastShift(Held):
     """One channel in `share` from the frame before, before the first zeros (TSM online).  (c, t, h, w) -> same"""
 
     share: int = 8
+    """One channel in so many comes from the frame before."""
 
     def out(self, *xs: Shape) -> Shape:
         require(self.share >= 1, "more channels shifted than there are", got=f"1 / {self.share}", want="at most all")

@@ -23,7 +23,9 @@ class LearntTokens(Op):
     passes_extra = True
     kept = Keeps(gradient="part")
     count: int = 1
+    """How many tokens."""
     std: float = 0.02
+    """Standard deviation that they start with."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -67,7 +69,9 @@ class Queries(Op):
     reads_size = True
     kept = Keeps(gradient="part")
     count: int = 1
+    """How many tokens."""
     std: float = 0.02
+    """Standard deviation that they start with."""
 
     def out(self, *xs: Shape) -> Shape:
         require(self.count >= 1, "`count` below 1", got=self.count, want="at least 1")
@@ -150,6 +154,7 @@ class TakeToken(Op):
     passes_extra = True
     kept = Keeps(view=True)
     index: int = 0
+    """Which token, from 0."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -126,7 +126,9 @@ class FrameTuples(Op):
     """
 
     size: int
+    """Frames of a choice."""
     count: int = 3
+    """Most choices that are made."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

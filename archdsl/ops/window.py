@@ -32,9 +32,13 @@ class Window(Op):
     """
 
     kernel: Triple
+    """Elements of the window along (t, h, w); 0 for the whole axis."""
     stride: Triple = (1, 1, 1)
+    """Elements from one window to the next, along (t, h, w)."""
     dilation: Triple = (1, 1, 1)
+    """Elements between neighbours in the window, along (t, h, w)."""
     pad: PadRule = "same"
+    """What stands around the map: same, valid, tf_same, or numbers of elements for t, h, w."""
     ceil: bool = False
     """Round the result's size up, as Caffe does (a window that would start in the padding is dropped)."""
     pads_lowest: ClassVar[bool] = False

@@ -31,8 +31,11 @@ class WindowAttention(MultiHead):
     """
 
     size: Triple
+    """Elements of a window along (t, h, w)."""
     shift: Triple = (0, 0, 0)
+    """Elements that the windows move by, along (t, h, w)."""
     bias: bool = False
+    """Whether a learnt number for each head and step is added to each product."""
 
     def __post_init__(self) -> None:
         require(min(self.size) >= 1, "a window below 1", got=self.size, want="whole numbers from 1")
@@ -129,6 +132,7 @@ class PadWindows(Op):
 
     causality = "frame"
     size: Triple
+    """Elements of a window along (t, h, w)."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
