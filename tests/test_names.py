@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+
+from archdsl.ops import OPS
+from archdsl.report.docstrings import field_texts_of
 
 PACKAGE = Path(__file__).parent.parent / "archdsl"
 YAML_WORDS = ("ops/", "blocks/", "backend/runtime/", "language/transforms.py")
@@ -47,3 +51,10 @@ def test_a_name_is_defined_in_one_module() -> None:
     assert len(modules) > 1000
     shared = {name: paths for name, paths in modules.items() if len(paths) > 1 and not is_yaml_word(paths)}
     assert shared == {}
+
+
+def test_every_field_of_an_op_says_what_it_is() -> None:
+    """By the text below it, which `archdsl explain` and the JSON Schema show."""
+    fields = [(op, field.name) for op in OPS for field in dataclasses.fields(op)]
+    assert len(fields) > 150
+    assert [f"{op.__name__}.{name}" for op, name in fields if name not in field_texts_of(op)] == []

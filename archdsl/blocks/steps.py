@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
 
@@ -35,7 +35,7 @@ class Step(Written):
     fields: dict[str, Any] = Field({}, description="its fields; $name is a parameter, $in the channels that enter")
     reads: tuple[str, ...] = Field((), description="steps it reads; `input` is what enters the block")
     repeat: Count | str | None = Field(None, description="how many times a block stands; strides stay with the first")
-    when: str | None = Field(
+    when: Literal["changed"] | str | None = Field(
         None, description="changed: only where it changes shape or stride; $name: only where that field is true"
     )
 

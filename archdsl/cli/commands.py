@@ -12,6 +12,7 @@ from archdsl.cli import (
     drawings,
     evaluate,
     expand,
+    explain,
     export,
     features,
     lowerings,
@@ -164,6 +165,18 @@ COMMANDS = (
         "which frames and sizes it accepts, exactly",
         (o.add_names, o.add_overrides, o.add_json),
         ("archdsl admits slowfast_4x16_r50",),
+    ),
+    Command(
+        "explain",
+        explain.explain_command,
+        "what a word of the language means: its fields, its costs, an example, who uses it",
+        (o.add_word, o.add_json),
+        (
+            "archdsl explain",
+            "archdsl explain bottleneck",
+            "archdsl explain pathway.tied_to",
+            "archdsl explain conv --json",
+        ),
     ),
     Command(
         "expand",

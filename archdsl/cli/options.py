@@ -53,6 +53,13 @@ def add_two_names(parser: ArgumentParser) -> None:
     )
 
 
+def add_word(word: ArgumentParser) -> None:
+    """A word of the language."""
+    word.add_argument(
+        "word", metavar="WORD", nargs="?", help="a block, op, head, field, value...; OWNER.FIELD; without: all of them"
+    )
+
+
 def add_pattern(parser: ArgumentParser) -> None:
     """A word to look for."""
     parser.add_argument(

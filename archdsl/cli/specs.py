@@ -190,10 +190,9 @@ def fault_data(fault: Fault) -> dict[str, str]:
 
 def schema_command(given: Namespace) -> int:
     """JSON Schema of spec files, or of recipes."""
-    import json
-
     from archdsl.report.json_schema import recipe_schema
     from archdsl.report.json_schema import schema as schema_of
+    from archdsl.report.json_schema_form import schema_text
 
-    write_text(json.dumps(recipe_schema() if given.recipe else schema_of(), indent=2, ensure_ascii=False), given.output)
+    write_text(schema_text(recipe_schema() if given.recipe else schema_of()), given.output)
     return 0

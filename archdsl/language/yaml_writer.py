@@ -21,6 +21,10 @@ class Dumper(yaml.SafeDumper):
 
     yaml_implicit_resolvers = resolvers(yaml.SafeDumper.yaml_implicit_resolvers)
 
+    def ignore_aliases(self, data: Any) -> bool:
+        """What stands in two places is written twice."""
+        return True
+
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         return super().represent_sequence(tag, sequence, flow_style=depth(list(sequence)) == 0)
 
@@ -61,7 +65,12 @@ def arch_to_data(arch: Arch) -> dict[str, Any]:
 
 def to_yaml(arch: Arch) -> str:
     """An arch as YAML text."""
-    text: str = yaml.dump(arch_to_data(arch), Dumper=Dumper, sort_keys=False, width=110)
+    return data_to_yaml(arch_to_data(arch))
+
+
+def data_to_yaml(data: Any) -> str:
+    """Plain data as YAML text, in the form of a spec."""
+    text: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, width=110)
     return text
 
 

@@ -2,7 +2,7 @@
 
 from archdsl.ops.attention import Attention
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of
+from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of, snake_case
 from archdsl.ops.causal_attention import CausalAttention
 from archdsl.ops.channels import (
     ChannelShuffle,
@@ -231,4 +231,5 @@ __all__ = [op.__name__ for op in OPS] + [
     "Triple",
     "Window",
     "key_of",
+    "snake_case",
 ]

@@ -328,9 +328,12 @@ def field_texts(op: Op) -> Iterable[str]:
 
 def key_of(kind: type) -> str:
     """The name of an op, block, transform or head in YAML: its `word`, else its class name in snake_case."""
-    return (
-        vars(kind).get("word") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
-    )
+    return vars(kind).get("word") or snake_case(kind.__name__)
+
+
+def snake_case(name: str) -> str:
+    """`AvgPool` as `avg_pool`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def require(condition: bool, what: str, *, got: object, want: object, fix: str | None = None) -> None:

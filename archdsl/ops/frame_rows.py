@@ -131,7 +131,9 @@ class LearntFrameTokens(Beside):
 
     kept = Keeps(gradient="part")
     count: int = 1
+    """Tokens of each frame."""
     std: float = 0.02
+    """Standard deviation that they start with."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -174,7 +176,9 @@ class TakeRows(Op):
     kept = Keeps(view=True, gradient="part")
     shown = "in heads"
     start: int = 0
+    """The first row taken, from 0."""
     count: int | None = None
+    """How many rows are taken; null for all that follow."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -231,6 +235,7 @@ class FramesToRows(Op):
     """
 
     factor: int
+    """Neighbouring frames that become one."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,), k = xs, self.factor
@@ -270,6 +275,7 @@ class RowsToFrames(Op):
     """The rows of each frame parted into those of `factor` frames.  (c, t, factor h, w) -> (c, factor t, h, w)"""
 
     factor: int
+    """Frames that one becomes."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,), k = xs, self.factor

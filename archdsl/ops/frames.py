@@ -158,6 +158,7 @@ class RepeatFrames(Op):
     times: int
     """How many times each frame stands in a row."""
     whole: bool = False
+    """Whether the whole clip is repeated, not each frame."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -24,7 +24,9 @@ class MaxUnpool(Op):
 
     reads = 2
     kernel: Triple = (1, 2, 2)
+    """Elements of the pool's window along (t, h, w)."""
     stride: Triple = (1, 2, 2)
+    """Elements from one window of the pool to the next, along (t, h, w)."""
 
     def __post_init__(self) -> None:
         assert self.pool.kernel == self.kernel

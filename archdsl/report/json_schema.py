@@ -8,15 +8,19 @@ from typing import Any
 from pydantic import BaseModel
 
 from archdsl.blocks import BLOCKS
-from archdsl.blocks.step_fields import OPS_BY_KEY, blocks_by_key, names_of
+from archdsl.blocks.step_fields import OPS_BY_KEY, adapter, blocks_by_key
 from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
 from archdsl.language.recipes.clips import CROPS
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.ops import key_of
+from archdsl.ops import Op, key_of
+from archdsl.report.docstrings import field_texts_of
+from archdsl.report.json_schema_form import tidied
 from archdsl.spec.budget import MOST_REPEATS
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SUM = {"type": "string", "pattern": r"\$"}
+"""A parameter of a drawn block, or a sum of such: `$in / 4`."""
 NAME_SCHEMA = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
 
 
@@ -41,15 +45,27 @@ def schema() -> Schema:
         allow_single_name(defs["Edge"]["properties"], name)
     defs["Arch"] = with_one_clip(arch)
     defs["Extended"] = extended_schema()
-    return {
-        "$schema": DIALECT,
-        "title": "archdsl",
-        "description": "A video architecture (clips, pathways, edges, a head), or a file that extends another.",
-        "type": "object",
-        "if": {"required": ["extends"]},
-        "then": {"$ref": "#/$defs/Extended"},
-        "else": {"$ref": "#/$defs/Arch"},
-        "$defs": dict(sorted(defs.items())),
+    return tidied(
+        {
+            "$schema": DIALECT,
+            "$id": "urn:archdsl:spec",
+            "title": "archdsl",
+            "description": "A video architecture (clips, pathways, edges, a head), or a file that extends another.",
+            "type": "object",
+            "if": {"required": ["extends"]},
+            "then": {"$ref": "#/$defs/Extended"},
+            "else": {"$ref": "#/$defs/Arch"},
+            "$defs": defs,
+        }
+    )
+
+
+def op_schema(kind: type[Op]) -> Schema:
+    """The schema of an op's fields, each with its description."""
+    made: Schema = adapter(key_of(kind)).json_schema()
+    texts = field_texts_of(kind)
+    return made | {
+        "properties": {n: inner | {"description": texts.get(n, "")} for n, inner in made["properties"].items()}
     }
 
 
@@ -157,14 +173,30 @@ def step_schema() -> Schema:
 
 
 def step_fields(key: str) -> Schema:
-    """The names of the fields of an op or a block, or of both where both have the name."""
-    kinds = [kind for kind in (OPS_BY_KEY.get(key), blocks_by_key().get(key)) if kind]
-    return {
-        "type": ["object", "null"],
-        "description": (kinds[0].__doc__ or "").strip().split("\n")[0],
-        "properties": {name: {} for kind in kinds for name in names_of(kind)},
-        "additionalProperties": False,
-    }
+    """The fields of an op or a block, or of both where both have the name; values of ops may be `$sums`."""
+    op, block = OPS_BY_KEY.get(key), blocks_by_key().get(key)
+    about = ((op or block).__doc__ or "").strip().split("\n")[0]
+    inner = {} if op is None else op_schema(op)["properties"]
+    of_block = {} if block is None else block.model_fields
+    fields = {name: {"description": field.description} for name, field in of_block.items()}
+    fields |= {n: or_sum(one) for n, one in inner.items() if n not in fields}
+    fields |= {n: {"description": inner[n]["description"]} for n in of_block.keys() & inner.keys()}
+    return {"type": ["object", "null"], "description": about, "properties": fields, "additionalProperties": False}
+
+
+def or_sum(inner: Any) -> Any:
+    """A type whose every part may be a text with `$`: a parameter, or a sum of such."""
+    if isinstance(inner, list):
+        return [or_sum(part) for part in inner]
+    if not isinstance(inner, dict):
+        return inner
+    made = {key: or_sum(value) if key in ("anyOf", "items", "prefixItems") else value for key, value in inner.items()}
+    if "enum" in made:
+        kept = {key: value for key, value in made.items() if key not in ("enum", "type")}
+        return {**kept, "anyOf": [{"enum": made["enum"]}, SUM]}
+    if isinstance(made.get("type"), str) and made["type"] != "string" and made["type"] != "null":
+        return made | {"type": [made["type"], "string"], "pattern": SUM["pattern"]}
+    return made
 
 
 def with_like(pathway: Schema) -> Schema:
@@ -218,16 +250,19 @@ def recipe_schema() -> Schema:
     recipe = model_schema(Recipe, defs)
     crop = keyed_schema({key_of(kind): model_schema(kind, defs) for kind in CROPS})
     defs |= {"Recipe": recipe, "Crop": crop, "Extended": extended_recipe()}
-    return {
-        "$schema": DIALECT,
-        "title": "archdsl recipe",
-        "description": "How a network is trained, or a file that extends another.",
-        "type": "object",
-        "if": {"required": ["extends"]},
-        "then": {"$ref": "#/$defs/Extended"},
-        "else": {"$ref": "#/$defs/Recipe"},
-        "$defs": dict(sorted(defs.items())),
-    }
+    return tidied(
+        {
+            "$schema": DIALECT,
+            "$id": "urn:archdsl:recipe",
+            "title": "archdsl recipe",
+            "description": "How a network is trained, or a file that extends another.",
+            "type": "object",
+            "if": {"required": ["extends"]},
+            "then": {"$ref": "#/$defs/Extended"},
+            "else": {"$ref": "#/$defs/Recipe"},
+            "$defs": defs,
+        }
+    )
 
 
 def extended_recipe() -> Schema:

@@ -1,0 +1,1 @@
+"""What a word of the language means, read off the classes themselves."""

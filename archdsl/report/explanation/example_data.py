@@ -1,0 +1,148 @@
+"""What the smallest examples are made of: blocks that come before, values that types do not tell, and odd ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Data = dict[str, Any]
+CLIP = {"frames": 8, "size": 32}
+CONV: Data = {"conv": {"channels": 24}}
+POOLED: Data = {"adaptive_avg_pool": {"size": [0, 1, 1]}}
+TOKENS: Data = {"patches": {"kernel": [1, 8, 8], "channels": 24}}
+CLASSIFIER: Data = {"classifier": {"classes": 5}}
+BEFORE: tuple[list[Any], ...] = (
+    [],
+    [CONV],
+    ["global_pool"],
+    [CONV, POOLED],
+    [{"conv": {"channels": 8}}, POOLED],
+    [TOKENS],
+    [TOKENS, "class_token"],
+    [TOKENS, "frame_rows"],
+    ["gray"],
+)
+"""Blocks that may have to come before it: most take a clip as it is."""
+NUMBERS = (2, 1, 8, 4, 24)
+"""Values of whole numbers that must be given: the first that is taken."""
+HEADS_TRIED: tuple[Data, ...] = (
+    CLASSIFIER,
+    {"class_token": {"classes": 5}},
+    {"features": {}},
+    {"dense": {"classes": 5}},
+)
+BY_TYPE: Mapping[tuple[str, str], Any] = {
+    ("channels", "integer"): 24,
+    ("classes", "integer"): 5,
+    ("out_channels", "integer"): 24,
+    ("channels", "array"): [0, 2],
+    ("branches", "object"): {"one": CONV, "two": {"max_pool": {"kernel": [1, 3, 3]}}},
+    ("pairs", "array"): [["separable_3", "now", "max_3", "now"]],
+    ("leave", "array"): ["0"],
+    ("heads", "object"): {"one": {"classifier": {"classes": 5, "reads": ["main"]}}},
+    ("scales", "array"): [1, 2],
+}
+"""Values of fields by name and type, where the type does not say enough."""
+BY_WORD: Mapping[str, Data] = {
+    "res2_bottleneck": {"channels": 32},
+    "snippet_steps": {"length": 4},
+    "representation_flow": {"align": "first"},
+    "cell": {"carried": False},
+}
+"""Fields that cannot be at their defaults in so small a network."""
+STEPS: Mapping[str, tuple[Data, list[str]]] = {
+    "own_time_conv": (
+        {"means": {"mean": {"over": "hw"}}, "kernel": {"take_linspace": {"count": 3}}},
+        ["input", "kernel"],
+    ),
+    "own_time_shift": ({"offsets": {"mean": {"over": "thw"}}}, ["input", "offsets"]),
+    "gather": ({"pairs": {"affinity": {}, "reads": ["input", "input"]}}, ["pairs", "input"]),
+    "roi_align": (
+        {
+            "means": {"mean": {"over": "hw"}},
+            "boxes": {"linear": {"out_features": 4}},
+            "frame": {"take_linspace": {"count": 1}, "reads": "input"},
+        },
+        ["frame", "boxes"],
+    ),
+    "place_pool": (
+        {"means": {"mean": {"over": "hw"}}, "boxes": {"linear": {"out_features": 4}}},
+        ["input", "boxes"],
+    ),
+    "soi_pool": ({"segments": {"linear": {"out_features": 2}}}, ["input", "segments"]),
+    "warp": ({"flow": {"conv": {"out_channels": 2, "kernel": [1, 3, 3]}}}, ["input", "flow"]),
+    "proposals": (
+        {
+            "scores": {"conv": {"out_channels": 9, "kernel": [1, 1, 1]}},
+            "shifts": {"conv": {"out_channels": 36, "kernel": [1, 1, 1]}, "reads": "input"},
+        },
+        ["scores", "shifts", "input"],
+    ),
+    "join_tokens": ({"tokens": {"queries": {}}}, ["tokens", "input"]),
+}
+"""Of ops that read maps of several shapes: the steps that make these, and what the op reads."""
+WHOLE: Mapping[str, Data] = {
+    "roi": {
+        "name": "example",
+        "clips": {"rgb": CLIP, "boxes": {"modality": "boxes", "frames": 2, "size": 1}},
+        "pathways": {"main": {"clip": "rgb", "stages": {"stage": CONV}}},
+        "head": {"roi": {"classes": 5}},
+    },
+    "warp": {
+        "name": "example",
+        "clip": CLIP,
+        "pathways": {
+            "features": {"every": 4, "stages": {"res2": CONV}},
+            "flow": {"pairs": 4, "stages": {"moves": {"conv": {"channels": 8}}}},
+        },
+        "edges": [
+            {
+                "source": "flow",
+                "target": "features",
+                "after": "moves",
+                "into": "res2",
+                "transform": "warp",
+                "merge": "interleave",
+            }
+        ],
+        "head": {"dense": {"classes": 5, "reads": ["features"]}},
+    },
+}
+"""Heads and transforms that stand in specs of their own kind."""
+WITH_FIELD: Mapping[str, Data] = {
+    "every": {"every": 2},
+    "start": {"every": 2, "start": 1},
+    "linspace": {"linspace": 4},
+    "segments": {"segments": 4},
+    "snippet": {"segments": 4, "snippet": 2},
+    "pairs": {"pairs": 4},
+    "width_ratio": {"width_ratio": "1/2"},
+    "width_rounding": {"width_ratio": "1/5", "width_rounding": "nearest"},
+}
+"""Fields of a pathway, with those that they need beside them."""
+TIED: Data = {
+    "name": "example",
+    "clip": CLIP,
+    "pathways": {
+        "left": {"every": 2, "stages": {"stage": CONV}},
+        "right": {"every": 2, "start": 1, "tied_to": "left", "stages": {"stage": CONV}},
+    },
+    "head": CLASSIFIER,
+}
+REWRITES: Mapping[str, str] = {
+    "causal": 'causal(load("slow_4x16_r50"))',
+    "depthwise": 'depthwise(load("slow_4x16_r50"))',
+    "factorize": 'factorize(load("r3d_18"))',
+    "for_detection": 'for_detection(load("slowfast_4x16_r50"), classes=80)',
+    "inflate": 'inflate(load("c2d_8x8_r50_nopool"), frames=8)',
+    "insert_flow": 'insert_flow(load("tsn_r50"), after="res3")',
+    "insert_nonlocal": 'insert_nonlocal(load("slow_4x16_r50"), after={"res4": (1, 3)})',
+    "pool_in_time": 'pool_in_time(load("tsn_r50"), after="res2")',
+    "separate": 'separate(load("i3d_8x8_r50"))',
+    "shift_in_time": 'shift_in_time(load("tsn_r50"))',
+    "together": 'together("both", few=load("slow_4x16_r50"), more=load("slow_8x8_r50"))',
+    "with_key_frames": 'with_key_frames(load("resnet50", frames=8), every=4, flow=load("resnet18").pathways["rgb"])',
+    "with_modules": 'with_modules(load("tsn_r50"), {"before": TimeShift()})',
+    "with_temporal_kernels": 'with_temporal_kernels(load("slow_4x16_r50"), {"res4": (3, 1)})',
+}
+"""Each rewrite, applied."""
