@@ -78,6 +78,10 @@ STEPS: Mapping[str, tuple[Data, list[str]]] = {
         },
         ["scores", "shifts", "input"],
     ),
+    "max_unpool": (
+        {"pooled": {"max_pool": {"kernel": [1, 2, 2], "stride": [1, 2, 2], "pad": "valid", "ceil": True}}},
+        ["pooled", "input"],
+    ),
     "join_tokens": ({"tokens": {"queries": {}}}, ["tokens", "input"]),
 }
 """Of ops that read maps of several shapes: the steps that make these, and what the op reads."""
