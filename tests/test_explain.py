@@ -162,6 +162,7 @@ def test_examples_run(kind: str, tmp_path: Path) -> None:
     words = [word for word in all_words() if word.kind == kind]
     assert words
     for word in words:
+        assert example(word) or kind == "part", word.name
         run_example(word, tmp_path)
 
 

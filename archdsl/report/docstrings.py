@@ -10,11 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).parents[1]
+SOURCES = Path(__file__).parents[1]
 
 
 @cache
-def classes_in(path: Path) -> Mapping[str, ast.ClassDef | ast.FunctionDef]:
+def definitions_in(path: Path) -> Mapping[str, ast.ClassDef | ast.FunctionDef]:
     """The classes and functions of a file by name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
@@ -22,7 +22,7 @@ def classes_in(path: Path) -> Mapping[str, ast.ClassDef | ast.FunctionDef]:
 
 def node_of(thing: type | Any) -> ast.ClassDef | ast.FunctionDef:
     """A class or function in its source."""
-    return classes_in(Path(inspect.getsourcefile(thing) or ""))[thing.__name__]
+    return definitions_in(Path(inspect.getsourcefile(thing) or ""))[thing.__name__]
 
 
 def texts_below(body: list[ast.stmt]) -> dict[str, str]:
@@ -44,7 +44,7 @@ def field_texts_of(kind: type) -> dict[str, str]:
 def source_of(thing: Any) -> str:
     """`archdsl/blocks/residual.py:41`, where a class or function begins."""
     path = Path(inspect.getsourcefile(thing) or "")
-    return f"archdsl/{path.relative_to(PACKAGE).as_posix()}:{node_of(thing).lineno}"
+    return f"archdsl/{path.relative_to(SOURCES).as_posix()}:{node_of(thing).lineno}"
 
 
 def whole_text(docstring: str | None) -> str:

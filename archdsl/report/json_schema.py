@@ -14,10 +14,9 @@ from archdsl.language.recipes.clips import CROPS
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import Op, key_of
 from archdsl.report.docstrings import field_texts_of
-from archdsl.report.json_schema_form import tidied
+from archdsl.report.json_schema_form import Schema, tidied
 from archdsl.spec.budget import MOST_REPEATS
 
-Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUM = {"type": "string", "pattern": r"\$"}
 """A parameter of a drawn block, or a sum of such: `$in / 4`."""

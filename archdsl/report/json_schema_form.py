@@ -10,11 +10,11 @@ from typing import Any
 from archdsl.ops import snake_case
 
 Schema = dict[str, Any]
-BESIDE = ("title", "description", "default")
+BESIDE_TYPE = ("title", "description", "default")
 """What stands beside a type."""
 SHORTEST, LEAST = 60, 3
 """Letters, and how often it stands there, from which on a type is written once."""
-WIDTH = 120
+SCHEMA_WIDTH = 120
 
 
 def tidied(made: Schema) -> Schema:
@@ -59,7 +59,7 @@ def fields_of_schema(value: Any) -> Iterator[tuple[Schema, str]]:
 
 def type_of_field(field: Schema) -> str:
     """What a field takes, without its words, as text."""
-    return json.dumps({key: value for key, value in field.items() if key not in BESIDE}, sort_keys=True)
+    return json.dumps({key: value for key, value in field.items() if key not in BESIDE_TYPE}, sort_keys=True)
 
 
 def repeated_once(made: Schema) -> None:
@@ -76,7 +76,7 @@ def repeated_once(made: Schema) -> None:
             while own in made["$defs"] or own in names.values():
                 own += "2"
             names[text] = own
-        words = {key: value for key, value in held[name].items() if key in BESIDE}
+        words = {key: value for key, value in held[name].items() if key in BESIDE_TYPE}
         held[name] = {**words, "$ref": f"#/$defs/{names[text]}"}
     made["$defs"] |= {own: json.loads(text) for text, own in names.items()}
 
@@ -84,7 +84,7 @@ def repeated_once(made: Schema) -> None:
 def schema_text(value: Any, indent: str = "") -> str:
     """JSON in few lines: what fits on one line stands there, short parts side by side."""
     line = json.dumps(value, ensure_ascii=False)
-    if len(line) + len(indent) < WIDTH or not isinstance(value, dict | list) or not value:
+    if len(line) + len(indent) < SCHEMA_WIDTH or not isinstance(value, dict | list) or not value:
         return line
     inner = f"{indent} "
     if isinstance(value, dict):
@@ -92,15 +92,15 @@ def schema_text(value: Any, indent: str = "") -> str:
     else:
         parts = [schema_text(held, inner) for held in value]
     opened, closed = "{}" if isinstance(value, dict) else "[]"
-    return "\n".join([opened, *side_by_side(parts, inner), f"{indent}{closed}"])
+    return "\n".join([opened, *packed_lines(parts, inner), f"{indent}{closed}"])
 
 
-def side_by_side(parts: list[str], indent: str) -> list[str]:
+def packed_lines(parts: list[str], indent: str) -> list[str]:
     """Parts in lines as full as they may be; one of several lines stands by itself."""
     lines: list[str] = []
     for i, part in enumerate(parts):
         text = part if i == len(parts) - 1 else f"{part},"
-        room = lines and "\n" not in text and "\n" not in lines[-1] and len(lines[-1]) + len(text) < WIDTH
+        room = lines and "\n" not in text and "\n" not in lines[-1] and len(lines[-1]) + len(text) < SCHEMA_WIDTH
         if room:
             lines[-1] += f" {text}"
         else:

@@ -85,7 +85,7 @@ STEPS: Mapping[str, tuple[Data, list[str]]] = {
     "join_tokens": ({"tokens": {"queries": {}}}, ["tokens", "input"]),
 }
 """Of ops that read maps of several shapes: the steps that make these, and what the op reads."""
-WHOLE: Mapping[str, Data] = {
+WHOLE_SPECS: Mapping[str, Data] = {
     "roi": {
         "name": "example",
         "clips": {"rgb": CLIP, "boxes": {"modality": "boxes", "frames": 2, "size": 1}},

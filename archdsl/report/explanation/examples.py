@@ -22,13 +22,13 @@ from archdsl.report.explanation.example_data import (
     HEADS_TRIED,
     NUMBERS,
     STEPS,
-    WHOLE,
+    WHOLE_SPECS,
     Data,
 )
 from archdsl.report.json_schema import model_schema, op_schema
 from archdsl.spec.base import read_model
 
-Kind = type[Op] | type[Block] | type[Head] | type[Transform]
+WordKind = type[Op] | type[Block] | type[Head] | type[Transform]
 
 
 def spec(stages: list[Any], head: Data, **more: Any) -> Data:
@@ -37,7 +37,7 @@ def spec(stages: list[Any], head: Data, **more: Any) -> Data:
     return {"name": "example", "clip": CLIP, **more, "pathways": {"main": {"stages": {"stage": stage}}}, "head": head}
 
 
-def compiled(data: Data) -> Plan | None:
+def plan_or_none(data: Data) -> Plan | None:
     """The plan of a spec; None where it cannot be."""
     try:
         return compile(read_model(Arch, data))
@@ -45,22 +45,24 @@ def compiled(data: Data) -> Plan | None:
         return None
 
 
-def filled_in(kind: Kind, number: int) -> Data | None:
+def filled_in(kind: WordKind, number: int) -> Data | None:
     """The fields of a class that must be given; None where a type does not say what may stand there."""
     made = schema_of(kind)
     given = dict(BY_WORD.get(key_of(kind), {}))
     given |= {
-        name: value_of(name, made["properties"][name], number) for name in made.get("required", ()) if name not in given
+        name: value_of_type(name, made["properties"][name], number)
+        for name in made.get("required", ())
+        if name not in given
     }
     return None if None in given.values() else given
 
 
-def schema_of(kind: Kind) -> Data:
+def schema_of(kind: WordKind) -> Data:
     """The schema of an op's fields, or of a class of the language."""
     return op_schema(kind) if issubclass(kind, Op) else model_schema(kind, {})
 
 
-def value_of(name: str, inner: Mapping[str, Any], number: int) -> Any:
+def value_of_type(name: str, inner: Mapping[str, Any], number: int) -> Any:
     """A value of a type."""
     if (name, inner.get("type")) in BY_TYPE:
         return BY_TYPE[name, inner["type"]]
@@ -69,7 +71,7 @@ def value_of(name: str, inner: Mapping[str, Any], number: int) -> Any:
     if "enum" in inner:
         return inner["enum"][0]
     if "anyOf" in inner:
-        values = (value_of(name, option, number) for option in inner["anyOf"])
+        values = (value_of_type(name, option, number) for option in inner["anyOf"])
         return next((value for value in values if value is not None), None)
     match inner.get("type"):
         case "integer":
@@ -79,14 +81,14 @@ def value_of(name: str, inner: Mapping[str, Any], number: int) -> Any:
         case "array" if "prefixItems" in inner:
             return [3 if name == "kernel" and i else 1 for i, _ in enumerate(inner["prefixItems"])]
         case "array":
-            return [value_of(name, inner.get("items", {}), number)]
+            return [value_of_type(name, inner.get("items", {}), number)]
     return None
 
 
-def candidates(kind: Kind) -> Iterator[Data]:
+def candidate_specs(kind: WordKind) -> Iterator[Data]:
     """Specs in which a block, op, transform or head stands, the simplest first."""
-    if key_of(kind) in WHOLE and issubclass(kind, Head | Transform):
-        yield WHOLE[key_of(kind)]
+    if key_of(kind) in WHOLE_SPECS and issubclass(kind, Head | Transform):
+        yield WHOLE_SPECS[key_of(kind)]
     for number in NUMBERS:
         fields = filled_in(kind, number)
         if fields is None:
@@ -123,9 +125,9 @@ def across(transform: Any) -> Iterator[Data]:
 
 
 @cache
-def example_of(kind: Kind) -> tuple[Data, Plan] | None:
+def example_of(kind: WordKind) -> tuple[Data, Plan] | None:
     """The simplest spec with it that compiles, and its plan."""
-    for data in candidates(kind):
-        if plan := compiled(data):
+    for data in candidate_specs(kind):
+        if plan := plan_or_none(data):
             return data, plan
     return None

@@ -11,7 +11,8 @@ from archdsl.ops import Op, snake_case
 from archdsl.report.json_schema import model_schema, op_schema
 from archdsl.spec.fixes import flow_yaml
 
-Schema = Mapping[str, Any]
+Inner = Mapping[str, Any]
+"""A part of a JSON Schema."""
 REQUIRED = "must be given"
 """What stands in place of a default."""
 NOUNS = {"boolean": "true or false", "string": "text", "integer": "whole number", "number": "number", "null": "null"}
@@ -52,7 +53,7 @@ def fields_in_words(kind: type[Any]) -> tuple[WordField, ...]:
     )
 
 
-def texts_offered(inner: Any, defs: Schema) -> Iterator[str]:
+def texts_offered(inner: Any, defs: Inner) -> Iterator[str]:
     """Texts among which a value is chosen, anywhere in it."""
     if isinstance(inner, list):
         for part in inner:
@@ -66,13 +67,13 @@ def texts_offered(inner: Any, defs: Schema) -> Iterator[str]:
         yield from texts_offered(inner.get(key), defs)
 
 
-def about_reference(inner: Schema, defs: Schema) -> str:
+def about_reference(inner: Inner, defs: Inner) -> str:
     """The first line of what a field holds, where the field itself says nothing."""
     text = str(defs.get(str(inner.get("$ref", "")).rpartition("/")[2], {}).get("description", ""))
     return text.partition("\n")[0]
 
 
-def default_in_words(inner: Schema) -> str:
+def default_in_words(inner: Inner) -> str:
     """A default as YAML; of a part of several fields that which it is."""
     default = inner.get("default")
     if isinstance(default, Mapping):
@@ -80,12 +81,12 @@ def default_in_words(inner: Schema) -> str:
     return flow_yaml(default)
 
 
-def type_in_words(inner: Schema, defs: Schema) -> str:
+def type_in_words(inner: Inner, defs: Inner) -> str:
     """`whole number from 1`, `same, valid or tf_same`, `list of 3: whole number`."""
     return " or ".join(dict.fromkeys(types_in_words(inner, defs))) or "anything"
 
 
-def types_in_words(inner: Schema, defs: Schema) -> Iterator[str]:
+def types_in_words(inner: Inner, defs: Inner) -> Iterator[str]:
     """Each type that a value may have, but null."""
     if reference := inner.get("$ref"):
         name = str(reference).rpartition("/")[2]
@@ -108,7 +109,7 @@ def types_in_words(inner: Schema, defs: Schema) -> Iterator[str]:
         yield " ".join([NOUNS[inner["type"]], *bounds])
 
 
-def union_in_words(options: list[Schema], defs: Schema) -> Iterator[str]:
+def union_in_words(options: list[Inner], defs: Inner) -> Iterator[str]:
     """Types one of which a value has; a number as a fraction or not is one."""
     texts = [option for option in options if option.get("type") == "string" and {"pattern", "format"} & set(option)]
     if texts and any(option.get("type") == "number" for option in options):
@@ -118,7 +119,7 @@ def union_in_words(options: list[Schema], defs: Schema) -> Iterator[str]:
         yield from types_in_words(option, defs)
 
 
-def array_in_words(inner: Schema, defs: Schema) -> str:
+def array_in_words(inner: Inner, defs: Inner) -> str:
     """A list; of t, h and w where it has three parts."""
     parts = inner.get("prefixItems")
     if not parts:

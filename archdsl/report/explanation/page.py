@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from archdsl.report.explanation.fields import WordField
 from archdsl.report.explanation.shown import Measured, example, measured
 from archdsl.report.explanation.usage import blocks_with, models_with
 from archdsl.report.explanation.words import Word
-from archdsl.report.number_format import plural, whole
+from archdsl.report.number_format import plural, shape_text, whole
 
-WIDTH = 110
+PAGE_WIDTH = 110
 MOST_OWNERS = 12
 
 
@@ -51,7 +51,10 @@ def word_text(word: Word, record: Mapping[str, Any]) -> str:
     """The page of a word."""
     parts = [
         f"{word.name}  ({word.kind}{of_owners(word)})",
-        *(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="  ") for line in word.about.split("\n")),
+        *(
+            textwrap.fill(line, PAGE_WIDTH, initial_indent="  ", subsequent_indent="  ")
+            for line in word.about.split("\n")
+        ),
         f"  {word.source}" if word.source else "",
         fields_text(word),
         example_text(record),
@@ -87,10 +90,13 @@ def field_lines(name: str, field: WordField, widths: list[int]) -> list[str]:
     texts = (name, field.type, field.default)
     cells = [text if len(text) <= width else "" for text, width in zip(texts, widths)]
     below = [text for text, cell in zip(texts, cells) if text and not cell]
-    cells[0] = cells[0] or shortened(name, widths[0])
+    cells[0] = cells[0] or cut_at_word(name, widths[0])
     line = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths))
-    first = textwrap.wrap(f"  {line}  {field.about}", WIDTH, subsequent_indent=" " * (sum(widths) + 8))
-    return [*first, *(textwrap.fill(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6) for text in below)]
+    first = textwrap.wrap(f"  {line}  {field.about}", PAGE_WIDTH, subsequent_indent=" " * (sum(widths) + 8))
+    return [
+        *first,
+        *(textwrap.fill(text, PAGE_WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6) for text in below),
+    ]
 
 
 def example_text(record: Mapping[str, Any]) -> str:
@@ -107,22 +113,17 @@ def example_text(record: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def shape_text(shape: Sequence[int]) -> str:
-    """(c, t, h, w)"""
-    return f"({', '.join(map(str, shape))})"
-
-
 def usage_text(record: Mapping[str, Any]) -> str:
     """Blocks and models that use it."""
     models = {family: len(names) for family, names in record["models"].items()}
     told = ", ".join(f"{family} {count}" for family, count in models.items())
     lines = [f"in the blocks: {', '.join(record['blocks'])}"] if record["blocks"] else []
     lines += [f"in {plural(sum(models.values()), 'model')} of the zoo: {told}"] if models else []
-    wrapped = (textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
+    wrapped = (textwrap.fill(line, PAGE_WIDTH, subsequent_indent="  ") for line in lines)
     return "\n".join(["", *wrapped]) if lines else ""
 
 
-def list_text(words: Iterable[Word]) -> str:
+def word_list(words: Iterable[Word]) -> str:
     """Words by kind, each with its first line; fields and values as names alone."""
     by_kind: dict[str, list[Word]] = {}
     for word in words:
@@ -131,14 +132,14 @@ def list_text(words: Iterable[Word]) -> str:
     for kind, found in by_kind.items():
         if kind in ("field", "value"):
             names = ", ".join(word.name for word in found)
-            lines = [textwrap.fill(names, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+            lines = [textwrap.fill(names, PAGE_WIDTH, initial_indent="  ", subsequent_indent="  ")]
         else:
             width = max(len(word.name) for word in found)
-            lines = [f"  {word.name:<{width}}  {shortened(word.line, WIDTH - width - 4)}" for word in found]
+            lines = [f"  {word.name:<{width}}  {cut_at_word(word.line, PAGE_WIDTH - width - 4)}" for word in found]
         parts.append("\n".join([f"{kind} ({len(found)})", *lines]))
     return "\n\n".join(parts)
 
 
-def shortened(line: str, room: int) -> str:
+def cut_at_word(line: str, room: int) -> str:
     """A line, cut at a word."""
     return line if len(line) <= room else textwrap.shorten(line, room, placeholder=" ...")

@@ -16,15 +16,22 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import data_to_yaml
 from archdsl.ops import Cost, Shape, key_of
 from archdsl.recipes import recipe
-from archdsl.report.explanation.example_data import CLASSIFIER, CLIP, CONV, REWRITES, TIED, WHOLE, WITH_FIELD, Data
-from archdsl.report.explanation.examples import Kind, compiled, example_of, schema_of, spec, value_of
+from archdsl.report.explanation.example_data import (
+    CLASSIFIER,
+    CLIP,
+    CONV,
+    REWRITES,
+    TIED,
+    WHOLE_SPECS,
+    WITH_FIELD,
+    Data,
+)
+from archdsl.report.explanation.examples import WordKind, example_of, plan_or_none, schema_of, spec, value_of_type
 from archdsl.report.explanation.words import Word, all_words
 from archdsl.spec.base import Written
 
-FORMS = {"yaml": "a spec", "recipe": "a recipe", "python": "Python", "console": "a command", "primer": "of the primer"}
 
-
-class Example(NamedTuple):
+class WordExample(NamedTuple):
     """Text that can be run, and in which form it is."""
 
     form: str
@@ -42,7 +49,7 @@ class Measured(NamedTuple):
     cost: Cost
 
 
-def example(word: Word) -> Example | None:
+def example(word: Word) -> WordExample | None:
     """The smallest example of a word; None for a value, which stands in that of its field."""
     match word.kind:
         case "block" | "op" | "transform" | "head":
@@ -50,15 +57,15 @@ def example(word: Word) -> Example | None:
         case "merge":
             return of_merge(word.name)
         case "convention":
-            return Example("console", f"archdsl count slow_4x16_r50 --convention {word.name}")
+            return WordExample("console", f"archdsl count slow_4x16_r50 --convention {word.name}")
         case "rewrite":
-            return Example("python", rewritten(word.name))
+            return WordExample("python", rewritten(word.name))
         case "task":
-            return Example("recipe", f"extends: smoke\nset: {{task: {word.name}}}")
+            return WordExample("recipe", f"extends: smoke\nset: {{task: {word.name}}}")
         case "frame choice":
             return in_pathway(word.name)
         case "recipe":
-            return Example("console", "archdsl recipes slowfast_k400")
+            return WordExample("console", "archdsl recipes slowfast_k400")
         case "field" | "key" | "part":
             return of_field(word)
     return None
@@ -73,13 +80,13 @@ def rewritten(name: str) -> str:
     )
 
 
-def of_kind(kind: Kind) -> Example | None:
+def of_kind(kind: WordKind) -> WordExample | None:
     """Of a block, an op, a transform or a head."""
     found = example_of(kind)  # type: ignore[arg-type]  # mypy asks instances whether a class has a hash
-    return None if not found else Example("yaml", data_to_yaml(found[0]), found[1], place_in(kind, found[1]))
+    return None if not found else WordExample("yaml", data_to_yaml(found[0]), found[1], place_in(kind, found[1]))
 
 
-def place_in(kind: Kind, plan: Plan) -> str:
+def place_in(kind: WordKind, plan: Plan) -> str:
     """Where a kind stands in the plan of its example."""
     if issubclass(kind, Head):
         return "head"
@@ -90,7 +97,7 @@ def place_in(kind: Kind, plan: Plan) -> str:
     return last if issubclass(kind, Block) else f"{last}.it"
 
 
-def measured(shown: Example) -> Measured | None:
+def measured(shown: WordExample) -> Measured | None:
     """What a word reads and gives in its example, and what it costs there; None where nothing of it runs."""
     plan, inner = shown.plan, shown.plan.within.get(shown.place, []) if shown.plan else []
     if plan is None or not inner:
@@ -99,38 +106,41 @@ def measured(shown: Example) -> Measured | None:
     return Measured(tuple(plan.shapes[read] for read in reads), plan.shapes[inner[-1]], plan.cost_of(shown.place))
 
 
-def of_merge(name: str) -> Example | None:
+def of_merge(name: str) -> WordExample | None:
     """Two pathways that meet by it."""
     if name == "interleave":
-        return Example("yaml", data_to_yaml(WHOLE["warp"]))
+        return WordExample("yaml", data_to_yaml(WHOLE_SPECS["warp"]))
     edge = {"source": "left", "target": "right", "after": "stage", "merge": name}
-    pathways = {side: {"stages": {"stage": CONV}} for side in ("left", "right")}
-    data = {"name": "example", "clip": CLIP, "pathways": pathways, "edges": [edge], "head": CLASSIFIER}
-    return Example("yaml", data_to_yaml(data)) if compiled(data) else None
+    for right in (CONV, [CONV, {"max_pool": {"kernel": [1, 2, 2], "stride": [1, 2, 2]}}]):
+        pathways = {"left": {"stages": {"stage": CONV}}, "right": {"stages": {"stage": right}}}
+        data = {"name": "example", "clip": CLIP, "pathways": pathways, "edges": [edge], "head": CLASSIFIER}
+        if plan_or_none(data):
+            return WordExample("yaml", data_to_yaml(data))
+    return None
 
 
-def in_pathway(name: str) -> Example:
+def in_pathway(name: str) -> WordExample:
     """A pathway with a field."""
     data = spec([CONV], CLASSIFIER)
     data["pathways"]["main"] = {**WITH_FIELD[name], **data["pathways"]["main"]}
-    return Example("yaml", data_to_yaml(data))
+    return WordExample("yaml", data_to_yaml(data))
 
 
-def of_field(word: Word) -> Example | None:
+def of_field(word: Word) -> WordExample | None:
     """Of a field or another key of a file."""
     if word.name == "tied_to":
-        return Example("yaml", data_to_yaml(TIED))
+        return WordExample("yaml", data_to_yaml(TIED))
     if word.name in WITH_FIELD and "pathway" in word.owners:
         return in_pathway(word.name)
     for path in sorted((SHELF / "specs" / "primer").glob("*.yaml")):
         lines = path.read_text(encoding="utf-8").splitlines()
         found = [line for line in lines if re.search(rf"(?<![\w.]){word.name}:(\s|$)", line) and line[0] != "#"]
         if found:
-            return Example("primer", f"# specs/primer/{path.name}\n{found[0]}")
+            return WordExample("primer", f"# specs/primer/{path.name}\n{found[0]}")
     return of_recipe(word) or of_owner(word)
 
 
-def of_recipe(word: Word) -> Example | None:
+def of_recipe(word: Word) -> WordExample | None:
     """A field of a recipe, or of a part that every recipe has, set to its default."""
     for owner in word.owners:
         kind = Recipe if owner == "recipe" else getattr(Recipe.model_fields.get(owner), "annotation", None)
@@ -139,7 +149,7 @@ def of_recipe(word: Word) -> Example | None:
             path = word.name if owner == "recipe" else f"{owner}.{word.name}"
             if not settable(path, field.default):
                 continue
-            return Example("recipe", data_to_yaml({"extends": "smoke", "set": {path: field.default}}).strip())
+            return WordExample("recipe", data_to_yaml({"extends": "smoke", "set": {path: field.default}}).strip())
     return None
 
 
@@ -152,7 +162,7 @@ def settable(path: str, value: Any) -> bool:
     return True
 
 
-def of_owner(word: Word) -> Example | None:
+def of_owner(word: Word) -> WordExample | None:
     """The example of a block, op, transform or head that has the field, the field set."""
     for owner in word.owners:
         for known in all_words():
@@ -162,18 +172,18 @@ def of_owner(word: Word) -> Example | None:
     return None
 
 
-def with_field(kind: Kind, name: str) -> Example | None:
+def with_field(kind: WordKind, name: str) -> WordExample | None:
     """The example of a kind with one of its fields written, at its default or at a value of its type."""
     found = example_of(kind)  # type: ignore[arg-type]  # mypy asks instances whether a class has a hash
     made: Mapping[str, Any] = schema_of(kind)["properties"]
     if not found or name not in made:
         return None
-    for value in (made[name].get("default"), value_of(name, made[name], 2)):
+    for value in (made[name].get("default"), value_of_type(name, made[name], 2)):
         if value is not None:
             data = replaced(found[0], key_of(kind), name, value)
-            if compiled(data):
-                return Example("yaml", data_to_yaml(data))
-    return Example("yaml", data_to_yaml(found[0]))
+            if plan_or_none(data):
+                return WordExample("yaml", data_to_yaml(data))
+    return WordExample("yaml", data_to_yaml(found[0]))
 
 
 def replaced(data: Any, key: str, name: str, value: Any) -> Any:

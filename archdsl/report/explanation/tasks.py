@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from archdsl.report.docstrings import PACKAGE, classes_in, whole_text
+from archdsl.report.docstrings import SOURCES, definitions_in, whole_text
 from archdsl.report.explanation.fields import REQUIRED, WordField
 
-FOLDER = PACKAGE / "training" / "tasks"
+TASK_FILES = SOURCES / "training" / "tasks"
 
 
 class TaskWords(NamedTuple):
@@ -23,8 +23,8 @@ class TaskWords(NamedTuple):
 
 def tasks_in_words() -> Iterator[TaskWords]:
     """Every class of the folder that has a name, in order of the files."""
-    for path in sorted(FOLDER.glob("*.py")):
-        classes = classes_in(path)
+    for path in sorted(TASK_FILES.glob("*.py")):
+        classes = definitions_in(path)
         for node in classes.values():
             said = {target.id: value for target, value in assigned(node) if isinstance(target, ast.Name)}
             name = said.get("name")

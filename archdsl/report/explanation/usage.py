@@ -25,7 +25,7 @@ def models_with(word: Word) -> dict[str, list[str]]:
         if word.kind == "rewrite":
             names = list(archs) if f" {word.name}" in path.read_text("utf-8") else []
         else:
-            names = [name for name, arch in archs.items() if uses(arch, word)]
+            names = [name for name, arch in archs.items() if stands_in(arch, word)]
         if names:
             found[path.stem] = names
     return found
@@ -37,7 +37,7 @@ def archs_of_zoo() -> Mapping[Path, Mapping[str, Arch]]:
     return {path: {model.name: model.arch() for model in catalog.models_in(path)} for path in catalog.zoo_files()}
 
 
-def uses(arch: Arch, word: Word) -> bool:
+def stands_in(arch: Arch, word: Word) -> bool:
     """Whether a word stands in an arch."""
     match word.kind:
         case "task":
