@@ -13,6 +13,8 @@ EXTRAS = {
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
+    "lsprotocol": "editor",
+    "pygls": "editor",
     "safetensors": "train",
     "tensorboard": "train",
     "torchmetrics": "train",

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -68,10 +69,9 @@ def cases(folder: Path) -> tuple[Case, ...]:
 
 def prepare(folder: Path) -> None:
     """Videos of moving digits, once with four to test on and once with one; weights."""
-    assert (
-        archdsl_command(f"data make motion {folder / 'all'} --count {VIDEOS} --frames {FRAMES} --size {SIZE}".split())
-        == 0
-    )
+    command = f"data make motion {folder / 'all'} --count {VIDEOS} --frames {FRAMES} --size {SIZE}"
+    with redirect_stdout(sys.stderr):  # the page is what this program prints
+        assert archdsl_command(command.split()) == 0
     shutil.copytree(folder / "all", folder / "one")
     _, *others = sorted((folder / "one" / "val").rglob("*.mp4"))
     for path in others:

@@ -12,6 +12,8 @@ import pytest
 from test_broken import FILES, FOLDER, RECIPES, promised
 
 from archdsl import Arch, SpecError, compile, load
+from archdsl.editor.fixes import followed
+from archdsl.errors import Fault
 from archdsl.recipes import recipe
 
 
@@ -71,24 +73,10 @@ def told(name: str) -> list[Told]:
 
 
 def follow(line: str, fault: Told) -> str:
-    """The line with the fix in it: another word for what was met, or a field with another value."""
-    got, fix = fault.rows.get("got", ""), re.split(r", or |, where ", fault.rows["fix"])[0]
-    word = re.split("[:=]", got)[0].strip("'\"")
-    if fix.startswith("{"):
-        return re.sub(r"\bhead: .*", f"head: {fix}", line)
-    if re.match(r"\w+: \{\w+: ", fix):  # where a field stands, it stands within another
-        return line[: len(line) - len(line.lstrip())] + fix
-    if not (setting := re.fullmatch(r"(\w+): (.*)", fix)):
-        assert word
-        assert re.search(rf"{re.escape(word)}\b", line), (line, got)
-        return re.sub(rf"{re.escape(word)}\b", lambda _: fix, line)
-    key, value = setting.groups()
-    old = re.search(rf"\b{key}(: ?|=)(\[[^\]]*\]|\{{[^}}]*\}}|\"[^\"]*\"|[^,)}}\n]+)", line)
-    if old:
-        quote = '"' if old[1] == "=" and old[2].startswith('"') else ""
-        return f"{line[: old.start(2)]}{quote}{value}{quote}{line[old.end(2) :]}"
-    at = len(line.rstrip("})"))
-    return f"{line[:at]}, {key}: {value}{line[at:]}"
+    """The line with the fix in it, as an editor's quick fix writes it."""
+    line_with_fix = followed(line, Fault(what=fault.what, got=fault.rows.get("got"), fix=fault.rows["fix"]))
+    assert line_with_fix is not None, (line, fault)
+    return line_with_fix
 
 
 WITH_FIX = [(name, i) for name in [*FILES, *RECIPES] for i, fault in enumerate(told(name)) if "fix" in fault.rows]

@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"rewrites"},),
     ({"catalog", "recipes", "zoo", "dialects"}, {"compiler"}),
     ({"report"},),
+    ({"editor"},),
     ({"backend"},),
     ({"training"}, {"testing"}, {"measuring"}),
     ({"cli"},),

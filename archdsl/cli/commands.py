@@ -10,6 +10,7 @@ from archdsl.cli import (
     bench,
     data,
     drawings,
+    editor,
     evaluate,
     expand,
     explain,
@@ -23,7 +24,7 @@ from archdsl.cli import (
 )
 from archdsl.cli import options as o
 from archdsl.cli import run_options as r
-from archdsl.cli.help_texts import EXPORT, WEIGHTS
+from archdsl.cli.help_texts import EXPORT, LSP, WEIGHTS
 
 DATA = """\
 videos to train and test on: make the built-in ones, check yours, measure how fast they can be read
@@ -306,5 +307,12 @@ COMMANDS = (
             "archdsl schema --recipe -o recipe.schema.json",
             "and as the first line of a spec: # yaml-language-server: $schema=archdsl.schema.json",
         ),
+    ),
+    Command(
+        "lsp",
+        editor.lsp_command,
+        LSP,
+        (o.add_python_files,),
+        ("archdsl lsp", "archdsl lsp --python"),
     ),
 )

@@ -20,3 +20,10 @@ the suffix of -o says what is written
 Programs take any number of clips at once where torch can trace that, else one; the report says why. They choose frames
 themselves and take pixels that are normalised: mean, std, sizes and classes lie beside the program as JSON, `archdsl`
 in the metadata of ONNX, extra_files of torch.export."""
+
+LSP = """\
+a language server: faults while typing, completion, hovers, definitions and quick fixes in an editor
+
+An editor starts it by itself and speaks with it over standard input and output (docs/editors.md has the settings of
+VS Code, Neovim, Helix and Emacs). It looks at YAML and JSON documents that have keys of a spec or of a recipe, or that
+the editor calls `archdsl`. Nothing of them is executed."""

@@ -218,6 +218,15 @@ def add_output(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file; a drawing's suffix says its format")
 
 
+def add_python_files(parser: ArgumentParser) -> None:
+    """Whether Python spec files are looked at."""
+    parser.add_argument(
+        "--python",
+        action="store_true",
+        help="check Python spec files too when they are saved: this executes them, so open only files you trust",
+    )
+
+
 def positive_int(text: str) -> int:
     """A whole number from 1 to MOST."""
     try:

@@ -1,0 +1,1 @@
+"""What an editor asks about a spec while it is written: faults with their places, completions, hovers, definitions."""
