@@ -114,6 +114,8 @@ def client_range(document: TextDocument, found: Range) -> types.Range:
 
 def position_of(document: TextDocument, position: types.Position) -> Position:
     """A client's position, counted in characters."""
+    if position.line >= len(document.lines):  # an empty last line, which is none of `lines`
+        return Position(len(document.lines), 0)
     ours = document.position_codec.position_from_client_units(document.lines, position)
     return Position(ours.line, ours.character)
 
