@@ -377,8 +377,8 @@ def test_help_teaches(run: Any) -> None:
 EXAMPLES = [
     e.partition("  ")[0] for c in COMMANDS for e in c.examples if "archdsl " in e and "my_net" not in e and ">" not in e
 ]
-MINUTES = ("train", "evaluate", "predict", "features", "data", "bench", "weights")
-"""Commands whose examples need data or files and minutes; tests of training, benches and weights run them."""
+MINUTES = ("train", "evaluate", "predict", "features", "data", "bench", "weights", "export", "lsp", "live")
+"""Commands whose examples need data, files, minutes or a client; tests of their own run them."""
 RUN_ELSEWHERE = ("archdsl check --all", "archdsl admits slowfast_4x16_r50")
 """Examples that another test runs: the one above of the whole zoo, that of the README."""
 
