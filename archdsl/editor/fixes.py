@@ -18,13 +18,13 @@ def followed(line: str, fault: Fault) -> str | None:
     if re.match(r"\w+: \{\w+: ", fix):  # where a field stands, it stands within another
         return line[: len(line) - len(line.lstrip())] + fix
     if setting := re.fullmatch(r"(\w+): (.*)", fix):
-        return with_field(line, *setting.groups())
+        return line_with_field(line, *setting.groups())
     if word and re.search(rf"{re.escape(word)}\b", line):
         return re.sub(rf"{re.escape(word)}\b", lambda _: fix, line)
     return None
 
 
-def with_field(line: str, key: str, value: str) -> str:
+def line_with_field(line: str, key: str, value: str) -> str:
     """The line with a field's value changed, or the field added to the last mapping in the line."""
     old = re.search(rf"\b{key}(: ?|=)(\[[^\]]*\]|\{{[^}}]*\}}|\"[^\"]*\"|[^,)}}\n]+)", line)
     if old:

@@ -92,11 +92,11 @@ def node_places(node: yaml.Node, path: Path, key: yaml.Node | None, seen: set[in
     if id(node) in seen:
         return
     seen.add(id(node))
-    for name, inner, below in parts(node):
+    for name, inner, below in entries(node):
         yield from node_places(inner, (*path, name), below, seen)
 
 
-def parts(node: yaml.Node) -> Iterator[tuple[str, yaml.Node, yaml.Node | None]]:
+def entries(node: yaml.Node) -> Iterator[tuple[str, yaml.Node, yaml.Node | None]]:
     """(name, value, key) of what a node holds."""
     if isinstance(node, yaml.MappingNode):
         yield from ((str(key.value), value, key) for key, value in node.value if isinstance(key, yaml.ScalarNode))
