@@ -10,7 +10,7 @@ from keyword import iskeyword
 from typing import Any, NamedTuple
 
 from archdsl.errors import Fault, SpecError
-from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source
+from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source, key_of
 from archdsl.spec.budget import LARGEST_AXIS, LARGEST_PLACE, MOST_FRAMES, MOST_OPS
 from archdsl.spec.lines import line_of_frame, line_outside
 from archdsl.user_code import error_of_fractions, fault_of, line_within
@@ -138,6 +138,8 @@ class Builder:
     line: str | None = None
     tied: tuple[str, str] | None = None
     """(prefix here, prefix of the owner) while nodes share the weights of a part already written."""
+    ids: dict[str, int] = field(default_factory=dict)
+    """Clips of token ids, with the number of ids that there are."""
     asked: int = 0
     """Ops so far, those that could not be made included."""
 
@@ -155,6 +157,8 @@ class Builder:
             grids = tuple([self.grids[x] for x in reads])
             if op.merges:
                 self.aligned(address, xs, grids)
+            if self.ids or op.takes_ids is not None:
+                self.check_ids(op, reads)
             shape, grid = shape_and_grid(op, xs, grids)
             check_size(shape, () if any(grid is one for one in grids) else grid[:3])
             self.asked += shape.t // 100
@@ -215,11 +219,29 @@ class Builder:
         got, want = "nothing" if y is None else repr(y), "the value that the last g.add returned"
         raise SpecError(what, written=written, got=got, want=want, fix="return g.add(...)")
 
-    def source(self, name: str, shape: Shape, grid: Grid) -> str:
+    def source(self, name: str, shape: Shape, grid: Grid, vocabulary: int = 0) -> str:
         """A clip enters under its name."""
-        address = self.add(name, Source(shape=shape))
+        address = self.add(name, Source(shape=shape, vocabulary=vocabulary))
         self.grids[address] = grid
+        if vocabulary:
+            self.ids[address] = vocabulary
         return address
+
+    def check_ids(self, op: Op, reads: tuple[str, ...]) -> None:
+        """Raise SpecError for an op that reads ids of tokens as numbers, or the other way round."""
+        for i, read in enumerate(reads):
+            if i == op.takes_ids and read not in self.ids:
+                what, fix = f"{key_of(type(op))} of a map that holds no ids of tokens", "modality: text"
+                raise SpecError(what, got=read, want="a text clip", fix=fix)
+            if i != op.takes_ids and read in self.ids:
+                what, want = f"{key_of(type(op))} of ids of tokens, which are no amounts", "a vector for each of them"
+                raise SpecError(what, got=f"{read}, a text clip", want=want, fix="embed before it")
+
+    def source_of(self, x: str) -> str:
+        """The clip that a value is made from: that of what each op reads first."""
+        while self.nodes[self.known(x)].reads:
+            x = self.nodes[x].reads[0]
+        return x
 
     @property
     def clips(self) -> list[str]:

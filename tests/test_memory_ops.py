@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from archdsl import ops
 from archdsl.backend import build_graph
+from archdsl.backend.example_clips import random_inputs
 from archdsl.errors import SpecError
 from archdsl.graph import Builder, Graph
 from archdsl.ops import OPS, UNIT, Conv, Grid, Op, Shape
@@ -102,9 +103,8 @@ def tracked(graph: Graph, training: bool) -> list[int]:
     """The same of torch."""
     with Tracked() as memory:
         network = build_graph(graph).train(training)
-        clips = {
-            name: torch.randn(BATCH, *graph.shapes[name].tensor) for name in graph.nodes if not graph.nodes[name].reads
-        }
+        given = random_inputs(graph, BATCH)
+        clips = given if isinstance(given, dict) else {"x0": given}
         for tensor in (*network.parameters(), *network.buffers(), *clips.values()):
             memory.see(tensor)
         weights = memory.live - sum(clip.nbytes for clip in clips.values())

@@ -13,6 +13,7 @@ from torch import nn
 
 from archdsl import ops
 from archdsl.backend import build_graph
+from archdsl.backend.example_clips import random_inputs
 from archdsl.ops import OPS, Op, Shape
 from archdsl.testing import graph_of
 from archdsl.testing import ops as random_ops
@@ -26,10 +27,9 @@ def built(op: Op, shapes: tuple[Shape, ...]) -> nn.Module:
     return build_graph(graph_of(op, shapes)).eval()
 
 
-def fed(shapes: tuple[Shape, ...], batch: int = 2, device: str = "cpu") -> Any:
+def fed(op: Op, shapes: tuple[Shape, ...], batch: int = 2, device: str = "cpu") -> Any:
     """What that module takes."""
-    xs = {f"x{i}": torch.randn(batch, *shape.tensor, device=device) for i, shape in enumerate(shapes)}
-    return xs if len(xs) > 1 else xs["x0"]
+    return random_inputs(graph_of(op, shapes), batch, device)
 
 
 @pytest.mark.parametrize("kind", LOWERED, ids=lambda kind: kind.__name__)
@@ -39,7 +39,7 @@ def test_an_op_tells_the_truth_about_torch(kind: type[Op], data: st.DataObject) 
     op, shapes = data.draw(random_ops(kind))
     with torch.device("meta"):
         module = built(op, shapes)
-    y = module(fed(shapes, device="meta"))
+    y = module(fed(op, shapes, device="meta"))
     want = op.out(*shapes)
     assert tuple(y.shape) == (2, *op.tensor(want))
     cost = op.cost(*shapes)
@@ -53,7 +53,7 @@ def test_an_op_tells_the_truth_about_torch(kind: type[Op], data: st.DataObject) 
 def test_fvcore_counts_what_the_op_says(kind: type[Op], data: st.DataObject) -> None:
     op, shapes = data.draw(random_ops(kind))
     cost = op.cost(*shapes)
-    assert fvcore_count(built(op, shapes), fed(shapes, batch=1)) == cost.macs + cost.fvcore_extra
+    assert fvcore_count(built(op, shapes), fed(op, shapes, batch=1)) == cost.macs + cost.fvcore_extra
 
 
 @pytest.mark.parametrize("kind", LOWERED, ids=lambda kind: kind.__name__)
@@ -62,7 +62,7 @@ def test_fvcore_counts_what_the_op_says(kind: type[Op], data: st.DataObject) -> 
 def test_real_numbers_pass(kind: type[Op], data: st.DataObject) -> None:
     """What the meta device lets through, a CPU computes: finite numbers of the same shape."""
     op, shapes = data.draw(random_ops(kind))
-    y = built(op, shapes)(fed(shapes))
+    y = built(op, shapes)(fed(op, shapes))
     assert y.numel() == 2 * op.out(*shapes).elements
     assert bool(torch.isfinite(y).all())
 

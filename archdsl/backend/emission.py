@@ -13,7 +13,7 @@ from archdsl.backend.forward import Forward
 from archdsl.backend.module_tree import ModulePart, module_tree, weight_owner
 from archdsl.backend.passes import Lower, lowered_graph
 from archdsl.backend.passes.base import layer_of, programs_of, takes_pieces
-from archdsl.backend.runtime.clips import clips_named, expect
+from archdsl.backend.runtime.clips import clips_named, expect, expect_ids
 from archdsl.backend.runtime.keys import keyed
 from archdsl.backend.runtime.stream import check_state, streamed
 from archdsl.backend.source_text import (
@@ -100,7 +100,9 @@ class Emission:
         step = streamed if takes_pieces(self.graph) else keyed if programs_of(self.graph) else None
         stream = [check_state, step] if step else []
         needs = [need for node in nodes for need in layer_of(self.graph, node).needs]
-        given = [expect, clips_named] if len(nodes) + 1 < len(self.graph.nodes) else [expect]
+        clips = [node.op for node in self.graph.nodes.values() if isinstance(node.op, Source)]
+        given = [*dict.fromkeys(expect_ids if clip.vocabulary else expect for clip in clips)]
+        given += [clips_named] if len(clips) > 1 else []
         texts = source_texts(dict.fromkeys([*needs, *stream, *given]))
         self.taken |= {*texts}
         return [*texts.values()]

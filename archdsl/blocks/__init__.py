@@ -16,6 +16,7 @@ from archdsl.blocks.fully_connected import Dropout, Flatten, FlattenSpace, Linea
 from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted_residual import InvertedResidual
 from archdsl.blocks.local_transformer import LocalTransformer, PositionConv
+from archdsl.blocks.message_transformer import MessageTransformer
 from archdsl.blocks.mobileone import SummedConv
 from archdsl.blocks.motion import (
     ChannelMotion,
@@ -52,6 +53,7 @@ from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.blocks.steps import Step
 from archdsl.blocks.table import TableConv
+from archdsl.blocks.text import Embed, EndToken, L2Norm
 from archdsl.blocks.tokens import (
     ClassToken,
     FrameClassToken,
@@ -64,6 +66,7 @@ from archdsl.blocks.tokens import (
     RowsToFrames,
     SinePositions,
     TakeMap,
+    TakeRows,
     TakeToken,
 )
 from archdsl.blocks.tower import SegmentTower
@@ -145,6 +148,11 @@ BLOCKS: tuple[type[Block], ...] = (
     TakeToken,
     FrameRows,
     FrameToken,
+    TakeRows,
+    Embed,
+    EndToken,
+    L2Norm,
+    MessageTransformer,
     WindowTransformer,
     UnitTransformer,
     LocalTransformer,

@@ -76,9 +76,13 @@ class Positions(Block):
     over: Tables = Field(("thw",), min_length=1, description="axes of each table: thw, or several such as [hw, t]")
     tokens: bool = Field(True, description="whether tokens beside the map have entries in the first table")
     std: Spread = Field(0.02, description="standard deviation at the start; 0 for zeros")
+    entries: Count | None = Field(
+        None, description="of a single table that is longer than the map, whose first are used; by default as the map"
+    )
 
     def build(self, g: Builder, x: str) -> str:
-        return g.add("positions", ops.Positions(over=self.over, tokens=self.tokens, std=self.std), x)
+        op = ops.Positions(over=self.over, tokens=self.tokens, std=self.std, entries=self.entries)
+        return g.add("positions", op, x)
 
 
 class SinePositions(Block):
@@ -157,6 +161,21 @@ class RowsToFrames(Block):
 
     def build(self, g: Builder, x: str) -> str:
         return g.add("part", ops.RowsToFrames(factor=self.factor), x)
+
+
+class TakeRows(Block):
+    """Tokens of each frame's row, by default those behind the first.  (c, t, r, 1) -> (c, t, count, 1)
+
+    With a `height` they are a map.
+    """
+
+    start: Whole = Field(1, description="the first that is taken")
+    count: Count | None = Field(None, description="how many; by default all that follow")
+    height: Count | None = Field(None, description="height of the map that they fill; by default they stay a row")
+
+    def build(self, g: Builder, x: str) -> str:
+        x = g.add("rows", ops.TakeRows(start=self.start, count=self.count), x)
+        return g.add("map", ops.RowsToMap(height=self.height), x) if self.height else x
 
 
 class LayerNorm(Block):

@@ -45,7 +45,7 @@ class Expansion:
                 self.into.setdefault((edge.target, target), []).append((edge, source))
         for name, clip in self.arch.clips.items():
             with self.g.inside("", written=clip.written):
-                self.g.source(name, clip.shape, clip.grid)
+                self.g.source(name, clip.shape, clip.grid, clip.ids)
         for name, stage, task in stage_order(self.arch):
             if task == "run":
                 self.stage((name, stage))

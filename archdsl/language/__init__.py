@@ -17,6 +17,7 @@ from archdsl.language.head import (
     Roi,
     SegmentDetector,
     Several,
+    Similarity,
     TokenClassifier,
 )
 from archdsl.language.model import Card, Claim, Model, Reference, overridden
@@ -27,6 +28,7 @@ from archdsl.language.transforms import (
     TRANSFORMS,
     CropTo,
     CrossAttention,
+    CrossTransformer,
     Fit,
     ResizeTo,
     Through,
@@ -51,6 +53,7 @@ __all__ = [
     "Consensus",
     "CropTo",
     "CrossAttention",
+    "CrossTransformer",
     "Dense",
     "Detector",
     "Edge",
@@ -67,6 +70,7 @@ __all__ = [
     "Roi",
     "SegmentDetector",
     "Several",
+    "Similarity",
     "Stage",
     "Through",
     "TimeConv",

@@ -13,11 +13,13 @@ from archdsl.spec.base import Written
 from archdsl.spec.budget import LARGEST_AXIS, MOST_FRAMES
 from archdsl.spec.scalars import Count, Ratio
 
-CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4, "heatmaps": 17}
-FLAT = {"audio": "height: 1", "boxes": "size: 1", "features": "size: 1"}
+CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4, "heatmaps": 17, "text": 1}
+FLAT = {"audio": "height: 1", "boxes": "size: 1", "features": "size: 1", "text": "size: 1"}
 """How the size of what is no picture is written."""
 Extent = Annotated[Count, Field(le=LARGEST_AXIS)]
-Modality = Literal["rgb", "gray", "flow", "rgb_diff", "heatmaps", "audio", "boxes", "features"]
+CLIP_VOCABULARY = 49408
+"""Ids of CLIP's tokens (arXiv:2103.00020); the largest of them ends a text."""
+Modality = Literal["rgb", "gray", "flow", "rgb_diff", "heatmaps", "audio", "boxes", "features", "text"]
 
 
 class Clip(Written):
@@ -29,13 +31,14 @@ class Clip(Written):
     modality: Modality = Field(
         "rgb",
         description="rgb, gray, flow (x, y), rgb_diff, heatmaps (one per joint), audio (time, 1, bands), "
-        "boxes or features (t, 1, 1)",
+        "boxes or features (t, 1, 1), or text (ids of tokens, texts, 1)",
     )
     frames: Count = Field(le=MOST_FRAMES, description="raw frames")
     size: Extent | None = Field(None, description="height and width in pixels, where they are equal")
     height: Extent | None = Field(None, description="height in pixels")
     width: Extent | None = Field(None, description="width in pixels")
     channels: Extent | None = Field(None, description="channels; by default those of the modality")
+    vocabulary: Count | None = Field(None, description="of text: ids of tokens that there are; by default CLIP's")
     fps: Annotated[Ratio, Field(gt=0)] | None = Field(
         None, description="frames per second, so that tables can speak of seconds"
     )
@@ -51,6 +54,22 @@ class Clip(Written):
             )
         if self.modality == "features" and self.channels is None:
             raise SpecError("features without channels", got="no channels", want="channels: how many there are")
+
+        if self.modality == "text" and self.channels not in (None, 1):
+            got, fix = f"channels: {self.channels}", "channels: 1"
+            raise SpecError("a text of several ids at each place", at="channels", got=got, want="one", fix=fix)
+        if self.vocabulary and self.modality != "text":
+            got, fix = f"modality: {self.modality}", "modality: text"
+            raise SpecError("`vocabulary` of what is no text", at="vocabulary", got=got, want="modality: text", fix=fix)
+
+    def varies(self, axis: str) -> bool:
+        """Whether other frames or another size of a network mean this clip: sound, boxes and texts have their own."""
+        return self.modality not in ("audio", "boxes", "text") and (self.modality != "features" or axis == "frames")
+
+    @property
+    def ids(self) -> int:
+        """How many ids of tokens there are; 0 where it is no text."""
+        return (self.vocabulary or CLIP_VOCABULARY) if self.modality == "text" else 0
 
     @property
     def shape(self) -> Shape:

@@ -21,6 +21,7 @@ from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.relation import Relation
 from archdsl.language.heads.roi import Roi
 from archdsl.language.heads.segments import SegmentDetector
+from archdsl.language.heads.similarity import Similarity
 from archdsl.language.heads.token import TokenClassifier
 from archdsl.spec.scalars import Count, Positive, Real
 
@@ -171,5 +172,6 @@ HEADS: tuple[type[Head], ...] = (
     Dense,
     Detector,
     Features,
+    Similarity,
 )
 HEADS_BY_KEY = kinds_by_key(HEADS)

@@ -15,7 +15,6 @@ from pydantic import Field, PrivateAttr
 from archdsl.blocks.names import ArchName
 from archdsl.errors import SpecError
 from archdsl.language.arch import Arch
-from archdsl.language.clip import Clip
 from archdsl.language.head import Several
 from archdsl.language.parameters import split_overrides
 from archdsl.language.paths import change
@@ -149,7 +148,7 @@ def overridden(arch: Arch, **common: Any) -> Arch:
         if name == "classes":
             arch = change(arch, "head.heads.*.classes" if isinstance(arch.head, Several) else "head.classes", value)
             continue
-        clips = [clip for clip, made in arch.clips.items() if varies(made, name)]
+        clips = [clip for clip, made in arch.clips.items() if made.varies(name)]
         if not clips:
             kinds = ", ".join(f"{clip} ({made.modality})" for clip, made in arch.clips.items())
             fix = f"set: {{clips.{next(iter(arch.clips))}.{'width' if name == 'size' else name}: {value}}}"
@@ -163,8 +162,3 @@ def overridden(arch: Arch, **common: Any) -> Arch:
             else:
                 arch = change(arch, f"clips.{clip}.{name}", value)
     return arch
-
-
-def varies(clip: Clip, name: str) -> bool:
-    """Whether an override of the network's input means this clip: sound and boxes have measures of their own."""
-    return clip.modality not in ("audio", "boxes") and (clip.modality != "features" or name != "size")

@@ -12,11 +12,12 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Norm, NormField, add_act, widened
 from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
+from archdsl.blocks.transformer import TransformerParts
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.ops.multi_head import Over
 from archdsl.spec.base import Written
-from archdsl.spec.scalars import Count, Ratio, Whole
+from archdsl.spec.scalars import Count, Positive, Ratio, Whole
 
 
 class Transform(Written):
@@ -237,6 +238,36 @@ class CrossAttention(Transform):
         return self.norm.add(g, name, x)
 
 
+class CrossTransformer(Transform):
+    """What the target's positions read of the source's, layer by layer.  (c, t', h', w') -> that of the target
+
+    Each layer is an attention of the target to the normalised source, then a perceptron. Merge it with a sum.
+    """
+
+    heads: Count = Field(description="heads of each attention")
+    layers: Count = Field(1, description="how many layers")
+    mlp: Ratio = Field(Fraction(4), description="hidden channels of the perceptron, in channels")
+    act: Act = Field("gelu", description="activation of the perceptron")
+    norm: NormField = Field(Norm(kind="layer", eps=1e-6), description="layer, rms, none, or a mapping with eps")
+    bias: bool = Field(True, description="biases of queries, keys and values")
+    scale: Positive | None = Field(None, description="start of a learnt scale for each channel of the result")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        parts = TransformerParts(heads=self.heads, mlp=self.mlp, act=self.act, norm=self.norm, bias=self.bias)
+        y, read = target, self.norm.add(g, "norm", x)
+        for i in range(self.layers):
+            with g.inside(f"layer{i + 1}", "CrossTransformer"):
+                y = parts.around(g, "attend", "Attention", y, lambda query: self.attended(g, parts, query, read))
+                y = parts.perceptron(g, y)
+        return g.add("scale", ops.LayerScale(start=self.scale), y) if self.scale else y
+
+    def attended(self, g: Builder, parts: TransformerParts, query: str, read: str) -> str:
+        """Attention of the queries to what is read, and the linear layer behind it."""
+        c = g.shape(query).c
+        y = g.add("attention", ops.Attention(heads=self.heads), *parts.projections(g, read, c, query))
+        return parts.linear(g, "out", y, c)
+
+
 TRANSFORMS: tuple[type[Transform], ...] = (
     TimeConv,
     TimeDeconv,
@@ -249,6 +280,7 @@ TRANSFORMS: tuple[type[Transform], ...] = (
     Fit,
     Warp,
     CrossAttention,
+    CrossTransformer,
 )
 TRANSFORMS_BY_KEY = kinds_by_key(TRANSFORMS)
 

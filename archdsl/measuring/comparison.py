@@ -12,6 +12,7 @@ from torch import nn
 
 from archdsl.backend import build
 from archdsl.backend.devices import device_of
+from archdsl.backend.example_clips import random_clips
 from archdsl.backend.precision import AUTOCAST_TYPES, autocast_to
 from archdsl.compiler import Plan
 from archdsl.measuring.contestants import (
@@ -127,9 +128,7 @@ class Comparison:
 
 def clips_for(plan: Plan, setup: BenchSetup) -> Any:
     """Random clips of the plan's sizes: a tensor, or a dict of several."""
-    device = device_of(setup.device)
-    clips = {name: torch.randn(setup.batch, *shape, device=device) for name, shape in plan.inputs.items()}
-    return clips if len(clips) > 1 else next(iter(clips.values()))
+    return random_clips(plan, setup.batch, device_of(setup.device))
 
 
 def reference_network(plan: Plan) -> nn.Module:

@@ -22,6 +22,7 @@ from archdsl.ops.frame_rows import (
     JoinRows,
     LearntFrameTokens,
     RowsToFrames,
+    RowsToMap,
     TakeRows,
 )
 from archdsl.ops.frames import (
@@ -74,6 +75,7 @@ from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, Weighte
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
+from archdsl.ops.text import Embedding, EndToken, L2Norm, Similarity
 from archdsl.ops.tokens import (
     JoinTokens,
     LearntTokens,
@@ -207,9 +209,14 @@ OPS: tuple[type[Op], ...] = (
     JoinRows,
     FramesToRows,
     RowsToFrames,
+    RowsToMap,
     Positions,
     SinePositions,
     Rotary,
+    Embedding,
+    EndToken,
+    L2Norm,
+    Similarity,
 )
 """Every op there is."""
 

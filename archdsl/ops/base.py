@@ -135,6 +135,8 @@ class Op:
     """How many maps it may read beside those."""
     merges: ClassVar[bool] = False
     """Whether the maps it reads must lie on the same grid."""
+    takes_ids: ClassVar[int | None] = None
+    """Which of the maps it reads holds ids of tokens, whole numbers; None where none does."""
     reads_size: ClassVar[bool] = False
     """Whether it takes nothing but the size of the last map it reads."""
     chooses: ClassVar[Literal["nothing", "frames", "pairs"]] = "nothing"

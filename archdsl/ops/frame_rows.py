@@ -302,3 +302,31 @@ class RowsToFrames(Op):
     def example(cls, draw: Draw) -> Example:
         factor, x = draw.integer(1, 4), draw.shape()
         return cls(factor=factor), (x._replace(h=x.h * factor),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsToMap(Op):
+    """A row of each frame as a map of some height.  (c, t, height w, 1) -> (c, t, height, w)"""
+
+    causality = "frame"
+    kept = RESHAPED
+    height: int
+    """Height of the map."""
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(x.w == 1, "not rows of tokens", got=x, want="w = 1", fix="frame_rows before it")
+        fits = self.height >= 1 and x.h % self.height == 0
+        require(fits, "rows that fill no map", got=f"{x.h} tokens, height {self.height}", want="a multiple of height")
+        return x._replace(h=self.height, w=x.h // self.height)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        return grids[0]
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer(f"{{0}}[..., 0].unflatten(3, ({self.height}, {xs[0].h // self.height}))")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        x = draw.shape()
+        return cls(height=x.h), (x._replace(h=x.h * draw.integer(1, 3), w=1),)

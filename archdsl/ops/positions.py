@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
@@ -31,23 +31,31 @@ class Positions(Beside):
     """Whether the first table has entries for the tokens beside the map."""
     std: float = 0.02
     """Standard deviation that entries start with."""
+    entries: int | None = None
+    """Of a single table that is longer than the map: its first are used."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
+        if self.entries is not None:
+            got = f"{self.entries} entries over {', '.join(self.over)}"
+            require(len(self.over) == 1, "entries of several tables", got=got, want="one table", fix="over: t")
+            needed = self.needed(x)[self.over[0]]
+            what, fix = "a table of positions shorter than the map", f"entries: {needed}"
+            require(self.entries >= needed, what, got=got, want=f"at least {needed}", fix=fix)
         require(bool(self.over), "no table of positions", got=list(self.over), want="such as [thw] or [hw, t]")
         require(len(set(self.over)) == len(self.over), "a table twice", got=list(self.over), want="each once")
         require(x.t >= 1 or self.over == ("thw",), "tables over axes of no map", got=list(self.over), want="[thw]")
         return x
 
-    def entries(self, x: Shape) -> dict[str, int]:
-        """TableAxes -> its entries."""
+    def needed(self, x: Shape) -> dict[str, int]:
+        """TableAxes -> the entries that the map needs."""
         extra = x.extra * self.tokens
         return {
             axes: prod(getattr(x, axis) for axis in axes) + (extra if not i else 0) for i, axes in enumerate(self.over)
         }
 
     def weights(self, *xs: Shape) -> Weights:
-        return {axes: (count, xs[0].c) for axes, count in self.entries(xs[0]).items()}
+        return {axes: (self.entries or count, xs[0].c) for axes, count in self.needed(xs[0]).items()}
 
     @property
     def each_frame(self) -> bool:
@@ -76,6 +84,7 @@ class Positions(Beside):
             Argument("extra", x.extra, 0),
             Argument("tokens", self.tokens, True),
             Argument("std", self.std, 0.02),
+            Argument("more", (self.entries or 0) and self.entries - next(iter(self.needed(x).values())), 0),
         )
         return Layer("{m}({0})", "Positions", args, needs=runtime("attention.positions", "Positions"))
 
@@ -84,7 +93,9 @@ class Positions(Beside):
         choices: tuple[tuple[TableAxes, ...], ...] = (("thw",), ("hw", "t"), ("t", "hw"), ("hw",), ("t", "h", "w"))
         over = draw.choice(choices)
         x = draw.shape()._replace(extra=draw.integer(0, 2))
-        return cls(over=over, tokens=draw.flag(), std=draw.choice((0.0, 0.02))), (x,)
+        op = cls(over=over, tokens=draw.flag(), std=draw.choice((0.0, 0.02)))
+        more = draw.integer(0, 3) if len(over) == 1 else 0
+        return replace(op, entries=op.needed(x)[over[0]] + more if more else None), (x,)
 
 
 @dataclass(frozen=True, kw_only=True)

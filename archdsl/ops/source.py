@@ -11,7 +11,10 @@ from archdsl.ops.example import Draw, Example
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Op):
-    """A clip as the user hands it over.  nothing -> (c, t, h, w)"""
+    """A clip as the user hands it over.  nothing -> (c, t, h, w)
+
+    With a `vocabulary` its numbers are ids of tokens, whole and below it.
+    """
 
     reads = 0
     causality = "past"
@@ -19,6 +22,8 @@ class Source(Op):
     shown = "never"
     shape: Shape
     """The clip's shape (c, t, h, w)."""
+    vocabulary: int = 0
+    """Of a text: how many ids of tokens there are; 0 where it is none."""
 
     def out(self, *xs: Shape) -> Shape:
         return self.shape

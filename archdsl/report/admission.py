@@ -125,8 +125,7 @@ def equal_clips(arch: Arch, axis: str) -> dict[tuple[str, ...], int]:
     groups: dict[int, list[str]] = {}
     for name, clip in arch.clips.items():
         value = getattr(clip, axis)
-        fixed = clip.modality in ("audio", "boxes") or (clip.modality == "features" and axis != "frames")
-        if value is not None and not fixed:
+        if value is not None and clip.varies(axis):
             groups.setdefault(value, []).append(name)
     return {tuple(names): value for value, names in groups.items()}
 

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from archdsl.backend import build, build_graph
 from archdsl.backend.example_clips import random_clips as random_clips
+from archdsl.backend.example_clips import random_inputs
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.graph import Node
 from archdsl.testing.single import graph_of
 
-CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm)
+CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding)
 """Modules that torch wants the channels last for."""
 
 
@@ -72,8 +73,13 @@ def sees_no_later(plan: Plan, node: Node) -> None:
 def op_alone(plan: Plan, node: Node) -> tuple[nn.Module, Any]:
     """One op as a network, and maps that it reads."""
     xs = tuple(plan.graph.shapes[read] for read in node.reads)
-    maps = {f"x{i}": torch.randn(1, *x.tensor) for i, x in enumerate(xs)}
-    return build_graph(graph_of(node.op, xs)).eval(), maps if len(maps) > 1 else maps["x0"]
+    graph = graph_of(node.op, xs)
+    return build_graph(graph).eval(), random_inputs(graph)
+
+
+def random_clips(plan: Plan, batch: int = 1, device: str = "meta") -> Any:
+    """What the network takes: random clips of the plan's sizes, one tensor or a dict of several."""
+    return random_inputs(plan.graph, batch, device)
 
 
 def module_shapes(network: nn.Module, plan: Plan) -> dict[str, tuple[int, ...]]:

@@ -6,6 +6,24 @@ import torch
 from torch import Tensor, nn
 
 
+def expect_ids(name: str, clip: Tensor, shape: tuple[int | None, ...], vocabulary: int) -> None:
+    """Refuse what are no ids of tokens below `vocabulary`; those on a GPU are not looked at, which would wait."""
+    if isinstance(clip, torch.fx.Proxy):
+        return  # torch.fx traces without sizes
+    sizes = ", ".join(str(want or "frames") for want in shape)
+    wanted = f"{name}: expected whole numbers (n, {sizes}), ids of tokens from 0 to {vocabulary - 1}"
+    if not isinstance(clip, Tensor):
+        raise TypeError(f"{wanted}, got {type(clip).__name__}")
+    if clip.ndim != 5 or any(size != want if want else size < 1 for want, size in zip(shape, clip.shape[1:])):
+        raise ValueError(f"{wanted}, got {tuple(clip.shape)}")
+    if clip.dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"{wanted}, got {clip.dtype}")
+    if clip.device.type == "cpu" and clip.numel() and not torch.compiler.is_compiling() and not torch.jit.is_tracing():
+        least, most = int(clip.min()), int(clip.max())
+        if least < 0 or most >= vocabulary:
+            raise ValueError(f"{wanted}, got ids from {least} to {most}")
+
+
 def expect(network: nn.Module, name: str, clip: Tensor, shape: tuple[int | None, ...]) -> None:
     """Refuse a clip that the network was not built for; `shape` is (c, t, h, w), with None for any number of frames."""
     if isinstance(clip, torch.fx.Proxy):

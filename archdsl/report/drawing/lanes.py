@@ -77,7 +77,8 @@ class LanePainter:
             left, right = grid.lane_left(lanes[0], 0), grid.lane_left(lanes[-1], 0) + grid.lane_width
             top, room = grid.clips_top, right - left - 14
             seconds = f", {float(clip.frames / clip.fps):.3g} s" if clip.fps else ""
-            frames = f"{clip.frames} frame{'s' * (clip.frames > 1)}{seconds}"
+            noun = "token" if clip.ids else "frame"
+            frames = f"{clip.frames} {noun}{'s' * (clip.frames > 1)}{seconds}"
             self.canvas.open("d-clip", name, f"{name}: {clip.modality} clip, {frames}")
             self.canvas.rect(left, top, right - left, 42, "d-box d-h0")
             self.canvas.text(

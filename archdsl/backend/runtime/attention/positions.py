@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 
 class Positions(nn.Module):
-    """Learnt tables, one over some of the axes t, h and w each; the first may have entries for tokens in front too."""
+    """Learnt tables, one over some of the axes t, h and w each; the first may have entries for tokens in front too.
+
+    A single table may have `more` behind those that are used.
+    """
 
     def __init__(
         self,
@@ -18,6 +21,7 @@ class Positions(nn.Module):
         extra: int = 0,
         tokens: bool = True,
         std: float = 0.02,
+        more: int = 0,
     ) -> None:
         super().__init__()
         self.size, self.over, self.extra, self.first = size, over, extra, extra if tokens else 0
@@ -25,12 +29,14 @@ class Positions(nn.Module):
             count = 1
             for axis in axes:
                 count *= size["thw".index(axis)]
-            table = nn.Parameter(std * torch.randn(count + (0 if i else self.first), channels))
+            count += 0 if i else self.first
+            table = nn.Parameter(std * torch.randn(count + more, channels))
             self.register_parameter(axes, table)
+        self.used = count if more else None
 
     def entries(self) -> Tensor:
         """What is added to each position, tokens in front.  -> (extra + t h w, c)"""
-        first = self.get_parameter(self.over[0])
+        first = self.get_parameter(self.over[0])[: self.used]
         tokens, tables = first[: self.first], [first[self.first :], *map(self.get_parameter, self.over[1:])]
         parts = [
             table.unflatten(0, [n if axis in axes else 1 for axis, n in zip("thw", self.size)])
