@@ -91,13 +91,13 @@ def test_a_text_is_read_up_to_its_end_and_no_text_reads_another() -> None:
 
 def test_scores_are_cosines_times_a_learnt_scale() -> None:
     clip, texts = torch.tensor([3.0, 4.0]), torch.tensor([[0.6, 0.8], [0.8, -0.6]])
-    network = build_graph(graph_of(ops.Similarity(), (Shape(2, 1, 1, 1), Shape(2, 1, 2, 1))))
+    network = build_graph(graph_of(ops.ScaledProducts(), (Shape(2, 1, 1, 1), Shape(2, 1, 2, 1))))
     got = network({"x0": clip.view(1, 2, 1, 1, 1) / 5, "x1": texts.T.reshape(1, 2, 1, 2, 1)})
     torch.testing.assert_close(got.flatten(), torch.tensor([1.0, 0.0]) / 0.07, atol=1e-5, rtol=1e-5)
     assert float(network.op.weight.detach()) == pytest.approx(math.log(1 / 0.07))
 
 
-def test_the_message_of_a_frame_stands_behind_its_row_for_one_attention() -> None:
+def test_the_message_of_a_frame_stands_beside_its_row_for_one_attention() -> None:
     """In one block a later frame changes an earlier one, though each attends to itself and a message alone."""
     network = archdsl.build(small()).eval()
     rows = torch.randn(1, 768, 2, 2, 1)

@@ -101,7 +101,7 @@ class Emission:
         stream = [check_state, step] if step else []
         needs = [need for node in nodes for need in layer_of(self.graph, node).needs]
         clips = [node.op for node in self.graph.nodes.values() if isinstance(node.op, Source)]
-        given = [*dict.fromkeys(expect_ids if clip.vocabulary else expect for clip in clips)]
+        given: list[Any] = [*dict.fromkeys(expect_ids if clip.vocabulary else expect for clip in clips)]
         given += [clips_named] if len(clips) > 1 else []
         texts = source_texts(dict.fromkeys([*needs, *stream, *given]))
         self.taken |= {*texts}

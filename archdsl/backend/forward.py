@@ -79,7 +79,8 @@ class Forward:
         frames = f"{t}"
         if takes_pieces(self.graph):
             frames = f"None if self.streaming else {t}" if self.chosen else "None"
-        if ids := self.graph.nodes[clip].op.vocabulary:
+        source = self.graph.nodes[clip].op
+        if isinstance(source, Source) and (ids := source.vocabulary):
             return f'expect_ids("{clip}", {name}, ({c}, {frames}, {h}, {w}), {ids})'
         return f'expect(self, "{clip}", {name}, ({c}, {frames}, {h}, {w}))'
 

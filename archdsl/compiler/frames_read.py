@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from archdsl.graph import Graph, Node
-from archdsl.ops import Op, Shape
+from archdsl.ops import Op, Shape, Source
 from archdsl.ops.autograd import NOTHING, RESHAPED, Keeps
 from archdsl.ops.layer import Layer
 from archdsl.ops.receptive_field import Seen
@@ -89,7 +89,7 @@ def graph_of_frames_read(graph: Graph, read: Mapping[str, tuple[int, ...]]) -> G
     for address, frames in read.items():
         node = graph.nodes[address]
         shapes[address] = graph.shapes[address]._replace(t=len(frames))
-        if not node.reads:
+        if isinstance(node.op, Source):
             nodes[address] = node._replace(op=replace(node.op, shape=shapes[address]))
             continue
         chosen, source = chosen_frames(graph, node), node.reads[0]

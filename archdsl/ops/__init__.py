@@ -75,7 +75,7 @@ from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, Weighte
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
-from archdsl.ops.text import Embedding, EndToken, L2Norm, Similarity
+from archdsl.ops.text import Embedding, EndToken, L2Norm, ScaledProducts
 from archdsl.ops.tokens import (
     JoinTokens,
     LearntTokens,
@@ -216,7 +216,7 @@ OPS: tuple[type[Op], ...] = (
     Embedding,
     EndToken,
     L2Norm,
-    Similarity,
+    ScaledProducts,
 )
 """Every op there is."""
 

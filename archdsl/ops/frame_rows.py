@@ -219,7 +219,7 @@ class JoinRows(Op):
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         t, h, w = (y._replace(span=max(x.span, y.span)) for x, y in zip(grids[0][:3], grids[1][:3]))
-        return Grid(t, h, w, grids[1].tick)
+        return Grid(t, h._replace(start=h.start - xs[0].h * h.step), w, grids[1].tick)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -104,7 +104,7 @@ class L2Norm(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Similarity(Op):
+class ScaledProducts(Op):
     """exp(s) times the product of a clip's vector with that of each text, s learnt.
 
     (c, 1, 1, 1), (c, 1, h, w) -> (h w, 1, 1, 1). s starts at ln(1 / 0.07) (arXiv:2103.00020, section 2.5).
@@ -133,7 +133,7 @@ class Similarity(Op):
         return Keeps(reads=(0, 1), own=y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer("{m}({0}, {1})", "Similarity", needs=runtime("text", "Similarity"))
+        return Layer("{m}({0}, {1})", "ScaledProducts", needs=runtime("text", "ScaledProducts"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

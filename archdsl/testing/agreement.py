@@ -77,11 +77,6 @@ def op_alone(plan: Plan, node: Node) -> tuple[nn.Module, Any]:
     return build_graph(graph).eval(), random_inputs(graph)
 
 
-def random_clips(plan: Plan, batch: int = 1, device: str = "meta") -> Any:
-    """What the network takes: random clips of the plan's sizes, one tensor or a dict of several."""
-    return random_inputs(plan.graph, batch, device)
-
-
 def module_shapes(network: nn.Module, plan: Plan) -> dict[str, tuple[int, ...]]:
     """Address -> shape without the batch axis, of every module with one result, and of the network's outputs."""
     met: dict[str, tuple[int, ...]] = {}

@@ -13,7 +13,7 @@ def at_end(x: Tensor, ids: Tensor) -> Tensor:
     return x.gather(2, ids.argmax(dim=2, keepdim=True).expand(-1, x.shape[1], -1, -1, -1))
 
 
-class Similarity(nn.Module):
+class ScaledProducts(nn.Module):
     """exp(s) times products of a vector and several.  (n, c, 1, 1, 1), (n, c, 1, h, w) -> (n, h w, 1, 1, 1)"""
 
     def __init__(self) -> None:

@@ -27,5 +27,5 @@ class Similarity(Head):
                 "not two pathways to compare", written=self.written, got=", ".join(ends), want=want, fix=fix
             )
         clip, texts = (g.add(f"unit_{name}", ops.L2Norm(), x) for name, x in ends.items())
-        scores = g.add("scores", ops.Vector(), g.add("similarity", ops.Similarity(), clip, texts))
+        scores = g.add("scores", ops.Vector(), g.add("similarity", ops.ScaledProducts(), clip, texts))
         return {"scores": scores, "clip": g.add("clip", ops.Vector(), clip), "texts": texts}
