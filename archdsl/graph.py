@@ -236,6 +236,9 @@ class Builder:
             if i != op.takes_ids and read in self.ids:
                 what, want = f"{key_of(type(op))} of ids of tokens, which are no amounts", "a vector for each of them"
                 raise SpecError(what, got=f"{read}, a text clip", want=want, fix="embed before it")
+            if i == op.takes_ids and 0 < (known := getattr(op, "vocabulary", 0)) < self.ids[read]:
+                got, fix = f"{known} vectors, {self.ids[read]} ids of {read}", f"vocabulary: {self.ids[read]}"
+                raise SpecError("fewer vectors than ids of tokens", got=got, want="a vector for each", fix=fix)
 
     def source_of(self, x: str) -> str:
         """The clip that a value is made from: that of what each op reads first."""

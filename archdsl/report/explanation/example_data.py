@@ -7,6 +7,9 @@ from typing import Any
 
 Data = dict[str, Any]
 CLIP = {"frames": 8, "size": 32}
+TEXT: Data = {"modality": "text", "frames": 8, "size": 1}
+CLIPS: Mapping[str, Data] = {"embed": TEXT, "embedding": TEXT, "end_token": TEXT}
+"""Words that read another clip than pixels."""
 CONV: Data = {"conv": {"channels": 24}}
 POOLED: Data = {"adaptive_avg_pool": {"size": [0, 1, 1]}}
 TOKENS: Data = {"patches": {"kernel": [1, 8, 8], "channels": 24}}
@@ -21,6 +24,7 @@ BEFORE: tuple[list[Any], ...] = (
     [TOKENS, "class_token"],
     [TOKENS, "frame_rows"],
     ["gray"],
+    [{"embed": {"channels": 24}}],
 )
 """Blocks that may have to come before it: most take a clip as it is."""
 NUMBERS = (2, 1, 8, 4, 24)
@@ -46,6 +50,7 @@ BY_TYPE: Mapping[tuple[str, str], Any] = {
 BY_WORD: Mapping[str, Data] = {
     "res2_bottleneck": {"channels": 32},
     "snippet_steps": {"length": 4},
+    "embedding": {"vocabulary": 49408},
     "representation_flow": {"align": "first"},
     "cell": {"carried": False},
 }
@@ -82,6 +87,11 @@ STEPS: Mapping[str, tuple[Data, list[str]]] = {
         {"pooled": {"max_pool": {"kernel": [1, 2, 2], "stride": [1, 2, 2], "pad": "valid", "ceil": True}}},
         ["pooled", "input"],
     ),
+    "end_token": ({"table": {"embedding": {"vocabulary": 49408, "channels": 24}}}, ["table", "input"]),
+    "scaled_products": (
+        {"clip": {"mean": {"over": "thw"}}, "texts": {"take_linspace": {"count": 1}, "reads": "input"}},
+        ["clip", "texts"],
+    ),
     "join_tokens": ({"tokens": {"queries": {}}}, ["tokens", "input"]),
 }
 """Of ops that read maps of several shapes: the steps that make these, and what the op reads."""
@@ -91,6 +101,15 @@ WHOLE_SPECS: Mapping[str, Data] = {
         "clips": {"rgb": CLIP, "boxes": {"modality": "boxes", "frames": 2, "size": 1}},
         "pathways": {"main": {"clip": "rgb", "stages": {"stage": CONV}}},
         "head": {"roi": {"classes": 5}},
+    },
+    "similarity": {
+        "name": "example",
+        "clips": {"video": CLIP, "words": TEXT},
+        "pathways": {
+            "clip": {"clip": "video", "stages": {"embed": [{"conv": {"channels": 24}}, "global_pool"]}},
+            "text": {"clip": "words", "stages": {"embed": [{"embed": {"channels": 24}}, "end_token"]}},
+        },
+        "head": "similarity",
     },
     "warp": {
         "name": "example",

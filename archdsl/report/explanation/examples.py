@@ -18,6 +18,7 @@ from archdsl.report.explanation.example_data import (
     BY_WORD,
     CLASSIFIER,
     CLIP,
+    CLIPS,
     CONV,
     HEADS_TRIED,
     NUMBERS,
@@ -99,7 +100,8 @@ def candidate_specs(kind: WordKind) -> Iterator[Data]:
         elif issubclass(kind, Transform):
             yield from across(use)
         elif issubclass(kind, Block):
-            yield from (spec([*before, use], head) for before, head in product(BEFORE, HEADS_TRIED))
+            clip = CLIPS.get(key_of(kind), CLIP)
+            yield from (spec([*before, use], head, clip=clip) for before, head in product(BEFORE, HEADS_TRIED))
         else:
             yield from (step_of(kind, fields, before, head) for before, head in product(BEFORE, HEADS_TRIED))
 
@@ -108,7 +110,8 @@ def step_of(kind: type[Op], fields: Data, before: list[Any], head: Data) -> Data
     """An op as the step of a drawn block."""
     steps, reads = STEPS.get(key_of(kind), ({}, ["input"] * (2 if kind.reads is None else kind.reads)))
     drawing = {"steps": {**steps, "it": {key_of(kind): fields, **({} if reads == ["input"] else {"reads": reads})}}}
-    return spec([*before, {"drawn": {}}], head, blocks={"drawn": drawing})
+    clip = CLIPS.get(key_of(kind), CLIP)
+    return spec([*before, {"drawn": {}}], head, clip=clip, blocks={"drawn": drawing})
 
 
 def across(transform: Any) -> Iterator[Data]:
