@@ -432,4 +432,4 @@ def test_the_zoo_trains_by_one_command(name: str, tmp_path: Path) -> None:
     """At 80 classes, of which built-in data uses eight."""
     options = ["--recipe", "smoke", "--steps", "2", "--batch", "2", "--size", "64", "--data", "motion:4"]
     assert main(["train", name, *options, "--out", str(tmp_path), "--device", "cpu", "--quiet"]) == 0
-    assert len(losses(tmp_path)) == 2
+    assert 0 < losses(tmp_path)[2] < 1

@@ -12,8 +12,11 @@ from archdsl.spec.base import Written, check_kind_reads
 from archdsl.spec.scalars import Count, Positive, Real, Whole
 
 Chance = Annotated[Real, Field(ge=0, le=1)]
-ShortSide = Count | Literal["crop"] | None
-SHORT_SIDE = "of the resized frame; `crop` for the crop's own, by default 256/224 of it"
+ShortSide = Count | Literal["crop", "fit"] | None
+SHORT_SIDE = (
+    "of the resized frame; `crop` for the crop's own, by default 256/224 of it; `fit`: the whole frame, as large as "
+    "fits, the rest the mean"
+)
 
 
 class Sampling(Written):

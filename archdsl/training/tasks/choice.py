@@ -12,11 +12,12 @@ from archdsl.training.data.sources.built_in import is_built_in
 from archdsl.training.tasks.action_detection import ActionDetection
 from archdsl.training.tasks.base import Task
 from archdsl.training.tasks.classification import Classification
+from archdsl.training.tasks.detection import Detection
 from archdsl.training.tasks.flow import Flow
 from archdsl.training.tasks.own_labels import OwnLabels
 from archdsl.training.tasks.segmentation import Segmentation
 
-TASKS: tuple[type[Task], ...] = (Classification, OwnLabels, Segmentation, Flow, ActionDetection)
+TASKS: tuple[type[Task], ...] = (Classification, OwnLabels, Segmentation, Flow, ActionDetection, Detection)
 """Every task: a file of this folder each."""
 
 

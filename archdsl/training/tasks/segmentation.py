@@ -14,12 +14,12 @@ from torch.nn.functional import cross_entropy, interpolate
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Dense, Several
 from archdsl.training.data.clips import Batch, Videos
-from archdsl.training.data.sources.masks import UNLABELLED, mask_folder
+from archdsl.training.data.sources.masks import mask_folder
 from archdsl.training.data.synthetic.labelled_frames import LabelledFrames
 from archdsl.training.data.synthetic.truth import DIGIT_NAMES, MOTION_NAMES, Truth
 from archdsl.training.data.targets import Targets
 from archdsl.training.data.transforms.geometry import Cut
-from archdsl.training.data.transforms.moves import move_labels
+from archdsl.training.data.transforms.moves import UNLABELLED, move_labels
 from archdsl.training.data.transforms.normalisation import pixels_of
 from archdsl.training.evaluation.label_maps import LabelMaps, PixelScores, confusion_of
 from archdsl.training.evaluation.prediction import ViewOutput

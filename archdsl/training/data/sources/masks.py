@@ -16,9 +16,8 @@ from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
 from archdsl.training.data.modalities import clip_of_frames
 from archdsl.training.data.sources.classes import classes_in
 from archdsl.training.data.sources.pictures import PICTURE_SUFFIXES, decode_picture, read_picture
+from archdsl.training.data.transforms.moves import UNLABELLED
 
-UNLABELLED = 255
-"""In a mask: the pixel does not count."""
 IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
 
 

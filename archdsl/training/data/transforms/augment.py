@@ -18,7 +18,7 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.random_numbers import rng_for
 from archdsl.training.data.transforms.colours import jitter_colours
-from archdsl.training.data.transforms.crops import check_fits, short_side_of, view_crop
+from archdsl.training.data.transforms.crops import check_fits, view_crop
 from archdsl.training.data.transforms.geometry import Cut
 from archdsl.training.data.transforms.noise import erase
 from archdsl.training.data.transforms.normalisation import FRAMELESS, normalise
@@ -60,7 +60,8 @@ def make_view(sample: Sample, recipe: Recipe, clips: Mapping[str, Clip], crop: i
         part = frames if clip.modality in FRAMELESS else cut.part(frames)
         x = resize_frames(part, cut, clip)
         x = x.round() if rounds(part, clip, recipe.values) else x
-        made[name] = normalise(x, clip, recipe.values, stored=not frames.is_floating_point())
+        x = normalise(x, clip, recipe.values, stored=not frames.is_floating_point())
+        made[name] = x if clip.modality in FRAMELESS else cut.without_bars(x)
     return stack_clips([made])
 
 
@@ -70,7 +71,7 @@ def view_cut(name: str, sample: Sample, crop: int, recipe: Recipe, clips: Mappin
     height, width = sample.frames[name].shape[-2:]
     shape, views = clips[name].shape, recipe.views
     out = (shape.h, shape.w)
-    return view_crop(crop, views.crops, (height, width), short_side_of(views.short_side, out), out)
+    return view_crop(crop, views.crops, (height, width), views.short_side, out)
 
 
 def stack_clips(made: Sequence[Mapping[str, Tensor]]) -> Clips:
@@ -94,6 +95,7 @@ def augment_sample(
             x = jitter_colours(x, augment.colour, rng_for(seed, "colour"))
             x = rand_augment(x, augment.rand_augment, augment.magnitude, rng_for(seed, "rand_augment"))
         x = normalise(x, clip, recipe.values, stored=stored)
+        x = cuts[name].without_bars(x) if name in cuts and clip.modality not in FRAMELESS else x
         made[name] = erase(x, erased.get(name))
     return made
 

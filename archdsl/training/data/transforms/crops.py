@@ -9,7 +9,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Corners, Crop, Jitter, Middle, Resized
 from archdsl.training.data.random_numbers import random_below
-from archdsl.training.data.transforms.geometry import Cut, cut_of_part, cut_of_resized, with_short_side
+from archdsl.training.data.transforms.geometry import Cut, cut_of_part, cut_of_resized, fitted, with_short_side
 
 Size = tuple[int, int]
 """(height, width)"""
@@ -27,7 +27,7 @@ def training_crop(crop: Crop, frame: Size, out: Size, rng: Random) -> Cut:
         case Resized():
             return resized_crop(crop, frame, out, rng)
         case Middle():
-            return view_crop(0, 1, frame, short_side_of(crop.short_side, out), out)
+            return view_crop(0, 1, frame, crop.short_side, out)
 
 
 def jitter_crop(crop: Jitter, frame: Size, out: Size, rng: Random) -> Cut:
@@ -75,13 +75,16 @@ def resized_crop(crop: Resized, frame: Size, out: Size, rng: Random) -> Cut:
     return cut_of_part(part, ((height - part[0]) // 2, (width - part[1]) // 2), out)
 
 
-def view_crop(crop: int, crops: int, frame: Size, short: int, out: Size) -> Cut:
+def view_crop(crop: int, crops: int, frame: Size, short: int | str | None, out: Size) -> Cut:
     """One of 1, 3, 5 or 10 crops of a test.
 
     3 lie along the long side (PySlowFast): left, middle, right, or top, middle, bottom. 5 are the corners and the
-    centre, 10 those and their mirror images (TSN).
+    centre, 10 those and their mirror images (TSN). Frames that are fitted have one view, in 10 its mirror image too.
     """
-    resized = with_short_side(frame, short, out)
+    if short == "fit":
+        cut = fitted(frame, out)
+        return cut.flipped() if crop >= 5 else cut
+    resized = with_short_side(frame, short_side_of(short, out), out)
     room = (resized[0] - out[0], resized[1] - out[1])
     at = (ceil(room[0] / 2), ceil(room[1] / 2))
     if crops == 3:

@@ -28,6 +28,11 @@ class AxisCut(NamedTuple):
         """Whether pixels are copied without interpolation."""
         return self.step == 1 and self.start == self.low and self.low + self.out == self.high
 
+    @property
+    def covered(self) -> int:
+        """Pixels that the frame reaches; beyond them are bars."""
+        return min(self.out, ceil((self.high - self.start) / self.step - 0.5))
+
     def weights(self, device: torch.device) -> Tensor:
         """Interpolation weights of the pixels from low to high for each output pixel.  (out, high - low)"""
         reach = max(self.step, 1.0)
@@ -36,7 +41,7 @@ class AxisCut(NamedTuple):
         pixels = torch.arange(self.low, self.high, dtype=torch.float64, device=there) + 0.5
         centres = self.start + (torch.arange(self.out, dtype=torch.float64, device=there) + 0.5) * self.step
         near = (1 - (pixels - centres[:, None]).abs() / reach).clamp(min=0)
-        share = near / near.sum(1, keepdim=True)
+        share = near / near.sum(1, keepdim=True).clamp(min=torch.finfo(near.dtype).tiny)
         return (share.flip(0) if self.mirrored else share).to(device, torch.float32)
 
 
@@ -49,6 +54,15 @@ class Cut(NamedTuple):
     def flipped(self) -> Cut:
         """The mirror image."""
         return self._replace(columns=self.columns._replace(mirrored=not self.columns.mirrored))
+
+    def without_bars(self, x: Tensor) -> Tensor:
+        """Zeros where the frame does not reach: the mean, of what is normalised.  (c, t, rows, columns)"""
+        for dim, axis in ((-2, self.rows), (-1, self.columns)):
+            bar = axis.out - axis.covered
+            if bar > 0:
+                x = x.clone()
+                x.narrow(dim, 0 if axis.mirrored else axis.covered, bar).zero_()
+        return x
 
     def of(self, frames: Tensor) -> Tensor:
         """The crop of every frame.  (c, t, h, w) of any type -> (c, t, rows, columns), float"""
@@ -92,6 +106,13 @@ def cut_of_resized(frame: tuple[int, int], resized: tuple[int, int], at: tuple[i
 def cut_of_part(part: tuple[int, int], at: tuple[int, int], out: tuple[int, int]) -> Cut:
     """A part of a frame, its top left corner `at`, resized to `out`. All (height, width)."""
     return Cut(part_axis(at[0], part[0], out[0]), part_axis(at[1], part[1], out[1]))
+
+
+def fitted(frame: tuple[int, int], out: tuple[int, int]) -> Cut:
+    """A whole frame, as large as fits into `out`, at its top left. All (height, width)."""
+    step = max(frame[0] / out[0], frame[1] / out[1])
+    rows, columns = (AxisCut(many, 0.0, step, 0, size) for size, many in zip(frame, out))
+    return Cut(rows, columns)
 
 
 def with_short_side(frame: tuple[int, int], short: int, out: tuple[int, int]) -> tuple[int, int]:

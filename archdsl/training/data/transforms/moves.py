@@ -7,6 +7,9 @@ from torch import Tensor
 
 from archdsl.training.data.transforms.geometry import AxisCut, Cut
 
+UNLABELLED = 255
+"""Of a label map: the pixel does not count."""
+
 
 def moved_along(places: Tensor, axis: AxisCut) -> Tensor:
     """Places along one axis, in pixels of the frame, as pixels of the crop; borders of pixels are whole numbers."""
@@ -33,9 +36,11 @@ def nearest_pixels(axis: AxisCut) -> Tensor:
 
 
 def move_labels(labels: Tensor, cut: Cut) -> Tensor:
-    """A map of labels: each pixel takes the nearest one's.  (..., h, w) -> (..., rows, columns)"""
+    """A map of labels: each pixel takes the nearest one's; bars are 255.  (..., h, w) -> (..., rows, columns)"""
     rows, columns = (nearest_pixels(axis).to(labels.device) for axis in cut)
-    return labels[..., rows[:, None], columns]
+    moved = labels[..., rows[:, None], columns]
+    inside = cut.without_bars(torch.ones(cut.rows.out, cut.columns.out, dtype=torch.bool, device=labels.device))
+    return moved.masked_fill(~inside, UNLABELLED)
 
 
 def move_flow(flow: Tensor, cut: Cut) -> Tensor:

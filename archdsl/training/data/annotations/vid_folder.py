@@ -1,0 +1,204 @@
+"""ImageNet VID, and the stills of DET trained beside it: lists, pictures and XML of ILSVRC2015."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from archdsl.errors import SpecError, excerpt
+from archdsl.language import Clip
+from archdsl.training.data.annotations.boxed_frames import BoxedEntry, BoxedFrames, FrameChoice, TrueBox, cut_box
+from archdsl.training.data.annotations.pascal_xml import read_pascal
+from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.random_numbers import random_below
+from archdsl.training.data.sources.lines import parse_each
+from archdsl.training.data.sources.manifests import list_text
+
+VID_CLASSES = {
+    **{"n02691156": "airplane", "n02419796": "antelope", "n02131653": "bear", "n02834778": "bicycle"},
+    **{"n01503061": "bird", "n02924116": "bus", "n02958343": "car", "n02402425": "cattle", "n02084071": "dog"},
+    **{"n02121808": "domestic_cat", "n02503517": "elephant", "n02118333": "fox", "n02510455": "giant_panda"},
+    **{"n02342885": "hamster", "n02374451": "horse", "n02129165": "lion", "n01674464": "lizard"},
+    **{"n02484322": "monkey", "n03790512": "motorcycle", "n02324045": "rabbit", "n02509815": "red_panda"},
+    **{"n02411705": "sheep", "n01726692": "snake", "n02355227": "squirrel", "n02129604": "tiger"},
+    **{"n04468005": "train", "n01662784": "turtle", "n04530566": "watercraft", "n02062744": "whale"},
+    "n02391049": "zebra",
+}
+"""WordNet id -> name, in the order of labels from 1 on."""
+BACKGROUND = "background"
+TRAIN_LISTS = ("DET_train_30classes.txt", "VID_train_15frames.txt")
+TEST_LISTS = ("VID_val_videos.txt", "VID_val_frames.txt")
+PICTURE = ".JPEG"
+STILL, SNIPPET = 2, 4
+"""Columns: stem and number; directory, number, frame and frames of the snippet."""
+MOST_DIGITS = 9
+ROW = "directory frame_id frame frames_of_the_snippet; or stem frame_id"
+
+
+@dataclass(frozen=True)
+class VidPart:
+    """Where a list's pictures and XML lie, and what numbers labels have."""
+
+    data: Path
+    xml: Path
+    labels: Mapping[str, int]
+    others: bool
+    """Whether there may be things of other classes, which are left out: DET has 200."""
+
+    def picture(self, stem: str) -> Path:
+        """By the stem of a list."""
+        return self.data / f"{stem}{PICTURE}"
+
+    def boxes(self, picture: Path, size: tuple[int, int], name: str) -> Sequence[TrueBox]:
+        """What a picture shows, as its XML has it. Raises Unreadable."""
+        path = (self.xml / picture.relative_to(self.data)).with_suffix(".xml")
+        if not path.is_file():
+            raise Unreadable(name, f"no file {path}")
+        found = []
+        for one in read_pascal(path, name):
+            if one.name not in self.labels:
+                if self.others:
+                    continue
+                raise Unreadable(name, f"{path.name}:{one.line}: {excerpt(one.name)} is no class of VID")
+            x1, y1, x2, y2 = one.box
+            box = cut_box((x1, y1, x2 + 1, y2 + 1), size, name, f"{path.name}:{one.line}")
+            found.append(TrueBox(box, self.labels[one.name]))
+        return found
+
+
+@dataclass(frozen=True)
+class VidStill:
+    """A picture of a list of two columns."""
+
+    name: str
+    part: VidPart
+    fault: str = ""
+
+    def choice(self, frames: int, rng: Random | None) -> FrameChoice:
+        return FrameChoice((self.part.picture(self.name),) * frames, (0,))
+
+    def boxes(self, picture: Path, size: tuple[int, int]) -> Sequence[TrueBox]:
+        return self.part.boxes(picture, size, self.name)
+
+
+@dataclass(frozen=True)
+class VidPair:
+    """A labelled frame to train on: its key frame lies up to `reach` frames before it."""
+
+    folder: str
+    frame: int
+    length: int
+    part: VidPart
+    reach: int
+    fault: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder}/{self.frame:06d}"
+
+    def choice(self, frames: int, rng: Random | None) -> FrameChoice:
+        """A clip from the key frame on; of two frames the second is the labelled one, unless both are the same."""
+        reach = 0 if frames == 1 else self.reach if frames == STILL else frames - 1
+        behind = min(random_below(reach + 1, rng) if rng else 0, self.frame)
+        key = self.frame - behind
+        places = [key, self.frame] if frames == STILL else range(key, key + frames)
+        pictures = [self.part.picture(f"{self.folder}/{min(i, self.length - 1):06d}") for i in places]
+        return FrameChoice(tuple(pictures), (min(behind, frames - 1),))
+
+    def boxes(self, picture: Path, size: tuple[int, int]) -> Sequence[TrueBox]:
+        return self.part.boxes(picture, size, self.name)
+
+
+@dataclass(frozen=True)
+class VidWindow:
+    """Frames to test on, from a key frame on; the last one is repeated beyond the snippet's end."""
+
+    folder: str
+    first: int
+    length: int
+    part: VidPart
+    fault: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.folder}/{self.first:06d}"
+
+    def choice(self, frames: int, rng: Random | None) -> FrameChoice:
+        there = min(frames, self.length - self.first)
+        places = [self.first + min(i, there - 1) for i in range(frames)]
+        return FrameChoice(tuple(self.part.picture(f"{self.folder}/{i:06d}") for i in places), tuple(range(there)))
+
+    def boxes(self, picture: Path, size: tuple[int, int]) -> Sequence[TrueBox]:
+        return self.part.boxes(picture, size, self.name)
+
+
+def vid_folder(root: Path, split: str, clips: Mapping[str, Clip], reach: int, *, mirrored: bool) -> BoxedFrames:
+    """The pictures of a split. Raises SpecError with every line that is broken."""
+    root = next((one for one in (root, root / "ILSVRC2015", root / "ILSVRC") if (one / "ImageSets").is_dir()), root)
+    training = split == "train"
+    frames = next(iter(clips.values())).frames
+    entries: list[BoxedEntry] = []
+    labels = {name: i for i, name in enumerate(VID_CLASSES, 1)}
+    for name in lists_in(root, TRAIN_LISTS if training else TEST_LISTS, every=training):
+        kind = name.partition("_")[0]
+        part = VidPart(root / "Data" / kind, root / "Annotations" / kind, labels, others=kind == "DET")
+        entries += entries_of_list(root / "ImageSets" / name, part, frames, reach, training=training)
+    classes = (BACKGROUND, *VID_CLASSES.values())
+    return BoxedFrames(tuple(entries), classes, clips, "vid", mirrored=mirrored and training)
+
+
+def lists_in(root: Path, names: Sequence[str], *, every: bool) -> list[str]:
+    """The lists that are there; the first where not every one counts. Raises SpecError for none."""
+    there = [name for name in names if (root / "ImageSets" / name).is_file()]
+    if not there:
+        raise SpecError("no list of pictures", got=str(root / "ImageSets"), want=" or ".join(names))
+    return there if every else there[:1]
+
+
+def entries_of_list(path: Path, part: VidPart, frames: int, reach: int, *, training: bool) -> list[BoxedEntry]:
+    """What a list names. Raises SpecError with every line that is broken, and for a list without any."""
+    lines = [(f"{path.name}:{i}", line.split()) for i, line in enumerate(list_text(path).splitlines(), 1)]
+    rows = parse_each([(where, cells) for where, cells in lines if cells], lambda _, cells: checked_row(cells))
+    if not rows:
+        raise SpecError("a list without pictures", written=path.name, want=ROW)
+    check_no_row_twice([one for one in lines if one[1]], rows)
+    found: list[BoxedEntry] = []
+    for stem, _, *rest in rows:
+        if not rest:
+            found.append(VidStill(str(stem), part))
+        elif training:
+            found.append(VidPair(str(stem), int(rest[0]), int(rest[1]), part, reach))
+        else:
+            found += windows_of(str(stem), int(rest[1]), part, frames)
+    return found
+
+
+def checked_row(cells: list[str]) -> tuple[str | int, ...]:
+    """A line. Raises SpecError."""
+    numbers = cells[1:]
+    whole = all(one.isascii() and one.isdecimal() and len(one) <= MOST_DIGITS for one in numbers)
+    if len(cells) not in (STILL, SNIPPET) or not whole or ".." in cells[0].split("/") or cells[0].startswith("/"):
+        raise SpecError("cannot parse line", got=excerpt(" ".join(cells)), want=ROW)
+    row = (cells[0], *map(int, numbers))
+    if len(row) == SNIPPET and not int(row[2]) < int(row[3]):
+        raise SpecError("a frame beyond its snippet", got=f"frame {row[2]} of {row[3]}", want="frames from 0 on")
+    return row
+
+
+def check_no_row_twice(lines: Sequence[tuple[str, list[str]]], rows: Iterable[tuple[str | int, ...]]) -> None:
+    """Raises SpecError with every line that names a frame again."""
+    met: dict[tuple[str | int, ...], str] = {}
+
+    def check(where: str, row: tuple[str | int, ...]) -> None:
+        first = met.setdefault((row[0], *row[2:3]), where)
+        if first != where:
+            raise SpecError("a frame twice", got=f"as in {first}", want="each frame once")
+
+    parse_each(zip((where for where, _ in lines), rows, strict=True), check)
+
+
+def windows_of(folder: str, length: int, part: VidPart, frames: int) -> list[BoxedEntry]:
+    """A snippet cut into clips of so many frames."""
+    return [VidWindow(folder, first, length, part) for first in range(0, length, frames)]

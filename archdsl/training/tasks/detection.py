@@ -1,0 +1,279 @@
+"""Object detection in frames: R-FCN by itself and with Deep Feature Flow, trained end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from archdsl import ops
+from archdsl.errors import SpecError, excerpt
+from archdsl.language import Arch
+from archdsl.language.heads.detector import Deviations
+from archdsl.spec.scalars import Count, Share, Whole
+from archdsl.training.data.annotations.boxed_frames import BoxedFrames, detection_targets
+from archdsl.training.data.annotations.coco_folder import coco_folder, coco_list
+from archdsl.training.data.annotations.vid_folder import BACKGROUND, vid_folder
+from archdsl.training.data.annotations.voc_folder import voc_folder, voc_years
+from archdsl.training.data.clips import Batch, Videos
+from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.sources.built_in import built_in_named
+from archdsl.training.data.synthetic.boxed_scenes import BoxedScenes
+from archdsl.training.data.synthetic.truth import DIGIT_NAMES
+from archdsl.training.data.targets import Targets
+from archdsl.training.data.transforms.geometry import Cut
+from archdsl.training.data.transforms.moves import move_boxes
+from archdsl.training.data.transforms.normalisation import pixels_of
+from archdsl.training.evaluation.box_precision import FoundFrame
+from archdsl.training.evaluation.box_scores import BoxPredictions, BoxScores, SeenFrame
+from archdsl.training.evaluation.found_boxes import FoundBoxes, found_boxes, moved_boxes
+from archdsl.training.evaluation.prediction import ViewOutput
+from archdsl.training.evaluation.scores import check_finite
+from archdsl.training.tasks.action_detection import areas, no_targets
+from archdsl.training.tasks.base import Outputs, Task, TaskOptions
+from archdsl.training.tasks.region_losses import anchors_on, proposal_loss, random_keys, region_loss
+
+TYPICAL_BOXES = 64
+"""Boxes that a clip's targets are taken to have, where their memory is told beforehand."""
+BYTES_OF_A_BOX = 4 * 4 + 8 + 8 + 1
+LAST_PIXEL = (0.0, 0.0, 1.0, 1.0)
+"""From a corner at the edge of a pixel to the last pixel."""
+LAYOUTS = "ILSVRC2015 (ImageSets, Data, Annotations), VOCdevkit, or COCO's annotations/instances_train2017.json"
+
+
+class DetectionOptions(TaskOptions):
+    """What is learnt of boxes, what of them is kept, and how pictures are paired."""
+
+    hardest: Count = Field(128, description="proposals of a frame that are learnt: those of the largest losses (OHEM)")
+    deviations: Deviations = Field(
+        (0.1, 0.1, 0.2, 0.2), description="what shifts of proposals (x, y, w, h) count in"
+    )
+    reach: Whole = Field(9, description="how far a key frame may lie before the labelled one, in clips of two frames")
+    mirrored: bool = Field(False, description="whether an epoch shows every picture of a folder and its mirror image")
+    least_score: Share = Field(1e-4, description="of boxes that are kept")
+    overlap: Share = Field(0.3, description="of two boxes of a class, beyond which the better one alone is kept")
+    most: Count = Field(300, description="boxes of a frame that are kept")
+    metric: Literal["auto", "vid", "voc", "voc07", "coco"] = Field(
+        "auto", description="whose rules figures follow: auto, the data's; vid, voc, voc07 (11 recalls) or coco"
+    )
+
+
+class Detection(Task):
+    """Targets are those of `detection_targets`: some frames of a clip are labelled, the loss is the mean over them."""
+
+    name = "detection"
+    options_kind: ClassVar[type[TaskOptions]] = DetectionOptions
+
+    @classmethod
+    def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
+        return "smoke" if built_in else "resnet_v1_101_imagenet_vid_rfcn_end2end_ohem"
+
+    # what the network says
+
+    @property
+    def proposals(self) -> ops.Proposals:
+        """The op that proposes boxes. Raises SpecError for a network without one."""
+        for node in self.plan.nodes:
+            if isinstance(node.op, ops.Proposals):
+                return node.op
+        raise SpecError(
+            f"{self.plan.name} proposes no boxes from anchors",
+            at="head",
+            written=self.plan.arch.head.written,
+            got=", ".join(self.plan.outputs),
+            want="a detector",
+        )
+
+    @property
+    def frames(self) -> int:
+        """Of the clip."""
+        return next(iter(self.plan.arch.clips.values())).frames
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the clip."""
+        shape = next(iter(self.plan.arch.clips.values())).shape
+        return shape.h, shape.w
+
+    @property
+    def classes(self) -> int:
+        """Of the network, the background among them."""
+        return self.plan.outputs["scores"][0] if "scores" in self.plan.outputs else 0
+
+    # data
+
+    def videos(self, data: str, split: str) -> Videos:
+        self.proposals  # noqa: B018  raises
+        views = self.recipe.views
+        if views.clips * views.crops > 1:
+            raise SpecError(
+                "boxes of several views",
+                at="recipe.views",
+                written=views.written,
+                got=f"{views.clips} clips of {views.crops} crops",
+                want="one view: its boxes are those of the frame",
+                fix="--views 1x1",
+            )
+        return super().videos(data, split)
+
+    def built_in(self, data: str, split: str) -> BoxedScenes:
+        """A box around each digit in every frame; classes beyond the digits' are unused."""
+        count, seed, still = built_in_named(data, split)
+        unused = (f"unused {i}" for i in range(len(DIGIT_NAMES) + 1, self.classes))
+        names = (BACKGROUND, *DIGIT_NAMES, *unused)
+        return BoxedScenes(count, seed, self.plan.arch.clips, no_targets, names, frozen=still)
+
+    def files(self, data: str, split: str) -> BoxedFrames:
+        """ILSVRC2015's, VOC's or COCO's folder."""
+        clips, root = self.plan.arch.clips, Path(data)
+        check_modalities(clips)
+        if (found := coco_list(root, split)) is not None:
+            return coco_folder(root, found, clips, self.classes)
+        if any((one / "ImageSets").is_dir() for one in (root, root / "ILSVRC2015", root / "ILSVRC")) and not (
+            root / "ImageSets/Main"
+        ).is_dir():
+            return vid_folder(root, split, clips, self.options.reach, mirrored=self.options.mirrored)
+        if root.is_dir() and voc_years(root):
+            return voc_folder(root, split, clips)
+        raise SpecError("no folder of pictures with boxes", got=excerpt(data), want=f"motion, or {LAYOUTS}")
+
+    def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:
+        count = self.proposals.count
+        if self.plan.outputs.get("scores") != (len(classes), self.frames, count, 1):
+            raise SpecError(
+                f"{self.plan.name} has other classes than {'its run' if of_run else 'the boxes'}",
+                at="head",
+                written=self.plan.arch.head.written,
+                got=f"scores of shape {self.plan.outputs.get('scores')}",
+                want=f"({len(classes)}, {self.frames}, {count}, 1): {', '.join(classes[:4])}, ...",
+                fix=None if learnt else f"--classes {len(classes)}",
+            )
+
+    # targets
+
+    def moved(self, targets: Targets, cut: Cut) -> Targets:
+        """Boxes on the crop, and how to go back to the frame; what the crop does not show is left out."""
+        (boxes,) = targets["boxes"]
+        moved = move_boxes(boxes, cut)
+        seen = areas(moved) > 0
+        place = [cut.columns.start, cut.rows.start, cut.columns.step, cut.rows.step]
+        kept = {name: [targets[name][0][seen]] for name in ("labels", "ignored", "at")}
+        return targets | kept | {"boxes": [moved[seen]], "place": torch.tensor(place)}
+
+    def blank(self, videos: Videos) -> Targets:
+        return detection_targets({}, self.frames, 0)
+
+    def target_bytes(self) -> int:
+        return 2 * TYPICAL_BOXES * BYTES_OF_A_BOX + 4 * self.frames
+
+    # loss
+
+    def amounts(self, batch: Batch) -> Tensor:
+        """Labelled frames."""
+        labelled: Tensor = batch.targets["labelled"]
+        return labelled.sum(1)
+
+    def loss(self, outputs: Outputs, batch: Batch, totals: Tensor) -> Tensor:
+        """Of proposals and of what is in them, the mean over all labelled frames of the step."""
+        assert isinstance(outputs, dict)
+        labelled = batch.targets["labelled"].cpu()
+        losses = [
+            torch.stack([self.frame_loss(outputs, batch, row, at) for at in frames.nonzero()[:, 0].tolist()]).sum()
+            if frames.any()
+            else sum(x[row].float().sum() for x in outputs.values()) * 0.0
+            for row, frames in enumerate(labelled)
+        ]
+        return torch.stack(losses) / totals.clamp(min=1)
+
+    def frame_loss(self, outputs: dict[str, Tensor], batch: Batch, row: int, at: int) -> Tensor:
+        """Of one frame of a clip."""
+        op, said = self.proposals, {name: x[row, :, at].float() for name, x in outputs.items()}
+        device = said["scores"].device
+        (boxes,), (labels,), (ignored,), (places,) = (
+            batch.targets[name][row] for name in ("boxes", "labels", "ignored", "at")
+        )
+        mine = (places == at) & ~ignored
+        boxes, labels = boxes[mine] - torch.tensor(LAST_PIXEL, device=device), labels[mine]
+        scores, shifts = said["anchor_scores"], said["anchor_shifts"]
+        around = torch.tensor(op.anchors, dtype=torch.float32, device=device)
+        anchors = anchors_on((scores.shape[1], scores.shape[2]), op.step, around)
+        keys = random_keys(batch.targets["seed"][row] + at, len(anchors))
+        units = torch.tensor(op.deviations, dtype=torch.float32, device=device)
+        proposed = proposal_loss(scores, shifts, anchors, boxes, self.size, keys, units)
+        units = torch.tensor(self.options.deviations, dtype=torch.float32, device=device)
+        chances, moves = said["scores"][..., 0], said["shifts"][..., 0]
+        proposals = said["proposals"][1:, :, 0].T
+        return proposed + region_loss(chances, moves, proposals, boxes, labels, units, self.options.hardest)
+
+    # evaluation
+
+    def said(self, outputs: Outputs) -> list[list[FoundBoxes]]:
+        """What is found in every frame of each clip, in pixels of the crop."""
+        assert isinstance(outputs, dict)
+        found = {name: outputs[name].float().cpu() for name in ("proposals", "scores", "shifts")}
+        clips = range(len(found["scores"]))
+        check_finite({f"clip {i}": found["scores"][i] for i in clips})
+        return [[self.found_in(found, row, at) for at in range(self.frames)] for row in clips]
+
+    def found_in(self, found: Mapping[str, Tensor], row: int, at: int) -> FoundBoxes:
+        """Of one frame."""
+        proposals = found["proposals"][row, 1:, at, :, 0].T
+        there = (proposals != 0).any(1)
+        shifts = found["shifts"][row, -4:, at, :, 0].T * torch.tensor(self.options.deviations)
+        boxes, chances = moved_boxes(proposals, shifts)[there], found["scores"][row, :, at, :, 0][:, there]
+        options = self.options
+        return found_boxes(
+            boxes, chances, self.size, least=options.least_score, overlap=options.overlap, most=options.most
+        )
+
+    def judged(self, said: list[FoundBoxes], target: Targets) -> list[tuple[int, FoundFrame]]:
+        """(place in the clip, frame) of the labelled frames, in pixels of the whole frame."""
+        start, step = target["place"][:2].repeat(2), target["place"][2:].repeat(2)
+        (boxes,), (labels,), (ignored,), (at,) = (
+            target[f"true_{name}"] for name in ("boxes", "labels", "ignored", "at")
+        )
+        frames = []
+        for place in target["labelled"].nonzero()[:, 0].tolist():
+            found, mine = said[place], at == place
+            whole = found._replace(boxes=found.boxes * step + start)
+            frames.append((place, FoundFrame(*whole, boxes[mine], labels[mine], ignored[mine])))
+        return frames
+
+    def joined(self, one: Any, other: Any) -> Any:
+        """Each view has frames of its own."""
+        return [*one, *other]
+
+    def results(self, found: Mapping[int, Any], videos: Videos, skipped: tuple[str, ...]) -> BoxScores:
+        named = [(videos.name(index), place, one) for index, some in found.items() for place, one in some]
+        several = self.frames > 1
+        names = tuple(f"{name}#{place}" if several else name for name, place, _ in named)
+        frames = tuple(one for *_, one in named)
+        if not any((~one.ignored).any() for one in frames):
+            raise SpecError("nothing to find", got=f"{len(frames)} frames without boxes", want="boxes in some")
+        metric = self.options.metric
+        metric = getattr(videos, "metric", "voc") if metric == "auto" else metric
+        return BoxScores(names, videos.classes, metric, frames, skipped=skipped)
+
+    # predictions
+
+    def class_names(self, names: Sequence[str] | None) -> tuple[str, ...]:
+        return tuple(names or (BACKGROUND, *(f"class {i}" for i in range(1, self.classes))))
+
+    def prediction(self, path: Path, views: Sequence[ViewOutput], names: tuple[str, ...], top: int) -> BoxPredictions:
+        """What is found in every frame that was seen."""
+        clip = next(iter(self.plan.arch.clips.values()))
+        drawn = clip.modality == "rgb" and clip.shape.c == 3
+        frames = []
+        for view in views:
+            shown = view.clips.float()
+            pixels = pixels_of(shown, self.recipe.values) if drawn else torch.zeros(3, *shown.shape[1:])
+            step = (view.end - view.start) / max(self.frames - 1, 1)
+            frames += [
+                SeenFrame(view.start + i * step, pixels[:, i].to(torch.uint8), found)
+                for i, found in enumerate(view.said)
+            ]
+        return BoxPredictions(path, names, top, tuple(frames))
