@@ -110,7 +110,7 @@ def preprocessing(folder: ExportedFolder, values: Values) -> dict[str, Any]:
 def short_side(folder: ExportedFolder, crop: int) -> int:
     """The short side that frames are resized to before the crop: the recipe's."""
     side: ShortSide = folder.recipe.views.short_side if folder.recipe else "crop"
-    if side == "crop":
+    if isinstance(side, str):
         return crop
     return side or round(crop * Fraction(256, 224))
 

@@ -147,9 +147,7 @@ def sampled_precision(hits: Hits, recalls: int) -> float:
 def box_precisions(frames: Sequence[FoundFrame], label: int, metric: str) -> dict[str, float]:
     """The figures of one class, by a benchmark's rules; the first is its main one."""
     if metric == "coco":
-        found = [
-            sampled_precision(class_hits(frames, label, "coco", one), COCO_RECALLS) for one in COCO_OVERLAPS
-        ]
+        found = [sampled_precision(class_hits(frames, label, "coco", one), COCO_RECALLS) for one in COCO_OVERLAPS]
         middle = COCO_OVERLAPS.index(0.75)
         return {"ap": sum(found) / len(found), "ap50": found[0], "ap75": found[middle]}
     hits = class_hits(frames, label, "vid" if metric == "vid" else "voc")

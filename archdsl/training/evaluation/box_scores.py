@@ -51,7 +51,11 @@ class BoxScores(Results):
                 {"class": self.classes[label], "box": box}
                 for label, box in zip(frame.true_labels.tolist(), frame.true_boxes.tolist())
             ]
-            yield {"name": name, "true": true, "found": records(frame.boxes, frame.labels, frame.scores, self.classes)}
+            yield {
+                "name": name,
+                "true": true,
+                "found": box_records(FoundBoxes(frame.boxes, frame.labels, frame.scores), self.classes),
+            }
 
     def files(self, title: str) -> Iterator[tuple[str, str]]:
         """classes.csv."""
@@ -65,11 +69,10 @@ class BoxScores(Results):
         yield "classes.csv", records_csv(Table(title, (), (), rows))
 
 
-def records(boxes: Tensor, labels: Tensor, scores: Tensor, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+def box_records(found: FoundBoxes, classes: tuple[str, ...]) -> list[dict[str, Any]]:
     """Boxes as plain data."""
     return [
-        {"class": classes[label], "score": score, "box": box}
-        for box, label, score in zip(boxes.tolist(), labels.tolist(), scores.tolist())
+        {"class": classes[label], "score": score, "box": box} for box, label, score in zip(*(x.tolist() for x in found))
     ]
 
 
@@ -99,7 +102,7 @@ class BoxPredictions(Prediction):
                     "second": one.second,
                     "width": one.frame.shape[2],
                     "height": one.frame.shape[1],
-                    "boxes": records(*one.found, self.classes),
+                    "boxes": box_records(one.found, self.classes),
                 }
                 for one in self.frames
             ],
@@ -108,7 +111,7 @@ class BoxPredictions(Prediction):
     def text(self) -> str:
         lines = [str(self.path)]
         for one in self.frames:
-            best = records(*(x[: self.top] for x in one.found), self.classes)
+            best = box_records(one.found, self.classes)[: self.top]
             said = ", ".join(f"{box['class']} {box['score']:.3f}" for box in best)
             lines.append(f"  {minutes_seconds(one.second)}  {said or 'nothing'}")
         return printable("\n".join(lines))

@@ -30,7 +30,7 @@ def moved_boxes(boxes: Tensor, shifts: Tensor) -> Tensor:
 
 
 def suppress(boxes: Tensor, scores: Tensor, overlap: float, pixel: float = 0.0) -> Tensor:
-    """The places of boxes that stay, the best first: none overlaps a better one by more than `overlap`.  (n, 4), (n,)"""
+    """The places of boxes that stay, the best first: none overlaps a better one by more.  (n, 4), (n,)"""
     order = scores.argsort(descending=True, stable=True)
     close = box_overlaps(boxes[order], boxes[order], pixel) > overlap
     stays = torch.ones(len(order), dtype=torch.bool, device=boxes.device)

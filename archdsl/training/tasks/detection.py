@@ -39,7 +39,7 @@ from archdsl.training.tasks.region_losses import anchors_on, proposal_loss, rand
 
 TYPICAL_BOXES = 64
 """Boxes that a clip's targets are taken to have, where their memory is told beforehand."""
-BYTES_OF_A_BOX = 4 * 4 + 8 + 8 + 1
+BYTES_OF_A_TRUE_BOX = 4 * 4 + 8 + 8 + 1
 LAST_PIXEL = (0.0, 0.0, 1.0, 1.0)
 """From a corner at the edge of a pixel to the last pixel."""
 LAYOUTS = "ILSVRC2015 (ImageSets, Data, Annotations), VOCdevkit, or COCO's annotations/instances_train2017.json"
@@ -49,9 +49,7 @@ class DetectionOptions(TaskOptions):
     """What is learnt of boxes, what of them is kept, and how pictures are paired."""
 
     hardest: Count = Field(128, description="proposals of a frame that are learnt: those of the largest losses (OHEM)")
-    deviations: Deviations = Field(
-        (0.1, 0.1, 0.2, 0.2), description="what shifts of proposals (x, y, w, h) count in"
-    )
+    deviations: Deviations = Field((0.1, 0.1, 0.2, 0.2), description="what shifts of proposals (x, y, w, h) count in")
     reach: Whole = Field(9, description="how far a key frame may lie before the labelled one, in clips of two frames")
     mirrored: bool = Field(False, description="whether an epoch shows every picture of a folder and its mirror image")
     least_score: Share = Field(1e-4, description="of boxes that are kept")
@@ -133,9 +131,10 @@ class Detection(Task):
         check_modalities(clips)
         if (found := coco_list(root, split)) is not None:
             return coco_folder(root, found, clips, self.classes)
-        if any((one / "ImageSets").is_dir() for one in (root, root / "ILSVRC2015", root / "ILSVRC")) and not (
-            root / "ImageSets/Main"
-        ).is_dir():
+        if (
+            any((one / "ImageSets").is_dir() for one in (root, root / "ILSVRC2015", root / "ILSVRC"))
+            and not (root / "ImageSets/Main").is_dir()
+        ):
             return vid_folder(root, split, clips, self.options.reach, mirrored=self.options.mirrored)
         if root.is_dir() and voc_years(root):
             return voc_folder(root, split, clips)
@@ -168,7 +167,7 @@ class Detection(Task):
         return detection_targets({}, self.frames, 0)
 
     def target_bytes(self) -> int:
-        return 2 * TYPICAL_BOXES * BYTES_OF_A_BOX + 4 * self.frames
+        return 2 * TYPICAL_BOXES * BYTES_OF_A_TRUE_BOX + 4 * self.frames
 
     # loss
 
@@ -184,7 +183,7 @@ class Detection(Task):
         losses = [
             torch.stack([self.frame_loss(outputs, batch, row, at) for at in frames.nonzero()[:, 0].tolist()]).sum()
             if frames.any()
-            else sum(x[row].float().sum() for x in outputs.values()) * 0.0
+            else torch.stack([0.0 * x[row].float().sum() for x in outputs.values()]).sum()
             for row, frames in enumerate(labelled)
         ]
         return torch.stack(losses) / totals.clamp(min=1)
@@ -239,8 +238,9 @@ class Detection(Task):
         frames = []
         for place in target["labelled"].nonzero()[:, 0].tolist():
             found, mine = said[place], at == place
-            whole = found._replace(boxes=found.boxes * step + start)
-            frames.append((place, FoundFrame(*whole, boxes[mine], labels[mine], ignored[mine])))
+            whole = found.boxes * step + start
+            true = (boxes[mine], labels[mine], ignored[mine])
+            frames.append((place, FoundFrame(whole, found.labels, found.scores, *true)))
         return frames
 
     def joined(self, one: Any, other: Any) -> Any:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 
+from archdsl.training.data.annotations.key_frame_boxes import CORNERS
 from archdsl.training.evaluation.average_precision import box_overlaps
 
 ANCHORS = 256
@@ -21,18 +22,17 @@ THING = 0.5
 """Overlap of a proposal that is a thing."""
 GOLDEN, MIXES = -7046029254386353131, ((30, -4658895280553007687), (27, -7723592293110705685), (31, 1))
 """Of SplitMix64, as signed numbers."""
-CORNERS = 4
 
 
 def random_keys(seed: Tensor, count: int) -> Tensor:
-    """Numbers that follow from a seed on every device alike, so that neither batch nor process changes them.  (count,)"""
+    """Numbers that follow from a seed alike on every device, in every batch and process.  (count,)"""
     x = (torch.arange(count, device=seed.device) + 1) * GOLDEN + seed
     for shift, factor in MIXES:
         x = (x ^ (x >> shift & (1 << (64 - shift)) - 1)) * factor
     return x
 
 
-def drawn(wanted: Tensor, keys: Tensor, most: Tensor | int) -> Tensor:
+def keyed_draw(wanted: Tensor, keys: Tensor, most: Tensor | int) -> Tensor:
     """At most so many of those that are wanted, by the order of their keys.  (n,) of bool -> (n,)"""
     last = torch.iinfo(keys.dtype).max
     ranks = torch.where(wanted, keys, last).argsort(stable=True).argsort(stable=True)
@@ -64,7 +64,7 @@ class AnchorTargets(NamedTuple):
 
 def anchor_targets(anchors: Tensor, boxes: Tensor, size: tuple[int, int], keys: Tensor) -> AnchorTargets:
     """Things are what overlaps one by 0.7, and of each thing what overlaps it most; no thing is what overlaps none by
-    0.3. Anchors that stick out of the frame of (height, width) do not count; 256 are drawn, half of them things at most.
+    0.3. Anchors that stick out of the frame of (height, width) do not count. 256 are drawn, at most half are things.
 
     (n, 4), (g, 4)
     """
@@ -78,8 +78,8 @@ def anchor_targets(anchors: Tensor, boxes: Tensor, size: tuple[int, int], keys: 
         thing = ((overlaps == best) & (best > 0)).any(1) | (most >= NEAR)
     else:
         most, nearest, thing = torch.zeros_like(anchors[:, 0]), nothing, torch.zeros_like(inside)
-    positive = drawn(inside & thing, keys, ANCHORS // 2)
-    negative = drawn(inside & ~thing & (most < FAR), keys, ANCHORS - positive.sum())
+    positive = keyed_draw(inside & thing, keys, ANCHORS // 2)
+    negative = keyed_draw(inside & ~thing & (most < FAR), keys, ANCHORS - positive.sum())
     return AnchorTargets(torch.where(positive, 1, torch.where(negative, 0, -1)), nearest)
 
 

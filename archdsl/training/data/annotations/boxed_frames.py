@@ -17,7 +17,7 @@ from archdsl.training.data.modalities import clip_of_frames
 from archdsl.training.data.sources.pictures import PICTURES_FPS, read_picture
 from archdsl.training.data.targets import Targets
 
-Corners = tuple[float, float, float, float]
+BoxCorners = tuple[float, float, float, float]
 """x1, y1, x2, y2"""
 Metric = Literal["vid", "voc", "voc07", "coco"]
 SEED_BITS = 62
@@ -26,7 +26,7 @@ SEED_BITS = 62
 class TrueBox(NamedTuple):
     """A box whose corners are edges of pixels: the first pixel alone is (0, 0, 1, 1)."""
 
-    box: Corners
+    box: BoxCorners
     label: int
     """0 is the background."""
     ignored: bool = False
@@ -88,11 +88,13 @@ class BoxedFrames:
         clip = next(iter(self.clips.values()))
         rng = Random(f"frames {request.seed}") if request.training else None
         pictures, labelled = entry.choice(clip.frames, rng)
+        if missing := [path for path in pictures if not path.is_file()]:
+            raise Unreadable(name, f"no file {missing[0]}")
         read = {path: read_picture(path, name, len(pictures)) for path in dict.fromkeys(pictures)}
         sizes = {x.shape for x in read.values()}
         if len(sizes) > 1:
             raise Unreadable(name, "pictures of different sizes in one clip")
-        (_, height, width), = sizes
+        ((_, height, width),) = sizes
         boxes = {place: entry.boxes(pictures[place], (height, width)) for place in labelled}
         place = {i: i for i in range(len(pictures))}
         stacked = torch.stack([read[path] for path in pictures], dim=1)
@@ -158,7 +160,7 @@ SLACK_PIXELS = 2
 """By which a box may reach beyond its picture: annotations round. It is cut to the picture."""
 
 
-def cut_box(box: Corners, size: tuple[int, int], name: str, where: str = "") -> Corners:
+def cut_box(box: BoxCorners, size: tuple[int, int], name: str, where: str = "") -> BoxCorners:
     """A box cut to a picture of (height, width). Raises Unreadable where it is outside, or has no area within."""
     x1, y1, x2, y2 = box
     height, width = size

@@ -10,7 +10,7 @@ from typing import Any
 
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import Clip
-from archdsl.training.data.annotations.boxed_frames import BoxedFrames, Corners, StillEntry, TrueBox
+from archdsl.training.data.annotations.boxed_frames import BoxCorners, BoxedFrames, StillEntry, TrueBox
 from archdsl.training.data.annotations.vid_folder import BACKGROUND
 from archdsl.training.data.sources.lines import parse_each
 from archdsl.training.data.sources.manifests import list_text, once
@@ -36,17 +36,23 @@ def coco_folder(root: Path, path: Path, clips: Mapping[str, Clip], classes: int)
     Labels are the categories' own numbers where the network has so many classes, else their places, from 1 on.
     """
     data = coco_data(path)
-    names = parse_each(numbered(path, data, "categories"), lambda _, one: (whole(one, "id"), text(one, "name")))
+    names = parse_each(
+        numbered(path, data, "categories"), lambda _, one: (whole_field(one, "id"), text_field(one, "name"))
+    )
     check_apart_ids(path, "categories", [number for number, _ in names])
     labels, known = labels_of_categories(dict(names), classes)
-    pictures = dict(parse_each(numbered(path, data, "images"), lambda _, one: (whole(one, "id"), text(one, "file_name"))))
-    check_apart_ids(path, "images", [whole(one, "id") for one in data["images"]])
+    pictures = dict(
+        parse_each(
+            numbered(path, data, "images"), lambda _, one: (whole_field(one, "id"), text_field(one, "file_name"))
+        )
+    )
+    check_apart_ids(path, "images", [whole_field(one, "id") for one in data["images"]])
     boxes: dict[int, list[TrueBox]] = {number: [] for number in pictures}
     ids: list[int] = []
 
     def add(_: str, one: Entry) -> None:
-        ids.append(whole(one, "id"))
-        picture, category = whole(one, "image_id"), whole(one, "category_id")
+        ids.append(whole_field(one, "id"))
+        picture, category = whole_field(one, "image_id"), whole_field(one, "category_id")
         if picture not in boxes:
             raise SpecError("an annotation of no image", got=f"image_id {picture}", want="the id of an image")
         if category not in labels:
@@ -82,7 +88,7 @@ def numbered(path: Path, data: Mapping[str, list[Any]], name: str) -> list[tuple
     return [(f"{path.name}, {name}[{i}]", one if isinstance(one, dict) else {}) for i, one in enumerate(data[name])]
 
 
-def whole(one: Entry, name: str) -> int:
+def whole_field(one: Entry, name: str) -> int:
     """A whole number of an entry. Raises SpecError."""
     value = one.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -90,7 +96,7 @@ def whole(one: Entry, name: str) -> int:
     return value
 
 
-def text(one: Entry, name: str) -> str:
+def text_field(one: Entry, name: str) -> str:
     """A name of an entry. Raises SpecError."""
     value = one.get(name)
     if not isinstance(value, str) or not value or "\0" in value or ".." in value.split("/") or value.startswith("/"):
@@ -98,11 +104,13 @@ def text(one: Entry, name: str) -> str:
     return value
 
 
-def corners(one: Entry) -> Corners:
+def corners(one: Entry) -> BoxCorners:
     """The box: x, y, width, height. Raises SpecError for one that is not finite or has no area."""
     box = one.get("bbox")
-    numbers = isinstance(box, list) and len(box) == len(Corners.__args__)  # type: ignore[attr-defined]
-    if not numbers or not all(isinstance(x, int | float) and not isinstance(x, bool) and isfinite(x) for x in box or ()):
+    numbers = isinstance(box, list) and len(box) == len(BoxCorners.__args__)  # type: ignore[attr-defined]
+    if not numbers or not all(
+        isinstance(x, int | float) and not isinstance(x, bool) and isfinite(x) for x in box or ()
+    ):
         raise SpecError("bbox is not four numbers", got=excerpt(repr(box)), want="[x, y, width, height]")
     x, y, width, height = map(float, box or ())
     if width <= 0 or height <= 0:

@@ -10,7 +10,7 @@ from xml.parsers import expat
 
 from archdsl.errors import SpecError, excerpt
 from archdsl.spec.files import read_text
-from archdsl.training.data.annotations.boxed_frames import Corners
+from archdsl.training.data.annotations.boxed_frames import BoxCorners
 from archdsl.training.data.clips import Unreadable
 
 MAX_XML_BYTES = 1 << 24
@@ -21,7 +21,7 @@ class NamedBox(NamedTuple):
     """A thing: its class's name, its first and last pixel, whether it is hard to see, the line where it begins."""
 
     name: str
-    box: Corners
+    box: BoxCorners
     difficult: bool
     line: int
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import Clip
@@ -16,16 +17,18 @@ from archdsl.training.data.random_numbers import random_below
 from archdsl.training.data.sources.lines import parse_each
 from archdsl.training.data.sources.manifests import list_text
 
-VID_CLASSES = {
-    **{"n02691156": "airplane", "n02419796": "antelope", "n02131653": "bear", "n02834778": "bicycle"},
-    **{"n01503061": "bird", "n02924116": "bus", "n02958343": "car", "n02402425": "cattle", "n02084071": "dog"},
-    **{"n02121808": "domestic_cat", "n02503517": "elephant", "n02118333": "fox", "n02510455": "giant_panda"},
-    **{"n02342885": "hamster", "n02374451": "horse", "n02129165": "lion", "n01674464": "lizard"},
-    **{"n02484322": "monkey", "n03790512": "motorcycle", "n02324045": "rabbit", "n02509815": "red_panda"},
-    **{"n02411705": "sheep", "n01726692": "snake", "n02355227": "squirrel", "n02129604": "tiger"},
-    **{"n04468005": "train", "n01662784": "turtle", "n04530566": "watercraft", "n02062744": "whale"},
-    "n02391049": "zebra",
-}
+VID_NAMES = (
+    *("airplane", "antelope", "bear", "bicycle", "bird", "bus", "car", "cattle", "dog", "domestic_cat", "elephant"),
+    *("fox", "giant_panda", "hamster", "horse", "lion", "lizard", "monkey", "motorcycle", "rabbit", "red_panda"),
+    *("sheep", "snake", "squirrel", "tiger", "train", "turtle", "watercraft", "whale", "zebra"),
+)
+WORDNET_IDS = (
+    *("n02691156", "n02419796", "n02131653", "n02834778", "n01503061", "n02924116", "n02958343", "n02402425"),
+    *("n02084071", "n02121808", "n02503517", "n02118333", "n02510455", "n02342885", "n02374451", "n02129165"),
+    *("n01674464", "n02484322", "n03790512", "n02324045", "n02509815", "n02411705", "n01726692", "n02355227"),
+    *("n02129604", "n04468005", "n01662784", "n04530566", "n02062744", "n02391049"),
+)
+VID_CLASSES = dict(zip(WORDNET_IDS, VID_NAMES, strict=True))
 """WordNet id -> name, in the order of labels from 1 on."""
 BACKGROUND = "background"
 TRAIN_LISTS = ("DET_train_30classes.txt", "VID_train_15frames.txt")
@@ -33,8 +36,17 @@ TEST_LISTS = ("VID_val_videos.txt", "VID_val_frames.txt")
 PICTURE = ".JPEG"
 STILL, SNIPPET = 2, 4
 """Columns: stem and number; directory, number, frame and frames of the snippet."""
-MOST_DIGITS = 9
+LONGEST_NUMBER = 9
 ROW = "directory frame_id frame frames_of_the_snippet; or stem frame_id"
+
+
+class VidRow(NamedTuple):
+    """A line: a picture's stem, or a snippet's directory with a frame of it and how many there are."""
+
+    stem: str
+    frame: int = 0
+    length: int = 0
+    """0 for a picture."""
 
 
 @dataclass(frozen=True)
@@ -165,35 +177,34 @@ def entries_of_list(path: Path, part: VidPart, frames: int, reach: int, *, train
         raise SpecError("a list without pictures", written=path.name, want=ROW)
     check_no_row_twice([one for one in lines if one[1]], rows)
     found: list[BoxedEntry] = []
-    for stem, _, *rest in rows:
-        if not rest:
-            found.append(VidStill(str(stem), part))
+    for row in rows:
+        if not row.length:
+            found.append(VidStill(row.stem, part))
         elif training:
-            found.append(VidPair(str(stem), int(rest[0]), int(rest[1]), part, reach))
+            found.append(VidPair(row.stem, row.frame, row.length, part, reach))
         else:
-            found += windows_of(str(stem), int(rest[1]), part, frames)
+            found += windows_of(row.stem, row.length, part, frames)
     return found
 
 
-def checked_row(cells: list[str]) -> tuple[str | int, ...]:
+def checked_row(cells: list[str]) -> VidRow:
     """A line. Raises SpecError."""
     numbers = cells[1:]
-    whole = all(one.isascii() and one.isdecimal() and len(one) <= MOST_DIGITS for one in numbers)
+    whole = all(one.isascii() and one.isdecimal() and len(one) <= LONGEST_NUMBER for one in numbers)
     if len(cells) not in (STILL, SNIPPET) or not whole or ".." in cells[0].split("/") or cells[0].startswith("/"):
         raise SpecError("cannot parse line", got=excerpt(" ".join(cells)), want=ROW)
-    row = (cells[0], *map(int, numbers))
-    if len(row) == SNIPPET and not int(row[2]) < int(row[3]):
-        raise SpecError("a frame beyond its snippet", got=f"frame {row[2]} of {row[3]}", want="frames from 0 on")
+    row = VidRow(cells[0], *map(int, numbers[1:]))
+    if len(cells) == SNIPPET and row.frame >= row.length:
+        raise SpecError("a frame beyond its snippet", got=f"frame {row.frame} of {row.length}", want="frames from 0 on")
     return row
 
 
-def check_no_row_twice(lines: Sequence[tuple[str, list[str]]], rows: Iterable[tuple[str | int, ...]]) -> None:
+def check_no_row_twice(lines: Sequence[tuple[str, list[str]]], rows: Iterable[VidRow]) -> None:
     """Raises SpecError with every line that names a frame again."""
-    met: dict[tuple[str | int, ...], str] = {}
+    met: dict[VidRow, str] = {}
 
-    def check(where: str, row: tuple[str | int, ...]) -> None:
-        first = met.setdefault((row[0], *row[2:3]), where)
-        if first != where:
+    def check(where: str, row: VidRow) -> None:
+        if (first := met.setdefault(row, where)) != where:
             raise SpecError("a frame twice", got=f"as in {first}", want="each frame once")
 
     parse_each(zip((where for where, _ in lines), rows, strict=True), check)

@@ -21,7 +21,9 @@ class BoxedScenes(Scenes):
         times = self.times(truth, clip).tolist()
         labels = (truth.classes + 1).tolist()
         boxes = {
-            at: [TrueBox((x1, y1, x2, y2), label) for (x1, y1, x2, y2), label in zip(truth.boxes[time].tolist(), labels)]
+            at: [
+                TrueBox((x1, y1, x2, y2), label) for (x1, y1, x2, y2), label in zip(truth.boxes[time].tolist(), labels)
+            ]
             for at, time in enumerate(times)
         }
         return sample._replace(targets=detection_targets(boxes, clip.frames, request.seed))

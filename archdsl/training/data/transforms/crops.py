@@ -9,7 +9,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Corners, Crop, Jitter, Middle, Resized
 from archdsl.training.data.random_numbers import random_below
-from archdsl.training.data.transforms.geometry import Cut, cut_of_part, cut_of_resized, fitted, with_short_side
+from archdsl.training.data.transforms.geometry import Cut, cut_of_part, cut_of_resized, fitted_cut, with_short_side
 
 Size = tuple[int, int]
 """(height, width)"""
@@ -82,7 +82,7 @@ def view_crop(crop: int, crops: int, frame: Size, short: int | str | None, out: 
     centre, 10 those and their mirror images (TSN). Frames that are fitted have one view, in 10 its mirror image too.
     """
     if short == "fit":
-        cut = fitted(frame, out)
+        cut = fitted_cut(frame, out)
         return cut.flipped() if crop >= 5 else cut
     resized = with_short_side(frame, short_side_of(short, out), out)
     room = (resized[0] - out[0], resized[1] - out[1])

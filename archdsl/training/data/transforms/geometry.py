@@ -108,7 +108,7 @@ def cut_of_part(part: tuple[int, int], at: tuple[int, int], out: tuple[int, int]
     return Cut(part_axis(at[0], part[0], out[0]), part_axis(at[1], part[1], out[1]))
 
 
-def fitted(frame: tuple[int, int], out: tuple[int, int]) -> Cut:
+def fitted_cut(frame: tuple[int, int], out: tuple[int, int]) -> Cut:
     """A whole frame, as large as fits into `out`, at its top left. All (height, width)."""
     step = max(frame[0] / out[0], frame[1] / out[1])
     rows, columns = (AxisCut(many, 0.0, step, 0, size) for size, many in zip(frame, out))
