@@ -25,7 +25,7 @@ FRAMES = (1, 2, 4, 8, 16, None)
 
 def smallest(name: str) -> list[str]:
     """Options for the smallest clips that a network takes, of the classes of the built-in data where it has any."""
-    built_in = {"segmentation": 11}.get(archdsl.load(name).head.task, 8)
+    built_in = {"segmentation": 11, "detection": 11}.get(archdsl.load(name).head.task, 8)
     for size in SIZES:
         for frames in FRAMES:
             for classes in (built_in, None):

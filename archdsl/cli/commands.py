@@ -45,6 +45,8 @@ DATA is, here and in `train`, `evaluate` and `predict`:
   for actions in boxes         AVA's lists ava_train_v2.2.csv, ava_val_v2.2.csv, those of excluded timestamps and of
                                predicted boxes, ava_action_list_v2.2.pbtxt, beside videos/ or frames/VIDEO/...jpg;
                                `predict` reads boxes of VIDEO.mp4 in VIDEO.boxes.csv beside it
+  for detection                ILSVRC2015 (ImageSets, Data and Annotations of DET and VID), a VOCdevkit, or COCO's
+                               annotations/instances_train2017.json beside train2017/
 A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by the end of its path below
 it. An ambiguous line or path is an error with its line number. docs/lists.md has all formats.
 Names of classes: of folders; in classes.txt or labels.json beside a list or shards, or above their train/ and val/;
