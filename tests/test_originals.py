@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -231,21 +230,6 @@ def test_scores_of_torchvisions_video_nets(torchvision: Any, name: str) -> None:
     clip = torch.randn(1, 3, 16, size, size)
     copied_as_written(theirs, ours) if name in BRANCHED else copied(theirs, ours, clip, clip)
     near(outcome(ours, clip), outcome(theirs, clip))
-
-
-@pytest.fixture(scope="module")
-def mmaction(torchvision: Any) -> Any:
-    """mmaction2's registry of models. Its wheel lacks one module, and others need transformers: stand-ins do."""
-    reason = "pip install --no-deps mmaction2==1.2.0 mmcv-lite==2.1.0 mmengine==0.10.7 importlib_metadata"
-    pytest.importorskip("mmengine", reason=reason)
-    for name in ("drn", "drn.drn"):
-        module = ModuleType(f"mmaction.models.localizers.{name}")
-        module.DRN = type("DRN", (), {})  # type: ignore[attr-defined]
-        sys.modules[module.__name__] = module
-    sys.modules["mmaction.models.multimodal"] = ModuleType("mmaction.models.multimodal")
-    models = pytest.importorskip("mmaction.models", reason=reason)
-    sys.modules["mmengine"].registry.init_default_scope("mmaction")
-    return models
 
 
 class Scores(nn.Module):

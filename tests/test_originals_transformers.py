@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +43,8 @@ def renamed(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
         new = next((re.sub(old, new, name) for old, new in rules.items() if re.fullmatch(old, name)), None)
         assert new, f"no rule for {name}"
         parts = PARTS if "qkv" in new else ("",)
-        found.update({new.replace("qkv", part): one for part, one in zip(parts, value.chunk(len(parts)))})
+        values = value.chunk(len(parts)) if parts == PARTS else (value,)
+        found.update({new.replace("qkv", part): one for part, one in zip(parts, values)})
     return found
 
 
@@ -260,3 +262,56 @@ def test_scores_of_vjepa2(transformers: Any) -> None:
     ours = archdsl.build(archdsl.load("vjepa2_vitl_k400", frames=6, size=64))
     clip = torch.randn(1, 3, 6, 64, 64)
     same_outputs(original, ours, VJEPA2, clip, clip.transpose(1, 2))
+
+
+LOCAL = {"0": "norm", "1": "enter", "2": "over_time", "3": "leave"}
+UNIFORMER_V2 = {
+    r"conv1.(\w+)": r"main.tokens.0.conv.\1",
+    r"class_embedding": "main.tokens.1.token.weight",
+    r"positional_embedding": "main.tokens.2.positions.hw",
+    r"ln_pre.(\w+)": r"main.tokens.4.norm.\1",
+    r".*resblocks.(\d+).ln_1.(\w+)": r"main.body.\1.attend.norm.\2",
+    r".*resblocks.(\d+).ln_2.(\w+)": r"main.body.\1.mlp.norm.\2",
+    r".*resblocks.(\d+).attn.in_proj_(\w+)": r"main.body.\1.attend.qkv.\2",
+    r".*resblocks.(\d+).attn.out_proj.(\w+)": r"main.body.\1.attend.out.\2",
+    r".*resblocks.(\d+).mlp.c_fc.(\w+)": r"main.body.\1.mlp.up.\2",
+    r".*resblocks.(\d+).mlp.c_proj.(\w+)": r"main.body.\1.mlp.down.\2",
+    r"transformer.temporal_cls_token": "query.query.0.queries.weight",
+    r"transformer.norm.(\w+)": r"head.norm_query.\1",
+    r"transformer.balance": "edges.token.share.merge.weight",
+    **{
+        rf".*resblocks.(\d+).lmhra{i}.pos_embed.{n}.(\w+)": rf"main.body.\1.{place}.0.{ours}.\2"
+        for i, place in ((1, "before"), (2, "between"))
+        for n, ours in LOCAL.items()
+    },
+}
+for i in range(4):
+    edge, mlp = f"edges.{f'layer{i}' if i else 'query'}.main_to_query", f"query.layer{i + 1}.0"
+    UNIFORMER_V2 |= {
+        rf"transformer.dpe.{i}.(\w+)": rf"{edge}.through.0.conv.\1",
+        rf"transformer.dec.{i}.ln_1.(\w+)": rf"{edge}.query_norm.\1",
+        rf"transformer.dec.{i}.ln_3.(\w+)": rf"{edge}.norm.\1",
+        rf"transformer.dec.{i}.attn.in_proj_(\w+)": rf"{edge}.qkv.\1",
+        rf"transformer.dec.{i}.attn.out_proj.(\w+)": rf"{edge}.out.\1",
+        rf"transformer.dec.{i}.ln_2.(\w+)": rf"{mlp}.norm.\1",
+        rf"transformer.dec.{i}.mlp.c_fc.(\w+)": rf"{mlp}.up.\1",
+        rf"transformer.dec.{i}.mlp.c_proj.(\w+)": rf"{mlp}.down.\1",
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("form", ["", "_local", "_ssv2"])
+def test_scores_of_uniformer_v2(mmaction: Any, form: str) -> None:
+    """Its features, classified by a layer of ours; `_ssv2` at four last layers, of patches of every second frame."""
+    fields = dict(no_lmhra=form == "", double_lmhra=form != "", temporal_downsample=form == "_ssv2")
+    backbone = dict(type="UniFormerV2", input_resolution=64, t_size=4, clip_pretrained=False, **fields)
+    original = scattered(sys.modules["mmaction.registry"].MODELS.build(backbone))
+    given = dict(taps=4, classes=400) if form == "_ssv2" else {}
+    ours = scattered(archdsl.build(archdsl.load(f"uniformer_v2_b16{form}", frames=4, size=64, **given)))
+    original.head = nn.Linear(768, 400)
+    original.head.load_state_dict(ours.get_submodule("head.classifier").state_dict())
+    clip = torch.randn(2, 3, 4, 64, 64)
+    forward = original.forward
+    original.forward = lambda x: original.head(forward(x))
+    same_outputs(original, ours, UNIFORMER_V2 | {r"head.(\w+)": r"head.classifier.\1"}, clip, clip)

@@ -11,7 +11,18 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from archdsl import Arch, Clip, Pathway, Stage, compile, ops
-from archdsl.blocks import BLOCKS, Block, BoundaryMatch, Conv, FrameToken, Gray, GruScan, TakeToken
+from archdsl.blocks import (
+    BLOCKS,
+    Block,
+    BoundaryMatch,
+    Conv,
+    FrameClassToken,
+    FramePositionConv,
+    FrameToken,
+    Gray,
+    GruScan,
+    TakeToken,
+)
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.language import TRANSFORMS, Classifier
 from archdsl.language.pathway import CHOICES
@@ -62,6 +73,8 @@ SHAPES: dict[type[Block], Shape] = {
     GruScan: Shape(6, 4, 16, 16),
     TakeToken: Shape(8, 4, 4, 4, 1),
     FrameToken: Shape(8, 4, 16, 1),
+    FrameClassToken: Shape(8, 4, 16, 1),
+    FramePositionConv: Shape(8, 4, 17, 1),
 }
 """Of blocks that do not take every map."""
 

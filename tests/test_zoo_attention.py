@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import torch
 import torch.nn.functional as F
 
 import archdsl
+from archdsl import ops
+from archdsl.backend import build_graph
+from archdsl.ops import Shape
+from archdsl.testing import graph_of
 
 COUNTS: dict[tuple[str, tuple[tuple[str, Any], ...]], tuple[int, int]] = {
     # google-research/scenic@4a38d47, projects/mtv
@@ -18,6 +23,21 @@ COUNTS: dict[tuple[str, tuple[tuple[str, Any], ...]], tuple[int, int]] = {
     ("mtv_b", (("size", 320),)): (304_545_040, 873_852_031_488),
     ("mtv_b", (("classes", 174),)): (303_966_894, 374_596_972_416),
     ("mtv_l", ()): (876_382_552, 1_418_746_395_648),
+    # daniel-code/TubeViT@8df0d99
+    ("tubevit_b", ()): (86_547_857, 51_687_763_968),
+    ("tubevit_l", ()): (304_300_433, 178_004_967_424),
+    ("tubevit_h", ()): (632_166_801, 364_373_626_880),
+    # OpenGVLab/UniFormerV2@722a434
+    ("uniformer_v2_b16", ()): (114_552_208, 148_104_622_080),
+    ("uniformer_v2_b16_local", ()): (133_543_312, 177_757_433_856),
+    ("uniformer_v2_b16_ssv2", ()): (162_992_814, 187_206_781_440),
+    ("uniformer_v2_l14", ()): (354_099_600, 665_628_524_544),
+    ("uniformer_v2_l14_16", ()): (354_099_600, 1_331_214_696_448),
+    ("uniformer_v2_l14_32", ()): (354_099_600, 2_662_387_040_256),
+    ("uniformer_v2_l14_336", ()): (354_427_280, 1_566_984_454_144),
+    ("uniformer_v2_l14_336_32", ()): (354_427_280, 6_267_810_758_656),
+    ("uniformer_v2_l14_336_64", ()): (354_427_280, 12_535_579_164_672),
+    ("uniformer_v2_l14_336_frozen", ()): (354_426_256, 1_566_984_454_144),
 }
 """Model and what is changed of it: parameters, multiply-adds."""
 
@@ -73,3 +93,60 @@ def test_cross_attention_is_the_formula(tmp_path: Path) -> None:
     heads = [(q[:, at] @ k[:, at].T / 6**0.5).softmax(dim=1) @ v[:, at] for at in two]
     want = coarse + lateral.out(torch.cat(heads, dim=1))
     torch.testing.assert_close(seen["more"].flatten(2)[0].T, want)
+
+
+def run(op: ops.Op, *xs: torch.Tensor, **weights: torch.Tensor) -> torch.Tensor:
+    """One op of given weights on the maps of one clip."""
+    network = build_graph(graph_of(op, tuple(Shape(*x.shape) for x in xs))).eval()
+    network.load_state_dict({f"op.{name}": value for name, value in weights.items()})
+    given = {f"x{i}": x[None] for i, x in enumerate(xs)}
+    y: torch.Tensor = network(given if len(xs) > 1 else given["x0"])[0]
+    return y
+
+
+def test_learnt_shares_and_scores_by_hand() -> None:
+    """sigmoid(0) = 1/2, sigmoid(log 3) = 3/4; positions 1 and 2 of scores 0 and log 3 weigh 1/4 and 3/4."""
+    first, second = torch.tensor([1.0, 2]).view(2, 1, 1, 1), torch.tensor([3.0, 6]).view(2, 1, 1, 1)
+    mixed = run(ops.LearntMix(), first, second, weight=torch.tensor([0, math.log(3)]))
+    assert mixed.flatten().tolist() == pytest.approx([2, 5])
+    x = torch.tensor([1.0, 2]).view(1, 1, 1, 2)
+    pooled = run(ops.SoftmaxPool(), x, weight=torch.tensor([[math.log(3)]]), bias=torch.tensor([-math.log(3)]))
+    assert pooled.item() == pytest.approx(1.75)
+
+
+def test_rows_of_frames_by_hand() -> None:
+    """Frames 1 2 | 3 4 | 5 6 | 7 8, as rows; two of them are one frame, or each has a token of its own."""
+    rows = torch.arange(1.0, 9).view(1, 4, 2, 1)
+    both = run(ops.FramesToRows(factor=2), rows)
+    assert both[0, :, :, 0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert run(ops.RowsToFrames(factor=2), both).equal(rows)
+    own = run(ops.LearntFrameTokens(), rows, weight=torch.tensor([-1.0, -2, -3, -4]).view(4, 1, 1))
+    assert own[0, :, :, 0].tolist() == [[-1, 1, 2], [-2, 3, 4], [-3, 5, 6], [-4, 7, 8]]
+    assert run(ops.RowsToMap(height=1), run(ops.TakeRows(start=1), own))[0, 0].tolist() == [[1, 2]]
+    again = run(ops.RepeatFrames(times=2, whole=True), rows[:, :2])
+    assert again[0, :, :, 0].tolist() == [[1, 2], [3, 4], [1, 2], [3, 4]]
+
+
+ROUND = """
+name: around
+clip: {frames: 4, size: 16}
+pathways:
+  main:
+    drop_path: 0.2
+    stages:
+      tokens: [{patches: {kernel: [1, 8, 8], channels: 12}}, class_token, frame_rows]
+      body: {transformer: {heads: 2, attend: hw, before: frame_time_conv, between: frame_time_conv}, repeat: 2}
+      end: {frame_token: {}}
+head: {classifier: {classes: 5}}
+"""
+
+
+def test_blocks_before_and_between_in_a_transformer(tmp_path: Path) -> None:
+    """What is dropped grows with the block, within it too. The token of a frame has no way to another frame's rows."""
+    (tmp_path / "around.yaml").write_text(ROUND)
+    plan = archdsl.testing.check(archdsl.load(tmp_path / "around.yaml"))
+    rates = {address: node.op.p for address, node in plan.graph.nodes.items() if isinstance(node.op, ops.DropPath)}
+    assert {p for address, p in rates.items() if address.startswith("main.body.1")} == {0.2}
+    assert len(rates) == 8
+    conv = 2 * 12 + 12 * 8 + 8 + 8 * 3 + 8 + 8 * 12 + 12
+    assert sum(plan.costs[a].params for a in plan.costs if "before" in a or "between" in a) == 4 * conv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -95,3 +96,35 @@ def mtv_b(w: Weights, clip: Tensor) -> Tensor:
 @pytest.mark.slow
 def test_scores_of_mtv() -> None:
     compared("mtv_b", mtv_b, torch.randn(2, 3, 16, 32, 32), frames=16, size=32)
+
+
+TUBES = (((8, 8, 8), (16, 32, 32), (0, 0, 0)), ((16, 4, 4), (6, 32, 32), (4, 8, 8)))
+TUBES += (((4, 12, 12), (16, 32, 32), (0, 16, 16)), ((1, 16, 16), (32, 16, 16), (0, 0, 0)))
+
+
+def tubevit_b(w: Weights, clip: Tensor) -> Tensor:
+    """daniel-code/TubeViT: sines of the middle of each tube, time in the first 256 channels."""
+    tokens = []
+    tubes = w / "main.tokens.0.tubes"
+    for i, (kernel, stride, (t, h, width)) in enumerate(TUBES):
+        weight = F.interpolate(tubes["weight"], kernel, mode="trilinear") if i else tubes["weight"]
+        x = F.conv3d(clip[:, :, t:, h:, width:], weight, tubes["bias"][i], stride)
+        table = torch.zeros(768, *x.shape[2:])
+        for place in itertools.product(*map(range, x.shape[2:])):
+            middle = [n * s + o + k // 2 for n, s, o, k in zip(place, stride, (t, h, width), kernel)]
+            angles = [[at / 10000 ** (j / 128) for j in range(128)] for at in middle]
+            values = [[*map(math.sin, axis), *map(math.cos, axis)] for axis in angles]
+            table[(slice(None), *place)] = torch.tensor([one for axis in values for one in axis])
+        tokens.append((x + table).flatten(2).mT)
+    x = torch.cat([w["main.tokens.1.token.weight"].expand(len(clip), -1, -1), *tokens], dim=1)
+    for layer in range(12):
+        x = (w / f"main.body.{layer}").block(x, 12)
+    x = (w / "main.pool.0.norm").norm(x)
+    x = ((w / "main.pool.1.pool").linear(x).softmax(dim=1) * x).sum(dim=1)
+    return (w / "head.classifier").linear(x)
+
+
+@pytest.mark.slow
+def test_scores_of_tubevit() -> None:
+    """26 frames of 64 pixels: 8 and 8 tokens of the deepest, 4 of each other tube and 16 patches."""
+    compared("tubevit_b", tubevit_b, torch.randn(2, 3, 26, 64, 64), frames=26, size=64)

@@ -18,7 +18,6 @@ from archdsl.blocks import (
     FrameToken,
     Patches,
     Positions,
-    RepeatFrames,
     RowsToFrames,
     Transformer,
 )
@@ -67,14 +66,12 @@ def mtv(
 ) -> Arch:
     """MTV-B, Ti/8+S/4+B/2, or MTV-L, Ti/16+S/8+B/4+L/2; without `fusion` views meet in the global encoder only."""
     views = row_of(VIEWS, variant=variant)
-    (first, longest), *_, (last, shortest) = views
+    (_, longest), *_, (finest, _) = views
     stages = {size: view(size, tubelet, longest, FUSED[variant]) for size, tubelet in views}
-    again = RepeatFrames(times=longest // shortest, whole=True)
-    stages[first]["frames"] = Stage(*stages[first]["frames"].blocks, again)
     encoder = Transformer(heads=8, mlp=Fraction(3072, sum(SIZES[size][0] for size, _ in views)))
     stages["all"] = {"join": Stage(ClassToken(std=0.0), Positions()), "encoder": Stage(*repeat(encoder, 12))}
     pathways = {
-        key: Pathway(after=first if key == "all" else None, drop_path=0.1, stages=stages[key]) for key in stages
+        key: Pathway(after=finest if key == "all" else None, drop_path=0.1, stages=stages[key]) for key in stages
     }
     names = [size for size, _ in views]
     lateral = [
@@ -90,12 +87,13 @@ def mtv(
     joined = [
         Edge(
             source=size,
-            target=first,
+            target=finest,
             after="frames",
-            transform=() if size == last else TimeRepeat(whole=True),
+            transform=TimeRepeat(whole=True),
+            merge="prepend",
             name=f"{size}_tokens",
         )
-        for size in names[1:]
+        for size in reversed(names[:-1])
     ]
     edges = (*(lateral if fusion else ()), *joined)
     head = TokenClassifier(reads=("all",), classes=classes)

@@ -12,6 +12,7 @@ from archdsl.blocks.fire import Fire
 from archdsl.blocks.flow import FlowConvFlow, RepresentationFlow
 from archdsl.blocks.flownet import FlowNetS
 from archdsl.blocks.fractal import Fractal
+from archdsl.blocks.frame_convs import FramePositionConv, FrameTimeConv
 from archdsl.blocks.fully_connected import Dropout, Flatten, FlattenSpace, Linear
 from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted_residual import InvertedResidual
@@ -43,7 +44,6 @@ from archdsl.blocks.plain import (
     MaxPool,
     Mean,
     NewestFrame,
-    RepeatFrames,
     Resize,
 )
 from archdsl.blocks.pooled import PooledTransformer
@@ -63,6 +63,7 @@ from archdsl.blocks.tokens import (
     LayerNorm,
     Patches,
     Positions,
+    Queries,
     RowsToFrames,
     SinePositions,
     TakeMap,
@@ -70,7 +71,8 @@ from archdsl.blocks.tokens import (
     TakeToken,
 )
 from archdsl.blocks.tower import SegmentTower
-from archdsl.blocks.transformer import Attend, Transformer
+from archdsl.blocks.transformer import Attend, Perceptron, Transformer
+from archdsl.blocks.tubes import SoftmaxPool, Tube, Tubes
 from archdsl.blocks.unit_transformer import UnitTransformer
 from archdsl.blocks.windows import MergePatches, WindowTransformer
 from archdsl.blocks.x3d import ExpandedBottleneck
@@ -160,10 +162,15 @@ BLOCKS: tuple[type[Block], ...] = (
     MergePatches,
     PooledTransformer,
     AttentivePool,
-    RepeatFrames,
     FrameClassToken,
     FramesToRows,
     RowsToFrames,
+    FrameTimeConv,
+    FramePositionConv,
+    Perceptron,
+    Queries,
+    Tubes,
+    SoftmaxPool,
 )
 """Every block that YAML knows by name."""
 
@@ -182,6 +189,7 @@ __all__ = [block.__name__ for block in BLOCKS] + [
     "Residual",
     "SqueezeExcite",
     "Step",
+    "Tube",
     "Width",
     "add_act",
     "add_block",

@@ -127,16 +127,6 @@ class AdaptiveAvgPool(Block):
         return g.add("pool", ops.AdaptiveAvgPool(size=self.size), x)
 
 
-class RepeatFrames(Block):
-    """Each frame, or the whole sequence, several times.  (c, t, h, w) -> (c, times t, h, w)"""
-
-    times: Count = Field(description="how often")
-    whole: bool = Field(False, description="whether all frames come again and again, instead of each in a row")
-
-    def build(self, g: Builder, x: str) -> str:
-        return g.add("repeat", ops.RepeatFrames(times=self.times, whole=self.whole), x)
-
-
 class NewestFrame(Block):
     """The last frame.  (c, t, h, w) -> (c, 1, h, w)"""
 

@@ -57,6 +57,16 @@ class ClassToken(Block):
         return g.add("token", ops.LearntTokens(count=self.count, std=self.std), x)
 
 
+class Queries(Block):
+    """Learnt tokens without a map, as wide as what it reads.  (c, t, h, w) -> (c, count tokens)"""
+
+    count: Count = Field(1, description="how many")
+    std: Spread = Field(0.02, description="standard deviation at the start; 0 for zeros")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("queries", ops.Queries(count=self.count, std=self.std), x)
+
+
 def several(value: Any) -> Any:
     """One word stands for a list of one."""
     return (value,) if isinstance(value, str) else value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, add_act
+from archdsl.blocks.chain import Chain, add_chain
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops.multi_head import Over, fitting_heads
@@ -145,16 +147,26 @@ class Transformer(TransformerParts):
         False, description="whether queries and keys are turned by their positions in time, height and width"
     )
 
+    before: Chain = Field((), description="blocks in front of the attention, shortcuts and all")
+    between: Chain = Field((), description="blocks between the attention and the perceptron")
+
+    def within(self) -> Iterator[Block]:
+        yield from (*self.before, *self.between)
+
     def summary(self, channels: int) -> tuple[str, ...]:
         attends = [f"attention over {' and '.join(one.axes)}, {self.heads} heads" for one in self.attend]
-        return (*attends, self.perceptron_text(channels))
+        before, between = (
+            [line for one in blocks for line in one.summary(channels)] for blocks in (self.before, self.between)
+        )
+        return (*before, *attends, *between, self.perceptron_text(channels))
 
     def build(self, g: Builder, x: str) -> str:
+        x = add_chain(g, "before", self.before, x)
         names = [one.name for one in self.attend]
         for i, one in enumerate(self.attend):
             again = f"_{names[:i].count(one.name) + 1}" if one.name in names[:i] else ""
             x = self.attention(g, one, "attend" if len(names) == 1 else f"attend_{one.name}{again}", x)
-        return self.perceptron(g, x)
+        return self.perceptron(g, add_chain(g, "between", self.between, x))
 
     def attention(self, g: Builder, one: Attend, name: str, x: str) -> str:
         """One attention around its shortcut."""
@@ -213,3 +225,21 @@ class Transformer(TransformerParts):
             part = [g.add(f"{name}_{over}", take, x) for name, x in zip(("query", "key", "value"), reads)]
             ends.append(g.add(f"attention_{over}", self.op(one, over, self.heads // n), *part))
         return g.add("beside", ops.Concat(), *ends)
+
+
+class Perceptron(Block):
+    """Norm, two linear layers with an activation between them, added to what they read.  (c, t, h, w, k) -> the same"""
+
+    mlp: Ratio = Field(4, validate_default=True, description="hidden channels, in channels")
+    act: Act = Field("gelu", description="activation of the hidden channels")
+    norm: NormField = Field(Norm(kind="layer", eps=1e-6), description="layer, rms, none, or a mapping with eps")
+    dropout: Share = Field(0.0, description="share of hidden elements dropped")
+    zero_init: bool = Field(False, description="whether the second layer starts at 0")
+
+    def build(self, g: Builder, x: str) -> str:
+        c = g.shape(x).c
+        up = ops.Linear(out_features=int(c * self.mlp), init="trunc_normal")
+        y = add_act(g, "act", self.act, g.add("up", up, self.norm.add(g, "norm", x)))
+        y = g.add("dropout", ops.Dropout(p=self.dropout), y) if self.dropout else y
+        down = ops.Linear(out_features=c, init="zeros" if self.zero_init else "trunc_normal")
+        return g.add("sum", ops.Add(), x, g.add("down", down, y))

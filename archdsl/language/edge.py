@@ -45,11 +45,14 @@ class Edge(Written):
         None, description="stages of the target, one for each of `after`; by default the same"
     )
     transform: Transforms = Field((), description="one transform or a list")
-    merge: Literal["concat", "prepend", "sum", "stretched_sum", "max", "bilinear", "interleave", "unpool"] = Field(
+    merge: Literal[
+        "concat", "prepend", "sum", "stretched_sum", "learnt_mix", "max", "bilinear", "interleave", "unpool"
+    ] = Field(
         "concat",
         description="concat (the source's channels behind the target's), prepend (before them), sum, stretched_sum "
-        "(axes of size 1 stretch), max, bilinear (all pairs of channels), interleave (frames between behind their key "
-        "frames), or unpool (the target's elements where the largest of each 2x2 of the source lay)",
+        "(axes of size 1 stretch), learnt_mix (a share of each channel), max, bilinear (all pairs of channels), "
+        "interleave (frames between behind their key frames), or unpool (the target's elements where the largest of "
+        "each 2x2 of the source lay)",
     )
     merged: bool = Field(False, description="read the source's stage with what is merged into it")
     share: Ratio | None = Field(None, description="with sum: weight of the source; the target's is the rest to 1")
@@ -109,6 +112,7 @@ MERGES: Mapping[str, ops.Op] = {
     "prepend": ops.Concat(),
     "sum": ops.Add(),
     "stretched_sum": ops.StretchedAdd(),
+    "learnt_mix": ops.LearntMix(),
     "max": ops.Maximum(),
     "bilinear": ops.Bilinear(),
     "interleave": ops.Interleave(),

@@ -23,6 +23,10 @@ from archdsl.spec.scalars import Count, Positive, Ratio, Whole
 class Transform(Written):
     """What brings a source's map into the target's time and width. `build` sees both."""
 
+    def summary(self) -> tuple[str, ...]:
+        """Lines that tell of it in drawings; by default none: its ops do."""
+        return ()
+
     def build(self, g: Builder, x: str, target: str) -> str:
         """Add ops that read `x`; give the address of the result."""
         raise SpecError(
@@ -152,6 +156,10 @@ class Through(Transform):
 
     blocks: Chain = Field(min_length=1, description="blocks in order")
 
+    def summary(self) -> tuple[str, ...]:
+        told = [block.summary(0) for block in self.blocks]
+        return tuple(line for lines in told for line in lines) if all(told) else ()
+
     def build(self, g: Builder, x: str, target: str) -> str:
         return add_chain(g, "through", self.blocks, x)
 
@@ -205,8 +213,8 @@ class CrossAttention(Transform):
     """Every position of the target reads the source's.  (c', t', h', w', k') -> (c, t, h, w, k), as the target has them
 
     Queries are of the target, keys and values of the source, each normalised before; a linear layer follows, which
-    starts at 0. A value that several edges into stages of one name read is normalised once (arXiv:2201.04288, section
-    3.2). With `merge: sum` what is read is added to the target.
+    starts at 0. A value that several edges into stages of one name read is normalised once (arXiv:2201.04288).
+    With `merge: sum` what is read is added to the target.
     """
 
     heads: Count = Field(description="heads of the attention, which is as wide as the target")
@@ -216,6 +224,9 @@ class CrossAttention(Transform):
     fused: bool = Field(
         False, description="attention by torch's scaled_dot_product_attention, which fvcore does not see"
     )
+
+    def summary(self) -> tuple[str, ...]:
+        return (f"read over {self.over}, {self.heads} heads",)
 
     def build(self, g: Builder, x: str, target: str) -> str:
         c = g.shape(target).c

@@ -14,17 +14,7 @@ from archdsl.ops.channels import (
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.correlation import LocalCorrelation
 from archdsl.ops.flow import DropFrames, TvL1Flow
-from archdsl.ops.frame_rows import (
-    FrameRows,
-    FramesToRows,
-    FrameToken,
-    FromFrameRows,
-    JoinRows,
-    LearntFrameTokens,
-    RowsToFrames,
-    RowsToMap,
-    TakeRows,
-)
+from archdsl.ops.frame_rows import FrameRows, FrameToken, FromFrameRows, LearntFrameTokens
 from archdsl.ops.frames import (
     FrameDifference,
     Gray,
@@ -41,7 +31,7 @@ from archdsl.ops.heads import HeadConv, HeadNorm
 from archdsl.ops.keys import HoldKeys, Interleave, KeyPairs, Warp
 from archdsl.ops.layer import Argument, Layer
 from archdsl.ops.linear import Linear
-from archdsl.ops.merge import Add, Average, Concat, MeanJoin, Mix, Mul, StretchedAdd
+from archdsl.ops.merge import Add, Average, Concat, LearntMix, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
 from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
@@ -71,6 +61,7 @@ from archdsl.ops.relative_attention import RelativeAttention
 from archdsl.ops.reshape import CropTo, Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
 from archdsl.ops.rotary import Rotary
+from archdsl.ops.rows import FramesToRows, JoinRows, RowsToFrames, RowsToMap, TakeRows
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
@@ -80,11 +71,13 @@ from archdsl.ops.tokens import (
     JoinTokens,
     LearntTokens,
     Queries,
+    SoftmaxPool,
     TakeMap,
     TakeToken,
     TakeTokens,
     TokenMean,
 )
+from archdsl.ops.tubes import Tubes
 from archdsl.ops.unpool import MaxUnpool
 from archdsl.ops.whole_clip import FrameTuples, OwnTimeConv, OwnTimeShift, SumOverTime, SwapTime
 from archdsl.ops.window import Pads, Triple, Window
@@ -210,6 +203,9 @@ OPS: tuple[type[Op], ...] = (
     FramesToRows,
     RowsToFrames,
     RowsToMap,
+    Tubes,
+    SoftmaxPool,
+    LearntMix,
     Positions,
     SinePositions,
     Rotary,

@@ -11,7 +11,7 @@ from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer, placeholders, runtime
+from archdsl.ops.layer import Argument, Layer, Weights, placeholders, runtime
 
 MERGED_AXES = ("c", "t", "h", "w", "extra")
 """What maps may differ in."""
@@ -99,6 +99,29 @@ class Mix(Merge):
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer(f"{float(1 - self.share)} * {{0}} + {float(self.share)} * {{1}}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearntMix(Merge):
+    """A learnt share of each channel of the second map and the rest of the first.  Two of (c, t, h, w, k) -> the same
+
+    Shares are sigmoids of weights that start at 0: one half.
+    """
+
+    reads = 2
+
+    def out(self, *xs: Shape) -> Shape:
+        return common_shape("mix", xs)
+
+    def weights(self, *xs: Shape) -> Weights:
+        return {"weight": (xs[0].c,)}
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        return Keeps(reads=(0, 1), passing=2 * y.elements, passing_back=2 * y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("channels", xs[0].c),)
+        return Layer("{m}({0}, {1})", "LearntMix", args, needs=runtime("gain", "LearntMix"))
 
 
 @dataclass(frozen=True, kw_only=True)

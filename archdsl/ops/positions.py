@@ -173,7 +173,7 @@ class SinePositions(Beside):
             Argument("counted", self.counted, False),
         )
         return Layer(
-            "{m}({0})", "SinePositions", args, needs=runtime("attention.positions", "sine_rows", "SinePositions")
+            "{m}({0})", "SinePositions", args, needs=runtime("attention.positions", "sines_at", "SinePositions")
         )
 
     @classmethod

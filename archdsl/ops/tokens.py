@@ -84,7 +84,7 @@ class Queries(Op):
         return {"weight": (self.count, xs[0].c)}
 
     def label(self, x: Shape, y: Shape) -> str:
-        return f"{self.count} queries"
+        return "learnt query" if self.count == 1 else f"{self.count} learnt queries"
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("count", self.count), Argument("channels", xs[0].c), Argument("std", self.std, 0.02))
@@ -195,6 +195,39 @@ class TokenMean(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         return Layer("{0}.mean(dim=(2, 3, 4), keepdim=True)")
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(), (draw.shape()._replace(extra=draw.integer(0, 2)),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxPool(Op):
+    """The mean of all positions, weighted by the softmax of a learnt score.  (c, t, h, w, k) -> (c, 1, 1, 1)
+
+    Scores are products with a learnt vector, summed over channels; as in other pools these count as no multiply-adds
+    (arXiv:2008.01077).
+    """
+
+    passes_extra = True
+
+    def out(self, *xs: Shape) -> Shape:
+        return Shape(xs[0].c, 1, 1, 1)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        return pooled_to(self.out(*xs), xs[0], grids[0]) if xs[0].t else grids[0]
+
+    def weights(self, *xs: Shape) -> Weights:
+        return {"weight": (1, xs[0].c), "bias": (1,)}
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """The map and a weight for each position; products stand beside them before they are summed."""
+        (x,) = xs
+        return Keeps(reads=(0,), own=x.positions * training, passing=x.elements, passing_back=2 * x.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("channels", xs[0].c),)
+        return Layer("{m}({0})", "SoftmaxPool", args, needs=runtime("attention.tokens", "token_rows", "SoftmaxPool"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -13,6 +13,7 @@ from archdsl.language import (
     Arch,
     Classifier,
     Clip,
+    CrossAttention,
     Dense,
     Edge,
     Pathway,
@@ -178,12 +179,16 @@ def width(pathway: Pathway, place: str) -> int:
 def transforms(draw: Any, alpha: Fraction, ratio: Fraction | None) -> tuple[str, tuple[Transform, ...]]:
     """(merge, transforms) that carry a map over the ratio of frame steps, and of widths where a sum may follow."""
     act = draw(st.sampled_from(["relu", "none"]))
+    if draw(st.integers(0, 5)) == 5:
+        reader = CrossAttention(heads=draw(st.sampled_from([1, 2])), over=draw(st.sampled_from(["thw", "th"])))
+        return draw(st.sampled_from(["sum", "learnt_mix", "concat"])), (reader,)
     if ratio is not None and draw(st.booleans()):
         conv: Transform = (
             TimeConv(width=ratio, act=act, kernel=3) if alpha >= 1 else TimeDeconv(width=ratio, act=act, kernel=3)
         )
         return draw(st.sampled_from(["sum", "concat"])), (conv,)
-    kept: list[tuple[Transform, ...]] = [(TimeRepeat(),), (TimeDeconv(width=Fraction(1, 2), kernel=1),)]
+    whole = TimeRepeat(whole=draw(st.booleans()))
+    kept: list[tuple[Transform, ...]] = [(whole,), (TimeDeconv(width=Fraction(1, 2), kernel=1),)]
     if alpha >= 1:
         kept = [(TimeSample(),), (TimeToChannels(),), (TimeConv(),), (TimeConv(norm=Norm(kind="none"), act=act),)]
     if alpha == 1:

@@ -10,7 +10,7 @@ from annotated_types import Ge
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from archdsl.blocks import BLOCKS, Block, Branches, Conv, MaxPool, Norm
+from archdsl.blocks import BLOCKS, Block, Branches, Conv, MaxPool, Norm, Tube
 from archdsl.blocks.base import IsWidth, add_block
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
@@ -49,6 +49,12 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "attend": st.sampled_from(
         ["thw", "hw", ("t", "hw"), ({"over": "t", "linear": True}, "hw"), [{"over": ("t", "hw")}]]
     ),
+    "tubes": st.sampled_from(
+        [
+            (Tube(kernel=(2, 2, 2), stride=(2, 4, 4)),),
+            (Tube(kernel=(1, 3, 3), stride=(2, 3, 3)), Tube(kernel=(3, 1, 2), stride=(1, 4, 4), offset=(1, 0, 1))),
+        ]
+    ),
     "leave": st.sampled_from([("1",), ("0", "1"), ("1", "0")]),
 }
 """Values for fields whose types say too little."""
@@ -65,6 +71,8 @@ def blocks(draw: Any, shape: Shape = Shape(8, 4, 16, 16), kinds: tuple[type[Bloc
         "GruScan": shape.c % 3 == 0,
         "TakeToken": shape.extra > 0,
         "FrameToken": shape.w == 1,
+        "FrameClassToken": shape.w == 1,
+        "FramePositionConv": shape.w == 1,
     }
     fitting = [kind for kind in kinds if picky.get(kind.__name__, True)]
     return draw(st.sampled_from(fitting).flatmap(drawn_block).filter(lambda block: builds(block, shape)))

@@ -26,3 +26,15 @@ class LayerScale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.weight.to(x.dtype)[:, None, None, None] * x
+
+
+class LearntMix(nn.Module):
+    """A learnt share of each channel of y and the rest of x."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        share = self.weight.to(x.dtype).sigmoid().view(-1, 1, 1, 1)
+        return (1 - share) * x + share * y

@@ -10,6 +10,7 @@ MERGE_SIGNS = {
     "prepend": "c",
     "sum": "+",
     "stretched_sum": "+",
+    "learnt_mix": "σ",
     "max": "m",
     "bilinear": "×",
     "interleave": "i",

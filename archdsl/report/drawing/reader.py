@@ -253,9 +253,10 @@ class PlanReader:
 
     def transform(self, address: str, edge: Edge) -> tuple[tuple[str, ...], str]:
         """What an edge does to its source, and the shape it brings."""
-        lines = []
         *before, merge = self.inner[address]
-        for at in before:
+        told = [transform.summary() for transform in edge.transform]
+        lines = [line for one in told for line in one] if all(told) else []
+        for at in () if lines else before:
             node, y = self.plan.graph.nodes[at], self.plan.graph.shapes[at]
             x = self.plan.graph.shapes[node.reads[0]]
             if self.plan.costs[at].macs or x != y:

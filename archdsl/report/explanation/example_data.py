@@ -45,6 +45,10 @@ BY_TYPE: Mapping[tuple[str, str], Any] = {
     ("leave", "array"): ["0"],
     ("heads", "object"): {"one": {"classifier": {"classes": 5, "reads": ["main"]}}},
     ("scales", "array"): [1, 2],
+    ("tubes", "array"): [{"kernel": [4, 8, 8], "stride": [4, 8, 8]}, {"kernel": [1, 4, 4], "stride": [2, 8, 8]}],
+    ("kernels", "array"): [[4, 8, 8], [1, 4, 4]],
+    ("steps", "array"): [[4, 8, 8], [2, 8, 8]],
+    ("offsets", "array"): [[0, 0, 0], [1, 2, 2]],
 }
 """Values of fields by name and type, where the type does not say enough."""
 BY_WORD: Mapping[str, Data] = {

@@ -132,7 +132,9 @@ def word_list(words: Iterable[Word]) -> str:
     for kind, found in by_kind.items():
         if kind in ("field", "value"):
             names = ", ".join(word.name for word in found)
-            lines = [textwrap.fill(names, PAGE_WIDTH, initial_indent="  ", subsequent_indent="  ")]
+            lines = [
+                textwrap.fill(names, PAGE_WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+            ]
         else:
             width = max(len(word.name) for word in found)
             lines = [f"  {word.name:<{width}}  {cut_at_word(word.line, PAGE_WIDTH - width - 4)}" for word in found]

@@ -58,11 +58,11 @@ class Positions(nn.Module):
         return x + table[:, : h * w].reshape(-1, 1, h, w)
 
 
-def sine_rows(count: int, channels: int, halves: bool) -> Tensor:
-    """Sines and cosines of positions from 0, pair by pair or all sines first.  -> (count, channels)"""
+def sines_at(places: Tensor, channels: int, halves: bool) -> Tensor:
+    """Sines and cosines of positions, pair by pair or all sines first.  (count,) -> (count, channels)"""
     pairs = channels // 2
     rates = 10000 ** -(torch.arange(pairs, dtype=torch.float64) / pairs)
-    angles = torch.arange(count, dtype=torch.float64)[:, None] * rates
+    angles = places.double()[:, None] * rates
     both = torch.stack([angles.sin(), angles.cos()], dim=1 if halves else 2)
     return both.flatten(1).float()
 
@@ -84,7 +84,7 @@ class SinePositions(nn.Module):
         with torch.device("cpu"):
             for axes, channels in zip(over, widths):
                 sizes = [n if axis in axes else 1 for axis, n in zip("thw", size)]
-                rows = sine_rows(sizes[0] * sizes[1] * sizes[2], channels, halves)
+                rows = sines_at(torch.arange(sizes[0] * sizes[1] * sizes[2]), channels, halves)
                 parts.append(rows.unflatten(0, sizes).expand(*size, -1))
         table = torch.cat(parts, dim=-1).flatten(0, 2).to(torch.get_default_device())
         if counted:

@@ -34,6 +34,20 @@ class Queries(nn.Module):
         return self.weight.to(x.dtype).repeat(x.shape[0], 1, 1).mT[:, :, None, None]
 
 
+class SoftmaxPool(nn.Module):
+    """All positions weighted by the softmax of a learnt score.  (n, c, t, h, w) -> (n, c, 1, 1, 1)"""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(channels**-0.5 * torch.randn(1, channels))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = token_rows(x)
+        scores = (rows * self.weight).sum(dim=2, keepdim=True) + self.bias
+        return (rows * scores.softmax(dim=1)).sum(dim=1)[:, :, None, None, None]
+
+
 def join_tokens(tokens: Tensor, x: Tensor) -> Tensor:
     """(n, c, 1, 1, k), (n, c, t, h, w) -> (n, c, 1, 1, k + t h w)"""
     return torch.cat([token_rows(tokens), token_rows(x)], dim=1).mT[:, :, None, None]
