@@ -56,4 +56,4 @@ class Tubes(nn.Module):
         for i, ((t, h, w), step) in enumerate(zip(self.offsets, self.steps)):
             rows.append(token_rows(F.conv3d(x[:, :, t:, h:, w:], self.kernel(i), self.bias[i], step)))
         y = torch.cat(rows, dim=1)
-        return (y + self.table.to(y.dtype) if self.grids else y).mT[:, :, None, None]
+        return (y + self.get_buffer("table").to(y.dtype) if self.grids else y).mT[:, :, None, None]
