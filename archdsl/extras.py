@@ -16,8 +16,10 @@ EXTRAS = {
     "lsprotocol": "editor",
     "pygls": "editor",
     "safetensors": "train",
+    "starlette": "editor",
     "tensorboard": "train",
     "torchmetrics": "train",
+    "uvicorn": "editor",
 }
 """Package -> the extra of archdsl that brings it."""
 

@@ -34,7 +34,7 @@ class Browser:
         )
         os.close(from_here[0])
         os.close(to_there[1])
-        self.write, self.read = from_here[1], to_there[0]
+        self.pipe, self.read = from_here[1], to_there[0]
         self.buffer, self.ids, self.session = b"", count(1), None
         self.complaints: list[str] = []
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
@@ -49,7 +49,7 @@ class Browser:
         message = {"id": number, "method": method, "params": params}
         if self.session:
             message["sessionId"] = self.session
-        os.write(self.write, json.dumps(message).encode() + b"\0")
+        os.write(self.pipe, json.dumps(message).encode() + b"\0")
         end = time.monotonic() + PATIENCE
         while True:
             got = self.message(end)
@@ -79,9 +79,9 @@ class Browser:
             case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
                 self.complaints.append(params["entry"]["text"])
 
-    def open(self, path: Path) -> None:
-        """A file, until it is loaded."""
-        self.ask("Page.navigate", url=path.resolve().as_uri())
+    def open(self, page: Path | str) -> None:
+        """A file or an address, until it is loaded."""
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         end = time.monotonic() + PATIENCE
         while self.run("document.readyState") != "complete" or self.run("location.href") == "about:blank":
             assert time.monotonic() < end, "the page does not load"
@@ -109,6 +109,18 @@ class Browser:
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def until(self, script: str) -> Any:
+        """What an expression gives on the page as soon as that is true."""
+        end = time.monotonic() + PATIENCE
+        while not (found := self.run(script)):
+            assert time.monotonic() < end, f"never so: {script}"
+            time.sleep(0.02)
+        return found
+
+    def write(self, text: str) -> None:
+        """Type a text where the cursor is."""
+        self.ask("Input.insertText", text=text)
+
     def picture(self, path: Path) -> None:
         """What is seen, as PNG."""
         path.write_bytes(b64decode(self.ask("Page.captureScreenshot")["data"]))
@@ -117,5 +129,5 @@ class Browser:
         """End the browser."""
         self.process.terminate()
         self.process.wait(timeout=20)
-        os.close(self.write)
+        os.close(self.pipe)
         os.close(self.read)

@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"catalog", "recipes", "zoo", "dialects"}, {"compiler"}),
     ({"report"},),
     ({"editor"},),
+    ({"live"},),
     ({"backend"},),
     ({"training"}, {"testing"}, {"measuring"}),
     ({"cli"},),

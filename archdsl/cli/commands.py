@@ -24,7 +24,7 @@ from archdsl.cli import (
 )
 from archdsl.cli import options as o
 from archdsl.cli import run_options as r
-from archdsl.cli.help_texts import EXPORT, LSP, WEIGHTS
+from archdsl.cli.help_texts import EXPORT, LIVE, LSP, WEIGHTS
 
 DATA = """\
 videos to train and test on: make the built-in ones, check yours, measure how fast they can be read
@@ -316,5 +316,12 @@ COMMANDS = (
         LSP,
         (o.add_python_files,),
         ("archdsl lsp", "archdsl lsp --python"),
+    ),
+    Command(
+        "live",
+        editor.live_command,
+        LIVE,
+        (o.add_live,),
+        ("archdsl live my_net.yaml", "archdsl live my_net.yaml --no-browser --port 8000"),
     ),
 )

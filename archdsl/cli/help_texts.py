@@ -27,3 +27,9 @@ a language server: faults while typing, completion, hovers, definitions and quic
 An editor starts it by itself and speaks with it over standard input and output (docs/editors.md has the settings of
 VS Code, Neovim, Helix and Emacs). It looks at YAML and JSON documents that have keys of a spec or of a recipe, or that
 the editor calls `archdsl`. Nothing of them is executed."""
+
+LIVE = """\
+a page in the browser that follows a YAML spec: faults and fixes in the text, drawing, table, what it changes
+
+The text is the file: what is typed there is written to it, what an editor writes to it is shown there. The page is
+served to this machine only, to whoever has the token in the address that is printed; nothing but the compiler runs."""

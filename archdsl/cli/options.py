@@ -227,6 +227,13 @@ def add_python_files(parser: ArgumentParser) -> None:
     )
 
 
+def add_live(parser: ArgumentParser) -> None:
+    """The file of the live page, and where it is served."""
+    parser.add_argument("file", metavar="FILE", help="a spec in YAML or JSON; it is made where there is none yet")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="a free one by default")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
+
+
 def positive_int(text: str) -> int:
     """A whole number from 1 to MOST."""
     try:
