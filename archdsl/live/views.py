@@ -9,6 +9,7 @@ from archdsl import catalog
 from archdsl.compiler import Plan, compile
 from archdsl.editor.findings import Finding, reading
 from archdsl.errors import SpecError
+from archdsl.language.yaml_writer import to_yaml
 from archdsl.report import diff, draw
 from archdsl.report.number_format import shapes_text, short, whole
 from archdsl.report.table.markup import html_table
@@ -69,6 +70,4 @@ def presets() -> list[str]:
 
 def preset(name: str) -> str:
     """A model of the zoo as a spec. Raises SpecError for a name that is none."""
-    from archdsl.language.yaml_writer import to_yaml
-
     return to_yaml(catalog.zoo_model(name).arch())
