@@ -17,7 +17,7 @@ import pytest
 from archdsl import SpecError
 from archdsl.cli.editor import live_command
 from archdsl.cli.parser import parser
-from archdsl.live.views import views
+from archdsl.live.shown import shown
 from tests.browser import CHROMIUM, NO_CHROMIUM, Browser
 
 SPEC = """\
@@ -81,18 +81,18 @@ def server(file: Path) -> Iterator[Server]:
 
 
 def test_views_of_a_text(file: Path) -> None:
-    shown = views(SPEC, file, "stage")
-    assert shown["findings"] == []
-    assert shown["title"] == "mine"
-    assert shown["drawing"].startswith("<svg")
+    data = shown(SPEC, file, "stage")
+    assert data["findings"] == []
+    assert data["title"] == "mine"
+    assert data["drawing"].startswith("<svg")
     assert "<table" in shown["table"]
-    assert shown["changes"] is None
-    [fault, *_] = views(SPEC.replace("alpha: 4", "alpha: 8"), file, "stage")["findings"]
+    assert data["changes"] is None
+    [fault, *_] = shown(SPEC.replace("alpha: 4", "alpha: 8"), file, "stage")["findings"]
     assert "concat of maps that differ in t" in fault["text"]
     assert fault["start"][0] == SPEC.splitlines().index(next(x for x in SPEC.splitlines() if "alpha" in x))
     assert "alpha: 4" in fault["mended"]
     extended = "extends: slowfast_8x8_r50\nset: {pathways.fast.width_ratio: 1/16}\n"
-    assert "fast" in views(extended, file, "stage")["changes"]
+    assert "fast" in shown(extended, file, "stage")["changes"]
 
 
 def test_whom_it_answers(server: Server, file: Path) -> None:

@@ -26,11 +26,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archdsl.errors import SpecError
-from archdsl.live.views import LEVELS, preset, presets, views
+from archdsl.live.shown import LEVELS, preset, presets, shown
 from archdsl.spec.budget import MOST_BYTES
 from archdsl.spec.files import read_text, write_whole
 
-FOLDER = Path(__file__).parent
+PAGE_FOLDER = Path(__file__).parent
 STATIC = {"page.css": "text/css", "page.js": "text/javascript"}
 POLICY = "; ".join(
     (
@@ -111,30 +111,30 @@ def live_app(file: Path, token: str, hosts: tuple[str, ...]) -> Starlette:
     spec = Spec(file)
 
     async def page(request: Request) -> Response:
-        return FileResponse(FOLDER / "page.html", media_type="text/html", headers=HEADERS)
+        return FileResponse(PAGE_FOLDER / "page.html", media_type="text/html", headers=HEADERS)
 
     async def static(request: Request) -> Response:
         name = request.url.path.lstrip("/")
-        return FileResponse(FOLDER / name, media_type=STATIC[name], headers=HEADERS)
+        return FileResponse(PAGE_FOLDER / name, media_type=STATIC[name], headers=HEADERS)
 
     async def read(request: Request) -> Response:
         asked = await body_of(request)
         level = next((level for level in LEVELS if level == asked.get("level")), "stage")
-        return answer(await run_in_threadpool(views, str(asked.get("text", "")), file, level))
+        return json_answer(await run_in_threadpool(shown, str(asked.get("text", "")), file, level))
 
     async def write(request: Request) -> Response:
         asked = await body_of(request)
         text = str(asked.get("text", ""))
         if await run_in_threadpool(spec.write, text, str(asked.get("seen", ""))):
-            return answer({"mark": mark(text)})
+            return json_answer({"mark": mark(text)})
         now = spec.text()
-        return answer({"text": now, "mark": mark(now)}, 409)
+        return json_answer({"text": now, "mark": mark(now)}, 409)
 
     async def names(request: Request) -> Response:
-        return answer({"names": await run_in_threadpool(presets)})
+        return json_answer({"names": await run_in_threadpool(presets)})
 
     async def zoo(request: Request) -> Response:
-        return answer({"text": await run_in_threadpool(preset, request.path_params["name"])})
+        return json_answer({"text": await run_in_threadpool(preset, request.path_params["name"])})
 
     async def events(request: Request) -> Response:
         return StreamingResponse(file_events(spec), media_type="text/event-stream", headers=HEADERS)
@@ -170,15 +170,15 @@ async def body_of(request: Request) -> dict[str, Any]:
 
 async def spec_error_answer(request: Request, error: Exception) -> Response:
     """A fault of the file or of a name, for the page to show."""
-    return answer({"error": str(error)}, 422)
+    return json_answer({"error": str(error)}, 422)
 
 
 async def bad_request(request: Request, error: Exception) -> Response:
     """A request that the page would not make."""
-    return answer({"error": str(error)}, 400)
+    return json_answer({"error": str(error)}, 400)
 
 
-def answer(data: dict[str, Any], status: int = 200) -> Response:
+def json_answer(data: dict[str, Any], status: int = 200) -> Response:
     """JSON with the headers of every answer."""
     return JSONResponse(data, status, headers=HEADERS)
 

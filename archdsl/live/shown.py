@@ -21,14 +21,14 @@ MOST_DRAWN = 3000
 """Ops of a network that is drawn while one types, at the levels below stages."""
 
 
-def views(text: str, file: Path, level: str) -> dict[str, Any]:
+def shown(text: str, file: Path, level: str) -> dict[str, Any]:
     """Everything the page shows of a text that belongs into a file, for JSON. Nothing of it is executed."""
     read = reading(text, file)
-    shown: dict[str, Any] = {"findings": [finding_data(finding) for finding in read.findings]}
+    data: dict[str, Any] = {"findings": [finding_data(finding) for finding in read.findings]}
     plan = read.plan
     if plan:
         level = level if len(plan.nodes) <= MOST_DRAWN else "stage"
-        shown |= {
+        data |= {
             "title": plan.name,
             "facts": f"{shapes_text(plan.inputs)} → {shapes_text(plan.outputs)}, {whole(plan.params)} params, "
             f"{short(plan.macs)} macs",
@@ -36,7 +36,7 @@ def views(text: str, file: Path, level: str) -> dict[str, Any]:
             "table": html_table(table_of(plan)),
             "changes": changes_of(plan, text, file),
         }
-    return shown
+    return data
 
 
 def finding_data(finding: Finding) -> dict[str, Any]:
