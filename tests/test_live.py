@@ -85,7 +85,7 @@ def test_views_of_a_text(file: Path) -> None:
     assert data["findings"] == []
     assert data["title"] == "mine"
     assert data["drawing"].startswith("<svg")
-    assert "<table" in shown["table"]
+    assert "<table" in data["table"]
     assert data["changes"] is None
     [fault, *_] = shown(SPEC.replace("alpha: 4", "alpha: 8"), file, "stage")["findings"]
     assert "concat of maps that differ in t" in fault["text"]
