@@ -36,6 +36,7 @@ ESTIMATED = (
     ops.Proposals,
     ops.SegmentProposals,
     ops.ValidProposals,
+    ops.TurnedBy,
     # which rows are copied hangs on the layout of maps: test_attention.py has them channels last
     ops.Attention,
     ops.WindowAttention,

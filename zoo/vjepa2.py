@@ -3,13 +3,27 @@
 Tubelets of 2 x 16 x 16 attend to all others; queries and keys are turned by their positions in time, height and width,
 so that no table depends on the clip's size. The probe on the frozen encoder is three transformer blocks without
 positions, a learnt query that pools their map, and a linear layer.
+
+In pre-training the encoder reads the parts of a clip that blocks through all its frames leave free; a narrow predictor
+of 12 blocks says the features of the parts within them, which a moving average of the encoder gives of the whole clip.
 """
 
 from fractions import Fraction
 from typing import Literal
 
-from archdsl.blocks import AttentivePool, LayerNorm, Norm, Patches, Transformer
-from archdsl.language import Arch, Classifier, Clip, Features, Model, Pathway, Stage, repeat, row_of
+from archdsl.blocks import AttentivePool, Keep, LayerNorm, Linear, MaskTokens, Norm, Patches, Transformer
+from archdsl.language import (
+    Arch,
+    Classifier,
+    Clip,
+    Features,
+    MaskedFeatures,
+    Model,
+    Pathway,
+    Stage,
+    repeat,
+    row_of,
+)
 from archdsl.spec.scalars import Count
 from archdsl.zoo import vit
 
@@ -50,6 +64,54 @@ def vjepa2_classifier(
     return Arch(name=name, clip=Clip(frames=frames, size=size), pathways=pathways, head=head)
 
 
+CONTEXT, TARGETS = Fraction(1, 5), Fraction(7, 10)
+"""Of all tubes of a clip, those that the encoder reads and those whose features are predicted."""
+
+
+def predictor(width: Width, tubes: int) -> dict[str, Stage]:
+    """Its stages behind the kept features: narrower, tokens of 10 kinds for those to come, blocks."""
+    return {
+        "embed": Stage(Linear(channels=384, act="none", init="trunc_normal")),
+        "tokens": Stage(MaskTokens(count=int(TARGETS * tubes), kinds=10, std=0)),
+        "body": Stage(*repeat(Transformer(heads=12, rotary=True, fused=True), 12)),
+    }
+
+
+def mask_of(size: int) -> Clip:
+    """One element for each tube."""
+    return Clip(modality="mask", channels=2, frames=1, size=size // 16)
+
+
+def vjepa2_pretrain(name: str, width: Width = "l", frames: Count = 16, size: Count = 256) -> Arch:
+    """Encoder of the context and predictor."""
+    tokens, body, norm = encoder(width).values()
+    tubes = (size // 16) ** 2
+    main = {"tokens": tokens, "keep": Stage(Keep(count=int(CONTEXT * tubes))), "body": body, "norm": norm}
+    return Arch(
+        name=name,
+        clips=dict(clip=Clip(frames=frames, size=size), mask=mask_of(size)),
+        pathways=dict(
+            main=Pathway(clip="clip", stages=main), predictor=Pathway(after="main", stages=predictor(width, tubes))
+        ),
+        head=MaskedFeatures(channels=SIZES[width][0]),
+    )
+
+
+def vjepa2_predictor(name: str, width: Width = "l", frames: Count = 16, size: Count = 256) -> Arch:
+    """The predictor alone, which reads the encoder's map."""
+    channels, tubes = SIZES[width][0], (size // 16) ** 2
+    keep = Stage(Keep(count=int(CONTEXT * tubes)))
+    return Arch(
+        name=name,
+        clips=dict(
+            features=Clip(modality="features", channels=channels, frames=frames // 2, size=size // 16),
+            mask=mask_of(size),
+        ),
+        pathways=dict(predictor=Pathway(clip="features", stages={"keep": keep, **predictor(width, tubes)})),
+        head=MaskedFeatures(channels=channels),
+    )
+
+
 models = (
     Model(name="vjepa2_vitl", family=vjepa2),
     Model(name="vjepa2_vith", family=vjepa2, parameters=dict(width="h")),
@@ -59,4 +121,9 @@ models = (
     Model(name="vjepa2_vith_k400", family=vjepa2_classifier, parameters=dict(width="h")),
     Model(name="vjepa2_vitg_k400", family=vjepa2_classifier, parameters=dict(width="g")),
     Model(name="vjepa2_vitg_384_k400", family=vjepa2_classifier, parameters=dict(width="g", size=384)),
+    *(
+        Model(name=f"vjepa2_vit{width}_{form}", family=family, parameters=dict(width=width))
+        for form, family in (("pretrain", vjepa2_pretrain), ("predictor", vjepa2_predictor))
+        for width in SIZES
+    ),
 )

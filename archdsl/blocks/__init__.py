@@ -18,6 +18,7 @@ from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted_residual import InvertedResidual
 from archdsl.blocks.local_transformer import LocalTransformer, PositionConv
 from archdsl.blocks.message_transformer import MessageTransformer
+from archdsl.blocks.masked import Hide, Keep, MaskTokens
 from archdsl.blocks.mobileone import SummedConv
 from archdsl.blocks.motion import (
     ChannelMotion,
@@ -147,6 +148,9 @@ BLOCKS: tuple[type[Block], ...] = (
     Transformer,
     LayerNorm,
     TakeMap,
+    Keep,
+    Hide,
+    MaskTokens,
     TakeToken,
     FrameRows,
     FrameToken,

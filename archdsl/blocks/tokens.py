@@ -8,14 +8,11 @@ from pydantic import BeforeValidator, Field
 
 from archdsl import ops
 from archdsl.blocks.base import Block, Norm, NormField, Pad, Width
+from archdsl.blocks.masked import add_positions
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.ops.positions import TableAxes
-from archdsl.spec.scalars import Count, Real, Sizes, Whole
-
-Spread = Annotated[Real, Field(ge=0)]
-"""A standard deviation."""
-
+from archdsl.spec.scalars import Count, Real, Sizes, Spread, Whole
 
 class Patches(Block):
     """Windows side by side, each one element: patches, tubelets.  (c, t, h, w) -> (channels, t / kt, h / kh, w / kw)
@@ -92,7 +89,7 @@ class Positions(Block):
 
     def build(self, g: Builder, x: str) -> str:
         op = ops.Positions(over=self.over, tokens=self.tokens, std=self.std, entries=self.entries)
-        return g.add("positions", op, x)
+        return add_positions(g, op, x)
 
 
 class SinePositions(Block):
@@ -110,7 +107,7 @@ class SinePositions(Block):
 
     def build(self, g: Builder, x: str) -> str:
         op = ops.SinePositions(over=self.over, shares=self.shares, halves=self.halves, counted=self.counted)
-        return g.add("positions", op, x)
+        return add_positions(g, op, x)
 
 
 class TakeMap(Block):

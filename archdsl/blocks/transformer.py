@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, add_act
 from archdsl.blocks.chain import Chain, add_chain
+from archdsl.blocks.masked import add_rotary
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops.multi_head import Over, fitting_heads
@@ -192,8 +193,7 @@ class Transformer(TransformerParts):
         c = g.shape(x).c
         reads = self.projections(g, x, c)
         if self.rotary:
-            for i, name in enumerate(("query", "key")):
-                reads[i] = g.add(f"{name}_rotary", ops.Rotary(heads=self.heads), reads[i])
+            reads[:2] = [add_rotary(g, name, self.heads, x) for name, x in zip(("query", "key"), reads)]
         y = (
             self.parts(g, one, reads)
             if len(one.axes) > 1

@@ -13,13 +13,13 @@ from archdsl.spec.base import Written
 from archdsl.spec.budget import LARGEST_AXIS, MOST_FRAMES
 from archdsl.spec.scalars import Count, Ratio
 
-CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4, "heatmaps": 17, "text": 1}
+CHANNELS = {"rgb": 3, "gray": 1, "flow": 2, "rgb_diff": 3, "audio": 1, "boxes": 4, "heatmaps": 17, "text": 1, "mask": 1}
 FLAT = {"audio": "height: 1", "boxes": "size: 1", "features": "size: 1", "text": "size: 1"}
 """How the size of what is no picture is written."""
 Extent = Annotated[Count, Field(le=LARGEST_AXIS)]
 CLIP_VOCABULARY = 49408
 """Ids of CLIP's tokens (arXiv:2103.00020); the largest of them ends a text."""
-Modality = Literal["rgb", "gray", "flow", "rgb_diff", "heatmaps", "audio", "boxes", "features", "text"]
+Modality = Literal["rgb", "gray", "flow", "rgb_diff", "heatmaps", "audio", "boxes", "features", "text", "mask"]
 
 
 class Clip(Written):
@@ -31,7 +31,7 @@ class Clip(Written):
     modality: Modality = Field(
         "rgb",
         description="rgb, gray, flow (x, y), rgb_diff, heatmaps (one per joint), audio (time, 1, bands), "
-        "boxes or features (t, 1, 1), or text (ids of tokens, texts, 1)",
+        "boxes or features (t, 1, 1), text (ids of tokens, texts, 1), or mask (an element for each part of a map)",
     )
     frames: Count = Field(le=MOST_FRAMES, description="raw frames")
     size: Extent | None = Field(None, description="height and width in pixels, where they are equal")
@@ -63,8 +63,8 @@ class Clip(Written):
             raise SpecError("`vocabulary` of what is no text", at="vocabulary", got=got, want="modality: text", fix=fix)
 
     def varies(self, axis: str) -> bool:
-        """Whether other frames or another size of a network mean this clip: sound, boxes and texts have their own."""
-        return self.modality not in ("audio", "boxes", "text") and (self.modality != "features" or axis == "frames")
+        """Whether other frames or another size of a network mean this clip: sound, boxes, texts and masks do not."""
+        return self.modality not in ("audio", "boxes", "text", "mask") and (self.modality != "features" or axis == "frames")
 
     @property
     def ids(self) -> int:

@@ -18,6 +18,7 @@ from archdsl.language.heads.dense import Dense
 from archdsl.language.heads.detector import Detector
 from archdsl.language.heads.features import Features
 from archdsl.language.heads.localiser import Localiser
+from archdsl.language.heads.masked import MaskedFeatures, MaskedPixels
 from archdsl.language.heads.relation import Relation
 from archdsl.language.heads.roi import Roi
 from archdsl.language.heads.segments import SegmentDetector
@@ -173,5 +174,7 @@ HEADS: tuple[type[Head], ...] = (
     Detector,
     Features,
     Similarity,
+    MaskedPixels,
+    MaskedFeatures,
 )
 HEADS_BY_KEY = kinds_by_key(HEADS)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.ops.autograd import Keeps
+from archdsl.ops.autograd import NOTHING, Keeps
 from archdsl.ops.base import Beside, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.heads import check_heads
-from archdsl.ops.layer import Argument, Layer, runtime
+from archdsl.ops.layer import Argument, Layer, changed_keywords, runtime
+from archdsl.ops.receptive_field import Seen
+
+
+def turned_channels(x: Shape, heads: int) -> int:
+    """Channels of a head that each axis turns. Raises SpecError where heads are too narrow."""
+    check_heads(x, heads)
+    turned = 2 * (x.c // heads // 6)
+    require(turned > 0, "heads too narrow for rotary positions", got=x.c // heads, want="at least 6")
+    return turned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +36,11 @@ class Rotary(Beside):
 
     def turned(self, x: Shape) -> int:
         """Channels of a head that each axis turns."""
-        return 2 * (x.c // self.heads // 6)
+        return turned_channels(x, self.heads)
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        check_heads(x, self.heads)
-        require(self.turned(x) > 0, "heads too narrow for rotary positions", got=x.c // self.heads, want="at least 6")
+        self.turned(x)
         require(x.t >= 1, "rotary positions of no map", got=x, want="a map")
         return x
 
@@ -74,3 +82,79 @@ class Rotary(Beside):
         heads = draw.integer(1, 3)
         x = draw.shape()._replace(c=heads * draw.integer(6, 13), extra=draw.integer(0, 2))
         return cls(heads=heads), (x,)
+
+@dataclass(frozen=True, kw_only=True)
+class Turns(Beside):
+    """Cosines and sines of the angles of a map of a size, for `TurnedBy`.  (c, ...) -> (6 turned, *size)
+
+    First the cosines of t, h and w, then the sines; of what is read the channels alone count.
+    """
+
+    passes_extra = True
+    reads_size = True
+    kept = NOTHING
+    shown = "never"
+    heads: int
+    size: tuple[int, int, int] = (1, 1, 1)
+
+    def out(self, *xs: Shape) -> Shape:
+        require(min(self.size) >= 1, "`size` below 1", got=list(self.size), want="at least 1")
+        return Shape(6 * turned_channels(xs[0], self.heads), *self.size)
+
+    def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
+        return (0,) * y.t
+
+    def buffers(self, *xs: Shape) -> int:
+        return 4 * self.out(*xs).elements
+
+    def torch(self, *xs: Shape) -> Layer:
+        channels = turned_channels(xs[0], self.heads)
+        args = (Argument("channels", channels), Argument("size", self.size))
+        return Layer("{m}({0})", "Turns", args, needs=runtime("attention.rotary", "turning", "Turns"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        heads = draw.integer(1, 3)
+        x = draw.shape()._replace(c=heads * draw.integer(6, 13), extra=draw.integer(0, 2))
+        size = (draw.integer(1, 3), draw.integer(1, 3), draw.integer(1, 3))
+        return cls(heads=heads, size=size), (x,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnedBy(Beside):
+    """`Rotary` of a map whose elements lie where the turns say.  (c, t, h, w, k), (6 turned, t, h, w) -> (c, t, h, w, k)"""
+
+    reads = 2
+    passes_extra = True
+    heads: int
+
+    def out(self, *xs: Shape) -> Shape:
+        x, turns = xs
+        want = Shape(6 * turned_channels(x, self.heads), *x[1:4])
+        require(turns == want, "turns of another map", got=turns, want=want)
+        return x
+
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return True, False
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """The turns; turned parts stand beside the result that they make."""
+        part = self.heads * xs[1].c // 2 * (y.positions - y.extra)
+        places = y.c * (y.positions - y.extra) * bool(y.extra)
+        return Keeps(reads=(1,), passing=max(part, 3 * part - y.elements, places), passing_back=5 * part // 2)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return "rotary positions t + h + w"
+
+    def row(self, x: Shape | None = None) -> str:
+        return "rotary positions"
+
+    def torch(self, *xs: Shape) -> Layer:
+        needs = runtime("attention.rotary", "turned_by")
+        return Layer(f"turned_by({{0}}, {{1}}, {self.heads}{changed_keywords(extra=(xs[0].extra, 0))})", needs=needs)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        heads = draw.integer(1, 3)
+        x = draw.shape()._replace(c=heads * draw.integer(6, 13), extra=draw.integer(0, 2))
+        return cls(heads=heads), (x, Shape(6 * turned_channels(x, heads), *x[1:4]))

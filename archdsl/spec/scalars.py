@@ -37,6 +37,8 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[Real, Field(gt=0)]
 Share = Annotated[Real, Field(ge=0, lt=1)]
+Spread = Annotated[Real, Field(ge=0)]
+"""A standard deviation."""
 Sizes = tuple[Count, Count, Count]
 Ratio = Annotated[
     Fraction,

@@ -41,3 +41,32 @@ class Rotary(nn.Module):
         y = torch.cat([*done, parts[3]], dim=-1).flatten(1, 3)
         y = torch.cat([rows[:, : self.extra], y], dim=1) if self.extra else y
         return y.flatten(2).mT.unflatten(2, x.shape[2:])
+
+
+class Turns(nn.Module):
+    """Cosines, then sines, of t, h and w at every position of a map.  (n, ...) -> (n, 6 channels, *size)"""
+
+    def __init__(self, channels: int, size: tuple[int, int, int]) -> None:
+        super().__init__()
+        parts = []
+        with torch.device("cpu"):
+            for i in range(3):
+                table = turning(size[i], channels).reshape(2, *[size[i] if j == i else 1 for j in range(3)], channels)
+                parts.append(table.expand(-1, *size, -1))
+            turns = torch.cat(parts, dim=-1).permute(0, 4, 1, 2, 3).flatten(0, 1)
+        self.register_buffer("turns", turns.to(torch.get_default_device()), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.turns.to(x.dtype).expand(x.shape[0], -1, -1, -1, -1)
+
+
+def turned_by(x: Tensor, turns: Tensor, heads: int, extra: int = 0) -> Tensor:
+    """Neighbours among the first channels of every head turned as pairs; the rest, and tokens in front, stay."""
+    rows = x.flatten(2).mT.unflatten(2, (heads, -1))
+    cosines, sines = turns.detach().flatten(2).mT.unflatten(2, (2, 1, -1)).unbind(2)
+    places = rows[:, extra:]
+    part, rest = places.split([cosines.shape[-1], places.shape[-1] - cosines.shape[-1]], dim=-1)
+    a, b = part.unflatten(-1, (-1, 2)).unbind(-1)
+    y = torch.cat([part * cosines + torch.stack([-b, a], dim=-1).flatten(-2) * sines, rest], dim=-1)
+    y = torch.cat([rows[:, :extra], y], dim=1) if extra else y
+    return y.flatten(2).mT.unflatten(2, x.shape[2:])
