@@ -166,7 +166,7 @@ VJEPA2_PREDICTOR = {
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_features_of_vjepa2(transformers: Any) -> None:
-    """The encoder reads the context alone, as in the authors' code; transformers' own drops what is hidden behind it."""
+    """The encoder reads the context alone, as the authors' does; transformers' drops what is hidden behind it."""
     config = transformers.VJEPA2Config(crop_size=64, frames_per_clip=6)
     original = scattered(transformers.VJEPA2Model(config))
     arch = archdsl.load("vjepa2_vitl_pretrain", frames=6, size=64)

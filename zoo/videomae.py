@@ -102,7 +102,9 @@ models = (
     Model(name="videomae_vit_l_pretrain", family=videomae_pretrain, parameters=dict(width="l", decoder_depth=12)),
     Model(name="videomae_vit_h_pretrain", family=videomae_pretrain, parameters=dict(width="h")),
     *(
-        Model(name=f"videomae_v2_vit_{width}_pretrain", family=videomae_pretrain, parameters=dict(width=width, dual=True))
+        Model(
+            name=f"videomae_v2_vit_{width}_pretrain", family=videomae_pretrain, parameters=dict(width=width, dual=True)
+        )
         for width in SIZES
     ),
 )

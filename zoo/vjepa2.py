@@ -64,7 +64,7 @@ def vjepa2_classifier(
     return Arch(name=name, clip=Clip(frames=frames, size=size), pathways=pathways, head=head)
 
 
-CONTEXT, TARGETS = Fraction(1, 5), Fraction(7, 10)
+CONTEXT, TARGETS = Fraction(1, 5), Fraction(1, 2)
 """Of all tubes of a clip, those that the encoder reads and those whose features are predicted."""
 
 

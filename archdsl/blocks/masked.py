@@ -41,7 +41,9 @@ class Kept(NamedTuple):
             if isinstance(node.op, ops.MaskTokens):
                 below = (node.op.count, *below)
             if isinstance(node.op, ops.KeepUnits):
-                return cls.placed(g.shape(x), node.reads[1], g.shape(node.reads[1]), node.op.first, node.op.counts + below)
+                return cls.placed(
+                    g.shape(x), node.reads[1], g.shape(node.reads[1]), node.op.first, node.op.counts + below
+                )
             at = node.reads[0]
         return None
 
@@ -112,7 +114,7 @@ class Hide(Block):
 
 
 class MaskTokens(Block):
-    """Learnt tokens below the kept parts, for parts that the mask's next channel chooses.  (c, t, h, w) -> (c, t, h', w)
+    """Learnt tokens below the kept parts, for what the mask's next channel chooses.  (c, t, h, w) -> (c, t, h', w)
 
     Of several kinds the mask says which: 1 is the first.
     """
@@ -135,5 +137,7 @@ def masked_rows(g: Builder, x: str) -> str:
     """Of kept parts and mask tokens the rows of the last tokens."""
     kept = kept_parts(g, x, "what is hidden")
     if len(kept.counts) < 2:
-        raise SpecError("what is hidden, without mask tokens", got=str(g.shape(x)), want="mask_tokens", fix="mask_tokens before it")
+        raise SpecError(
+            "what is hidden, without mask tokens", got=str(g.shape(x)), want="mask_tokens", fix="mask_tokens before it"
+        )
     return g.add("hidden", ops.LastUnits(rows=kept.counts[-1] * kept.rows), x)

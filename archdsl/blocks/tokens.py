@@ -14,6 +14,7 @@ from archdsl.graph import Builder
 from archdsl.ops.positions import TableAxes
 from archdsl.spec.scalars import Count, Real, Sizes, Spread, Whole
 
+
 class Patches(Block):
     """Windows side by side, each one element: patches, tubelets.  (c, t, h, w) -> (channels, t / kt, h / kh, w / kw)
 

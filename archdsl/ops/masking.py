@@ -46,7 +46,7 @@ class KeepUnits(Op):
         require(bool(self.counts) and not odd, "parts that the mask lacks", got=list(self.counts), want=f"1 to {units}")
         last = self.first + len(self.counts)
         what = "a mask of too few channels"
-        require(0 <= self.first and last <= mask.c, what, got=f"channel {last - 1} of {mask}", want=f"below {mask.c}")
+        require(self.first >= 0 and last <= mask.c, what, got=f"channel {last - 1} of {mask}", want=f"below {mask.c}")
         return x._replace(t=t, h=sum(self.counts) * h, w=w)
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
@@ -73,7 +73,7 @@ class KeepUnits(Op):
         return f"kept parts {' + '.join(map(str, self.counts))}"
 
     def torch(self, *xs: Shape) -> Layer:
-        x, mask = xs
+        x = xs[0]
         rest = changed_keywords(first=(self.first, 0), extra=(x.extra, 0))
         call = f"kept_units({{0}}, {{1}}, {tuple(x[1:4])}, {self.counts}{rest})"
         return Layer(call, needs=runtime("attention.masking", "chosen_units", "places_of_units", "kept_units"))

@@ -83,6 +83,7 @@ class Rotary(Beside):
         x = draw.shape()._replace(c=heads * draw.integer(6, 13), extra=draw.integer(0, 2))
         return cls(heads=heads), (x,)
 
+
 @dataclass(frozen=True, kw_only=True)
 class Turns(Beside):
     """Cosines and sines of the angles of a map of a size, for `TurnedBy`.  (c, ...) -> (6 turned, *size)
@@ -122,7 +123,7 @@ class Turns(Beside):
 
 @dataclass(frozen=True, kw_only=True)
 class TurnedBy(Beside):
-    """`Rotary` of a map whose elements lie where the turns say.  (c, t, h, w, k), (6 turned, t, h, w) -> (c, t, h, w, k)"""
+    """`Rotary` of a map whose elements lie where turns say.  (c, t, h, w, k), (6 turned, t, h, w) -> (c, t, h, w, k)"""
 
     reads = 2
     passes_extra = True

@@ -1,4 +1,4 @@
-"""Random small archs: pathways at several frame rates, edges both ways, a classifier; or key frames."""
+"""Random small archs: pathways at several frame rates, edges both ways, a classifier; key frames; masks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,25 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from archdsl.blocks import AvgPool, Basic, Block, Bottleneck, Conv, MaxPool, Norm
+from archdsl.blocks import (
+    AvgPool,
+    Basic,
+    Block,
+    Bottleneck,
+    ClassToken,
+    Conv,
+    Hide,
+    Keep,
+    LayerNorm,
+    Linear,
+    MaskTokens,
+    MaxPool,
+    Norm,
+    Patches,
+    Positions,
+    SinePositions,
+    Transformer,
+)
 from archdsl.language import (
     Arch,
     Classifier,
@@ -16,6 +34,8 @@ from archdsl.language import (
     CrossAttention,
     Dense,
     Edge,
+    MaskedFeatures,
+    MaskedPixels,
     Pathway,
     ResizeTo,
     Stage,
@@ -39,10 +59,11 @@ FRAMES, SIZE = 8, 16
 def arches(draw: Any) -> Arch:
     """An arch that compiles: 1 to 3 pathways of 1 to 4 stages, frame choices, edges of every transform, a head.
 
-    One in four has key frames.
+    One in four has key frames, one in sixteen is trained by masks.
     """
-    if draw(st.integers(0, 3)) == 3:
-        return draw(keyed_arches())
+    kind = draw(st.integers(0, 15))
+    if kind >= 11:
+        return draw(masked_arches() if kind == 11 else keyed_arches())
     strides = draw(st.lists(st.sampled_from([1, 2]), min_size=1, max_size=4))
     names = PATHWAY_NAMES[: draw(st.integers(1, 3))]
     rates = {name: draw(st.sampled_from([1, 2, 4])) for name in names}
@@ -76,6 +97,36 @@ def keyed_arches(draw: Any) -> Arch:
     alone = Arch(name="keyed", clips=draw(drawn_clips(("slow",))), pathways={"slow": key}, head=head)
     warp = Warp(by=draw(st.sampled_from([Fraction(1), Fraction(5, 2)])), scale=draw(st.booleans()))
     return with_key_frames(alone, every=draw(st.sampled_from([2, 4, 8])), flow=flow, by=warp)
+
+
+@st.composite
+def masked_arches(draw: Any) -> Arch:
+    """Tokens of which a mask keeps some, an encoder of these, a decoder that fills in others; tubes or small parts."""
+    times, side = draw(st.sampled_from([1, 2, 4])), draw(st.sampled_from([2, 4]))
+    units, rotary = times * side**2, draw(st.booleans())
+    block = Transformer(heads=2, mlp=2, rotary=rotary)
+    places = st.sampled_from([(), (), (SinePositions(),), (Positions(over=("hw", "t")),), (Positions(tokens=False),)])
+    first = (*draw(st.sampled_from([(), (Hide(),)])), Patches(kernel=(2, 4, 4), channels=16))
+    tokens = Stage(*first, *draw(st.sampled_from([(), (ClassToken(),)])), *draw(places))
+    keep = Stage(Keep(count=draw(st.integers(1, units))))
+    masked = MaskTokens(count=draw(st.integers(1, units)), kinds=draw(st.sampled_from([1, 1, 3])))
+    decoder = {
+        "embed": Stage(LayerNorm(), Linear(channels=24, act="none", init="trunc_normal")),
+        "tokens": Stage(masked, *draw(places)),
+        "body": Stage(block),
+    }
+    return Arch(
+        name="masked",
+        clips={
+            "clip": Clip(frames=FRAMES, size=SIZE),
+            "mask": Clip(modality="mask", frames=times, size=side, channels=draw(st.sampled_from([2, 3]))),
+        },
+        pathways={
+            "main": Pathway(clip="clip", stages={"tokens": tokens, "keep": keep, "body": Stage(block)}),
+            "decoder": Pathway(after="main", stages=decoder),
+        },
+        head=draw(st.sampled_from([MaskedPixels(patch=(2, 4, 4)), MaskedFeatures(channels=5)])),
+    )
 
 
 @st.composite

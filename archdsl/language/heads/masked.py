@@ -41,7 +41,7 @@ class MaskedPixels(Head):
 
 
 class MaskedFeatures(Head):
-    """The features of each hidden part, as another encoder gives them (arXiv:2506.09985).  end -> (channels, t, n h, w)"""
+    """The features of each hidden part (arXiv:2506.09985).  end -> (channels, t, n h, w)"""
 
     channels: Count = Field(description="channels of the features")
     norm: NormField = Field(Norm(kind="layer", eps=1e-6), description="layer, rms, none, or a mapping with eps")
