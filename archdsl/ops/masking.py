@@ -55,7 +55,7 @@ class KeepUnits(Op):
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Along time where the mask has one frame; else each part may lie anywhere."""
         x, mask = xs
-        t, h, w = (axis._replace(span=axis.span + axis.step * (n - 1)) for axis, n in zip(grids[0], x[1:4]))
+        t, h, w = (axis._replace(span=axis.span + axis.step * (n - 1)) for axis, n in zip(grids[0][:3], x[1:4]))
         return Grid(grids[0].t if mask.t == 1 else t, h, w, grids[0].tick)
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:

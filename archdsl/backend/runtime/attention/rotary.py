@@ -57,7 +57,7 @@ class Turns(nn.Module):
         self.register_buffer("turns", turns.to(torch.get_default_device()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.turns.to(x.dtype).expand(x.shape[0], -1, -1, -1, -1)
+        return self.get_buffer("turns").to(x.dtype).expand(x.shape[0], -1, -1, -1, -1)
 
 
 def turned_by(x: Tensor, turns: Tensor, heads: int, extra: int = 0) -> Tensor:
