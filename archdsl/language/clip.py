@@ -64,7 +64,9 @@ class Clip(Written):
 
     def varies(self, axis: str) -> bool:
         """Whether other frames or another size of a network mean this clip: sound, boxes, texts and masks do not."""
-        return self.modality not in ("audio", "boxes", "text", "mask") and (self.modality != "features" or axis == "frames")
+        return self.modality not in ("audio", "boxes", "text", "mask") and (
+            self.modality != "features" or axis == "frames"
+        )
 
     @property
     def ids(self) -> int:
