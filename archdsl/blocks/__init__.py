@@ -17,8 +17,8 @@ from archdsl.blocks.fully_connected import Dropout, Flatten, FlattenSpace, Linea
 from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted_residual import InvertedResidual
 from archdsl.blocks.local_transformer import LocalTransformer, PositionConv
-from archdsl.blocks.message_transformer import MessageTransformer
 from archdsl.blocks.masked import Hide, Keep, MaskTokens
+from archdsl.blocks.message_transformer import MessageTransformer
 from archdsl.blocks.mobileone import SummedConv
 from archdsl.blocks.motion import (
     ChannelMotion,

@@ -31,8 +31,8 @@ from archdsl.ops.heads import HeadConv, HeadNorm
 from archdsl.ops.keys import HoldKeys, Interleave, KeyPairs, Warp
 from archdsl.ops.layer import Argument, Layer
 from archdsl.ops.linear import Linear
-from archdsl.ops.merge import Add, Average, Concat, LearntMix, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.masking import Blank, Hide, KeepUnits, LastUnits, MaskTokens
+from archdsl.ops.merge import Add, Average, Concat, LearntMix, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
 from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
@@ -61,8 +61,8 @@ from archdsl.ops.recurrent import GruScan, LstmScan, Scan
 from archdsl.ops.relative_attention import RelativeAttention
 from archdsl.ops.reshape import CropTo, Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
-from archdsl.ops.rows import FramesToRows, JoinRows, RowsToFrames, RowsToMap, TakeRows
 from archdsl.ops.rotary import Rotary, TurnedBy, Turns
+from archdsl.ops.rows import FramesToRows, JoinRows, RowsToFrames, RowsToMap, TakeRows
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
