@@ -36,7 +36,9 @@ class KeepUnits(Op):
     reads = 2
     passes_extra = True
     first: int = 0
+    """The channel of the mask that chooses first."""
     counts: tuple[int, ...] = (1,)
+    """Parts that this channel chooses, and the next ones."""
 
     def out(self, *xs: Shape) -> Shape:
         x, mask = xs
@@ -104,10 +106,15 @@ class MaskTokens(Op):
     may_read = 1
     passes_extra = True
     parts: int = 1
+    """Kept ones, which are there."""
     count: int = 1
+    """Parts for which tokens stand."""
     kinds: int = 1
+    """Of tokens."""
     channel: int = 1
+    """Of the mask, which says the kind of each."""
     std: float = 0.02
+    """Standard deviation at the start; 0 for zeros."""
 
     def out(self, *xs: Shape) -> Shape:
         x, *masks = xs
@@ -180,6 +187,7 @@ class LastUnits(Op):
     passes_extra = True
     kept = Keeps(view=True)
     rows: int = 1
+    """Along h."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
@@ -209,6 +217,7 @@ class Hide(Op):
 
     reads = 2
     channel: int = 0
+    """Of the mask."""
 
     def out(self, *xs: Shape) -> Shape:
         x, mask = xs
@@ -249,6 +258,7 @@ class Blank(Beside):
     kept = NOTHING
     shown = "never"
     size: tuple[int, int, int] = (1, 1, 1)
+    """Elements (t, h, w)."""
 
     def out(self, *xs: Shape) -> Shape:
         require(min(self.size) >= 1, "`size` below 1", got=list(self.size), want="at least 1")

@@ -96,7 +96,9 @@ class Turns(Beside):
     kept = NOTHING
     shown = "never"
     heads: int
+    """Of the channels that are turned."""
     size: tuple[int, int, int] = (1, 1, 1)
+    """Elements (t, h, w)."""
 
     def out(self, *xs: Shape) -> Shape:
         require(min(self.size) >= 1, "`size` below 1", got=list(self.size), want="at least 1")
@@ -128,6 +130,7 @@ class TurnedBy(Beside):
     reads = 2
     passes_extra = True
     heads: int
+    """Each of which is turned alike."""
 
     def out(self, *xs: Shape) -> Shape:
         x, turns = xs
