@@ -1,0 +1,187 @@
+"""Does a tiny network learn each task, and does one that cannot see what is asked fail? Moving digits, three seeds.
+
+    python benchmarks/tasks.py             # every run of every case, minutes each on two cores; writes tasks.md
+    python benchmarks/tasks.py actions 0   # the runs of one case with one seed; those that are done are not done again
+    python benchmarks/tasks.py write       # tasks.md of the runs that are done
+
+A case is a function that gives its rows; CASES lists them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+import torch
+
+import archdsl
+from archdsl.blocks import AvgPool, Conv
+from archdsl.language import Arch, Clip, Detector, Pathway, Stage, change_all
+from archdsl.language.recipes.recipe import Recipe
+from archdsl.recipes import recipe
+from archdsl.report.figures import metric_text
+from archdsl.rewrites import for_detection, with_key_frames
+
+SEEDS = (0, 1, 2)
+HERE = Path(__file__).parent
+RUNS = Path("out") / "tasks"
+
+
+class Row(NamedTuple):
+    """One network, trained once for each seed."""
+
+    name: str
+    """Of its runs' folder."""
+    what: str
+    arch: Arch
+    recipe: Recipe
+    data: str
+    weights: str | None = None
+    """The row whose weights of the same seed it starts from."""
+
+
+class Case(NamedTuple):
+    """A task: what is measured, and the rows that are compared."""
+
+    name: str
+    title: str
+    text: str
+    figure: str
+    rows: Callable[[], tuple[Row, ...]]
+
+
+def actions() -> tuple[Row, ...]:
+    """The small SlowFast on boxes, with and without motion."""
+    arch = for_detection(archdsl.load("slowfast_tiny"), classes=8, boxes=3, name="slowfast_tiny_boxes")
+    made = recipe("smoke", steps=300).but(log_every=50)
+    return (
+        Row("actions", "SlowFast, 4 and 16 frames", arch, made, "motion"),
+        Row("actions_still", "the same on one frame, repeated", arch, made, "motion:still"),
+    )
+
+
+def frame_detector(frames: int = 5) -> Arch:
+    """R-FCN on six convolutions: a map at a quarter of 64 x 64 frames, two anchors for each element."""
+    stages = dict(
+        stem=Stage(conv(16, kernel=5, stride=2)),
+        res2=Stage(conv(32, stride=2), conv(64), conv(64)),
+        res3=Stage(conv(64), conv(64)),
+    )
+    head = Detector(classes=11, size=5, scales=(4,), ratios=(1, 1.67), candidates=100, count=24, overlap=0.5)
+    clip = Clip(frames=frames, size=64)
+    return Arch(name="rfcn_tiny", clip=clip, pathways=dict(features=Pathway(stages=stages)), head=head)
+
+
+def flow_detector(every: int = 5) -> Arch:
+    """The same on one frame of `every`; its features are moved by a flow net on half of the frames' size."""
+    flow = dict(
+        pool=Stage(AvgPool(kernel=(1, 2, 2), stride=(1, 2, 2))),
+        net=Stage(conv(24, kernel=5, stride=2), conv(24, kernel=5), conv(24, kernel=5)),
+    )
+    return with_key_frames(frame_detector(every), every=every, flow=Pathway(stages=flow), name="dff_tiny")
+
+
+def conv(channels: int, kernel: int = 3, stride: int = 1) -> Conv:
+    """Within each frame."""
+    return Conv(channels=channels, kernel=(1, kernel, kernel), stride=(1, stride, stride))
+
+
+def detection() -> tuple[Row, ...]:
+    """Frame by frame, and with a key frame in five from the same weights."""
+    settings = [("batch", 8), ("optimizer", {"kind": "adamw", "rate": 0.003}), ("log_every", 50)]
+    made = change_all(recipe("smoke", steps=300), settings)
+    moved = change_all(recipe("smoke", steps=300), settings)
+    return (
+        Row("detection", "R-FCN on every frame", frame_detector(), made, "motion"),
+        Row(
+            "detection_flow",
+            "the same on a key frame in 5, moved by flow",
+            flow_detector(),
+            moved,
+            "motion",
+            "detection",
+        ),
+    )
+
+
+CASES = (
+    Case(
+        "actions",
+        "Action detection on given boxes",
+        "Frame-mAP of 8 motions on 512 unseen scenes of one to three digits, whose boxes are given. No single frame "
+        "tells a motion.",
+        "map",
+        actions,
+    ),
+    Case(
+        "detection",
+        "Object detection, frame by frame and by Deep Feature Flow",
+        "mAP of 10 digits at an overlap of a half on the 2560 frames of 512 unseen scenes; multiply-adds of a clip of "
+        "five frames.",
+        "map",
+        detection,
+    ),
+)
+
+
+def figure(case: Case, row: Row, seed: int) -> float:
+    """The row's figure on unseen data after a run, which is resumed where it was interrupted."""
+    out = RUNS / row.name / str(seed)
+    if (found := result_in(out, case.figure)) is not None:
+        return found
+    start = RUNS / row.weights / str(seed) if row.weights else None
+    made = row.recipe.but(seed=seed)
+    run = archdsl.train(row.arch, made, row.data, out=out, device="cpu", quiet=True, weights=start)
+    (out / "result.json").write_text(json.dumps(run.figures), encoding="utf-8")
+    return run.figures[case.figure]
+
+
+def result_in(out: Path, name: str) -> float | None:
+    """The figure of a run that is done."""
+    path = out / "result.json"
+    return float(json.loads(path.read_text(encoding="utf-8"))[name]) if path.is_file() else None
+
+
+def section(case: Case) -> str:
+    """A case's table; a run that is not done is a dash."""
+    head = f"| network | params | macs | {' | '.join(f'seed {seed}' for seed in SEEDS)} | mean |"
+    lines = [f"## {case.title}", "", case.text, "", head, f"|---|---|---|{'---|' * len(SEEDS)}---|"]
+    for row in case.rows():
+        found = [result_in(RUNS / row.name / str(seed), case.figure) for seed in SEEDS]
+        plan, known = archdsl.compile(row.arch), [value for value in found if value is not None]
+        shown = [metric_text(case.figure, value) if value is not None else "-" for value in found]
+        average = metric_text(case.figure, mean(known)) if len(known) == len(SEEDS) else "-"
+        lines.append(f"| {row.what} | {plan.params:,} | {plan.macs:,} | {' | '.join(shown)} | {average} |")
+    return "\n".join(lines)
+
+
+def write() -> None:
+    """tasks.md of the runs that are done."""
+    version = torch.__version__.partition("+")[0]
+    text = f"""\
+# Does a tiny network learn each task?
+
+Moving digits, beside a network that cannot see what is asked. On the CPU, torch {version}; `python benchmarks/tasks.py`
+writes this file.
+"""
+    sections = "\n\n".join(section(case) for case in CASES)
+    (HERE / "tasks.md").write_text(f"{text}\n{sections}\n", encoding="utf-8")
+
+
+def main(only: tuple[str, ...]) -> int:
+    """Train all and write the table; or train one case with one seed, or write."""
+    cases = [case for case in CASES if not only or case.name == only[0]]
+    for case in cases if only != ("write",) else ():
+        for seed in SEEDS if len(only) < 2 else (int(only[1]),):
+            for row in case.rows():
+                print(row.name, seed, figure(case, row, seed), flush=True)
+    write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tuple(sys.argv[1:])))
