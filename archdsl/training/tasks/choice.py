@@ -14,10 +14,19 @@ from archdsl.training.tasks.base import Task
 from archdsl.training.tasks.classification import Classification
 from archdsl.training.tasks.detection import Detection
 from archdsl.training.tasks.flow import Flow
+from archdsl.training.tasks.localisation.task import Localisation
 from archdsl.training.tasks.own_labels import OwnLabels
 from archdsl.training.tasks.segmentation import Segmentation
 
-TASKS: tuple[type[Task], ...] = (Classification, OwnLabels, Segmentation, Flow, ActionDetection, Detection)
+TASKS: tuple[type[Task], ...] = (
+    Classification,
+    OwnLabels,
+    Segmentation,
+    Flow,
+    ActionDetection,
+    Detection,
+    Localisation,
+)
 """Every task: a file of this folder each."""
 
 
