@@ -122,6 +122,8 @@ class SegmentTimes(Prediction):
     found: Detections
     seconds: bool
     """Whether times are in seconds; else they are shares of the whole."""
+    columns: Mapping[str, list[float]] | None = None
+    """What another network reads of each position, by name (BSN)."""
 
     @property
     def best(self) -> list[dict[str, Any]]:
@@ -156,4 +158,7 @@ class SegmentTimes(Prediction):
             left, right = (NAMES_WIDTH + width * one[end] / max(self.duration, 1e-9) for end in ("start", "end"))
             thick = (height - 8) * (0.25 + 0.75 * one["score"] / most)
             canvas.rect(left, top + (height - 6 - thick) / 2, max(right - left, 1), thick, "d-dot", 1)
+        if self.columns:
+            rows = [",".join(f"{number:.6g}" for number in row) for row in zip(*self.columns.values())]
+            yield "csv", "\n".join([",".join(self.columns), *rows, ""]).encode()
         yield "svg", canvas.document(whole, 48 + len(self.best) * height, self.path.name, 1.0).encode()

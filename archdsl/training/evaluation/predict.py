@@ -55,7 +55,7 @@ def predict(
     recipe = task.recipe
     task.check_inputs()
     names = task.class_names(classes or known)
-    found, left_out = videos_in(paths)
+    found, left_out = videos_in(paths, task.suffixes)
     console = Console(stderr=True, highlight=False)
     if left_out:
         console.print(f"left out, not a video file: {summarize_names(left_out)}", markup=False, soft_wrap=True)
@@ -69,7 +69,7 @@ def predict(
             yield predict_video(network, task, path, names, top, workers, world.device)
 
 
-def videos_in(paths: Sequence[str | Path]) -> tuple[list[Path], list[str]]:
+def videos_in(paths: Sequence[str | Path], suffixes: tuple[str, ...] = VIDEO_SUFFIXES) -> tuple[list[Path], list[str]]:
     """(video files and folders of pictures, other files in folders). Folders are searched at any depth.
 
     Raises SpecError for a folder without videos and pictures.
@@ -83,9 +83,9 @@ def videos_in(paths: Sequence[str | Path]) -> tuple[list[Path], list[str]]:
             videos.append(path)
             continue
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        found = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+        found = [file for file in files if file.suffix.lower() in suffixes]
         if not found:
-            raise SpecError(f"no videos in {path}", want=f"files ending in {', '.join(VIDEO_SUFFIXES)}, or pictures")
+            raise SpecError(f"no videos in {path}", want=f"files ending in {', '.join(suffixes)}, or pictures")
         videos += found
         left_out += [str(file) for file in files if file not in found and not file.name.startswith(".")]
     return videos, left_out

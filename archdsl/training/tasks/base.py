@@ -18,6 +18,7 @@ from archdsl.spec.base import Written
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.sources.built_in import built_in_scenes, is_built_in
+from archdsl.training.data.sources.lines import VIDEO_SUFFIXES
 from archdsl.training.data.sources.one_video import one_video
 from archdsl.training.data.synthetic.scenes import Scenes
 from archdsl.training.data.synthetic.truth import Truth
@@ -40,6 +41,8 @@ class Task(ABC):
 
     name: ClassVar[str]
     """In a recipe and of a head: `task: NAME`."""
+    suffixes: ClassVar[tuple[str, ...]] = VIDEO_SUFFIXES
+    """Endings of the files that a prediction reads of a folder."""
     options_kind: ClassVar[type[TaskOptions]] = TaskOptions
 
     def __init__(self, plan: Plan, recipe: Recipe, options: Any = None) -> None:

@@ -1,1 +1,1 @@
-"""Boxes of things and persons, as data sets write them down: a file a format."""
+"""Boxes, and segments along time, as data sets write them down: a file a format."""

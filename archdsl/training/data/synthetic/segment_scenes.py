@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archdsl.training.data.annotations.feature_sequences import TimedSegment, true_segments, window_targets
 from archdsl.training.data.clips import ClipRequest, Sample
-from archdsl.training.data.sources.feature_sequences import TimedSegment, true_segments, window_targets
 from archdsl.training.data.synthetic.motion import MOTION_FPS
 from archdsl.training.data.synthetic.scenes import Scenes
 from archdsl.training.data.synthetic.truth import Truth

@@ -24,6 +24,7 @@ ACTION_WEIGHT = 2.0
 """Of the loss of actionness; those of starts and ends have 1."""
 BSN_SUPPRESSION = SoftSuppression(0.75, 0.65, 0.9)
 MOST_KEPT = 100
+MOST_CANDIDATES = 1000
 POINTS = (16, 8, 8)
 """Numbers read of a candidate: within it, around its start, around its end."""
 SAMPLES = 4
@@ -82,11 +83,11 @@ class BoundaryReader(Reader):
         (chances,) = outputs.values()
         return [candidates(one, MOST_CANDIDATES) for one in chances.cpu()]
 
+    def chances(self, outputs: dict[str, Tensor]) -> Tensor:
+        return next(iter(outputs.values())).cpu()
+
     def suppressed(self, found: Detections, whole: float) -> Detections:
         return BSN_SUPPRESSION.kept(found, whole, MOST_KEPT)
-
-
-MOST_CANDIDATES = 1000
 
 
 def candidates(chances: Tensor, most: int) -> Detections:

@@ -9,8 +9,8 @@ from random import Random
 import torch
 from torch import Tensor
 
+from archdsl.training.data.annotations.feature_sequences import Localised
 from archdsl.training.data.clips import ClipRequest, Sample
-from archdsl.training.data.sources.feature_sequences import Localised
 from archdsl.training.data.synthetic.segment_scenes import SegmentScenes
 from archdsl.training.data.targets import Targets
 from archdsl.training.evaluation.segment_metrics import TrueSegments

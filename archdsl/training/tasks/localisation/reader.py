@@ -43,6 +43,10 @@ class Reader(ABC):
     def detections(self, outputs: dict[str, Tensor]) -> list[Detections]:
         """What is found in each clip, in shares of it, doubles among it."""
 
+    def chances(self, outputs: dict[str, Tensor]) -> Tensor | None:
+        """What another network reads of each clip, where one does.  (n, columns, positions)"""
+        return None
+
     @abstractmethod
     def suppressed(self, found: Detections, whole: float) -> Detections:
         """What is found in a video of that length, without doubles."""

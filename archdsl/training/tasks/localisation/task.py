@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -14,8 +14,7 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.training.data.clips import Batch, Unreadable, Videos
-from archdsl.training.data.sources.feature_sequences import (
+from archdsl.training.data.annotations.feature_sequences import (
     FEATURE_SUFFIXES,
     FeatureSequences,
     Localised,
@@ -23,7 +22,9 @@ from archdsl.training.data.sources.feature_sequences import (
     read_feature_rows,
     windows_over,
 )
-from archdsl.training.data.sources.segment_lists import feature_sequences
+from archdsl.training.data.annotations.segment_lists import feature_sequences
+from archdsl.training.data.annotations.segment_writer import write_activitynet, write_thumos
+from archdsl.training.data.clips import Batch, Unreadable, Videos
 from archdsl.training.data.synthetic.segment_scenes import SegmentScenes
 from archdsl.training.data.synthetic.truth import MOTION_NAMES, Truth
 from archdsl.training.data.targets import Targets
@@ -40,8 +41,8 @@ from archdsl.training.tasks.localisation.reader import Reader
 
 READERS: tuple[type[Reader], ...] = (AnchorReader, MatchingReader, OverlapReader, BoundaryReader)
 """Every kind of localiser."""
-CHANCES = 3
-"""Channels of what BSN's second network is made from: chances of an action, a start, an end."""
+CHANCE_NAMES = ("action", "start", "end")
+"""Columns of what BSN's second network is made from."""
 POSITIONS = 100
 """Of these."""
 
@@ -66,6 +67,7 @@ class Localisation(Task):
     """
 
     name = "localisation"
+    suffixes = FEATURE_SUFFIXES
     options_kind: ClassVar[type[TaskOptions]] = LocalisationOptions
 
     def __init__(self, plan: Plan, recipe: Recipe, options: Any = None) -> None:
@@ -105,16 +107,30 @@ class Localisation(Task):
         if not self.rates_candidates:
             return clips
         name, clip = next(iter(clips.items()))
-        return {name: clip.but(channels=CHANCES, frames=POSITIONS)}
+        return {name: clip.but(channels=len(CHANCE_NAMES), frames=POSITIONS)}
 
     def with_candidates(self, videos: Localised) -> Videos:
         """The videos; of BSN's second network their candidates."""
         return CandidateVideos(videos, self.plan.inputs) if self.rates_candidates else videos
 
+    def segment_scenes(self, data: str, split: str) -> SegmentScenes:
+        """Built-in scenes as files would hold them; classes that the network has beyond theirs are not there."""
+        more = self.plan.outputs["scores"][0] - 1 - len(MOTION_NAMES) if self.reader.classwise else 0
+        names = (*MOTION_NAMES, *(f"unused {i}" for i in range(len(MOTION_NAMES), len(MOTION_NAMES) + more)))
+        made = SegmentScenes(**vars(self.scenes(data, split, segments_known, names)) | {"clips": self.read_clips})
+        return chances_of_truth(made) if self.rates_candidates else made
+
     def built_in(self, data: str, split: str) -> Videos:
-        scenes = self.scenes(data, split, segments_known, MOTION_NAMES)
-        made = SegmentScenes(**vars(scenes) | {"clips": self.read_clips})
-        return self.with_candidates(chances_of_truth(made) if self.rates_candidates else made)
+        return self.with_candidates(self.segment_scenes(data, split))
+
+    def write_built_in(self, out: Path, counts: Mapping[str, int]) -> Iterator[Path]:
+        """THUMOS'14's folder for clips with a rate, else ActivityNet's."""
+        scenes = {split: self.segment_scenes(f"motion:{count}", split) for split, count in counts.items()}
+        fps = next(iter(self.read_clips.values())).fps
+        if fps:
+            return write_thumos(out, scenes, float(fps))
+        folder, head = ("tem", ",".join(CHANCE_NAMES)) if self.rates_candidates else ("csv_mean_100", "")
+        return write_activitynet(out, scenes, folder, head)
 
     def files(self, data: str, split: str) -> Videos:
         """A folder of annotations and features: see `feature_sequences`."""
@@ -160,19 +176,22 @@ class Localisation(Task):
 
     # evaluation
 
-    def said(self, outputs: Outputs) -> list[Detections]:
+    def said(self, outputs: Outputs) -> list[FoundInClip]:
         found = self.by_name(outputs)
         rows = zip(*(x.flatten(1).unbind(0) for x in found.values()))
         check_finite({f"clip {i}": torch.cat(row) for i, row in enumerate(rows)})
-        return self.reader.detections(found)
+        chances = self.reader.chances(found)
+        several = self.reader.detections(found)
+        return [FoundInClip(one, None if chances is None else chances[i]) for i, one in enumerate(several)]
 
-    def judged(self, said: Detections, target: Targets) -> FoundInVideo:
+    def judged(self, said: FoundInClip, target: Targets) -> FoundInVideo:
         """What is found, in seconds; of candidates their place and chance are the target's."""
+        found = said.detections
         if self.rates_candidates:
             there = target["candidates"][:, 1] > 0
-            said = Detections(target["candidates"], said.scores * target["chances"], said.labels).of(there)
+            found = Detections(target["candidates"], found.scores * target["chances"], found.labels).of(there)
         start, seconds = target["window"].tolist()
-        return FoundInVideo(said._replace(segments=start + seconds * said.segments.double()), start + seconds)
+        return FoundInVideo(found._replace(segments=start + seconds * found.segments.double()), start + seconds)
 
     def joined(self, one: FoundInVideo, other: FoundInVideo) -> FoundInVideo:
         """All that both found."""
@@ -225,12 +244,21 @@ class Localisation(Task):
         assert found is not None
         _, clip = next(iter(self.read_clips.items()))
         kept = self.reader.suppressed(*found)
-        return SegmentTimes(path, names, top, views[-1].end, kept, seconds=bool(clip.fps))
+        chances = views[0].said.chances
+        columns = None if chances is None else dict(zip(CHANCE_NAMES, chances.tolist()))
+        return SegmentTimes(path, names, top, views[-1].end, kept, bool(clip.fps), columns)
 
     def target_of_file(self, videos: Videos, index: int, view: ViewOutput) -> Targets:
         """Where a view of a file lies, and its candidates."""
         window = {"window": torch.tensor([view.start, view.end - view.start], dtype=torch.float64)}
         return window | (videos.candidates(index) if isinstance(videos, CandidateVideos) else {})
+
+
+class FoundInClip(NamedTuple):
+    """What was found in a clip, in shares of it, and what another network reads of it."""
+
+    detections: Detections
+    chances: Tensor | None
 
 
 class FoundInVideo(NamedTuple):

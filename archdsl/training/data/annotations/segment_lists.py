@@ -12,9 +12,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import Clip
-from archdsl.training.data.clips import Unreadable
-from archdsl.training.data.sources.classes import classes_beside
-from archdsl.training.data.sources.feature_sequences import (
+from archdsl.training.data.annotations.feature_sequences import (
     FeatureSequences,
     SequenceEntry,
     TimedSegment,
@@ -22,6 +20,8 @@ from archdsl.training.data.sources.feature_sequences import (
     row_count,
     windows_over,
 )
+from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.sources.classes import classes_beside
 from archdsl.training.data.sources.lines import parse_each
 from archdsl.training.data.sources.manifests import list_text
 
