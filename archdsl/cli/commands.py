@@ -43,8 +43,8 @@ DATA is, here and in `train`, `evaluate` and `predict`:
   for segmentation             train/images/NAME.jpg and train/masks/NAME.png of class numbers, 255 for none, and
                                val/ of both, beside classes.txt; `data check DATA --net NET` reads them
   for localisation             a .json of ActivityNet or BSN, or CLASS_val.txt and CLASS_test.txt of THUMOS'14, beside
-                               VIDEO.csv (a head, a row for each position) or VIDEO.npy; `data make motion OUT --net NET`
-                               writes such a folder
+                               VIDEO.csv (a head, a row for each position) or VIDEO.npy; `data make motion OUT`
+                               with --net NET writes such a folder
   for actions in boxes         AVA's lists ava_train_v2.2.csv, ava_val_v2.2.csv, those of excluded timestamps and of
                                predicted boxes, ava_action_list_v2.2.pbtxt, beside videos/ or frames/VIDEO/...jpg;
                                `predict` reads boxes of VIDEO.mp4 in VIDEO.boxes.csv beside it
