@@ -23,11 +23,11 @@ from archdsl.recipes import recipe
 from archdsl.training.data.annotations.feature_sequences import FeatureSequences
 from archdsl.training.data.annotations.segment_lists import feature_sequences
 from archdsl.training.data.clips import Batch, ClipRequest
-from archdsl.training.evaluation.segment_metrics import overlaps
+from archdsl.training.evaluation.segment_metrics import segment_overlaps
 from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.tasks.choice import default_recipe, task_for
-from archdsl.training.tasks.localisation.anchors import stretched
-from archdsl.training.tasks.localisation.boundaries import boundary_features, candidates
+from archdsl.training.tasks.localisation.anchors import moved_segments
+from archdsl.training.tasks.localisation.boundaries import boundary_features, candidate_segments
 from archdsl.training.tasks.localisation.task import Localisation
 from tests.processes import told_by_two
 from tests.test_segment_metrics import tiou
@@ -140,14 +140,14 @@ def test_candidates_are_pairs_of_what_stands_out() -> None:
     chances = torch.zeros(3, 8)
     chances[1] = torch.tensor([0.1, 0.2, 0.9, 0.3, 0.1, 0.4, 0.1, 0.1])
     chances[2] = torch.tensor([0.1, 0.0, 0.0, 0.1, 0.8, 0.1, 0.1, 0.2])
-    made = candidates(chances, 100)
+    made = candidate_segments(chances, 100)
     starts, ends = [0, 2, 5, 7], [0, 4, 7]
     wanted = {(s, e): float(chances[1, s] * chances[2, e]) for s in starts for e in ends if s < e}
     places = [tuple(one) for one in (8 * made.segments - 0.5).round().int().tolist()]
     found = dict(zip(places, made.scores.tolist()))
     assert found == pytest.approx(wanted)
     assert made.scores.tolist() == sorted(made.scores.tolist(), reverse=True)
-    assert len(candidates(chances, 2).scores) == 2
+    assert len(candidate_segments(chances, 2).scores) == 2
 
 
 def test_the_loss_of_overlaps_weighs_good_and_bad_ones() -> None:
@@ -155,7 +155,7 @@ def test_the_loss_of_overlaps_weighs_good_and_bad_ones() -> None:
     places = torch.tensor([[0.1, 0.5], [0.1, 0.9], [0.5, 0.95], [0.7, 0.8], [0.1, 0.2], [0.0, 0.0]])
     batch = batch_of([[(0.1, 0.55)]], candidates=places[None], chances=torch.ones(1, 6))
     said = torch.rand(1, 1, 6, generator=torch.Generator().manual_seed(3))
-    truth = overlaps(places, torch.tensor([[0.1, 0.55]]))[:, 0]
+    truth = segment_overlaps(places, torch.tensor([[0.1, 0.55]]))[:, 0]
     errors = smooth_l1_loss(said[0, 0], truth, reduction="none")
     weights = torch.tensor([1, 1, 2 / 3, 2 / 3, 2 / 3, 0])  # 1 good, 1 between, 3 bad; the last fills up
     assert [round(float(one), 2) for one in truth[:5]] == [0.89, 0.56, 0.06, 0.0, 0.22]
@@ -192,7 +192,7 @@ def test_the_loss_of_anchors_is_faster_rcnns_on_a_line() -> None:
     shift = torch.tensor([(7.8 - 7.0) / 12, float(torch.tensor(10.8 / 12).log())])
     wanted += smooth_l1_loss(said["ends"][0].view(8, 2, 4)[0, :, 0], shift, reduction="sum") / 3
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(stretched(torch.tensor([1.0, 13.0]), shift), actions[0])
+    torch.testing.assert_close(moved_segments(torch.tensor([1.0, 13.0]), shift), actions[0])
 
 
 @pytest.mark.parametrize("make", TINY)

@@ -14,7 +14,7 @@ from archdsl.training.evaluation.segment_metrics import (
     TrueSegments,
     activitynet_map,
     average_recall,
-    overlaps,
+    segment_overlaps,
     thumos_map,
 )
 from archdsl.training.tasks.localisation.suppression import SoftSuppression, without_overlaps
@@ -181,8 +181,8 @@ def test_nothing_found_and_nothing_there() -> None:
     assert average_recall(truth, none).area == 0
     assert activitynet_map(truth, none).tolist() == [0.0] * 10
     assert thumos_map(truth, none).tolist() == [0.0] * 5
-    assert overlaps(torch.zeros(0, 2), torch.tensor([[0.0, 1.0]])).shape == (0, 1)
-    assert overlaps(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0]])).tolist() == [[0.0]]
+    assert segment_overlaps(torch.zeros(0, 2), torch.tensor([[0.0, 1.0]])).shape == (0, 1)
+    assert segment_overlaps(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0]])).tolist() == [[0.0]]
 
 
 def slow_soft_nms(

@@ -25,9 +25,9 @@ from archdsl.training.evaluation.segment_metrics import (
     thumos_map,
 )
 
-NUMBERS = (1, 5, 10, 100)
+PROPOSAL_COUNTS = (1, 5, 10, 100)
 """Of proposals of a video, at which recall is given."""
-LINE = (560.0, 22.0)
+TIME_LINE = (560.0, 22.0)
 """Width of the time line, and height of a row."""
 NAMES_WIDTH = 200.0
 LINE_FONT = 12.0
@@ -59,7 +59,7 @@ class SegmentScores(Results):
     def figures(self) -> dict[str, float]:
         """`map`, the mean over overlaps, and `map_50`...; of proposals `auc` and `ar_1`, `ar_5`, `ar_10`, `ar_100`."""
         if self.metric == "proposals":
-            return {"auc": self.recall.area} | {f"ar_{n}": self.recall.at(n) for n in NUMBERS}
+            return {"auc": self.recall.area} | {f"ar_{n}": self.recall.at(n) for n in PROPOSAL_COUNTS}
         mean = sum(self.precisions.values()) / len(self.precisions)
         return {"map": mean} | {f"map_{round(100 * overlap)}": value for overlap, value in self.precisions.items()}
 
@@ -146,7 +146,7 @@ class SegmentTimes(Prediction):
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """A row for each segment on the line of time, the best on top; the more certain, the thicker."""
-        canvas, (width, height) = Canvas(), LINE
+        canvas, (width, height) = Canvas(), TIME_LINE
         whole = NAMES_WIDTH + width + 24
         canvas.text(12, 20, cut_to_width(self.path.name, 14, whole - 24), 14, "d-name")
         most = max((one["score"] for one in self.best), default=1.0) or 1.0

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from archdsl.training.data.annotations.time_segments import TrueSegments
+
 ACTIVITYNET_OVERLAPS = tuple(0.5 + 0.05 * i for i in range(10))
 """0.50, 0.55, ..., 0.95: a segment is found from there on."""
 THUMOS_OVERLAPS = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -38,18 +40,7 @@ class Detections(NamedTuple):
         return self.of(self.scores.argsort(stable=True).flip(0))
 
 
-class TrueSegments(NamedTuple):
-    """What happens in one video, in the order of its file."""
-
-    segments: Tensor
-    """(k, 2) in seconds"""
-    labels: Tensor
-    """(k,)"""
-    ambiguous: Tensor
-    """(a, 2): detections that touch one are no errors (THUMOS'14)"""
-
-
-def overlaps(ones: Tensor, others: Tensor) -> Tensor:
+def segment_overlaps(ones: Tensor, others: Tensor) -> Tensor:
     """Intersection over union along time; 0 of two without length.  (n, 2), (k, 2) -> (n, k)"""
     common = torch.minimum(ones[:, None, 1], others[None, :, 1]) - torch.maximum(ones[:, None, 0], others[None, :, 0])
     common = common.clamp(min=0)
@@ -95,7 +86,7 @@ def average_recall(truth: Mapping[str, TrueSegments], found: Mapping[str, Detect
             continue
         proposals = proposals[: min(int(len(proposals) * ratio), len(proposals))]
         kept += len(proposals)
-        tables.append(overlaps(proposals, one.segments.double()))
+        tables.append(segment_overlaps(proposals, one.segments.double()))
     shares = (
         torch.arange(1, MOST_PROPOSALS + 1, dtype=torch.float64) / 100.0 * (MOST_PROPOSALS * len(truth) / max(kept, 1))
     )
@@ -133,7 +124,7 @@ def activitynet_ap(
     wanted = {name: one.segments[one.labels == label].double() for name, one in truth.items()}
     total = sum(map(len, wanted.values()))
     rows = ranked(found, label)
-    tables = {name: overlaps(rows.segments[rows.of_video(name)], one) for name, one in wanted.items()}
+    tables = {name: segment_overlaps(rows.segments[rows.of_video(name)], one) for name, one in wanted.items()}
     precisions = []
     for bound in least:
         free = {name: [True] * len(one) for name, one in wanted.items()}
@@ -208,14 +199,14 @@ def thumos_ap(
         right, counted = torch.zeros(len(rows.videos)), torch.ones(len(rows.videos), dtype=torch.bool)
         for name, one in truth.items():
             mine = rows.of_video(name).nonzero().flatten()
-            table = overlaps(rows.segments[mine], one.segments[one.labels == label].double())
+            table = segment_overlaps(rows.segments[mine], one.segments[one.labels == label].double())
             free = torch.ones(len(mine), dtype=torch.bool)
             for column in table.unbind(1):
                 best = torch.where(free, column, -1).argmax() if len(mine) else None
                 if best is not None and free[best] and column[best] > bound:
                     free[best] = False
             right[mine] = (~free).float()
-            touched = (overlaps(rows.segments[mine], one.ambiguous.double()) > 0).any(1)
+            touched = (segment_overlaps(rows.segments[mine], one.ambiguous.double()) > 0).any(1)
             counted[mine] = ~(free & touched)
         precisions.append(mean_precision(right[counted].double(), total))
     return torch.tensor(precisions, dtype=torch.float64)

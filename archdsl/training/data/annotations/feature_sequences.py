@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from random import Random
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,23 +17,17 @@ from torch import Tensor
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.spec.files import read_bytes
+from archdsl.training.data.annotations.time_segments import (
+    TimedSegment,
+    TrueSegments,
+    true_segments,
+    window_targets,
+)
 from archdsl.training.data.clips import ClipRequest, Sample, Unreadable, Videos
 from archdsl.training.data.random_numbers import random_below
-from archdsl.training.data.targets import Targets
-from archdsl.training.evaluation.segment_metrics import TrueSegments
 
 FEATURE_SUFFIXES = (".csv", ".npy")
 MAX_FEATURE_BYTES = 1 << 31
-LEAST_INSIDE = 0.5
-"""Share of a segment within a window from which on it is one of the window's."""
-
-
-class TimedSegment(NamedTuple):
-    """Something that happens, in seconds; `label` is a class's number, -1 where it does not count (THUMOS'14)."""
-
-    start: float
-    end: float
-    label: int
 
 
 @runtime_checkable
@@ -101,7 +95,7 @@ class FeatureSequences:
         clip = next(iter(self.clips.values()))
         if entry.first is None or not clip.fps:
             start, seconds = 0.0, entry.duration
-            shown = {key: spread(one, clip.frames) for key, one in rows.items()}
+            shown = {key: resized_rows(one, clip.frames) for key, one in rows.items()}
         else:
             first = self.jittered(entry.first, len(next(iter(rows.values()))), clip.frames, request)
             start, seconds = first / float(clip.fps), clip.frames / float(clip.fps)
@@ -118,33 +112,7 @@ class FeatureSequences:
         return min(max(moved, 0), rows - frames)
 
 
-def window_targets(segments: tuple[TimedSegment, ...], start: float, seconds: float) -> Targets:
-    """`segments`, a list of one (k, 2), in shares of the window; `labels`, of one (k,); `window`, start and seconds."""
-    kept = []
-    for one in segments:
-        inside = min(one.end, start + seconds) - max(one.start, start)
-        if one.label >= 0 and inside > 0 and inside >= LEAST_INSIDE * (one.end - one.start):
-            kept.append(one)
-    return {
-        "segments": [((ends_of(kept) - start) / seconds).clamp(0, 1).float()],
-        "labels": [torch.tensor([one.label for one in kept], dtype=torch.long)],
-        "window": torch.tensor([start, seconds], dtype=torch.float64),
-    }
-
-
-def true_segments(segments: tuple[TimedSegment, ...]) -> TrueSegments:
-    """What counts, and what does not."""
-    counted = [one for one in segments if one.label >= 0]
-    labels = torch.tensor([one.label for one in counted], dtype=torch.long)
-    return TrueSegments(ends_of(counted), labels, ends_of([one for one in segments if one.label < 0]))
-
-
-def ends_of(segments: Sequence[TimedSegment]) -> Tensor:
-    """Starts and ends.  (k, 2)"""
-    return torch.tensor([[one.start, one.end] for one in segments], dtype=torch.float64).view(-1, 2)
-
-
-def spread(rows: Tensor, count: int) -> Tensor:
+def resized_rows(rows: Tensor, count: int) -> Tensor:
     """As many rows over the whole length, linearly between those there are.  (n, c) -> (count, c)"""
     if len(rows) == count:
         return rows
@@ -233,11 +201,11 @@ def csv_rows(data: bytes, path: Path, name: str) -> Tensor:
         cells = line.split(",")
         if len(cells) != width:
             raise Unreadable(name, f"{path.name}:{number} has {len(cells)} numbers, its head {width}")
-        rows.append([number_in(cell, f"{path.name}:{number}", name) for cell in cells])
+        rows.append([cell_number(cell, f"{path.name}:{number}", name) for cell in cells])
     return torch.tensor(rows, dtype=torch.float32).view(len(rows), width)
 
 
-def number_in(cell: str, where: str, name: str) -> float:
+def cell_number(cell: str, where: str, name: str) -> float:
     """A number of a cell. Raises Unreadable."""
     try:
         value = float(cell)

@@ -15,11 +15,11 @@ from archdsl.language import Clip
 from archdsl.training.data.annotations.feature_sequences import (
     FeatureSequences,
     SequenceEntry,
-    TimedSegment,
     feature_files,
     row_count,
     windows_over,
 )
+from archdsl.training.data.annotations.time_segments import TimedSegment
 from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.sources.classes import classes_beside
 from archdsl.training.data.sources.lines import parse_each
@@ -30,7 +30,7 @@ SUBSETS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
 THUMOS_FILE = re.compile(r"(?P<name>.+)_(?P<split>val|test)\.txt")
 """Training is done on THUMOS'14's validation videos."""
 AMBIGUOUS = "Ambiguous"
-LAYOUT = (
+SEGMENT_LAYOUT = (
     "a .json of ActivityNet or BSN, or CLASS_val.txt and CLASS_test.txt of THUMOS'14, "
     "beside features as VIDEO.csv or VIDEO.npy"
 )
@@ -51,10 +51,10 @@ def feature_sequences(data: str, split: str, clips: Mapping[str, Clip]) -> Featu
     """The videos of a split with their features. Raises SpecError."""
     root = Path(data)
     if not root.is_dir():
-        raise SpecError("no such folder", got=excerpt(data), want=f"motion, or a folder of {LAYOUT}")
+        raise SpecError("no such folder", got=excerpt(data), want=f"motion, or a folder of {SEGMENT_LAYOUT}")
     files = annotation_files(root)
     if not files:
-        raise SpecError("no annotations", got=str(root), want=LAYOUT)
+        raise SpecError("no annotations", got=str(root), want=SEGMENT_LAYOUT)
     if files[0].suffix == ".json":
         videos, classes = json_videos(files, split)
     else:
@@ -65,7 +65,7 @@ def feature_sequences(data: str, split: str, clips: Mapping[str, Clip]) -> Featu
         found[video][clip] = path
     if not found:
         raise SpecError("no features", got=str(root), want=f"VIDEO.csv or VIDEO.npy for {', '.join(clips)}")
-    entries = [one for video in videos for one in entries_of(video, found, named, clips)]
+    entries = [one for video in videos for one in sequence_entries(video, found, named, clips)]
     if not entries:
         raise SpecError(f"no videos of {split}", got=", ".join(str(file.name) for file in files[:4]), want=split)
     return FeatureSequences(tuple(entries), tuple(name for name in named if name != AMBIGUOUS), clips)
@@ -82,7 +82,7 @@ def known_classes(root: Path, classes: Iterable[str]) -> list[str]:
     return [*classes_beside(root)] or sorted({*classes})
 
 
-def entries_of(
+def sequence_entries(
     video: AnnotatedVideo, found: Mapping[str, Mapping[str, Path]], named: Mapping[str, int], clips: Mapping[str, Clip]
 ) -> Iterator[SequenceEntry]:
     """A video as one entry, or as windows where the network's clips have a rate."""
@@ -127,8 +127,8 @@ def json_videos(files: list[Path], split: str) -> tuple[list[AnnotatedVideo], se
     videos: dict[str, AnnotatedVideo] = {}
     for file in files:
         whole = parsed(file)
-        records = dict(whole).get("database", whole) if isinstance(whole, Pairs) else None
-        if not isinstance(records, Pairs):
+        records = dict(whole).get("database", whole) if isinstance(whole, JsonPairs) else None
+        if not isinstance(records, JsonPairs):
             got = excerpt(str(whole)[:100])
             raise SpecError("not annotations of segments", written=file.name, got=got, want='{"database": {ID: {...}}}')
         for name, record in records:
@@ -157,22 +157,22 @@ def subsets_beside(folder: Path) -> dict[str, str]:
 def parsed(file: Path) -> Any:
     """A file's JSON; objects as lists of pairs, so that a name that is there twice is seen. Raises SpecError."""
     try:
-        return json.loads(list_text(file), object_pairs_hook=Pairs)
+        return json.loads(list_text(file), object_pairs_hook=JsonPairs)
     except (ValueError, RecursionError) as error:
         raise SpecError("cannot parse annotations", written=file.name, got=excerpt(str(error)), want="JSON") from None
 
 
-class Pairs(list[tuple[str, Any]]):
+class JsonPairs(list[tuple[str, Any]]):
     """A JSON object with all its pairs."""
 
 
 def annotated(name: str, record: Any, file: Path) -> AnnotatedVideo:
     """A video; the first thing that is wrong with it is its fault."""
-    fields = dict(record) if isinstance(record, Pairs) else {}
+    fields = dict(record) if isinstance(record, JsonPairs) else {}
     listed = fields.get("annotations", [])
     segments, faults = [], []
-    for i, one in enumerate(listed if isinstance(listed, list) and not isinstance(listed, Pairs) else [None]):
-        part = dict(one) if isinstance(one, Pairs) else {}
+    for i, one in enumerate(listed if isinstance(listed, list) and not isinstance(listed, JsonPairs) else [None]):
+        part = dict(one) if isinstance(one, JsonPairs) else {}
         pair, label = part.get("segment"), part.get("label")
         if isinstance(pair, list) and len(pair) == 2 and all(map(is_number, pair)) and isinstance(label, str):
             segments.append((float(pair[0]), float(pair[1]), label))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.training.data.annotations.feature_sequences import TimedSegment, true_segments, window_targets
+from archdsl.training.data.annotations.time_segments import TimedSegment, TrueSegments, true_segments, window_targets
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.synthetic.motion import MOTION_FPS
 from archdsl.training.data.synthetic.scenes import Scenes
 from archdsl.training.data.synthetic.truth import Truth
-from archdsl.training.evaluation.segment_metrics import TrueSegments
 
 
 def movements(truth: Truth) -> tuple[TimedSegment, ...]:

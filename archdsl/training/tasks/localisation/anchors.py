@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 from archdsl.compiler import Plan
 from archdsl.language.heads.segments import SegmentDetector
 from archdsl.training.data.clips import Batch
-from archdsl.training.evaluation.segment_metrics import Detections, overlaps
+from archdsl.training.evaluation.segment_metrics import Detections, segment_overlaps
 from archdsl.training.tasks.localisation.reader import Reader
 from archdsl.training.tasks.localisation.suppression import without_overlaps
 
@@ -74,7 +74,7 @@ class AnchorReader(Reader):
             mine = {name: x[i].float().cpu() for name, x in outputs.items()}
             proposals, chances = mine["proposals"].T, mine["scores"].softmax(0)[1:]
             moved = mine["ends"].unflatten(0, (-1, 2)).permute(0, 2, 1)  # (classes, top, 2)
-            segments = stretched(proposals.expand_as(moved), moved).clamp(0, self.positions) / self.positions
+            segments = moved_segments(proposals.expand_as(moved), moved).clamp(0, self.positions) / self.positions
             lasting = (segments[..., 1] > segments[..., 0]) & (proposals[:, 1] > proposals[:, 0])
             scores = torch.where(lasting & (chances > LEAST_SCORE), chances, 0)
             best = scores.flatten().argsort(stable=True, descending=True)[:MOST_OF_CLIP]
@@ -102,7 +102,7 @@ def shifts_to(places: Tensor, goals: Tensor) -> Tensor:
     return torch.stack([shift, (goal / length).log()], dim=1)
 
 
-def stretched(places: Tensor, moved: Tensor) -> Tensor:
+def moved_segments(places: Tensor, moved: Tensor) -> Tensor:
     """Segments after a shift and a growth.  (..., 2), (..., 2) -> (..., 2)"""
     length = places[..., 1] - places[..., 0]
     middle = places.sum(-1) / 2 + moved[..., 0] * length
@@ -117,7 +117,7 @@ def anchor_loss(anchors: Tensor, places: Tensor, actions: Tensor) -> Tensor:
         good = torch.zeros(len(places), dtype=torch.bool, device=places.device)
         bad, goals = ~good, places
     else:
-        table = overlaps(places, actions)
+        table = segment_overlaps(places, actions)
         best, which = table.max(1)
         most = table.amax(0)
         good = (best > GOOD) | ((table == most) & (most > 0)).any(1)
@@ -134,7 +134,7 @@ def proposal_loss(outputs: dict[str, Tensor], actions: Tensor, labels: Tensor) -
     places = outputs["proposals"].detach().T  # (top, 2)
     there = places[:, 1] > places[:, 0]
     if len(actions):
-        best, which = overlaps(places, actions).max(1)
+        best, which = segment_overlaps(places, actions).max(1)
         good, goals, classes = (best > RIGHT) & there, actions[which], labels[which]
     else:
         good, goals, classes = torch.zeros_like(there), places, labels.new_zeros(len(places))

@@ -10,7 +10,7 @@ from torch.nn.functional import pad, smooth_l1_loss
 
 from archdsl.compiler import Plan
 from archdsl.training.data.clips import Batch
-from archdsl.training.evaluation.segment_metrics import Detections, overlaps
+from archdsl.training.evaluation.segment_metrics import Detections, segment_overlaps
 from archdsl.training.tasks.localisation.reader import (
     Reader,
     balanced_shares,
@@ -33,7 +33,7 @@ AROUND = 0.2
 """How far around a boundary is read, in lengths of the candidate."""
 HIGH, LOW = 0.6, 0.2
 """Overlaps above and up to which a candidate is good and bad."""
-SHARES = (1.0, 2.0)
+KIND_SHARES = (1.0, 2.0)
 """Weights of what lies between and of the bad ones, for that of the good ones."""
 
 
@@ -81,7 +81,7 @@ class BoundaryReader(Reader):
 
     def detections(self, outputs: dict[str, Tensor]) -> list[Detections]:
         (chances,) = outputs.values()
-        return [candidates(one, MOST_CANDIDATES) for one in chances.cpu()]
+        return [candidate_segments(one, MOST_CANDIDATES) for one in chances.cpu()]
 
     def chances(self, outputs: dict[str, Tensor]) -> Tensor:
         return next(iter(outputs.values())).cpu()
@@ -90,7 +90,7 @@ class BoundaryReader(Reader):
         return BSN_SUPPRESSION.kept(found, whole, MOST_KEPT)
 
 
-def candidates(chances: Tensor, most: int) -> Detections:
+def candidate_segments(chances: Tensor, most: int) -> Detections:
     """Every start before every end, of those that stand out, scored by both; the best.  (3, t)"""
     t = chances.shape[1]
     starts, ends = peaks(chances[1]), peaks(chances[2])
@@ -132,7 +132,7 @@ class Candidates(NamedTuple):
     @classmethod
     def of(cls, chances: Tensor, most: int) -> Candidates:
         """Those of (3, t) chances."""
-        found = candidates(chances, most)
+        found = candidate_segments(chances, most)
         more = most - len(found.scores)
         features = pad(boundary_features(chances, found.segments), (0, more))
         return cls(features[:, :, None, None], pad(found.segments, (0, 0, 0, more)), pad(found.scores, (0, more)))
@@ -152,7 +152,7 @@ class OverlapReader(Reader):
         """(overlaps, candidates that are good, in between, bad).  (n, k) each"""
         truth = torch.stack(
             [
-                overlaps(places, one).amax(1) if len(one) else places.new_zeros(len(places))
+                segment_overlaps(places, one).amax(1) if len(one) else places.new_zeros(len(places))
                 for places, (one,) in zip(batch.targets["candidates"], batch.targets["segments"])
             ]
         )
@@ -166,7 +166,7 @@ class OverlapReader(Reader):
     def loss(self, outputs: dict[str, Tensor], batch: Batch, totals: Tensor) -> Tensor:
         (said,) = outputs.values()
         truth, high, middle, low = self.counted(batch)
-        shares = balanced_shares(totals, SHARES)
+        shares = balanced_shares(totals, KIND_SHARES)
         weights = high + shares[0] * middle + shares[1] * low
         whole = totals[0] + shares[0] * totals[1] + shares[1] * totals[2]
         return (smooth_l1_loss(said[:, 0], truth, reduction="none") * weights).sum(1) / whole.clamp(min=1)

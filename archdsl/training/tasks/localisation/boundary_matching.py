@@ -7,7 +7,7 @@ from torch import Tensor
 
 from archdsl.compiler import Plan
 from archdsl.training.data.clips import Batch
-from archdsl.training.evaluation.segment_metrics import Detections, overlaps
+from archdsl.training.evaluation.segment_metrics import Detections, segment_overlaps
 from archdsl.training.tasks.localisation.boundaries import MOST_KEPT
 from archdsl.training.tasks.localisation.reader import Reader, balanced_shares, peaks, regions_within, weighed_logs
 from archdsl.training.tasks.localisation.suppression import SoftSuppression
@@ -47,13 +47,9 @@ class MatchingReader(Reader):
     def maps(self, batch: Batch) -> Tensor:
         """The overlap of every proposal with what it fits best, 0 beyond the end.  (n, d, t)"""
         places, valid = self.segments(batch.weights.device)
-        found = []
-        for (segments,) in batch.targets["segments"]:
-            best = (
-                overlaps(places.flatten(0, 1), segments).amax(1) if len(segments) else places.new_zeros(valid.numel())
-            )
-            found.append(best.view_as(valid) * valid)
-        return torch.stack(found)
+        places, none = places.flatten(0, 1), torch.zeros_like(valid, dtype=places.dtype).flatten()
+        found = [segment_overlaps(places, one).amax(1) if len(one) else none for (one,) in batch.targets["segments"]]
+        return torch.stack([best.view_as(valid) * valid for best in found])
 
     def boundaries(self, batch: Batch) -> Tensor:
         """Whether each position is a start, an end.  (n, 2, t)"""

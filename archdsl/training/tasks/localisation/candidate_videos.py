@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from archdsl.training.data.annotations.feature_sequences import Localised
+from archdsl.training.data.annotations.time_segments import TrueSegments
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.synthetic.segment_scenes import SegmentScenes
 from archdsl.training.data.targets import Targets
-from archdsl.training.evaluation.segment_metrics import TrueSegments
 from archdsl.training.tasks.localisation.boundaries import Candidates, boundary_targets
 
 NOISE = 0.5
@@ -64,7 +64,7 @@ class CandidateVideos:
         targets = sample.targets | {"candidates": made.segments, "chances": made.chances}
         return sample._replace(frames={name: made.features}, targets=targets)
 
-    def candidates(self, index: int) -> Targets:
+    def candidate_segments(self, index: int) -> Targets:
         """`candidates` and `chances` of a video."""
         made = self.candidates_in(self.videos.read(index, ClipRequest(0)))[1]
         return {"candidates": made.segments, "chances": made.chances}

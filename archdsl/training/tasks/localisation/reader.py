@@ -13,7 +13,7 @@ from archdsl.training.evaluation.segment_metrics import Detections
 
 LEAST_CHANCE = 1e-5
 """What is added within a logarithm."""
-RATIOS = (1.05, 21.0)
+RATIO_BOUNDS = (1.05, 21.0)
 """Bounds of all positions over those that count as positive (MMAction2's)."""
 
 
@@ -66,7 +66,7 @@ def weighed_logs(chances: Tensor, positive: Tensor, counted: Tensor, positives: 
 
     `positives` and `positions` are counts over the whole step.
     """
-    ratio = (positions / positives.clamp(min=1)).clamp(*RATIOS)
+    ratio = (positions / positives.clamp(min=1)).clamp(*RATIO_BOUNDS)
     weights = torch.where(positive, 0.5 * ratio, 0.5 * ratio / (ratio - 1))
     logs = torch.where(positive, chances + LEAST_CHANCE, 1 - chances + LEAST_CHANCE).log()
     return -(weights * logs * counted).flatten(1).sum(1) / positions.clamp(min=1)

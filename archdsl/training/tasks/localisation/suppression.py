@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from archdsl.training.evaluation.segment_metrics import Detections, overlaps
+from archdsl.training.evaluation.segment_metrics import Detections, segment_overlaps
 
 
 class SoftSuppression(NamedTuple):
@@ -29,7 +29,7 @@ class SoftSuppression(NamedTuple):
             best = int(left.argmax())
             places.append(best)
             scores.append(float(left[best]))
-            near = overlaps(found.segments[best : best + 1], found.segments)[0].double()
+            near = segment_overlaps(found.segments[best : best + 1], found.segments)[0].double()
             width = float(found.segments[best, 1] - found.segments[best, 0]) / whole
             doubled = near > self.low + (self.high - self.low) * width
             left = torch.where(doubled, left * (-(near**2) / self.alpha).exp(), left)
@@ -40,7 +40,7 @@ class SoftSuppression(NamedTuple):
 def without_overlaps(found: Detections, overlap: float, most: int) -> Detections:
     """The best of each class, then the best of those that do not overlap one before it by more than that."""
     found, kept = found.by_score(), list[int]()
-    near = overlaps(found.segments, found.segments) > overlap
+    near = segment_overlaps(found.segments, found.segments) > overlap
     near &= found.labels[:, None] == found.labels[None]
     alive = torch.ones(len(found.scores), dtype=torch.bool)
     for i in range(len(alive)):

@@ -43,7 +43,7 @@ READERS: tuple[type[Reader], ...] = (AnchorReader, MatchingReader, OverlapReader
 """Every kind of localiser."""
 CHANCE_NAMES = ("action", "start", "end")
 """Columns of what BSN's second network is made from."""
-POSITIONS = 100
+SCORED_POSITIONS = 100
 """Of these."""
 
 
@@ -107,7 +107,7 @@ class Localisation(Task):
         if not self.rates_candidates:
             return clips
         name, clip = next(iter(clips.items()))
-        return {name: clip.but(channels=len(CHANCE_NAMES), frames=POSITIONS)}
+        return {name: clip.but(channels=len(CHANCE_NAMES), frames=SCORED_POSITIONS)}
 
     def with_candidates(self, videos: Localised) -> Videos:
         """The videos; of BSN's second network their candidates."""
@@ -251,7 +251,7 @@ class Localisation(Task):
     def target_of_file(self, videos: Videos, index: int, view: ViewOutput) -> Targets:
         """Where a view of a file lies, and its candidates."""
         window = {"window": torch.tensor([view.start, view.end - view.start], dtype=torch.float64)}
-        return window | (videos.candidates(index) if isinstance(videos, CandidateVideos) else {})
+        return window | (videos.candidate_segments(index) if isinstance(videos, CandidateVideos) else {})
 
 
 class FoundInClip(NamedTuple):
