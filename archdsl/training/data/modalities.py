@@ -15,7 +15,7 @@ from archdsl.training.data.flow import Flows
 from archdsl.training.data.luma import luma
 from archdsl.training.data.sources.shard_member import ShardMember
 
-VIDEO_MODALITIES = ("rgb", "gray", "rgb_diff", "flow")
+VIDEO_MODALITIES = ("rgb", "gray", "rgb_diff", "flow", "audio")
 """Modalities that can be computed from a video."""
 
 
@@ -23,13 +23,14 @@ def check_modalities(clips: Mapping[str, Clip]) -> None:
     """Raise SpecError for modalities that a video does not have."""
     for name, clip in clips.items():
         channels = clip.shape.c
-        if clip.modality not in VIDEO_MODALITIES or channels % CHANNELS[clip.modality]:
+        stereo = clip.modality == "audio" and channels > 1
+        if clip.modality not in VIDEO_MODALITIES or channels % CHANNELS[clip.modality] or stereo:
             raise SpecError(
                 "clip modality not available from videos",
                 at=f"clips.{name}",
                 written=clip.written,
                 got=f"{clip.modality} of {channels} channels",
-                want=f"{', '.join(VIDEO_MODALITIES)}, of 3, 1, 3 and 2 channels or a multiple of that",
+                want=f"{', '.join(VIDEO_MODALITIES)}, of 3, 1, 3 and 2 channels or a multiple of that, sound of 1",
             )
 
 
@@ -44,6 +45,19 @@ def stacked_frames(clip: Clip) -> int:
 def lookahead(clip: Clip) -> int:
     """Number of frames needed after a sampled one."""
     return stacked_frames(clip) - 1 + (clip.modality in ("rgb_diff", "flow"))
+
+
+def clips_of_pictures(clips: Mapping[str, Clip]) -> dict[str, Clip]:
+    """The clips that are made of a video's frames: all but those of its sound."""
+    return {name: clip for name, clip in clips.items() if clip.modality != "audio"}
+
+
+def sampled_lengths(clips: Mapping[str, Clip], fps: float) -> dict[str, int]:
+    """How many frames each clip samples of a video; sound beside pictures none, sound alone as many as it lasts."""
+    pictures = clips_of_pictures(clips)
+    if pictures:
+        return {name: clip.frames for name, clip in pictures.items()}
+    return {name: max(round(clip.frames * fps / float(clip.fps or fps)), 1) for name, clip in clips.items()}
 
 
 def clip_of_frames(

@@ -8,6 +8,7 @@ from pathlib import Path
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import Unreadable
+from archdsl.training.data.modalities import sampled_lengths
 from archdsl.training.data.reader.backends import decoder_named
 from archdsl.training.data.reader.decoder import VideoFile
 from archdsl.training.data.reader.frame_index import FrameIndex
@@ -50,5 +51,5 @@ def count_windows(index: FrameIndex, arch: Arch, recipe: Recipe) -> int:
     if sampling.kind == "segments":
         return recipe.views.clips
     step = sampling.every * (index.fps / sampling.fps if sampling.fps else 1.0)
-    reach = max(clip.frames for clip in arch.clips.values()) * step
+    reach = max(sampled_lengths(arch.clips, index.fps).values()) * step
     return max(1, ceil(len(index.times) / reach - 1e-6))

@@ -13,9 +13,10 @@ from torch import Tensor
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Sampling
 from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
-from archdsl.training.data.modalities import clip_of_frames, lookahead
+from archdsl.training.data.modalities import clip_of_frames, clips_of_pictures, lookahead, sampled_lengths
 from archdsl.training.data.reader.backends import Decoder, decode_clip
 from archdsl.training.data.reader.frame_index import FrameIndex
+from archdsl.training.data.reader.sound import spectrogram_of
 from archdsl.training.data.sampling import sample_frames
 from archdsl.training.data.snippets import Snippets
 from archdsl.training.data.sources.pictures import PICTURES_FPS, read_pictures
@@ -106,7 +107,8 @@ class Files:
 
         def wanted(found: FrameIndex) -> list[int]:
             sampled.update(self.sampled_frames(entry, request, found))
-            for name, frames in sampled.items():
+            for name in clips_of_pictures(self.clips):
+                frames = sampled[name]
                 frames_by_clip[name] = [frames[i] for i in self.frames_read.get(name, range(len(frames)))]
             return self.needed_frames(frames_by_clip, frame_range(entry, found)[1])
 
@@ -116,14 +118,24 @@ class Files:
             pictures, found = decode_clip(entry.path, entry.name, wanted, self.decoder, entry.index)
         last = frame_range(entry, found)[1]
         place = {frame: i for i, frame in enumerate(self.needed_frames(frames_by_clip, last))}
-        frames = {
-            name: clip_of_frames(pictures, place, frames_by_clip[name], last, clip, entry.path)
-            for name, clip in self.clips.items()
-        }
         every = [frame for frames_of_clip in sampled.values() for frame in frames_of_clip]
         start, end = found.seconds(min(every)), found.seconds(max(every))
+        frames = {
+            name: clip_of_frames(pictures, place, frames_by_clip[name], last, clip, entry.path)
+            if name in frames_by_clip
+            else self.sound(entry, clip, start, end)
+            for name, clip in self.clips.items()
+        }
         label = self.label(entry, request, start, end)
         return Sample(frames, label, entry.name, start, end, decoded=pictures.shape[1])
+
+    def sound(self, entry: VideoEntry, clip: Clip, start: float, end: float) -> Tensor:
+        """The sound around the middle of what is seen, at the clip's rate. Raises Unreadable."""
+        if isinstance(entry.path, Path) and entry.path.is_dir():
+            raise Unreadable(entry.name, "no sound: a folder of pictures")
+        step = 1 / float(clip.fps) if clip.fps else (end - start) / max(clip.frames - 1, 1)
+        first = (start + end) / 2 - step * (clip.frames - 1) / 2
+        return spectrogram_of(entry.path, entry.name, [first + step * i for i in range(clip.frames)], clip.shape.w)
 
     def sampled_frames(self, entry: VideoEntry, request: ClipRequest, found: FrameIndex) -> dict[str, list[int]]:
         """Clip name -> the frames of the video that are the clip's. Raises Unreadable."""
@@ -135,21 +147,23 @@ class Files:
                 for frame in sample_frames(
                     self.sampling,
                     request,
-                    clip.frames,
+                    length,
                     last - first,
                     found.fps,
                     snippets=self.snippets.get(name, ()),
                     times=times,
                 )
             ]
-            for name, clip in self.clips.items()
+            for name, length in sampled_lengths(self.clips, found.fps).items()
         }
 
     def needed_frames(self, frames_by_clip: Mapping[str, list[int]], last: int) -> list[int]:
-        """All frames to decode, once each: flow and differences also need later ones."""
-        reaches = {name: lookahead(clip) for name, clip in self.clips.items()}
+        """All frames to decode, once each: flow and differences also need later ones. For sound alone one is enough."""
+        reaches = {name: lookahead(clip) for name, clip in clips_of_pictures(self.clips).items()}
         return sorted(
-            {
+            {0}
+            if not reaches
+            else {
                 min(frame + i, last - 1)
                 for name, frames in frames_by_clip.items()
                 for frame in frames

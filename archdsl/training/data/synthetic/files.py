@@ -16,7 +16,10 @@ from archdsl.spec.files import open_new, temporary_name, write_whole
 from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.sources.shards import shards_of
 from archdsl.training.data.synthetic.motion import MOTION_FPS, MovingDigits
+from archdsl.training.data.synthetic.truth import SOUND_RATE
 
+SOUND_PIECE = 1024
+"""Samples that the encoder takes at once."""
 SPLIT_SEEDS = {"train": 0, "val": 1}
 """Split -> seed of its clips, as in memory."""
 QUALITY = {"crf": "10", "preset": "veryfast", "x264-params": "mbtree=0"}
@@ -81,8 +84,8 @@ def write_shard(path: Path, keys: Iterable[dict[str, bytes]]) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def encode_mp4(pictures: Tensor, fps: int) -> bytes:
-    """Frames as an mp4 file (H.264, of high quality).  (3, t, height, width) uint8"""
+def encode_mp4(pictures: Tensor, fps: int, wave: Tensor | None = None, rate: int = SOUND_RATE) -> bytes:
+    """Frames as an mp4 file (H.264, of high quality), with sound.  (3, t, height, width) uint8, (samples,)"""
     _, frames, height, width = pictures.shape
     if height % 2 or width % 2:
         raise SpecError("video of an odd size", got=f"{height}x{width}", want="even height and width")
@@ -90,10 +93,24 @@ def encode_mp4(pictures: Tensor, fps: int) -> bytes:
     with av.open(data, "w", format="mp4") as file:
         stream = file.add_stream("libx264", rate=Fraction(fps), options=QUALITY)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        sound = None if wave is None else file.add_stream("aac", rate=rate, layout="mono")
         for i in range(frames):
             file.mux(stream.encode(as_frame(pictures[:, i])))
         file.mux(stream.encode())
+        if sound is not None and wave is not None:
+            for frame in (*sound_frames(wave, rate), None):
+                file.mux(sound.encode(frame))
     return data.getvalue()
+
+
+def sound_frames(wave: Tensor, rate: int) -> Iterator[av.AudioFrame]:
+    """A wave for the encoder, piece after piece.  (samples,) from -1 to 1"""
+    for first in range(0, len(wave), SOUND_PIECE):
+        part = wave[first : first + SOUND_PIECE].float().contiguous()
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=len(part))
+        frame.planes[0].update(part.numpy().tobytes().ljust(frame.planes[0].buffer_size, b"\0"))
+        frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
+        yield frame
 
 
 def as_frame(picture: Tensor) -> av.VideoFrame:
