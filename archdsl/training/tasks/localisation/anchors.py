@@ -64,7 +64,7 @@ class AnchorReader(Reader):
         for i, ((segments,), (labels,)) in enumerate(zip(batch.targets["segments"], batch.targets["labels"])):
             mine = {name: x[i].float() for name, x in outputs.items()}
             actions = segments * self.positions
-            losses.append(anchor_loss(mine["anchors"], places, actions) + proposal_loss(mine, actions, labels))
+            losses.append(anchor_loss(mine["anchors"], places, actions) + segment_loss(mine, actions, labels))
         return torch.stack(losses) / totals
 
     def detections(self, outputs: dict[str, Tensor]) -> list[Detections]:
@@ -129,7 +129,7 @@ def anchor_loss(anchors: Tensor, places: Tensor, actions: Tensor) -> Tensor:
     return (weights * (classes + moved * good)).sum() / weights.sum().clamp(min=1)
 
 
-def proposal_loss(outputs: dict[str, Tensor], actions: Tensor, labels: Tensor) -> Tensor:
+def segment_loss(outputs: dict[str, Tensor], actions: Tensor, labels: Tensor) -> Tensor:
     """Which action each proposal shows, and how it is moved onto it."""
     places = outputs["proposals"].detach().T  # (top, 2)
     there = places[:, 1] > places[:, 0]
