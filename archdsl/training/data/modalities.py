@@ -23,14 +23,14 @@ def check_modalities(clips: Mapping[str, Clip]) -> None:
     """Raise SpecError for modalities that a video does not have."""
     for name, clip in clips.items():
         channels = clip.shape.c
-        stereo = clip.modality == "audio" and channels > 1
-        if clip.modality not in VIDEO_MODALITIES or channels % CHANNELS[clip.modality] or stereo:
+        no_sound = clip.modality == "audio" and (channels > 1 or clip.shape.h > 1)
+        if clip.modality not in VIDEO_MODALITIES or channels % CHANNELS[clip.modality] or no_sound:
             raise SpecError(
                 "clip modality not available from videos",
                 at=f"clips.{name}",
                 written=clip.written,
                 got=f"{clip.modality} of {channels} channels",
-                want=f"{', '.join(VIDEO_MODALITIES)}, of 3, 1, 3 and 2 channels or a multiple of that, sound of 1",
+                want=f"{', '.join(VIDEO_MODALITIES)}, of 3, 1, 3 and 2 channels or a multiple of that, sound of 1 and height 1",
             )
 
 
