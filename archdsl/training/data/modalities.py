@@ -30,7 +30,7 @@ def check_modalities(clips: Mapping[str, Clip]) -> None:
                 at=f"clips.{name}",
                 written=clip.written,
                 got=f"{clip.modality} of {channels} channels",
-                want=f"{', '.join(VIDEO_MODALITIES)}, of 3, 1, 3 and 2 channels or a multiple of that, sound of 1 and height 1",
+                want=f"{', '.join(VIDEO_MODALITIES)}, of 3, 1, 3 and 2 channels or a multiple of that; sound of 1 x 1",
             )
 
 
