@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archdsl.backend import build, emit, freeze
+    from archdsl.backend.reading import read
     from archdsl.catalog import load
     from archdsl.compiler import Plan, compile
     from archdsl.errors import SpecError
@@ -22,6 +23,7 @@ DOOR = {
     "report": ("admits", "diff", "draw"),
     "report.table.stages": ("table",),
     "backend": ("build", "emit", "freeze"),
+    "backend.reading": ("read",),
     "training": ("evaluate", "export", "predict", "train"),
 }
 """Which room has which names."""
@@ -46,6 +48,7 @@ __all__ = [
     "emit",
     "freeze",
     "load",
+    "read",
     "table",
 ]
 

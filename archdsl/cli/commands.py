@@ -17,6 +17,7 @@ from archdsl.cli import (
     export,
     features,
     lowerings,
+    read,
     reports,
     specs,
     train,
@@ -24,7 +25,7 @@ from archdsl.cli import (
 )
 from archdsl.cli import options as o
 from archdsl.cli import run_options as r
-from archdsl.cli.help_texts import EXPORT, LIVE, LSP, WEIGHTS
+from archdsl.cli.help_texts import EXPORT, LIVE, LSP, READ, WEIGHTS
 
 DATA = """\
 videos to train and test on: make the built-in ones, check yours, measure how fast they can be read
@@ -287,6 +288,17 @@ COMMANDS = (
             "archdsl export runs/slowfast_tiny -o digits.pt2 --lower fusion --frozen",
             "archdsl export x3d_s --weights X3D_S.pyth -o x3d_s",
             "archdsl export runs/slow_r50 -o slow.safetensors --to pytorchvideo/slow",
+        ),
+    ),
+    Command(
+        "read",
+        read.read_command,
+        READ,
+        (r.add_reading, o.add_json),
+        (
+            "archdsl read my_nets.py:make_model --clip 3x32x224x224 --table stage",
+            "archdsl read my_nets.py:slowfast --clip 3x8x256x256 --clip 3x32x256x256 --vs slowfast_8x8_r50",
+            "archdsl read my_nets.py:trained_r50 --clip 3x8x256x256 --vs slow_8x8_r50 -o slow.safetensors",
         ),
     ),
     Command(

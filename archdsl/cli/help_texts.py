@@ -33,3 +33,15 @@ a page in the browser that follows a YAML spec: faults and fixes in the text, dr
 
 The text is the file: what is typed there is written to it, what an editor writes to it is shown there. The page is
 served to this machine only, to whoever has the token in the address that is printed; nothing but the compiler runs."""
+
+READ = """\
+any torch module: what it costs and sees, what differs from a network of ours, its weights under our addresses
+
+FILE.py:NAME is a function without arguments that gives a module. The file is executed, as Python specs are: read only
+files you trust. torch.export traces the module on clips of zeros of the sizes of --clip, written without the batch,
+in the order in which the module takes them (several: as one list).
+Ops that we know are counted; others keep their shapes, cost nothing and are named.
+--vs compares step by step and by no name: convolutions, products, norms, sums and functions, what they read, what they
+cost. Where steps match, weights follow; where all do, both networks run once with the same weights, and the largest
+difference is printed. Exit code 1 where anything differs. What only moves numbers (views, windows, shifts of frames) is
+no step: the outputs tell whether it is the same."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
 
-from archdsl.cli.options import positive_int, positive_number
+from archdsl.cli.options import MAX_COUNT, positive_int, positive_number
+from archdsl.spec.numbers import whole_number
 
+MOST_AXES = 4
+"""Of a clip without its batch."""
 MAX_SECONDS = 100_000
 """Upper limit of --seconds."""
 
@@ -262,6 +265,38 @@ def add_export(parser: ArgumentParser) -> None:
         "--batch", type=positive_int, metavar="N", help="of programs: clips at once, fixed; by default any number"
     )
     group.add_argument("--to", metavar="DIALECT", help="of weights: another source's names, such as torchvision/resnet")
+
+
+def add_reading(parser: ArgumentParser) -> None:
+    """Which module is read, on what, and what is shown of it."""
+    parser.add_argument("module", metavar="FILE.py:NAME", help="a function without arguments that gives a torch module")
+    parser.add_argument(
+        "--clip",
+        action="append",
+        required=True,
+        type=clip_sizes,
+        metavar="SIZES",
+        help="of a clip without its batch, such as 3x32x224x224; repeatable, one for each that the module takes",
+    )
+    parser.add_argument("--vs", metavar="NAME", help="a network of the zoo, at this size, or a path")
+    parser.add_argument("--table", metavar="LEVEL", help="its layers: stage, block or op")
+    parser.add_argument("--span", action="store_true", help="receptive fields in time")
+    parser.add_argument("--memory", action="store_true", help="predicted bytes of a forward of one clip")
+    parser.add_argument("--latency", action="store_true", help="predicted seconds of a forward of one clip")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="a drawing (.svg, .dot, .html), or with --vs its weights (.safetensors)"
+    )
+
+
+def clip_sizes(text: str) -> tuple[int, ...]:
+    """Sizes such as 3x32x224x224."""
+    try:
+        sizes = tuple(map(whole_number, text.split("x")))
+    except ValueError:
+        sizes = ()
+    if not 1 <= len(sizes) <= MOST_AXES or not all(1 <= n <= MAX_COUNT for n in sizes):
+        raise ArgumentTypeError(f"{text!r} is not the size of a clip without its batch, such as 3x32x224x224")
+    return sizes
 
 
 def positive_seconds(text: str) -> float:

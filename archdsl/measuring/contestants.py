@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from archdsl import catalog
 from archdsl.backend import build
 from archdsl.backend.compilation import compile_stages
 from archdsl.backend.inference import frozen_if_foldable
 from archdsl.backend.passes import parse_lower, passes_taken
 from archdsl.backend.precision import autocast_to
+from archdsl.backend.user_modules import function_in_file, network_made_by
 from archdsl.compiler import Plan
-from archdsl.errors import SpecError, did_you_mean
+from archdsl.errors import SpecError
 from archdsl.measuring.timer import StepFunction
 from archdsl.report.lowering_policy import PassChoices
 
@@ -67,29 +66,9 @@ def peer_contestant(text: str) -> Contestant:
 
     The file may also have copy(ours, peer) and feed(clips), where a peer's weights or its argument are not as ours.
     """
-    path, found, name = text.rpartition(":")
-    if not found or not path.endswith(".py"):
-        raise SpecError("a peer that cannot be read", got=text, want="FILE.py:make_model, a function without arguments")
-    module = catalog.module_of(Path(path))
-    functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-    if name not in functions:
-        near = did_you_mean(name, functions)
-        raise SpecError(
-            f"no function {name!r} in {Path(path).name}", got=name, want="a function without arguments", fix=near
-        )
+    module, name = function_in_file(text, "a peer")
     extra: dict[str, Any] = {key: value for key in ("copy", "feed") if (value := getattr(module, key, None))}
     return Contestant(name, lambda: network_made_by(getattr(module, name), name), **extra)
-
-
-def network_made_by(make: Callable[[], Any], name: str) -> nn.Module:
-    """What a peer's function gives. Raises SpecError for anything but a network."""
-    try:
-        network = make()
-    except Exception as error:  # noqa: BLE001  whatever a person's function raises is theirs to read
-        raise SpecError(f"{type(error).__name__} in {name}()", got=str(error)) from None
-    if not isinstance(network, nn.Module):
-        raise SpecError(f"{name}() gives no network", got=type(network).__name__, want="a torch.nn.Module")
-    return network
 
 
 def outputs_of(side: Contestant, network: nn.Module, clips: Any) -> Any:
