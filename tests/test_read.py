@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import archdsl
-from archdsl.backend.reading import Comparison
+from archdsl.backend.reading import ModuleComparison
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.report import span_table
@@ -122,7 +122,7 @@ def specs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def beside(module: nn.Module, spec: Path, clip: Tensor | None = None) -> Comparison:
+def beside(module: nn.Module, spec: Path, clip: Tensor | None = None) -> ModuleComparison:
     """A module beside a spec."""
     torch.manual_seed(0)
     given = torch.zeros(1, 3, 4, 16, 16) if clip is None else clip

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from archdsl.backend.reading.aten import bare
 from archdsl.backend.reading.matching import Matching
-from archdsl.backend.reading.steps import Part, Step
+from archdsl.backend.reading.steps import Part, TracedStep
 from archdsl.backend.weights.fit import COUNTER
 
 
@@ -35,7 +35,7 @@ def carried(found: Matching, theirs: Mapping[str, Tensor], own: Mapping[str, Ten
                 if len(parts[name]) == n:
                     whole = torch.cat([parts[name][k] for k in range(n)]) if n > 1 else tensor
                     take(made, name, whole, own)
-        for name, tensor in tables_of(before, after, theirs, own).items():
+        for name, tensor in tables_beside(before, after, theirs, own).items():
             take(made, name, tensor, own)
     missing = (name for name in own if name not in made and not name.endswith(COUNTER))
     return Carried(made, tuple(missing))
@@ -53,7 +53,9 @@ def part_of_rows(theirs: Mapping[str, Tensor], part: Part) -> Tensor:
     return theirs[name].chunk(n)[i] if n > 1 else theirs[name]
 
 
-def tables_of(before: Step, after: Step, theirs: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def tables_beside(
+    before: TracedStep, after: TracedStep, theirs: Mapping[str, Tensor], own: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Class tokens, positions and the like, which stand beside values: by shape in order, then by rows joined.
 
     A table of ours may be several of theirs, the one of fewer rows first: a class token's position before a map's.

@@ -18,24 +18,24 @@ from archdsl.backend.reading.aten import (
     shape_of,
     three,
 )
-from archdsl.backend.reading.steps import Step, Steps, Value, union
+from archdsl.backend.reading.steps import Steps, TracedStep, TracedValue, joined_values
 
 
-def one(steps: Steps, node: Call, kind: str, *fields: Any, macs: int = 0, **roles: Any) -> Value:
+def one(steps: Steps, node: Call, kind: str, *fields: Any, macs: int = 0, **roles: Any) -> TracedValue:
     """A step that reads one value."""
     first = node.args[0]
     weights = {**steps.roles(**roles), **steps.beside(first)}
-    return steps.add(Step(kind, fields, (steps.value(first).steps,), weights, shape_of(node), macs, node))
+    return steps.add(TracedStep(kind, fields, (steps.value(first).steps,), weights, shape_of(node), macs, node))
 
 
-def unknown(steps: Steps, node: Call, name: str) -> Value:
+def unknown(steps: Steps, node: Call, name: str) -> TracedValue:
     """A step that is not known: its name, its sizes, what it reads."""
     reads = tuple(steps.value(x).steps for x in node.args if steps.value(x).steps)
     weights = steps.beside(*node.args)
-    return steps.add(Step(name, (), reads, weights, shape_of(node), 0, node, known=False))
+    return steps.add(TracedStep(name, (), reads, weights, shape_of(node), 0, node, known=False))
 
 
-def batch_norm(steps: Steps, node: Call) -> Value:
+def batch_norm(steps: Steps, node: Call) -> TracedValue:
     """Norm by statistics that were gathered."""
     names, known = ("weight", "bias", "running_mean", "running_var"), steps.traced.weights
     roles = {role: known.get(x.name) for role, x in zip(names, node.args[1:5]) if isinstance(x, Node)}
@@ -44,32 +44,32 @@ def batch_norm(steps: Steps, node: Call) -> Value:
     return value
 
 
-def scale_and_shift(node: Call) -> dict[str, Any]:
+def norm_weights(node: Call) -> dict[str, Any]:
     """The weights of a norm."""
     return {role: x for i, role in ((2, "weight"), (3, "bias")) if isinstance(x := argument(node, i, role), Node)}
 
 
-def layer_norm(steps: Steps, node: Call) -> Value:
+def layer_norm(steps: Steps, node: Call) -> TracedValue:
     """Norm over channels."""
     eps = float(argument(node, 4, "eps", 1e-5) or 0)
-    return one(steps, node, op_name(node), prod(node.args[1]), "eps", eps, **scale_and_shift(node))
+    return one(steps, node, op_name(node), prod(node.args[1]), "eps", eps, **norm_weights(node))
 
 
-def group_norm(steps: Steps, node: Call) -> Value:
+def group_norm(steps: Steps, node: Call) -> TracedValue:
     """Norm over groups of channels."""
     return one(
-        steps, node, "group_norm", node.args[1], "eps", float(argument(node, 4, "eps", 1e-5)), **scale_and_shift(node)
+        steps, node, "group_norm", node.args[1], "eps", float(argument(node, 4, "eps", 1e-5)), **norm_weights(node)
     )
 
 
-def sums(steps: Steps, node: Call) -> Value:
+def sums_step(steps: Steps, node: Call) -> TracedValue:
     """A sum; sums of sums are one, and constants are left out."""
     if node.kwargs.get("alpha", 1) != 1:
         return unknown(steps, node, op_name(node))
     return summed(steps, node, [x for x in node.args[:2] if isinstance(x, Node) and not steps.value(x).constant])
 
 
-def summed(steps: Steps, node: Call, terms: list[Node]) -> Value:
+def summed(steps: Steps, node: Call, terms: list[Node]) -> TracedValue:
     """The sum of some values."""
     reads: list[tuple[int, ...]] = []
     weights = [name for x in terms for name in steps.value(x).weights]
@@ -87,7 +87,7 @@ def summed(steps: Steps, node: Call, terms: list[Node]) -> Value:
     names = dict.fromkeys(weights)
     roles = {f"beside{i}": (name, 0, 1) for i, name in enumerate(names)}
     fields = (len(reads), *added_numbers(steps, names))
-    return steps.add(Step("sum", fields, tuple(reads), roles, shape_of(node), 0, node, commutes=True))
+    return steps.add(TracedStep("sum", fields, tuple(reads), roles, shape_of(node), 0, node, commutes=True))
 
 
 def added_numbers(steps: Steps, names: Iterable[str]) -> tuple[Any, ...]:
@@ -96,7 +96,7 @@ def added_numbers(steps: Steps, names: Iterable[str]) -> tuple[Any, ...]:
     return ("and", count, "learnt") if count else ()
 
 
-def times(steps: Steps, node: Call) -> Value:
+def times_step(steps: Steps, node: Call) -> TracedValue:
     """A product of numbers: by a factor, by a weight, by another value."""
     a, b = node.args[:2]
     values = [x for x in (a, b) if isinstance(x, Node) and not steps.value(x).constant]
@@ -105,19 +105,21 @@ def times(steps: Steps, node: Call) -> Value:
         steps.scalars[round(factor, 6)] += factor != 1
         return steps.value(a)
     if len(values) < 2 or op_name(node) != "mul":
-        return unknown(steps, node, op_name(node)) if op_name(node) != "mul" else union(map(steps.value, values))
+        return (
+            unknown(steps, node, op_name(node)) if op_name(node) != "mul" else joined_values(map(steps.value, values))
+        )
     first, second = (steps.value(x).steps for x in values)
     if not first or not second:  # a weight for each channel
-        return steps.add(Step("scale", (), (first or second,), steps.beside(*values), shape_of(node), 0, node))
+        return steps.add(TracedStep("scale", (), (first or second,), steps.beside(*values), shape_of(node), 0, node))
     for gate, x in ((first, second), (second, first)):
         step = steps.all[gate[0]]
         if len(gate) == 1 and step.kind == "sigmoid" and step.reads == (x,):
-            return steps.add(Step("silu", (), (x,), steps.beside(*values), shape_of(node), 0, node))
+            return steps.add(TracedStep("silu", (), (x,), steps.beside(*values), shape_of(node), 0, node))
     reads = (first, second)
-    return steps.add(Step("mul", (), reads, steps.beside(*values), shape_of(node), 0, node, commutes=True))
+    return steps.add(TracedStep("mul", (), reads, steps.beside(*values), shape_of(node), 0, node, commutes=True))
 
 
-def mean(steps: Steps, node: Call) -> Value:
+def mean_step(steps: Steps, node: Call) -> TracedValue:
     """The mean over some axes; a mean of means is one."""
     x = node.args[0]
     ratio = elements(x) // max(elements(node), 1)
@@ -132,11 +134,11 @@ def mean(steps: Steps, node: Call) -> Value:
         and len(inner.node.users if inner.node else ()) == 1
     ):
         inner.kind, ratio = "gone", ratio * int(inner.fields[0])
-        return steps.add(Step("mean", (ratio,), inner.reads, inner.weights, shape_of(node), 0, node))
+        return steps.add(TracedStep("mean", (ratio,), inner.reads, inner.weights, shape_of(node), 0, node))
     return one(steps, node, "mean", ratio)
 
 
-def pool(steps: Steps, node: Call) -> Value:
+def pool(steps: Steps, node: Call) -> TracedValue:
     """A window without weights; a mean where it covers everything."""
     x, average = node.args[0], op_name(node).startswith("avg")
     axes = 2 if "2d" in op_name(node) else 3
@@ -147,39 +149,39 @@ def pool(steps: Steps, node: Call) -> Value:
         "dilation": (1, 1, 1) if average else three(on_axes(argument(node, 4, "dilation", 1), axes)),
     }
     if average and window["kernel"][-axes:] == shape_of(x)[-axes:] and window["pad"] == (0, 0, 0):
-        return mean(steps, node)
+        return mean_step(steps, node)
     if window["kernel"] == window["stride"] == (1, 1, 1):
         return steps.value(x)
-    value = one(steps, node, "avg_pool" if average else "max_pool", window["kernel"], *changed(window))
+    value = one(steps, node, "avg_pool" if average else "max_pool", window["kernel"], *window_fields(window))
     ceil = bool(argument(node, 4 if average else 5, "ceil_mode", False))
     steps.all[value.steps[0]].window = {**window, "ceil": ceil}
     return value
 
 
-def adaptive_pool(steps: Steps, node: Call) -> Value:
+def adaptive_pool(steps: Steps, node: Call) -> TracedValue:
     """A pool to a size: a mean where that is 1, nothing where it is the map's own."""
     if elements(node) == elements(node.args[0]):
         return steps.value(node.args[0])
     if bare(shape_of(node)) == bare(shape_of(node.args[0])[: -len(node.args[1])]):
-        return mean(steps, node)
+        return mean_step(steps, node)
     return one(steps, node, op_name(node), tuple(node.args[1]))
 
 
-def softmax(steps: Steps, node: Call) -> Value:
+def softmax_step(steps: Steps, node: Call) -> TracedValue:
     """Shares along an axis."""
     return one(steps, node, "softmax")
 
 
-def concatenation(steps: Steps, node: Call) -> Value:
+def concatenation(steps: Steps, node: Call) -> TracedValue:
     """Channels side by side, in order; tokens beside others are no step."""
     values, dim = node.args[0], argument(node, 1, "dim", 0)
     reads = [found for x in values if (found := steps.value(x).steps)]
     if len(shape_of(node)) >= 4 and dim == 1 and len(reads) > 1:
-        return steps.add(Step("concat", (), tuple(reads), steps.beside(*values), shape_of(node), 0, node))
-    return union(map(steps.value, values))
+        return steps.add(TracedStep("concat", (), tuple(reads), steps.beside(*values), shape_of(node), 0, node))
+    return joined_values(map(steps.value, values))
 
 
-def changed(window: dict[str, Any]) -> tuple[Any, ...]:
+def window_fields(window: dict[str, Any]) -> tuple[Any, ...]:
     """What a window has beside its kernel: a word and sizes each."""
     usual = {"stride": (1, 1, 1), "pad": (0, 0, 0), "dilation": (1, 1, 1)}
     return tuple(part for name, plain in usual.items() if window[name] != plain for part in (name, window[name]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from archdsl.backend.reading.steps import Step, Steps
+from archdsl.backend.reading.steps import Steps, TracedStep
 
 MOST_SHOWN = 12
 """Differences that are listed."""
@@ -18,8 +18,8 @@ MOST_SHOWN = 12
 class Difference:
     """Steps of one network where the other has others, or none."""
 
-    before: tuple[Step, ...]
-    after: tuple[Step, ...]
+    before: tuple[TracedStep, ...]
+    after: tuple[TracedStep, ...]
 
     def __str__(self) -> str:
         if not self.before or not self.after:
@@ -32,7 +32,7 @@ class Difference:
 class Matching:
     """Steps of two networks that do the same with the same."""
 
-    pairs: tuple[tuple[Step, Step], ...]
+    pairs: tuple[tuple[TracedStep, TracedStep], ...]
     """And those of one kind in its place."""
     differences: tuple[Difference, ...]
     factors: tuple[str, ...]
@@ -56,9 +56,9 @@ class Matching:
         return "\n".join([count, *(f"  {line}" for line in [*lines[:MOST_SHOWN], *([rest] if rest else [])])])
 
 
-def steps_text(steps: tuple[Step, ...]) -> str:
+def steps_text(steps: tuple[TracedStep, ...]) -> str:
     """Steps in words, alike ones counted, with the place of the first."""
-    kinds: dict[str, list[Step]] = defaultdict(list)
+    kinds: dict[str, list[TracedStep]] = defaultdict(list)
     for step in steps:
         kinds[step.text()].append(step)
     parts = [
@@ -81,7 +81,7 @@ def living(steps: Steps) -> list[int]:
 
 
 def forward_marks(steps: Steps, numbers: Iterable[int]) -> dict[int, int]:
-    """Step -> a number that is equal where what it does and all before it are equal."""
+    """TracedStep -> a number that is equal where what it does and all before it are equal."""
     marks: dict[int, int] = {}
     for number in numbers:
         step = steps.all[number]
@@ -91,7 +91,7 @@ def forward_marks(steps: Steps, numbers: Iterable[int]) -> dict[int, int]:
 
 
 def backward_marks(steps: Steps, numbers: list[int]) -> dict[int, int]:
-    """Step -> a number that is equal where what it does and all behind it are equal."""
+    """TracedStep -> a number that is equal where what it does and all behind it are equal."""
     behind: dict[int, list[Any]] = defaultdict(list)
     for node in steps.traced.outputs:
         for number in steps.values[node.name].steps:

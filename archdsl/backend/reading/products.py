@@ -17,20 +17,20 @@ from archdsl.backend.reading.aten import (
     shape_of,
     three,
 )
-from archdsl.backend.reading.functions import added_numbers, changed, one, unknown
-from archdsl.backend.reading.steps import Step, Steps, Value
+from archdsl.backend.reading.functions import added_numbers, one, unknown, window_fields
+from archdsl.backend.reading.steps import Steps, TracedStep, TracedValue
 
 LARGEST_JOINT = 3
 """Products in one: queries, keys and values."""
 
 
-def linear(steps: Steps, node: Call) -> Value:
+def linear(steps: Steps, node: Call) -> TracedValue:
     """A matrix times the channels; several where their results lie side by side and are taken apart."""
     x, weight, bias = node.args[0], node.args[1], argument(node, 2, "bias")
     return products(steps, node, x, weight, bias, joint_count(node))
 
 
-def products(steps: Steps, node: Call, x: Call, weight: Call, bias: Call, count: int) -> Value:
+def products(steps: Steps, node: Call, x: Call, weight: Call, bias: Call, count: int) -> TracedValue:
     """`count` linear steps of one matrix."""
     out, inside = shape_of(weight)[0] // count, prod(shape_of(weight)[1:])
     roles = {**steps.roles(weight=weight, **({"bias": bias} if bias is not None else {})), **steps.beside(x)}
@@ -41,9 +41,9 @@ def products(steps: Steps, node: Call, x: Call, weight: Call, bias: Call, count:
         }
         fields = (inside, out, *(("without bias",) if "bias" not in parts else ()))
         macs = elements(node) // count * inside
-        step = Step("linear", fields, (steps.value(x).steps,), parts, shape_of(node), macs, node)
+        step = TracedStep("linear", fields, (steps.value(x).steps,), parts, shape_of(node), macs, node)
         made += steps.add(step).steps
-    return Value(tuple(made), (), tuple(made) if count > 1 else ())
+    return TracedValue(tuple(made), (), tuple(made) if count > 1 else ())
 
 
 def joint_count(node: Call) -> int:
@@ -87,18 +87,18 @@ def part_of(node: Call, count: int) -> list[int] | None:
     return None
 
 
-def apart(steps: Steps, node: Call) -> Value:
+def apart(steps: Steps, node: Call) -> TracedValue:
     """What is chosen of a value: one of several products side by side, or just some of its numbers."""
     value = steps.value(node.args[0])
     if not value.joint:
         return value
     found = part_of(node, len(value.joint))
     assert found is not None
-    pieces = tuple(Value((value.joint[i],), value.weights) for i in found)
-    return pieces[0] if op_name(node) in ("select", "slice") else Value(value.joint, value.weights, (), pieces)
+    pieces = tuple(TracedValue((value.joint[i],), value.weights) for i in found)
+    return pieces[0] if op_name(node) in ("select", "slice") else TracedValue(value.joint, value.weights, (), pieces)
 
 
-def convolution(steps: Steps, node: Call) -> Value:
+def convolution(steps: Steps, node: Call) -> TracedValue:
     """A window of weights; a linear step where it covers one element."""
     x, weight, bias = node.args[0], node.args[1], argument(node, 2, "bias")
     shape, axes = shape_of(weight), len(shape_of(weight)) - 2
@@ -114,14 +114,14 @@ def convolution(steps: Steps, node: Call) -> Value:
     names = steps.value(weight).weights
     own = steps.sizes[names[0]] if len(names) == 1 else shape
     channels = own[0] if own[1] > 1 or window["groups"] == 1 else "by channel"
-    fields = (window["kernel"], channels, *changed(window), *(("bias",) if bias is not None else ()))
+    fields = (window["kernel"], channels, *window_fields(window), *(("bias",) if bias is not None else ()))
     roles = dict(weight=weight, **({"bias": bias} if bias is not None else {}))
     value = one(steps, node, "conv", *fields, macs=elements(node) * prod(shape[1:]), **roles)
     steps.all[value.steps[0]].window = {**window, "out_channels": shape[0], "bias": bias is not None}
     return value
 
 
-def matmul(steps: Steps, node: Call) -> Value:
+def matmul(steps: Steps, node: Call) -> TracedValue:
     """A product of two values, or of one and a matrix of weights."""
     a, b = node.args[:2]
     inside = shape_of(a)[-1]
@@ -129,14 +129,16 @@ def matmul(steps: Steps, node: Call) -> Value:
     if weight and not steps.value(b).steps and steps.sizes[weight[""][0]] in ((shape_of(b)[-1], inside),):
         fields = (inside, shape_of(b)[-1], "without bias")
         roles = {"weight": weight[""], **steps.beside(a)}
-        step = Step("linear", fields, (steps.value(a).steps,), roles, shape_of(node), elements(node) * inside, node)
+        step = TracedStep(
+            "linear", fields, (steps.value(a).steps,), roles, shape_of(node), elements(node) * inside, node
+        )
         return steps.add(step)
     reads = tuple(found for x in (a, b) if (found := steps.value(x).steps))
     macs = elements(node) * inside
-    return steps.add(Step("matmul", (), reads, steps.beside(a, b), shape_of(node), macs, node))
+    return steps.add(TracedStep("matmul", (), reads, steps.beside(a, b), shape_of(node), macs, node))
 
 
-def einsum(steps: Steps, node: Call) -> Value:
+def einsum(steps: Steps, node: Call) -> TracedValue:
     """A product of two values over letters."""
     text, operands = str(node.args[0]).replace(" ", ""), node.args[1]
     given = text.partition("->")[0].split(",")
@@ -145,10 +147,10 @@ def einsum(steps: Steps, node: Call) -> Value:
     lengths = {letter: n for word, x in zip(given, operands) for letter, n in zip(word, shape_of(x))}
     reads = tuple(found for x in operands if (found := steps.value(x).steps))
     macs = prod(lengths.values())
-    return steps.add(Step("matmul", (), reads, steps.beside(*operands), shape_of(node), macs, node))
+    return steps.add(TracedStep("matmul", (), reads, steps.beside(*operands), shape_of(node), macs, node))
 
 
-def attention(steps: Steps, node: Call) -> Value:
+def attention_steps(steps: Steps, node: Call) -> TracedValue:
     """Pairs of queries and keys, a softmax, the mean of values."""
     q, k, v = node.args[:3]
     mask = argument(node, 3, "attn_mask")
@@ -157,12 +159,14 @@ def attention(steps: Steps, node: Call) -> Value:
     pairs = (*shape_of(q)[:-1], shape_of(k)[-2])
     macs = prod(pairs) * shape_of(q)[-1]
     reads = (steps.value(q).steps, steps.value(k).steps)
-    value = steps.add(Step("matmul", (), reads, steps.beside(q, k), pairs, macs, node))
+    value = steps.add(TracedStep("matmul", (), reads, steps.beside(q, k), pairs, macs, node))
     if isinstance(mask, Node) and not steps.value(mask).constant:
         given = steps.value(mask)
         fields = (1 + bool(given.steps), *added_numbers(steps, given.weights))
         reads = (value.steps, *((given.steps,) if given.steps else ()))
-        value = steps.add(Step("sum", fields, reads, steps.beside(mask), pairs, 0, node, commutes=True))
-    value = steps.add(Step("softmax", (), (value.steps,), {}, pairs, 0, node))
+        value = steps.add(TracedStep("sum", fields, reads, steps.beside(mask), pairs, 0, node, commutes=True))
+    value = steps.add(TracedStep("softmax", (), (value.steps,), {}, pairs, 0, node))
     reads = (value.steps, steps.value(v).steps)
-    return steps.add(Step("matmul", (), reads, steps.beside(v), shape_of(node), prod(pairs) * shape_of(v)[-1], node))
+    return steps.add(
+        TracedStep("matmul", (), reads, steps.beside(v), shape_of(node), prod(pairs) * shape_of(v)[-1], node)
+    )

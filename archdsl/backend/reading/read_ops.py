@@ -7,7 +7,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from archdsl import ops
-from archdsl.backend.reading.steps import Step
+from archdsl.backend.reading.steps import TracedStep
 from archdsl.errors import SpecError
 from archdsl.ops import Cost, Grid, Op, Shape
 from archdsl.ops.layer import Weights
@@ -69,7 +69,7 @@ class ReadOp(Op):
         return self.word
 
 
-def op_of(step: Step, xs: tuple[Shape, ...], gives: Shape, params: tuple[tuple[int, ...], ...]) -> Op:
+def op_of(step: TracedStep, xs: tuple[Shape, ...], gives: Shape, params: tuple[tuple[int, ...], ...]) -> Op:
     """The op of ours that a step is, if that gives the same and costs the same; else its name and sizes."""
     op = counterpart(step, gives)
     known = ReadOp(word=step.text(), gives=gives, params=params, macs=step.macs, beside=step.kind in EACH_ALONE)
@@ -85,7 +85,7 @@ def op_of(step: Step, xs: tuple[Shape, ...], gives: Shape, params: tuple[tuple[i
     return op if same else known
 
 
-def counterpart(step: Step, gives: Shape) -> Op | None:
+def counterpart(step: TracedStep, gives: Shape) -> Op | None:
     """The op of ours that would do what a step does."""
     window: Any = dict(step.window)
     match step.kind:

@@ -8,7 +8,7 @@ from math import prod
 
 from archdsl.backend.reading.matching import living
 from archdsl.backend.reading.read_ops import op_of
-from archdsl.backend.reading.steps import Step, Steps
+from archdsl.backend.reading.steps import Steps, TracedStep
 from archdsl.blocks import Block
 from archdsl.compiler import Plan
 from archdsl.graph import Graph, Node, Scope, shape_and_grid
@@ -39,7 +39,7 @@ class ModulePlan:
         self.root = root_of([steps.all[n].at for n in self.numbers])
         self.clips = [n for n, step in enumerate(steps.all) if step.kind == "clip"]
         self.behind: dict[int, bool] = {}
-        """Step -> whether its channels come last."""
+        """TracedStep -> whether its channels come last."""
         self.addresses: dict[int, str] = {}
         self.counted: set[str] = set()
         """Weights that some step has already."""
@@ -47,7 +47,7 @@ class ModulePlan:
 
     def plan(self) -> Plan:
         """The plan."""
-        clips = {clip_name(i, len(self.clips)): self.clip(n) for i, n in enumerate(self.clips)}
+        clips = {input_name(i, len(self.clips)): self.clip(n) for i, n in enumerate(self.clips)}
         for number, (name, clip) in zip(self.clips, clips.items()):
             self.put(number, name, Node(name, Source(shape=clip.shape), ()), clip.shape, Grid(UNIT, UNIT, UNIT))
         places = self.places()
@@ -146,7 +146,7 @@ class ModulePlan:
             c, positions = out, prod(sizes[:-1])
         return on_grid(c, positions, x)
 
-    def place(self, step: Step) -> tuple[str, str]:
+    def place(self, step: TracedStep) -> tuple[str, str]:
         """(stage, path within it) of a step."""
         at = step.at
         prefix = f"{self.root}." if self.root else ""
@@ -222,6 +222,6 @@ def identifier(text: str) -> str:
     return made if made[:1].isalpha() else f"s{made}"
 
 
-def clip_name(i: int, count: int) -> str:
+def input_name(i: int, count: int) -> str:
     """The name of one of several clips."""
     return "clip" if count == 1 else f"clip{i}"

@@ -33,7 +33,7 @@ from archdsl.spec.files import write_out
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ModuleComparison:
     """A module beside a network of ours."""
 
     name: str
@@ -74,7 +74,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ModuleReading:
     """A torch module that was read. `plan` is what counts, tables, drawings, spans, memory and latency take."""
 
     name: str
@@ -117,7 +117,7 @@ class Reading:
         counts = {"params": plan.params, "macs": plan.macs, "fvcore": plan.count("fvcore"), "unread": self.unread}
         return {"name": self.name, "input": sizes, **counts, "opaque": self.opaque}
 
-    def compare(self, other: Arch | str | Path) -> Comparison:
+    def compare(self, other: Arch | str | Path) -> ModuleComparison:
         """Beside a network of ours, or of the zoo at this clip's size: what differs, and the weights it would have."""
         arch = other if isinstance(other, Arch) else self.fitting(other)
         plan = compile(arch).of_frames_read
@@ -128,7 +128,7 @@ class Reading:
         macs = sum(ours.all[n].macs for n in living(ours))
         params = (sum(x.numel() for x in self.module.parameters()), sum(x.numel() for x in network.parameters()))
         difference = None if weights.missing else self.outputs_beside(network, weights, plan)
-        return Comparison(self.name, arch, params, (self.plan.macs, macs), found, weights, difference)
+        return ModuleComparison(self.name, arch, params, (self.plan.macs, macs), found, weights, difference)
 
     def fitting(self, name: str | Path) -> Arch:
         """A model at the size of this clip, of as many frames as it reads of one. Raises SpecError where none is."""
@@ -169,7 +169,7 @@ class Reading:
         return clips if len(clips) == 1 else ([*clips],)
 
 
-def read(module: nn.Module, clip: Any, *, name: str | None = None) -> Reading:
+def read(module: nn.Module, clip: Any, *, name: str | None = None) -> ModuleReading:
     """Any torch module as a plan, through torch.export: `clip` is a tensor that it takes, or a list of several.
 
     Raises SpecError where torch cannot trace it.
@@ -181,10 +181,10 @@ def read(module: nn.Module, clip: Any, *, name: str | None = None) -> Reading:
         raise SpecError("not a clip", got=excerpt(repr(clip)), want="a tensor (n, c, t, h, w), or a list of such")
     steps = module_steps(module, list(clips) if len(clips) > 1 else clips[0])
     name = name or type(module).__name__
-    return Reading(name, module, clips, steps, ModulePlan(steps, name).plan())
+    return ModuleReading(name, module, clips, steps, ModulePlan(steps, name).plan())
 
 
-def reading_of_file(text: str, clips: Sequence[tuple[int, ...]]) -> Reading:
+def reading_of_file(text: str, clips: Sequence[tuple[int, ...]]) -> ModuleReading:
     """The module that FILE.py:make_model makes, read on clips of these sizes. The file is executed."""
     module, name = function_in_file(text, "a module")
     network = network_made_by(getattr(module, name), name)
@@ -192,7 +192,7 @@ def reading_of_file(text: str, clips: Sequence[tuple[int, ...]]) -> Reading:
     return read(network, given if len(given) > 1 else given[0], name=name)
 
 
-def write_carried(found: Comparison, path: str | Path) -> None:
+def write_carried(found: ModuleComparison, path: str | Path) -> None:
     """The module's weights under the addresses of the network it was compared with. Raises SpecError for a part."""
     tensors, missing = found.carried
     if missing:

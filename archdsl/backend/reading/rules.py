@@ -7,26 +7,26 @@ from collections.abc import Callable
 from archdsl.backend.reading import functions as f
 from archdsl.backend.reading import products as p
 from archdsl.backend.reading.aten import FACTORIES, MOVES, SELECTS, UNARY, Call, op_name
-from archdsl.backend.reading.steps import Step, Steps, Value, union
+from archdsl.backend.reading.steps import Steps, TracedStep, TracedValue, joined_values
 from archdsl.backend.reading.traced import TracedModule
 
-Rule = Callable[[Steps, Call], Value]
+StepRule = Callable[[Steps, Call], TracedValue]
 
 
-def moved(steps: Steps, node: Call) -> Value:
+def moved_value(steps: Steps, node: Call) -> TracedValue:
     """A value in another shape."""
     return steps.value(node.args[0])
 
 
-def piece(steps: Steps, node: Call) -> Value:
+def piece(steps: Steps, node: Call) -> TracedValue:
     """One of several values, or their numbers alike."""
     value = steps.value(node.args[0])
     index = node.args[1]
     return value.pieces[index] if value.pieces and isinstance(index, int) else value
 
 
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(MOVES, moved),
+RULES: dict[str, StepRule] = {
+    **dict.fromkeys(MOVES, moved_value),
     **dict.fromkeys(("select", "unbind", "chunk", "split", "split_with_sizes", "slice"), p.apart),
     "getitem": piece,
     "linear": p.linear,
@@ -34,27 +34,27 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("_native_batch_norm_legit_no_training", "native_batch_norm"), f.batch_norm),
     **dict.fromkeys(("layer_norm", "rms_norm"), f.layer_norm),
     "group_norm": f.group_norm,
-    "add": f.sums,
-    **dict.fromkeys(("mul", "div"), f.times),
+    "add": f.sums_step,
+    **dict.fromkeys(("mul", "div"), f.times_step),
     **dict.fromkeys(("matmul", "bmm", "mm"), p.matmul),
-    "scaled_dot_product_attention": p.attention,
+    "scaled_dot_product_attention": p.attention_steps,
     "einsum": p.einsum,
-    "mean": f.mean,
+    "mean": f.mean_step,
     **dict.fromkeys(("max_pool3d", "max_pool2d", "avg_pool3d", "avg_pool2d"), f.pool),
     **dict.fromkeys(("max_pool3d_with_indices", "max_pool2d_with_indices"), f.pool),
     **dict.fromkeys(("adaptive_avg_pool3d", "adaptive_avg_pool2d", "adaptive_avg_pool1d"), f.adaptive_pool),
     **dict.fromkeys(("_adaptive_avg_pool3d", "_adaptive_avg_pool2d"), f.adaptive_pool),
-    **dict.fromkeys(("softmax", "_softmax"), f.softmax),
+    **dict.fromkeys(("softmax", "_softmax"), f.softmax_step),
     "cat": f.concatenation,
 }
 
 
-def value_of_call(steps: Steps, node: Call) -> Value:
+def value_of_call(steps: Steps, node: Call) -> TracedValue:
     """What one call gives; a step is added where it computes."""
     name = op_name(node)
-    known = union(steps.value(x) for x in (*node.args, *node.kwargs.values()))
+    known = joined_values(steps.value(x) for x in (*node.args, *node.kwargs.values()))
     if name in FACTORIES:
-        return Value()
+        return TracedValue()
     if name in RULES and known.steps:
         return RULES[name](steps, node)
     if not known.steps or name in SELECTS:
@@ -67,9 +67,9 @@ def steps_of(traced: TracedModule, sizes: dict[str, tuple[int, ...]]) -> Steps:
     """The steps of a traced module, those that no output is made from left out."""
     steps = Steps(traced, sizes)
     for name in traced.inputs:
-        steps.values[name] = steps.add(Step("clip", (), (), {}, tuple(traced.inputs[name].shape)))
+        steps.values[name] = steps.add(TracedStep("clip", (), (), {}, tuple(traced.inputs[name].shape)))
     for name, weight in traced.weights.items():
-        steps.values[name] = Value((), (weight,) if weight in traced.parameters else ())
+        steps.values[name] = TracedValue((), (weight,) if weight in traced.parameters else ())
     for node in traced.nodes:
         steps.values[node.name] = value_of_call(steps, node)
     return steps

@@ -12,14 +12,14 @@ from typing import Any
 
 from torch.fx import Node
 
-from archdsl.backend.reading.traced import TracedModule, module_path
+from archdsl.backend.reading.traced import TracedModule, innermost_module
 
 Part = tuple[str, int, int]
 """(name of a weight, i, n): the i-th of n equal parts of its rows."""
 
 
 @dataclass
-class Step:
+class TracedStep:
     """One step of a network."""
 
     kind: str
@@ -40,7 +40,7 @@ class Step:
     @property
     def at(self) -> str:
         """Where it stands in the module."""
-        return module_path(self.node)[0] if self.node else ""
+        return innermost_module(self.node)[0] if self.node else ""
 
     @property
     def signature(self) -> tuple[Any, ...]:
@@ -58,14 +58,14 @@ def sizes(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Value:
+class TracedValue:
     """Where the numbers of a traced value come from."""
 
     steps: tuple[int, ...] = ()
     weights: tuple[str, ...] = ()
     joint: tuple[int, ...] = ()
     """Linear steps whose results it is, side by side, in whatever shape: it is taken apart later."""
-    pieces: tuple[Value, ...] = ()
+    pieces: tuple[TracedValue, ...] = ()
     """Those of a list of values."""
 
     @property
@@ -74,11 +74,11 @@ class Value:
         return not self.steps and not self.weights
 
 
-def union(values: Iterable[Value]) -> Value:
+def joined_values(values: Iterable[TracedValue]) -> TracedValue:
     """Numbers of several values."""
     found = list(values)
     steps = dict.fromkeys(step for value in found for step in value.steps)
-    return Value(tuple(steps), tuple(dict.fromkeys(name for value in found for name in value.weights)))
+    return TracedValue(tuple(steps), tuple(dict.fromkeys(name for value in found for name in value.weights)))
 
 
 @dataclass
@@ -88,23 +88,23 @@ class Steps:
     traced: TracedModule
     sizes: dict[str, tuple[int, ...]]
     """Name of a weight -> shape."""
-    all: list[Step] = field(default_factory=list)
-    values: dict[str, Value] = field(default_factory=dict)
+    all: list[TracedStep] = field(default_factory=list)
+    values: dict[str, TracedValue] = field(default_factory=dict)
     scalars: Counter[float] = field(default_factory=Counter)
     """Factors that values are multiplied by."""
 
-    def add(self, step: Step) -> Value:
+    def add(self, step: TracedStep) -> TracedValue:
         """One step more."""
         self.all.append(step)
-        return Value((len(self.all) - 1,))
+        return TracedValue((len(self.all) - 1,))
 
-    def value(self, x: Any) -> Value:
+    def value(self, x: Any) -> TracedValue:
         """Where an argument's numbers come from."""
         if isinstance(x, Node):
-            return self.values.get(x.name, Value())  # what is not known yet is a constant of the module
+            return self.values.get(x.name, TracedValue())  # what is not known yet is a constant of the module
         if isinstance(x, list | tuple):
-            return union(self.value(one) for one in x)
-        return Value()
+            return joined_values(self.value(one) for one in x)
+        return TracedValue()
 
     def weight(self, x: Any) -> dict[str, Part]:
         """The one weight that an argument is made from."""

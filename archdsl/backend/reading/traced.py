@@ -53,7 +53,7 @@ def traced_module(module: nn.Module, clips: Any) -> TracedModule:
     return TracedModule(calls, inputs, dict(weights), frozenset(sign.parameters), outputs)
 
 
-def module_path(node: Node) -> tuple[str, str]:
+def innermost_module(node: Node) -> tuple[str, str]:
     """(path, class) of the innermost module around a call; an empty path is the module itself."""
     found = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = found[-1] if found else ("", "")
