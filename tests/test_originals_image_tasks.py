@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from test_originals import near, scatter
-from torch import nn
+from torch import Tensor, nn
 
 import archdsl
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 def copied_by_parts(theirs: nn.Module, ours: nn.Module, parts: Sequence[str]) -> None:
     """Their weights into ours, in the order in which theirs are written; `parts` are ours in that order."""
     own = ours.state_dict()
-    keys = [key for part in parts for key in own if key.startswith(part)]
+    keys = [*dict.fromkeys(key for part in parts for key in own if key.startswith(part))]
     assert sorted(keys) == sorted(own)
     values = zip(keys, theirs.state_dict().values(), strict=True)
     ours.load_state_dict({key: value.reshape(own[key].shape) for key, value in values})
@@ -38,3 +38,162 @@ def test_scores_of_torchvisions_segmenters(torchvision: Any, name: str, original
         got, want = ours(image), theirs(image[:, :, 0])
     near(got["scores"][:, :, 0], want["out"])
     near(got["aux"][:, :, 0], want["aux"])
+
+
+def plain_nms(boxes: Tensor, scores: Tensor, overlap: float) -> Tensor:
+    """torchvision's operator in plain torch."""
+    areas, kept = (boxes[:, 2:] - boxes[:, :2]).prod(1), []
+    order = scores.argsort(descending=True, stable=True)
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        first, last = torch.maximum(boxes[best, :2], boxes[order, :2]), torch.minimum(boxes[best, 2:], boxes[order, 2:])
+        common = (last - first).clamp(min=0).prod(1)
+        order = order[~(common / (areas[best] + areas[order] - common) > overlap)]
+    return torch.stack(kept) if kept else torch.zeros(0, dtype=torch.long)
+
+
+def plain_roi_align(x: Tensor, rois: Tensor, size: Any, scale: float, samples: int, aligned: bool) -> Tensor:
+    """torchvision's operator by its samples, a box at a time; one image."""
+    assert not aligned
+    assert not rois[:, 0].any()
+    found = []
+    for x1, y1, x2, y2 in (rois[:, 1:] * scale).tolist():
+        places = []
+        for low, high, cells, length in ((y1, y2, size[0], x.shape[2]), (x1, x2, size[1], x.shape[3])):
+            step = max(high - low, 1.0) / cells / samples
+            at = low + (torch.arange(cells * samples) + 0.5) * step
+            inside, at = (at >= -1) & (at <= length), at.clamp(0, length - 1)
+            weights = (1 - (at[:, None] - torch.arange(length)).abs()).clamp(min=0) * inside[:, None]
+            places.append(weights.unflatten(0, (cells, samples)).mean(1))
+        found.append(places[0] @ x[0] @ places[1].T)
+    return torch.stack(found) if found else x.new_zeros(0, x.shape[1], *size)
+
+
+@pytest.fixture
+def detection(torchvision: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """torchvision's detectors; their two compiled operators, which its wheel lacks on this torch, are plain ones."""
+    monkeypatch.setattr("torchvision.ops.boxes.nms", plain_nms)
+    monkeypatch.setattr("torchvision.ops.boxes._batched_nms_coordinate_trick", grouped_nms)
+    monkeypatch.setattr("torchvision.ops.boxes._batched_nms_vanilla", grouped_nms)
+    monkeypatch.setattr(
+        "torchvision.ops.poolers.roi_align",
+        lambda x, rois, output_size, spatial_scale, sampling_ratio: plain_roi_align(
+            x, rois, output_size, spatial_scale, sampling_ratio, aligned=False
+        ),
+    )
+    return torchvision.models.detection
+
+
+def grouped_nms(boxes: Tensor, scores: Tensor, groups: Tensor, overlap: float) -> Tensor:
+    """Within each group alone, best first over all."""
+    kept = torch.zeros(0, dtype=torch.long)
+    for group in groups.unique():
+        places = (groups == group).nonzero()[:, 0]
+        kept = torch.cat([kept, places[plain_nms(boxes[places], scores[places], overlap)]])
+    return kept[scores[kept].argsort(descending=True, stable=True)]
+
+
+def sharpened(theirs: nn.Module, *names: str) -> None:
+    """Last layers whose answers differ, so that there is something to choose."""
+    scatter(theirs)
+    for name in names:
+        layer = theirs.get_submodule(name)
+        nn.init.normal_(layer.weight, std=8 * layer.weight[0].numel() ** -0.5)
+        nn.init.normal_(layer.bias, std=0.1)
+
+
+def same_detections(got: Tensor, want: dict[str, Tensor]) -> int:
+    """Ours (6, count), theirs a dict: labels, scores and boxes; gives how many there are."""
+    n = len(want["scores"])
+    assert got[1, :n].all()
+    assert not got[1, n:].any()
+    near(got[1, :n], want["scores"])
+    rows = torch.cat([want["labels"][:, None], 100 * want["scores"][:, None], want["boxes"]], dim=1)
+    mine = torch.cat([got[0, :n, None], 100 * got[1, :n, None], got[2:, :n].T], dim=1)
+    apart, other = (mine[:, None] - rows).abs().amax(2).min(1)  # chances that agree to seven digits may swap
+    assert float(apart.max()) < 0.02
+    assert len(other.unique()) == n
+    return n
+
+
+RCNN = ("rgb.", "p2.lateral", "p3.lateral", "p4.lateral", "p5.lateral", "p2.", "p3.", "p4.", "p5.", "head.map0.")
+
+
+@pytest.mark.parametrize("kind", ["fasterrcnn", "maskrcnn", "keypointrcnn"])
+def test_detections_of_torchvisions_region_detectors(detection: Any, kind: str) -> None:
+    """What is said of anchors, of proposals, the boxes that are given, their masks and joints."""
+    torch.manual_seed(0)
+    sizes = dict(min_size=192, max_size=256, image_mean=(0, 0, 0), image_std=(1, 1, 1))
+    theirs = getattr(detection, f"{kind}_resnet50_fpn")(
+        weights=None, weights_backbone=None, rpn_post_nms_top_n_test=60, **sizes
+    ).eval()
+    predictor = "roi_heads.box_predictor"
+    sharpened(theirs, "rpn.head.cls_logits", f"{predictor}.cls_score")
+    ours = archdsl.build(archdsl.load(f"{kind}_r50_fpn", height=192, width=256, regions=60)).eval()
+    parts = (*RCNN, "head.region.", "head.scores_of", "head.shifts_of", "head.masks.", "head.keypoints.")
+    copied_by_parts(theirs, ours, parts)
+    image = torch.rand(3, 192, 256)
+    said: dict[str, Any] = {}
+    theirs.rpn.head.register_forward_hook(lambda m, i, y: said.update(rpn=y))
+    theirs.roi_heads.box_predictor.register_forward_hook(lambda m, i, y: said.update(box=y))
+    for name in ("mask_predictor", "keypoint_predictor"):
+        if getattr(theirs.roi_heads, name, None) is not None:
+            getattr(theirs.roi_heads, name).register_forward_hook(lambda m, i, y: said.update(fine=y))
+    with torch.no_grad():
+        got, (want,) = ours(image[None, :, None]), theirs([image])
+    scores = torch.cat([x.permute(0, 2, 3, 1).flatten() for x in said["rpn"][0]])
+    near(got["anchor_scores"].flatten(), scores)
+    near(got["scores"][0, :, 0, :, 0].T, said["box"][0])
+    near(got["shifts"][0, :, 0, :, 0].T, said["box"][1])
+    n = same_detections(got["detections"][0, :, 0, :, 0], want)
+    assert n > 10
+    if "fine" in said:
+        fine = got["masks" if kind == "maskrcnn" else "keypoints"][0, :, :n].transpose(0, 1)
+        torch.testing.assert_close(fine, said["fine"], rtol=1e-3, atol=1e-3 * float(said["fine"].abs().max()))
+
+
+def test_detections_of_torchvisions_retinanet(detection: Any) -> None:
+    torch.manual_seed(0)
+    sizes = dict(min_size=192, max_size=256, image_mean=(0, 0, 0), image_std=(1, 1, 1))
+    theirs = detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None, **sizes).eval()
+    sharpened(theirs, "head.classification_head.cls_logits", "head.regression_head.bbox_reg")
+    ours = archdsl.build(archdsl.load("retinanet_r50_fpn", height=192, width=256)).eval()
+    parts = ("rgb.", "p3.lateral", "p4.lateral", "p5.lateral", "p3.", "p4.", "p5.", "p6.", "p7.")
+    head = ("head.map0.scores", "head.map0.class_scores", "head.map0.shifts", "head.map0.box_shifts")
+    copied_by_parts(theirs, ours, (*parts, *head))
+    image, said = torch.rand(3, 192, 256), {}
+    theirs.head.register_forward_hook(lambda m, i, y: said.update(y))
+    with torch.no_grad():
+        got, (want,) = ours(image[None, :, None]), theirs([image])
+    near(got["scores"][0, :, 0, :, 0].T, said["cls_logits"][0])
+    near(got["shifts"][0, :, 0, :, 0].T, said["bbox_regression"][0])
+    assert same_detections(got["detections"][0, :, 0, :, 0], want) > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "maps"),
+    [
+        ("ssd300_vgg16", ("conv4.", "rgb.", "fc7.", "conv6.", "conv7.", "conv8.", "conv9.")),
+        ("ssdlite320_mobilenet_v3_large", ("rgb.", "deep.", "extra1.", "extra2.", "extra3.", "extra4.")),
+    ],
+)
+def test_detections_of_torchvisions_single_shots(detection: Any, name: str, maps: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    plain = dict(image_mean=(0, 0, 0), image_std=(1, 1, 1))
+    theirs = getattr(detection, name)(weights=None, weights_backbone=None, **plain).eval()
+    last = "" if "lite" not in name else ".1"
+    kinds = ("classification_head", "regression_head")
+    sharpened(theirs, *(f"head.{kind}.module_list.{i}{last}" for kind in kinds for i in range(6)))
+    ours = archdsl.build(archdsl.load(name)).eval()
+    head = [f"head.map{i}.{part}" for i in range(6) for part in ("scores.", "class_scores")]
+    head += [f"head.map{i}.{part}" for i in range(6) for part in ("shifts.", "box_shifts")]
+    copied_by_parts(theirs, ours, (*maps, *head))
+    size, said = archdsl.load(name).clips["clip"].size, {}
+    image = torch.rand(3, size, size)
+    theirs.head.register_forward_hook(lambda m, i, y: said.update(y))
+    with torch.no_grad():
+        got, (want,) = ours(image[None, :, None]), theirs([image])
+    near(got["scores"][0, :, 0, :, 0].T, said["cls_logits"][0])
+    near(got["shifts"][0, :, 0, :, 0].T, said["bbox_regression"][0])
+    assert same_detections(got["detections"][0, :, 0, :, 0], want) > 10

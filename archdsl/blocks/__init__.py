@@ -38,6 +38,7 @@ from archdsl.blocks.plain import (
     AvgPool,
     Conv,
     Deconv,
+    Depthwise,
     FrameDifference,
     GlobalPool,
     Gray,
@@ -46,6 +47,7 @@ from archdsl.blocks.plain import (
     Mean,
     NewestFrame,
     Resize,
+    UnitNorm,
 )
 from archdsl.blocks.pooled import PooledTransformer
 from archdsl.blocks.proposals import BoundaryMatch, Scale
@@ -82,12 +84,14 @@ from archdsl.blocks.yaml_block import Drawing, Drawn
 BLOCKS: tuple[type[Block], ...] = (
     Conv,
     Deconv,
+    Depthwise,
     MaxPool,
     AvgPool,
     GlobalPool,
     Mean,
     AdaptiveAvgPool,
     LocalResponseNorm,
+    UnitNorm,
     NormAct,
     Flatten,
     FlattenSpace,

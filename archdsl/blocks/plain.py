@@ -11,7 +11,7 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act
 from archdsl.graph import Builder
 from archdsl.ops.conv import Init
-from archdsl.spec.scalars import Count, Ratio, Real, Sizes, Whole
+from archdsl.spec.scalars import Count, Positive, Ratio, Real, Sizes, Whole
 
 
 class Conv(Block):
@@ -45,6 +45,19 @@ class Conv(Block):
         )
         y = self.norm.add(g, "norm", g.add("conv", conv, x))
         return add_act(g, "act", self.act, y)
+
+
+class Depthwise(Block):
+    """A kernel of its own for each channel, norm, activation.  (c, t, h, w) -> (c, t', h', w')"""
+
+    kernel: Sizes = Field((1, 3, 3), description="window (t, h, w)")
+    stride: Sizes = Field((1, 1, 1), description="stride (t, h, w)")
+    norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
+    act: Act = Field("relu", description="activation, or none")
+
+    def build(self, g: Builder, x: str) -> str:
+        fields = self.model_dump(include={"kernel", "stride"})
+        return Conv(channels=g.shape(x).c, groups="depthwise", norm=self.norm, act=self.act, **fields).build(g, x)
 
 
 class Deconv(Block):
@@ -144,6 +157,16 @@ class LocalResponseNorm(Block):
 
     def build(self, g: Builder, x: str) -> str:
         return g.add("lrn", ops.LocalResponseNorm(size=self.size, alpha=self.alpha, beta=self.beta, k=self.k), x)
+
+
+class UnitNorm(Block):
+    """The channels of each position brought to length 1, then each times a learnt number.  (c, t, h, w) -> alike"""
+
+    scale: Positive | None = Field(None, description="what the learnt numbers start at; without it there are none")
+
+    def build(self, g: Builder, x: str) -> str:
+        y = g.add("norm", ops.UnitNorm(), x)
+        return y if self.scale is None else g.add("scale", ops.LayerScale(start=float(self.scale)), y)
 
 
 class Gray(Block):

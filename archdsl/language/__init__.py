@@ -5,6 +5,7 @@ from archdsl.language.clip import Clip
 from archdsl.language.edge import Edge
 from archdsl.language.head import (
     HEADS,
+    AnchorDetector,
     Classifier,
     Consensus,
     Dense,
@@ -15,6 +16,7 @@ from archdsl.language.head import (
     Localiser,
     MaskedFeatures,
     MaskedPixels,
+    RegionDetector,
     Relation,
     Roi,
     SegmentDetector,
@@ -26,6 +28,7 @@ from archdsl.language.model import Card, Claim, Model, Reference, overridden
 from archdsl.language.parameters import parameter_names, row_of
 from archdsl.language.paths import change, change_all
 from archdsl.language.pathway import Pathway, Stage, repeat
+from archdsl.language.pyramid import Pyramid
 from archdsl.language.transforms import (
     TRANSFORMS,
     CropTo,
@@ -47,6 +50,7 @@ from archdsl.language.transforms import (
 __all__ = [
     "HEADS",
     "TRANSFORMS",
+    "AnchorDetector",
     "Arch",
     "Card",
     "Claim",
@@ -68,7 +72,9 @@ __all__ = [
     "MaskedPixels",
     "Model",
     "Pathway",
+    "Pyramid",
     "Reference",
+    "RegionDetector",
     "Relation",
     "ResizeTo",
     "Roi",

@@ -22,23 +22,12 @@ from archdsl.extras import import_with_extras
 from archdsl.language.clip import Clip
 from archdsl.language.drawn_blocks import faults_of_drawings, faults_of_drawn
 from archdsl.language.edge import Edge
-from archdsl.language.head import (
-    Classifier,
-    Consensus,
-    Dense,
-    Detector,
-    Head,
-    HeadField,
-    Relation,
-    Roi,
-    SegmentDetector,
-    Several,
-    TokenClassifier,
-)
+from archdsl.language.head import Head, HeadField
 from archdsl.language.indentation import reindented
 from archdsl.language.likes import with_likes
 from archdsl.language.name_faults import unknown_name, valid_parts
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
+from archdsl.language.pyramid import with_pyramid
 from archdsl.spec.base import Written
 from archdsl.spec.budget import MOST_CLIPS, MOST_EDGES, MOST_PATHWAYS
 from archdsl.spec.faults import spec_error
@@ -48,7 +37,7 @@ from archdsl.spec.lines import Lines, check_count
 class Arch(Written):
     """A video architecture: clips, pathways, edges that fuse them, a head.
 
-    One clip may be written as `clip=`; it is then named `clip`.
+    One clip may be written as `clip=`; it is then named `clip`. A `pyramid` stands for its pathways and edges.
     """
 
     name: ArchName = Field(description="name of the network")
@@ -269,14 +258,12 @@ class Arch(Written):
     @property
     def classes(self) -> int | None:
         """How many classes the head tells apart, where it does."""
-        telling = (
-            Classifier | TokenClassifier | Consensus | Relation | Several | Roi | SegmentDetector | Dense | Detector
-        )
-        return self.head.classes if isinstance(self.head, telling) else None
+        classes: int | None = getattr(self.head, "classes", None)
+        return classes
 
 
 def expanded_shorthand(data: Any) -> Any:
-    """`clip` becomes the one of `clips`, and a pathway written `like` another is made."""
+    """`clip` becomes the one of `clips`; a pathway written `like` another, and the levels of a `pyramid`, are made."""
     if not isinstance(data, Mapping):
         return data
     rest = dict(data)
@@ -288,6 +275,7 @@ def expanded_shorthand(data: Any) -> Any:
         rest["clips"] = {"clip": rest.pop("clip")}
     if isinstance(data.get("pathways"), Mapping):
         rest["pathways"] = with_likes(data["pathways"])
+    rest = with_pyramid(rest) if "pyramid" in rest else rest
     return Lines(rest, data.written, data.keys_written) if isinstance(data, Lines) else rest
 
 

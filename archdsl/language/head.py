@@ -12,6 +12,7 @@ from archdsl.blocks.names import Name
 from archdsl.blocks.single_key import keyed, kinds_by_key, unkeyed
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
+from archdsl.language.heads.anchors import AnchorDetector
 from archdsl.language.heads.base import Head
 from archdsl.language.heads.consensus import Consensus
 from archdsl.language.heads.dense import Dense
@@ -19,6 +20,7 @@ from archdsl.language.heads.detector import Detector
 from archdsl.language.heads.features import Features
 from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.masked import MaskedFeatures, MaskedPixels
+from archdsl.language.heads.regions import RegionDetector
 from archdsl.language.heads.relation import Relation
 from archdsl.language.heads.roi import Roi
 from archdsl.language.heads.segments import SegmentDetector
@@ -172,6 +174,8 @@ HEADS: tuple[type[Head], ...] = (
     SegmentDetector,
     Dense,
     Detector,
+    AnchorDetector,
+    RegionDetector,
     Features,
     Similarity,
     MaskedPixels,

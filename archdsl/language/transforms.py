@@ -136,7 +136,7 @@ class ResizeTo(Transform):
     mode: Literal["nearest", "trilinear"] = Field("nearest", description="nearest or trilinear")
 
     def build(self, g: Builder, x: str, target: str) -> str:
-        return g.add("resize", ops.ResizeTo(mode=self.mode), x, target)
+        return g.add("resize", ops.ResizeTo(mode=self.mode, onto=True), x, target)
 
 
 class CropTo(Transform):

@@ -1,5 +1,6 @@
 """What one op means: its fields, shape, cost and place. No torch, no pydantic."""
 
+from archdsl.ops.anchors import AnchorRows, Anchors, BestBoxes, CellBoxes, MoveBoxes
 from archdsl.ops.attention import Attention
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of, snake_case
@@ -34,7 +35,7 @@ from archdsl.ops.linear import Linear
 from archdsl.ops.masking import Blank, Hide, KeepUnits, LastUnits, MaskTokens
 from archdsl.ops.merge import Add, Average, Concat, LearntMix, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
-from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm
+from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm, UnitNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
 from archdsl.ops.patches import SpaceToChannels
 from archdsl.ops.pointwise import (
@@ -58,6 +59,7 @@ from archdsl.ops.positions import Positions, SinePositions
 from archdsl.ops.proposals import BoundaryMatch, ValidProposals
 from archdsl.ops.rcnn import PlacePool, Proposals
 from archdsl.ops.recurrent import GruScan, LstmScan, Scan
+from archdsl.ops.regions import RegionAlign, RegionMaxPool, RegionRows
 from archdsl.ops.relative_attention import RelativeAttention
 from archdsl.ops.reshape import CropTo, Flatten, FlattenSpace, Resize, ResizeTo, Series, Vector
 from archdsl.ops.roi import RoiAlign
@@ -99,6 +101,7 @@ OPS: tuple[type[Op], ...] = (
     LayerNorm,
     LocalResponseNorm,
     RmsNorm,
+    UnitNorm,
     Relu,
     Relu6,
     LeakyRelu,
@@ -188,6 +191,14 @@ OPS: tuple[type[Op], ...] = (
     Interleave,
     Proposals,
     PlacePool,
+    Anchors,
+    AnchorRows,
+    MoveBoxes,
+    CellBoxes,
+    BestBoxes,
+    RegionAlign,
+    RegionMaxPool,
+    RegionRows,
     LearntTokens,
     Queries,
     TakeMap,

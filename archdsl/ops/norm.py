@@ -263,6 +263,23 @@ class RmsNorm(Norm):
         return Layer("{m}({0}.movedim(1, -1)).movedim(4, 1)", "nn.RMSNorm", args)
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnitNorm(Op):
+    """The channels of each position over the root of the sum of their squares.  (c, t, h, w) -> (c, t, h, w)"""
+
+    causality = "frame"
+    autocast = "float32"
+    call = "F.normalize({0}, dim=1)"
+
+    def cost(self, *xs: Shape) -> Cost:
+        (x,) = xs
+        return Cost(norm_elements=x.elements, activations=x.elements)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """The map, and the root of each position as wide as the map."""
+        return Keeps(reads=(0,), own=y.positions, own_bytes=0, passing_back=2 * y.elements)
+
+
 def scale_and_shift(affine: bool, x: Shape) -> Weights:
     """A number for each channel of both, where they are learnt."""
     return with_bias({"weight": (x.c,)}, x.c) if affine else {}
