@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from archdsl import ops
-from archdsl.backend.runtime.regions.anchors import anchor_boxes, anchor_rows, best_boxes, cell_boxes, move_boxes
+from archdsl.backend.runtime.regions.anchors import anchor_boxes, anchor_rows, best_boxes, cell_boxes, shifted_boxes
 from archdsl.backend.runtime.regions.cells import region_align, region_max_pool
 
 
@@ -69,9 +69,9 @@ def test_rows_of_anchors_by_hand() -> None:
 def test_moved_boxes_by_hand() -> None:
     box = torch.tensor([10.0, 20.0, 30.0, 60.0]).reshape(1, 4, 1, 1, 1)
     shift = torch.tensor([1.0, 0.5, math.log(2) / 0.2, 99.0]).reshape(1, 4, 1, 1, 1)
-    got = move_boxes(shift, box, (0.1, 0.1, 0.2, 0.2), 4.0, None).flatten().tolist()
+    got = shifted_boxes(shift, box, (0.1, 0.1, 0.2, 0.2), 4.0, None).flatten().tolist()
     assert [round(x, 3) for x in got] == [2.0, -38.0, 42.0, 122.0]
-    cut = move_boxes(shift, box, (0.1, 0.1, 0.2, 0.2), 4.0, (50, 40)).flatten().tolist()
+    cut = shifted_boxes(shift, box, (0.1, 0.1, 0.2, 0.2), 4.0, (50, 40)).flatten().tolist()
     assert [round(x, 3) for x in cut] == [2.0, 0.0, 40.0, 50.0]
     # a cell of 20 pixels around (20, 40): the sigmoid of 0 is its middle
     said = torch.tensor([0.0, 100.0, 0.0, math.log(2)]).reshape(1, 4, 1, 1, 1)

@@ -92,7 +92,7 @@ def test_torch_agrees_on_shapes_and_parameters_and_gradients_flow(one: Model) ->
         assert set(want[len(got) :]) <= {1}, address
     outputs = network.train()(random_clips(plan, batch=2))
     for name, output in outputs.items() if isinstance(outputs, dict) else [(*plan.outputs, outputs)]:
-        chosen = any(isinstance(op, ops.SegmentProposals | ops.Proposals) for op in ends(plan, name))
+        chosen = any(isinstance(op, ops.SegmentProposals | ops.Proposals | ops.BestBoxes) for op in ends(plan, name))
         assert output.requires_grad != chosen, name  # where what was chosen lies is no function to learn from
         if output.requires_grad:
             output.sum().backward(retain_graph=True)

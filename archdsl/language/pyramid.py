@@ -17,7 +17,7 @@ from archdsl.language.transforms import ResizeTo
 from archdsl.ops.conv import Init
 from archdsl.spec.base import Written, read_model
 
-Source = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$", max_length=140)]
+LevelSource = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$", max_length=140)]
 
 
 class Pyramid(Written):
@@ -27,7 +27,9 @@ class Pyramid(Written):
     down to the next level, and through a 3x3 convolution out of this one.
     """
 
-    levels: dict[Name, Source] = Field(min_length=1, description="names of the levels' pathways, and what each reads")
+    levels: dict[Name, LevelSource] = Field(
+        min_length=1, description="names of the levels' pathways, and what each reads"
+    )
     channels: Width = Field(256, description="channels of every level")
     norm: NormField = Field(Norm(kind="none"), description="batch, group, none, or a mapping, behind each convolution")
     init: Init = Field("xavier", description="how weights are drawn")

@@ -31,6 +31,7 @@ class AnchorRows(Op):
     kept = NOTHING
     may_read = MOST_LEVELS
     channels: int
+    """Numbers said of each anchor."""
 
     def out(self, *xs: Shape) -> Shape:
         for x in xs:
@@ -76,9 +77,13 @@ class Anchors(Op):
     causality = "frame"
     kept = NOTHING
     sides: tuple[Sides, ...]
+    """Widths and heights of the anchors of each map, in pixels."""
     sizes: tuple[tuple[int, int], ...]
+    """Height and width of each map."""
     steps: tuple[tuple[float, float], ...]
+    """Pixels between the rows, and between the columns, of each map."""
     offset: float = 0.0
+    """How many steps the first element lies from the corner of the clip."""
 
     def out(self, *xs: Shape) -> Shape:
         maps = len(self.sides) == len(self.sizes) == len(self.steps)
@@ -129,8 +134,11 @@ class MoveBoxes(Op):
     causality = "frame"
     reads = 2
     deviations: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    """What shifts (x, y, width, height) are multiplied by."""
     stretch: float | None = 62.5
+    """The most that a side is stretched; None for no bound."""
     size: tuple[int, int] | None = None
+    """Height and width of the clip, to which boxes are cut; None leaves them."""
 
     def out(self, *xs: Shape) -> Shape:
         shifts, boxes = xs
@@ -147,8 +155,8 @@ class MoveBoxes(Op):
         return Keeps(own=3 * y.elements, passing=3 * y.elements, passing_back=2 * y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
-        call = f"move_boxes({{0}}, {{1}}, {tuple(map(float, self.deviations))}, {self.stretch}, {self.size})"
-        return Layer(call, needs=runtime("regions.anchors", "move_boxes"))
+        call = f"shifted_boxes({{0}}, {{1}}, {tuple(map(float, self.deviations))}, {self.stretch}, {self.size})"
+        return Layer(call, needs=runtime("regions.anchors", "shifted_boxes"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -172,7 +180,9 @@ class CellBoxes(Op):
     causality = "frame"
     reads = 2
     rows: tuple[int, ...]
+    """Anchors of each map."""
     steps: tuple[float, ...]
+    """Sides of the cells of each map, in pixels."""
 
     def out(self, *xs: Shape) -> Shape:
         shifts, boxes = xs
@@ -211,14 +221,23 @@ class BestBoxes(Op):
     causality = "frame"
     reads = 2
     rows: tuple[int, ...] = ()
+    """Rows of each map."""
     count: int = 100
+    """Boxes that are given."""
     overlap: float = 0.5
+    """Overlap beyond which the better one alone stays."""
     above: float = 0.05
+    """Chance that a box must have more than."""
     least: float = 0.0
+    """Least side of a box, in pixels."""
     candidates: int | None = None
+    """Best boxes of each part that go on; None for all."""
     per: Literal["class", "map"] = "class"
+    """What candidates are counted by."""
     apart: Literal["class", "map"] = "class"
+    """Whose boxes leave each other alone."""
     background: bool = False
+    """Whether class 0 is none."""
 
     def out(self, *xs: Shape) -> Shape:
         chances, boxes = xs

@@ -19,6 +19,7 @@ class RegionCells(Op):
 
     reads = 2
     size: int
+    """Cells along each side of a box."""
 
     def out(self, *xs: Shape) -> Shape:
         boxes, x, *rest = xs
@@ -53,7 +54,9 @@ class RegionAlign(RegionCells):
 
     may_read = 8
     steps: tuple[int, ...]
+    """Pixels between neighbours of each map."""
     samples: int = 2
+    """Samples along each side of a cell."""
 
     def out(self, *xs: Shape) -> Shape:
         require(len(self.steps) == len(xs) - 1, "steps of other maps", got=self.steps, want=f"{len(xs) - 1}")
@@ -92,6 +95,7 @@ class RegionMaxPool(RegionCells):
     """
 
     step: int
+    """Pixels between neighbours of the map."""
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """Maxima over runs of 1, 2, 4... rows and columns, and for each cell the four that cover it."""
@@ -119,6 +123,7 @@ class RegionRows(Op):
 
     kept = RESHAPED
     count: int
+    """Boxes of each frame."""
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs

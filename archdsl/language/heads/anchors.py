@@ -35,7 +35,7 @@ class Anchored(Head):
 
     @property
     def task(self) -> str:
-        return "detection"
+        return "anchored_detection"
 
     def matched(self, ends: dict[str, str], shared: bool) -> list[str]:
         """The maps; as many as there are sides, and where they share weights with as many anchors each."""

@@ -18,7 +18,7 @@ from archdsl.ops.conv import Init
 from archdsl.spec.scalars import Count, Distinct, Real
 
 Overlap = Annotated[Real, Field(gt=0, le=1)]
-Side = Annotated[Real, Field(ge=0)]
+Pixels = Annotated[Real, Field(ge=0)]
 
 
 class RegionDetector(Anchored):
@@ -36,7 +36,7 @@ class RegionDetector(Anchored):
     candidates: Count = Field(1000, description="best boxes of each map that go into suppression")
     count: Count = Field(1000, description="proposals that leave it")
     overlap: Overlap = Field(0.7, description="overlap of proposals of one map of which the best stays")
-    least: Side = Field(1e-3, description="least side of a proposal, in pixels")
+    least: Pixels = Field(1e-3, description="least side of a proposal, in pixels")
     cut_from: Annotated[tuple[Name, ...], Distinct] | None = Field(
         None, description="pathways that regions are cut from; by default all that are read"
     )
@@ -46,7 +46,7 @@ class RegionDetector(Anchored):
     given: Count = Field(100, description="boxes that are given")
     given_above: Annotated[Real, Field(ge=0, lt=1)] = Field(0.05, description="chance that they must have more than")
     given_overlap: Overlap = Field(0.5, description="overlap of boxes of one class of which the best stays")
-    given_least: Side = Field(1e-2, description="least side of a box, in pixels")
+    given_least: Pixels = Field(1e-2, description="least side of a box, in pixels")
     masks: Chain = Field((), description="blocks on the cells of boxes that are given; the last writes masks")
     keypoints: Chain = Field((), description="blocks on the cells of boxes that are given; the last writes points")
     fine: Count = Field(14, description="cells along each side of a box for masks and points")
@@ -76,8 +76,8 @@ class RegionDetector(Anchored):
         for i, x in enumerate(maps):
             with g.inside(f"map{i}"), g.sharing("map0") if i else nullcontext():
                 y, a = add_chain(g, "proposing", self.proposing, x), len(self.sides[i])
-                scores.append(g.add("scores", ops.Conv(**self.point(a)), y))
-                shifts.append(g.add("shifts", ops.Conv(**self.point(4 * a)), y))
+                scores.append(g.add("scores", self.point(a), y))
+                shifts.append(g.add("shifts", self.point(4 * a), y))
         rows = {
             "anchor_scores": g.add("anchor_scores", ops.AnchorRows(channels=1), *scores),
             "anchor_shifts": g.add("anchor_shifts", ops.AnchorRows(channels=4), *shifts),
@@ -96,14 +96,15 @@ class RegionDetector(Anchored):
         )
         return rows | {"proposals": g.add("proposals", best, chances, moved)}
 
-    def point(self, channels: int) -> dict[str, object]:
-        """Fields of a 1x1 convolution."""
-        return dict(out_channels=channels, kernel=(1, 1, 1), bias=True, init=self.init)
+    def point(self, channels: int) -> ops.Conv:
+        """A 1x1 convolution."""
+        return ops.Conv(out_channels=channels, kernel=(1, 1, 1), bias=True, init=self.init)
 
-    def moved(self, g: Builder, deviations: tuple[float, float, float, float]) -> ops.MoveBoxes:
+    def moved(self, g: Builder, deviations: Deviations) -> ops.MoveBoxes:
         """What makes boxes of shifts and boxes, within the clip."""
         clip = g.shape(g.clips[0])
-        return ops.MoveBoxes(deviations=deviations, size=(clip.h, clip.w))
+        x, y, w, h = map(float, deviations)
+        return ops.MoveBoxes(deviations=(x, y, w, h), size=(clip.h, clip.w))
 
     def told_apart(self, g: Builder, cut: list[str], boxes: str) -> dict[str, str]:
         """What each proposal is, how it is moved, and the best of them."""
@@ -113,8 +114,7 @@ class RegionDetector(Anchored):
             z = g.add(f"{name}_of_regions", ops.Linear(out_features=channels), y)
             rows[name] = g.add(name, ops.RegionRows(count=self.count), z)
         chances = g.add("chances", ops.Softmax(), rows["scores"])
-        x, y, w, h = map(float, self.deviations)
-        moved = g.add("moved", self.moved(g, (x, y, w, h)), rows["shifts"], boxes)
+        moved = g.add("moved", self.moved(g, self.deviations), rows["shifts"], boxes)
         best = ops.BestBoxes(
             rows=(self.count,),
             count=self.given,

@@ -52,7 +52,7 @@ class Anchors(nn.Module):
         return self.anchors.to(x.dtype)[None, :, None, :, None].expand(x.shape[0], -1, x.shape[2], -1, -1)
 
 
-def move_boxes(
+def shifted_boxes(
     shifts: Tensor,
     boxes: Tensor,
     deviations: tuple[float, float, float, float],
@@ -128,6 +128,8 @@ def best_boxes(
 ) -> Tensor:
     """(n, k, t, r, 1), (n, 4 or 4k, t, r, 1) -> (n, 6, t, count, 1): class, chance, corners; the best one, then ..."""
     n, k, t, r, _ = chances.shape
+    if chances.is_meta:
+        return chances.new_empty(n, 6, t, count, 1)
     scores = chances.detach().float().transpose(1, 2).reshape(n * t, k, r)
     corners = boxes.detach().float().unflatten(1, (-1, 4)).permute(0, 3, 1, 4, 2, 5).reshape(n * t, -1, r, 4)
     corners = corners.expand(-1, k, -1, -1)
