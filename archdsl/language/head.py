@@ -20,6 +20,7 @@ from archdsl.language.heads.detector import Detector
 from archdsl.language.heads.features import Features
 from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.masked import MaskedFeatures, MaskedPixels
+from archdsl.language.heads.next_word import NextWord
 from archdsl.language.heads.regions import RegionDetector
 from archdsl.language.heads.relation import Relation
 from archdsl.language.heads.roi import Roi
@@ -177,6 +178,7 @@ HEADS: tuple[type[Head], ...] = (
     AnchorDetector,
     RegionDetector,
     Features,
+    NextWord,
     Similarity,
     MaskedPixels,
     MaskedFeatures,

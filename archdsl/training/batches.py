@@ -227,8 +227,13 @@ def view_targets(sample: Sample, crop: int, task: Task, clips: Mapping[str, Clip
 
 def zero_clips(clips: Mapping[str, Clip], count: int, device: torch.device) -> Tensor | dict[str, Tensor]:
     """Zeros, for a batch without readable clips."""
-    maps = [{name: torch.zeros(1, *clip.shape, device=device) for name, clip in clips.items()} for _ in range(count)]
-    return concatenated(maps, clips)
+    return concatenated([blank_clips(clips, device) for _ in range(count)], clips)
+
+
+def blank_clips(clips: Mapping[str, Clip], device: torch.device) -> dict[str, Tensor]:
+    """Zeros as a batch of one; of texts the first id."""
+    kinds = {name: torch.long if clip.ids else torch.float32 for name, clip in clips.items()}
+    return {name: torch.zeros(1, *clip.shape, dtype=kinds[name], device=device) for name, clip in clips.items()}
 
 
 def concatenated(maps: list[Any], clips: Mapping[str, Clip]) -> Tensor | dict[str, Tensor]:

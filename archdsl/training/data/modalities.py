@@ -48,8 +48,8 @@ def lookahead(clip: Clip) -> int:
 
 
 def clips_of_pictures(clips: Mapping[str, Clip]) -> dict[str, Clip]:
-    """The clips that are made of a video's frames: all but those of its sound."""
-    return {name: clip for name, clip in clips.items() if clip.modality != "audio"}
+    """The clips that are made of a video's frames: all but those of its sound, and texts."""
+    return {name: clip for name, clip in clips.items() if clip.modality not in ("audio", "text")}
 
 
 def sampled_lengths(clips: Mapping[str, Clip], fps: float) -> dict[str, int]:

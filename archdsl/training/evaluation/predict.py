@@ -120,6 +120,6 @@ def predict_video(
     with evaluation_mode(network):
         for batch in feed:
             with autocast_of(recipe, device):
-                outputs = network(batch.clips)
+                outputs = task.outputs(network, batch.clips)
             found += view_outputs(batch, task.said(outputs))
     return task.prediction(path, found, names, top) if found else NoPrediction(path, next(iter(skips.names.values())))

@@ -12,7 +12,7 @@ from torch.distributed.fsdp import FSDPModule
 
 from archdsl.errors import SpecError
 from archdsl.language import Clip
-from archdsl.training.batches import shortened, view_batches
+from archdsl.training.batches import blank_clips, shortened, view_batches
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.targets import map_targets, targets_of_clips
 from archdsl.training.distributed import any_process, fail_together, gather_objects, rank_and_size
@@ -63,7 +63,7 @@ def judge_videos(
     with fail_together(), evaluation_mode(network):
         for one in lockstep_batches(feed, network, shortened(clips, frames_read or {}), device):
             with autocast_of(task.recipe, device):
-                outputs = network(one.clips)
+                outputs = task.outputs(network, one.clips)
             if one.indices:
                 add_views(found, one, task.said(outputs), task)
             if progress:
@@ -94,7 +94,7 @@ def lockstep_batches(
     if not isinstance(network, FSDPModule):
         yield from feed
         return
-    zeros = {name: torch.zeros(1, *clip.shape, device=device) for name, clip in clips.items()}
+    zeros = blank_clips(clips, device)
     nothing = next(iter(zeros.values())) if len(zeros) == 1 else zeros
     none = torch.zeros(0, device=device)
     while True:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
@@ -147,6 +147,11 @@ class Task(ABC):
         """
 
     # evaluation
+
+    def outputs(self, network: nn.Module, clips: Any) -> Outputs:
+        """What a network gives in a test: by default of its clips at once."""
+        given: Outputs = network(clips)
+        return given
 
     @abstractmethod
     def said(self, outputs: Outputs) -> list[Any]:

@@ -11,6 +11,7 @@ from archdsl.spec.base import read_model
 from archdsl.training.data.sources.built_in import is_built_in
 from archdsl.training.tasks.action_detection import ActionDetection
 from archdsl.training.tasks.base import Task
+from archdsl.training.tasks.captioning import Captioning
 from archdsl.training.tasks.classification import Classification
 from archdsl.training.tasks.detection import Detection
 from archdsl.training.tasks.flow import Flow
@@ -26,6 +27,7 @@ TASKS: tuple[type[Task], ...] = (
     ActionDetection,
     Detection,
     Localisation,
+    Captioning,
 )
 """Every task: a file of this folder each."""
 

@@ -98,7 +98,7 @@ def resize_frames(part: Tensor, cut: Cut, clip: Clip) -> Tensor:
     if clip.modality == "boxes":
         return move_boxes(part[:, :, 0, 0].T, cut).T[:, :, None, None]
     if clip.modality in FRAMELESS:
-        return part.float()
+        return part if clip.modality == "text" else part.float()
     x = cut.resized(part)
     if clip.modality == "flow" and cut.columns.mirrored:
         x[::2] = (0.0 if part.is_floating_point() else 255.0) - x[::2]
