@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl.ops import Shape
+from archdsl.recipes import recipe
+from archdsl.training.data.clips import Batch
+from archdsl.training.tasks.choice import task_for
 from tests.test_originals_transformers import HIERA, VIDEOMAE, VJEPA2, renamed, scattered, transformers
 
 __all__ = ["transformers"]
@@ -47,6 +50,12 @@ def close(got: Tensor, want: Tensor) -> None:
     torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5 * float(want.abs().max()))
 
 
+def loss_of(task: Any, said: Tensor, clip: Tensor, mask: Tensor) -> Tensor:
+    """What a step of these clips loses."""
+    batch = Batch({"clip": clip, "mask": mask}, torch.zeros(2), torch.ones(2), (0, 1), (), (), (), 0.0)
+    return task.loss(said, batch, task.amounts(batch).sum()).sum()
+
+
 def drawn_masks(count: int, units: Shape, kept: int) -> Tensor:
     """Random masks of two channels: some kept, the rest hidden.  (n, 2, t, h, w)"""
     order = torch.rand(count, 1, units.t * units.h * units.w).argsort(dim=2)
@@ -79,8 +88,10 @@ def test_pixels_of_videomae(transformers: Any, norm: bool) -> None:
     hidden = mask[:, 1].expand(-1, 2, -1, -1).flatten(1).bool()
     with torch.no_grad():
         got = ours({"clip": clip, "mask": mask})
-        want = original(clip.transpose(1, 2), bool_masked_pos=hidden).logits
-    close(got.flatten(2).mT, want)
+        theirs = original(clip.transpose(1, 2), bool_masked_pos=hidden)
+    close(got.flatten(2).mT, theirs.logits)
+    task = task_for(archdsl.compile(arch), recipe("videomae_pretrain"))
+    assert float(loss_of(task, got, clip, mask)) == pytest.approx(float(theirs.loss), rel=1e-5)
 
 
 HIERA_MAE = {
@@ -136,6 +147,9 @@ def test_pixels_of_hiera(torchvision: Any) -> None:
         got = ours({"clip": clip, "mask": mask})
         latent, given = original.forward_encoder(clip, 0.9, mask=mask[:, 0].flatten(1).bool())
         want, seen = original.forward_decoder(latent, given)
+    task = task_for(archdsl.compile(arch), recipe("smoke_masked").but(task={"masked_pixels": {"norm": "patch"}}))
+    theirs, _, _ = original.forward_loss(clip * 0.5 + 0.5, want, ~seen)
+    assert float(loss_of(task, got, clip, mask)) == pytest.approx(float(theirs), rel=1e-5)
     hidden = (~seen).view(2, 4, 4, 4)
     for one, theirs, which in zip(got, want.view(2, 4, 4, 4, -1), hidden):
         units = [

@@ -96,7 +96,7 @@ def hiera_mae(name: str, variant: Variant = "b", frames: Count = 16, size: Count
     image = frames == 1
     step, wide, side = 1 if image else 2, 8 * channels, size // 4 // UNIT
     units = max(frames // step, 1) * side**2
-    kept = int(units * (Fraction(4, 10) if image else Fraction(1, 10)))
+    kept = max(int(units * (Fraction(4, 10) if image else Fraction(1, 10))), 1)
     patches, positions = tokens_of(channels, frames)
     main = {
         "hide": Stage(Hide()),

@@ -191,6 +191,7 @@ class Run:
         self.progress.say(f"testing {len(self.tests)} videos")
         if state.average:
             state.average.swap()
+        self.task.attach(lambda: dict(state.network.named_parameters()))
         self.measure_norms(state.network)
         broadcast_buffers(state.network)
         memory = ViewsMemory(self.plan, standing=self.memory.standing)
@@ -208,6 +209,7 @@ class Run:
         train_mode(state.network, self.recipe.norms)
         if state.average:
             state.average.swap()
+        self.task.attach(state.tested_weights)
         self.figures = results.figures
         ranked = ranked_by(self.recipe.best_by, self.figures, self.recipe.written)
         if state.best is None or is_better(ranked, state.best.figures):

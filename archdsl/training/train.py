@@ -92,6 +92,7 @@ def train(
         with job.memory.reported(world.device):
             run, state = make_run(job, start, passes, folder, workers=workers, quiet=quiet)
         resume_or_begin(run, state, start)
+        run.task.attach(state.tested_weights)
         with run.stop_on_signals(), run.progress.bar, job.memory.reported(world.device):
             train_mode(state.network, run.recipe.norms)
             run.meter.reset()

@@ -161,6 +161,7 @@ def load_network(task: Task, weights: Path, videos: Videos, world: World) -> Loa
         with fail_together(), open_weights(path) as found:
             tested = describe_checkpoint(path) if path != weights and path.is_dir() else ""
             network = network_of_stored(task.plan.of_frames_read, found, inference_passes(task.recipe, world.device))
+            task.attach(lambda: dict(network_of_stored(task.plan, found).to(world.device).named_parameters()))
             known = classes_of_weights(path)
             run = known is not None
             task.check_classes(videos.classes if known is None else known, of_run=run, learnt=True)

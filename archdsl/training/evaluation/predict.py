@@ -64,6 +64,7 @@ def predict(
             print_warning(console, *slow)
         console.print(inference_text(plan, recipe, world.device), markup=False, soft_wrap=True)
         network = network_with_weights(plan.of_frames_read, weights, inference_passes(recipe, world.device))
+        task.attach(lambda: dict(network_with_weights(plan, weights).to(world.device).named_parameters()))
         network = prepared_for_inference(network, recipe, world.device)
         for path in found:
             yield predict_video(network, task, path, names, top, workers, world.device)
@@ -121,5 +122,5 @@ def predict_video(
         for batch in feed:
             with autocast_of(recipe, device):
                 outputs = task.outputs(network, batch.clips)
-            found += view_outputs(batch, task.said(outputs))
+            found += view_outputs(batch, task.said_of(outputs, batch))
     return task.prediction(path, found, names, top) if found else NoPrediction(path, next(iter(skips.names.values())))

@@ -65,7 +65,7 @@ def judge_videos(
             with autocast_of(task.recipe, device):
                 outputs = task.outputs(network, one.clips)
             if one.indices:
-                add_views(found, one, task.said(outputs), task)
+                add_views(found, one, task.said_of(outputs, one), task)
             if progress:
                 progress(len(one.indices))
     return joint_results(merge_processes(gather_objects(found)), videos, task, gather_objects(list(skips.names)))

@@ -154,15 +154,36 @@ def expected_values(plan: Plan, path: Path) -> Values | None:
 def load_initial_weights(network: nn.Module, path: Path) -> WeightsOrigin:
     """Put weights into a network that is to be trained; its head may be another. Gives what was not taken or adapted.
 
-    Raises SpecError where anything but the head differs.
+    Of pre-training whole parts may differ: its decoder is left out. Raises SpecError where anything else differs.
     """
     with open_weights(path) as found:
         found, done = found.translated(network).adapted(network)
-        faults = list(weight_faults(network.state_dict(), found.shapes, str(found.path)))
-        wrong = [fault for fault in faults if not (fault.at or "").startswith(HEAD_PREFIX)]
+        own = network.state_dict()
+        faults = list(weight_faults(own, found.shapes, str(found.path)))
+        free = (HEAD_PREFIX, *parts_of_one(own, found.shapes))
+        wrong = [fault for fault in faults if not (fault.at or "").startswith(free)]
         if wrong:
             fix = f"use weights of this arch: only those under {HEAD_PREFIX.rstrip('.')} may differ"
             raise_faults([replace(wrong[0], fix=fix), *wrong[1:]], network, found)
         not_taken = {str(fault.at): f"got {fault.got}, want {fault.want}" for fault in faults}
         found.copy_into(network, not_taken)
+        spare = [name for name in not_taken if name not in own and not name.startswith(HEAD_PREFIX)]
+        not_taken = {name: why for name, why in not_taken.items() if name not in spare}
+        for part in dict.fromkeys(name.partition(".")[0] for name in spare):
+            count = sum(name.startswith(f"{part}.") for name in spare)
+            done = done | {part: f"left out, {count} tensors that {type(network).__name__} has no place for"}
         return WeightsOrigin(path=str(path), not_taken=not_taken, adapted=done)
+
+
+def parts_of_one(own: Collection[str], found: Collection[str]) -> tuple[str, ...]:
+    """Where weights have a pathway more than the network, as those of pre-training do: the parts that one of them has.
+
+    Prefixes of addresses: pathways and edges of the weights, stages of either. None for any other weights.
+    """
+    ours, theirs = ({name.partition(".")[0] for name in names} for names in (own, found))
+    spare = theirs - ours - {"head", "edges"}
+    if not spare or not ours & theirs - {"head", "edges"}:
+        return ()
+    stages = [{".".join(name.split(".")[:2]) for name in names} for names in (own, found)]
+    whole = spare | ({"edges"} & theirs - ours) | (stages[0] ^ stages[1])
+    return tuple(f"{part}." for part in sorted(whole))

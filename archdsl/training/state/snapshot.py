@@ -46,6 +46,10 @@ class TrainState:
             kept |= {f"average.{name}": tensor for name, tensor in self.average.weights.items()}
         return kept
 
+    def tested_weights(self) -> dict[str, Tensor]:
+        """Address -> the weights that are tested: the moving average where one is kept."""
+        return self.average.weights if self.average else dict(self.network.named_parameters())
+
     def not_finite(self) -> list[str]:
         """Names of this process's tensors with NaN or infinity."""
         here = {k: x.to_local() if isinstance(x, DTensor) else x for k, x in self.tensors().items()}

@@ -108,6 +108,9 @@ class Task(ABC):
         """The videos of each class where all classes are drawn equally often; None where each video is drawn."""
         return None
 
+    def attach(self, weights: Callable[[], Mapping[str, Tensor]]) -> None:  # noqa: B027  most tasks need none
+        """The weights that are tested, by address, where targets come from them: in training the moving average."""
+
     # targets, on their way from the file to the loss
 
     def moved(self, targets: Targets, cut: Cut) -> Targets:
@@ -156,6 +159,10 @@ class Task(ABC):
     @abstractmethod
     def said(self, outputs: Outputs) -> list[Any]:
         """What the network says of each clip of a batch, on the CPU."""
+
+    def said_of(self, outputs: Outputs, batch: Batch) -> list[Any]:
+        """The same where that hangs on the clips too; by default `said`."""
+        return self.said(outputs)
 
     @abstractmethod
     def judged(self, said: Any, target: Targets) -> Any:

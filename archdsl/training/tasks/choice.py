@@ -16,6 +16,8 @@ from archdsl.training.tasks.classification import Classification
 from archdsl.training.tasks.detection import Detection
 from archdsl.training.tasks.flow import Flow
 from archdsl.training.tasks.localisation.task import Localisation
+from archdsl.training.tasks.masked_features import MaskedFeaturesTask
+from archdsl.training.tasks.masked_pixels import MaskedPixelsTask
 from archdsl.training.tasks.own_labels import OwnLabels
 from archdsl.training.tasks.segmentation import Segmentation
 
@@ -28,6 +30,8 @@ TASKS: tuple[type[Task], ...] = (
     Detection,
     Localisation,
     Captioning,
+    MaskedPixelsTask,
+    MaskedFeaturesTask,
 )
 """Every task: a file of this folder each."""
 

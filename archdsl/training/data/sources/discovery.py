@@ -78,6 +78,17 @@ def videos_for(data: str, split: str, arch: Arch, recipe: Recipe) -> Videos:
     return replace(videos, snippets=snippets_of(arch, recipe.sampling)) if isinstance(videos, Files) else videos
 
 
+def entries_below(path: Path, split: str) -> tuple[VideoEntry, ...] | None:
+    """Every video below the folder of a split, by name; None for what is no folder of videos, or holds none."""
+    if not path.is_dir() or hmdb_lists(path) or shards_of(path):
+        return None
+    found, _ = source_of_split(path, split)
+    if not found.is_dir() or hmdb_lists(found) or shards_of(found):
+        return None
+    below = [one for one in sorted(paths_below(found)) if is_video(one)]
+    return tuple(VideoEntry(one, one.relative_to(found).as_posix(), (Action(0),)) for one in below) or None
+
+
 def absolute_data(data: str) -> str:
     """What `data` names, whatever folder a later command runs in."""
     return data if is_built_in(data) else os.path.abspath(data)
