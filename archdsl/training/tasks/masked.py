@@ -29,7 +29,7 @@ from archdsl.training.evaluation.scores import check_finite
 from archdsl.training.evaluation.top_classes import minutes_seconds
 from archdsl.training.tasks.base import Outputs, Task, TaskOptions
 
-MOST_SHOWN = 8
+FRAMES_SHOWN = 8
 """Frames of a clip in a picture."""
 HIDDEN_GRAY = 128
 """Pixels of what the network does not see."""
@@ -174,7 +174,7 @@ class MaskedTask(Task):
         seen = at_size(mask[:1] > 0, pixels)
         masked = torch.where(seen, pixels, HIDDEN_GRAY)
         rebuilt = torch.where(seen, pixels, self.put_back(view.said.shown, mask, pixels))
-        step = -(-pixels.shape[1] // MOST_SHOWN)
+        step = -(-pixels.shape[1] // FRAMES_SHOWN)
         rows = [torch.cat([*x[:, ::step].unbind(1)], dim=2) for x in (pixels, masked, rebuilt)]
         return torch.cat(rows, dim=1).clamp(0, 255).to(torch.uint8)
 

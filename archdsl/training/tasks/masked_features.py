@@ -87,7 +87,7 @@ class MaskedFeaturesTask(MaskedTask):
         assert not isinstance(batch.clips, Tensor)
         clips = batch.clips[self.pictured]
         network = self.target_network(clips.device)
-        own = {name: whole(self.weights[name]) for name, _ in network.named_parameters()}
+        own = {name: unsharded(self.weights[name]) for name, _ in network.named_parameters()}
         with torch.no_grad():
             found: Tensor = functional_call(network, own, (clips,)).float()
             return layer_norm(found.movedim(1, -1), found.shape[1:2]).movedim(-1, 1)
@@ -111,6 +111,6 @@ class MaskedFeaturesTask(MaskedTask):
         return off / off.amax(dim=(1, 2, 3, 4), keepdim=True).clamp(min=1e-12)
 
 
-def whole(weights: Tensor) -> Tensor:
+def unsharded(weights: Tensor) -> Tensor:
     """All of a tensor whose parts lie with several processes."""
     return weights.full_tensor() if isinstance(weights, DTensor) else weights
