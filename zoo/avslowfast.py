@@ -8,7 +8,7 @@ PyTorchVideo's network; sound runs at 60 spectra a second, 2 for each frame, so 
 
 from archdsl.blocks import AcousticBottleneck, AvgPool, Conv, CrossConv, Mean
 from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Stage, Through, TimeConv, repeat, row_of
-from archdsl.spec.scalars import Count
+from archdsl.spec.scalars import Count, Share
 from archdsl.zoo import slowfast
 
 
@@ -23,17 +23,20 @@ def hearing(depth: int, width: int, stem_stride: int, kernel_t: int = 1) -> Path
     return Pathway(clip="audio", stages=stages)
 
 
-def telling(channels: int, stage: str) -> Edge:
+def telling(channels: int, stage: str, drop: float) -> Edge:
     """Sound into sight: 5 x 1 x 1 to a quarter of the channels, then to ten times those at Slow's rate."""
     quarter = Through(blocks=(Mean(over="w"), Conv(channels=channels // 4, kernel=(5, 1, 1))))
     transform = (quarter, TimeConv(kernel=5, width=10))
-    return Edge(source="sound", target="slow", after=stage, transform=transform, merge="stretched_sum")
+    return Edge(source="sound", target="slow", after=stage, transform=transform, merge="stretched_sum", drop=drop)
 
 
-def avslowfast(name: str, frames: Count = 64, tau: Count = 8, alpha: Count = 4, depth: Count = 50) -> Arch:
+def avslowfast(
+    name: str, frames: Count = 64, tau: Count = 8, alpha: Count = 4, depth: Count = 50, drop: Share = 0.0
+) -> Arch:
+    """`drop`: how often a step of training hears nothing (DropPathway; 0.8 in the paper, 0 in PyTorchVideo)."""
     seen = slowfast.slowfast(name, frames, tau, alpha, depth=depth, lateral=TimeConv(kernel=7), window=None)
     pathways = {key: pathway.but(clip="clip") for key, pathway in seen.pathways.items()}
-    told = [telling(channels, stage) for channels, stage in zip((32, 128, 256, 512), slowfast.STAGES)]
+    told = [telling(channels, stage, drop) for channels, stage in zip((32, 128, 256, 512), slowfast.STAGES)]
     sound = Clip(modality="audio", frames=2 * frames, height=1, width=80, fps=60)
     pathways["sound"] = hearing(depth, 32, 1)
     return seen.but(clips={**seen.clips, "audio": sound}, pathways=pathways, edges=(*seen.edges, *told))

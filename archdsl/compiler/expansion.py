@@ -37,6 +37,8 @@ class Expansion:
     """Edges that end at a stage, in the order written, with the stages of their sources."""
     merged: dict[StageKey, str] = field(default_factory=dict)
     """The output of each stage with all fusions: what the next stage reads."""
+    coins: dict[str, str] = field(default_factory=dict)
+    """Of edges that are dropped at times: their label -> what decides it, the same at all their stages."""
 
     def run(self) -> Graph:
         self.g = CausalBuilder() if self.arch.causal else self.g
@@ -134,6 +136,10 @@ class Expansion:
         ):
             for transform in edge.transform:
                 x = self.g.result(transform.build(self.g, x, target), transform.build)
+            if edge.drop:
+                coin = self.coins.setdefault(edge.label, "") or self.g.add("heard", ops.Coin(p=edge.drop), x)
+                self.coins[edge.label] = coin
+                x = self.g.add("dropped", ops.Mul(), x, coin)
             faults = len(self.g.faults)
             y = self.g.add("merge", edge.join, *edge.joined(target, x))
             self.g.faults[faults:] = [self.merge_fault(edge, fault, x, target) for fault in self.g.faults[faults:]]

@@ -12,7 +12,7 @@ from archdsl.blocks.names import Name
 from archdsl.errors import SpecError
 from archdsl.language.transforms import Transforms
 from archdsl.spec.base import Written
-from archdsl.spec.scalars import Ratio
+from archdsl.spec.scalars import Ratio, Share
 
 StageNames = Annotated[
     tuple[Name, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)
@@ -56,6 +56,9 @@ class Edge(Written):
     )
     merged: bool = Field(False, description="read the source's stage with what is merged into it")
     share: Ratio | None = Field(None, description="with sum: weight of the source; the target's is the rest to 1")
+    drop: Share = Field(
+        0.0, description="probability in training that the source is heard nowhere in a step, at any of its stages"
+    )
     name: Name | None = Field(None, description="by default source_to_target")
 
     @model_validator(mode="after")

@@ -40,6 +40,7 @@ from archdsl.ops.pairwise import Affinity, Gather, PairSum
 from archdsl.ops.patches import SpaceToChannels
 from archdsl.ops.pointwise import (
     Affine,
+    Coin,
     Dropout,
     DropPath,
     Gelu,
@@ -116,6 +117,7 @@ OPS: tuple[type[Op], ...] = (
     Affine,
     Dropout,
     DropPath,
+    Coin,
     Linear,
     Concat,
     Add,

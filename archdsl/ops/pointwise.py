@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from archdsl.ops.autograd import INPUT, RESHAPED, RESULT, Keeps
-from archdsl.ops.base import Beside, Op, Shape, require
+from archdsl.ops.autograd import INPUT, NOTHING, RESHAPED, RESULT, Keeps
+from archdsl.ops.base import Axis, Beside, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, runtime
 from archdsl.ops.notation import number
@@ -193,6 +193,44 @@ class DropPath(Op):
     @classmethod
     def example(cls, draw: Draw) -> Example:
         return cls(p=draw.choice((0.0, 0.1, 0.5))), (draw.shape(),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coin(Op):
+    """1; in training 0 with probability p, for all clips of a batch at once.  (c, t, h, w) -> (1, 1, 1, 1)
+
+    What is multiplied by it is dropped as a whole, everywhere at the same step (DropPathway, arXiv:2001.08740).
+    """
+
+    shown = "never"
+    kept = NOTHING
+    p: float = 0.5
+    """Probability in training of 0."""
+
+    def out(self, *xs: Shape) -> Shape:
+        require(0 <= self.p < 1, "`p` out of range", got=self.p, want="0 <= p < 1")
+        return Shape(1, 1, 1, 1)
+
+    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
+        return (False,) * len(xs)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        """One place for all there is; it is no part of a clip."""
+        t, h, w = (
+            Axis(a.step * n, a.start + a.step * (n - 1) / 2, a.span + a.step * (n - 1))
+            for a, n in zip(grids[0][:3], xs[0][1:4])
+        )
+        return Grid(t, h, w, grids[0].tick)
+
+    def label(self, x: Shape, y: Shape) -> str:
+        return f"coin {self.p:.2g}"
+
+    def torch(self, *xs: Shape) -> Layer:
+        return Layer("{m}({0})", "Coin", (Argument("p", self.p),), needs=runtime("join", "Coin"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(p=draw.choice((0.0, 0.5))), (draw.shape(),)
 
 
 @dataclass(frozen=True, kw_only=True)

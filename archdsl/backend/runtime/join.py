@@ -22,6 +22,20 @@ class MeanJoin(nn.Module):
         return (torch.stack(maps) * share.view(-1, *[1] * maps[0].ndim)).sum(0)
 
 
+class Coin(nn.Module):
+    """1; in training 0 with probability p, one for the whole batch."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        one = torch.ones(x.shape[0], 1, 1, 1, 1, device=x.device, dtype=x.dtype)
+        if not self.training or not self.p:
+            return one
+        return one * (torch.rand((), device=x.device) >= self.p)
+
+
 class DropPath(nn.Module):
     """In training the map of each clip is dropped with probability p, else scaled up so that its mean stays."""
 
