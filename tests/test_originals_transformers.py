@@ -315,3 +315,51 @@ def test_scores_of_uniformer_v2(mmaction: Any, form: str) -> None:
     forward = original.forward
     original.forward = lambda x: original.head(forward(x))
     same_outputs(original, ours, UNIFORMER_V2 | {r"head.(\w+)": r"head.classifier.\1"}, clip, clip)
+
+
+VIDEOPRISM = {
+    r"spatial_embeddings.patch_embeddings.projection.(\w+)": r"main.tokens.0.conv.\1",
+    r"spatial_embeddings.\w+": "main.tokens.1.positions.hw",
+    r"temporal_embeddings.\w+": "main.frames.0.positions.t",
+    r"layernorm1.(\w+)": r"main.space.12.norm.\1",
+    r"layernorm2.(\w+)": r"main.time.4.norm.\1",
+}
+for theirs, stage in (("spatial_layers", "space"), ("temporal_layers", "time")):
+    VIDEOPRISM |= {
+        rf"{theirs}.(\d+).layernorm_before.(\w+)": rf"main.{stage}.\1.attend.norm.\2",
+        rf"{theirs}.(\d+).layernorm_after.(\w+)": rf"main.{stage}.\1.mlp.norm.\2",
+        **{rf"{theirs}.(\d+).attention.{part[0]}_proj.(\w+)": rf"main.{stage}.\1.attend.{part}.\2" for part in PARTS},
+        rf"{theirs}.(\d+).attention.o_proj.(\w+)": rf"main.{stage}.\1.attend.out.\2",
+        rf"{theirs}.(\d+).mlp.fc1.(\w+)": rf"main.{stage}.\1.mlp.up.\2",
+        rf"{theirs}.(\d+).mlp.fc2.(\w+)": rf"main.{stage}.\1.mlp.down.\2",
+    }
+
+
+class Features(nn.Module):
+    """Features of places in turn as a map; norms that theirs has one lower."""
+
+    def __init__(self, of: Any, side: int) -> None:
+        super().__init__()
+        self.of, self.side = of, side
+
+    def state_dict(self) -> Any:  # type: ignore[override]
+        state = self.of.state_dict()
+        return {
+            name: value + (value.ndim == 1 and "norm" in name and "weight" in name) for name, value in state.items()
+        }
+
+    def forward(self, clip: Tensor) -> Tensor:
+        y = self.of(clip).last_hidden_state
+        return y.mT.unflatten(2, (-1, self.side, self.side))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_features_of_videoprism(transformers: Any) -> None:
+    """At 3 frames of 72 pixels; products of queries and keys reach a good part of their cap."""
+    config = transformers.VideoPrismVisionConfig(image_size=72, num_frames=3)
+    config._attn_implementation = "eager"
+    original = scattered(transformers.VideoPrismVisionModel(config))
+    ours = archdsl.build(archdsl.load("videoprism_b", frames=3, size=72))
+    clip = torch.randn(2, 3, 3, 72, 72)
+    same_outputs(Features(original, 4).eval(), ours, VIDEOPRISM, clip, clip.transpose(1, 2))

@@ -38,6 +38,21 @@ COUNTS: dict[tuple[str, tuple[tuple[str, Any], ...]], tuple[int, int]] = {
     ("uniformer_v2_l14_336_32", ()): (354_427_280, 6_267_810_758_656),
     ("uniformer_v2_l14_336_64", ()): (354_427_280, 12_535_579_164_672),
     ("uniformer_v2_l14_336_frozen", ()): (354_426_256, 1_566_984_454_144),
+    # OpenGVLab/InternVideo@3965eef, single_modality
+    ("internvideo2_s", ()): (23_352_976, 83_269_261_056),
+    ("internvideo2_s_16", ()): (24_139_408, 243_825_645_312),
+    ("internvideo2_b", ()): (89_748_112, 254_762_614_272),
+    ("internvideo2_b_16", ()): (91_320_976, 664_056_430_080),
+    ("internvideo2_l", ()): (309_238_416, 830_673_614_848),
+    ("internvideo2_l_16", ()): (311_335_568, 2_073_357_809_664),
+    ("internvideo2_1b", ()): (1_021_017_744, 2_550_698_980_096),
+    ("internvideo2_1b_16", ()): (1_023_901_328, 6_045_274_059_520),
+    ("internvideo2_6b", ()): (5_942_044_304, 13_421_085_702_400),
+    ("internvideo2_6b_16", ()): (5_948_597_904, 29_413_219_744_000),
+    # transformers 5.24.0
+    ("videoprism_b", ()): (114_365_184, 486_644_121_600),
+    ("videoprism_l", ()): (353_965_056, 749_496_958_976),
+    ("videoprism_g", ()): (1_112_755_072, 2_335_691_505_664),
 }
 """Model and what is changed of it: parameters, multiply-adds."""
 
@@ -150,3 +165,12 @@ def test_blocks_before_and_between_in_a_transformer(tmp_path: Path) -> None:
     assert len(rates) == 8
     conv = 2 * 12 + 12 * 8 + 8 + 8 * 3 + 8 + 8 * 12 + 12
     assert sum(plan.costs[a].params for a in plan.costs if "before" in a or "between" in a) == 4 * conv
+
+
+@pytest.mark.parametrize("over", ["thw", "t"])
+def test_capped_products_are_the_formula(over: Any) -> None:
+    """Three frames of one position, one head of two channels; products of 8 become 2 tanh(4)."""
+    q, k, v = (torch.randn(2, 3, 1, 1) * scale for scale in (3, 3, 1))
+    got = run(ops.Attention(heads=1, scale=0.5, over=over, cap=2.0), q, k, v)
+    products = 2 * (q[:, :, 0, 0].T @ k[:, :, 0, 0] / 4).tanh()
+    torch.testing.assert_close(got[:, :, 0, 0].T, products.softmax(dim=1) @ v[:, :, 0, 0].T)

@@ -128,3 +128,38 @@ def tubevit_b(w: Weights, clip: Tensor) -> Tensor:
 def test_scores_of_tubevit() -> None:
     """26 frames of 64 pixels: 8 and 8 tokens of the deepest, 4 of each other tube and 16 patches."""
     compared("tubevit_b", tubevit_b, torch.randn(2, 3, 26, 64, 64), frames=26, size=64)
+
+
+def internvideo2_s(w: Weights, clip: Tensor) -> Tensor:
+    """OpenGVLab/InternVideo, single_modality: queries and keys are normalised before they part into heads."""
+
+    def rms(at: Weights, x: Tensor) -> Tensor:
+        return at["weight"] * x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+
+    def read(at: Weights, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        q, k, v = (x.unflatten(2, (heads, -1)) for x in (q, k, v))
+        weights = (torch.einsum("nahd,nbhd->nhab", q, k) / math.sqrt(q.shape[-1])).softmax(-1)
+        return (at / "out").linear(torch.einsum("nhab,nbhd->nahd", weights, v).flatten(2))
+
+    patches = w / "main.tokens.0.conv"
+    x = F.conv3d(clip, patches["weight"], patches["bias"], stride=(1, 14, 14)).flatten(2).mT
+    x = torch.cat([w["main.tokens.1.token.weight"].expand(len(clip), -1, -1), x], dim=1)
+    x = x + w["main.tokens.2.positions.thw"]
+    for layer in range(12):
+        at = w / f"main.body.{layer}"
+        y = rms(at / "attend.norm", x)
+        q, k, v = ((at / f"attend.{name}").linear(y) for name in ("query", "key", "value"))
+        q, k = rms(at / "attend.query_norm", q), rms(at / "attend.key_norm", k)
+        x = x + read(at / "attend", q, k, v, 6) * at["attend.scale.weight"]
+        y = F.gelu((at / "mlp.up").linear(rms(at / "mlp.norm", x)))
+        x = x + (at / "mlp.down").linear(y) * at["mlp.scale.weight"]
+    at = w / "main.pool.0"
+    both = {"query": x.mean(dim=1, keepdim=True), "key": x, "value": x}
+    reads = [(at / name).linear((at / f"{name}_norm").norm(y, 1e-5)) for name, y in both.items()]
+    x = (w / "main.pool.1.norm").norm(read(at, *reads, 16)[:, 0], 1e-5)
+    return (w / "head.classifier").linear(x)
+
+
+@pytest.mark.slow
+def test_scores_of_internvideo2() -> None:
+    compared("internvideo2_s", internvideo2_s, torch.randn(2, 3, 3, 42, 42), frames=3, size=42)

@@ -1,7 +1,7 @@
 """Small named graphs of ops. A new one is a subclass of Block in your own file, or a drawing in YAML."""
 
 from archdsl.blocks.acoustic import AcousticBottleneck, CrossConv
-from archdsl.blocks.attentive_pool import AttentivePool
+from archdsl.blocks.attentive_pool import AttentivePool, MeanQueryPool
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act, add_block
 from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, FeatureGate, PadChannels
 from archdsl.blocks.cell import Cell
@@ -170,6 +170,7 @@ BLOCKS: tuple[type[Block], ...] = (
     MergePatches,
     PooledTransformer,
     AttentivePool,
+    MeanQueryPool,
     FrameClassToken,
     FramesToRows,
     RowsToFrames,

@@ -148,6 +148,10 @@ class Transformer(TransformerParts):
         False, description="whether queries and keys are turned by their positions in time, height and width"
     )
 
+    qk_norm: NormField = Field(
+        Norm(kind="none"), description="norm of queries and of keys, over all heads: none, layer, rms, or a mapping"
+    )
+    cap: Positive | None = Field(None, description="what scaled products stay below: cap tanh(product / cap)")
     before: Chain = Field((), description="blocks in front of the attention, shortcuts and all")
     between: Chain = Field((), description="blocks between the attention and the perceptron")
 
@@ -192,6 +196,8 @@ class Transformer(TransformerParts):
         """Queries, keys, values, attention, and the linear layers behind it."""
         c = g.shape(x).c
         reads = self.projections(g, x, c)
+        for i, name in enumerate(("query", "key")):
+            reads[i] = self.qk_norm.add(g, f"{name}_norm", reads[i])
         if self.rotary:
             reads[:2] = [add_rotary(g, name, self.heads, x) for name, x in zip(("query", "key"), reads)]
         y = (
@@ -205,8 +211,11 @@ class Transformer(TransformerParts):
     def op(self, one: Attend, over: Over, heads: int) -> ops.Op:
         """The attention over some axes."""
         if one.frames is not None:
+            if self.cap is not None:
+                what, got = "capped products of frames so far", f"cap: {self.cap}, frames: {one.frames}"
+                raise SpecError(what, got=got, want="one of them", fix="cap: null")
             return ops.CausalAttention(heads=heads, over=over, frames=one.frames, fused=self.fused)
-        return ops.Attention(heads=heads, over=over, fused=self.fused)
+        return ops.Attention(heads=heads, over=over, fused=self.fused, cap=self.cap)
 
     def parts(self, g: Builder, one: Attend, reads: list[str]) -> str:
         """Equal parts of the heads, each over its own axes, side by side."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from archdsl.errors import SpecError
+from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Grid, Op, Shape, require
 from archdsl.ops.causal_attention import CausalAttention
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Layer, runtime
+from archdsl.ops.layer import Layer, changed_keywords, runtime
 from archdsl.ops.multi_head import MultiHead, Over, attending, seeing
 from archdsl.ops.receptive_field import Seen, merged, union
 
@@ -25,6 +26,20 @@ class Attention(MultiHead):
     passes_extra = True
     over: Over = "thw"
     """The axes whose positions read each other."""
+
+    cap: float | None = None
+    """What scaled products stay below: cap tanh(product / cap); null for none."""
+
+    def __post_init__(self) -> None:
+        require(self.cap is None or self.cap > 0, "`cap` not above 0", got=self.cap, want="above 0")
+        what = "capped products in torch's kernel, which has no cap"
+        require(
+            self.cap is None or not self.fused,
+            what,
+            got=f"cap {self.cap}, fused",
+            want="one of them",
+            fix="fused: false",
+        )
 
     def out(self, *xs: Shape) -> Shape:
         y = super().out(*xs)
@@ -63,7 +78,20 @@ class Attention(MultiHead):
             raise SpecError("tokens beside the map in a causal network", got=f"{xs[0]}", want="a map alone")
         if self.each_frame:
             return (self,)
+        if self.cap is not None:
+            raise SpecError(
+                "capped products in a causal network", got=f"cap: {self.cap}", want="no cap", fix="cap: null"
+            )
         return (CausalAttention(heads=self.heads, scale=self.scale, fused=self.fused, over=self.over),)
+
+    def keywords(self, *xs: Shape) -> str:
+        return super().keywords(*xs) + changed_keywords(cap=(self.cap, None))
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Capped products are kept too."""
+        plain = super().keeps(xs, y, training)
+        weights = self.pairs(*xs[:2]) * self.heads * (self.cap is not None)
+        return replace(plain, own=plain.own + weights * training, passing=plain.passing + weights)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Where the queries lie; along the axes that attend they see as far as all keys do."""
@@ -90,4 +118,5 @@ class Attention(MultiHead):
         q, k = draw.shape(t=3, s=4), draw.shape(t=3, s=4)
         extra = [draw.integer(0, 2) if over == "thw" else 0 for _ in "qk"]
         k = k._replace(**{axis: getattr(q, axis) for axis in "thw" if axis not in over})
-        return attending(cls, draw, q._replace(extra=extra[0]), k._replace(extra=extra[1]), over=over)
+        op, xs = attending(cls, draw, q._replace(extra=extra[0]), k._replace(extra=extra[1]), over=over)
+        return replace(op, cap=None if getattr(op, "fused", True) else draw.choice((None, 2.0))), xs

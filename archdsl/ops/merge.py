@@ -117,7 +117,7 @@ class LearntMix(Merge):
         return {"weight": (xs[0].c,)}
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        return Keeps(reads=(0, 1), passing=2 * y.elements, passing_back=2 * y.elements)
+        return Keeps(reads=(0, 1), passing=2 * y.elements)
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("channels", xs[0].c),)

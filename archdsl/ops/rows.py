@@ -16,7 +16,7 @@ class TakeRows(Op):
     """Some rows of each frame, from `start` on.  (c, t, r, w) -> (c, t, count, w); without `count` all that follow"""
 
     causality = "frame"
-    kept = Keeps(view=True, gradient="part")
+    kept = Keeps(view=True)
     shown = "in heads"
     start: int = 0
     """The first row taken, from 0."""

@@ -222,8 +222,8 @@ class SoftmaxPool(Op):
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """The map and a weight for each position; products stand beside them before they are summed."""
-        (x,) = xs
-        return Keeps(reads=(0,), own=x.positions * training, passing=x.elements, passing_back=2 * x.elements)
+        n, passing = xs[0].positions, xs[0].elements + (2 - training) * xs[0].positions
+        return Keeps(reads=(0,), own=n * training, passing=passing, passing_back=2 * xs[0].elements)
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("channels", xs[0].c),)
@@ -231,7 +231,7 @@ class SoftmaxPool(Op):
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
-        return cls(), (draw.shape()._replace(extra=draw.integer(0, 2)),)
+        return cls(), (draw.shape(),)
 
 
 @dataclass(frozen=True, kw_only=True)

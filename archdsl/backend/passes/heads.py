@@ -41,6 +41,8 @@ def with_kernel(graph: Graph, chosen: Callable[[Op, tuple[Shape, ...]], bool]) -
         op = node.op
         if not isinstance(op, Attention | WindowAttention | RelativeAttention) or op.fused:
             continue
+        if isinstance(op, Attention) and op.cap is not None:
+            continue
         xs = tuple(graph.shapes[x] for x in node.reads)
         if chosen(op, xs) and xs[0].c == op.out(*xs).c and keys_read(op, xs) > SHORT_ROW:
             text = replace(op, fused=True).torch(*xs)

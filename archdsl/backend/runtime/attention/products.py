@@ -20,8 +20,11 @@ def weighed(
     share: int = 1,
     bias: Tensor | None = None,
     mask: Tensor | None = None,
+    cap: float | None = None,
 ) -> Tensor:
     """Values by the softmax of scaled products of queries and keys; `share` heads of queries read the same keys.
+
+    Products stay below `cap` where there is one: cap tanh(product / cap).
 
     `bias` is added to the products of every sequence, `mask` to those of as many sequences as it has, again and again.
     """
@@ -35,6 +38,8 @@ def weighed(
             both = both[None]
         return F.scaled_dot_product_attention(q, k, v, attn_mask=both, scale=scale)
     weights = (q * scale) @ k.mT
+    if cap is not None:
+        weights = (weights / cap).tanh() * cap
     if bias is not None:
         weights = weights + bias
     if mask is not None:
@@ -52,10 +57,11 @@ def attend(
     fused: bool = False,
     share: int = 1,
     bias: Tensor | None = None,
+    cap: float | None = None,
 ) -> Tensor:
     """Every position of q reads all of k and v."""
     k, v = head_rows(k, heads // share), head_rows(v, heads // share)
-    y = weighed(head_rows(q, heads), k, v, scale, fused, share, bias)
+    y = weighed(head_rows(q, heads), k, v, scale, fused, share, bias, cap=cap)
     return y.transpose(1, 2).flatten(2).mT.unflatten(2, q.shape[2:])
 
 
@@ -80,8 +86,17 @@ def axis_map(y: Tensor, like: Tensor, heads: int, over: str) -> Tensor:
 
 
 def attend_axes(
-    q: Tensor, k: Tensor, v: Tensor, over: str, heads: int, scale: float, fused: bool = False, share: int = 1
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    over: str,
+    heads: int,
+    scale: float,
+    fused: bool = False,
+    share: int = 1,
+    cap: float | None = None,
 ) -> Tensor:
     """Every position of q reads those of k and v that differ from it along some axes only."""
     k, v = axis_rows(k, heads // share, over), axis_rows(v, heads // share, over)
-    return axis_map(weighed(axis_rows(q, heads, over), k, v, scale, fused, share), q, heads, over)
+    y = weighed(axis_rows(q, heads, over), k, v, scale, fused, share, cap=cap)
+    return axis_map(y, q, heads, over)
