@@ -118,5 +118,5 @@ class Attention(MultiHead):
         q, k = draw.shape(t=3, s=4), draw.shape(t=3, s=4)
         extra = [draw.integer(0, 2) if over == "thw" else 0 for _ in "qk"]
         k = k._replace(**{axis: getattr(q, axis) for axis in "thw" if axis not in over})
-        op, xs = attending(cls, draw, q._replace(extra=extra[0]), k._replace(extra=extra[1]), over=over)
-        return replace(op, cap=None if getattr(op, "fused", True) else draw.choice((None, 2.0))), xs
+        q, k = q._replace(extra=extra[0]), k._replace(extra=extra[1])
+        return attending(cls, draw, q, k, over=over, cap=draw.choice((None, None, 2.0)))
