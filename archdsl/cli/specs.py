@@ -49,6 +49,7 @@ def list_command(given: Namespace) -> int:
 def say_weights(names: list[str], given: Namespace) -> int:
     """The published files of weights of some models, a row each."""
     from archdsl.dialects import namings
+    from archdsl.report.number_format import plural
     from archdsl.report.table.sheet import Column, Row, Table
 
     references = ((model.name, catalog.reference_of(model)) for _, model in families() if model.name in names)
@@ -59,7 +60,7 @@ def say_weights(names: list[str], given: Namespace) -> int:
         return 0
     columns = tuple(map(Column, ("name", "file", "dialect", "dataset", "accuracy")))
     cells = tuple(Row(tuple(row.values())) for row in rows)
-    say_table(Table(f"{len(rows)} files", columns, cells, tuple(rows)), "text")
+    say_table(Table(plural(len(rows), "file"), columns, cells, tuple(rows)), "text")
     return 0
 
 
