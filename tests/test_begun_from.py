@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 import archdsl
+from archdsl.blocks import ClassToken, Patches, Positions, Transformer
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.language import change
+from archdsl.language import Arch, Clip, Pathway, Stage, TokenClassifier, change
 from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.run import Run
 from archdsl.training.state.checkpoints import checkpoints_in, read_facts
@@ -93,6 +94,47 @@ def test_a_head_of_other_classes_is_as_initialised_and_named(trained: Path, tmp_
     }
 
 
+def test_rows_of_the_head_follow_the_names_of_classes(trained: Path, tmp_path: Path) -> None:
+    fast = tuple(MovingDigits(one.count, one.seed, frames=4, size=32, speeds=(3, 5, 1)) for one in DATA)
+    arch = change(small(), "head.classes", 12)
+    done, plain = run(tmp_path / "new", arch, still(), fast, weights=trained), run(tmp_path / "p", arch, still(), fast)
+    tensors = archdsl.training.state.initial_weights.network_with_weights(
+        archdsl.compile(small()), trained
+    ).state_dict()
+    rows, old = done.network.head.classifier.weight, tensors["head.classifier.weight"]
+    places = {name: DATA[0].classes.index(name) for name in fast[0].classes if name in DATA[0].classes}
+    assert len(places) == 8
+    for i, name in enumerate(fast[0].classes):
+        want = old[places[name]] if name in places else plain.network.head.classifier.weight[i]
+        assert torch.equal(rows[i], want), name
+    record = json.loads((tmp_path / "new" / "run.json").read_text())["weights"]
+    said = "8 of 12 rows by the names of classes"
+    assert record["not_taken"] == {}
+    assert record["adapted"] == {"head.classifier.weight": said, "head.classifier.bias": said}
+
+
+def test_a_runs_tables_of_positions_fit_another_clip(tmp_path: Path) -> None:
+    def tokens(frames: int, size: int) -> Arch:
+        stages = dict(
+            tokens=Stage(Patches(kernel=(2, 8, 8), channels=8), ClassToken(), Positions(over=("hw", "t"))),
+            body=Stage(Transformer(heads=2, attend=("thw",))),
+        )
+        pathways = dict(main=Pathway(stages=stages))
+        return Arch(name="t", clip=Clip(frames=frames, size=size), pathways=pathways, head=TokenClassifier(classes=8))
+
+    first = run(tmp_path / "first", tokens(4, 32))
+    data = tuple(MovingDigits(one.count, one.seed, frames=8, size=16) for one in DATA)
+    done = run(tmp_path / "then", tokens(8, 16), still(), data, weights=tmp_path / "first")
+    adapted = json.loads((tmp_path / "then" / "run.json").read_text())["weights"]["adapted"]
+    assert adapted == {
+        "main.tokens.2.positions.hw": "17 -> 5 positions (bicubic)",
+        "main.tokens.2.positions.t": "2 -> 4 positions (linear)",
+    }
+    before, after = (one.network.main.tokens[2].positions for one in (first, done))
+    assert torch.equal(after.hw[0], before.hw[0])  # a class token's position stays
+    assert torch.allclose(after.t[1], 0.75 * before.t[0] + 0.25 * before.t[1], atol=1e-6)
+
+
 def test_anything_but_the_head_must_fit(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         run(tmp_path / "new", small(channels=16), weights=trained)
@@ -135,3 +177,12 @@ def test_the_command_says_what_it_begins_with(trained: Path, tmp_path: Path, cap
     assert "no such file" in capfd.readouterr().err
     assert main([*argv, "--weights", str(trained), "--device", "cpu", "--steps", "1", "--batch", "4"]) == 0
     assert f"initial weights: {trained}" in capfd.readouterr().err
+
+
+def test_what_a_runs_folder_has_is_shown(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "show", str(trained)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{trained}: 26 tensors of small"
+    assert said[2] == f"  classes  8: {', '.join(DATA[0].classes[:4])}, ..."
+    assert main(["weights", "show", str(trained.parent)]) == 2
+    assert "is not a run's folder" in capsys.readouterr().err

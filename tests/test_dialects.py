@@ -183,6 +183,15 @@ def test_pixels_are_normalised_as_the_weights_expect(tmp_path: Path) -> None:
     assert resolve_network(arch, mine, path)[1].values.mean[0] == 0.1
 
 
+def test_what_a_part_of_a_network_lacks_is_shown(tmp_path: Path) -> None:
+    network = archdsl.build(archdsl.load("r3d_18"))
+    theirs = exported(network.state_dict(), naming_named("torchvision/video_resnet"))
+    torch.save({name: tensor for name, tensor in theirs.items() if "fc" not in name}, tmp_path / "body.pth")
+    found = describe(tmp_path / "body.pth")
+    assert found.missing == ("head.classifier.weight", "head.classifier.bias")
+    assert "  lacks    2: head.classifier.weight, head.classifier.bias" in str(found).splitlines()
+
+
 def test_a_foreign_file_is_one_line(tmp_path: Path) -> None:
     torch.save(exported(state("squeezenet1_1"), naming_named("torchvision/squeezenet1_1")), tmp_path / "w.pth")
     with pytest.raises(SpecError) as error:
@@ -275,6 +284,22 @@ def test_positions_are_interpolated_to_another_clip() -> None:
     same, none = adapted({"main.positions.hw": torch.zeros(7, 3)}, {"main.positions.hw": torch.zeros(9, 3)}, Ways())
     assert len(same["main.positions.hw"]) == 7
     assert not none
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((15, 13), (15, 7)), ((15, 13), (7, 13)), ((9, 13), (9, 7)), ((1, 13), (15, 13)), ((15, 15), (7, 7))],
+)
+def test_relative_positions_are_interpolated_to_another_window(before: tuple[int, int], after: tuple[int, int]) -> None:
+    (t, s), (frames, size) = before, after
+    place = torch.linspace(-1, 1, s)[None, None, :].expand(t, s, s)  # how far along the width
+    table = torch.stack([place.flatten(), torch.ones(t * s * s)], dim=1)
+    name = "main.stage1.1.attend.attention.table"
+    made, notes = adapted({name: table}, {name: torch.empty(frames * size * size, 2)}, Ways())
+    assert notes == {name: f"{t * s * s} -> {frames * size * size} relative positions (trilinear)"}
+    wanted = torch.linspace(-1, 1, size)[None, None, :].expand(frames, size, size)
+    torch.testing.assert_close(made[name][:, 0], wanted.flatten(), rtol=0, atol=1e-6)
+    assert torch.equal(made[name][:, 1], torch.ones(frames * size * size))
 
 
 def test_a_first_convolution_on_other_channels_by_either_way() -> None:

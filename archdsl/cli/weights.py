@@ -42,9 +42,22 @@ def show_weights(given: Namespace) -> int:
         if getattr(given, name) is not None:
             raise SpecError("weights show takes a file only", got=str(getattr(given, name)), want="weights show FILE")
     room: Any = import_with_extras("archdsl.backend.weights")
+    if Path(room.local_weights(given.file)).is_dir():
+        return show_run(Path(given.file), given)
     found = room.describe(room.local_weights(given.file))
     if given.json:
         say_json(found.record())
     else:
         say(printable(str(found)))
     return 0 if found.best else 2
+
+
+def show_run(folder: Path, given: Namespace) -> int:
+    """What weights a run's folder has."""
+    found = import_with_extras("archdsl.training.state.run_reader").describe_run(folder)
+    if given.json:
+        say_json(found)
+    else:
+        head, *rest = found.items()
+        say(printable("\n".join([head[1], *(f"  {word:<8} {text}" for word, text in rest)])))
+    return 0

@@ -187,16 +187,14 @@ def export_program(found: Exportable, place: Path, lower: Lower, *, frozen: bool
     if passes:
         network = build(plan, passes).eval()
         network.load_state_dict(found.network.state_dict())
-    torch.manual_seed(1)
-    clips = random_clips(plan, batch=batch or 2, device="cpu")
-    program = traced_program(freeze(network) if frozen else network, clips, batch)
-    clips = first_clips(clips, program.batch or 2)
-    if place.suffix == ".pt2":
-        data = pt2_file(program, found.about)
-        write_out(place, data)
-        outputs, beside = run_pt2(data, clips), "the reloaded program beside torch"
-    else:
-        outputs, beside = write_and_run_onnx(program, found, place, clips), "onnxruntime beside torch"
+    network = freeze(network) if frozen else network
+    try:
+        program, clips, outputs, beside = written_and_run(found, network, place, batch)
+    except SpecError as error:
+        if batch is not None or place.suffix != ".onnx":
+            raise
+        program, clips, outputs, beside = written_and_run(found, network, place, 1)  # ONNX lacks an op at any batch
+        program = program._replace(why_fixed=error.faults[0].got or "")
     return found.written(
         place,
         difference=difference(found, outputs, clips),
@@ -206,6 +204,21 @@ def export_program(found: Exportable, place: Path, lower: Lower, *, frozen: bool
         batch=program.batch,
         why_fixed=program.why_fixed,
     )
+
+
+def written_and_run(
+    found: Exportable, network: nn.Module, place: Path, batch: int | None
+) -> tuple[TracedNetwork, Any, Any, str]:
+    """(program, clips, what the file gives for them, what gives it). Raises SpecError where an op is in the way."""
+    torch.manual_seed(1)
+    clips = random_clips(found.plan, batch=batch or 2, device="cpu")
+    program = traced_program(network, clips, batch)
+    clips = first_clips(clips, program.batch or 2)
+    if place.suffix == ".pt2":
+        data = pt2_file(program, found.about)
+        write_out(place, data)
+        return program, clips, run_pt2(data, clips), "the reloaded program beside torch"
+    return program, clips, write_and_run_onnx(program, found, place, clips), "onnxruntime beside torch"
 
 
 def write_and_run_onnx(program: TracedNetwork, found: Exportable, place: Path, clips: Any) -> Any:

@@ -182,7 +182,7 @@ def make_run(
     torch.manual_seed(seed_of(recipe.seed, "weights"))
     network = build(plan.of_frames_read, passes, train=True)
     with fail_together():
-        origin = load_initial_weights(network, weights) if weights else None
+        origin = load_initial_weights(network, weights, videos.classes) if weights else None
     if weights:
         check_processes_agree({"weights": fingerprint(network)})
     with fail_together():

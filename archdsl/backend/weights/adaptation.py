@@ -12,8 +12,8 @@ from torch.nn.functional import interpolate
 
 POSITIONS = "positions"
 """What addresses of tables of learnt positions have: .hw of a frame's patches, .t of frames, .thw of both."""
-
-
+AXIS_TABLES = ("table_t", "table_h", "table_w")
+"""Tables of relative positions along one axis (arXiv:2112.01526)."""
 MOST_CHANNELS = 20
 """Channels of a clip: ten pairs of flow. A kernel on more reads features."""
 
@@ -55,6 +55,14 @@ def adapted(
         if POSITIONS in name.split(".") and differs_in(tensor, shape, 0) and tensor.ndim == 2:
             done.append(f"{len(tensor)} -> {shape[0]} positions ({'linear' if name.endswith('.t') else 'bicubic'})")
             tensor = in_time(tensor, shape[0]) if name.endswith(".t") else in_space(tensor, shape[0])
+        if differs_in(tensor, shape, 0) and tensor.ndim == 2 and tensor.shape[1] == shape[1]:
+            last = name.rpartition(".")[2]
+            if last in AXIS_TABLES:
+                done.append(f"{len(tensor)} -> {shape[0]} relative positions (linear)")
+                tensor = in_time(tensor, shape[0])
+            elif last == "table":
+                done.append(f"{len(tensor)} -> {shape[0]} relative positions (trilinear)")
+                tensor = in_window(tensor, shape[0])
         if done and tuple(tensor.shape) == shape:
             made[name], notes[name] = tensor, ", ".join(done)
     return made, notes
@@ -77,6 +85,27 @@ def in_space(table: Tensor, count: int) -> Tensor:
             made = interpolate(grid, size=(wanted, wanted), mode="bicubic", align_corners=False)
             return torch.cat([kept, made.flatten(2)[0].T])
     return table
+
+
+def in_window(table: Tensor, count: int) -> Tensor:
+    """A table of relative positions for another window.  (t * s * s, heads) -> (count, heads), t and s odd
+
+    A window within a frame (t = 1) is repeated along time (arXiv:2106.13230). As it is where no window has `count`.
+    """
+    (t, s), (frames, size) = extents_of(len(table), count)
+    if not frames:
+        return table
+    grid = table.float().T.reshape(1, -1, t, s, s)
+    made = interpolate(grid, size=(frames, size, size), mode="trilinear", align_corners=True)
+    return made[0].flatten(1).T.contiguous()
+
+
+def extents_of(count: int, wanted: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(t, s) of two tables of t * s * s rows: those that share one of both, of several the most even; 0 for none."""
+    before, after = ([(n // s**2, s) for s in range(isqrt(n), 0, -1) if n % s**2 == 0] for n in (count, wanted))
+    odd = [(a, b) for a in before for b in after if all(n % 2 for n in (*a, *b))]
+    alike = [(a, b) for a, b in odd if a[1] == b[1] > 1 or (a[0] == b[0] and a[1] > 1 and b[1] > 1)]
+    return max(alike or odd, key=lambda pair: min(pair[0]) * min(pair[1]), default=((0, 0), (0, 0)))
 
 
 def differs_in(tensor: Tensor, shape: tuple[int, ...], axis: int) -> bool:

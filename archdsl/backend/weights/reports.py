@@ -15,7 +15,7 @@ from torch import Tensor
 from archdsl.backend.network import build
 from archdsl.backend.weights.adaptation import Ways, adapted
 from archdsl.backend.weights.files import METADATA, read_weights
-from archdsl.backend.weights.fit import check_names
+from archdsl.backend.weights.fit import COUNTER, check_names
 from archdsl.backend.weights.recognition import Candidate, candidates
 from archdsl.backend.weights.translation import exported, translated
 from archdsl.catalog import load
@@ -44,6 +44,8 @@ class FileOfWeights:
     total: int
     extra: tuple[str, ...]
     """Names in the file without a counterpart."""
+    missing: tuple[str, ...]
+    """Addresses of the best one's network that the file lacks, or has in another shape."""
     first: str
     """A name in the file."""
 
@@ -51,7 +53,7 @@ class FileOfWeights:
         """As plain data."""
         named = {"dialect": self.best[0].title, "models": [one.model for one in self.best]} if self.best else {}
         rest = {"tensors": self.tensors, "numbers": self.numbers, "matched": self.matched, "of": self.total}
-        return {"file": str(self.path), **named, **rest, "extra": list(self.extra)}
+        return {"file": str(self.path), **named, **rest, "extra": list(self.extra), "missing": list(self.missing)}
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.tensors} tensors, {short(self.numbers)} numbers"]
@@ -63,6 +65,7 @@ class FileOfWeights:
         lines += [f"  dialect  {self.best[0].title}{title}"]
         lines += [f"  fits     {model}: {self.matched} of {self.total} names and shapes"]
         lines += [f"  as well  {', '.join(others)}"] if others else []
+        lines += [f"  lacks    {some(self.missing)}"] if self.missing else []
         lines += [f"  extra    {some(self.extra)}"] if self.extra else []
         lines += [f"  expects  {naming.input}"] if naming and naming.input else []
         lines += [f"  note     {naming.note}"] if naming and naming.note else []
@@ -81,13 +84,16 @@ def describe(path: Path) -> FileOfWeights:
     ranked = candidates(shapes)
     best = tuple(one for one in ranked if one[2:] == ranked[0][2:] and one.naming == ranked[0].naming)
     matched, total, extra = 0, 0, tuple(found)
+    missing: tuple[str, ...] = ()
     if best:
         own = state_of(load(best[0].model))
         made = translated(found, own)
-        matched = sum(name in made.tensors and made.tensors[name].shape == tensor.shape for name, tensor in own.items())
+        fits = {name for name, x in own.items() if name in made.tensors and made.tensors[name].shape == x.shape}
+        matched = len(fits)
+        missing = tuple(name for name in own if name not in fits and not name.endswith(COUNTER))
         total, extra = len(own), (*made.extra, *(name for name in made.tensors if name not in own))
     numbers = sum(tensor.numel() for tensor in found.values())
-    return FileOfWeights(path, len(found), numbers, best, matched, total, extra, next(iter(found)))
+    return FileOfWeights(path, len(found), numbers, best, matched, total, extra, missing, next(iter(found)))
 
 
 def state_of(arch: Arch) -> dict[str, Tensor]:

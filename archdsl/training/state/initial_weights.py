@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,8 @@ from archdsl.language.recipes.clips import Values
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.state.checkpoints import CHECKPOINT_NAME, STATE, locked_checkpoint, read_facts, tensor_specs
 from archdsl.training.state.records import WeightsOrigin
-from archdsl.training.state.run_reader import read_run
+from archdsl.training.state.run_reader import classes_of_weights, read_run
+from archdsl.training.state.snapshot import checkpoint_weights
 from archdsl.training.state.snapshot import read_checkpoint_weights as read_checkpoint
 
 HEAD_PREFIX = "head."
@@ -45,7 +46,7 @@ class StoredWeights(NamedTuple):
     """A file, or a checkpoint's folder."""
     shapes: dict[str, tuple[int, ...]]
     tensors: dict[str, Tensor]
-    """Those of a file; a checkpoint's are read into their network."""
+    """Those of a file; a checkpoint's are read into their network, or `in_memory` where they do not fit it."""
 
     def translated(self, network: nn.Module) -> StoredWeights:
         """Those of a file under the network's addresses, where a dialect is known that fits."""
@@ -65,11 +66,15 @@ class StoredWeights(NamedTuple):
 
     def copy_into(self, network: nn.Module, but: Collection[str] = ()) -> None:
         """Into a network that they fit, but for some addresses; a checkpoint's average where its recipe kept one."""
-        if self.path.is_dir():
-            read_checkpoint(network, self.path, but)
-        else:
+        if self.tensors:
             taken = {name: tensor for name, tensor in self.tensors.items() if name not in but}
             copy_weights(network, taken, str(self.path))
+        else:
+            read_checkpoint(network, self.path, but)
+
+    def in_memory(self) -> StoredWeights:
+        """The same with its tensors."""
+        return self if self.tensors else self.of(checkpoint_weights(self.path))
 
 
 @contextmanager
@@ -151,14 +156,18 @@ def expected_values(plan: Plan, path: Path) -> Values | None:
     return Values(mean=expected.mean, std=expected.std) if expected else None
 
 
-def load_initial_weights(network: nn.Module, path: Path) -> WeightsOrigin:
+def load_initial_weights(network: nn.Module, path: Path, classes: Sequence[str] = ()) -> WeightsOrigin:
     """Put weights into a network that is to be trained; its head may be another. Gives what was not taken or adapted.
 
-    Of pre-training whole parts may differ: its decoder is left out. Raises SpecError where anything else differs.
+    Rows of the head whose class names a run has too are taken. Of pre-training whole parts may differ: its decoder is
+    left out. Raises SpecError where anything else differs.
     """
     with open_weights(path) as found:
-        found, done = found.translated(network).adapted(network)
-        own = network.state_dict()
+        found, done, own = found.translated(network), dict[str, str](), network.state_dict()
+        if [*weight_faults(own, found.shapes, str(found.path))]:
+            found, done = found.in_memory().adapted(network)
+            found, rows = with_rows_of_classes(found, network, classes_of_weights(path) or (), classes)
+            done |= rows
         faults = list(weight_faults(own, found.shapes, str(found.path)))
         free = (HEAD_PREFIX, *parts_of_one(own, found.shapes))
         wrong = [fault for fault in faults if not (fault.at or "").startswith(free)]
@@ -187,3 +196,22 @@ def parts_of_one(own: Collection[str], found: Collection[str]) -> tuple[str, ...
     stages = [{".".join(name.split(".")[:2]) for name in names} for names in (own, found)]
     whole = spare | ({"edges"} & theirs - ours) | (stages[0] ^ stages[1])
     return tuple(f"{part}." for part in sorted(whole))
+
+
+def with_rows_of_classes(
+    found: StoredWeights, network: nn.Module, known: Sequence[str], classes: Sequence[str]
+) -> tuple[StoredWeights, dict[str, str]]:
+    """(weights whose head has the network's rows, address -> what was done): by name, the others as initialised."""
+    shared = [name for name in classes if name in known]
+    if not shared or [*known] == [*classes]:
+        return found, {}
+    tensors, done = dict(found.tensors), {}
+    for name, own in network.state_dict().items():
+        tensor = tensors.get(name)
+        if tensor is None or not name.startswith(HEAD_PREFIX) or tensor.shape[1:] != own.shape[1:]:
+            continue
+        if (len(tensor), len(own)) == (len(known), len(classes)):
+            made = own.detach().clone()
+            made[[classes.index(one) for one in shared]] = tensor[[known.index(one) for one in shared]].to(own.dtype)
+            tensors[name], done[name] = made, f"{len(shared)} of {len(classes)} rows by the names of classes"
+    return found.of(tensors), done

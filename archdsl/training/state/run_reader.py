@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from archdsl.backend.weights.files import WEIGHTS_FILE
-from archdsl.catalog import ARCH_FILE
+from archdsl.catalog import ARCH_FILE, load
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe
 from archdsl.report.figures import metric_text
 from archdsl.spec.files import is_regular
-from archdsl.training.state.checkpoints import checkpoints_in, read_facts, step_number
+from archdsl.training.state.checkpoints import checkpoints_in, read_facts, step_number, tensor_specs
 from archdsl.training.state.records import RunInfo, read_record
+
+SHOWN_CLASSES = 4
+"""Names of classes that are listed."""
 
 
 class TrainedRun(NamedTuple):
@@ -47,6 +50,22 @@ def read_run(folder: Path) -> TrainedRun:
         )
     found = folder / "recipe.yaml"
     return TrainedRun(folder / ARCH_FILE, recipe(found) if is_regular(found) else None, run_classes(folder))
+
+
+def describe_run(folder: Path) -> dict[str, str]:
+    """What weights a run's folder has, by a word each. Raises SpecError for other folders, and for damaged ones."""
+    found, checkpoint = read_run(folder), checkpoints_in(folder)[-1]
+    network = [name for name in tensor_specs(checkpoint) if name.startswith("network.")]
+    classes = f"{len(found.classes)}: {', '.join(found.classes[:SHOWN_CLASSES])}"
+    origin = read_facts(checkpoint).weights
+    return {
+        "run": f"{folder}: {len(network)} tensors of {load(found.arch).name}",
+        "weights": describe_checkpoint(checkpoint),
+        "classes": classes + (", ..." if len(found.classes) > SHOWN_CLASSES else ""),
+        "data": data_of_weights(folder) or "of Python",
+        **({"begun": f"from {origin.path}"} if origin else {}),
+        "use": f"archdsl evaluate {folder}, archdsl export {folder} -o net.onnx, archdsl train ... --weights {folder}",
+    }
 
 
 def describe_checkpoint(checkpoint: Path) -> str:

@@ -94,6 +94,21 @@ def fingerprint(network: nn.Module) -> str:
     return sums.hexdigest()
 
 
+def checkpoint_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """A checkpoint's weights by address: the average where the recipe kept one."""
+    made: dict[str, Tensor] = {}
+
+    def destinations(found: Mapping[str, TensorSpec]) -> dict[str, Tensor]:
+        for name, kind in found.items():
+            part, _, address = name.partition(".")
+            if part == "average" or (part == "network" and f"average.{address}" not in found):
+                made[address] = torch.empty(kind.shape, dtype=kind.dtype)
+        return {f"average.{x}" if f"average.{x}" in found else f"network.{x}": made[x] for x in made}
+
+    read_tensors(checkpoint, destinations, whole=False)
+    return made
+
+
 def read_checkpoint_weights(network: nn.Module, checkpoint: Path, but: Collection[str] = ()) -> None:
     """Load a checkpoint's weights, except some, into a network of its arch: the average where the recipe kept one."""
     own = {name: tensor for name, tensor in network_tensors(network).items() if name not in but}
