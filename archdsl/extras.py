@@ -10,6 +10,7 @@ from archdsl.errors import SpecError
 EXTRAS = {
     "av": "train",
     "huggingface_hub": "hub",
+    "hypothesis": "test",
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",

@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[set[str], ...], ...] = (
 DOORS = {"__init__.py", "__main__.py"}
 """They stand outside: the public door opens every room."""
 TORCH = {"backend", "training", "measuring"}
-TORCH_IN_TESTING = {"agreement.py", "opinions.py"}
+TORCH_IN_TESTING = {"agreement.py", "opinions.py", "properties.py"}
 """The files of testing that are torch's opinion; they are imported only when they are asked for."""
 INSIDE_FUNCTIONS = {
     "errors.py": {"difflib"},
@@ -43,6 +43,8 @@ INSIDE_FUNCTIONS = {
     "testing/conformance.py": {"archdsl.testing.agreement"},
     "testing/agreement.py": {"fvcore"},
     "testing/opinions.py": {"fvcore"},
+    "testing/properties.py": {"builtins"},
+    "testing/strategies.py": {"archdsl.backend.example_clips"},
 }
 """What is heavy, and not needed to check a spec."""
 

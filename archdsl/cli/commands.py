@@ -17,6 +17,7 @@ from archdsl.cli import (
     export,
     features,
     lowerings,
+    property_tests,
     read,
     reports,
     specs,
@@ -25,7 +26,7 @@ from archdsl.cli import (
 )
 from archdsl.cli import options as o
 from archdsl.cli import run_options as r
-from archdsl.cli.help_texts import EXPORT, LIVE, LSP, READ, WEIGHTS
+from archdsl.cli.help_texts import EXPORT, LIVE, LSP, READ, TEST, WEIGHTS
 
 DATA = """\
 videos to train and test on: make the built-in ones, check yours, measure how fast they can be read
@@ -148,6 +149,17 @@ COMMANDS = (
         "readable torch code that needs torch only",
         (o.add_name, o.add_overrides, o.add_lower, o.add_output),
         ("archdsl emit slowfast_4x16_r50 -o net.py", "archdsl emit slowfast_4x16_r50 --lower auto -o quick.py"),
+    ),
+    Command(
+        "test",
+        property_tests.test_command,
+        TEST,
+        (o.add_names, o.add_overrides, r.add_property_tests, o.add_json),
+        (
+            "archdsl test my_net.yaml",
+            "archdsl test my_net.yaml --examples 100 --seed 1",
+            "archdsl test x3d_m --only plan",
+        ),
     ),
     Command(
         "lowerings",

@@ -45,3 +45,20 @@ Ops that we know are counted; others keep their shapes, cost nothing and are nam
 cost. Where steps match, weights follow; where all do, both networks run once with the same weights, and the largest
 difference is printed. Exit code 1 where anything differs. What only moves numbers (views, windows, shifts of frames) is
 no step: the outputs tell whether it is the same."""
+
+TEST = """\
+what must hold of any network, asked of yours in small and of its legal neighbours (loads torch)
+
+Properties, by name:
+  plan         shapes at every address, parameters and fvcore's count are those of torch
+  gradients    a gradient reaches every weight
+  batch        clips of a batch do not see each other
+  stream       frame by frame it gives what it gives for the whole clip, where it can
+  lowered      lowered and frozen it gives what the literal network gives
+  written      YAML and Python read back as the same network
+  memory       no more is kept for backward than is predicted
+  admits       frames and sizes that are said to be accepted are just those that run
+  export       the program of torch.export gives the same
+
+Neighbours have other frames, sizes, widths, depths, blocks, transforms, edges. A failure is shrunk to the smallest spec
+that shows it, and told with the command that repeats it. Exit code 1."""

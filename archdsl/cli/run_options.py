@@ -299,6 +299,15 @@ def clip_sizes(text: str) -> tuple[int, ...]:
     return sizes
 
 
+def add_property_tests(parser: ArgumentParser) -> None:
+    """How many networks are tried, and of which properties."""
+    parser.add_argument("--examples", type=positive_int, default=10, metavar="N", help="networks tried (default 10)")
+    parser.add_argument("--seed", type=non_negative_int, default=0, metavar="N", help="which neighbours (default 0)")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="PROPERTY", help="these properties only, such as plan gradients"
+    )
+
+
 def positive_seconds(text: str) -> float:
     """A time above 0."""
     value = positive_number(text, "a number of seconds")

@@ -32,7 +32,9 @@ from archdsl.user_ops import has_torch
 def list_command(given: Namespace) -> int:
     """Every model of the zoo, or those that have a word in their name, paper or title."""
     word = given.pattern.lower()
-    rows = [row for row in map(model_record, families()) if any(word in str(value).lower() for value in row.values())]
+    rows = [
+        row for row in map(model_record, zoo_by_family()) if any(word in str(value).lower() for value in row.values())
+    ]
     if given.weights:
         return say_weights([row["name"] for row in rows], given)
     if given.json:
@@ -52,7 +54,7 @@ def say_weights(names: list[str], given: Namespace) -> int:
     from archdsl.report.number_format import plural
     from archdsl.report.table.sheet import Column, Row, Table
 
-    references = ((model.name, catalog.reference_of(model)) for _, model in families() if model.name in names)
+    references = ((model.name, catalog.reference_of(model)) for _, model in zoo_by_family() if model.name in names)
     rows = [{"name": name, **one.model_dump()} for name, found in references if found for one in found.weights]
     if given.json:
         expected = {naming.title: naming.input and naming.input.model_dump() for naming in namings()}
@@ -64,7 +66,7 @@ def say_weights(names: list[str], given: Namespace) -> int:
     return 0
 
 
-def families() -> Iterator[tuple[str, Model]]:
+def zoo_by_family() -> Iterator[tuple[str, Model]]:
     """(family, model) of the whole zoo."""
     for path in catalog.zoo_files():
         for model in catalog.models_in(path):

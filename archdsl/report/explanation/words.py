@@ -157,7 +157,7 @@ def words_named(name: str) -> tuple[Word, ...]:
     owner, _, field = wanted.rpartition(".")
     owner = owner.rpartition(".")[2]
     if found := [word for word in all_words() if word.name == field and (not owner or owner in word.owners)]:
-        return tuple(narrowed(word, owner) for word in found)
+        return tuple(one_owner(word, owner) for word in found)
     known = dict.fromkeys(word.name for word in all_words())
     owned = [word.name for word in all_words() if owner in word.owners]
     near = f"{owner}.{own}" if (own := did_you_mean(field, owned)) and owner else did_you_mean(field, known)
@@ -166,7 +166,7 @@ def words_named(name: str) -> tuple[Word, ...]:
     )
 
 
-def narrowed(word: Word, owner: str) -> Word:
+def one_owner(word: Word, owner: str) -> Word:
     """A field as one of those who have it has it."""
     if not owner or word.kind != "field":
         return word
