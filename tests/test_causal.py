@@ -30,8 +30,8 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Localiser, Pathway, Stage
 from archdsl.ops import UNIT, Grid, Op, Shape
 from archdsl.rewrites import causal
-from archdsl.testing import arches
 from archdsl.testing import ops as random_ops
+from archdsl.testing.arches import plain_arches as arches
 from tests.beside import one_frame
 
 WITHOUT_SPACE = AdaptiveAvgPool(size=(0, 1, 1))

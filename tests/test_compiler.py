@@ -21,7 +21,7 @@ from archdsl.language import (
     Transform,
     repeat,
 )
-from archdsl.testing import arches
+from archdsl.testing.arches import plain_arches as arches
 
 PRIMER = Path(__file__).parent.parent / "specs" / "primer"
 

@@ -21,7 +21,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 from archdsl.language.recipes.clips import Augment, Corners, Jitter, Resized
 from archdsl.rewrites import causal
-from archdsl.testing import arches
+from archdsl.testing.arches import plain_arches as arches
 from archdsl.training.batches import train_batches, view_batches
 from archdsl.training.data import flow
 from archdsl.training.data.clips import Batch, Videos

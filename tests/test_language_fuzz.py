@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from archdsl import SpecError, compile, load
 from archdsl.language.yaml_writer import arch_to_data, to_yaml
-from archdsl.testing import arches
+from archdsl.testing.arches import plain_arches as arches
 
 WORDS = [
     "slow",

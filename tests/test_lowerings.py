@@ -27,8 +27,8 @@ from archdsl.language import Arch, Model
 from archdsl.ops import UNIT, Add, Conv, Grid, Shape, TakeEvery
 from archdsl.report.latency.machine import passes_on
 from archdsl.report.lowering_policy import MODES
-from archdsl.testing import arches
 from archdsl.testing.agreement import random_clips
+from archdsl.testing.arches import plain_arches as arches
 
 MODELS = tuple(zoo())
 SAMPLE = [m for m in MODELS if m.name in ("slowfast_tiny", "movinet_a0_stream", "r2plus1d_18", "tsm_r50")]

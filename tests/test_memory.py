@@ -16,7 +16,7 @@ from archdsl.errors import SpecError
 from archdsl.language.amounts import bytes_of, bytes_text
 from archdsl.report.memory.calls import calls_of
 from archdsl.report.memory.report import Memory, Setup
-from archdsl.testing import arches
+from archdsl.testing.arches import plain_arches as arches
 from benchmarks.memory import measured
 
 TINY = "slowfast_tiny"

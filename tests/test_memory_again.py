@@ -24,7 +24,7 @@ from archdsl.language import Pathway, Stage
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
-from archdsl.testing import arches
+from archdsl.testing.arches import plain_arches as arches
 from archdsl.training.device_memory import StepMemory
 from archdsl.training.distributed import process_group
 from archdsl.training.network_setup import prepare_network

@@ -26,12 +26,15 @@ from archdsl.blocks import (
     MaskTokens,
     TakeToken,
 )
+from archdsl.blocks.step_fields import OPS_BY_KEY
 from archdsl.graph import UNKNOWN, Builder
-from archdsl.language import TRANSFORMS, Classifier
+from archdsl.language import HEADS, TRANSFORMS, Classifier
 from archdsl.language.pathway import CHOICES
 from archdsl.ops import UNIT, Grid, Shape
+from archdsl.report.explanation.examples import example_of
 from archdsl.testing import arches, blocks, check
 from archdsl.testing import ops as random_ops
+from archdsl.testing.arches import plain_arches
 
 
 def arch(block: Block, **fields: Any) -> Arch:
@@ -68,7 +71,23 @@ def test_random_archs_are_of_every_kind() -> None:
         met.update(type(transform).__name__ for edge in made.edges for transform in edge.transform)
         return {*CHOICES, *transforms, *others, *parts} <= set(met)
 
-    find(arches(), all_met, settings=settings(max_examples=2000, database=None, phases=[Phase.generate]))
+    find(plain_arches(), all_met, settings=settings(max_examples=2000, database=None, phases=[Phase.generate]))
+
+
+def test_random_archs_have_every_word_of_the_language() -> None:
+    """Blocks, transforms, heads, and ops of drawn blocks: all kinds turn up."""
+    wanted = {kind.__name__ for kind in (*BLOCKS, *TRANSFORMS, *HEADS)} | set(OPS_BY_KEY)
+    for kind in (*BLOCKS, *TRANSFORMS, *HEADS, *OPS_BY_KEY.values()):
+        assert example_of(kind), kind  # type: ignore[arg-type]  # mypy asks instances whether a class has a hash
+    met: set[str] = set()
+
+    def many_met(made: Arch) -> bool:
+        met.update(type(block).__name__ for *_, block in made.all_blocks())
+        met.update(type(transform).__name__ for edge in made.edges for transform in edge.transform)
+        met.update([type(made.head).__name__, *(s.op for d in made.blocks.values() for s in d.steps.values())])
+        return len(met & wanted) > 40
+
+    find(arches(), many_met, settings=settings(max_examples=2000, database=None, phases=[Phase.generate]))
 
 
 SHAPES: dict[type[Block], Shape] = {

@@ -17,7 +17,8 @@ from archdsl import ops
 from archdsl.backend import PASSES, build_graph
 from archdsl.compiler.unread import learning
 from archdsl.ops import Op
-from archdsl.testing import arches, check, graph_of
+from archdsl.testing import check, graph_of
+from archdsl.testing.arches import plain_arches as arches
 
 FIRST_OF_TWO_CLIPS = """
 name: net

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from archdsl.blocks import (
+    BLOCKS,
     AvgPool,
     Basic,
     Block,
@@ -27,7 +28,10 @@ from archdsl.blocks import (
     SinePositions,
     Transformer,
 )
+from archdsl.blocks.step_fields import OPS_BY_KEY
 from archdsl.language import (
+    HEADS,
+    TRANSFORMS,
     Arch,
     Classifier,
     Clip,
@@ -48,7 +52,10 @@ from archdsl.language import (
     Warp,
     repeat,
 )
+from archdsl.report.explanation.examples import example_of
 from archdsl.rewrites import with_key_frames
+from archdsl.testing.ops import Chooser
+from archdsl.testing.variants import neighbour
 
 PATHWAY_NAMES = ("slow", "fast", "third")
 STAGE_NAMES = ("stem", "res2", "res3", "res4")
@@ -57,6 +64,21 @@ FRAMES, SIZE = 8, 16
 
 @st.composite
 def arches(draw: Any) -> Arch:
+    """An arch that compiles, of any words of the language.
+
+    Half are pathways with edges between them. The others are the smallest arch with some block, op, transform or head,
+    and its neighbours, in which any other block may stand.
+    """
+    if draw(st.booleans()):
+        return draw(plain_arches())
+    kind = draw(st.sampled_from((*BLOCKS, *OPS_BY_KEY.values(), *TRANSFORMS, *HEADS)))
+    found = example_of(kind)
+    assert found, f"{kind.__name__} has an example"
+    return neighbour(found[1].arch, Chooser(draw))
+
+
+@st.composite
+def plain_arches(draw: Any) -> Arch:
     """An arch that compiles: 1 to 3 pathways of 1 to 4 stages, frame choices, edges of every transform, a head.
 
     One in four has key frames, one in sixteen is trained by masks.
