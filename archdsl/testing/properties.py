@@ -26,6 +26,8 @@ from archdsl.testing.conformance import check_yaml_round_trip
 
 TOLERANCE = 1e-8
 """Share of the largest element, in double precision."""
+DIRECTIONS, STEP, SLOPE_TOLERANCE = 3, 1e-7, 1e-3
+"""Directions of which one must agree, how far along them, and the largest share by which slopes differ."""
 MOST_TRIED = 12
 """Values of frames and sizes that are compared."""
 MEMORY_SHARE, MEMORY_BYTES = 1.5, 50_000
@@ -105,7 +107,7 @@ def plan_agrees_with_torch(one: Specimen) -> None:
 
 
 def every_weight_learns(one: Specimen) -> None:
-    """A gradient reaches every weight, but for those that the compiler warned of."""
+    """A gradient reaches every weight, but for those that the compiler warned of, and it is that of the outputs."""
     torch.manual_seed(one.seed)
     network = scattered(build(one.plan).double()).train()
     outputs = named_outputs_of(network(one.clips))
@@ -117,6 +119,35 @@ def every_weight_learns(one: Specimen) -> None:
     silent = [name for name, weight in network.named_parameters() if weight.grad is None]
     silent = [name for name in silent if not any(f"{name}.".startswith(f"{at}.") for at in warned)]
     assert not silent, f"no gradient reaches {', '.join(silent)}"
+    if all(all(node.op.gradients(*[one.plan.shapes[read] for read in node.reads])) for node in one.plan.nodes):
+        gradients_are_slopes(one)
+
+
+def gradients_are_slopes(one: Specimen) -> None:
+    """Along a random direction of all weights, the outputs change as their gradient says; kinks are met by chance."""
+    weights = [weight for weight in one.network.parameters() if weight.requires_grad]
+    factors = {name: torch.randn_like(value) for name, value in one.answer.items()}
+
+    def loss() -> Tensor:
+        outputs = named_outputs_of(one.network(one.clips))
+        return torch.stack([(outputs[name] * factor).sum() for name, factor in factors.items()]).sum()
+
+    grads = torch.autograd.grad(loss(), weights, allow_unused=True)
+    off: list[float] = []
+    for _ in range(DIRECTIONS):
+        ways = [torch.randn_like(weight) for weight in weights]
+        told = float(sum((way * grad).sum() for way, grad in zip(ways, grads) if grad is not None))
+        ends = []
+        for step in (STEP, -2 * STEP, STEP):
+            with torch.no_grad():
+                for weight, way in zip(weights, ways):
+                    weight.add_(way, alpha=step)
+                ends.append(float(loss()))
+        slope = (ends[0] - ends[1]) / (2 * STEP)
+        off.append(abs(slope - told) / max(abs(slope), abs(told), 1.0))
+    assert min(off) <= SLOPE_TOLERANCE, (
+        f"outputs change by {slope:.4g} along a direction, their gradient says {told:.4g}"
+    )
 
 
 def clips_are_apart(one: Specimen) -> None:
