@@ -17,12 +17,13 @@ from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.language.yaml_writer import to_yaml
+from archdsl.ops.seeded_draw import SeededDraw
 from archdsl.testing import families, inputs, network_test, variants
 from archdsl.testing import properties as p
 from archdsl.testing.network import PropertyFailure, asked, chosen_properties, property_failure
 from archdsl.testing.reduction import is_small, simpler, small_form
 from archdsl.testing.shrinking import simplest
-from archdsl.testing.variants import SeededDraw, neighbour
+from archdsl.testing.variants import neighbour
 
 ROOT = Path(__file__).parents[1]
 TINY = """\

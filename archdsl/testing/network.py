@@ -14,10 +14,11 @@ from archdsl.compiler import compile
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Arch, Model
 from archdsl.language.yaml_writer import to_yaml
+from archdsl.ops.seeded_draw import SeededDraw
 from archdsl.testing.properties import CHEAP, PROPERTIES, RARE, Specimen
 from archdsl.testing.reduction import is_small, small_form
 from archdsl.testing.shrinking import simplest
-from archdsl.testing.variants import SeededDraw, neighbour
+from archdsl.testing.variants import neighbour
 
 ExampleProgress = Callable[[int, int], None]
 """Is told which example of how many begins."""

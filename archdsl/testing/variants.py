@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from random import Random
 from typing import Any, Literal, get_args, get_origin
 
 from archdsl.blocks import BLOCKS, Block, Norm
 from archdsl.language import TRANSFORMS, Arch, Edge, Stage
 from archdsl.language.edge import MERGES
-from archdsl.ops import Shape
 from archdsl.ops.example import Draw, T
 from archdsl.report.explanation.examples import filled_in
 from archdsl.spec.base import Written, read_model
@@ -22,29 +19,6 @@ NORMS = (Norm(), Norm(kind="none"), Norm(kind="layer"), Norm(kind="group", group
 MOST_CHANGES = 3
 TRIES = 8
 """Changes that are drawn for one that is legal."""
-
-
-@dataclass(frozen=True)
-class SeededDraw:
-    """Chooses by a seed, without hypothesis."""
-
-    rng: Random
-
-    def integer(self, least: int, most: int) -> int:
-        """A whole number, both ends included."""
-        return self.rng.randint(least, most)
-
-    def choice(self, among: Any) -> Any:
-        """One of several."""
-        return among[self.rng.randrange(len(among))]
-
-    def flag(self) -> bool:
-        """Yes or no."""
-        return self.rng.random() < 0.5
-
-    def shape(self, c: int = 6, t: int = 7, s: int = 9, least: int = 1) -> Shape:
-        """A small map."""
-        return Shape(self.integer(1, c), *(self.integer(least, most) for most in (t, s, s)))
 
 
 def one_of_names(draw: Draw, things: Mapping[str, T]) -> tuple[str, T]:

@@ -100,6 +100,12 @@ STEPS: Mapping[str, tuple[Data, list[str]]] = {
 }
 """Of ops that read maps of several shapes: the steps that make these, and what the op reads."""
 WHOLE_SPECS: Mapping[str, Data] = {
+    "next_word": {
+        "name": "example",
+        "clip": {"modality": "text", "frames": 8, "size": 1, "vocabulary": 20},
+        "pathways": {"main": {"stages": {"stage": {"embed": {"channels": 24}}}}},
+        "head": {"next_word": {}},
+    },
     "roi": {
         "name": "example",
         "clips": {"rgb": CLIP, "boxes": {"modality": "boxes", "frames": 2, "size": 1}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from random import Random
 from typing import Any, NamedTuple
 
 from archdsl.blocks import Block
@@ -14,7 +15,8 @@ from archdsl.language import Head, Transform
 from archdsl.language.paths import change
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.yaml_writer import data_to_yaml
-from archdsl.ops import Cost, Shape, key_of
+from archdsl.ops import Cost, Op, Shape, key_of
+from archdsl.ops.seeded_draw import SeededDraw
 from archdsl.recipes import recipe
 from archdsl.report.explanation.example_data import (
     CLASSIFIER,
@@ -27,6 +29,7 @@ from archdsl.report.explanation.example_data import (
     Data,
 )
 from archdsl.report.explanation.examples import WordKind, example_of, plan_or_none, schema_of, spec, value_of_type
+from archdsl.report.explanation.usage import archs_of_zoo, has_kind
 from archdsl.report.explanation.words import Word, all_words
 from archdsl.spec.base import Written
 
@@ -39,6 +42,8 @@ class WordExample(NamedTuple):
     plan: Plan | None = None
     place: str = ""
     """The address of the word in the plan."""
+    alone: Measured | None = None
+    """Of an op outside a network."""
 
 
 class Measured(NamedTuple):
@@ -83,7 +88,30 @@ def rewritten(name: str) -> str:
 def of_kind(kind: WordKind) -> WordExample | None:
     """Of a block, an op, a transform or a head."""
     found = example_of(kind)  # type: ignore[arg-type]  # mypy asks instances whether a class has a hash
-    return None if not found else WordExample("yaml", data_to_yaml(found[0]), found[1], place_in(kind, found[1]))
+    if found:
+        return WordExample("yaml", data_to_yaml(found[0]), found[1], place_in(kind, found[1]))
+    return op_alone_in_python(kind) if issubclass(kind, Op) else of_zoo(kind)
+
+
+def of_zoo(kind: WordKind) -> WordExample | None:
+    """The first model of the zoo that has it."""
+    models = (name for archs in archs_of_zoo().values() for name, arch in archs.items() if has_kind(arch, kind))
+    name = next(models, None)
+    return WordExample("console", f"archdsl show {name}") if name else None
+
+
+def op_alone_in_python(kind: type[Op]) -> WordExample | None:
+    """An op that stands within a head or a block only: itself, and the shape it gives."""
+    for seed in range(100):
+        try:
+            op, shapes = kind.example(SeededDraw(Random(seed)))
+            alone = Measured(shapes, op.out(*shapes), op.cost(*shapes))
+        except SpecError:
+            continue
+        read = ", ".join(map(repr, shapes))
+        lines = ["from archdsl.ops import *", "", f"op = {op!r}", f"shape = op.out({read})"]
+        return WordExample("python", "\n".join(lines), alone=alone)
+    return None
 
 
 def place_in(kind: WordKind, plan: Plan) -> str:
@@ -99,6 +127,8 @@ def place_in(kind: WordKind, plan: Plan) -> str:
 
 def measured(shown: WordExample) -> Measured | None:
     """What a word reads and gives in its example, and what it costs there; None where nothing of it runs."""
+    if shown.alone:
+        return shown.alone
     plan, inner = shown.plan, shown.plan.within.get(shown.place, []) if shown.plan else []
     if plan is None or not inner:
         return None

@@ -23,7 +23,7 @@ class TaskWords(NamedTuple):
 
 def tasks_in_words() -> Iterator[TaskWords]:
     """Every class of the folder that has a name, in order of the files."""
-    for path in sorted(TASK_FILES.glob("*.py")):
+    for path in sorted(TASK_FILES.rglob("*.py")):
         classes = definitions_in(path)
         for node in classes.values():
             said = {target.id: value for target, value in assigned(node) if isinstance(target, ast.Name)}
@@ -33,7 +33,7 @@ def tasks_in_words() -> Iterator[TaskWords]:
                 kind = classes.get(options.id) if isinstance(options, ast.Name) else None
                 fields = tuple(option_fields(kind)) if isinstance(kind, ast.ClassDef) else ()
                 about = whole_text(ast.get_docstring(node))
-                source = f"archdsl/training/tasks/{path.name}:{node.lineno}"
+                source = f"archdsl/{path.relative_to(SOURCES).as_posix()}:{node.lineno}"
                 yield TaskWords(str(name.value), about, fields, source)
 
 

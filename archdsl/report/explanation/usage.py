@@ -55,7 +55,12 @@ def stands_in(arch: Arch, word: Word) -> bool:
                 for kind, _, field in (owner.partition(".") for owner in word.owners)
                 if kind == key_of(type(part)) and field in part.model_fields_set
             )
-    return word.thing is not None and any(type(part) is word.thing for part in parts(arch))
+    return word.thing is not None and has_kind(arch, word.thing)
+
+
+def has_kind(arch: Arch, kind: Any) -> bool:
+    """Whether a part of an arch is of a class."""
+    return any(type(part) is kind for part in parts(arch))
 
 
 def parts(thing: Any) -> Iterator[Written]:
