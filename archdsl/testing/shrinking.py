@@ -7,11 +7,11 @@ from collections.abc import Callable
 from archdsl.language import Arch
 from archdsl.testing.reduction import plan_if_legal, simpler
 
-MOST_TRIES = 600
+MOST_ARCHS_TRIED = 600
 """Archs that are tried on the way down."""
 
 
-def simplest(arch: Arch, fails: Callable[[Arch], bool], tries: int = MOST_TRIES) -> Arch:
+def simplest(arch: Arch, fails: Callable[[Arch], bool], tries: int = MOST_ARCHS_TRIED) -> Arch:
     """A legal arch for which `fails`, as does none that is one step simpler; the simplest of so many tries.
 
     After a step it goes on at the same place among the simpler ones, so that each pass tries each of them once.
