@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import archdsl
+from archdsl import ops
 from archdsl.blocks import AvgPool, Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
@@ -125,7 +126,7 @@ def test_found_boxes_are_suppressed_by_class_and_lie_in_the_frame() -> None:
 def test_anchors_are_those_of_the_proposals() -> None:
     """As Deep-Feature-Flow has them: ratios, then scales; all anchors of one kind side by side."""
     task = task_of(archdsl.load("rfcn_r101"))
-    first = torch.tensor(task.proposals.anchors)
+    first = torch.tensor(task.kind.op_of(ops.Proposals).anchors)
     assert first[0].tolist() == [-84, -40, 99, 55]
     assert first[-1].tolist() == [-168, -344, 183, 359]
     laid = anchors_on((3, 4), 16, first)

@@ -1,8 +1,9 @@
-"""Object detection in frames: R-FCN by itself and with Deep Feature Flow, trained end to end."""
+"""Object detection in frames: R-FCN with and without Deep Feature Flow, Faster R-CNN, RetinaNet and SSD."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,7 +11,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from archdsl import ops
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import Arch
 from archdsl.language.heads.detector import Deviations
@@ -30,18 +30,16 @@ from archdsl.training.data.transforms.moves import move_boxes
 from archdsl.training.data.transforms.normalisation import pixels_of
 from archdsl.training.evaluation.box_precision import FoundFrame
 from archdsl.training.evaluation.box_scores import BoxPredictions, BoxScores, SeenFrame
-from archdsl.training.evaluation.found_boxes import FoundBoxes, found_boxes, moved_boxes
+from archdsl.training.evaluation.found_boxes import FoundBoxes
 from archdsl.training.evaluation.prediction import ViewOutput
 from archdsl.training.evaluation.scores import check_finite
 from archdsl.training.tasks.action_detection import areas, no_targets
 from archdsl.training.tasks.base import Outputs, Task, TaskOptions
-from archdsl.training.tasks.region_losses import anchors_on, proposal_loss, random_keys, region_loss
+from archdsl.training.tasks.detectors import DetectorKind, FrameTruth, detector_kind
 
 TYPICAL_BOXES = 64
 """Boxes that a clip's targets are taken to have, where their memory is told beforehand."""
 BYTES_OF_A_TRUE_BOX = 4 * 4 + 8 + 8 + 1
-LAST_PIXEL = (0.0, 0.0, 1.0, 1.0)
-"""From a corner at the edge of a pixel to the last pixel."""
 LAYOUTS = "ILSVRC2015 (ImageSets, Data, Annotations), VOCdevkit, or COCO's annotations/instances_train2017.json"
 
 
@@ -70,42 +68,30 @@ class Detection(Task):
     def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
         return "smoke" if built_in else "resnet_v1_101_imagenet_vid_rfcn_end2end_ohem"
 
-    # what the network says
-
-    @property
-    def proposals(self) -> ops.Proposals:
-        """The op that proposes boxes. Raises SpecError for a network without one."""
-        for node in self.plan.nodes:
-            if isinstance(node.op, ops.Proposals):
-                return node.op
-        raise SpecError(
-            f"{self.plan.name} proposes no boxes from anchors",
-            at="head",
-            written=self.plan.arch.head.written,
-            got=", ".join(self.plan.outputs),
-            want="a detector",
-        )
+    @cached_property
+    def kind(self) -> DetectorKind:
+        """How the head's outputs are learnt and read. Raises SpecError for options that it does not read."""
+        kind = detector_kind(self.plan, self.options)
+        unread = sorted({*self.options.model_fields_set} - {*kind.options, "reach", "mirrored", "metric"})
+        if unread:
+            raise SpecError(
+                f"an option that {self.plan.name} does not read",
+                at=f"recipe.task.detection.{unread[0]}",
+                written=self.recipe.written,
+                got=unread[0],
+                want=", ".join((*kind.options, "reach", "mirrored", "metric")),
+                fix="leave it out: the head's own fields say which boxes are given",
+            )
+        return kind
 
     @property
     def frames(self) -> int:
         """Of the clip."""
         return next(iter(self.plan.arch.clips.values())).frames
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the clip."""
-        shape = next(iter(self.plan.arch.clips.values())).shape
-        return shape.h, shape.w
-
-    @property
-    def classes(self) -> int:
-        """Of the network, the background among them."""
-        return self.plan.outputs["scores"][0] if "scores" in self.plan.outputs else 0
-
     # data
 
     def videos(self, data: str, split: str) -> Videos:
-        self.proposals  # noqa: B018  raises
         views = self.recipe.views
         if views.clips * views.crops > 1:
             raise SpecError(
@@ -121,7 +107,7 @@ class Detection(Task):
     def built_in(self, data: str, split: str) -> BoxedScenes:
         """A box around each digit in every frame; classes beyond the digits' are unused."""
         count, seed, still = built_in_named(data, split)
-        unused = (f"unused {i}" for i in range(len(DIGIT_NAMES) + 1, self.classes))
+        unused = (f"unused {i}" for i in range(len(DIGIT_NAMES) + 1, self.kind.classes))
         names = (BACKGROUND, *DIGIT_NAMES, *unused)
         return BoxedScenes(count, seed, self.plan.arch.clips, no_targets, names, frozen=still)
 
@@ -130,7 +116,7 @@ class Detection(Task):
         clips, root = self.plan.arch.clips, Path(data)
         check_modalities(clips)
         if (found := coco_list(root, split)) is not None:
-            return coco_folder(root, found, clips, self.classes)
+            return coco_folder(root, found, clips, self.kind.classes)
         if (
             any((one / "ImageSets").is_dir() for one in (root, root / "ILSVRC2015", root / "ILSVRC"))
             and not (root / "ImageSets/Main").is_dir()
@@ -141,14 +127,13 @@ class Detection(Task):
         raise SpecError("no folder of pictures with boxes", got=excerpt(data), want=f"motion, or {LAYOUTS}")
 
     def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:
-        count = self.proposals.count
-        if self.plan.outputs.get("scores") != (len(classes), self.frames, count, 1):
+        if (self.kind.classes, self.plan.outputs["scores"][1]) != (len(classes), self.frames):
             raise SpecError(
                 f"{self.plan.name} has other classes than {'its run' if of_run else 'the boxes'}",
                 at="head",
                 written=self.plan.arch.head.written,
-                got=f"scores of shape {self.plan.outputs.get('scores')}",
-                want=f"({len(classes)}, {self.frames}, {count}, 1): {', '.join(classes[:4])}, ...",
+                got=f"scores of shape {self.plan.outputs['scores']}",
+                want=f"({len(classes)}, {self.frames}, ...): {', '.join(classes[:4])}, ...",
                 fix=None if learnt else f"--classes {len(classes)}",
             )
 
@@ -190,44 +175,25 @@ class Detection(Task):
 
     def frame_loss(self, outputs: dict[str, Tensor], batch: Batch, row: int, at: int) -> Tensor:
         """Of one frame of a clip."""
-        op, said = self.proposals, {name: x[row, :, at].float() for name, x in outputs.items()}
-        device = said["scores"].device
+        said = {name: x[row, :, at].float() for name, x in outputs.items() if x.shape[2] == self.frames}
         (boxes,), (labels,), (ignored,), (places,) = (
             batch.targets[name][row] for name in ("boxes", "labels", "ignored", "at")
         )
         mine = (places == at) & ~ignored
-        boxes, labels = boxes[mine] - torch.tensor(LAST_PIXEL, device=device), labels[mine]
-        scores, shifts = said["anchor_scores"], said["anchor_shifts"]
-        around = torch.tensor(op.anchors, dtype=torch.float32, device=device)
-        anchors = anchors_on((scores.shape[1], scores.shape[2]), op.step, around)
-        keys = random_keys(batch.targets["seed"][row] + at, len(anchors))
-        units = torch.tensor(op.deviations, dtype=torch.float32, device=device)
-        proposed = proposal_loss(scores, shifts, anchors, boxes, self.size, keys, units)
-        units = torch.tensor(self.options.deviations, dtype=torch.float32, device=device)
-        chances, moves = said["scores"][..., 0], said["shifts"][..., 0]
-        proposals = said["proposals"][1:, :, 0].T
-        return proposed + region_loss(chances, moves, proposals, boxes, labels, units, self.options.hardest)
+        return self.kind.loss(said, FrameTruth(boxes[mine], labels[mine], batch.targets["seed"][row] + at))
 
     # evaluation
 
     def said(self, outputs: Outputs) -> list[list[FoundBoxes]]:
         """What is found in every frame of each clip, in pixels of the crop."""
         assert isinstance(outputs, dict)
-        found = {name: outputs[name].float().cpu() for name in ("proposals", "scores", "shifts")}
-        clips = range(len(found["scores"]))
-        check_finite({f"clip {i}": found["scores"][i] for i in clips})
-        return [[self.found_in(found, row, at) for at in range(self.frames)] for row in clips]
-
-    def found_in(self, found: Mapping[str, Tensor], row: int, at: int) -> FoundBoxes:
-        """Of one frame."""
-        proposals = found["proposals"][row, 1:, at, :, 0].T
-        there = (proposals != 0).any(1)
-        shifts = found["shifts"][row, -4:, at, :, 0].T * torch.tensor(self.options.deviations)
-        boxes, chances = moved_boxes(proposals, shifts)[there], found["scores"][row, :, at, :, 0][:, there]
-        options = self.options
-        return found_boxes(
-            boxes, chances, self.size, least=options.least_score, overlap=options.overlap, most=options.most
-        )
+        found = {name: outputs[name].float().cpu() for name in self.kind.needed}
+        clips = range(len(next(iter(found.values()))))
+        check_finite({f"clip {i}": torch.cat([x[i].flatten() for x in found.values()]) for i in clips})
+        return [
+            [self.kind.found({name: x[row, :, at] for name, x in found.items()}) for at in range(self.frames)]
+            for row in clips
+        ]
 
     def judged(self, said: list[FoundBoxes], target: Targets) -> list[tuple[int, FoundFrame]]:
         """(place in the clip, frame) of the labelled frames, in pixels of the whole frame."""
@@ -261,7 +227,7 @@ class Detection(Task):
     # predictions
 
     def class_names(self, names: Sequence[str] | None) -> tuple[str, ...]:
-        return tuple(names or (BACKGROUND, *(f"class {i}" for i in range(1, self.classes))))
+        return tuple(names or (BACKGROUND, *(f"class {i}" for i in range(1, self.kind.classes))))
 
     def prediction(self, path: Path, views: Sequence[ViewOutput], names: tuple[str, ...], top: int) -> BoxPredictions:
         """What is found in every frame that was seen."""

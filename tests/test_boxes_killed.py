@@ -1,0 +1,57 @@
+"""Runs on boxes that are killed at random moments: the same command goes on to the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+from safetensors.torch import load_file
+
+from archdsl.language.yaml_writer import to_yaml
+from archdsl.training.state.checkpoints import checkpoints_in
+from tests import test_action_detection, test_detection_task
+from tests.processes import ROOT
+from tests.trained import losses
+
+pytestmark = pytest.mark.slow
+ARCHES = {"actions": test_action_detection.tiny(), "things": test_detection_task.moving()}
+KILLS = 4
+
+
+def command(net: Path, out: Path) -> list[str]:
+    """Twelve steps with crops, mirror images and checkpoints."""
+    crop = 'recipe.augment={"flip": 0.5, "crop": {"jitter": {"short_side": [36, 48]}}}'
+    settings = [crop, "recipe.save_every=1", "recipe.log_every=1", "recipe.optimizer.rate=0.01"]
+    given = ["--recipe", "smoke", "--steps", "12", "--batch", "8", "--data", "motion:24", "--device", "cpu", "--quiet"]
+    set_ = [word for one in settings for word in ("--set", one)]
+    return [sys.executable, "-m", "archdsl", "train", str(net), *given, *set_, "--out", str(out)]
+
+
+@pytest.mark.parametrize("name", ARCHES)
+def test_killed_at_any_moment_it_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
+    net, rng, killed = tmp_path / "net.yaml", Random(name), 0
+    net.write_text(to_yaml(ARCHES[name]))
+    subprocess.run(command(net, tmp_path / "whole"), cwd=ROOT, check=True, timeout=240, capture_output=True)
+    for _ in range(3 * KILLS):
+        log = tmp_path / "part/metrics.jsonl"
+        before = log.stat().st_size if log.exists() else 0
+        run = subprocess.Popen(command(net, tmp_path / "part"), cwd=ROOT, stdout=subprocess.DEVNULL)
+        wanted = before + rng.randrange(1, 300)
+        while run.poll() is None and (log.stat().st_size if log.exists() else 0) < wanted:
+            try:
+                run.wait(0.02)
+            except subprocess.TimeoutExpired:
+                continue
+        killed += run.poll() is None
+        run.kill()
+        if run.wait() == 0 or killed == KILLS:
+            break
+    assert killed >= 2, "the run was over too soon"
+    subprocess.run(command(net, tmp_path / "part"), cwd=ROOT, check=True, timeout=240, capture_output=True)
+    assert losses(tmp_path / "part") == losses(tmp_path / "whole")
+    one, other = (load_file(checkpoints_in(tmp_path / out)[-1] / "tensors.safetensors") for out in ("part", "whole"))
+    assert one.keys() == other.keys()
+    assert all(bool((one[key] == other[key]).all()) for key in one)
