@@ -24,15 +24,18 @@ from archdsl.rewrites import with_key_frames
 from archdsl.training import Run
 from archdsl.training.batches import split_batch, train_batches
 from archdsl.training.data.annotations.boxed_frames import BoxedFrames
+from archdsl.training.data.annotations.boxes_beside import file_with_boxes
 from archdsl.training.data.annotations.vid_folder import VID_CLASSES
 from archdsl.training.data.clips import Batch, ClipRequest, Unreadable
 from archdsl.training.data.transforms.geometry import fitted_cut
 from archdsl.training.data.transforms.moves import move_boxes, move_labels
 from archdsl.training.evaluation.box_precision import FoundFrame, box_precisions
-from archdsl.training.evaluation.found_boxes import found_boxes, moved_boxes, suppress
+from archdsl.training.evaluation.found_boxes import FoundBoxes, found_boxes, moved_boxes, suppress
 from archdsl.training.evaluation.label_maps import encode_png
+from archdsl.training.evaluation.prediction import ViewOutput
 from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.state.skipped_videos import SkippedVideos
+from archdsl.training.tasks.action_detection import ActionDetection
 from archdsl.training.tasks.choice import default_recipe, task_for
 from archdsl.training.tasks.detection import Detection
 from archdsl.training.tasks.region_losses import (
@@ -44,6 +47,8 @@ from archdsl.training.tasks.region_losses import (
     region_loss,
     shifts_between,
 )
+from tests import test_action_detection
+from tests.filmed import film, numbered_frames
 from tests.processes import told_by_two
 from tests.trained import losses, short
 
@@ -573,6 +578,7 @@ def test_vid_trains_and_is_evaluated_and_predicts(vid: Path, tmp_path: Path) -> 
     assert main(["predict", *given, "-o", str(tmp_path / "said.json")]) == 0
     (said,) = json.loads((tmp_path / "said.json").read_text())
     assert len(said["frames"]) == len(list((tmp_path / "out").iterdir())) == 4
+    assert (said["width"], said["height"]) == (32, 24)
     assert {"class", "score", "box"} == set(said["frames"][0]["boxes"][0])
 
 
@@ -726,6 +732,34 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         task_of(tiny()).files(str(tmp_path), "train")
 
 
+def test_persons_that_are_found_are_what_networks_with_boxes_read(tmp_path: Path) -> None:
+    """In shares of the file's frames, which the clip shows by half, with bars; once a second."""
+    film(tmp_path / "a.mp4", numbered_frames(60, 48, 64))
+    task = task_of(tiny(1, size=32), least_score=0.5)
+    task.recipe = task.recipe.but(views=task.recipe.views.but(short_side="fit"))
+    boxes = torch.tensor([[4.0, 6, 20, 24], [0, 0, 32, 32]])
+    found = FoundBoxes(boxes, torch.tensor([1, 2]), torch.tensor([0.9, 0.8]))
+    views = [ViewOutput(torch.zeros(3, 1, 32, 32), second, second, [found]) for second in (0.1, 0.9, 1.6)]
+    said = task.prediction(tmp_path / "a.mp4", views, ("background", "person", "dog"), 5)
+    assert said.record()["frames"][0]["boxes"][0]["box"] == [8, 12, 40, 48]
+    assert said.record()["frames"][0]["boxes"][1]["box"] == [0, 0, 64, 48]
+    written = dict(said.pictures())
+    (tmp_path / "a.boxes.csv").write_bytes(written["boxes.csv"])
+    assert written["boxes.csv"].decode().splitlines()[1] == "a,0001,0.1250,0.2500,0.6250,1.0000,,0.9000"
+    reader = for_boxes()
+    read = file_with_boxes(tmp_path / "a.mp4", reader.reading)
+    assert [one.centre for one in read.entries] == [0, 1, 2]
+    sample = read.read(1, ClipRequest(0))
+    assert sample.frames["boxes"][:, 0, 0, 0].tolist() == [8, 12, 40, 48]
+
+
+def for_boxes() -> ActionDetection:
+    """The task of a network with given boxes."""
+    made = task_for(archdsl.compile(test_action_detection.tiny()), recipe("smoke").but(task="action_detection"))
+    assert isinstance(made, ActionDetection)
+    return made
+
+
 # runs
 
 
@@ -769,3 +803,30 @@ def test_the_zoo_trains_by_one_command(name: str, tmp_path: Path) -> None:
     options += ["--set", "recipe.optimizer.rate=0.001"]
     assert main(["train", name, *options, "--out", str(tmp_path), "--device", "cpu", "--quiet"]) == 0
     assert 0 < losses(tmp_path)[2] < 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fasterrcnn_r50_fpn", "retinanet_r50_fpn", "ssd300_vgg16"])
+def test_detectors_of_images_train_by_one_command(name: str, tmp_path: Path) -> None:
+    """Built-in data fits the classes that they have; those of other heads are what a recipe is named for."""
+    size = [] if name.startswith("ssd") else ["--param", "height=128", "--param", "width=128"]
+    options = ["--recipe", "smoke", "--steps", "2", "--batch", "2", "--data", "motion:2", *size]
+    options += ["--set", "recipe.optimizer.rate=0.0001"]
+    assert main(["train", name, *options, "--out", str(tmp_path), "--device", "cpu", "--quiet"]) == 0
+    assert 0 < losses(tmp_path)[2] < 1000
+
+
+def test_recipes_of_image_detectors() -> None:
+    names = ["fasterrcnn_r50_fpn", "retinanet_r50_fpn", "ssd300_vgg16"]
+    found = [default_recipe(archdsl.load(name), "coco") for name in names]
+    assert [one.name for one in found] == ["fasterrcnn_coco", "retinanet_coco", "ssd_coco"]
+    assert [one.rate_at(100_000 // one.batch, 100_000) for one in found] == [0.02, 0.01, 0.002]
+
+
+def test_an_option_of_another_kind_of_head_is_refused() -> None:
+    """The networks' own heads say which boxes are given."""
+    made = recipe("smoke").but(task={"detection": {"overlap": 0.4}})
+    task = task_for(archdsl.compile(archdsl.load("retinanet_r50_fpn", height=128, width=128)), made)
+    with pytest.raises(SpecError) as caught:
+        task.videos("motion:1", "train")
+    assert caught.value.faults[0].at == "recipe.task.detection.overlap"

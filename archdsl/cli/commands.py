@@ -49,7 +49,8 @@ DATA is, here and in `train`, `evaluate` and `predict`:
                                with --net NET writes such a folder
   for actions in boxes         AVA's lists ava_train_v2.2.csv, ava_val_v2.2.csv, those of excluded timestamps and of
                                predicted boxes, ava_action_list_v2.2.pbtxt, beside videos/ or frames/VIDEO/...jpg;
-                               `predict` reads boxes of VIDEO.mp4 in VIDEO.boxes.csv beside it
+                               `predict` reads boxes of VIDEO.mp4 in VIDEO.boxes.csv beside it, which `predict` of a
+                               detector of persons writes with --pictures
   for detection                ILSVRC2015 (ImageSets, Data and Annotations of DET and VID), a VOCdevkit, or COCO's
                                annotations/instances_train2017.json beside train2017/
 A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by the end of its path below

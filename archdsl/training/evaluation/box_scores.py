@@ -76,13 +76,20 @@ def box_records(found: FoundBoxes, classes: tuple[str, ...]) -> list[dict[str, A
     ]
 
 
+PERSON = "person"
+"""The class whose boxes networks with given boxes read."""
+
+
 class SeenFrame(NamedTuple):
-    """A frame of a file, when it is, and what is found in it, in its pixels."""
+    """A frame of a file, when it is, and what is found in it."""
 
     second: float
     frame: Tensor
-    """(3, h, w) uint8"""
+    """(3, h, w) uint8, as the network saw it"""
     found: FoundBoxes
+    """In pixels of what the network saw."""
+    whole: Tensor
+    """(n, 4) the boxes in pixels of the file"""
 
 
 @dataclass(frozen=True)
@@ -92,18 +99,17 @@ class BoxPredictions(Prediction):
     classes: tuple[str, ...]
     top: int
     """Boxes of a frame that the terminal shows at most."""
+    size: tuple[int, int]
+    """(height, width) of the file's frames"""
     frames: tuple[SeenFrame, ...]
 
     def record(self) -> dict[str, Any]:
         return {
             "path": str(self.path),
+            "width": self.size[1],
+            "height": self.size[0],
             "frames": [
-                {
-                    "second": one.second,
-                    "width": one.frame.shape[2],
-                    "height": one.frame.shape[1],
-                    "boxes": box_records(one.found, self.classes),
-                }
+                {"second": one.second, "boxes": box_records(one.found._replace(boxes=one.whole), self.classes)}
                 for one in self.frames
             ],
         }
@@ -117,7 +123,9 @@ class BoxPredictions(Prediction):
         return printable("\n".join(lines))
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
-        """Each frame with its boxes."""
+        """Each frame with its boxes; where persons are found those of each second, as AVA's lists have them."""
+        if rows := "".join(self.person_rows()):
+            yield "boxes.csv", rows.encode()
         for i, one in enumerate(self.frames):
             marked = [
                 MarkedBox((x1, y1, x2, y2), [f"{self.classes[label]} {score:.2f}"], label)
@@ -125,3 +133,15 @@ class BoxPredictions(Prediction):
                 if score >= LEAST_SHOWN
             ]
             yield f"{i:05d}.boxes.svg", marked_frame(one.frame, marked)
+
+    def person_rows(self) -> Iterator[str]:
+        """A line for each person in the frame that is nearest to each whole second."""
+        height, width = self.size
+        seconds = range(round(max(one.second for one in self.frames)) + 1) if PERSON in self.classes else range(0)
+        for second in seconds:
+            nearest = min(self.frames, key=lambda one: abs(one.second - second))
+            found = zip(nearest.whole.tolist(), nearest.found.labels.tolist(), nearest.found.scores.tolist())
+            for (x1, y1, x2, y2), label, score in found:
+                if self.classes[label] == PERSON:
+                    box = f"{x1 / width:.4f},{y1 / height:.4f},{x2 / width:.4f},{y2 / height:.4f}"
+                    yield f"{self.path.stem},{second:04d},{box},,{score:.4f}\n"

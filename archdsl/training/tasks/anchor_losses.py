@@ -1,7 +1,7 @@
-"""Losses of detectors on a pyramid of maps and of single shots, as torchvision has them; corners lie at edges of pixels.
+"""Losses of detectors on a pyramid of maps and of single shots, as torchvision has them.
 
-Sums over a frame are divided by numbers of that frame, and frames are averaged; torchvision's SSD divides by the boxes
-of the whole batch.
+Corners lie at edges of pixels. Sums over a frame are divided by numbers of that frame, and frames are averaged;
+torchvision's SSD divides by the boxes of the whole batch.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def objectness_loss(scores: Tensor, shifts: Tensor, anchors: Tensor, true: Tenso
     loss = torch.where(drawn, told, 0.0).sum()
     if len(true):
         wanted = coded(anchors, true[found.clamp(min=0)], anchors.new_ones(4))
-        loss = loss + torch.where(positive, smooth_l1_loss(shifts, wanted, reduction="none", beta=SHARP).sum(1), 0).sum()
+        loss = (
+            loss + torch.where(positive, smooth_l1_loss(shifts, wanted, reduction="none", beta=SHARP).sum(1), 0).sum()
+        )
     return loss / drawn.sum().clamp(min=1)
 
 
@@ -115,7 +117,9 @@ def focal_loss(scores: Tensor, shifts: Tensor, anchors: Tensor, true: Tensor, la
     return loss / thing.sum().clamp(min=1)
 
 
-def multibox_loss(scores: Tensor, shifts: Tensor, anchors: Tensor, true: Tensor, labels: Tensor, units: Tensor) -> Tensor:
+def multibox_loss(
+    scores: Tensor, shifts: Tensor, anchors: Tensor, true: Tensor, labels: Tensor, units: Tensor
+) -> Tensor:
     """SSD's (arXiv:1512.02325): cross-entropy of things and of thrice as many others, the hardest, and smooth L1.
 
     scores (n, classes), the background first, shifts (n, 4) -> ()

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from archdsl.errors import SpecError, excerpt
-from archdsl.language import Arch
+from archdsl.language import AnchorDetector, Arch, RegionDetector
 from archdsl.language.heads.detector import Deviations
 from archdsl.spec.scalars import Count, Share, Whole
 from archdsl.training.data.annotations.boxed_frames import BoxedFrames, detection_targets
@@ -21,10 +21,13 @@ from archdsl.training.data.annotations.vid_folder import BACKGROUND, vid_folder
 from archdsl.training.data.annotations.voc_folder import voc_folder, voc_years
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.reader.backends import decode_clip
 from archdsl.training.data.sources.built_in import built_in_named
+from archdsl.training.data.sources.pictures import read_pictures
 from archdsl.training.data.synthetic.boxed_scenes import BoxedScenes
 from archdsl.training.data.synthetic.truth import DIGIT_NAMES
 from archdsl.training.data.targets import Targets
+from archdsl.training.data.transforms.crops import view_crop
 from archdsl.training.data.transforms.geometry import Cut
 from archdsl.training.data.transforms.moves import move_boxes
 from archdsl.training.data.transforms.normalisation import pixels_of
@@ -66,7 +69,14 @@ class Detection(Task):
 
     @classmethod
     def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
-        return "smoke" if built_in else "resnet_v1_101_imagenet_vid_rfcn_end2end_ohem"
+        if built_in:
+            return "smoke"
+        match arch.head:
+            case AnchorDetector():
+                return "retinanet_coco" if arch.head.act == "sigmoid" else "ssd_coco"
+            case RegionDetector():
+                return "fasterrcnn_coco"
+        return "resnet_v1_101_imagenet_vid_rfcn_end2end_ohem"
 
     @cached_property
     def kind(self) -> DetectorKind:
@@ -233,13 +243,31 @@ class Detection(Task):
         """What is found in every frame that was seen."""
         clip = next(iter(self.plan.arch.clips.values()))
         drawn = clip.modality == "rgb" and clip.shape.c == 3
+        size = frame_size(path)
+        cut = view_crop(0, 1, size, self.recipe.views.short_side, self.kind.size)
         frames = []
         for view in views:
             shown = view.clips.float()
             pixels = pixels_of(shown, self.recipe.values) if drawn else torch.zeros(3, *shown.shape[1:])
             step = (view.end - view.start) / max(self.frames - 1, 1)
             frames += [
-                SeenFrame(view.start + i * step, pixels[:, i].to(torch.uint8), found)
+                SeenFrame(view.start + i * step, pixels[:, i].to(torch.uint8), found, on_frame(found.boxes, cut, size))
                 for i, found in enumerate(view.said)
             ]
-        return BoxPredictions(path, names, top, tuple(frames))
+        return BoxPredictions(path, names, top, size, tuple(frames))
+
+
+def frame_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a file's first frame."""
+    if path.is_dir():
+        pixels, _ = read_pictures(path, str(path), lambda index: [0])
+    else:
+        pixels, _ = decode_clip(path, str(path), lambda index: [0])
+    return pixels.shape[2], pixels.shape[3]
+
+
+def on_frame(boxes: Tensor, cut: Cut, size: tuple[int, int]) -> Tensor:
+    """Boxes of a crop in pixels of its frame, within the frame of (height, width).  (n, 4) -> (n, 4)"""
+    start, step = ([getattr(axis, name) for axis in (cut.columns, cut.rows)] * 2 for name in ("start", "step"))
+    moved = boxes * boxes.new_tensor(step) + boxes.new_tensor(start)
+    return torch.minimum(moved.clamp(min=0), moved.new_tensor([size[1], size[0]] * 2))
