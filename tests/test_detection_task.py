@@ -732,6 +732,25 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         task_of(tiny()).files(str(tmp_path), "train")
 
 
+def test_files_of_scenes_say_what_the_scenes_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pictures, boxes and classes; every frame is one to train on."""
+    (tmp_path / "net.yaml").write_text(to_yaml(tiny(2, classes=31)))
+    net, out = str(tmp_path / "net.yaml"), str(tmp_path / "vid")
+    assert main(["data", "make", "motion", out, "--net", net, "--count", "5"]) == 0
+    for split, videos in (("train", 10), ("val", 1)):
+        capsys.readouterr()
+        assert main(["data", "check", out, "--net", net, "--json", "--split", split]) == 0
+        assert json.loads(capsys.readouterr().out)["videos"] == videos
+    task = task_of(tiny(2, classes=31))
+    scene, files = (
+        task.videos("motion:1", "val").read(0, ClipRequest(0)),
+        task.videos(out, "val").read(0, ClipRequest(0)),
+    )
+    assert (scene.frames["clip"].float() - files.frames["clip"].float()).abs().max() < 60
+    for name in ("boxes", "labels", "at", "ignored"):
+        assert torch.equal(scene.targets[name][0], files.targets[name][0])
+
+
 def test_persons_that_are_found_are_what_networks_with_boxes_read(tmp_path: Path) -> None:
     """In shares of the file's frames, which the clip shows by half, with bars; once a second."""
     film(tmp_path / "a.mp4", numbered_frames(60, 48, 64))

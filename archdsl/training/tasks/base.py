@@ -70,7 +70,7 @@ class Task(ABC):
 
     def write_built_in(self, out: Path, counts: Mapping[str, int]) -> Iterator[Path]:
         """Write built-in scenes of each split in this task's formats; yields a path for each. Raises SpecError."""
-        raise SpecError(f"no files of built-in data for {self.name}", got=self.name, want="a task that writes some")
+        raise SpecError(f"no files of built-in data for {self.name}", got=self.name, fix="leave out --net")
 
     def scenes(
         self,

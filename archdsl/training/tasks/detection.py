@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,6 +18,7 @@ from archdsl.spec.scalars import Count, Share, Whole
 from archdsl.training.data.annotations.boxed_frames import BoxedFrames, detection_targets
 from archdsl.training.data.annotations.coco_folder import coco_folder, coco_list
 from archdsl.training.data.annotations.vid_folder import BACKGROUND, vid_folder
+from archdsl.training.data.annotations.vid_writer import write_vid
 from archdsl.training.data.annotations.voc_folder import voc_folder, voc_years
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.modalities import check_modalities
@@ -135,6 +136,10 @@ class Detection(Task):
         if root.is_dir() and voc_years(root):
             return voc_folder(root, split, clips)
         raise SpecError("no folder of pictures with boxes", got=excerpt(data), want=f"motion, or {LAYOUTS}")
+
+    def write_built_in(self, out: Path, counts: Mapping[str, int]) -> Iterator[Path]:
+        """ILSVRC2015's folder."""
+        return write_vid(out, {split: self.built_in(f"motion:{count}", split) for split, count in counts.items()})
 
     def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:
         if (self.kind.classes, self.plan.outputs["scores"][1]) != (len(classes), self.frames):

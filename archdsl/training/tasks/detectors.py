@@ -47,6 +47,7 @@ class DetectorKind(ABC):
 
     def __init__(self, plan: Plan, options: Any) -> None:
         self.plan, self.given = plan, options
+        self.head: Any = plan.arch.head
         shape = next(iter(plan.arch.clips.values())).shape
         self.size = (shape.h, shape.w)
 
@@ -76,13 +77,16 @@ class PlaceDetector(DetectorKind):
 
     def loss(self, said: Said, truth: FrameTruth) -> Tensor:
         op, scores = self.op_of(ops.Proposals), said["anchor_scores"]
-        made = {"dtype": torch.float32, "device": scores.device}
-        boxes = truth.boxes - torch.tensor(LAST_PIXEL, **made)
-        anchors = anchors_on((scores.shape[1], scores.shape[2]), op.step, torch.tensor(op.anchors, **made))
-        keys, units = random_keys(truth.seed, len(anchors)), torch.tensor(op.deviations, **made)
-        proposed = proposal_loss(scores, said["anchor_shifts"], anchors, boxes, self.size, keys, units)
+
+        def numbers(values: Any) -> Tensor:
+            return torch.tensor(values, dtype=torch.float32, device=scores.device)
+
+        boxes = truth.boxes - numbers(LAST_PIXEL)
+        anchors = anchors_on((scores.shape[1], scores.shape[2]), op.step, numbers(op.anchors))
+        keys = random_keys(truth.seed, len(anchors))
+        proposed = proposal_loss(scores, said["anchor_shifts"], anchors, boxes, self.size, keys, numbers(op.deviations))
         chances, shifts = said["scores"][..., 0], said["shifts"][..., 0]
-        proposals, units = said["proposals"][1:, :, 0].T, torch.tensor(self.given.deviations, **made)
+        proposals, units = said["proposals"][1:, :, 0].T, numbers(self.given.deviations)
         return proposed + region_loss(chances, shifts, proposals, boxes, truth.labels, units, self.given.hardest)
 
     def found(self, said: Said) -> FoundBoxes:
@@ -106,7 +110,7 @@ class AnchoredKind(DetectorKind):
 
     def units(self, device: torch.device) -> Tensor:
         """What shifts count in."""
-        return torch.tensor([float(x) for x in self.plan.arch.head.deviations], device=device)
+        return torch.tensor([float(x) for x in self.head.deviations], device=device)
 
     def found(self, said: Said) -> FoundBoxes:
         label, chance, *corners = said["detections"][..., 0]
@@ -135,7 +139,7 @@ class SingleShot(AnchoredKind):
 
     def loss(self, said: Said, truth: FrameTruth) -> Tensor:
         device = said["scores"].device
-        loss = focal_loss if self.plan.arch.head.act == "sigmoid" else multibox_loss
+        loss = focal_loss if self.head.act == "sigmoid" else multibox_loss
         scores, shifts = said["scores"][..., 0].T, said["shifts"][..., 0].T
         return loss(scores, shifts, self.anchors(device), truth.boxes, truth.labels, self.units(device))
 

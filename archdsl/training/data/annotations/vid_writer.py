@@ -1,0 +1,61 @@
+"""Built-in scenes as a folder of ILSVRC2015: each digit stands for one of the first classes of VID."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from torch import Tensor
+
+from archdsl.spec.files import make_folder, write_whole
+from archdsl.training.data.annotations.vid_folder import PICTURE, WORDNET_IDS
+from archdsl.training.data.synthetic.boxed_scenes import BoxedScenes
+from archdsl.training.data.synthetic.files import as_frame
+from archdsl.training.data.synthetic.truth import Truth
+
+LISTS = {"train": "VID_train_15frames.txt", "val": "VID_val_videos.txt"}
+QUALITY_SCALE = 2
+"""Of JPEG's quantisation: 2 is the best, 31 the worst."""
+
+
+def write_vid(out: Path, scenes: Mapping[str, BoxedScenes]) -> Iterator[Path]:
+    """Pictures, XML and the lists of each split; yields the folder of every snippet.
+
+    Every frame of a snippet is one to train on; the list to test on has a line for each snippet.
+    """
+    for split, made in scenes.items():
+        rows: list[str] = []
+        for index in range(len(made)):
+            truth, name = made.truth(index), f"{split}/{index:06d}"
+            folders = [out / kind / "VID" / name for kind in ("Data", "Annotations")]
+            for folder in folders:
+                make_folder(folder)
+            for frame in range(truth.frames):
+                write_whole(folders[0] / f"{frame:06d}{PICTURE}", encode_jpeg(truth.pictures[:, frame]))
+                write_whole(folders[1] / f"{frame:06d}.xml", annotation(truth, frame))
+            frames = range(truth.frames) if split == "train" else (0,)
+            rows += [f"{name} {index + 1} {frame} {truth.frames}\n" for frame in frames]
+            yield folders[0]
+        make_folder(out / "ImageSets")
+        write_whole(out / "ImageSets" / LISTS[split], "".join(rows))
+
+
+def annotation(truth: Truth, frame: int) -> str:
+    """A frame's digits; corners are first and last pixels."""
+    rows = [f"<annotation>\n<size><width>{truth.width}</width><height>{truth.height}</height></size>"]
+    for (x1, y1, x2, y2), digit in zip(truth.boxes[frame].int().tolist(), truth.classes.tolist()):
+        sides = f"<xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2 - 1}</xmax><ymax>{y2 - 1}</ymax>"
+        rows.append(f"<object><name>{WORDNET_IDS[digit]}</name><bndbox>{sides}</bndbox></object>")
+    return "\n".join([*rows, "</annotation>\n"])
+
+
+def encode_jpeg(picture: Tensor) -> bytes:
+    """A picture as a JPEG file of high quality.  (3, h, w) uint8"""
+    codec: Any = av.CodecContext.create("mjpeg", "w")
+    codec.width, codec.height, codec.pix_fmt = picture.shape[2], picture.shape[1], "yuvj444p"
+    codec.time_base, codec.options = Fraction(1), {"qmin": str(QUALITY_SCALE), "qmax": str(QUALITY_SCALE)}
+    frame = as_frame(picture).reformat(format="yuvj444p", dst_color_range="JPEG")
+    return b"".join(bytes(packet) for packet in (*codec.encode(frame), *codec.encode(None)))
