@@ -35,7 +35,7 @@ class Anchored(Head):
 
     @property
     def task(self) -> str:
-        return "anchored_detection"
+        return "detection"
 
     def matched(self, ends: dict[str, str], shared: bool) -> list[str]:
         """The maps; as many as there are sides, and where they share weights with as many anchors each."""
@@ -93,6 +93,10 @@ class AnchorDetector(Anchored):
     overlap: Annotated[Real, Field(gt=0, le=1)] = Field(0.45, description="overlap of boxes of which the best stays")
     candidates: Count = Field(400, description="best boxes of each class, or map, that go into suppression")
     per: Literal["class", "map"] = Field("class", description="what candidates are counted by")
+
+    @property
+    def task(self) -> str:
+        return "anchored_detection" if self.objectness else "detection"
 
     @model_validator(mode="after")
     def _one_convolution(self) -> Self:
