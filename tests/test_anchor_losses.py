@@ -14,7 +14,7 @@ from archdsl.training.tasks.anchor_losses import (
     coded,
     focal_loss,
     halves,
-    matched,
+    matched_boxes,
     multibox_loss,
     objectness_loss,
     region_classes_loss,
@@ -42,10 +42,10 @@ def test_matches_by_hand() -> None:
     """A box near two takes the nearer one; the best of each true one may stand for it though it is far."""
     true = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60], [90, 90, 91, 91]])
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 16], [50, 50, 60, 80], [200, 200, 210, 210]])
-    assert matched(boxes, true, 0.7, 0.3).tolist() == [0, -2, -2, -1]
-    assert matched(boxes, true, 0.7, 0.3, best="kept").tolist() == [0, -2, 1, -1]
-    assert matched(boxes, true[:2], 0.7, 0.3, best="given").tolist() == [0, -2, 1, -1]
-    assert matched(boxes, true[:0], 0.7, 0.3, best="given").tolist() == [-1] * 4
+    assert matched_boxes(boxes, true, 0.7, 0.3).tolist() == [0, -2, -2, -1]
+    assert matched_boxes(boxes, true, 0.7, 0.3, best="kept").tolist() == [0, -2, 1, -1]
+    assert matched_boxes(boxes, true[:2], 0.7, 0.3, best="given").tolist() == [0, -2, 1, -1]
+    assert matched_boxes(boxes, true[:0], 0.7, 0.3, best="given").tolist() == [-1] * 4
 
 
 def test_halves_are_drawn() -> None:
@@ -80,7 +80,7 @@ def test_torchvisions_matches_and_codes(torchvision: Any, things: int) -> None:
         (0.5, 0.5, "none", utils.Matcher(0.5, 0.5, allow_low_quality_matches=False)),
         (0.5, 0.5, "given", utils.SSDMatcher(0.5)),
     ):
-        assert matched(anchors, true, near, far, best=best).tolist() == kind(shares).tolist()
+        assert matched_boxes(anchors, true, near, far, best=best).tolist() == kind(shares).tolist()
     coder = utils.BoxCoder((10.0, 10.0, 5.0, 5.0))
     goals = true[torch.arange(len(anchors)) % things]
     torch.testing.assert_close(coded(anchors, goals, TENTHS), coder.encode_single(goals, anchors), atol=1e-4, rtol=1e-4)

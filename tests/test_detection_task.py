@@ -161,6 +161,9 @@ def test_anchor_targets_beside_a_plain_definition(things: int) -> None:
     boxes[:1] = torch.tensor([200.0, 200, 210, 210])
     found = anchor_targets(anchors, boxes, (40, 44), random_keys(torch.tensor(3), 60))
     assert found.labels.tolist() == labels_slowly(anchors, boxes, 40, 44)
+    wider = anchor_targets(anchors, boxes, (40, 44), random_keys(torch.tensor(3), 60), border=4)
+    assert wider.labels.tolist() == labels_slowly(anchors + 4, boxes + 4, 48, 52)
+    assert (wider.labels == -1).sum() < (found.labels == -1).sum()
 
 
 def test_256_anchors_are_drawn_half_of_them_things_at_most() -> None:

@@ -26,7 +26,7 @@ HARD = 3
 """Anchors without a thing that SSD learns for each with one: those it is most wrong about."""
 
 
-def matched(boxes: Tensor, true: Tensor, near: float, far: float, *, best: str = "none") -> Tensor:
+def matched_boxes(boxes: Tensor, true: Tensor, near: float, far: float, *, best: str = "none") -> Tensor:
     """Which true box each stands for: that which it overlaps most, by `near`; NOTHING below `far`, else BETWEEN.
 
     With `best` "kept" those that overlap a true box more than all others stand for what they overlap most too; with
@@ -63,7 +63,7 @@ def objectness_loss(scores: Tensor, shifts: Tensor, anchors: Tensor, true: Tenso
 
     scores (n,), shifts (n, 4), anchors (n, 4), true (g, 4) -> ()
     """
-    found = matched(anchors, true, 0.7, 0.3, best="kept")
+    found = matched_boxes(anchors, true, 0.7, 0.3, best="kept")
     positive, negative = halves(found, keys, ANCHORS, ANCHOR_THINGS)
     drawn = positive | negative
     told = binary_cross_entropy_with_logits(scores, positive.float(), reduction="none")
@@ -83,7 +83,7 @@ def region_classes_loss(
 
     scores (r, classes), shifts (r, classes, 4), proposals (r, 4), those of zeros left out -> ()
     """
-    found = matched(proposals, true, 0.5, 0.5)
+    found = matched_boxes(proposals, true, 0.5, 0.5)
     found = torch.where((proposals != 0).any(1), found, BETWEEN)
     positive, negative = halves(found, keys, REGIONS, REGION_THINGS)
     drawn, nearest = positive | negative, found.clamp(min=0)
@@ -101,7 +101,7 @@ def focal_loss(scores: Tensor, shifts: Tensor, anchors: Tensor, true: Tensor, la
 
     scores (n, classes), shifts (n, 4) -> ()
     """
-    found = matched(anchors, true, 0.5, 0.4, best="kept")
+    found = matched_boxes(anchors, true, 0.5, 0.4, best="kept")
     thing, nearest = found >= 0, found.clamp(min=0)
     wanted = torch.zeros_like(scores)
     if len(true):
@@ -124,7 +124,7 @@ def multibox_loss(
 
     scores (n, classes), the background first, shifts (n, 4) -> ()
     """
-    found = matched(anchors, true, 0.5, 0.5, best="given")
+    found = matched_boxes(anchors, true, 0.5, 0.5, best="given")
     thing, nearest = found >= 0, found.clamp(min=0)
     classes = torch.where(thing, labels[nearest], 0) if len(true) else torch.zeros_like(found)
     told = cross_entropy(scores, classes, reduction="none")

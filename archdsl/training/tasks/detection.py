@@ -52,6 +52,11 @@ class DetectionOptions(TaskOptions):
 
     hardest: Count = Field(128, description="proposals of a frame that are learnt: those of the largest losses (OHEM)")
     deviations: Deviations = Field((0.1, 0.1, 0.2, 0.2), description="what shifts of proposals (x, y, w, h) count in")
+    border: Whole = Field(
+        0,
+        description="pixels by which anchors may stick out of the frame and still be learnt; frames that are hardly "
+        "larger than their anchors need some",
+    )
     reach: Whole = Field(9, description="how far a key frame may lie before the labelled one, in clips of two frames")
     mirrored: bool = Field(False, description="whether an epoch shows every picture of a folder and its mirror image")
     least_score: Share = Field(1e-4, description="of boxes that are kept")

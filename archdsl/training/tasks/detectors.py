@@ -72,7 +72,7 @@ class DetectorKind(ABC):
 class PlaceDetector(DetectorKind):
     """R-FCN: proposals of one map, told apart by place; their shifts are of no class."""
 
-    options = ("hardest", "deviations", "least_score", "overlap", "most")
+    options = ("hardest", "border", "deviations", "least_score", "overlap", "most")
     needed = ("proposals", "scores", "shifts")
 
     def loss(self, said: Said, truth: FrameTruth) -> Tensor:
@@ -84,7 +84,16 @@ class PlaceDetector(DetectorKind):
         boxes = truth.boxes - numbers(LAST_PIXEL)
         anchors = anchors_on((scores.shape[1], scores.shape[2]), op.step, numbers(op.anchors))
         keys = random_keys(truth.seed, len(anchors))
-        proposed = proposal_loss(scores, said["anchor_shifts"], anchors, boxes, self.size, keys, numbers(op.deviations))
+        proposed = proposal_loss(
+            scores,
+            said["anchor_shifts"],
+            anchors,
+            boxes,
+            self.size,
+            keys,
+            numbers(op.deviations),
+            self.given.border,
+        )
         chances, shifts = said["scores"][..., 0], said["shifts"][..., 0]
         proposals, units = said["proposals"][1:, :, 0].T, numbers(self.given.deviations)
         return proposed + region_loss(chances, shifts, proposals, boxes, truth.labels, units, self.given.hardest)

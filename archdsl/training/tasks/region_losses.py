@@ -62,14 +62,17 @@ class AnchorTargets(NamedTuple):
     """(n,) the thing that each overlaps most"""
 
 
-def anchor_targets(anchors: Tensor, boxes: Tensor, size: tuple[int, int], keys: Tensor) -> AnchorTargets:
+def anchor_targets(
+    anchors: Tensor, boxes: Tensor, size: tuple[int, int], keys: Tensor, border: int = 0
+) -> AnchorTargets:
     """Things are what overlaps one by 0.7, and of each thing what overlaps it most; no thing is what overlaps none by
-    0.3. Anchors that stick out of the frame of (height, width) do not count. 256 are drawn, at most half are things.
+    0.3. Anchors that stick out of the frame of (height, width) by more than `border` do not count. 256 are drawn, at
+    most half are things.
 
     (n, 4), (g, 4)
     """
     height, width = size
-    inside = (anchors[:, :2] >= 0).all(1) & (anchors[:, 2] < width) & (anchors[:, 3] < height)
+    inside = (anchors[:, :2] >= -border).all(1) & (anchors[:, 2] < width + border) & (anchors[:, 3] < height + border)
     nothing = torch.zeros(len(anchors), dtype=torch.long, device=anchors.device)
     if len(boxes):
         overlaps = torch.where(inside[:, None], box_overlaps(anchors, boxes, 1), -1.0)
@@ -84,13 +87,20 @@ def anchor_targets(anchors: Tensor, boxes: Tensor, size: tuple[int, int], keys: 
 
 
 def proposal_loss(
-    scores: Tensor, shifts: Tensor, anchors: Tensor, boxes: Tensor, size: tuple[int, int], keys: Tensor, units: Tensor
+    scores: Tensor,
+    shifts: Tensor,
+    anchors: Tensor,
+    boxes: Tensor,
+    size: tuple[int, int],
+    keys: Tensor,
+    units: Tensor,
+    border: int = 0,
 ) -> Tensor:
     """Of one frame, what is said of its anchors: the mean cross-entropy of those drawn; how things lie, over 256.
 
     scores (2 a, h, w), background first, shifts (4 a, h, w) in `units`, anchors (a h w, 4), boxes (g, 4) -> ()
     """
-    labels, nearest = anchor_targets(anchors, boxes, size, keys)
+    labels, nearest = anchor_targets(anchors, boxes, size, keys, border)
     said = scores.reshape(2, -1).T
     counted = (labels >= 0).sum().clamp(min=1)
     loss = cross_entropy(said, labels, ignore_index=-1, reduction="sum") / counted

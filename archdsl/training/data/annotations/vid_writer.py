@@ -35,7 +35,7 @@ def write_vid(out: Path, scenes: Mapping[str, BoxedScenes]) -> Iterator[Path]:
                 make_folder(folder)
             for frame in range(truth.frames):
                 write_whole(folders[0] / f"{frame:06d}{PICTURE}", encode_jpeg(truth.pictures[:, frame]))
-                write_whole(folders[1] / f"{frame:06d}.xml", annotation(truth, frame))
+                write_whole(folders[1] / f"{frame:06d}.xml", frame_xml(truth, frame))
             frames = range(truth.frames) if split == "train" else (0,)
             rows += [f"{name} {index + 1} {frame} {truth.frames}\n" for frame in frames]
             yield folders[0]
@@ -43,7 +43,7 @@ def write_vid(out: Path, scenes: Mapping[str, BoxedScenes]) -> Iterator[Path]:
         write_whole(out / "ImageSets" / LISTS[split], "".join(rows))
 
 
-def annotation(truth: Truth, frame: int) -> str:
+def frame_xml(truth: Truth, frame: int) -> str:
     """A frame's digits; corners are first and last pixels."""
     rows = [f"<annotation>\n<size><width>{truth.width}</width><height>{truth.height}</height></size>"]
     for (x1, y1, x2, y2), digit in zip(truth.boxes[frame].int().tolist(), truth.classes.tolist()):
