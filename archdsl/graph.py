@@ -295,6 +295,16 @@ class Builder:
         finally:
             self.tied = before
 
+    @contextmanager
+    def borrowing(self, name: str, part: str) -> Iterator[None]:
+        """Within it, nodes share the weights of those in a part that lies here too: `name_out` those of `part.out`."""
+        before, owner = self.tied, f"{self.path}.{part}."
+        self.tied = (f"{self.path}.{name}_", owner if before is None else before[1] + owner.removeprefix(before[0]))
+        try:
+            yield
+        finally:
+            self.tied = before
+
     def aligned(self, address: str, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> None:
         """Maps that are merged must have equal steps, and should start at about the same place."""
         if all(grid is grids[0] for grid in grids):

@@ -53,7 +53,8 @@ class ModuleTree:
                 self.place(node.address)
             for read in node.reads:
                 self.readers.setdefault(read, []).append(node.address)
-                if owner := self.graph.nodes[read].tied:
+                owner = self.graph.nodes[read].tied
+                if owner and owner.rpartition(".")[2] == read.rpartition(".")[2]:  # else a single op borrows weights
                     self.readers.setdefault(owner, []).append(node.tied or node.address)
         self.leaving |= {owner for owner in (self.graph.nodes[at].tied for at in self.leaving) if owner}
 

@@ -1,6 +1,7 @@
 """Small named graphs of ops. A new one is a subclass of Block in your own file, or a drawing in YAML."""
 
 from archdsl.blocks.acoustic import AcousticBottleneck, CrossConv
+from archdsl.blocks.adapter import Adapter
 from archdsl.blocks.attentive_pool import AttentivePool, MeanQueryPool
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act, add_block
 from archdsl.blocks.branches import Branches, ChannelPart, ChannelShuffle, FeatureGate, PadChannels
@@ -163,6 +164,7 @@ BLOCKS: tuple[type[Block], ...] = (
     EndToken,
     L2Norm,
     MessageTransformer,
+    Adapter,
     WindowTransformer,
     UnitTransformer,
     LocalTransformer,

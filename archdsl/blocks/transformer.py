@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from archdsl import ops
+from archdsl.blocks.adapter import Adapter
 from archdsl.blocks.base import Act, Block, Norm, NormField, add_act
 from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.masked import add_rotary
@@ -28,6 +29,9 @@ class Attend(Written):
         None, description="frames that each reads, its own the last: 0 for all so far; by default later ones too"
     )
     linear: bool = Field(False, description="whether a second linear layer, which starts at 0, follows the attention")
+    shared: bool = Field(False, description="whether norm and linear layers are those of the block's other attention")
+    before: Chain = Field((), description="blocks between the norm and queries, keys and values, such as an adapter")
+    after: Chain = Field((), description="blocks behind the attention, such as an adapter")
 
     @property
     def axes(self) -> tuple[Over, ...]:
@@ -106,10 +110,12 @@ class TransformerParts(Block):
         """A linear layer as transformers start it."""
         return g.add(name, ops.Linear(out_features=channels, bias=bias, init="trunc_normal"), x)
 
-    def projections(self, g: Builder, x: str, channels: int, query: str | None = None) -> list[str]:
+    def projections(
+        self, g: Builder, x: str, channels: int, query: str | None = None, *, prefix: str = ""
+    ) -> list[str]:
         """Queries, keys and values of x; queries of `query` where it is given."""
         biases = (True, False, True) if self.bias == "qv" else (self.bias,) * 3
-        names = ("query", "key", "value")
+        names = (f"{prefix}query", f"{prefix}key", f"{prefix}value")
         read = (query or x, x, x)
         return [self.linear(g, name, y, channels, bool(bias)) for name, y, bias in zip(names, read, biases)]
 
@@ -154,24 +160,69 @@ class Transformer(TransformerParts):
     cap: Positive | None = Field(None, description="what scaled products stay below: cap tanh(product / cap)")
     before: Chain = Field((), description="blocks in front of the attention, shortcuts and all")
     between: Chain = Field((), description="blocks between the attention and the perceptron")
+    beside: Chain = Field((), description="blocks beside the perceptron, added to what it gives")
+
+    @model_validator(mode="after")
+    def _one_to_share(self) -> Self:
+        own = [one for one in self.attend if not one.shared]
+        if len(own) != 1 and len(own) != len(self.attend):
+            what, got = "not one attention whose weights are shared", f"{len(own)} with weights of their own"
+            raise SpecError(what, at="attend", got=got, want="one, and others with shared: true")
+        return self
 
     def within(self) -> Iterator[Block]:
-        yield from (*self.before, *self.between)
+        yield from (*self.before, *self.between, *self.beside)
+        for one in self.attend:
+            yield from (*one.before, *one.after)
 
     def summary(self, channels: int) -> tuple[str, ...]:
         attends = [f"attention over {' and '.join(one.axes)}, {self.heads} heads" for one in self.attend]
         before, between = (
             [line for one in blocks for line in one.summary(channels)] for blocks in (self.before, self.between)
         )
-        return (*before, *attends, *between, self.perceptron_text(channels))
+        adapters = sum(isinstance(block, Adapter) for block in self.within())
+        adapted = (f"{adapters} adapter{'s' * (adapters > 1)}",) if adapters else ()
+        return (*before, *attends, *between, self.perceptron_text(channels), *adapted)
 
     def build(self, g: Builder, x: str) -> str:
         x = add_chain(g, "before", self.before, x)
-        names = [one.name for one in self.attend]
+        names = [one.name for one in self.attend if not one.shared]
         for i, one in enumerate(self.attend):
             again = f"_{names[:i].count(one.name) + 1}" if one.name in names[:i] else ""
-            x = self.attention(g, one, "attend" if len(names) == 1 else f"attend_{one.name}{again}", x)
+            name = "attend" if len(names) == 1 and not one.shared else f"attend_{one.name}{again}"
+            x = self.sharing_attention(g, one, name, x) if one.shared else self.attention(g, one, name, x)
         return self.perceptron(g, add_chain(g, "between", self.between, x))
+
+    def perceptron(self, g: Builder, x: str) -> str:
+        """The perceptron, and what stands beside it."""
+        if not self.beside:
+            return super().perceptron(g, x)
+        return self.around(g, "mlp", "Mlp", x, lambda y: self.with_beside(g, y))
+
+    def with_beside(self, g: Builder, x: str) -> str:
+        """The sum of the perceptron and of what stands beside it, both of the normalised map."""
+        y = self.ended(g, self.hidden(g, x, g.shape(x).c))
+        return g.add("beside_sum", ops.Add(), y, add_chain(g, "beside", self.beside, x))
+
+    def sharing_attention(self, g: Builder, one: Attend, name: str, x: str) -> str:
+        """One attention with the norm and the linear layers of the block's other one, which lie in `attend`."""
+        if g.shape(x).extra:
+            what, got = "shared weights of an attention beside tokens", f"{g.shape(x)}"
+            raise SpecError(what, got=got, want="a map alone", fix="frame_rows before it")
+        if self.rotary or len(one.axes) > 1 or one.linear:
+            what, got = "shared weights of an attention of another form", "rotary, linear, or several axes at once"
+            raise SpecError(what, got=got, want="one attention over some axes", fix="rotary: false")
+        with g.borrowing(name, "attend"):
+            y = self.norm.add(g, f"{name}_norm", x) if self.norm_at == "pre" else x
+        y = add_chain(g, f"{name}_before", one.before, y)
+        with g.borrowing(name, "attend"):
+            reads = self.projections(g, y, g.shape(x).c, prefix=f"{name}_")
+            for i, part in enumerate(("query", "key")):
+                reads[i] = self.qk_norm.add(g, f"{name}_{part}_norm", reads[i])
+        y = g.add(f"{name}_attention", self.op(one, one.axes[0], self.heads), *reads)
+        with g.borrowing(name, "attend"):
+            y = self.linear(g, f"{name}_out", y, g.shape(x).c)
+        return g.add(f"{name}_sum", ops.Add(), x, add_chain(g, f"{name}_after", one.after, y))
 
     def attention(self, g: Builder, one: Attend, name: str, x: str) -> str:
         """One attention around its shortcut."""
@@ -195,7 +246,7 @@ class Transformer(TransformerParts):
     def heads_of(self, g: Builder, one: Attend, x: str) -> str:
         """Queries, keys, values, attention, and the linear layers behind it."""
         c = g.shape(x).c
-        reads = self.projections(g, x, c)
+        reads = self.projections(g, add_chain(g, "before", one.before, x), c)
         for i, name in enumerate(("query", "key")):
             reads[i] = self.qk_norm.add(g, f"{name}_norm", reads[i])
         if self.rotary:
@@ -206,7 +257,8 @@ class Transformer(TransformerParts):
             else g.add("attention", self.op(one, one.axes[0], self.heads), *reads)
         )
         y = self.ended(g, self.linear(g, "out", y, c))
-        return g.add("linear", ops.Linear(out_features=c, init="zeros"), y) if one.linear else y
+        y = g.add("linear", ops.Linear(out_features=c, init="zeros"), y) if one.linear else y
+        return add_chain(g, "after", one.after, y)
 
     def op(self, one: Attend, over: Over, heads: int) -> ops.Op:
         """The attention over some axes."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from archdsl import ops
 from archdsl.blocks import Block, add_block
 from archdsl.compiler.causal import CausalBuilder
+from archdsl.compiler.lora import with_low_rank
 from archdsl.compiler.unread import shadowed, unlearnt, unread
 from archdsl.errors import Fault, SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Node
@@ -56,6 +57,7 @@ class Expansion:
         self.head()
         self.g.faults += faults_of_tied(self.g)
         graph = self.g.finish()
+        graph = with_low_rank(graph, self.arch.lora) if self.arch.lora else graph
         return replace(graph, warnings=(*graph.warnings, *unread(graph), *unlearnt(graph), *shadowed(graph)))
 
     def stage(self, place: StageKey) -> None:

@@ -25,6 +25,7 @@ from archdsl.language.edge import Edge
 from archdsl.language.head import Head, HeadField
 from archdsl.language.indentation import reindented
 from archdsl.language.likes import with_likes
+from archdsl.language.lora import Lora
 from archdsl.language.name_faults import unknown_name, valid_parts
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
 from archdsl.language.pyramid import with_pyramid
@@ -46,6 +47,7 @@ class Arch(Written):
     pathways: dict[PathwayName, Pathway] = Field(min_length=1, description="pathways by name")
     edges: tuple[Edge, ...] = Field((), description="lateral fusions")
     head: HeadField = Field(description="what reads the pathways' ends")
+    lora: Lora | None = Field(None, description="low-rank terms that learn beside linear layers")
     causal: bool = Field(False, description="no frame sees a later one; scores are those after the last")
 
     @model_validator(mode="before")

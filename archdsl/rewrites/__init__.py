@@ -1,5 +1,6 @@
 """Ideas as functions: Arch -> Arch."""
 
+from archdsl.rewrites.adapters import with_adapters, with_lora
 from archdsl.rewrites.causal import causal
 from archdsl.rewrites.depthwise import depthwise
 from archdsl.rewrites.detection import for_detection
@@ -25,7 +26,9 @@ __all__ = [
     "separate",
     "shift_in_time",
     "together",
+    "with_adapters",
     "with_key_frames",
+    "with_lora",
     "with_modules",
     "with_temporal_kernels",
 ]

@@ -174,6 +174,8 @@ REWRITES: Mapping[str, str] = {
     "separate": 'separate(load("i3d_8x8_r50"))',
     "shift_in_time": 'shift_in_time(load("tsn_r50"))',
     "together": 'together("both", few=load("slow_4x16_r50"), more=load("slow_8x8_r50"))',
+    "with_adapters": 'with_adapters(load("vit_b16", frames=4), {"between": Adapter(channels=64)})',
+    "with_lora": 'with_lora(load("vit_b16"), ["*.query", "*.value"], rank=8)',
     "with_key_frames": 'with_key_frames(load("resnet50", frames=8), every=4, flow=load("resnet18").pathways["rgb"])',
     "with_modules": 'with_modules(load("tsn_r50"), {"before": TimeShift()})',
     "with_temporal_kernels": 'with_temporal_kernels(load("slow_4x16_r50"), {"res4": (3, 1)})',

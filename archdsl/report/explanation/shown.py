@@ -79,7 +79,7 @@ def example(word: Word) -> WordExample | None:
 def rewritten(name: str) -> str:
     """A rewrite applied to a model of the zoo."""
     call = REWRITES[name]
-    blocks = ["from archdsl.blocks import TimeShift"] if "TimeShift" in call else []
+    blocks = [f"from archdsl.blocks import {name}" for name in ("Adapter", "TimeShift") if f"{name}(" in call]
     return "\n".join(
         ["from archdsl import load", *blocks, f"from archdsl.rewrites import {name}", "", f"arch = {call}"]
     )
