@@ -12,7 +12,7 @@ from archdsl.language.lora import Lora
 from archdsl.rewrites.pathway_choice import chosen_pathway
 
 AdapterPlace = Literal["before", "between", "after", "beside", "before_time", "in_time"]
-PLACES = ("before", "between", "after", "beside", "before_time", "in_time")
+ADAPTER_PLACES = ("before", "between", "after", "beside", "before_time", "in_time")
 
 
 def with_adapters(
@@ -31,15 +31,15 @@ def with_adapters(
     stands behind its norm. Addresses of the arch's own weights stay. Raises SpecError for a place or a stage without
     transformer blocks.
     """
-    if unknown := [place for place in adapters if place not in PLACES]:
-        raise SpecError(f"no place {unknown[0]!r} for an adapter", got=unknown[0], want=", ".join(PLACES))
+    if unknown := [place for place in adapters if place not in ADAPTER_PLACES]:
+        raise SpecError(f"no place {unknown[0]!r} for an adapter", got=unknown[0], want=", ".join(ADAPTER_PLACES))
     if "before_time" in adapters and "in_time" not in adapters:
         raise SpecError("an adapter before an attention that is not there", got="before_time", want="in_time beside it")
     key, own = chosen_pathway(arch, pathway)
     changed = dict(own.stages)
     for stage in own.stages if stages is None else stages:
         blocks = own.stage_named(stage).blocks
-        changed[stage] = Stage(*(adapted(b, adapters) if isinstance(b, Transformer) else b for b in blocks))
+        changed[stage] = Stage(*(with_block_adapters(b, adapters) if isinstance(b, Transformer) else b for b in blocks))
         if stages is not None and changed[stage] == own.stages[stage]:
             got = ", ".join(type(block).__name__ for block in blocks)
             raise SpecError(f"no transformer block in stage {stage}", got=got, want="a transformer block")
@@ -49,7 +49,7 @@ def with_adapters(
     return made
 
 
-def adapted(block: Transformer, adapters: Mapping[AdapterPlace, Block]) -> Transformer:
+def with_block_adapters(block: Transformer, adapters: Mapping[AdapterPlace, Block]) -> Transformer:
     """One block with adapters at their places."""
     places: tuple[AdapterPlace, ...] = ("before", "between", "beside")
     changes = {place: (*getattr(block, place), adapters[place]) for place in places if place in adapters}
