@@ -31,6 +31,13 @@ class Node(NamedTuple):
     """The address of the node whose weights this one shares, or None."""
 
 
+class Joints(NamedTuple):
+    """What a clip's joints are: pairs of them that bones join, and the joint that distances are counted from."""
+
+    bones: tuple[tuple[int, int], ...]
+    centre: int
+
+
 class Scope(NamedTuple):
     """A named group of nodes: a stage, a block, or a container such as a pathway, which is never called as a whole."""
 
@@ -140,6 +147,8 @@ class Builder:
     """(prefix here, prefix of the owner) while nodes share the weights of a part already written."""
     ids: dict[str, int] = field(default_factory=dict)
     """Clips of token ids, with the number of ids that there are."""
+    skeletons: dict[str, Joints] = field(default_factory=dict)
+    """Clips of skeletons, with their joints."""
     asked: int = 0
     """Ops so far, those that could not be made included."""
 

@@ -11,7 +11,7 @@ from archdsl.compiler.causal import CausalBuilder
 from archdsl.compiler.lora import with_low_rank
 from archdsl.compiler.unread import shadowed, unlearnt, unread
 from archdsl.errors import Fault, SpecError
-from archdsl.graph import UNKNOWN, Builder, Graph, Node
+from archdsl.graph import UNKNOWN, Builder, Graph, Joints, Node
 from archdsl.language.arch import Arch
 from archdsl.language.edge import Edge, stage_of
 from archdsl.language.pathway import CHOICES, Pathway
@@ -49,6 +49,8 @@ class Expansion:
         for name, clip in self.arch.clips.items():
             with self.g.inside("", written=clip.written):
                 self.g.source(name, clip.shape, clip.grid, clip.ids)
+            if clip.skeleton:
+                self.g.skeletons[name] = Joints(clip.skeleton.bones, clip.skeleton.centre)
         for name, stage, task in stage_order(self.arch):
             if task == "run":
                 self.stage((name, stage))

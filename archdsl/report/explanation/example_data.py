@@ -8,7 +8,11 @@ from typing import Any
 Data = dict[str, Any]
 CLIP = {"frames": 8, "size": 32}
 TEXT: Data = {"modality": "text", "frames": 8, "size": 1}
-CLIPS: Mapping[str, Data] = {"embed": TEXT, "embedding": TEXT, "end_token": TEXT}
+SKELETON: Data = {"modality": "skeleton", "frames": 8, "skeleton": "coco", "persons": 2}
+CLIPS: Mapping[str, Data] = {
+    **dict.fromkeys(("embed", "embedding", "end_token"), TEXT),
+    **dict.fromkeys(("graph_block", "joint_norm", "graph_mix", "channel_graph_mix", "joint_difference"), SKELETON),
+}
 """Words that read another clip than pixels."""
 CONV: Data = {"conv": {"channels": 24}}
 POOLED: Data = {"adaptive_avg_pool": {"size": [0, 1, 1]}}
@@ -45,6 +49,7 @@ BY_TYPE: Mapping[tuple[str, str], Any] = {
     ("leave", "array"): ["0"],
     ("heads", "object"): {"one": {"classifier": {"classes": 5, "reads": ["main"]}}},
     ("scales", "array"): [1, 2],
+    ("bones", "array"): [[1, 0]],
     ("tubes", "array"): [{"kernel": [4, 8, 8], "stride": [4, 8, 8]}, {"kernel": [1, 4, 4], "stride": [2, 8, 8]}],
     ("kernels", "array"): [[4, 8, 8], [1, 4, 4]],
     ("steps", "array"): [[4, 8, 8], [2, 8, 8]],
@@ -96,6 +101,14 @@ STEPS: Mapping[str, tuple[Data, list[str]]] = {
         {"clip": {"mean": {"over": "thw"}}, "texts": {"take_linspace": {"count": 1}, "reads": "input"}},
         ["clip", "texts"],
     ),
+    "channel_graph_mix": (
+        {
+            "means": {"mean": {"over": "t"}},
+            "difference": {"joint_difference": {}, "reads": ["means", "means"]},
+        },
+        ["input", "difference"],
+    ),
+    "joint_difference": ({"means": {"mean": {"over": "t"}}}, ["means", "means"]),
     "join_tokens": ({"tokens": {"queries": {}}}, ["tokens", "input"]),
 }
 """Of ops that read maps of several shapes: the steps that make these, and what the op reads."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import pi
 
 import torch
 from torch import Tensor
@@ -166,6 +167,23 @@ def features_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     return (truth.tones[times] @ feature_directions(clip.shape.c)).T[:, :, None, None]
 
 
+def skeleton_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """A digit's box for a person: joints on an ellipse in it, x and y from -1 to 1, and 1; absent persons are 0.
+
+    (3, t, joints, persons)
+    """
+    channels, frames, joints, persons = clip.shape
+    boxes = truth.boxes[times][:, :persons] / torch.tensor([truth.width, truth.height] * 2) * 2 - 1
+    angles = torch.arange(joints) * (2 * pi / joints)
+    ring = torch.stack([angles.cos(), angles.sin()])
+    middle, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2
+    places = middle[..., None] + half[..., None] * ring
+    found = torch.zeros(3, frames, joints, persons)
+    found[:2, :, :, : boxes.shape[1]] = places.permute(2, 0, 3, 1)
+    found[2, :, :, : boxes.shape[1]] = 1
+    return found[:channels]
+
+
 SHOWN_AS = {
     "rgb": rgb_of,
     "gray": gray_of,
@@ -175,6 +193,7 @@ SHOWN_AS = {
     "audio": audio_of,
     "boxes": boxes_of,
     "features": features_of,
+    "skeleton": skeleton_of,
 }
 """How a scene is shown in each modality."""
 

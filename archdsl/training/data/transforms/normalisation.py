@@ -10,7 +10,7 @@ from archdsl.language import Clip
 from archdsl.language.recipes.clips import Values
 from archdsl.training.data.luma import luma
 
-FRAMELESS = ("audio", "boxes", "features", "mask", "text")
+FRAMELESS = ("audio", "boxes", "features", "mask", "text", "skeleton")
 """Modalities that are not pictures: not cropped, augmented or scaled."""
 
 
