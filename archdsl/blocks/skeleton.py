@@ -10,7 +10,7 @@ from archdsl import ops
 from archdsl.blocks.base import Block, Width
 from archdsl.errors import SpecError
 from archdsl.graph import Builder, Joints
-from archdsl.ops.skeleton import SUBSETS
+from archdsl.ops.skeleton import NEIGHBOUR_KINDS
 from archdsl.spec.scalars import Count
 
 RELATION_CHANNELS = 8
@@ -73,7 +73,7 @@ class GraphBlock(Block):
 
     def space(self, g: Builder, joints: Joints, x: str) -> str:
         """The graph convolution, its norm, its own shortcut but for `masked`, and an activation."""
-        y = self.point(g, "parts", x, SUBSETS * self.channels)
+        y = self.point(g, "parts", x, NEIGHBOUR_KINDS * self.channels)
         if self.graph == "channels":
             y = g.add("graph", ops.ChannelGraphMix(bones=joints.bones), y, self.relations(g, x))
         elif self.graph == "masked":
@@ -90,10 +90,10 @@ class GraphBlock(Block):
     def relations(self, g: Builder, x: str) -> str:
         """CTR-GCN's relations of every two joints: differences of means over time.  -> (3 channels, v, v, m)"""
         c = g.shape(x).c
-        inner = SUBSETS * (max(c // RELATION_CHANNELS, 1) if c > 9 else RELATION_CHANNELS)
+        inner = NEIGHBOUR_KINDS * (max(c // RELATION_CHANNELS, 1) if c > 9 else RELATION_CHANNELS)
         ends = [g.add(f"{name}_mean", ops.Mean(over="t"), self.point(g, name, x, inner)) for name in ("one", "other")]
         y = g.add("relation_act", ops.Tanh(), g.add("difference", ops.JointDifference(), *ends))
-        return self.point(g, "relation", y, SUBSETS * self.channels, groups=SUBSETS)
+        return self.point(g, "relation", y, NEIGHBOUR_KINDS * self.channels, groups=NEIGHBOUR_KINDS)
 
     def time(self, g: Builder, x: str) -> str:
         """One kernel in time, or several side by side."""

@@ -13,14 +13,14 @@ from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.norm import Norm
 
 Partition = Literal["distance", "direction"]
-SUBSETS = 3
+NEIGHBOUR_KINDS = 3
 """Parts that the neighbours of a joint fall into."""
 
 
 def parted(x: Shape) -> int:
     """Channels of each of the three parts."""
-    require(x.c % SUBSETS == 0, "channels that make no three parts", got=x.c, want="a multiple of 3")
-    return x.c // SUBSETS
+    require(x.c % NEIGHBOUR_KINDS == 0, "channels that make no three parts", got=x.c, want="a multiple of 3")
+    return x.c // NEIGHBOUR_KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +49,10 @@ class GraphMix(Op):
         return x._replace(c=parted(x))
 
     def weights(self, *xs: Shape) -> Weights:
-        return {"weight": (SUBSETS, xs[0].h, xs[0].h)}
+        return {"weight": (NEIGHBOUR_KINDS, xs[0].h, xs[0].h)}
 
     def buffers(self, *xs: Shape) -> int:
-        return 4 * SUBSETS * xs[0].h ** 2 * (self.learnt == "mask")
+        return 4 * NEIGHBOUR_KINDS * xs[0].h ** 2 * (self.learnt == "mask")
 
     def cost(self, *xs: Shape) -> Cost:
         return super().cost(*xs)._replace(matmul_macs=xs[0].elements * xs[0].h)
@@ -112,7 +112,7 @@ class ChannelGraphMix(Op):
         return x._replace(c=parted(x))
 
     def weights(self, *xs: Shape) -> Weights:
-        return {"weight": (SUBSETS, xs[0].h, xs[0].h), "alpha": (1,)}
+        return {"weight": (NEIGHBOUR_KINDS, xs[0].h, xs[0].h), "alpha": (1,)}
 
     def cost(self, *xs: Shape) -> Cost:
         return super().cost(*xs)._replace(matmul_macs=xs[0].elements * xs[0].h)
