@@ -14,6 +14,7 @@ from archdsl.language.clip import CHANNELS
 from archdsl.training.data.flow import Flows
 from archdsl.training.data.luma import luma
 from archdsl.training.data.sources.shard_member import ShardMember
+from archdsl.training.data.sources.stored_flow import read_stored_flow, stored_flow
 
 VIDEO_MODALITIES = ("rgb", "gray", "rgb_diff", "flow", "audio")
 """Modalities that can be computed from a video."""
@@ -75,6 +76,8 @@ def clip_of_frames(
         return pictures[:, [place[number] for number in numbers]]
 
     if clip.modality == "flow":
+        if isinstance(video, Path) and video.is_dir() and (stored := stored_flow(video)):
+            return torch.cat([read_stored_flow(stored, video.name, at(i)) for i in range(stacked_frames(clip))])
         flows = Flows.of(video)
         return torch.cat(
             [flow_of_pairs(flows, pictures, place, list(zip(at(i), at(i + 1)))) for i in range(stacked_frames(clip))]
