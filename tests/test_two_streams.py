@@ -66,8 +66,8 @@ def test_broken_stored_flow_is_named(tmp_path: Path) -> None:
         folder = stored(tmp_path / f"train/a/{name}", 4, (128, 128))
         if lost:
             (folder / lost).unlink()
-        else:
-            (folder / "flow_y_00001.png").write_bytes(encode_png(torch.zeros(3, 8, 8, dtype=torch.uint8)))
+        for i in (1, 2, 3) if not lost else ():
+            (folder / f"flow_y_{i:05d}.png").write_bytes(encode_png(torch.zeros(3, 8, 8, dtype=torch.uint8)))
     videos = videos_of(str(tmp_path), "train", streams().clips, recipe("smoke"))
     with pytest.raises(Unreadable, match=r"flow_x_00002\.png or flow_y_00002\.png is missing"):
         videos.read(0, ClipRequest(0))
