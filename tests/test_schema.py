@@ -18,7 +18,8 @@ from archdsl.errors import SpecError
 from archdsl.language import HEADS, TRANSFORMS
 from archdsl.language.yaml_writer import arch_to_data
 from archdsl.ops import key_of
-from archdsl.report.json_schema import schema
+from archdsl.report.json_schema import recipe_schema, schema
+from archdsl.report.json_schema_form import schema_text
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted(DATA.glob("*.yaml"))
@@ -129,3 +130,54 @@ def test_what_the_language_accepts_is_accepted(path: list[Any], value: Any, tmp_
     VALID.validate(data)
     (tmp_path / "right.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     archdsl.load(tmp_path / "right.yaml")
+
+
+def fields_in(value: Any) -> Any:
+    if isinstance(value, dict):
+        if isinstance(value.get("properties"), dict):
+            yield from value["properties"].items()
+        for inner in value.values():
+            yield from fields_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields_in(inner)
+
+
+def test_an_editor_shows_every_field_by_its_own_name_and_what_it_is() -> None:
+    fields = [(name, inner) for name, inner in fields_in(SCHEMA) if isinstance(inner, dict)]
+    assert len(fields) > 800
+    assert [name for name, inner in fields if inner.get("title") != name] == []
+    about = [name for name, inner in fields if not inner.get("description") and "$ref" not in inner]
+    assert about == []
+
+
+def test_fields_of_ops_have_types_and_may_be_sums() -> None:
+    """In a step of a drawn block a number may be `$channels / 4`, an axis of a kernel too."""
+    conv = SCHEMA["$defs"]["Step"]["else"]["properties"]["transposed_conv"]["properties"]
+    valid = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], **conv["kernel"]})
+    for value, good in ((["$k", 1, 1], True), ("$kernel", True), ([1, 1], False), ([1, 1, "two"], False), (3, False)):
+        assert valid.is_valid(value) == good, value
+
+
+@pytest.mark.parametrize(
+    ("base", "good"),
+    [("slowfast_4x16_r50", True), ("mine.yaml", True), ("../nets/mine.json", True), ("slowfast_9x9_r50", False)],
+)
+def test_what_may_be_extended(base: str, good: bool) -> None:
+    assert VALID.is_valid({"extends": base}) == good
+
+
+def test_the_number_of_keys_is_bounded_apart() -> None:
+    """Beside `properties` the bound would keep editors from completing `head:` on an empty line."""
+    waiting: list[Any] = [SCHEMA]
+    while waiting:
+        value = waiting.pop()
+        assert not (isinstance(value, dict) and {"properties", "maxProperties"} <= set(value)), value
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def test_it_has_a_name_of_its_own_and_few_lines() -> None:
+    assert (SCHEMA["$id"], recipe_schema()["$id"]) == ("urn:archdsl:spec", "urn:archdsl:recipe")
+    text = schema_text(SCHEMA)
+    assert json.loads(text) == SCHEMA
+    assert len(text.splitlines()) < 0.6 * len(json.dumps(SCHEMA, indent=2).splitlines())

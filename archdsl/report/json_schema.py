@@ -9,10 +9,12 @@ from pydantic import BaseModel
 
 from archdsl.blocks import BLOCKS
 from archdsl.blocks.step_fields import OPS_BY_KEY, adapter, blocks_by_key
+from archdsl.catalog import zoo
 from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
 from archdsl.language.recipes.clips import CROPS
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import Op, key_of
+from archdsl.recipes import recipe_names
 from archdsl.report.docstrings import field_texts_of
 from archdsl.report.json_schema_form import Schema, tidied
 from archdsl.spec.budget import MOST_REPEATS
@@ -99,9 +101,14 @@ def keyed_schema(kinds: Mapping[str, Schema]) -> Schema:
         "properties": {key: optional_fields(inner) for key, inner in kinds.items()},
         "additionalProperties": False,
         "minProperties": 1,
-        "maxProperties": 1,
+        **at_most(1),
     }
     return {"if": {"type": "string"}, "then": {"enum": free}, "else": mapping} if free else mapping
+
+
+def at_most(count: int) -> Schema:
+    """So many keys. Beside `properties` it would keep yaml-language-server 1.25 from completing on an empty line."""
+    return {"allOf": [{"maxProperties": count}]}
 
 
 def optional_fields(fields_schema: Schema) -> Schema:
@@ -135,7 +142,7 @@ def block_schema(defs: Schema) -> Schema:
         },
         "propertyNames": NAME_SCHEMA,
         "minProperties": 1,
-        "maxProperties": 2,
+        **at_most(2),
         "if": {"required": ["repeat"]},
         "then": {"minProperties": 2},
         "else": {"maxProperties": 1},
@@ -166,7 +173,7 @@ def step_schema() -> Schema:
         "additionalProperties": {"type": ["object", "null"], "description": "a drawn block, or $name of a field"},
         "propertyNames": {"pattern": r"^\$?[a-z][a-z0-9_]*$"},
         "minProperties": 1,
-        "maxProperties": 1 + len(beside),
+        **at_most(1 + len(beside)),
     }
     return {"if": {"type": "string"}, "then": {"pattern": r"^\$?[a-z][a-z0-9_]*$"}, "else": mapping}
 
@@ -196,6 +203,10 @@ def or_sum(inner: Any) -> Any:
     if isinstance(made.get("type"), str) and made["type"] != "string" and made["type"] != "null":
         return made | {"type": [made["type"], "string"], "pattern": SUM["pattern"]}
     return made
+
+
+EXTENDED_FILE = r"\.(yaml|yml|json)(:.*)?$"
+"""What a file that is extended ends in; a name that is neither in the zoo nor such a file is refused."""
 
 
 def with_like(pathway: Schema) -> Schema:
@@ -231,7 +242,11 @@ def extended_schema() -> Schema:
     return {
         "type": "object",
         "properties": {
-            "extends": {"type": "string", "description": "a zoo name, or another .yaml or .json file"},
+            "extends": {
+                "type": "string",
+                "anyOf": [{"enum": [model.name for model in zoo()]}, {"pattern": EXTENDED_FILE}],
+                "description": "a zoo name, or another .yaml or .json file",
+            },
             "name": {"$ref": "#/$defs/Arch/properties/name"},
             "parameters": {"type": "object", "description": "of the base's family: value, such as depth: 101"},
             "blocks": {"$ref": "#/$defs/Arch/properties/blocks"},
@@ -269,7 +284,11 @@ def extended_recipe() -> Schema:
     return {
         "type": "object",
         "properties": {
-            "extends": {"type": "string", "description": "a name from specs/recipes, or another .yaml or .json file"},
+            "extends": {
+                "type": "string",
+                "anyOf": [{"enum": recipe_names()}, {"pattern": EXTENDED_FILE}],
+                "description": "a name from specs/recipes, or another .yaml or .json file",
+            },
             "name": {"$ref": "#/$defs/Recipe/properties/name"},
             "source": {"$ref": "#/$defs/Recipe/properties/source"},
             "set": {"type": "object", "description": "path: value, such as optimizer.rate: 0.05"},
