@@ -24,6 +24,7 @@ from archdsl.training import Run
 from archdsl.training.batches import split_batch, train_batches
 from archdsl.training.data.annotations.key_frame_boxes import KeyFrames, Person, box_targets
 from archdsl.training.data.clips import Batch, ClipRequest
+from archdsl.training.data.targets import tensors_of
 from archdsl.training.data.transforms.geometry import cut_of_part
 from archdsl.training.evaluation.average_precision import FrameActions, action_precisions
 from archdsl.training.state.checkpoints import checkpoints_in
@@ -188,6 +189,14 @@ def test_the_loss_is_the_mean_over_boxes_and_classes_of_the_step() -> None:
         for i, (part, _) in enumerate(split_batch(batch, 4))
     ]
     torch.testing.assert_close(torch.stack(parts).sum(), wanted)
+
+
+def test_memory_of_targets_is_what_they_take() -> None:
+    """Where every box that the network reads is there."""
+    task = task_of(tiny(boxes=1))
+    batch = batches_of(task, "motion:8", augment={"flip": 0, "crop": "middle"})[0]
+    taken = sum(x.numel() * x.element_size() for x in tensors_of(batch.targets))
+    assert taken == len(batch.weights) * task.target_bytes()
 
 
 def test_key_frames_without_boxes_add_no_loss() -> None:

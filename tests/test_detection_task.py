@@ -27,6 +27,7 @@ from archdsl.training.data.annotations.boxed_frames import BoxedFrames
 from archdsl.training.data.annotations.boxes_beside import file_with_boxes
 from archdsl.training.data.annotations.vid_folder import VID_CLASSES
 from archdsl.training.data.clips import Batch, ClipRequest, Unreadable
+from archdsl.training.data.targets import tensors_of
 from archdsl.training.data.transforms.geometry import fitted_cut
 from archdsl.training.data.transforms.moves import move_boxes, move_labels
 from archdsl.training.evaluation.box_precision import FoundFrame, box_precisions
@@ -437,6 +438,23 @@ def test_the_gradient_reaches_the_flow_net() -> None:
     assert not flow & reached[0]
     assert flow <= reached[1]
     assert any(name.startswith("features.") for name in reached[1])
+
+
+def test_memory_of_targets_is_enough_for_many_boxes() -> None:
+    task = task_of(tiny())
+    batch = batch_of(task, "motion:8", augment={"flip": 0, "crop": "middle"})
+    taken = sum(x.numel() * x.element_size() for x in tensors_of(batch.targets))
+    assert taken < len(batch.weights) * task.target_bytes() < 20 * taken
+
+
+def test_networks_of_two_classes_find_any_digit() -> None:
+    """As those of persons do."""
+    task = task_of(tiny(classes=2))
+    scenes = task.built_in("motion:4", "train")
+    task.check_classes(scenes.classes)
+    assert scenes.classes == ("background", "digit")
+    labels = torch.cat([scenes.read(i, ClipRequest(0)).targets["labels"][0] for i in range(4)])
+    assert set(labels.tolist()) == {1}
 
 
 def test_views_and_classes_that_do_not_fit_are_refused() -> None:

@@ -25,7 +25,7 @@ from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.reader.backends import decode_clip
 from archdsl.training.data.sources.built_in import built_in_named
 from archdsl.training.data.sources.pictures import read_pictures
-from archdsl.training.data.synthetic.boxed_scenes import BoxedScenes
+from archdsl.training.data.synthetic.boxed_scenes import WITH_ANY, BoxedScenes
 from archdsl.training.data.synthetic.truth import DIGIT_NAMES
 from archdsl.training.data.targets import Targets
 from archdsl.training.data.transforms.crops import view_crop
@@ -121,10 +121,10 @@ class Detection(Task):
         return super().videos(data, split)
 
     def built_in(self, data: str, split: str) -> BoxedScenes:
-        """A box around each digit in every frame; classes beyond the digits' are unused."""
+        """A box around each digit in every frame; classes beyond the digits' are unused. Of two one is any digit."""
         count, seed, still = built_in_named(data, split)
         unused = (f"unused {i}" for i in range(len(DIGIT_NAMES) + 1, self.kind.classes))
-        names = (BACKGROUND, *DIGIT_NAMES, *unused)
+        names = (BACKGROUND, "digit") if self.kind.classes == WITH_ANY else (BACKGROUND, *DIGIT_NAMES, *unused)
         return BoxedScenes(count, seed, self.plan.arch.clips, no_targets, names, frozen=still)
 
     def files(self, data: str, split: str) -> BoxedFrames:

@@ -8,10 +8,13 @@ from archdsl.training.data.annotations.boxed_frames import Metric, TrueBox, dete
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.synthetic.scenes import Scenes
 
+WITH_ANY = 2
+"""Classes of networks that tell things from the background alone."""
+
 
 @dataclass(frozen=True)
 class BoxedScenes(Scenes):
-    """Scenes whose classes are the background and the digits."""
+    """Scenes whose classes are the background and the digits, or the background and any digit where there are two."""
 
     metric: Metric = "voc"
 
@@ -19,7 +22,7 @@ class BoxedScenes(Scenes):
         sample, truth = super().read(index, request), self.truth(index)
         clip = next(iter(self.clips.values()))
         times = self.times(truth, clip).tolist()
-        labels = (truth.classes + 1).tolist()
+        labels = [1] * len(truth.digits) if len(self.classes) == WITH_ANY else (truth.classes + 1).tolist()
         boxes = {
             at: [
                 TrueBox((x1, y1, x2, y2), label) for (x1, y1, x2, y2), label in zip(truth.boxes[time].tolist(), labels)
