@@ -177,6 +177,24 @@ def test_onnxruntime_runs_any_number_of_clips(text: str, frozen: bool, tmp_path:
 
 
 @pytest.mark.slow
+def test_a_program_in_8_bits_says_what_that_costs(tmp_path: Path) -> None:
+    needs_onnx()
+    import onnx
+
+    archdsl.train(small(), short(4), "motion:32", out=tmp_path / "run", device="cpu", quiet=True)
+    report = archdsl.export(tmp_path / "run", tmp_path / "net.onnx", int8="motion:16")
+    assert (report.batch, 0 < report.difference < 0.1) == (None, True)
+    (note,) = report.notes
+    assert note.startswith("int8 on 16 videos of motion:16: top1 ")
+    steps = [node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node]
+    assert steps.count("DequantizeLinear") > 8
+    with pytest.raises(SpecError, match="--int8 of a lowered network"):
+        archdsl.export(tmp_path / "run", tmp_path / "net.onnx", int8="motion:16", frozen=True)
+    with pytest.raises(SpecError, match="no recipe to read videos by"):
+        archdsl.export(small(), tmp_path / "net.onnx", int8="motion:16")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_onnxruntime_gives_what_torch_gives(model: Model, tmp_path: Path) -> None:
     needs_onnx()

@@ -23,6 +23,7 @@ def export_command(given: Namespace) -> int:
         frozen=given.frozen,
         batch=given.batch,
         to=given.to,
+        int8=given.int8,
     )
     if given.json:
         say_json(report.record())

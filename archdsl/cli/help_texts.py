@@ -19,7 +19,10 @@ the suffix of -o says what is written
                 and archdsl.load(FOLDER), archdsl.build(..., weights=FOLDER) always
 Programs take any number of clips at once where torch can trace that, else one; the report says why. They choose frames
 themselves and take pixels that are normalised: mean, std, sizes and classes lie beside the program as JSON, `archdsl`
-in the metadata of ONNX, extra_files of torch.export."""
+in the metadata of ONNX, extra_files of torch.export.
+--int8 DATA rounds weights and maps to 8 bits by torch.ao (2.13 has no other without the package torchao), their ranges
+observed on the test videos of DATA, and prints the figures before and after. Engines join the rounding with the layers;
+the file keeps weights in 32 bits."""
 
 LSP = """\
 a language server: faults while typing, completion, hovers, definitions and quick fixes in an editor

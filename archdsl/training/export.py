@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save
 from torch import nn
+from torch.fx import GraphModule
 
 from archdsl.backend import build, freeze
 from archdsl.backend.example_clips import random_clips
@@ -30,8 +31,9 @@ from archdsl.language.recipes.clips import Values
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import Proposals
 from archdsl.recipes import recipe as recipe_of
-from archdsl.report.number_format import short
 from archdsl.spec.files import check_writable, make_folder, naming_write_errors, write_out, write_whole
+from archdsl.training.export_report import FORMS, MOST_DIFFERENCE, MOST_ROUNDED, PROGRAMS, Export
+from archdsl.training.int8 import int8_network
 from archdsl.training.state.checkpoints import read_facts
 from archdsl.training.state.initial_weights import (
     expected_values,
@@ -40,49 +42,6 @@ from archdsl.training.state.initial_weights import (
     with_expected_values,
 )
 from archdsl.training.state.run_reader import classes_of_weights, read_run
-
-FORMS = {".onnx": "ONNX", ".pt2": "torch.export", ".safetensors": "weights", "": "folder"}
-"""Suffix -> what is written."""
-PROGRAMS = (".onnx", ".pt2")
-MOST_DIFFERENCE = 1e-3
-"""Share of the largest score beyond which a file is not the network."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Export:
-    """What was written."""
-
-    output: str
-    form: str
-    model: str
-    weights: str | None
-    """Where they are from; None where they are as initialised."""
-    bytes: int
-    difference: float
-    """The largest between what the file and the network give, as a share of the largest number of each output."""
-    compared_with: str
-    passes: tuple[str, ...] = ()
-    frozen: bool = False
-    batch: int | None = None
-    """Clips that a program takes at once; None for any."""
-    why_fixed: str = ""
-    """Why not any, in torch's words."""
-    notes: tuple[str, ...] = ()
-
-    def record(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        lines = [f"{self.model} -> {self.output}: {self.form}, {short(self.bytes)}B"]
-        lines += [f"  weights  {self.weights or 'as initialised (--weights FILE, or a run, brings others)'}"]
-        if self.form in (FORMS[suffix] for suffix in PROGRAMS):
-            lowered = ", ".join(self.passes) or "literal"
-            lines += [f"  network  {lowered}{', frozen' if self.frozen else ''}"]
-            why = f" (not any: {self.why_fixed})" if self.why_fixed else ""
-            lines += [f"  clips    {self.batch or 'any number'} at once{why}"]
-        lines += [f"  parity   {self.compared_with}: they differ by {self.difference:.1e} of the largest score at most"]
-        return "\n".join([*lines, *(f"  note     {note}" for note in self.notes)])
 
 
 class Exportable(NamedTuple):
@@ -110,12 +69,13 @@ class Exportable(NamedTuple):
 
     def written(self, place: Path, **facts: Any) -> Export:
         """What was written there. Raises SpecError where it gives something else than the network."""
-        if not facts["difference"] <= MOST_DIFFERENCE:
+        most = MOST_DIFFERENCE if not isinstance(self.network, GraphModule) else MOST_ROUNDED
+        if not facts["difference"] <= most:
             raise SpecError(
                 "the file gives something else than the network",
                 written=str(place),
                 got=f"{facts['difference']:.1e} of the largest score, {facts['compared_with']}",
-                want=f"at most {MOST_DIFFERENCE}",
+                want=f"at most {most}",
                 fix="-o net.safetensors, or a folder",
             )
         size = sum(path.stat().st_size for path in place.iterdir()) if place.is_dir() else place.stat().st_size
@@ -134,22 +94,31 @@ def export(
     frozen: bool = False,
     batch: int | None = None,
     to: str | None = None,
+    int8: str | None = None,
 ) -> Export:
     """Write a run or a network with weights as .onnx, .pt2, .safetensors or a folder, and compare what that gives.
 
     `lower` and `frozen` are of programs: passes that make the network quicker, norms folded into weights. `batch` fixes
     the number of clips, which is any where torch can trace that. `to` names a dialect (zoo/weights) whose names the
-    weights get. Raises SpecError, also where the file gives something else than the network.
+    weights get. `int8` names data, as of `evaluate`, whose test videos set the ranges of a program in 8 bits. Raises
+    SpecError, also where the file gives something else than the network.
     """
     place = Path(output)
-    check_options(place, {"lower": lower != "none", "frozen": frozen, "batch": batch, "to": to})
+    check_options(place, {"lower": lower != "none", "frozen": frozen, "batch": batch, "to": to, "int8": int8})
     found = exportable(arch, recipe, weights)
     if not place.suffix:
         return export_folder(found, place)
     check_writable(place)
     if place.suffix not in PROGRAMS:
         return export_weights(found, place, to)
-    return export_program(found, place, "auto" if frozen and lower == "none" else lower, frozen=frozen, batch=batch)
+    if int8 is None:
+        return export_program(found, place, "auto" if frozen and lower == "none" else lower, frozen=frozen, batch=batch)
+    if frozen or lower != "none":
+        want = "the literal network: torch folds norms itself"
+        raise SpecError("--int8 of a lowered network", got="--frozen or --lower", want=want, fix="without them")
+    network, notes = int8_network(found.network, found.plan, found.recipe, int8)
+    made = export_program(found._replace(network=network), place, "none", frozen=False, batch=batch)
+    return replace(made, notes=notes)
 
 
 def check_options(place: Path, asked: dict[str, Any]) -> None:
