@@ -21,6 +21,24 @@ FIGURES = {
     # counted by hand from Caffe's layer lists
     "ssd300_vgg16_voc": (26_285_486, 31_373_537_792),
     "ssd300_mobilenet_v1_voc": (5_783_417, 1_148_479_168),
+    "rcnn_caffenet_ilsvrc13": (57_687_624, 721_130_016),
+    "rcnn_caffenet_voc": (56_954_261, 720_396_832),
+    "rcnn_vgg16_voc": (134_346_581, 15_466_254_336),
+    "sppnet_zf5": (77_037_672, 1_182_712_960),
+    # darknet's cfgs; what it prints is twice the multiply-adds
+    "darknet19": (20_842_376, 2_790_989_824),
+    "darknet53": (41_609_928, 9_285_115_904),
+    "yolo_v1": (271_703_550, 20_285_153_280),
+    "yolo_v1_tiny": (27_095_374, 1_608_015_360),
+    "yolo_v2_voc": (50_655_389, 14_680_167_424),
+    "yolo_v2_coco": (50_962_889, 31_469_126_656),
+    "yolo_v3": (61_949_149, 32_932_037_632),
+    "yolo_v3_spp": (62_998_749, 70_724_486_144),
+    # by hand from the papers' tables
+    "overfeat_fast": (145_920_872, 2_801_403_904),
+    "deeppose": (58_396_060, 1_131_274_784),
+    "hourglass_1": (3_426_448, 5_150_343_168),
+    "hourglass_8": (25_434_112, 27_440_185_344),
 }
 ANCHORS = {"ssd300_vgg16": 8732, "ssd300_mobilenet_v1_voc": 1917, "ssdlite320_mobilenet_v3_large": 3234}
 
@@ -29,7 +47,7 @@ ANCHORS = {"ssd300_vgg16": 8732, "ssd300_mobilenet_v1_voc": 1917, "ssdlite320_mo
 def test_figures(name: str) -> None:
     plan = archdsl.compile(archdsl.load(name))
     assert (plan.params, plan.macs) == FIGURES[name]
-    assert "scores" not in ANCHORS or plan.outputs["scores"][2] == ANCHORS[name]
+    assert name not in ANCHORS or plan.outputs["scores"][2] == ANCHORS[name]
 
 
 def test_a_region_detector_at_the_size_of_its_published_figure() -> None:
@@ -39,6 +57,86 @@ def test_a_region_detector_at_the_size_of_its_published_figure() -> None:
     assert plan.outputs["anchor_scores"] == (1, 1, 159_882, 1)
     assert [plan.shapes[f"p{i}.level.0.conv"][2] for i in (2, 3, 4, 5)] == [200, 100, 50, 25]
     assert plan.shapes["p6.level.0.pool"][2] == 13
+
+
+def test_region_detectors_with_one_region() -> None:
+    """Caffe's nets: trunk, proposals, and the wide layers for one box; 300 boxes cost 299 times these more."""
+    wanted = {
+        "fast_rcnn_vgg16_voc": (134_690_729, 183_989_231_616, 119_967_744),
+        "fast_rcnn_caffenet_voc": (57_298_409, 9_272_180_608, 54_956_032),
+        "faster_rcnn_vgg16_voc": (137_078_239, 189_703_575_552, 119_967_744),
+        "faster_rcnn_zf_voc": (59_294_751, 17_291_009_536, 54_956_032),
+    }
+    for name, (params, macs, each) in wanted.items():
+        one, many = (archdsl.compile(archdsl.load(name, regions=count)) for count in (1, 300))
+        assert (one.params, one.macs, many.macs) == (params, macs, macs + 299 * each)
+    other = dict(yolo_v2_voc=(544, 25_103_954_944), yolo_v2_coco=(416, 14_732_084_224), yolo_v3=(320, 19_486_412_800))
+    for name, (size, macs) in other.items():
+        assert archdsl.compile(archdsl.load(name, size=size)).macs == macs
+    assert archdsl.compile(archdsl.load("sppnet_zf5_voc")).params == 73_026_709
+
+
+def test_a_given_box_is_told_apart_by_its_cells() -> None:
+    """Fast R-CNN: two boxes are each what one of them is alone; a box is what its own part of the image says."""
+    torch.manual_seed(0)
+    network = archdsl.build(archdsl.load("fast_rcnn_caffenet_voc", height=128, width=160, regions=2)).eval()
+    image, boxes = torch.randn(1, 3, 1, 128, 160), torch.tensor([[0.0, 0, 60, 60], [70, 40, 159, 127]])
+    both = network({"clip": image, "boxes": boxes.T.reshape(1, 4, 2, 1, 1)})
+    twice = network({"clip": image, "boxes": boxes[[1, 1]].T.reshape(1, 4, 2, 1, 1)})
+    torch.testing.assert_close(both["shifts"][:, :, :, 1], twice["shifts"][:, :, :, 0])
+    torch.testing.assert_close(both["scores"].sum(1), torch.ones(1, 1, 2, 1))
+    assert not torch.allclose(both["shifts"][:, :, :, 0], both["shifts"][:, :, :, 1])
+
+
+def test_a_grid_is_said_in_darknets_order() -> None:
+    """All scores cell by cell, all objectness, all boxes."""
+    torch.manual_seed(0)
+    network = archdsl.build(archdsl.load("yolo_v1_tiny", classes=3)).eval()
+    said = []
+    network.head.said.register_forward_hook(lambda m, i, y: said.append(y))
+    y = network(torch.rand(1, 3, 1, 448, 448))
+    flat = said[0].flatten()
+    assert len(flat) == 49 * (3 + 2 * 5)
+    assert y["scores"].flatten().equal(flat[:147].reshape(49, 3).T.flatten())
+    assert y["objectness"].flatten().equal(flat[147:245])
+    assert y["shifts"].flatten().equal(flat[245:].reshape(98, 4).T.flatten())
+
+
+def test_cells_of_three_maps_are_decoded_in_their_own_pixels() -> None:
+    """YOLO v3: the best box by hand, from the row that says it."""
+    torch.manual_seed(0)
+    network, image = archdsl.build(archdsl.load("yolo_v3", size=64, classes=5)).eval(), torch.rand(1, 3, 1, 64, 64)
+    largest = float(network(image)["shifts"].abs().max())
+    for i in range(3):
+        torch.nn.init.normal_(network.head.get_submodule(f"map{i}.said").weight, std=1 / largest)
+    y = network(image)
+    chance = torch.sigmoid(y["scores"]) * torch.sigmoid(y["objectness"])
+    label, row = divmod(int(chance.flatten().argmax()), chance.shape[3])
+    step, first, across = next(
+        (step, first, 64 // step)
+        for step, first, last in ((32, 0, 12), (16, 12, 60), (8, 60, 252))
+        if first <= row < last
+    )
+    cell, a = divmod(row - first, 3)
+    width, height = {32: ((116, 90), (156, 198), (373, 326)), 16: ((30, 61), (62, 45), (59, 119))}.get(
+        step, ((10, 13), (16, 30), (33, 23))
+    )[a]
+    x, z, w, h = y["shifts"].flatten(2)[0, :, row]
+    middle = (cell % across + torch.sigmoid(x)) * step, (cell // across + torch.sigmoid(z)) * step
+    half = w.exp() * width / 2, h.exp() * height / 2
+    want = torch.stack([*(m - r for m, r in zip(middle, half)), *(m + r for m, r in zip(middle, half))])
+    best = y["detections"][0, :, 0, 0, 0]
+    assert int(best[0]) == label
+    torch.testing.assert_close(best[2:], want)
+
+
+def test_an_hourglass_hands_on_what_it_read() -> None:
+    """What enters the second: what the first read, made of it, and said."""
+    nodes = archdsl.compile(archdsl.load("hourglass_2")).graph.nodes
+    second = nodes["edges.next1.back1_to_main.merge"]
+    assert second.reads == ("edges.next1.on1.merge", "back1.back.0.conv")
+    assert nodes["edges.next1.on1.merge"].reads == ("main.next1.0.conv", "main.stem.4.join")
+    assert nodes["main.glass2.0.up.0.main.0.norm"].reads == ("edges.next1.back1_to_main.merge",)
 
 
 VIDEO = """name: net

@@ -48,6 +48,7 @@ from archdsl.blocks.plain import (
     Mean,
     NewestFrame,
     Resize,
+    SpaceToChannels,
     UnitNorm,
 )
 from archdsl.blocks.pooled import PooledTransformer
@@ -87,6 +88,7 @@ BLOCKS: tuple[type[Block], ...] = (
     Conv,
     Deconv,
     Depthwise,
+    SpaceToChannels,
     MaxPool,
     AvgPool,
     GlobalPool,

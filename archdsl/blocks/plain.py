@@ -140,6 +140,15 @@ class AdaptiveAvgPool(Block):
         return g.add("pool", ops.AdaptiveAvgPool(size=self.size), x)
 
 
+class SpaceToChannels(Block):
+    """The positions of each square laid side by side as channels.  (c, t, h, w) -> (side^2 c, t, h / side, w / side)"""
+
+    side: Count = Field(2, description="rows and columns of a square")
+
+    def build(self, g: Builder, x: str) -> str:
+        return g.add("parts", ops.SpaceToChannels(side=self.side), x)
+
+
 class NewestFrame(Block):
     """The last frame.  (c, t, h, w) -> (c, 1, h, w)"""
 

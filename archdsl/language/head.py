@@ -18,6 +18,7 @@ from archdsl.language.heads.consensus import Consensus
 from archdsl.language.heads.dense import Dense
 from archdsl.language.heads.detector import Detector
 from archdsl.language.heads.features import Features
+from archdsl.language.heads.grid import GridDetector
 from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.masked import MaskedFeatures, MaskedPixels
 from archdsl.language.heads.next_word import NextWord
@@ -177,6 +178,7 @@ HEADS: tuple[type[Head], ...] = (
     Detector,
     AnchorDetector,
     RegionDetector,
+    GridDetector,
     Features,
     NextWord,
     Similarity,

@@ -23,6 +23,13 @@ def frame_features(g: Builder, ends: dict[str, str], dropout: float, noun: str) 
     return g.add("dropout", ops.Dropout(p=dropout), x) if dropout else x
 
 
+def boxes_clip(g: Builder, name: str) -> str:
+    """The clip of that name, which holds boxes. Raises SpecError where there is none."""
+    if name not in g.clips:
+        raise SpecError(f"no clip {name!r}", got=name, want=", ".join(g.clips), fix="a clip of modality boxes")
+    return name
+
+
 class Head(Written):
     """Reads the ends of the pathways, in order, and gives named outputs."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from archdsl import ops
+from archdsl.blocks.chain import Chain, add_chain
+from archdsl.blocks.names import ClipName
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.language.heads.base import Head
+from archdsl.language.heads.base import Head, boxes_clip
 from archdsl.language.heads.dense import the_end
 from archdsl.spec.scalars import Count, Positive, Real
 
@@ -23,6 +25,8 @@ class Detector(Head):
     class, background first. `shifts` (8, t, count, 1): how a box of background and of anything else is moved and
     stretched. For the loss of the proposals also `anchor_scores` (2a, t, h, w), background first, and
     `anchor_shifts` (4a, t, h, w). A map of size x size cells per class is read by place within each box.
+    With `region` the head is that of Faster R-CNN (arXiv:1506.01497), `shifts` are of each class (4 classes, ...), and
+    with `boxes` that of Fast R-CNN (arXiv:1504.08083), which proposes nothing itself.
     """
 
     classes: Count = Field(description="classes, background among them")
@@ -34,13 +38,46 @@ class Detector(Head):
     count: Count = Field(300, description="proposals that leave it")
     overlap: Annotated[Real, Field(gt=0, le=1)] = Field(0.7, description="overlap of boxes of which the best stays")
     least: Annotated[Real, Field(ge=0)] = Field(0, description="least side of a proposal, in pixels")
+    proposing: Chain = Field((), description="blocks in front of what is said of anchors, with `region`")
+    region: Chain = Field(
+        (), description="instead of maps by place: blocks on the largest of each cell of a box, (c, boxes, size, size)"
+    )
+    boxes: ClipName | None = Field(None, description="with `region`: the clip of boxes that stand for proposals")
 
     @property
     def task(self) -> str:
-        return "detection"
+        return "anchored_detection" if self.region else "detection"
+
+    @model_validator(mode="after")
+    def _of_regions(self) -> Self:
+        if (self.proposing or self.boxes) and not self.region:
+            got = "boxes" if self.boxes else "proposing"
+            raise SpecError("a field that needs `region`", at=got, written=self.written, got=got, want="region: blocks")
+        return self
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         x = the_end(ends)
+        return self.by_region(g, x) if self.region else self.by_halves(g, x)
+
+    def by_region(self, g: Builder, x: str) -> dict[str, str]:
+        """Faster and Fast R-CNN: what is cut out of the map says what it is.  shifts (4 classes, t, count, 1)"""
+        if self.boxes is None:
+            found = self.proposed(g, add_chain(g, "proposing", self.proposing, x))
+            boxes = g.add("boxes", ops.TakeChannels(start=1, count=4), found["proposals"])
+        else:
+            found, given = {}, boxes_clip(g, self.boxes)
+            boxes = g.add("boxes", ops.RegionRows(count=g.shape(given).t), given)
+        cells = g.add("cells", ops.RegionMaxPool(size=self.size, step=self.step(g, x)), boxes, x)
+        y, count = add_chain(g, "region", self.region, cells), g.shape(boxes).h
+        said = {
+            name: g.add(f"{name}_of_regions", ops.Linear(out_features=channels), y)
+            for name, channels in (("classes", self.classes), ("shifts", 4 * self.classes))
+        }
+        scores = g.add("scores", ops.RegionRows(count=count), g.add("chances", ops.Softmax(), said["classes"]))
+        return found | {"scores": scores, "shifts": g.add("shifts", ops.RegionRows(count=count), said["shifts"])}
+
+    def by_halves(self, g: Builder, x: str) -> dict[str, str]:
+        """R-FCN: one half of the channels proposes, the other tells apart."""
         half = g.shape(x).c // 2
         if half * 2 != g.shape(x).c:
             raise SpecError("odd number of channels", got=f"{g.shape(x).c} channels", want="an even number")

@@ -8,9 +8,8 @@ from pydantic import Field
 
 from archdsl import ops
 from archdsl.blocks.names import ClipName
-from archdsl.errors import SpecError
 from archdsl.graph import Builder
-from archdsl.language.heads.base import Head
+from archdsl.language.heads.base import Head, boxes_clip
 from archdsl.spec.scalars import Count, Real
 
 
@@ -34,11 +33,7 @@ class Roi(Head):
         return "action_detection"
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        clips = g.clips
-        if self.boxes not in clips:
-            raise SpecError(
-                f"no clip {self.boxes!r}", got=self.boxes, want=", ".join(clips), fix="a clip of modality boxes"
-            )
+        boxes_clip(g, self.boxes)
         cells = [self.largest(g, name, x) for name, x in ends.items()]
         x = cells[0] if len(cells) == 1 else g.add("join", ops.Concat(), *cells)
         x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x
