@@ -199,3 +199,36 @@ def test_detections_of_torchvisions_single_shots(detection: Any, name: str, maps
     near(got["scores"][0, :, 0, :, 0].T, said["cls_logits"][0])
     near(got["shifts"][0, :, 0, :, 0].T, said["bbox_regression"][0])
     assert same_detections(got["detections"][0, :, 0, :, 0], want) > 10
+
+
+def attention_parts(at: str, name: str) -> list[str]:
+    return [f"{at}{name}.{part}" for part in ("key", "value", "query", "out")] + [f"{at}{name}_norm"]
+
+
+def test_boxes_of_transformers_detr(torchvision: Any) -> None:
+    """Classes and boxes of every query, of an image whose map is no square."""
+    transformers = pytest.importorskip("transformers", reason="pip install --no-deps transformers==5.24.0 timm")
+    torch.manual_seed(0)
+    theirs = transformers.DetrForObjectDetection(transformers.DetrConfig(num_labels=91)).eval()
+    for name, value in theirs.named_buffers():
+        if name.endswith(("running_mean", "bias")):
+            nn.init.normal_(value, std=0.1)
+        elif name.endswith(("running_var", "weight")):
+            nn.init.uniform_(value, 0.5, 1.5)
+    for parameter in theirs.model.query_position_embeddings.parameters():
+        nn.init.normal_(parameter)
+    ours = archdsl.build(archdsl.load("detr_r50", height=96, width=160)).eval()
+    mlp = ("mlp.up", "mlp.down", "mlp_norm")
+    parts = ["rgb.", "head.queries", "head.project"]
+    for i in range(6):
+        at = f"head.encoder{i}."
+        parts += [*attention_parts(at, "attend"), *(f"{at}{part}" for part in mlp)]
+    for i in range(6):
+        at = f"head.decoder{i}."
+        parts += attention_parts(at, "attend") + attention_parts(at, "cross") + [f"{at}{part}" for part in mlp]
+    copied_by_parts(theirs, ours, (*parts, "head.norm", "head.scores", "head.box0", "head.box1", "head.box2"))
+    image = torch.randn(2, 3, 96, 160)
+    with torch.no_grad():
+        got, want = ours(image[:, :, None]), theirs(image)
+    near(got["scores"].flatten(2).mT, want.logits)
+    near(got["boxes"].flatten(2).mT, want.pred_boxes)

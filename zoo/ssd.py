@@ -8,7 +8,7 @@ biases, which says boxes with 1x1 kernels; `ssdlite320_mobilenet_v3_large` is to
 from itertools import pairwise
 from math import ceil, sqrt
 
-from archdsl.blocks import Block, Conv, Depthwise, InvertedResidual, MaxPool, Norm, UnitNorm
+from archdsl.blocks import Block, Conv, Depthwise, InvertedResidual, L2Norm, MaxPool, Norm
 from archdsl.language import AnchorDetector, Arch, Clip, Model, Pathway, Stage, repeat
 from archdsl.spec.scalars import Count
 from archdsl.zoo import mobilenet, vgg
@@ -65,7 +65,7 @@ def ssd300(name: str, classes: Count = 91) -> Arch:
             "conv9": extra(128, 256, **valid),
         }
     )
-    pathways["conv4"] = Pathway(after="rgb", stages={"norm": Stage(UnitNorm(scale=20))})
+    pathways["conv4"] = Pathway(after="rgb", stages={"norm": Stage(L2Norm(scale=20))})
     ratios = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
     head = AnchorDetector(
         classes=classes,

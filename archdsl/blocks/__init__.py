@@ -49,13 +49,13 @@ from archdsl.blocks.plain import (
     NewestFrame,
     Resize,
     SpaceToChannels,
-    UnitNorm,
 )
 from archdsl.blocks.pooled import PooledTransformer
 from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
 from archdsl.blocks.skeleton import GraphBlock, JointNorm
+from archdsl.blocks.sequence import DropFrames, PackFrames, PadFrames
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.blocks.steps import Step
 from archdsl.blocks.table import TableConv
@@ -95,7 +95,6 @@ BLOCKS: tuple[type[Block], ...] = (
     Mean,
     AdaptiveAvgPool,
     LocalResponseNorm,
-    UnitNorm,
     NormAct,
     Flatten,
     FlattenSpace,
@@ -137,6 +136,9 @@ BLOCKS: tuple[type[Block], ...] = (
     FrameDifference,
     Resize,
     NewestFrame,
+    PadFrames,
+    DropFrames,
+    PackFrames,
     Lstm,
     ConvLstm,
     LstmScan,

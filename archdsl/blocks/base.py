@@ -135,8 +135,8 @@ def add_block(g: Builder, name: str, block: Block, x: str) -> str:
 class Norm(Written):
     """Which normalisation follows a convolution. In YAML the kind alone may stand for it: `norm: none`."""
 
-    kind: Literal["batch", "group", "layer", "rms", "none"] = Field(
-        "batch", description="batch, group, layer, rms or none"
+    kind: Literal["batch", "frozen", "group", "layer", "rms", "none"] = Field(
+        "batch", description="batch, frozen (a batch norm that learns nothing), group, layer, rms or none"
     )
     eps: Annotated[Real, Field(gt=0)] = Field(1e-5, description="added to the variance")
     momentum: Annotated[Real, Field(gt=0, le=1)] = Field(
@@ -151,6 +151,8 @@ class Norm(Written):
         match self.kind:
             case "batch":
                 return g.add(name, self.batch(zero_init), x)
+            case "frozen":
+                return g.add(name, ops.FrozenNorm(eps=self.eps), x)
             case "group":
                 return g.add(name, ops.GroupNorm(groups=self.groups, eps=self.eps, zero_init=zero_init), x)
             case "layer":

@@ -11,7 +11,7 @@ from archdsl import ops
 from archdsl.blocks.base import Act, Block, Norm, NormField, Pad, Width, add_act
 from archdsl.graph import Builder
 from archdsl.ops.conv import Init
-from archdsl.spec.scalars import Count, Positive, Ratio, Real, Sizes, Whole
+from archdsl.spec.scalars import Count, Ratio, Real, Sizes, Whole
 
 
 class Conv(Block):
@@ -166,16 +166,6 @@ class LocalResponseNorm(Block):
 
     def build(self, g: Builder, x: str) -> str:
         return g.add("lrn", ops.LocalResponseNorm(size=self.size, alpha=self.alpha, beta=self.beta, k=self.k), x)
-
-
-class UnitNorm(Block):
-    """The channels of each position brought to length 1, then each times a learnt number.  (c, t, h, w) -> alike"""
-
-    scale: Positive | None = Field(None, description="what the learnt numbers start at; without it there are none")
-
-    def build(self, g: Builder, x: str) -> str:
-        y = g.add("norm", ops.UnitNorm(), x)
-        return y if self.scale is None else g.add("scale", ops.LayerScale(start=float(self.scale)), y)
 
 
 class Gray(Block):

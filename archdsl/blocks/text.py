@@ -8,6 +8,7 @@ from archdsl import ops
 from archdsl.blocks.base import Block, Width
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
+from archdsl.spec.scalars import Positive
 
 
 class Embed(Block):
@@ -31,7 +32,10 @@ class EndToken(Block):
 
 
 class L2Norm(Block):
-    """The channels of each position as a vector of length 1.  (c, t, h, w) -> (c, t, h, w)"""
+    """The channels of each position as a vector of length 1, maybe scaled.  (c, t, h, w) -> (c, t, h, w)"""
+
+    scale: Positive | None = Field(None, description="start of a learnt factor of each channel; by default none")
 
     def build(self, g: Builder, x: str) -> str:
-        return g.add("norm", ops.L2Norm(), x)
+        y = g.add("norm", ops.L2Norm(), x)
+        return y if self.scale is None else g.add("scale", ops.LayerScale(start=float(self.scale)), y)

@@ -46,13 +46,13 @@ class Edge(Written):
     )
     transform: Transforms = Field((), description="one transform or a list")
     merge: Literal[
-        "concat", "prepend", "sum", "stretched_sum", "learnt_mix", "max", "bilinear", "interleave", "unpool"
+        "concat", "prepend", "sum", "stretched_sum", "learnt_mix", "max", "bilinear", "interleave", "unpool", "before"
     ] = Field(
         "concat",
         description="concat (the source's channels behind the target's), prepend (before them), sum, stretched_sum "
         "(axes of size 1 stretch), learnt_mix (a share of each channel), max, bilinear (all pairs of channels), "
-        "interleave (frames between behind their key frames), or unpool (the target's elements where the largest of "
-        "each 2x2 of the source lay)",
+        "interleave (frames between behind their key frames), unpool (the target's elements where the largest of each "
+        "2x2 of the source lay), or before (the source's frames in front of the target's)",
     )
     merged: bool = Field(False, description="read the source's stage with what is merged into it")
     share: Ratio | None = Field(None, description="with sum: weight of the source; the target's is the rest to 1")
@@ -120,4 +120,5 @@ MERGES: Mapping[str, ops.Op] = {
     "bilinear": ops.Bilinear(),
     "interleave": ops.Interleave(),
     "unpool": ops.MaxUnpool(),
+    "before": ops.JoinFrames(),
 }

@@ -22,6 +22,7 @@ from archdsl.language.heads.grid import GridDetector
 from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.masked import MaskedFeatures, MaskedPixels
 from archdsl.language.heads.next_word import NextWord
+from archdsl.language.heads.queries import SetDetector
 from archdsl.language.heads.regions import RegionDetector
 from archdsl.language.heads.relation import Relation
 from archdsl.language.heads.roi import Roi
@@ -179,6 +180,7 @@ HEADS: tuple[type[Head], ...] = (
     AnchorDetector,
     RegionDetector,
     GridDetector,
+    SetDetector,
     Features,
     NextWord,
     Similarity,

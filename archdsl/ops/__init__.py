@@ -35,7 +35,7 @@ from archdsl.ops.linear import Linear
 from archdsl.ops.masking import Blank, Hide, KeepUnits, LastUnits, MaskTokens
 from archdsl.ops.merge import Add, Average, Concat, LearntMix, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
-from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm, UnitNorm
+from archdsl.ops.norm import BatchNorm, FrozenNorm, GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
 from archdsl.ops.patches import SpaceToChannels
 from archdsl.ops.pointwise import (
@@ -68,6 +68,7 @@ from archdsl.ops.rotary import Rotary, TurnedBy, Turns
 from archdsl.ops.rows import FramesToRows, JoinRows, RowsToFrames, RowsToMap, TakeRows
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.skeleton import ChannelGraphMix, GraphMix, JointDifference, JointNorm
+from archdsl.ops.sequence import JoinFrames, PadFrames
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
@@ -81,6 +82,7 @@ from archdsl.ops.tokens import (
     TakeToken,
     TakeTokens,
     TokenMean,
+    TokenRows,
 )
 from archdsl.ops.tubes import Tubes
 from archdsl.ops.unpool import MaxUnpool
@@ -103,7 +105,7 @@ OPS: tuple[type[Op], ...] = (
     LayerNorm,
     LocalResponseNorm,
     RmsNorm,
-    UnitNorm,
+    FrozenNorm,
     Relu,
     Relu6,
     LeakyRelu,
@@ -156,6 +158,8 @@ OPS: tuple[type[Op], ...] = (
     FrameDifference,
     TvL1Flow,
     DropFrames,
+    JoinFrames,
+    PadFrames,
     Gray,
     Flatten,
     FlattenSpace,
@@ -208,6 +212,7 @@ OPS: tuple[type[Op], ...] = (
     TakeTokens,
     TakeToken,
     TokenMean,
+    TokenRows,
     JoinTokens,
     FrameRows,
     FromFrameRows,

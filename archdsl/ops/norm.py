@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from archdsl.ops.autograd import INPUT, STATISTICS, Keeps
+from archdsl.ops.autograd import INPUT, NOTHING, STATISTICS, Keeps
 from archdsl.ops.base import Beside, Cost, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, changed_keywords, runtime, with_bias, zero_scale_init
@@ -264,20 +264,32 @@ class RmsNorm(Norm):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitNorm(Op):
-    """The channels of each position over the root of the sum of their squares.  (c, t, h, w) -> (c, t, h, w)"""
+class FrozenNorm(Norm):
+    """A batch norm that learns nothing: scale, shift and statistics are buffers.  (c, t, h, w) -> (c, t, h, w)"""
 
     causality = "frame"
-    autocast = "float32"
-    call = "F.normalize({0}, dim=1)"
+    passes_extra = True
+    kept = NOTHING
+    eps: float = 1e-5
+    """Added to the variance."""
 
     def cost(self, *xs: Shape) -> Cost:
-        (x,) = xs
-        return Cost(norm_elements=x.elements, activations=x.elements)
+        n = xs[0].elements
+        return Cost(norm_elements=n, activations=n)
+
+    def buffers(self, *xs: Shape) -> int:
+        return 16 * xs[0].c
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        """The map, and the root of each position as wide as the map."""
-        return Keeps(reads=(0,), own=y.positions, own_bytes=0, passing_back=2 * y.elements)
+        return Keeps(passing=y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("channels", xs[0].c), Argument("eps", self.eps, 1e-5))
+        return Layer("{m}({0})", "FrozenNorm", args, needs=runtime("norm", "FrozenNorm"))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(eps=draw.choice((1e-5, 1e-3))), (draw.shape()._replace(extra=draw.integer(0, 2)),)
 
 
 def scale_and_shift(affine: bool, x: Shape) -> Weights:

@@ -113,6 +113,8 @@ class SinePositions(Beside):
     """Of the channels, for each of `over`; by default equal."""
     halves: bool = False
     """Whether all sines stand before all cosines; else they alternate."""
+    circle: bool = False
+    """Whether positions along each of `over` are shares of a full circle, up to 2 pi at the last (DETR)."""
     counted: bool = False
     """Whether the table is a parameter that is not trained, as some originals have it; else a buffer."""
 
@@ -171,6 +173,7 @@ class SinePositions(Beside):
             Argument("extra", x.extra, 0),
             Argument("halves", self.halves, False),
             Argument("counted", self.counted, False),
+            Argument("circle", self.circle, False),
         )
         return Layer(
             "{m}({0})", "SinePositions", args, needs=runtime("attention.positions", "sines_at", "SinePositions")
@@ -183,4 +186,4 @@ class SinePositions(Beside):
         shares = draw.choice(((), (2, *(1,) * (len(over) - 1))))
         unit = 2 * (sum(shares) or len(over))
         x = draw.shape()._replace(c=unit * draw.integer(1, 2), extra=draw.integer(0, 2))
-        return cls(over=over, shares=shares, halves=draw.flag(), counted=draw.flag()), (x,)
+        return cls(over=over, shares=shares, halves=draw.flag(), counted=draw.flag(), circle=draw.flag()), (x,)

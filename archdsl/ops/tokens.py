@@ -178,6 +178,24 @@ class TakeToken(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenRows(Op):
+    """Tokens without a map as rows of one frame.  (c, k tokens) -> (c, 1, k, 1)"""
+
+    passes_extra = True
+    kept = RESHAPED
+    call = "{0}.transpose(3, 4)"
+
+    def out(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require(x.extra >= 1 and not x.t, "not tokens alone", got=x, want="tokens", fix="take_tokens before it")
+        return Shape(x.c, 1, x.extra, 1)
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        return cls(), (Shape(draw.integer(1, 6), 0, 0, 0, draw.integer(1, 4)),)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TokenMean(Op):
     """The mean of all positions, tokens beside the map included.  (c, t, h, w, k) -> (c, 1, 1, 1)"""
 

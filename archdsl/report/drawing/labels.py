@@ -15,6 +15,7 @@ MERGE_SIGNS = {
     "bilinear": "×",
     "interleave": "i",
     "unpool": "u",
+    "before": "b",
 }
 """What stands in the circle where two maps become one."""
 

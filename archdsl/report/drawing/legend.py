@@ -12,6 +12,7 @@ RARER = {
     "×": "× multiplies all pairs of channels",
     "i": "i puts frames in order",
     "u": "u unpools",
+    "b": "b puts frames in front",
 }
 """Signs that a legend explains where they occur."""
 

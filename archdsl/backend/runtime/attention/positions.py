@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -78,13 +80,17 @@ class SinePositions(nn.Module):
         extra: int = 0,
         halves: bool = False,
         counted: bool = False,
+        circle: bool = False,
     ) -> None:
         super().__init__()
         self.size, self.over, self.extra, parts = size, over, extra, []
         with torch.device("cpu"):
             for axes, channels in zip(over, widths):
                 sizes = [n if axis in axes else 1 for axis, n in zip("thw", size)]
-                rows = sines_at(torch.arange(sizes[0] * sizes[1] * sizes[2]), channels, halves)
+                count = sizes[0] * sizes[1] * sizes[2]
+                places = torch.arange(count)
+                places = 2 * math.pi * (places + 1) / (count + 1e-6) if circle else places
+                rows = sines_at(places, channels, halves)
                 parts.append(rows.unflatten(0, sizes).expand(*size, -1))
         table = torch.cat(parts, dim=-1).flatten(0, 2).to(torch.get_default_device())
         if counted:

@@ -1,0 +1,108 @@
+"""Networks that write and listen: figures, and recurrences beside torch's own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import archdsl
+from archdsl import ops
+from archdsl.ops import Shape
+
+FIGURES = {
+    # by hand from im2txt, the authors' prototxt, the paper's sizes
+    "nic": (37_233_344, 5_879_136_864),
+    "s2vt": (87_358_668, 3_208_960_000),
+    "las_listener": (8_486_912, 2_319_974_400),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures(name: str) -> None:
+    plan = archdsl.compile(archdsl.load(name))
+    assert (plan.params, plan.macs) == FIGURES[name]
+
+
+def test_parts_of_a_captioner() -> None:
+    """im2txt: trunk, image embedding, table of words, LSTM, scores; a word costs 8.24 M multiply-adds."""
+    plan = archdsl.compile(archdsl.load("nic"))
+    costs = [plan.cost_of(part) for part in ("image.embed", "words.embed", "words.lstm", "head")]
+    assert [cost.params for cost in costs] == [1_048_576, 6_144_000, 2_099_200, 6_156_000]
+    assert costs[2].macs // 21 + costs[3].macs // 20 == 2_097_152 + 6_144_000
+
+
+def lstm_of(weights: dict[str, torch.Tensor], at: str, biases: int = 1) -> nn.LSTM:
+    """torch's own with ours's weights."""
+    terms, state = weights[f"{at}.terms.weight"].flatten(1), weights[f"{at}.scan.weight"].flatten(1)
+    made = nn.LSTM(terms.shape[1], state.shape[1], batch_first=True)
+    other = weights[f"{at}.scan.bias"] if biases == 2 else torch.zeros(len(state))
+    made.load_state_dict(
+        dict(weight_ih_l0=terms, weight_hh_l0=state, bias_ih_l0=weights[f"{at}.terms.bias"], bias_hh_l0=other)
+    )
+    return made
+
+
+def test_a_caption_is_written_as_torch_writes_it() -> None:
+    """The image is the first step; what it gives is left out. A later word changes no earlier score."""
+    torch.manual_seed(0)
+    net = archdsl.load("nic", trunk="resnet50", size=64, length=5, vocabulary=30, width=8)
+    network = archdsl.build(net).eval()
+    image, words = torch.randn(2, 3, 1, 64, 64), torch.randint(30, (2, 1, 5, 1, 1))
+    seen = []
+    network.image.embed.register_forward_hook(lambda m, i, y: seen.append(y))
+    with torch.no_grad():
+        got = network({"clip": image, "text": words})
+        w = network.state_dict()
+        steps = torch.cat([seen[0].flatten(2).mT, w["words.embed.0.table.weight"][words.flatten(1)]], 1)
+        y = lstm_of(w, "words.lstm.0")(steps)[0][:, 1:]
+        want = y @ w["head.classifier.weight"].mT + w["head.classifier.bias"]
+        torch.testing.assert_close(got, want.mT)
+        words[:, :, 3] = (words[:, :, 3] + 1) % 30
+        other = network({"clip": image, "text": words})
+    torch.testing.assert_close(got[:, :, :3], other[:, :, :3])
+    assert not torch.allclose(got[:, :, 3:], other[:, :, 3:])
+
+
+def test_two_recurrences_read_frames_and_then_words() -> None:
+    """S2VT in torch's own LSTMs: zeros for what is not there, a mark while words are read."""
+    torch.manual_seed(0)
+    net = archdsl.load("s2vt", frames=3, features=6, length=4, vocabulary=9, width=5, hidden=7)
+    network = archdsl.build(net).eval()
+    frames, words = torch.randn(2, 6, 3, 1, 1), torch.randint(9, (2, 1, 4, 1, 1))
+    with torch.no_grad():
+        got = network({"clip": frames, "text": words, "stage": torch.ones(2, 1, 4, 1, 1)})
+        w = network.state_dict()
+        x = frames.flatten(2).mT @ w["video.embed.0.linear.weight"].mT + w["video.embed.0.linear.bias"]
+        x = torch.cat([x, torch.zeros(2, 4, 5)], 1)
+        said = torch.cat([torch.zeros(2, 3, 6), torch.ones(2, 4, 6)], 1)
+        said[:, 3:, :5] = w["words.embed.0.table.weight"][words.flatten(1)]
+        y = torch.cat([lstm_of(w, "video.lstm.0")(x)[0], said], 2)
+        y = lstm_of(w, "video.write.0")(y)[0][:, 3:]
+        torch.testing.assert_close(got, (y @ w["head.classifier.weight"].mT + w["head.classifier.bias"]).mT)
+
+
+def test_a_listener_reads_both_ways_at_an_eighth_of_the_rate() -> None:
+    plan = archdsl.compile(archdsl.load("las_listener"))
+    assert plan.outputs == {"features": (512, 100, 1, 1)}
+    torch.manual_seed(0)
+    network = archdsl.build(archdsl.load("las_listener", frames=8, bands=4, hidden=3, levels=1)).eval()
+    x = torch.randn(1, 4, 8, 1, 1)
+    with torch.no_grad():
+        got, w, y = network(x).flatten(2).mT, network.state_dict(), x.flatten(2).mT
+        for at in ("listen.0", "pyramid1.1"):
+            onward, back = (lstm_of(w, f"sound.{at}.{side}.0", biases=2) for side in ("onward", "back"))
+            y = torch.cat([onward(y)[0], back(y.flip(1))[0].flip(1)], 2)
+            if at == "listen.0":  # a channel of both steps side by side
+                y = y.unflatten(1, (-1, 2)).transpose(2, 3).flatten(2)
+    torch.testing.assert_close(got, y)
+
+
+def test_sequences_by_hand() -> None:
+    join, pad = ops.JoinFrames(), ops.PadFrames(front=2, back=1)
+    assert join.out(Shape(3, 4, 1, 1), Shape(3, 2, 1, 1)) == (3, 6, 1, 1)
+    assert join.sees((Shape(3, 1, 1, 1),) * 2, ((1,), (2,)), Shape(3, 2, 1, 1)) == (2, 1)
+    assert pad.out(Shape(3, 4, 1, 1)) == (3, 7, 1, 1)
+    assert pad.sees((Shape(3, 1, 1, 1),), ((1,),), Shape(3, 4, 1, 1)) == (0, 0, 1, 0)
+    with pytest.raises(archdsl.SpecError, match="frames that differ in more than their number"):
+        join.out(Shape(3, 4, 1, 1), Shape(2, 2, 1, 1))

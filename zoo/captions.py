@@ -1,0 +1,84 @@
+"""Networks that write: Show and Tell (NIC, arXiv:1411.4555) of an image, S2VT (arXiv:1505.00487) of a video.
+
+After each word of a text they say how well every word would follow. Show and Tell reads the image once, as the word
+before the first, with an LSTM that then reads the words; it is im2txt's network. S2VT reads frames and then words with
+the same two LSTMs: the first sees frames and then nothing, the second what the first makes of them, beside it nothing
+and then the words, and a mark, 1 while words are read, which a clip brings.
+"""
+
+from typing import Literal
+
+from archdsl.blocks import AvgPool, DropFrames, Embed, Linear, Lstm, PadFrames
+from archdsl.language import Arch, Clip, Edge, Model, NextWord, Pathway, Stage
+from archdsl.spec.scalars import Count
+from archdsl.zoo import inception, resnet
+
+
+def text(length: int, vocabulary: int) -> Clip:
+    return Clip(modality="text", frames=length, size=1, vocabulary=vocabulary)
+
+
+def plain(channels: int, bias: bool = True) -> Linear:
+    return Linear(channels=channels, bias=bias, act="none", init="default")
+
+
+def nic(
+    name: str,
+    trunk: Literal["inception_v3", "resnet50"] = "inception_v3",
+    length: Count = 20,
+    vocabulary: Count = 12000,
+    width: Count = 512,
+    size: Count = 299,
+) -> Arch:
+    """The mean of the image's map stands before the words."""
+    image = inception.v3_stages() if trunk == "inception_v3" else resnet.stages(50)
+    image["embed"] = Stage(AvgPool(kernel=(1, 0, 0), pad="valid"), plain(width, bias=False))
+    words = {
+        "embed": Stage(Embed(channels=width)),
+        "lstm": Stage(Lstm(hidden=width), DropFrames(front=1)),
+    }
+    pathways = {"image": Pathway(clip="clip", stages=image), "words": Pathway(clip="text", stages=words)}
+    before = Edge(source="image", target="words", after="embed", merge="before")
+    clips = {"clip": Clip(frames=1, size=size), "text": text(length, vocabulary)}
+    head = NextWord(dropout=0.3, reads=("words",))
+    return Arch(name=name, clips=clips, pathways=pathways, edges=(before,), head=head)
+
+
+def s2vt(
+    name: str,
+    frames: Count = 40,
+    features: Count = 4096,
+    length: Count = 40,
+    vocabulary: Count = 46168,
+    width: Count = 500,
+    hidden: Count = 1000,
+) -> Arch:
+    """The widest layer of an image net of each frame enters, of VGG-16 in the paper."""
+    reading = {
+        "embed": Stage(plain(width), PadFrames(back=length)),
+        "lstm": Stage(Lstm(hidden=hidden)),
+        "write": Stage(Lstm(hidden=hidden), DropFrames(front=frames)),
+    }
+    words = {"embed": Stage(Embed(channels=width), PadFrames(front=frames))}
+    pathways = {
+        "video": Pathway(clip="clip", stages=reading),
+        "words": Pathway(clip="text", stages=words),
+        "mark": Pathway(clip="stage", stages={"flag": Stage(PadFrames(front=frames))}),
+    }
+    edges = (
+        Edge(source="words", target="video", after="embed", into="lstm"),
+        Edge(source="mark", target="video", after="flag", into="lstm"),
+    )
+    clips = {
+        "clip": Clip(modality="features", channels=features, frames=frames, size=1),
+        "text": text(length, vocabulary),
+        "stage": Clip(modality="features", channels=1, frames=length, size=1),
+    }
+    head = NextWord(dropout=0.5, reads=("video",))
+    return Arch(name=name, clips=clips, pathways=pathways, edges=edges, head=head)
+
+
+models = (
+    Model(name="nic", family=nic),
+    Model(name="s2vt", family=s2vt),
+)
