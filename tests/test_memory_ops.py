@@ -31,6 +31,7 @@ ESTIMATED = (
     ops.BoundaryMatch,
     ops.LstmScan,
     ops.GruScan,
+    ops.AttendScan,
     ops.OwnTimeShift,
     ops.LocalCorrelation,
     ops.Proposals,

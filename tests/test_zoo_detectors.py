@@ -134,7 +134,7 @@ def test_cells_of_three_maps_are_decoded_in_their_own_pixels() -> None:
 
 def test_an_hourglass_hands_on_what_it_read() -> None:
     """What enters the second: what the first read, made of it, and said."""
-    nodes = archdsl.compile(archdsl.load("hourglass_2")).graph.nodes
+    nodes = archdsl.compile(archdsl.load("hourglass_8", stacks=2)).graph.nodes
     second = nodes["edges.next1.back1_to_main.merge"]
     assert second.reads == ("edges.next1.on1.merge", "back1.back.0.conv")
     assert nodes["edges.next1.on1.merge"].reads == ("main.next1.0.conv", "main.stem.4.join")

@@ -14,7 +14,7 @@ FIGURES = {
     # by hand from im2txt, the authors' prototxt, the paper's sizes
     "nic": (37_233_344, 5_879_136_864),
     "s2vt": (87_358_668, 3_208_960_000),
-    "las_listener": (8_486_912, 2_319_974_400),
+    "show_attend_tell": (35_333_450 + 20_024_384, 19_508_428_800 + 104_865_792 + 20 * 27_760_648),
 }
 
 
@@ -64,6 +64,37 @@ def test_a_caption_is_written_as_torch_writes_it() -> None:
     assert not torch.allclose(got[:, :, 3:], other[:, :, 3:])
 
 
+def test_a_word_is_written_by_what_is_looked_at() -> None:
+    """Show, Attend and Tell, a step at a time: scores, a mean by them, an LSTM's cell, what is said."""
+    torch.manual_seed(0)
+    net = archdsl.load("show_attend_tell", hidden=6, length=3, vocabulary=9, width=5, size=32)
+    network = archdsl.build(net).eval()
+    image, words = torch.randn(2, 3, 1, 32, 32), torch.randint(9, (2, 1, 3, 1, 1))
+    seen = []
+    network.image.conv5.register_forward_hook(lambda m, i, y: seen.append(y))
+    with torch.no_grad():
+        got = network({"clip": image, "text": words})
+        w = {k.removeprefix("edges.embed.image_to_words."): v for k, v in network.state_dict().items()}
+        a = seen[0].flatten(2).mT
+
+        def linear(name: str, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.linear(x, w[f"{name}.weight"], w.get(f"{name}.bias"))
+
+        h, c = linear("states", linear("start", a.mean(1)).relu()).tanh().chunk(2, 1)
+        keys = linear("keys", linear("key_in", a).tanh())
+        cell = nn.LSTMCell(5 + 512, 6)
+        inputs = torch.cat([w["terms.weight"], w["scan.context.weight"]], 1)
+        start = dict(weight_ih=inputs, weight_hh=w["scan.state.weight"], bias_ih=w["terms.bias"])
+        cell.load_state_dict(start | {"bias_hh": torch.zeros(24)})
+        for i, word in enumerate(w["words.embed.0.table.weight"][words.flatten(1)].unbind(1)):
+            scores = linear("scan.score", (keys + linear("scan.query", h)[:, None]).tanh()).squeeze(2)
+            z = linear("scan.gate", h).sigmoid() * (scores.softmax(1)[..., None] * a).sum(1)
+            h, c = cell(torch.cat([word, z], 1), (h, c))
+            said = (word + linear("of_state", h) + linear("of_attended", z)).tanh()
+            want = said @ w["head.classifier.weight"].mT + w["head.classifier.bias"]
+            torch.testing.assert_close(got[:, :, i], want)
+
+
 def test_two_recurrences_read_frames_and_then_words() -> None:
     """S2VT in torch's own LSTMs: zeros for what is not there, a mark while words are read."""
     torch.manual_seed(0)
@@ -83,7 +114,8 @@ def test_two_recurrences_read_frames_and_then_words() -> None:
 
 
 def test_a_listener_reads_both_ways_at_an_eighth_of_the_rate() -> None:
-    plan = archdsl.compile(archdsl.load("las_listener"))
+    plan = archdsl.compile(archdsl.load("las_listener", frames=800))
+    assert (plan.params, plan.macs) == (8_486_912, 2_319_974_400)
     assert plan.outputs == {"features": (512, 100, 1, 1)}
     torch.manual_seed(0)
     network = archdsl.build(archdsl.load("las_listener", frames=8, bands=4, hidden=3, levels=1)).eval()

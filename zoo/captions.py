@@ -1,17 +1,18 @@
-"""Networks that write: Show and Tell (NIC, arXiv:1411.4555) of an image, S2VT (arXiv:1505.00487) of a video.
+"""Networks that write: Show and Tell (NIC, arXiv:1411.4555), Show, Attend and Tell (arXiv:1502.03044), S2VT.
 
 After each word of a text they say how well every word would follow. Show and Tell reads the image once, as the word
-before the first, with an LSTM that then reads the words; it is im2txt's network. S2VT reads frames and then words with
-the same two LSTMs: the first sees frames and then nothing, the second what the first makes of them, beside it nothing
-and then the words, and a mark, 1 while words are read, which a clip brings.
+before the first, with an LSTM that then reads the words; it is im2txt's network. Show, Attend and Tell looks at the
+196 places of VGG-19's last map anew for every word, by the authors' settings for MS COCO. S2VT (arXiv:1505.00487) reads
+frames and then words with the same two LSTMs: the first sees frames and then nothing, the second what the first makes
+of them, beside it nothing and then the words, and a mark, 1 while words are read, which a clip brings.
 """
 
 from typing import Literal
 
-from archdsl.blocks import AvgPool, DropFrames, Embed, Linear, Lstm, PadFrames
-from archdsl.language import Arch, Clip, Edge, Model, NextWord, Pathway, Stage
+from archdsl.blocks import AvgPool, DropFrames, Dropout, Embed, Linear, Lstm, Norm, NormAct, PadFrames
+from archdsl.language import Arch, AttentiveLstm, Clip, Edge, Model, NextWord, Pathway, Stage
 from archdsl.spec.scalars import Count
-from archdsl.zoo import inception, resnet
+from archdsl.zoo import inception, resnet, vgg
 
 
 def text(length: int, vocabulary: int) -> Clip:
@@ -42,6 +43,33 @@ def nic(
     clips = {"clip": Clip(frames=1, size=size), "text": text(length, vocabulary)}
     head = NextWord(dropout=0.3, reads=("words",))
     return Arch(name=name, clips=clips, pathways=pathways, edges=(before,), head=head)
+
+
+def attend(
+    name: str,
+    hidden: Count = 1800,
+    length: Count = 20,
+    vocabulary: Count = 10000,
+    width: Count = 512,
+    size: Count = 224,
+) -> Arch:
+    """Each word and what an LSTM says beside it, of its state and of what it looked at."""
+    image = vgg.convolutions(19)
+    image["conv5"] = Stage(*image["conv5"].blocks[:-1])
+    said = NormAct(norm=Norm(kind="none"), act="tanh")
+    words = {"embed": Stage(Embed(channels=width)), "say": Stage(Dropout(p=0.5), said)}
+    pathways = {"image": Pathway(clip="clip", stages=image), "words": Pathway(clip="text", stages=words)}
+    looks = Edge(
+        source="image",
+        target="words",
+        after="conv5",
+        into="embed",
+        transform=(AttentiveLstm(hidden=hidden),),
+        merge="sum",
+    )
+    clips = {"clip": Clip(frames=1, size=size), "text": text(length, vocabulary)}
+    head = NextWord(dropout=0.5, reads=("words",))
+    return Arch(name=name, clips=clips, pathways=pathways, edges=(looks,), head=head)
 
 
 def s2vt(
@@ -80,5 +108,6 @@ def s2vt(
 
 models = (
     Model(name="nic", family=nic),
+    Model(name="show_attend_tell", family=attend),
     Model(name="s2vt", family=s2vt),
 )

@@ -9,7 +9,7 @@ from archdsl.language import Arch, Clip, Features, Model, Pathway, Stage
 from archdsl.spec.scalars import Count
 
 
-def listener(name: str, frames: Count = 800, bands: Count = 40, hidden: Count = 256, levels: Count = 3) -> Arch:
+def listener(name: str, frames: Count = 160, bands: Count = 40, hidden: Count = 256, levels: Count = 3) -> Arch:
     """As many steps as frames over two to the number of levels."""
 
     def both() -> Block:

@@ -84,6 +84,5 @@ def stacked(name: str, stacks: Count = 8, channels: Count = 256, joints: Count =
 models = (
     Model(name="deeppose", family=deeppose),
     Model(name="hourglass_1", family=stacked, parameters=dict(stacks=1)),
-    Model(name="hourglass_2", family=stacked, parameters=dict(stacks=2)),
     Model(name="hourglass_8", family=stacked),
 )

@@ -34,6 +34,7 @@ from archdsl.language.pathway import Pathway, Stage, repeat
 from archdsl.language.pyramid import Pyramid
 from archdsl.language.transforms import (
     TRANSFORMS,
+    AttentiveLstm,
     CropTo,
     CrossAttention,
     CrossTransformer,
@@ -55,6 +56,7 @@ __all__ = [
     "TRANSFORMS",
     "AnchorDetector",
     "Arch",
+    "AttentiveLstm",
     "Card",
     "Claim",
     "Classifier",

@@ -209,6 +209,35 @@ class Warp(Transform):
         return g.add("product", ops.Mul(), y, g.add("scale", conv, x))
 
 
+class AttentiveLstm(Transform):
+    """The target's words are read by an LSTM that attends to the source (arXiv:1502.03044).  (c', t', h', w') -> (c, t)
+
+    State and cell start as tanh of what a layer makes of the source's mean; keys are of two layers over the source.
+    After each word a layer each of the state and of what was attended to give c channels, as the target has: with
+    `merge: sum` they are added to the word.
+    """
+
+    hidden: Count = Field(description="channels of the state")
+    keys: Count = Field(512, description="channels of keys")
+    gated: bool = Field(True, description="whether a number of the state multiplies what is attended to")
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        c = g.shape(x).c
+
+        def linear(name: str, y: str, channels: int) -> str:
+            return g.add(name, ops.Linear(out_features=channels, init="default"), y)
+
+        mean = g.add("mean", ops.AdaptiveAvgPool(), x)
+        start = g.add("start_act", ops.Relu(), linear("start", mean, c))
+        start = g.add("start_tanh", ops.Tanh(), linear("states", start, 2 * self.hidden))
+        keys = linear("keys", g.add("key_tanh", ops.Tanh(), linear("key_in", x, c)), self.keys)
+        y = g.add("scan", ops.AttendScan(gated=self.gated), linear("terms", target, 4 * self.hidden), start, keys, x)
+        states = g.add("state", ops.TakeChannels(start=0, count=self.hidden), y)
+        attended = g.add("attended", ops.TakeChannels(start=self.hidden, count=c), y)
+        width = g.shape(target).c
+        return g.add("said", ops.Add(), linear("of_state", states, width), linear("of_attended", attended, width))
+
+
 class CrossAttention(Transform):
     """Every position of the target reads the source's.  (c', t', h', w', k') -> (c, t, h, w, k), as the target has them
 
@@ -290,6 +319,7 @@ TRANSFORMS: tuple[type[Transform], ...] = (
     Through,
     Fit,
     Warp,
+    AttentiveLstm,
     CrossAttention,
     CrossTransformer,
 )
