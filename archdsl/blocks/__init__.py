@@ -54,8 +54,8 @@ from archdsl.blocks.pooled import PooledTransformer
 from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
-from archdsl.blocks.skeleton import GraphBlock, JointNorm
 from archdsl.blocks.sequence import DropFrames, PackFrames, PadFrames
+from archdsl.blocks.skeleton import GraphBlock, JointNorm
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.blocks.steps import Step
 from archdsl.blocks.table import TableConv

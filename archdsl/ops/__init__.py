@@ -68,8 +68,8 @@ from archdsl.ops.roi import RoiAlign
 from archdsl.ops.rotary import Rotary, TurnedBy, Turns
 from archdsl.ops.rows import FramesToRows, JoinRows, RowsToFrames, RowsToMap, TakeRows
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
-from archdsl.ops.skeleton import ChannelGraphMix, GraphMix, JointDifference, JointNorm
 from archdsl.ops.sequence import JoinFrames, PadFrames
+from archdsl.ops.skeleton import ChannelGraphMix, GraphMix, JointDifference, JointNorm
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
