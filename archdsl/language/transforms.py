@@ -221,6 +221,9 @@ class AttentiveLstm(Transform):
     keys: Count = Field(512, description="channels of keys")
     gated: bool = Field(True, description="whether a number of the state multiplies what is attended to")
 
+    def summary(self) -> tuple[str, ...]:
+        return (f"LSTM of {self.hidden} that attends",)
+
     def build(self, g: Builder, x: str, target: str) -> str:
         c = g.shape(x).c
 
