@@ -37,7 +37,8 @@ class ReadOrder:
     def __iter__(self) -> Iterator[list[VideoRequest]]:
         share = self.recipe.batch // self.world
         for step in self.steps:
-            everyone = requests_at(step, self.recipe.batch, self.count, self.recipe.seed, self.members)
+            repeats = self.recipe.augment.repeats
+            everyone = requests_at(step, self.recipe.batch, self.count, self.recipe.seed, self.members, repeats)
             yield everyone[self.rank * share : (self.rank + 1) * share]
 
 

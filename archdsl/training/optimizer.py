@@ -12,8 +12,8 @@ from torch.distributed.tensor import DTensor
 from torch.optim import SGD, AdamW, Optimizer
 
 from archdsl.errors import Fault, SpecError, did_you_mean
+from archdsl.language.recipes.optimizer import LayerDecay, ParameterGroup
 from archdsl.language.recipes.optimizer import Optimizer as Wanted
-from archdsl.language.recipes.optimizer import ParameterGroup
 
 FUSED_ON = ("cpu", "cuda")
 """Types of devices for which torch has fused optimisers and archdsl is meant."""
@@ -56,9 +56,11 @@ def nothing_to_train(network: nn.Module, wanted: Wanted) -> SpecError:
 def parameter_groups(network: nn.Module, wanted: Wanted) -> Iterator[dict[str, Any]]:
     """Groups of parameters with one rate multiplier (`times`) and one weight decay."""
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    layers = layer_rates([name for name, _ in network.named_parameters()], wanted.layer_decay)
     for name, weights in network.named_parameters():
         if weights.requires_grad:
-            found.setdefault(parameter_settings(name, weights, wanted), []).append(weights)
+            times, decay = parameter_settings(name, weights, wanted)
+            found.setdefault((times * layers.get(name, 1.0), decay), []).append(weights)
     for (times, decay), members in found.items():
         yield {"params": members, "times": times, "weight_decay": decay}
 
@@ -70,6 +72,28 @@ def parameter_settings(name: str, weights: Tensor, wanted: Wanted) -> tuple[floa
     if group is None:
         return 1.0, decay
     return group.rate, decay if group.weight_decay is None else group.weight_decay
+
+
+def layer_rates(names: list[str], decay: LayerDecay | None) -> dict[str, float]:
+    """Rate multiplier of each parameter by the layer it stands in. Raises SpecError where nothing is a layer."""
+    if decay is None:
+        return {}
+    length = decay.match.count(".") + 1
+    starts = [".".join(name.split(".")[:length]) for name in names]
+    layers = list(dict.fromkeys(start for start in starts if fnmatchcase(start, decay.match)))
+    if not layers:
+        raise SpecError(
+            f"layers that match no parameter: {decay.match!r}",
+            at="recipe.optimizer.layer_decay.match",
+            written=decay.written,
+            got=decay.match,
+            want="the start of addresses with * and ?, such as main.body.*",
+            fix=did_you_mean(decay.match, starts),
+        )
+    first = starts.index(layers[0])
+    depth = {layer: len(layers) - i for i, layer in enumerate(layers)}
+    above = [depth.get(start, len(layers) + 1 if i < first else 0) for i, start in enumerate(starts)]
+    return {name: decay.times**steps for name, steps in zip(names, above)}
 
 
 def matching_group(name: str, groups: tuple[ParameterGroup, ...]) -> ParameterGroup | None:

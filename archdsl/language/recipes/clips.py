@@ -124,6 +124,9 @@ class Augment(Written):
     erasing: Chance = Field(
         0.0, description="probability of a rectangle of noise through all frames (arXiv:1708.04896)"
     )
+    repeats: Count = Field(
+        1, description="clips of each drawn video in a batch, each with a time and a crop of its own (arXiv:1901.09335)"
+    )
     mixup: Annotated[Real, Field(ge=0)] = Field(0.0, description="alpha of the Beta distribution (arXiv:1710.09412)")
     cutmix: Annotated[Real, Field(ge=0)] = Field(0.0, description="alpha of the Beta distribution (arXiv:1905.04899)")
 

@@ -20,6 +20,16 @@ class ParameterGroup(Written):
     weight_decay: Annotated[Real, Field(ge=0)] | None = Field(None, description="in place of the optimiser's")
 
 
+class LayerDecay(Written):
+    """Rates that fall from the last layer to the first (arXiv:2106.08254): by `times` for each, once more before them.
+
+    Layers are the parts whose addresses match, in order; what stands behind the last of them has the whole rate.
+    """
+
+    match: str = Field(min_length=1, description="addresses of the layers with * and ?, such as main.body.*")
+    times: Annotated[Real, Field(gt=0, le=1)] = Field(description="multiplier from one layer to that before it")
+
+
 class Optimizer(Written):
     """Gradient descent with momentum, or AdamW."""
 
@@ -33,6 +43,7 @@ class Optimizer(Written):
     weight_decay: Annotated[Real, Field(ge=0)] = Field(1e-4, description="of weights")
     decay_norms: bool = Field(False, description="whether norms and biases decay too")
     groups: tuple[ParameterGroup, ...] = Field((), description="parameters that differ, by address")
+    layer_decay: LayerDecay | None = Field(None, description="rates that fall from the last layer to the first")
     clip: Positive | None = Field(None, description="gradient clipping: largest norm of all gradients together")
     accumulate: Count = Field(1, description="micro-batches per step (gradient accumulation)")
 

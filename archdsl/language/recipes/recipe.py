@@ -91,6 +91,15 @@ class Recipe(Written):
                 want=f"a multiple of {self.optimizer.accumulate}",
             )
 
+        if self.batch % self.augment.repeats:
+            raise SpecError(
+                "batch not divisible by `repeats`",
+                at="augment.repeats",
+                written=self.augment.written,
+                got=f"{self.batch} clips, {self.augment.repeats} of each video",
+                want=f"a multiple of {self.augment.repeats}",
+            )
+
     def task_and_options(self, default: str) -> tuple[str, dict[str, Any]]:
         """The name of its task, and what it sets of it."""
         if isinstance(self.task, dict):
@@ -107,17 +116,21 @@ class Recipe(Written):
         return self.but(**{"steps": None, "epochs": None, unit: length}, schedule=schedule, evaluate_every=every)
 
     def steps_for(self, count: int) -> int:
-        """Optimiser steps for `count` clips an epoch."""
-        return self.steps or -(-(self.epochs or 0) * count // self.batch)
+        """Optimiser steps for `count` videos an epoch."""
+        return self.steps or -(-(self.epochs or 0) * count * self.augment.repeats // self.batch)
+
+    def steps_of_epoch(self, count: int) -> float:
+        """Steps in which each of `count` videos is drawn once; 1 where the recipe counts steps."""
+        return 1 if self.steps else count * self.augment.repeats / self.batch
 
     def rate_at(self, step: int, count: int) -> float:
-        """The learning rate of a step, counted from 0, for `count` clips an epoch."""
-        per = 1 if self.steps else count / self.batch
+        """The learning rate of a step, counted from 0, for `count` videos an epoch."""
+        per = self.steps_of_epoch(count)
         return self.optimizer.rate_for(self.batch) * self.schedule.share_at(step / per, self.steps or self.epochs or 1)
 
     def evaluates_after(self, step: int, count: int) -> bool:
-        """Whether the network is tested after that many steps, for `count` clips an epoch."""
+        """Whether the network is tested after that many steps, for `count` videos an epoch."""
         if self.evaluate_every is None:
             return step == self.steps_for(count)
-        every = self.evaluate_every * (1 if self.steps else count / self.batch)
+        every = self.evaluate_every * self.steps_of_epoch(count)
         return step // every > (step - 1) // every

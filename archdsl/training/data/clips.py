@@ -123,17 +123,18 @@ def indices_at(step: int, batch: int, count: int, seed: int) -> list[int]:
 
 
 def requests_at(
-    step: int, batch: int, count: int, seed: int, members: list[list[int]] | None = None
+    step: int, batch: int, count: int, seed: int, members: list[list[int]] | None = None, repeats: int = 1
 ) -> list[tuple[int, ClipRequest]]:
     """Videos of a step, each with the seed of its clip, which is unique in a training.
 
-    With the videos of each class, `members`, all classes are drawn equally often.
+    With the videos of each class, `members`, all classes are drawn equally often. Each is there `repeats` times.
     """
     places = range(step * batch, (step + 1) * batch)
     if members is None:
-        found = indices_at(step, batch, count, seed)
+        drawn = indices_at(step, batch // repeats, count, seed)
     else:
-        found = [evenly_drawn(place, members, seed) for place in places]
+        drawn = [evenly_drawn(place // repeats, members, seed) for place in places[::repeats]]
+    found = [index for index in drawn for _ in range(repeats)]
     seeds = [Random(f"clip {seed} {place}").getrandbits(62) for place in places]
     return [(index, ClipRequest(s, training=True)) for index, s in zip(found, seeds)]
 
