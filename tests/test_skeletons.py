@@ -225,3 +225,50 @@ def test_named_skeletons_are_trees_about_their_centres() -> None:
         for _ in one.bones:
             reached |= {joint for bone in one.bones if set(bone) & reached for joint in bone}
         assert reached == set(range(one.joints))
+
+
+RGBPOSE = {
+    r"(rgb|pose)_path.conv1.conv.(\w+)": r"\1.stem.0.conv.\2",
+    r"(rgb|pose)_path.conv1.bn.(\w+)": r"\1.stem.0.norm.\2",
+    r"(rgb|pose)_path.layer(\d).(\d+).conv(\d).conv.(\w+)": r"\1.res+\2.\3.conv_\4.\5",
+    r"(rgb|pose)_path.layer(\d).(\d+).conv(\d).bn.(\w+)": r"\1.res+\2.\3.norm_\4.\5",
+    r"(rgb|pose)_path.layer(\d).(\d+).downsample.conv.(\w+)": r"\1.res+\2.\3.shortcut.\4",
+    r"(rgb|pose)_path.layer(\d).(\d+).downsample.bn.(\w+)": r"\1.res+\2.\3.shortcut_norm.\4",
+    r"rgb_path.layer(\d)_lateral.conv.(\w+)": r"edges.res+\1.pose_to_rgb.conv.\2",
+    r"pose_path.layer(\d)_lateral.conv.(\w+)": r"edges.res+\1.rgb_to_pose.conv.\2",
+    r"pose_path.layer(\d)_lateral.bn.(\w+)": r"edges.res+\1.rgb_to_pose.norm.\2",
+    r"fc_(rgb|pose).(\w+)": r"head.\1.classifier.\2",
+}
+
+
+def test_counts_of_two_streams_of_different_pixels() -> None:
+    """mmaction2 1.2.0, configs/skeleton/posec3d/rgbpose_conv3d; its multiply-adds are without the two classifiers."""
+    plan = archdsl.compile(archdsl.load("rgbpose_conv3d"))
+    assert (plan.params, plan.macs) == (36_147_928, 58_005_061_632 + 60 * (2048 + 512))
+    assert plan.graph.grids["pose.res2.3.act"].h.step == plan.graph.grids["rgb.res3.3.act"].h.step == 8
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_scores_of_rgbpose(mmaction: Any) -> None:
+    registry = sys.modules["mmaction.registry"].MODELS
+    backbone = registry.build(dict(type="RGBPoseConv3D", speed_ratio=4, channel_ratio=4)).eval()
+    head = registry.build(
+        dict(type="RGBPoseHead", num_classes=60, in_channels=[2048, 512], loss_components=["rgb", "pose"])
+    ).eval()
+    theirs = {**backbone.state_dict(), **head.state_dict()}
+    torch.manual_seed(0)
+    ours = archdsl.build(archdsl.load("rgbpose_conv3d", frames=2)).eval()
+    mine, values = ours.state_dict(), {}
+    for name, value in theirs.items():
+        new = next(re.sub(old, to, name) for old, to in RGBPOSE.items() if re.fullmatch(old, name))
+        new = re.sub(r"res\+(\d)", lambda of: f"res{int(of[1]) + 1}", new)
+        new = re.sub(r"(conv|norm)_([123])", lambda of: f"{of[1]}_{'abc'[int(of[2]) - 1]}", new)
+        values[new] = value.uniform_(0.5, 1.5) if new.endswith("running_var") else value
+    assert sorted(values) == sorted(mine)
+    ours.load_state_dict(values)
+    frames, maps = torch.randn(1, 3, 2, 224, 224), torch.rand(1, 17, 8, 56, 56)
+    with torch.no_grad():
+        got, want = ours({"rgb_clip": frames, "pose_clip": maps}), head(backbone(frames, maps))
+    for name in ("rgb", "pose"):
+        torch.testing.assert_close(got[name], want[name], rtol=1e-5, atol=1e-5 * float(want[name].abs().max()))

@@ -4,9 +4,12 @@ The net is the Slow pathway of SlowFast made small for maps of 56 x 56: half the
 width, no res5, and temporal kernels in res3 and res4. Time is halved in res4.
 """
 
+from fractions import Fraction
+
 from archdsl.blocks import Bottleneck, Conv, MaxPool
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, repeat
+from archdsl.language import Arch, Classifier, Clip, Edge, Model, Pathway, Several, Stage, TimeConv, TimeDeconv, repeat
 from archdsl.spec.scalars import Count
+from archdsl.zoo import slowfast
 
 Depths = tuple[Count, Count, Count]
 """Blocks of res2, res3, res4."""
@@ -38,8 +41,33 @@ def posec3d(
     return Arch(name=name, clip=clip, pathways=dict(pose=Pathway(stages=stages(depths))), head=head)
 
 
+def rgbpose(name: str, frames: Count = 8, joints: Count = 17, depths: Depths = (4, 6, 3), classes: Count = 60) -> Arch:
+    """Frames at 224 x 224 and four times as many heat-maps at 56 x 56; each stream has scores of its own.
+
+    Frames per second are nominal: both clips are spread over the whole video.
+    """
+    clips = dict(
+        rgb_clip=Clip(frames=frames, size=224, fps=8),
+        pose_clip=Clip(modality="heatmaps", channels=joints, frames=4 * frames, size=56, pixel=4, fps=32),
+    )
+    pose = stages(depths)
+    pose["res4"] = Stage(*repeat(Bottleneck(channels=512, kernel_t=3, stride=2), depths[2]))
+    pathways = dict(
+        rgb=slowfast.pathway(50, slowfast.SLOW, every=1, clip="rgb_clip"), pose=Pathway(clip="pose_clip", stages=pose)
+    )
+    there = TimeConv(width=1, kernel=7, norm="none", act="none")
+    back = TimeDeconv(width=Fraction(1, 16), kernel=7)
+    edges = (
+        Edge(source="pose", target="rgb", after=("res2", "res3"), into=("res3", "res4"), transform=there),
+        Edge(source="rgb", target="pose", after=("res3", "res4"), into=("res2", "res3"), transform=back),
+    )
+    heads = {key: Classifier(reads=(key,), classes=classes, dropout=0.5) for key in pathways}
+    return Arch(name=name, clips=clips, pathways=pathways, edges=edges, head=Several(heads=heads))
+
+
 models = (
     Model(name="posec3d_slowonly", family=posec3d),
     Model(name="posec3d_slowonly_gym", family=posec3d, parameters=dict(classes=99)),
     Model(name="posec3d_slowonly_k400", family=posec3d, parameters=dict(depths=(3, 4, 6), classes=400)),
+    Model(name="rgbpose_conv3d", family=rgbpose),
 )

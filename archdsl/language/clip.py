@@ -9,7 +9,7 @@ from pydantic import Field
 
 from archdsl.errors import SpecError
 from archdsl.language.skeleton import SkeletonField
-from archdsl.ops import UNIT, Grid, Shape
+from archdsl.ops import UNIT, Axis, Grid, Shape
 from archdsl.spec.base import Written
 from archdsl.spec.budget import LARGEST_AXIS, MOST_FRAMES
 from archdsl.spec.scalars import Count, Ratio
@@ -48,6 +48,9 @@ class Clip(Written):
         None, description="of skeleton: coco, openpose, ntu, or a mapping of joints, bones and centre"
     )
     persons: Extent | None = Field(None, description="of skeleton: how many persons; by default 1")
+    pixel: Annotated[Ratio, Field(gt=0)] = Field(
+        Fraction(1), description="side of its pixels in those of the other clips, where all show one scene"
+    )
     fps: Annotated[Ratio, Field(gt=0)] | None = Field(
         None, description="frames per second, so that tables can speak of seconds"
     )
@@ -112,4 +115,5 @@ class Clip(Written):
     @property
     def grid(self) -> Grid:
         """Every frame and pixel, at its own place."""
-        return Grid(UNIT, UNIT, UNIT, 1 / self.fps if self.fps else Fraction(0))
+        side = Axis(self.pixel, (self.pixel - 1) / 2, self.pixel) if self.pixel != 1 else UNIT
+        return Grid(UNIT, side, side, 1 / self.fps if self.fps else Fraction(0))
