@@ -2,7 +2,7 @@
 #   at      sise
 #   written python_with_an_unknown_field.py:12
 #   got     sise: 16
-#   want    modality, frames, size, height, width, channels, vocabulary, skeleton, persons, fps
+#   want    modality, frames, size, height, width, channels, vocabulary, skeleton, persons, pixel, fps
 #   fix     size
 
 from archdsl import Arch, Clip, Edge, Pathway, Stage
