@@ -313,8 +313,13 @@ def section(case: Case) -> str:
     return "\n".join(lines)
 
 
+def done(case: Case) -> bool:
+    """Whether any of its runs is done here."""
+    return any((RUNS / row.name / str(seed) / "result.json").is_file() for row in case.rows() for seed in SEEDS)
+
+
 def write() -> None:
-    """tasks.md of the runs that are done."""
+    """tasks.md of the runs that are done; a case none of whose runs is done here stays as it stood."""
     version = torch.__version__.partition("+")[0]
     text = f"""\
 # Does a tiny network learn each task?
@@ -322,8 +327,11 @@ def write() -> None:
 Moving digits, beside a network that cannot see what is asked. On the CPU, torch {version}; `python benchmarks/tasks.py`
 writes this file.
 """
-    sections = "\n\n".join(section(case) for case in CASES)
-    (HERE / "tasks.md").write_text(f"{text}\n{sections}\n", encoding="utf-8")
+    path = HERE / "tasks.md"
+    before = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.is_file() else []
+    kept = {one.partition("\n")[0]: f"## {one.rstrip()}" for one in before}
+    sections = "\n\n".join(section(case) if done(case) else kept.get(case.title, section(case)) for case in CASES)
+    path.write_text(f"{text}\n{sections}\n", encoding="utf-8")
 
 
 def main(only: tuple[str, ...]) -> int:

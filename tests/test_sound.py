@@ -31,7 +31,7 @@ def tone(seconds: float, pitch: float, first: float = 0.0, last: float = 1e9) ->
     return wave.float()
 
 
-def hearing(pictures: bool = True, frames: int = 8, steps: int = 16) -> Arch:
+def hearing(pictures: bool = True, frames: int = 8, steps: int = 16, classes: int = 2) -> Arch:
     """A pathway of pictures, and one of sound."""
     clips = {"clip": Clip(frames=frames, size=32)} if pictures else {}
     clips["audio"] = Clip(modality="audio", frames=steps, height=1, width=20, fps=50)
@@ -39,7 +39,7 @@ def hearing(pictures: bool = True, frames: int = 8, steps: int = 16) -> Arch:
     heard = dict(stem=Stage(Conv(channels=8, kernel=(3, 1, 20), pad="valid")))
     pathways = {"sight": Pathway(clip="clip", stages=stem)} if pictures else {}
     pathways["sound"] = Pathway(clip="audio", stages=heard)
-    return Arch(name="hearing", clips=clips, pathways=pathways, head=Classifier(classes=2))
+    return Arch(name="hearing", clips=clips, pathways=pathways, head=Classifier(classes=classes))
 
 
 def test_spectra_are_those_of_torch() -> None:

@@ -1,4 +1,4 @@
-"""Runs on boxes that are killed at random moments: the same command goes on to the same weights, bit for bit."""
+"""Runs of tasks that are killed at random moments: the same command goes on to the same weights, bit for bit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ from safetensors.torch import load_file
 
 from archdsl.language.yaml_writer import to_yaml
 from archdsl.training.state.checkpoints import checkpoints_in
-from tests import test_action_detection, test_detection_task
+from tests import test_action_detection, test_detection_task, test_sound
 from tests.processes import ROOT
+from tests.tiny_localisers import tiny_bmn, tiny_tal
+from tests.tiny_writer import tiny_writer
 from tests.trained import losses
 
 pytestmark = pytest.mark.slow
-ARCHES = {"actions": test_action_detection.tiny(), "things": test_detection_task.moving()}
+ARCHES = {
+    "actions": test_action_detection.tiny(),
+    "things": test_detection_task.moving(),
+    "proposals": tiny_bmn(),
+    "segments": tiny_tal(),
+    "words": tiny_writer(),
+    "sound": test_sound.hearing(classes=8),
+}
 KILLS = 4
 
 
