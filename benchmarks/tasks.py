@@ -283,6 +283,8 @@ def figure(case: Case, row: Row, seed: int) -> float:
     start = RUNS / row.weights / str(seed) if row.weights else None
     made = of_seed(row.recipe, seed)
     run = archdsl.train(row.arch, made, row.data, out=out, device="cpu", quiet=True, weights=start)
+    if run.stopped:
+        raise SystemExit(f"{out} was stopped at step {run.step}: the same command goes on")
     (out / "result.json").write_text(json.dumps(run.figures), encoding="utf-8")
     return run.figures[case.figure]
 
