@@ -32,6 +32,7 @@ from archdsl.language.parameters import parameter_names, row_of
 from archdsl.language.paths import change, change_all
 from archdsl.language.pathway import Pathway, Stage, repeat
 from archdsl.language.pyramid import Pyramid
+from archdsl.language.skeleton import Skeleton
 from archdsl.language.transforms import (
     TRANSFORMS,
     AttentiveLstm,
@@ -89,6 +90,7 @@ __all__ = [
     "SetDetector",
     "Several",
     "Similarity",
+    "Skeleton",
     "Stage",
     "Through",
     "TimeConv",

@@ -8,12 +8,12 @@ from functools import cache
 from typing import Any
 
 import archdsl.rewrites
-from archdsl.blocks import BLOCKS, Drawing, Norm, SqueezeExcite, Step
+from archdsl.blocks import BLOCKS, Block, Drawn
 from archdsl.blocks.step_fields import OPS_BY_KEY
-from archdsl.blocks.transformer import Attend
+from archdsl.blocks.yaml_block import Definitions
 from archdsl.compiler import CONVENTIONS
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.language import HEADS, TRANSFORMS, Arch, Claim, Clip, Edge, Pathway, Reference, Stage
+from archdsl.language import HEADS, TRANSFORMS, Arch, Head, Pathway, Reference, Transform
 from archdsl.language.edge import MERGES
 from archdsl.language.pathway import CHOICES
 from archdsl.language.recipes.clips import CROPS
@@ -26,8 +26,8 @@ from archdsl.report.explanation.tasks import tasks_in_words
 from archdsl.report.json_schema import recipe_schema, schema
 from archdsl.spec.faults import models_of_annotation
 
-SPEC_PARTS = (Arch, Clip, Pathway, Stage, Edge, Norm, SqueezeExcite, Attend, Drawing, Step, Reference, Claim)
-"""Classes that a spec is made of, beside blocks, transforms and heads."""
+BASES = (Block, Head, Transform, Drawn, Definitions)
+"""Classes that a spec does not name."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,32 @@ def words_of_classes() -> Iterator[Word]:
         "op": tuple(OPS_BY_KEY.values()),
         "transform": TRANSFORMS,
         "head": HEADS,
-        "part": SPEC_PARTS,
+        "part": spec_parts(),
     }
     for kind, things in kinds.items():
         yield from (of_class(kind, thing) for thing in things)
-    of_recipe: list[type[Any]] = [Recipe, *recipe_parts(Recipe), *CROPS]
-    yield from (of_class("recipe", thing) for thing in of_recipe)
+    of_recipe: list[type[Any]] = [Recipe, *parts_of_class(Recipe), *CROPS]
+    yield from (of_class("recipe", thing) for thing in dict.fromkeys(of_recipe))
 
 
-def recipe_parts(kind: type[Any]) -> dict[type[Any], None]:
-    """The classes that the fields of a recipe hold, and theirs."""
+def spec_parts() -> list[type[Any]]:
+    """The classes that a spec is made of, beside blocks, transforms and heads."""
+    found: dict[type[Any], None] = {Arch: None}
+    wholes: list[type[Any]] = [Arch, Reference, *BLOCKS, *TRANSFORMS, *HEADS]
+    for kind in wholes:
+        found |= parts_of_class(kind)
+    found[Reference] = None
+    chosen: set[type[Any]] = {*BLOCKS, *TRANSFORMS, *HEADS, *BASES}
+    return [kind for kind in found if kind not in chosen]
+
+
+def parts_of_class(kind: type[Any]) -> dict[type[Any], None]:
+    """The classes that the fields of a class hold, and theirs."""
     found: dict[type[Any], None] = {}
     for field in kind.model_fields.values():
         for part in models_of_annotation(field.annotation):
-            found |= {part: None} | recipe_parts(part)
+            if part is not kind and part not in BASES:
+                found |= {part: None} | parts_of_class(part)
     return found
 
 
