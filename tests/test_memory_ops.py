@@ -25,6 +25,7 @@ BATCH = 2
 ESTIMATED = (
     # loops and samplers of many torch ops: what they keep is a rough figure
     ops.TvL1Flow,
+    ops.SelectiveScan,
     ops.RoiAlign,
     ops.PlacePool,
     ops.SoiPool,

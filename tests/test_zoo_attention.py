@@ -49,6 +49,21 @@ COUNTS: dict[tuple[str, tuple[tuple[str, Any], ...]], tuple[int, int]] = {
     ("internvideo2_1b_16", ()): (1_023_901_328, 6_045_274_059_520),
     ("internvideo2_6b", ()): (5_942_044_304, 13_421_085_702_400),
     ("internvideo2_6b_16", ()): (5_948_597_904, 29_413_219_744_000),
+    # OpenGVLab/VideoMamba@f3427e4, video_sm
+    ("videomamba_ti", ()): (7_033_744, 10_295_602_176),
+    ("videomamba_ti", (("frames", 16),)): (7_035_280, 20_584_492_032),
+    ("videomamba_ti", (("frames", 32),)): (7_038_352, 41_162_271_744),
+    ("videomamba_ti", (("frames", 64),)): (7_044_496, 82_317_831_168),
+    ("videomamba_ti", (("frames", 64), ("size", 384))): (7_117_456, 241_900_612_608),
+    ("videomamba_s", ()): (25_568_656, 38_637_164_544),
+    ("videomamba_s", (("frames", 16),)): (25_571_728, 77_249_402_880),
+    ("videomamba_s", (("frames", 32),)): (25_577_872, 154_473_879_552),
+    ("videomamba_s", (("frames", 64), ("size", 384))): (25_736_080, 907_806_529_536),
+    ("videomamba_m", (("frames", 16),)): (73_880_464, 226_197_144_576),
+    ("videomamba_m", (("frames", 64), ("size", 384))): (74_126_992, 2_658_187_772_928),
+    ("videomamba_ti_image", ()): (7_148_200, 1_292_938_752),
+    ("videomamba_s_image", ()): (25_796_968, 4_851_686_400),
+    ("videomamba_m_image", ()): (74_218_024, 14_205_897_216),
     # transformers 5.24.0
     ("videoprism_b", ()): (114_365_184, 486_644_121_600),
     ("videoprism_l", ()): (353_965_056, 749_496_958_976),
@@ -174,3 +189,41 @@ def test_capped_products_are_the_formula(over: Any) -> None:
     got = run(ops.Attention(heads=1, scale=0.5, over=over, cap=2.0), q, k, v)
     products = 2 * (q[:, :, 0, 0].T @ k[:, :, 0, 0] / 4).tanh()
     torch.testing.assert_close(got[:, :, 0, 0].T, products.softmax(dim=1) @ v[:, :, 0, 0].T)
+
+
+def test_a_scan_along_the_sequence_by_hand() -> None:
+    """softplus(log(e - 1)) = 1 and exp(a) = log 2: the state halves, then what enters is added; from either end."""
+    x, ones = torch.tensor([1.0, 2, 4]).view(1, 3, 1, 1), torch.ones(1, 3, 1, 1)
+    steps, decay = ones * math.log(math.e - 1), torch.tensor([[math.log(math.log(2))]])
+    for reverse, want in ((False, [1, 2.5, 5.25]), (True, [3, 4, 4])):
+        scan = ops.SelectiveScan(reverse=reverse)
+        y = run(scan, x, steps, ones, ones, log_decay=decay, skip=torch.tensor([0.0]))
+        assert y.flatten().tolist() == pytest.approx(want)
+        conv = ops.SequenceConv(kernel=2, reverse=reverse)
+        y = run(conv, x, weight=torch.tensor([[[10.0, 1]]]), bias=torch.tensor([0.5]))
+        assert y.flatten().tolist() == ([21.5, 42.5, 4.5] if reverse else [1.5, 12.5, 24.5])
+
+
+def test_a_scan_ahead_is_causal_and_one_back_is_refused(tmp_path: Path) -> None:
+    text = ONE_WAY.replace("both: false", "both: true")
+    (tmp_path / "both.yaml").write_text(text)
+    with pytest.raises(archdsl.SpecError, match="a sequence in reverse, whose first frames see the last"):
+        archdsl.compile(archdsl.load(tmp_path / "both.yaml"))
+    (tmp_path / "ahead.yaml").write_text(ONE_WAY)
+    network = archdsl.build(archdsl.load(tmp_path / "ahead.yaml")).eval()
+    clip, seen = torch.randn(1, 3, 4, 16, 16), []
+    network.get_submodule("main.body").register_forward_hook(lambda _m, _x, y: seen.append(y))
+    network(clip)
+    clip[:, :, 2:] += 1
+    network(clip)
+    torch.testing.assert_close(seen[0][:, :, :2], seen[1][:, :, :2])
+    assert not torch.allclose(seen[0][:, :, 2:], seen[1][:, :, 2:])
+
+
+ONE_WAY = """
+name: one_way
+clip: {frames: 4, size: 16}
+causal: true
+pathways: {main: {stages: {tokens: {patches: {kernel: [1, 8, 8], channels: 12}}, body: {mamba: {both: false}}}}}
+head: {classifier: {classes: 5}}
+"""

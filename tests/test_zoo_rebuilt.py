@@ -163,3 +163,42 @@ def internvideo2_s(w: Weights, clip: Tensor) -> Tensor:
 @pytest.mark.slow
 def test_scores_of_internvideo2() -> None:
     compared("internvideo2_s", internvideo2_s, torch.randn(2, 3, 3, 42, 42), frames=3, size=42)
+
+
+def videomamba_ti(w: Weights, clip: Tensor) -> Tensor:
+    """OpenGVLab/VideoMamba: a loop over positions that carries the state, on the sequence and on it turned round."""
+    patches, n = w / "main.tokens.0.conv", len(clip)
+    x = F.conv3d(clip, patches["weight"], patches["bias"], stride=(1, 16, 16))
+    table, frames = w["main.tokens.2.positions.hw"], x.shape[2]
+    rows = x.flatten(3).permute(0, 2, 3, 1) + table[1:] + w["main.tokens.2.positions.t"][:, None]
+    x = torch.cat([(w["main.tokens.1.token.weight"] + table[:1]).expand(n, -1, -1), rows.flatten(1, 2)], dim=1)
+    assert x.shape[1] == 1 + frames * (len(table) - 1)
+
+    def rms(at: Weights, x: Tensor) -> Tensor:
+        return at["weight"] * x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+
+    def scanned(at: Weights, x: Tensor) -> Tensor:
+        line = F.pad(x.mT, (3, 0))
+        u = F.silu(F.conv1d(line, at["conv.weight"], at["conv.bias"], groups=384).mT)
+        step, entry, leave = (at / "terms").linear(u).split([12, 16, 16], dim=-1)
+        delta, decay = F.softplus((at / "steps").linear(step)), -at["scan.log_decay"].exp()
+        state, ends = torch.zeros(n, 384, 16), []
+        for i in range(u.shape[1]):
+            state = (delta[:, i, :, None] * decay).exp() * state
+            state = state + (delta[:, i] * u[:, i])[..., None] * entry[:, i, None]
+            ends.append((state * leave[:, i, None]).sum(-1) + at["scan.skip"] * u[:, i])
+        return torch.stack(ends, dim=1)
+
+    for layer in range(24):
+        at = w / f"main.body.{layer}"
+        y, gate = (at / "enter").linear(rms(at / "norm", x)).chunk(2, dim=-1)
+        both = scanned(at / "ahead", y) * F.silu(gate)
+        both = both + (scanned(at / "back", y.flip(1)) * F.silu(gate.flip(1))).flip(1)
+        x = x + (at / "leave").linear(both)
+    return (w / "head.classifier").linear(rms(w / "head.norm", x)[:, 0])
+
+
+@pytest.mark.slow
+def test_scores_of_videomamba() -> None:
+    """Five frames of 16 patches: 81 positions, more than are scanned at once."""
+    compared("videomamba_ti", videomamba_ti, torch.randn(2, 3, 5, 64, 64), frames=5, size=64)

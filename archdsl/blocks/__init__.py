@@ -18,6 +18,7 @@ from archdsl.blocks.fully_connected import Dropout, Flatten, FlattenSpace, Linea
 from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted_residual import InvertedResidual
 from archdsl.blocks.local_transformer import LocalTransformer, PositionConv
+from archdsl.blocks.mamba import Mamba
 from archdsl.blocks.masked import Hide, Keep, MaskTokens
 from archdsl.blocks.message_transformer import MessageTransformer
 from archdsl.blocks.mobileone import SummedConv
@@ -180,6 +181,7 @@ BLOCKS: tuple[type[Block], ...] = (
     PooledTransformer,
     AttentivePool,
     MeanQueryPool,
+    Mamba,
     FrameClassToken,
     FramesToRows,
     RowsToFrames,

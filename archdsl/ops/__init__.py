@@ -67,6 +67,7 @@ from archdsl.ops.reshape import CropTo, Flatten, FlattenSpace, Resize, ResizeTo,
 from archdsl.ops.roi import RoiAlign
 from archdsl.ops.rotary import Rotary, TurnedBy, Turns
 from archdsl.ops.rows import FramesToRows, JoinRows, RowsToFrames, RowsToMap, TakeRows
+from archdsl.ops.scan import SelectiveScan, SequenceConv
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.sequence import JoinFrames, PadFrames
 from archdsl.ops.skeleton import ChannelGraphMix, GraphMix, JointDifference, JointNorm
@@ -228,6 +229,8 @@ OPS: tuple[type[Op], ...] = (
     Tubes,
     SoftmaxPool,
     LearntMix,
+    SequenceConv,
+    SelectiveScan,
     Positions,
     SinePositions,
     Rotary,

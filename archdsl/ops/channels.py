@@ -25,6 +25,7 @@ class TakeChannels(ChannelMove):
     """A run of channels.  (c, t, h, w) -> (count, t, h, w)"""
 
     kept = RESHAPED
+    passes_extra = True
     widths = ("start", "count")
     start: int
     """The first channel taken, from 0."""
