@@ -272,3 +272,9 @@ def test_scores_of_rgbpose(mmaction: Any) -> None:
         got, want = ours({"rgb_clip": frames, "pose_clip": maps}), head(backbone(frames, maps))
     for name in ("rgb", "pose"):
         torch.testing.assert_close(got[name], want[name], rtol=1e-5, atol=1e-5 * float(want[name].abs().max()))
+
+
+def test_a_graph_block_in_words() -> None:
+    one = GraphBlock(channels=64, graph="channels", kernel_t=5, dilations=(1, 2))
+    assert one.summary(3) == ("graph, channels, 64", "5×1² and 3 beside it, 64")
+    assert GraphBlock(channels=64).summary(3) == ("graph, masked, 64", "9×1², 64")

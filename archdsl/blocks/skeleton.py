@@ -56,6 +56,12 @@ class GraphBlock(Block):
     mixed: bool = Field(False, description="whether a norm and a pointwise convolution follow those side by side")
     shortcut: bool = Field(True, description="whether there is a shortcut around the whole")
 
+    def summary(self, channels: int) -> tuple[str, ...]:
+        kernels = (
+            f"{self.kernel_t}×1² and {len(self.dilations) + 1} beside it" if self.dilations else f"{self.kernel_t}×1²"
+        )
+        return f"graph, {self.graph}, {self.channels}", f"{kernels}, {self.channels}"
+
     def build(self, g: Builder, x: str) -> str:
         joints = joints_of(g, x)
         y = self.space(g, joints, x)
