@@ -197,6 +197,15 @@ def test_each_property_can_fail() -> None:
             check(one)
 
 
+def test_ids_of_tokens_stay_whole(tmp_path: Path) -> None:
+    path = tmp_path / "words.yaml"
+    path.write_text(
+        "name: words\nclips: {words: {modality: text, frames: 2, size: 1, vocabulary: 9}}\n"
+        "pathways: {text: {clip: words, stages: {tokens: {embed: {channels: 4}}}}}\nhead: {classifier: {classes: 2}}\n"
+    )
+    network_test(path, examples=1, only=("gradients", "batch", "memory"))()
+
+
 def test_whatever_torch_raises_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def raises(one: p.Specimen) -> None:
         """Never."""
