@@ -55,7 +55,7 @@ class Specimen:
     def clips(self) -> Any:
         """Two clips."""
         torch.manual_seed(self.seed)
-        return mapped(random_clips(self.plan, batch=2, device="cpu"), partial(of_type, torch.float64))
+        return mapped(random_clips(self.plan, batch=2, device="cpu"), partial(in_precision, torch.float64))
 
     @cached_property
     def answer(self) -> dict[str, Tensor]:
@@ -84,7 +84,7 @@ def mapped(clips: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return {name: change(clip) for name, clip in clips.items()} if isinstance(clips, dict) else change(clips)
 
 
-def of_type(dtype: torch.dtype, clip: Tensor) -> Tensor:
+def in_precision(dtype: torch.dtype, clip: Tensor) -> Tensor:
     """A clip in a precision; ids of tokens stay whole."""
     return clip.to(dtype) if clip.is_floating_point() else clip
 
@@ -256,7 +256,7 @@ def memory_is_bounded(one: Specimen) -> None:
     """What autograd keeps of a step is no more than what is predicted."""
     seen: dict[int, int] = {}
     network = build(one.plan).train()
-    clips = mapped(one.clips, partial(of_type, torch.float32))
+    clips = mapped(one.clips, partial(in_precision, torch.float32))
     whole = clips.values() if isinstance(clips, dict) else [clips]
     own = {held.untyped_storage().data_ptr() for held in (*network.parameters(), *network.buffers(), *whole)}
 
