@@ -25,7 +25,13 @@ class Told(NamedTuple):
 
 
 BY_HAND: dict[str, tuple[tuple[str, str], ...]] = {
+    "adapter_rows_fill_no_map.yaml": (("kernel: [3, 3, 3], tokens: 1", "kernel: [3, 3, 3], tokens: 1, height: 2"),),
     "class_token_in_a_causal_network.yaml": ((", class_token]", "]"), ("head: {class_token:", "head: {classifier:")),
+    "clip_vocabulary_of_pixels.yaml": (
+        ("{frames: 8, size: 32, vocabulary: 100}", "{modality: text, frames: 8, size: 1, vocabulary: 100}"),
+        ("stem: {conv: {channels: 8}}", "stem: [{embed: {channels: 8}}, end_token]"),
+    ),
+    "drawn_embedding_too_small.yaml": (("vocabulary: 1000", "vocabulary: 49408"),),
     "drawn_activation_unknown.yaml": (("act: rleu", "act: relu"),),
     "drawn_width_with_a_number.yaml": (("fields: {}", "fields: {more: 32}"), ("$in + 32", "$in + $more")),
     "set_deletes_all_blocks.yaml": ((".res2.0: null", ".res2: null\n  edges.fast_to_slow: null"),),
@@ -41,6 +47,19 @@ BY_HAND: dict[str, tuple[tuple[str, str], ...]] = {
         ("window: 9", "window: 8"),
         (", merge: sum", ""),  # told once the maps are known
     ),
+    "mask_clip_missing.yaml": (
+        ("clip: {frames: 4, size: 32}", "clips: {clip: {frames: 4, size: 32}, mask: MASK}"),
+        ("MASK", "{modality: mask, frames: 2, size: 2, channels: 2}"),
+        ("  main:\n", "  main:\n    clip: clip\n"),
+    ),
+    "mask_tokens_of_a_whole_map.yaml": (
+        ("frames: 1, size: 2", "frames: 2, size: 2"),
+        ("{mask_tokens: ", "{keep: {count: 1}}, {mask_tokens: "),
+    ),
+    "masked_pixels_without_mask_tokens.yaml": (
+        ("frames: 1, size: 2", "frames: 2, size: 2"),
+        ("{keep: {count: 1}}]", "{keep: {count: 1}}, {mask_tokens: {count: 7}}]"),
+    ),
     "pathway_tied_to_another_kind.yaml": (("channels: 4", "channels: 8"),),
     "pathways_in_a_ring.yaml": (("{after: two, ", "{"),),
     "python_block_that_does_not_build.py": (
@@ -53,6 +72,16 @@ BY_HAND: dict[str, tuple[tuple[str, str], ...]] = {
         ("clip: {frames: 8, size: 16}", "clips: {rgb: {frames: 8, size: 16}, markers: CLIP}"),
         ("markers: CLIP", "markers: {modality: features, frames: 8, size: 1, channels: 1}"),
         ("  main:\n", "  main:\n    clip: rgb\n"),
+    ),
+    "skeleton_graph_of_pixels.yaml": (("{frames: 8, size: 32}", "{modality: skeleton, frames: 8, skeleton: coco}"),),
+    "skeleton_with_a_size.yaml": ((", height: 25", ""),),
+    "text_embedding_of_pixels.yaml": (
+        ("{frames: 8, size: 224}", "{modality: text, frames: 8, size: 1}"),
+        ("{embed: {channels: 512}}", "[{embed: {channels: 512}}, end_token]"),
+    ),
+    "text_end_of_pixels.yaml": ((", end_token]", ", {mean: {over: t}}]"),),
+    "text_without_embedding.yaml": (
+        ("{linear: {channels: 512}}", "[{embed: {channels: 8}}, {linear: {channels: 512}}, end_token]"),
     ),
     "tokens_pooled.yaml": (("{max_pool:", "take_map, {max_pool:"), ("{class_token: {classes", "{classifier: {classes")),
     "tokens_taken_where_there_are_none.yaml": (

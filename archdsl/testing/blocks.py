@@ -73,7 +73,9 @@ def blocks(draw: Any, shape: Shape = Shape(8, 4, 16, 16), kinds: tuple[type[Bloc
         "FrameToken": shape.w == 1,
         "FrameClassToken": shape.w == 1,
         "FramePositionConv": shape.w == 1,
+        "MessageTransformer": shape.w == 1,
         **dict.fromkeys(("Keep", "Hide", "MaskTokens"), False),  # they read a mask, a clip of its own
+        **dict.fromkeys(("Embed", "EndToken", "JointNorm", "GraphBlock"), False),  # texts and skeletons
     }
     fitting = [kind for kind in kinds if picky.get(kind.__name__, True)]
     return draw(st.sampled_from(fitting).flatmap(drawn_block).filter(lambda block: builds(block, shape)))
