@@ -285,6 +285,8 @@ def figure(case: Case, row: Row, seed: int) -> float:
     run = archdsl.train(row.arch, made, row.data, out=out, device="cpu", quiet=True, weights=start)
     if run.stopped:
         raise SystemExit(f"{out} was stopped at step {run.step}: the same command goes on")
+    if run.stopped:
+        sys.exit(f"stopped at step {run.step}; the same command resumes from there")
     (out / "result.json").write_text(json.dumps(run.figures), encoding="utf-8")
     return run.figures[case.figure]
 
