@@ -31,7 +31,7 @@ from archdsl.measuring.timer import no_collection, seconds_of
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.report.table.formats import to_md
 from archdsl.report.table.sheet import Column, Row, Table
-from archdsl.training.meters import peak_macs_per_second
+from archdsl.training.log.meters import peak_macs_per_second
 from benchmarks.pytorchvideo_nets import PEERS
 
 MODELS = ("slowfast_8x8_r50", "x3d_m", "r2plus1d_16x4_r50", "mvit_v2_s_16x4")

@@ -30,7 +30,7 @@ import archdsl
 from archdsl.catalog import zoo
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import recipe_yaml, to_yaml
+from archdsl.language.writers.yaml_writer import recipe_yaml, to_yaml
 from archdsl.recipes import FOLDER, recipe
 from archdsl.report import span_table
 from archdsl.report.drawing.formats import draw

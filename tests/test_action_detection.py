@@ -18,7 +18,7 @@ from archdsl.blocks import Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Pathway, Roi, Stage
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training import Run
 from archdsl.training.batches import split_batch, train_batches

@@ -16,7 +16,7 @@ from archdsl.blocks import Adapter, Transformer
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Stage
 from archdsl.language.recipes.optimizer import Optimizer, ParameterGroup
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.rewrites import with_adapters, with_lora
 from archdsl.testing import check
 from archdsl.training.optimizer import freeze_groups, make_optimizer

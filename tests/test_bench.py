@@ -238,7 +238,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_measured(
 
 
 def test_a_side_alone_is_told_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    from archdsl.cli.parser import parser
+    from archdsl.cli.arguments.parser import parser
 
     argv = ["bench", TINY, "--frames=32", "--set=head.classes=5", "--lower=none", "--train", "--batch=2"]
     given = parser().parse_args(argv)

@@ -21,7 +21,7 @@ from archdsl.cli import main
 from archdsl.cli.overrides import parse_value
 from archdsl.graph import Builder, Endless
 from archdsl.language.recipes.optimizer import Optimizer
-from archdsl.language.yaml_writer import recipe_yaml, to_yaml
+from archdsl.language.writers.yaml_writer import recipe_yaml, to_yaml
 from archdsl.ops import UNIT, Grid, Shape
 from archdsl.ops import Conv as ConvOp
 from archdsl.recipes import recipe

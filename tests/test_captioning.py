@@ -16,7 +16,7 @@ from torchmetrics.text import BLEUScore
 import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.annotations.captioned_videos import (
     CaptionedVideos,

@@ -16,7 +16,7 @@ from archdsl import Arch, Clip, Model, Pathway, SpecError, Stage, compile, load
 from archdsl.blocks import Conv
 from archdsl.catalog import model, models_in, zoo
 from archdsl.language import Claim, Classifier, Reference
-from archdsl.language.yaml_writer import to_json, to_yaml
+from archdsl.language.writers.yaml_writer import to_json, to_yaml
 from archdsl.spec.budget import MOST_BYTES
 from archdsl.spec.parser import read_data
 

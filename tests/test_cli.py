@@ -17,8 +17,8 @@ import yaml
 import archdsl
 from archdsl.cli import LARGE_PAGES, main
 from archdsl.cli import overrides as given
-from archdsl.cli.commands import COMMANDS
-from archdsl.cli.parser import parser
+from archdsl.cli.arguments.commands import COMMANDS
+from archdsl.cli.arguments.parser import parser
 from archdsl.errors import SpecError, printable
 from archdsl.spec.numbers import views_of
 

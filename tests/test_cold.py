@@ -29,7 +29,7 @@ def left_loaded(code: str) -> list[str]:
         "import archdsl",
         "import archdsl; archdsl.compile(archdsl.load('slowfast_4x16_r50')).params",
         "import archdsl; archdsl.compile(archdsl.load('specs/primer/09_two_clips.yaml')).count('fvcore')",
-        "import archdsl\nfrom archdsl.language.yaml_writer import to_yaml\nto_yaml(archdsl.load('slow_4x16_r50'))",
+        "import archdsl\nfrom archdsl.language.writers import yaml_writer\nyaml_writer.to_yaml(archdsl.load('lenet'))",
     ],
     ids=["import", "zoo", "yaml", "dump"],
 )

@@ -9,7 +9,7 @@ import torch
 
 import archdsl
 from archdsl import SpecError, ops
-from archdsl.backend.runtime.correlation import local_correlation
+from archdsl.backend.runtime.flows.correlation import local_correlation
 from archdsl.ops import Shape
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing import check

@@ -18,7 +18,7 @@ from archdsl.blocks import AvgPool, Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Detector, Pathway, Stage
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.rewrites import with_key_frames
 from archdsl.training import Run

@@ -13,8 +13,8 @@ from archdsl import Arch, Clip, Pathway, SpecError, Stage, build, catalog, compi
 from archdsl.blocks import Block, Conv
 from archdsl.blocks.arithmetic import filled
 from archdsl.language import Classifier, change_all, repeat
-from archdsl.language.python_writer import to_python
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.python_writer import to_python
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.rewrites import causal, depthwise, insert_nonlocal, with_modules
 from archdsl.spec.scalars import Count, Sizes
 

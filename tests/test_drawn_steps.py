@@ -9,8 +9,8 @@ import torch
 
 from archdsl import Arch, SpecError, build, compile, load
 from archdsl.language import change_all
-from archdsl.language.python_writer import to_python
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.python_writer import to_python
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.rewrites import inflate
 
 TOP = "name: net\nclip: {frames: 4, size: 16}\n"

@@ -10,7 +10,7 @@ import archdsl
 from archdsl.blocks import Conv
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Edge, Pathway, Stage
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 
 
 def two(drop: float = 0.5, causal: bool = False) -> Arch:

@@ -11,10 +11,10 @@ import yaml
 
 from archdsl import Arch, SpecError, build, compile, load
 from archdsl.language import change_all
-from archdsl.language.python_writer import to_python
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.python_writer import to_python
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.report import draw
-from archdsl.report.json_schema import schema
+from archdsl.report.explanation.json_schema import schema
 
 NET = """name: net
 clip: {frames: 8, size: 16}

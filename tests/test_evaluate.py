@@ -22,7 +22,7 @@ from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Clip, change
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
 from archdsl.training.data.reader.decoder import VideoFile

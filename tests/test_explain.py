@@ -16,7 +16,7 @@ import archdsl
 from archdsl.blocks import BLOCKS, Drawn
 from archdsl.catalog import zoo
 from archdsl.cli import main
-from archdsl.language.yaml_writer import arch_to_data, data_to_yaml
+from archdsl.language.writers.yaml_writer import arch_to_data, data_to_yaml
 from archdsl.ops import OPS, key_of
 from archdsl.recipes import recipe
 from archdsl.report.explanation.examples import example_of

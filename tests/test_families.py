@@ -16,7 +16,7 @@ from archdsl.catalog import zoo
 from archdsl.cli import main
 from archdsl.language import Arch, Model, parameter_names
 from archdsl.language.parameters import parameters_of
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 
 FAMILIES: dict[Any, list[Model]] = defaultdict(list)
 for one in zoo():

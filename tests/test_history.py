@@ -22,6 +22,7 @@ from archdsl.errors import SpecError
 from archdsl.language import change
 from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.distributed import World
+from archdsl.training.log.tensorboard import EventFile
 from archdsl.training.run import Run
 from archdsl.training.state import checkpoints
 from archdsl.training.state import run_folder as folder
@@ -29,7 +30,6 @@ from archdsl.training.state.checkpoints import checkpoints_in, locked_checkpoint
 from archdsl.training.state.initial_weights import open_weights
 from archdsl.training.state.records import CheckpointFacts
 from archdsl.training.state.rollback import roll_back
-from archdsl.training.tensorboard import EventFile
 from tests.filmed import film, numbered_frames
 from tests.test_resume import stopped_at
 from tests.trained import DATA, entries, losses, short, small

@@ -15,7 +15,7 @@ from archdsl.blocks import BLOCKS, Basic, Bottleneck, Conv, MaxPool, Norm
 from archdsl.blocks.base import widened
 from archdsl.blocks.names import OF_MODULES
 from archdsl.language import HEADS, TRANSFORMS, Classifier, TimeConv, TimeSample, repeat
-from archdsl.language.yaml_writer import to_json, to_yaml
+from archdsl.language.writers.yaml_writer import to_json, to_yaml
 from archdsl.ops import key_of
 from archdsl.testing import arches
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archdsl import SpecError, compile, load
-from archdsl.language.yaml_writer import arch_to_data, to_yaml
+from archdsl.language.writers.yaml_writer import arch_to_data, to_yaml
 from archdsl.testing.arches import plain_arches as arches
 
 WORDS = [

@@ -18,7 +18,7 @@ from archdsl.cli import main
 from archdsl.cli.evaluate import data_text
 from archdsl.errors import SpecError
 from archdsl.language import change
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Unreadable
 from archdsl.training.data.reader.decoder import CONTAINERS

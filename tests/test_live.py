@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from archdsl import SpecError
+from archdsl.cli.arguments.parser import parser
 from archdsl.cli.editor import live_command
-from archdsl.cli.parser import parser
 from archdsl.live.shown import shown
 from tests.browser import CHROMIUM, NO_CHROMIUM, Browser
 

@@ -18,7 +18,7 @@ import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.annotations.feature_sequences import FeatureSequences
 from archdsl.training.data.annotations.segment_lists import feature_sequences

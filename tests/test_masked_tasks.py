@@ -15,7 +15,7 @@ from archdsl.blocks import Keep, LayerNorm, Linear, MaskTokens, Mean, Patches, S
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, MaskedFeatures, MaskedPixels, Pathway, Stage
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.rewrites.masked import without_masks
 from archdsl.training.data.clips import Batch, ClipRequest

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import archdsl
-from archdsl.training import batches, meters
+from archdsl.training import batches
+from archdsl.training.log import meters
 from tests.trained import DATA, entries, short, small
 
 

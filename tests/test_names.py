@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from archdsl.ops import OPS
-from archdsl.report.docstrings import field_texts_of
+from archdsl.report.explanation.docstrings import field_texts_of
 
 PACKAGE = Path(__file__).parent.parent / "archdsl"
 YAML_WORDS = ("ops/", "blocks/", "backend/runtime/", "language/transforms.py")

@@ -15,7 +15,7 @@ from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Several
 from archdsl.language.recipes.clips import Values
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.training.data.clips import Batch, ClipRequest
 from archdsl.training.data.transforms.normalisation import normalise, pixels_of
 from archdsl.training.evaluation.scores import Scores

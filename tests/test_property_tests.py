@@ -16,7 +16,7 @@ from archdsl.blocks import Bottleneck, Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.ops.seeded_draw import SeededDraw
 from archdsl.testing import families, inputs, network_test, variants
 from archdsl.testing import properties as p

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.cli.parser import parser
+from archdsl.cli.arguments.parser import parser
 from archdsl.report.explanation.words import words_named
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -14,9 +14,9 @@ from test_schema import refs
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import recipe_data, recipe_yaml
+from archdsl.language.writers.yaml_writer import recipe_data, recipe_yaml
 from archdsl.recipes import FOLDER, recipe, recipe_names
-from archdsl.report.json_schema import recipe_schema
+from archdsl.report.explanation.json_schema import recipe_schema
 
 SCHEMA = recipe_schema()
 VALID = jsonschema.Draft202012Validator(SCHEMA)

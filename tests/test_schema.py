@@ -16,10 +16,10 @@ from archdsl.blocks import BLOCKS, Drawn
 from archdsl.catalog import zoo
 from archdsl.errors import SpecError
 from archdsl.language import HEADS, TRANSFORMS
-from archdsl.language.yaml_writer import arch_to_data
+from archdsl.language.writers.yaml_writer import arch_to_data
 from archdsl.ops import key_of
-from archdsl.report.json_schema import recipe_schema, schema
-from archdsl.report.json_schema_form import schema_text
+from archdsl.report.explanation.json_schema import recipe_schema, schema
+from archdsl.report.explanation.json_schema_form import schema_text
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted(DATA.glob("*.yaml"))

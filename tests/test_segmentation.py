@@ -20,7 +20,7 @@ from archdsl.blocks import Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Dense, Pathway, Several, Stage
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.batches import train_batches
 from archdsl.training.data.clips import Batch, ClipRequest, Unreadable

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from safetensors.torch import load_file
 
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.training.state.checkpoints import checkpoints_in
 from tests import test_action_detection, test_detection_task, test_sound
 from tests.processes import ROOT

@@ -12,7 +12,7 @@ import archdsl
 from archdsl.blocks import Conv
 from archdsl.cli import main
 from archdsl.language import Arch, Classifier, Clip, Pathway, Several, Stage, change_all
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Unreadable
 from archdsl.training.data.sources.discovery import videos_of

@@ -10,8 +10,8 @@ import archdsl
 from archdsl import ops
 from archdsl.blocks import MergePatches, Patches, WindowTransformer
 from archdsl.language import Stage, repeat
-from archdsl.language.python_writer import to_python
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.python_writer import to_python
+from archdsl.language.writers.yaml_writer import to_yaml
 from tests.test_ops import numbered, run
 
 ORIGINALS = {

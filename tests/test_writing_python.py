@@ -13,7 +13,7 @@ from archdsl.blocks import Block, Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Model
-from archdsl.language.python_writer import quoted, to_python
+from archdsl.language.writers.python_writer import quoted, to_python
 from archdsl.testing import arches
 
 

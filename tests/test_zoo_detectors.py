@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import archdsl
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 
 FIGURES = {
     # torchvision's, its batch norms learnt; with frozen ones its weights count 53,120 parameters less

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import archdsl
 from archdsl import ops
-from archdsl.backend.runtime.flow import TvL1Flow
+from archdsl.backend.runtime.flows.flow import TvL1Flow
 from archdsl.blocks import FlowConvFlow, RepresentationFlow
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Consensus, Pathway, Stage

@@ -43,8 +43,8 @@ def on_interrupt(number: int, frame: FrameType | None) -> None:
 
 def run_command(argv: Sequence[str] | None) -> int:
     """One command. Everything is imported here, where an interrupt is caught."""
+    from archdsl.cli.arguments.parser import parser
     from archdsl.cli.console import say_error, say_os_error
-    from archdsl.cli.parser import parser
     from archdsl.errors import SpecError
 
     for stream in (sys.stdout, sys.stderr):

@@ -12,7 +12,7 @@ from archdsl.errors import printable
 
 def expand_command(given: Namespace) -> int:
     """A network grown step by step: the table of the walk, and the spec of its end where a file is named."""
-    from archdsl.language.yaml_writer import to_yaml
+    from archdsl.language.writers.yaml_writer import to_yaml
     from archdsl.report.stepwise_expansion import StepwiseExpansion, growth_table
 
     model = catalog.model(given.name)

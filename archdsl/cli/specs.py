@@ -88,7 +88,7 @@ def model_record(found: tuple[str, Model]) -> dict[str, Any]:
 
 def show_command(given: Namespace) -> int:
     """The spec, its reference above it; or what it sees in time."""
-    from archdsl.language.yaml_writer import to_json, to_yaml
+    from archdsl.language.writers.yaml_writer import to_json, to_yaml
 
     model = catalog.model(given.name)
     arch = g.overridden_arch(model, given)
@@ -106,7 +106,7 @@ def show_command(given: Namespace) -> int:
         about += [f"weights: {one.file} ({one.dialect}): {one.dataset}, {one.accuracy}" for one in reference.weights]
         say("\n".join(f"# {printable(line)}" for text in about if text for line in text.splitlines()))
     if given.python:
-        from archdsl.language.python_writer import to_python
+        from archdsl.language.writers.python_writer import to_python
 
         say(to_python(arch))
         return 0
@@ -193,9 +193,9 @@ def fault_data(fault: Fault) -> dict[str, str]:
 
 def schema_command(given: Namespace) -> int:
     """JSON Schema of spec files, or of recipes."""
-    from archdsl.report.json_schema import recipe_schema
-    from archdsl.report.json_schema import schema as schema_of
-    from archdsl.report.json_schema_form import schema_text
+    from archdsl.report.explanation.json_schema import recipe_schema
+    from archdsl.report.explanation.json_schema import schema as schema_of
+    from archdsl.report.explanation.json_schema_form import schema_text
 
     write_text(schema_text(recipe_schema() if given.recipe else schema_of()), given.output)
     return 0

@@ -74,7 +74,7 @@ def with_settings(recipe: Recipe, given: Namespace, fields: Iterable[tuple[str, 
 
 def recipes_command(given: Namespace) -> int:
     """List the built-in recipes, or print one in full."""
-    from archdsl.language.yaml_writer import recipe_data, recipe_yaml  # brings YAML along
+    from archdsl.language.writers.yaml_writer import recipe_data, recipe_yaml  # brings YAML along
 
     for text in given.set:
         if not given.recipe or not text.startswith(RECIPE_PREFIX):

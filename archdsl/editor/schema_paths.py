@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from archdsl.editor.outline import Outline, Path
-from archdsl.report.json_schema import Schema, recipe_schema, schema
+from archdsl.report.explanation.json_schema import Schema, recipe_schema, schema
 from archdsl.spec.fixes import flow_yaml
 
 MOST_FOLLOWED = 40

@@ -23,12 +23,12 @@ from archdsl.language.clip import Clip
 from archdsl.language.drawn_blocks import faults_of_drawings, faults_of_drawn
 from archdsl.language.edge import Edge
 from archdsl.language.head import Head, HeadField
-from archdsl.language.indentation import reindented
 from archdsl.language.likes import with_likes
 from archdsl.language.lora import Lora
 from archdsl.language.name_faults import unknown_name, valid_parts
 from archdsl.language.pathway import BLOCKS_BY_KEY, Pathway
 from archdsl.language.pyramid import with_pyramid
+from archdsl.language.writers.indentation import reindented
 from archdsl.spec.base import Written
 from archdsl.spec.budget import MOST_CLIPS, MOST_EDGES, MOST_PATHWAYS
 from archdsl.spec.faults import spec_error

@@ -9,7 +9,7 @@ from archdsl import catalog
 from archdsl.compiler import Plan, compile
 from archdsl.editor.findings import Finding, reading
 from archdsl.errors import SpecError
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.report import diff, draw
 from archdsl.report.number_format import shapes_text, short, whole
 from archdsl.report.table.markup import html_table

@@ -87,7 +87,7 @@ class AttendScan(Op):
             Argument("values", c),
             Argument("gated", self.gated, True),
         )
-        return Layer("{m}({0}, {1}, {2}, {3})", "AttendScan", args, needs=runtime("attend_scan", "AttendScan"))
+        return Layer("{m}({0}, {1}, {2}, {3})", "AttendScan", args, needs=runtime("scans.attend_scan", "AttendScan"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

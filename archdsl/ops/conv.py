@@ -234,7 +234,7 @@ def init_functions(init: Init) -> tuple[Function, ...]:
     """What draws weights that torch has no function for."""
     if init == "bilinear":
         return runtime("unpool", "start_bilinear")
-    return runtime("motion", "start_as_shift") if init in ("shift", "swap") else ()
+    return runtime("flows.motion", "start_as_shift") if init in ("shift", "swap") else ()
 
 
 def width_text(op: Conv | TransposedConv, x: Shape) -> str:

@@ -61,7 +61,7 @@ class LocalCorrelation(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         call = f"local_correlation({{0}}, {{1}}, {self.reach}, {self.step})"
-        return Layer(call, needs=runtime("correlation", "local_correlation"))
+        return Layer(call, needs=runtime("flows.correlation", "local_correlation"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

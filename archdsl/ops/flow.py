@@ -115,7 +115,7 @@ class TvL1Flow(Op):
             Argument("repeat", self.frames == "repeat", False),
             Argument("whole_batch", self.normalise == "batch", False),
         )
-        return Layer("{m}({0})", "TvL1Flow", args, needs=runtime("flow", "flow_kernel", "filtered", "TvL1Flow"))
+        return Layer("{m}({0})", "TvL1Flow", args, needs=runtime("flows.flow", "flow_kernel", "filtered", "TvL1Flow"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -55,8 +55,10 @@ class TimeShift(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         if self.past_only:
-            return Layer(f"past_shift({{0}}, {self.share})", needs=runtime("motion", "earlier", "past_shift"))
-        return Layer(f"time_shift({{0}}, {self.share})", needs=runtime("motion", "later", "earlier", "time_shift"))
+            return Layer(f"past_shift({{0}}, {self.share})", needs=runtime("flows.motion", "earlier", "past_shift"))
+        return Layer(
+            f"time_shift({{0}}, {self.share})", needs=runtime("flows.motion", "later", "earlier", "time_shift")
+        )
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -94,7 +96,7 @@ class FrameStep(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         step = "step_ahead" if self.by == 1 else "step_back"
-        return Layer(f"{step}({{0}}, {{1}})", needs=runtime("motion", step))
+        return Layer(f"{step}({{0}}, {{1}})", needs=runtime("flows.motion", step))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -162,7 +164,7 @@ class SetFrame(Beside):
         return (xs[0].t > 1,)
 
     def torch(self, *xs: Shape) -> Layer:
-        return Layer(f"set_frame({{0}}, {self.frame}, {self.value})", needs=runtime("motion", "set_frame"))
+        return Layer(f"set_frame({{0}}, {self.frame}, {self.value})", needs=runtime("flows.motion", "set_frame"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

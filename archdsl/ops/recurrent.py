@@ -131,7 +131,7 @@ class Scan(Held):
 
 def scan_needs(name: str) -> tuple[Function, ...]:
     """The layer of a scan, and what it is made from."""
-    return runtime("stream", "Held") + runtime("recurrent", "Scan", name)
+    return runtime("stream", "Held") + runtime("scans.recurrent", "Scan", name)
 
 
 def wider(axis: Axis, by: int) -> Axis:

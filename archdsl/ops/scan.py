@@ -87,7 +87,7 @@ class SequenceConv(AlongSequence):
             Argument("kernel", self.kernel),
             Argument("reverse", self.reverse, False),
         )
-        return Layer("{m}({0})", "SequenceConv", args, needs=runtime("sequence", "sequence_map", "SequenceConv"))
+        return Layer("{m}({0})", "SequenceConv", args, needs=runtime("scans.sequence", "sequence_map", "SequenceConv"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -129,7 +129,7 @@ class SelectiveScan(AlongSequence):
         sizes = (Argument("channels", xs[0].c), Argument("states", xs[2].c))
         args = (*sizes, Argument("part", self.PART), Argument("reverse", self.reverse, False))
         needs = runtime("attention.tokens", "token_rows")
-        needs += runtime("sequence", "sequence_map", "states_of", "SelectiveScan")
+        needs += runtime("scans.sequence", "sequence_map", "states_of", "SelectiveScan")
         return Layer("{m}({0}, {1}, {2}, {3})", "SelectiveScan", args, needs=needs)
 
     @classmethod

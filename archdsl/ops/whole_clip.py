@@ -71,7 +71,7 @@ class OwnTimeConv(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         """One convolution for all clips and channels."""
-        return Layer("own_time_conv({0}, {1})", needs=runtime("motion", "own_time_conv"))
+        return Layer("own_time_conv({0}, {1})", needs=runtime("flows.motion", "own_time_conv"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -108,7 +108,7 @@ class OwnTimeShift(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         """The two frames around each place, weighted."""
-        return Layer("own_time_shift({0}, {1})", needs=runtime("motion", "own_time_shift"))
+        return Layer("own_time_shift({0}, {1})", needs=runtime("flows.motion", "own_time_shift"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -152,7 +152,7 @@ class FrameTuples(Op):
     def torch(self, *xs: Shape) -> Layer:
         """Choices listed when the network is made."""
         args = (Argument("frames", xs[0].t), Argument("size", self.size), Argument("count", self.count))
-        return Layer("{m}({0})", "FrameTuples", args, needs=runtime("motion", "FrameTuples"))
+        return Layer("{m}({0})", "FrameTuples", args, needs=runtime("flows.motion", "FrameTuples"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from archdsl.report.cost import NetworkCost, claims_table, count_table, reported
     from archdsl.report.differences import Diff, diff
     from archdsl.report.drawing.formats import draw, to_dot, write_drawing
-    from archdsl.report.json_schema import schema
+    from archdsl.report.explanation.json_schema import schema
     from archdsl.report.latency.machine import known_machine
     from archdsl.report.latency.prediction import Latency, latency_table
     from archdsl.report.memory.report import Memory, Setup, memory_table

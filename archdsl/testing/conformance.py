@@ -10,7 +10,7 @@ from archdsl.catalog import load
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
 from archdsl.language import Arch
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 
 
 def check(arch: Arch) -> Plan:

@@ -13,7 +13,7 @@ from archdsl.catalog import load
 from archdsl.compiler import compile
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import Arch, Model
-from archdsl.language.yaml_writer import to_yaml
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.ops.seeded_draw import SeededDraw
 from archdsl.testing.properties import CHEAP, PROPERTIES, RARE, Specimen
 from archdsl.testing.reduction import is_small, small_form

@@ -17,7 +17,7 @@ from archdsl.backend.export.program import traced_program
 from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
 from archdsl.language import Arch
-from archdsl.language.python_writer import to_python
+from archdsl.language.writers.python_writer import to_python
 from archdsl.ops import TakeChosen, TakeEvery
 from archdsl.report.admission import admits, with_clip_value
 from archdsl.report.memory.report import Memory, Setup

@@ -6,7 +6,7 @@ from archdsl.training.distributed import process_group
 from archdsl.training.evaluation.evaluate import evaluate, write_results
 from archdsl.training.evaluation.predict import predict
 from archdsl.training.evaluation.scores import Scores, fuse_scores
-from archdsl.training.export import export
+from archdsl.training.exports.export import export
 from archdsl.training.run import Run
 from archdsl.training.train import train
 

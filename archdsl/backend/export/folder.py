@@ -19,7 +19,7 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.clips import ShortSide, Values
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import arch_to_data, recipe_yaml, to_yaml
+from archdsl.language.writers.yaml_writer import arch_to_data, recipe_yaml, to_yaml
 from archdsl.report.number_format import shapes_text, short, whole
 from archdsl.spec.files import json_text
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archdsl.backend.runtime.conv import clips_of, frames_of
-from archdsl.backend.runtime.motion import time_shift
+from archdsl.backend.runtime.flows.motion import time_shift
 
 
 def frames_averaged(

@@ -26,7 +26,7 @@ from archdsl.report.explanation.example_data import (
     WHOLE_SPECS,
     Data,
 )
-from archdsl.report.json_schema import model_schema, op_schema
+from archdsl.report.explanation.json_schema import model_schema, op_schema
 from archdsl.spec.base import read_model
 
 WordKind = type[Op] | type[Block] | type[Head] | type[Transform]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from archdsl.ops import Op, snake_case
-from archdsl.report.json_schema import model_schema, op_schema
+from archdsl.report.explanation.json_schema import model_schema, op_schema
 from archdsl.spec.fixes import flow_yaml
 
 Inner = Mapping[str, Any]

@@ -14,7 +14,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Head, Transform
 from archdsl.language.paths import change
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import data_to_yaml
+from archdsl.language.writers.yaml_writer import data_to_yaml
 from archdsl.ops import Cost, Op, Shape, key_of
 from archdsl.ops.seeded_draw import SeededDraw
 from archdsl.recipes import recipe

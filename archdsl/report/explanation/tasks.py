@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from archdsl.report.docstrings import SOURCES, definitions_in, whole_text
+from archdsl.report.explanation.docstrings import SOURCES, definitions_in, whole_text
 from archdsl.report.explanation.fields import REQUIRED, WordField
 
 TASK_FILES = SOURCES / "training" / "tasks"

@@ -20,10 +20,10 @@ from archdsl.language.recipes.clips import CROPS
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import key_of
 from archdsl.report.cost import CONVENTION_NOTES
-from archdsl.report.docstrings import source_of, whole_text
+from archdsl.report.explanation.docstrings import source_of, whole_text
 from archdsl.report.explanation.fields import WordField, fields_in_words
+from archdsl.report.explanation.json_schema import recipe_schema, schema
 from archdsl.report.explanation.tasks import tasks_in_words
-from archdsl.report.json_schema import recipe_schema, schema
 from archdsl.spec.faults import models_of_annotation
 
 BASES = (Block, Head, Transform, Drawn, Definitions)

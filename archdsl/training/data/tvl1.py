@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archdsl.backend.runtime.flow import TvL1Flow
+from archdsl.backend.runtime.flows.flow import TvL1Flow
 from archdsl.errors import SpecError
 from archdsl.training.data.luma import luma
 

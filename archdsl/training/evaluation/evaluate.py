@@ -21,7 +21,7 @@ from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError
 from archdsl.language import Arch, change_all
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import recipe_data
+from archdsl.language.writers.yaml_writer import recipe_data
 from archdsl.recipes import recipe as recipe_of
 from archdsl.report.figures import metric_text
 from archdsl.spec.files import json_text, make_folder, naming_write_errors, write_whole
@@ -31,9 +31,9 @@ from archdsl.training.device_memory import ViewsMemory
 from archdsl.training.distributed import World, fail_together, gather_objects, process_group
 from archdsl.training.evaluation.results import Results
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, judge_videos
+from archdsl.training.log.progress import print_warning
 from archdsl.training.lowering import inference_passes, inference_text, prepared_for_inference
 from archdsl.training.precision import emulation_warning, fastest_kernels, recipe_on
-from archdsl.training.progress import print_warning
 from archdsl.training.state.compatibility import check_processes_agree, summarize_videos
 from archdsl.training.state.initial_weights import locked_weights, network_of_stored, open_weights, with_expected_values
 from archdsl.training.state.run_reader import (

@@ -20,7 +20,7 @@ from archdsl.compiler.inner_values import plan_of_values, values_of_head
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import recipe_data
+from archdsl.language.writers.yaml_writer import recipe_data
 from archdsl.spec.files import is_regular, json_text, make_folder, naming_write_errors, read_text, write_whole
 from archdsl.training.batches import view_batches
 from archdsl.training.data.clips import Unreadable

@@ -23,9 +23,9 @@ from archdsl.training.distributed import process_group
 from archdsl.training.evaluation.evaluate import resolve_network
 from archdsl.training.evaluation.prediction import NoPrediction, Prediction, ViewOutput, view_outputs
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, evaluation_mode
+from archdsl.training.log.progress import print_warning
 from archdsl.training.lowering import inference_passes, inference_text, prepared_for_inference
 from archdsl.training.precision import autocast_of, emulation_warning, recipe_on
-from archdsl.training.progress import print_warning
 from archdsl.training.state.initial_weights import network_with_weights
 from archdsl.training.state.run_reader import run_classes
 from archdsl.training.state.skipped_videos import SkippedVideos

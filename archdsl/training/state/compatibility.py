@@ -13,7 +13,7 @@ from archdsl.compiler import Plan
 from archdsl.errors import Fault, SpecError, excerpt
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import recipe_data
+from archdsl.language.writers.yaml_writer import recipe_data
 from archdsl.recipes import recipe as recipe_named
 from archdsl.recipes import recipe_names
 from archdsl.report.differences import diff

@@ -23,12 +23,12 @@ from archdsl.catalog import ARCH_FILE
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.language.yaml_writer import arch_to_data, recipe_yaml, to_yaml
+from archdsl.language.writers.yaml_writer import arch_to_data, recipe_yaml, to_yaml
 from archdsl.report.curves import curves_svg
 from archdsl.spec.files import append_line, json_text, write_whole
 from archdsl.training.distributed import World, fail_together
+from archdsl.training.log.tensorboard import EventFile
 from archdsl.training.state.records import LogEntry, RunInfo, read_records
-from archdsl.training.tensorboard import EventFile
 
 LOG = "metrics.jsonl"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
 
-from archdsl.cli.options import MAX_COUNT, positive_int, positive_number
+from archdsl.cli.arguments.options import MAX_COUNT, positive_int, positive_number
 from archdsl.spec.numbers import whole_number
 
 MOST_AXES = 4

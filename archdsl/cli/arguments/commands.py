@@ -24,9 +24,9 @@ from archdsl.cli import (
     train,
     weights,
 )
-from archdsl.cli import options as o
-from archdsl.cli import run_options as r
-from archdsl.cli.help_texts import EXPORT, LIVE, LSP, READ, TEST, WEIGHTS
+from archdsl.cli.arguments import options as o
+from archdsl.cli.arguments import run_options as r
+from archdsl.cli.arguments.help_texts import EXPORT, LIVE, LSP, READ, TEST, WEIGHTS
 
 DATA = """\
 videos to train and test on: make the built-in ones, check yours, measure how fast they can be read

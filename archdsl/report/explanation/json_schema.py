@@ -15,8 +15,8 @@ from archdsl.language.recipes.clips import CROPS
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import Op, key_of
 from archdsl.recipes import recipe_names
-from archdsl.report.docstrings import field_texts_of
-from archdsl.report.json_schema_form import Schema, tidied
+from archdsl.report.explanation.docstrings import field_texts_of
+from archdsl.report.explanation.json_schema_form import Schema, tidied
 from archdsl.spec.budget import MOST_REPEATS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

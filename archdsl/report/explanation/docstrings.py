@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-SOURCES = Path(__file__).parents[1]
+SOURCES = Path(__file__).parents[2]
 
 
 @cache

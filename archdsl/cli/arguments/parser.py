@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAction
 from typing import Any, NoReturn
 
-from archdsl.cli.commands import COMMANDS
+from archdsl.cli.arguments.commands import COMMANDS
 from archdsl.errors import SpecError, did_you_mean
 
 EXAMPLES = """\

@@ -32,8 +32,8 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import Proposals
 from archdsl.recipes import recipe as recipe_of
 from archdsl.spec.files import check_writable, make_folder, naming_write_errors, write_out, write_whole
-from archdsl.training.export_report import FORMS, MOST_DIFFERENCE, MOST_ROUNDED, PROGRAMS, Export
-from archdsl.training.int8 import int8_network
+from archdsl.training.exports.export_report import FORMS, MOST_DIFFERENCE, MOST_ROUNDED, PROGRAMS, Export
+from archdsl.training.exports.int8 import int8_network
 from archdsl.training.state.checkpoints import read_facts
 from archdsl.training.state.initial_weights import (
     expected_values,

@@ -1,0 +1,1 @@
+"""Functions of movement between frames: flow, its ops, correlation."""

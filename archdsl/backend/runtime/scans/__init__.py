@@ -1,0 +1,1 @@
+"""Functions of loops over time: recurrent cells, scans, a scan that attends."""

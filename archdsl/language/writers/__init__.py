@@ -1,0 +1,1 @@
+"""An arch as text: YAML, JSON, Python."""
