@@ -29,7 +29,7 @@ def left_loaded(code: str) -> list[str]:
         "import archdsl",
         "import archdsl; archdsl.compile(archdsl.load('slowfast_4x16_r50')).params",
         "import archdsl; archdsl.compile(archdsl.load('specs/primer/09_two_clips.yaml')).count('fvcore')",
-        "import archdsl\nfrom archdsl.language.writers import yaml_writer\nyaml_writer.to_yaml(archdsl.load('lenet'))",
+        "import archdsl\nfrom archdsl.language.writers import yaml_writer as w\nw.to_yaml(archdsl.load('c3d'))",
     ],
     ids=["import", "zoo", "yaml", "dump"],
 )
