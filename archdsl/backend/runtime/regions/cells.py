@@ -31,7 +31,8 @@ def region_align(
     firsts = [0]
     for height, width in sizes:
         firsts.append(firsts[-1] + height * width)
-    x1, y1, x2, y2 = boxes.detach().to(torch.promote_types(boxes.dtype, torch.float32))[..., 0].unbind(1)
+    corners = boxes.detach().to(torch.promote_types(boxes.dtype, torch.float32))[..., 0]
+    x1, y1, x2, y2 = corners.nan_to_num().unbind(1)  # of weights that diverged: no index may be odd
     level = torch.floor(4 + torch.log2(((x2 - x1) * (y2 - y1)).clamp(min=1e-12).sqrt() / 224) + 1e-6)
     least = steps[0].bit_length() - 1
     level = (level - least).clamp(0, len(maps) - 1).long()
