@@ -263,7 +263,7 @@ def test_which_checkpoint_was_tested_is_said(
             "as many class names as scores are needed",
         ),
         (
-            ["predict", "acoustic_r50", "x.mp4", "--recipe", "smoke", "--weights", "x.pt"],
+            ["predict", "posec3d_slowonly", "x.mp4", "--recipe", "smoke", "--weights", "x.pt"],
             "clip modality not available from videos",
         ),
     ],

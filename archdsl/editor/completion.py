@@ -58,7 +58,7 @@ def words_of_schema(hole: Hole, recipe: bool) -> Iterator[Completion]:
 
 def is_choice(found: list[dict[str, Any]]) -> bool:
     """Whether a mapping names one thing by its single key."""
-    return any(one.get("maxProperties") in (1, 2) and len(one.get("properties", {})) > 1 for one in found)
+    return any(one.get("maxProperties") in (1, 2) for one in found)
 
 
 def without_mark(outline: Outline) -> Outline:
