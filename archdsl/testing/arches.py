@@ -252,7 +252,7 @@ def transforms(draw: Any, alpha: Fraction, ratio: Fraction | None) -> tuple[str,
     """(merge, transforms) that carry a map over the ratio of frame steps, and of widths where a sum may follow."""
     act = draw(st.sampled_from(["relu", "none"]))
     if draw(st.integers(0, 5)) == 5:
-        reader = CrossAttention(heads=draw(st.sampled_from([1, 2])), over=draw(st.sampled_from(["thw", "th"])))
+        reader = CrossAttention(heads=draw(st.sampled_from([1, 2])))  # over all of a map: sizes may differ
         return draw(st.sampled_from(["sum", "learnt_mix", "concat"])), (reader,)
     if ratio is not None and draw(st.booleans()):
         conv: Transform = (
