@@ -39,7 +39,6 @@ class Finding:
 class Reading:
     """A text as the compiler reads it."""
 
-    text: str
     outline: Outline
     findings: tuple[Finding, ...]
     plan: Plan | None
@@ -51,15 +50,20 @@ def reading(text: str, path: Path, fixes: bool = True) -> Reading:
     With `fixes`, each fault's fix is tried: one that removes the fault is offered as an edit.
     """
     made, faults, warnings = plan_of_text(text, path)
-    try:
-        places = outline(text)
-    except (yaml.YAMLError, SpecError, RecursionError):
-        places = Outline(())
+    places = outline_or_none(text)
     findings = [located(fault, text, path, places) for fault in faults]
     if fixes:
         findings = [with_fix(finding, findings, text, path) for finding in findings]
     findings += [located(fault, text, path, places, warning=True) for fault in warnings]
-    return Reading(text, places, tuple(findings), made)
+    return Reading(places, tuple(findings), made)
+
+
+def outline_or_none(text: str) -> Outline:
+    """The places of a text; none where it is no YAML yet."""
+    try:
+        return outline(text)
+    except (yaml.YAMLError, SpecError, RecursionError):
+        return Outline(())
 
 
 def plan_of_text(text: str, path: Path) -> tuple[Plan | None, tuple[Fault, ...], tuple[Fault, ...]]:

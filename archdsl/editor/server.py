@@ -20,7 +20,7 @@ from pygls.workspace import TextDocument
 
 from archdsl.editor.completion import completions
 from archdsl.editor.definition import definition
-from archdsl.editor.findings import Finding, Reading, document_kind, reading, whole_line, with_fix
+from archdsl.editor.findings import Finding, Reading, document_kind, outline_or_none, reading, whole_line, with_fix
 from archdsl.editor.hover import hover
 from archdsl.editor.outline import Position, Range
 from archdsl.errors import Fault
@@ -160,7 +160,7 @@ def definition_asked(server: LanguageServer, asked: types.DefinitionParams) -> t
     document = server.workspace.get_text_document(asked.text_document.uri)
     if kind_of_document(document) not in ("spec", "recipe"):
         return None
-    found = definition(read_document(document).outline, position_of(document, asked.position), path_of(document))
+    found = definition(outline_or_none(document.source), position_of(document, asked.position), path_of(document))
     if not found:
         return None
     if found.file == path_of(document):
