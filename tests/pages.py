@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
+from doctest import ELLIPSIS, OutputChecker
 from pathlib import Path
+
+import pytest
+
+from archdsl.cli import main
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
@@ -50,3 +56,13 @@ class Page:
 def page_at(path: Path) -> Page:
     """The page in a file."""
     return Page(path, tuple(FENCE.findall(path.read_text(encoding="utf-8"))))
+
+
+def check_printed(command: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run a command of a page, which must print what the page shows; `...` stands for anything."""
+    program, *arguments = shlex.split(command)
+    assert program == "archdsl"
+    main(arguments)
+    out, err = capsys.readouterr()
+    got = "".join(f"{line.rstrip()}\n" for line in (out + err).strip("\n").splitlines())
+    assert OutputChecker().check_output(shown.strip("\n") + "\n", got, ELLIPSIS), f"$ {command}\n{got}"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
-from doctest import ELLIPSIS, OutputChecker
 from pathlib import Path
 
 import pytest
 
-from archdsl.cli import main
-from tests.pages import FENCE, Page, page_at
+from tests.pages import FENCE, Page, check_printed, page_at
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page_at(path) for path in sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "site").rglob("*.md")])]
@@ -40,12 +37,7 @@ def test_a_page_prints_what_it_shows(
         if kind == "python" and page.is_run(text):
             exec(compile(text, str(page.path), "exec"), {})
         for command, shown in page.commands_of(text) if kind == "console" else ():
-            program, *arguments = shlex.split(command)
-            assert program == "archdsl"
-            main(arguments)
-            out, err = capsys.readouterr()
-            got = "".join(f"{line.rstrip()}\n" for line in (out + err).strip("\n").splitlines())
-            assert OutputChecker().check_output(shown.strip("\n") + "\n", got, ELLIPSIS), f"$ {command}\n{got}"
+            check_printed(command, shown, capsys)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.path.stem for page in PAGES])

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
-from doctest import ELLIPSIS, OutputChecker
 from pathlib import Path
 
 import pytest
 
 import archdsl
-from archdsl.cli import main
-from tests.pages import page_at
+from tests.pages import check_printed, page_at
 
 ROOT = Path(__file__).parents[1]
 PAGE = page_at(ROOT / "README.md")
@@ -34,13 +31,7 @@ def test_the_first_screen_is_slowfast_to_the_last_multiply_add(readers_folder):
 
 @pytest.mark.parametrize(("command", "shown"), PAGE.commands, ids=[command for command, _ in PAGE.commands])
 def test_every_command_prints_what_is_shown(command, shown, readers_folder, capsys):
-    program, *arguments = shlex.split(command)
-    assert program == "archdsl"
-    main(arguments)
-    out, err = capsys.readouterr()
-    got = "".join(f"{line.rstrip()}\n" for line in (out + err).strip("\n").splitlines())
-    want = shown.strip("\n") + "\n"
-    assert OutputChecker().check_output(want, got, ELLIPSIS), f"$ {command}\n{got}"
+    check_printed(command, shown, capsys)
 
 
 def test_the_python_of_the_tour_runs(readers_folder):
