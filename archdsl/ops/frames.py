@@ -13,6 +13,17 @@ from archdsl.ops.notation import ordinal
 from archdsl.ops.receptive_field import Seen, merged, repeated, union
 
 
+def grid_of_groups(grid: Grid, factor: int) -> Grid:
+    """The grid of groups of neighbouring frames, each at the place of its first."""
+    t = grid.t
+    return grid._replace(t=Axis(t.step * factor, t.start, t.span + t.step * (factor - 1)))
+
+
+def seen_by_groups(seen: Seen, factor: int, count: int) -> Seen:
+    """What each group of neighbouring frames has seen."""
+    return tuple(union(seen[i * factor : (i + 1) * factor]) for i in range(count))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TakeEvery(Op):
     """Frames start, start + step, ...  (c, t, h, w) -> (c, t / step, h, w); t must be a multiple of step."""
@@ -207,12 +218,10 @@ class TimeToChannels(Op):
         return Shape(x.c * self.factor, x.t // self.factor, x.h, x.w)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        t, k = grids[0].t, self.factor
-        return grids[0]._replace(t=Axis(t.step * k, t.start, t.span + t.step * (k - 1)))
+        return grid_of_groups(grids[0], self.factor)
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        k = self.factor
-        return tuple(union(seen[0][i * k : (i + 1) * k]) for i in range(y.t))
+        return seen_by_groups(seen[0], self.factor, y.t)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """Nothing moves in packs of one frame, nor in one pack."""

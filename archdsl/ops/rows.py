@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import RESHAPED, Keeps
-from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.base import Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.frames import grid_of_groups, seen_by_groups
 from archdsl.ops.layer import Layer
-from archdsl.ops.receptive_field import Seen, repeated, union
+from archdsl.ops.receptive_field import Seen, repeated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +93,10 @@ class FramesToRows(Op):
         return Shape(x.c, x.t // k, k * x.h, x.w)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
-        t, k = grids[0].t, self.factor
-        return grids[0]._replace(t=Axis(t.step * k, t.start, t.span + t.step * (k - 1)))
+        return grid_of_groups(grids[0], self.factor)
 
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
-        k = self.factor
-        return tuple(union(seen[0][i * k : (i + 1) * k]) for i in range(y.t))
+        return seen_by_groups(seen[0], self.factor, y.t)
 
     kept = RESHAPED
 
