@@ -9,8 +9,19 @@ windows one longer than their stride, and no pool without one.
 
 from typing import Literal
 
-from archdsl.blocks import ClassToken, GlobalPool, LayerNorm, Patches, PooledTransformer, Positions, TakeMap
-from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, TokenClassifier, row_of
+from archdsl.blocks import (
+    ClassToken,
+    GlobalPool,
+    LayerNorm,
+    Norm,
+    Patches,
+    Perceptron,
+    PooledTransformer,
+    Positions,
+    Reversible,
+    TakeMap,
+)
+from archdsl.language import Arch, Classifier, Clip, Model, Pathway, Stage, TokenClassifier, repeat, row_of
 from archdsl.spec.scalars import Count, Share, Whole
 
 VARIANTS = {"base": (96, 1, (1, 2, 11, 2)), "deep": (96, 1, (2, 3, 16, 3)), "large": (144, 2, (2, 6, 36, 4))}
@@ -76,6 +87,40 @@ def mvit(
     return Arch(name=name, clip=Clip(frames=frames, size=size), pathways=dict(main=pathway), head=head)
 
 
+MERGING = Perceptron(mlp=2, norm=Norm(kind="none"))
+"""What makes one map of two streams side by side."""
+
+
+def reversible(
+    name: str,
+    frames: Count = 16,
+    size: Count = 224,
+    stride_kv: Count = 8,
+    merge: Literal["average", "mlp"] = "average",
+    bias: bool = False,
+    classes: Count = 400,
+) -> Arch:
+    """Two streams between blocks that change the map, `merge` in front of these, side by side at the end."""
+    channels, attention_heads, depths = VARIANTS["base"]
+    k_t, s_t = (1, 1) if frames == 1 else (3, 2)
+    patches = Patches(kernel=(k_t, 7, 7), stride=(s_t, 4, 4), pad="same", channels=channels)
+    stages = {"tokens": Stage(patches, Positions(over=("hw", "t")))}
+    for i, depth in enumerate(depths):
+        stride = max(stride_kv // 2**i, 1)
+        block = PooledTransformer(
+            heads=attention_heads * 2**i, kernel=(k_t, 3, 3), stride_kv=(1, stride, stride), bias=bias
+        )
+        widening = block.but(channels=channels * 2**i, stride=(1, 2, 2), shortcut="query")
+        before = (MERGING, widening) if merge == "mlp" else (widening,)
+        streams = Reversible(
+            blocks=repeat(block, depth - (i > 0)), merge="concat" if i == 3 or merge == "mlp" else "average"
+        )
+        stages[f"stage{i + 1}"] = Stage(*before, streams) if i else Stage(streams)
+    stages["norm"] = Stage(LayerNorm())
+    head = Classifier(classes=classes, dropout=0.5)
+    return Arch(name=name, clip=Clip(frames=frames, size=size), pathways=dict(main=Pathway(stages=stages)), head=head)
+
+
 V2 = dict(version=2)
 models = (
     Model(name="mvit_v1_b_16x4", family=mvit),
@@ -90,5 +135,11 @@ models = (
         name="mvit_v2_l_16x4_maskfeat",
         family=mvit,
         parameters=dict(**V2, variant="large", widen="mlp", pool="mean"),
+    ),
+    Model(name="rev_mvit_b_16x4", family=reversible),
+    Model(
+        name="rev_mvit_b_image",
+        family=reversible,
+        parameters=dict(frames=1, stride_kv=4, merge="mlp", bias=True, classes=1000),
     ),
 )

@@ -55,6 +55,7 @@ from archdsl.blocks.pooled import PooledTransformer
 from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
+from archdsl.blocks.reversible import Reversible
 from archdsl.blocks.sequence import DropFrames, PackFrames, PadFrames
 from archdsl.blocks.skeleton import GraphBlock, JointNorm
 from archdsl.blocks.squeeze import SqueezeExcite
@@ -179,6 +180,7 @@ BLOCKS: tuple[type[Block], ...] = (
     PositionConv,
     MergePatches,
     PooledTransformer,
+    Reversible,
     AttentivePool,
     MeanQueryPool,
     Mamba,

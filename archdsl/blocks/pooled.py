@@ -37,6 +37,9 @@ class PooledTransformer(TransformerParts):
     relative: bool = Field(False, description="relative positions along each axis in the products")
     sizes: Sizes | None = Field(None, description="sizes (t, h, w) of their tables; by default the map's")
     residual: bool = Field(False, description="whether pooled queries are added to the map that attention gives")
+    shortcut: Literal["max", "query"] = Field(
+        "max", description="max: pooled by a maximum; query: projected, then pooled as queries are, with their weights"
+    )
 
     @model_validator(mode="after")
     def _norms_first(self) -> PooledTransformer:
@@ -44,21 +47,42 @@ class PooledTransformer(TransformerParts):
             raise SpecError("norms behind sums of pooled attention", got="norm_at: post", want="norm_at: pre")
         return self
 
+    def summary(self, channels: int) -> tuple[str, ...]:
+        strides = (("queries", self.stride), ("keys", self.stride_kv))
+        pooled = [f"{name} 1/{'×'.join(map(str, stride))}" for name, stride in strides if stride != POINT]
+        return (f"pooled attention, {self.heads} heads", *pooled, f"{'gated ' * self.gated}mlp ×{self.mlp}")
+
     def build(self, g: Builder, x: str) -> str:
         c = g.shape(x).c
         channels = self.channels or c
         within = channels if self.widen == "attention" else c
-        y = self.norm.add(g, "attend_norm", x)
-        z = UNKNOWN
-        with g.inside("attend", "Attention"):
-            z = self.attended(g, y, within)
-        short = x if within == c else self.linear(g, "attend_project", y, within)
-        x = g.add("attend_sum", ops.Add(), self.shortcut(g, short), z)
-        y = self.norm.add(g, "mlp_norm", x)
-        with g.inside("mlp", "Mlp"):
-            z = self.ended(g, self.hidden(g, y, channels))
+        y, z = self.attention(g, x, within)
+        x = g.add("attend_sum", ops.Add(), self.shortened(g, x, y, within), z)
+        y, z = self.after_norm(g, x, channels)
         short = x if within == channels else self.linear(g, "mlp_project", y, channels)
         return g.add("mlp_sum", ops.Add(), short, z)
+
+    def attention(self, g: Builder, x: str, channels: int) -> tuple[str, str]:
+        """The normalised map, and attention of it."""
+        y, z = self.norm.add(g, "attend_norm", x), UNKNOWN
+        with g.inside("attend", "Attention"):
+            z = self.attended(g, y, channels)
+        return y, z
+
+    def after_norm(self, g: Builder, x: str, channels: int) -> tuple[str, str]:
+        """The normalised map, and the perceptron of it."""
+        y, z = self.norm.add(g, "mlp_norm", x), UNKNOWN
+        with g.inside("mlp", "Mlp"):
+            z = self.ended(g, self.hidden(g, y, channels))
+        return y, z
+
+    def two_streams(self, g: Builder, first: str, second: str) -> tuple[str, str]:
+        c = g.shape(second).c
+        if self.stride != POINT or (self.channels or c) != c:
+            what, want = "two streams through a block that changes the map", "no stride, and channels as they are"
+            raise SpecError(what, got=f"stride={self.stride}, channels {c} -> {self.channels or c}", want=want)
+        first = g.add("attend_sum", ops.Add(), first, self.attention(g, second, c)[1])
+        return first, g.add("mlp_sum", ops.Add(), second, self.after_norm(g, first, c)[1])
 
     def attended(self, g: Builder, x: str, channels: int) -> str:
         """Queries, keys and values, their pools, attention, the linear layer behind it."""
@@ -87,14 +111,19 @@ class PooledTransformer(TransformerParts):
         y = on_map(g, name, x, lambda z: g.add(f"{name}_pool", conv, z))
         return g.add(f"{name}_norm", ops.HeadNorm(heads=self.heads, eps=self.norm.eps), y)
 
-    def shortcut(self, g: Builder, x: str) -> str:
-        """The map as small as the queries."""
+    def shortened(self, g: Builder, x: str, normed: str, channels: int) -> str:
+        """The map as wide as its attention and as small as the queries."""
+        if self.shortcut == "query":
+            y = x if g.shape(x).c == channels else self.linear(g, "attend_project", x, channels)
+            with g.borrowing("shortcut", "attend"):
+                return self.pooled(g, "shortcut_query", y, self.stride, self.pool_queries)
+        y = x if g.shape(x).c == channels else self.linear(g, "attend_project", normed, channels)
         if self.stride == POINT:
-            return x
+            return y
         kernel = wider(self.stride)
         pad = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
         pool = ops.MaxPool(kernel=kernel, stride=self.stride, pad=pad)
-        return on_map(g, "shortcut", x, lambda z: g.add("shortcut_pool", pool, z))
+        return on_map(g, "shortcut", y, lambda z: g.add("shortcut_pool", pool, z))
 
 
 def wider(stride: Triple) -> Triple:

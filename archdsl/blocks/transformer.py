@@ -38,13 +38,18 @@ class TransformerParts(Block):
         False, description="attention by torch's scaled_dot_product_attention, which fvcore does not see"
     )
 
-    def around(self, g: Builder, name: str, kind: str, x: str, branch: Any) -> str:
-        """x and a branch of it, summed: norm, branch, scale and drop path under one name."""
+    def around(self, g: Builder, name: str, kind: str, x: str, branch: Any, onto: str | None = None) -> str:
+        """A branch of x, added to x or `onto` another map: norm, branch, scale and drop path under one name."""
         y = UNKNOWN
         with g.inside(name, kind):
             y = self.norm.add(g, "norm", x) if self.norm_at == "pre" else x
             y = branch(y)
-        return self.summed(g, name, x, y)
+        return self.summed(g, name, onto or x, y)
+
+    def two_streams(self, g: Builder, first: str, second: str) -> tuple[str, str]:
+        """The attention of the second map added to the first, then the perceptron of this added to the second."""
+        what, want = f"two streams through {type(self).__name__}", "transformer or pooled_transformer"
+        raise SpecError(what, got=type(self).__name__, want=want)
 
     def ended(self, g: Builder, y: str) -> str:
         """The end of a branch: dropout, learnt scale, drop path."""
@@ -70,9 +75,9 @@ class TransformerParts(Block):
         read = (query or x, x, x)
         return [self.linear(g, name, y, channels, bool(bias)) for name, y, bias in zip(names, read, biases)]
 
-    def perceptron(self, g: Builder, x: str) -> str:
+    def perceptron(self, g: Builder, x: str, onto: str | None = None) -> str:
         """Two linear layers, or three with a gate, and an activation."""
-        return self.around(g, "mlp", "Mlp", x, lambda y: self.ended(g, self.hidden(g, y, g.shape(x).c)))
+        return self.around(g, "mlp", "Mlp", x, lambda y: self.ended(g, self.hidden(g, y, g.shape(x).c)), onto)
 
     def perceptron_text(self, channels: int) -> str:
         """The perceptron in drawings and tables."""
@@ -144,11 +149,19 @@ class Transformer(TransformerParts):
             x = self.sharing_attention(g, one, name, x) if one.shared else self.attention(g, one, name, x)
         return self.perceptron(g, add_chain(g, "between", self.between, x))
 
-    def perceptron(self, g: Builder, x: str) -> str:
+    def two_streams(self, g: Builder, first: str, second: str) -> tuple[str, str]:
+        (one, *others) = self.attend
+        if others or one.over != "thw" or self.before or self.between or self.norm_at == "post":
+            what, want = "two streams through a transformer of another form", "one attention over thw, norms first"
+            raise SpecError(what, got=", ".join(self.summary(g.shape(second).c)), want=want)
+        first = self.around(g, "attend", "Attention", second, lambda y: self.heads_of(g, one, y), first)
+        return first, self.perceptron(g, first, second)
+
+    def perceptron(self, g: Builder, x: str, onto: str | None = None) -> str:
         """The perceptron, and what stands beside it."""
         if not self.beside:
-            return super().perceptron(g, x)
-        return self.around(g, "mlp", "Mlp", x, lambda y: self.with_beside(g, y))
+            return super().perceptron(g, x, onto)
+        return self.around(g, "mlp", "Mlp", x, lambda y: self.with_beside(g, y), onto)
 
     def with_beside(self, g: Builder, x: str) -> str:
         """The sum of the perceptron and of what stands beside it, both of the normalised map."""

@@ -62,6 +62,7 @@ BY_WORD: Mapping[str, Data] = {
     "embedding": {"vocabulary": 49408},
     "representation_flow": {"align": "first"},
     "cell": {"carried": False},
+    "reversible": {"blocks": [{"transformer": {"heads": 2}}]},
 }
 """Fields that cannot be at their defaults in so small a network."""
 STEPS: Mapping[str, tuple[Data, list[str]]] = {
