@@ -173,6 +173,19 @@ def test_boxes_lie_on_digits_after_crops_and_mirror_images() -> None:
     assert met == {0.0, 0.5, 1.0}
 
 
+def test_a_still_scene_repeats_its_key_frame() -> None:
+    """Boxes lie on what it shows; the same frame of the moving scene is the same picture."""
+    task = task_of(tiny())
+    moving, still = (task.built_in(f"motion{kind}:8", "train") for kind in ("", ":still"))
+    name = next(iter(task.pictures))
+    for index in range(8):
+        shown, whole = still.read(index, ClipRequest(0)), moving.truth(index)
+        frames = shown.frames[name]
+        assert torch.equal(frames, whole.pictures[:, whole.frames // 2, None].expand_as(frames))
+        for x1, y1, x2, y2 in shown.targets["pixels"][shown.targets["seen"] > 0].long().tolist():
+            assert frames[:, 0, y1:y2, x1:x2].amax() > 0.7 * 255
+
+
 def test_the_loss_is_the_mean_over_boxes_and_classes_of_the_step() -> None:
     """Whatever parts the batch is split into: clips have one to three boxes."""
     task = task_of(tiny())

@@ -17,6 +17,7 @@ from archdsl.language.recipes.clips import Corners, Jitter, Resized
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.reader.transport import pack, unpack
+from archdsl.training.data.synthetic.key_frame_scenes import KeyFrameScenes
 from archdsl.training.data.synthetic.scenes import Scenes, heatmaps_of, motion_of_first
 from archdsl.training.data.synthetic.truth import MOTION_NAMES, MOTIONS, SOUND_RATE, Digit, Truth, draw_truth
 from archdsl.training.data.targets import stack_targets, targets_of_clips
@@ -69,6 +70,34 @@ def test_a_movement_lasts_from_its_start_to_its_end(seed: int) -> None:
     assert (truth.boxes[..., :2] >= 0).all()
     assert (truth.boxes[..., 2] <= 64).all()
     assert (truth.boxes[..., 3] <= 48).all()
+
+
+def told_by_places(found: list[tuple[tuple[int, int], int]]) -> float:
+    """Chi-square of motions and places in a raster of 4 x 4: about 105 where neither tells the other."""
+    counts = torch.zeros(16, len(MOTIONS))
+    for (row, column), motion in found:
+        counts[row * 4 // 45 * 4 + column * 4 // 53, motion] += 1  # a digit of 20 x 12 in 64 x 64
+    expected = counts.sum(1, keepdim=True) * counts.sum(0) / counts.sum()
+    return float(((counts - expected).square() / expected.clamp(min=1e-9)).sum())
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_key_frame_tells_no_motion(alike: bool) -> None:
+    """Any place is as likely with any motion there, not so in the first frame; digits move around that time."""
+    scenes = (Scenes if alike else KeyFrameScenes)(1, 0, {}, motion_of_first, MOTION_NAMES, alike=alike)
+    assert scenes.keyed
+    first, middle = [], []
+    for seed in range(4000):
+        truth = draw_truth(str(seed), 16, 64, 64, digits=(1, 1), motion=seed % 8 if alike else None, key=8)
+        motion, places = truth.digits[0].motion, truth.places[:, 0]
+        middle.append(((int(places[8, 0]), int(places[8, 1])), motion))
+        first.append(((int(places[0, 0]), int(places[0, 1])), motion))
+        assert (truth.boxes >= 0).all()
+        assert (truth.boxes <= 64).all()
+        assert truth.moving[:, 0].sum() >= 8
+        assert truth.moving[7:9, 0].any()
+    assert told_by_places(middle) < 105 + 4 * math.sqrt(2 * 105)
+    assert told_by_places(first) > 1000
 
 
 def test_what_is_said_and_heard() -> None:

@@ -24,6 +24,10 @@ class KeyFrameScenes(Scenes):
     """Scenes with a box around each digit, and its motion as the class; the first digits where there are too many."""
 
     @property
+    def keyed(self) -> bool:
+        return True
+
+    @property
     def tested(self) -> tuple[int, ...]:
         """Classes that figures are of: all."""
         return tuple(range(len(self.classes)))

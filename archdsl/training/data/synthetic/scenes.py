@@ -37,8 +37,9 @@ def motion_of_first(truth: Truth) -> Tensor:
 class Scenes:
     """`count` scenes as the clips of an arch; a scene is a function of (seed, index).
 
-    All digits of a scene move alike where `alike`, so that it has one class: then classes take turns. `target` says
-    what is true of a scene: a function of a module, since readers are processes.
+    All digits of a scene move alike where `alike`, so that it has one class: then classes take turns, and no place in
+    the middle frame tells one. `target` says what is true of a scene: a function of a module, since readers are
+    processes.
     """
 
     count: int
@@ -52,7 +53,7 @@ class Scenes:
     frames: int | None = None
     """Frames of a scene; by default as many as its longest clip shows."""
     frozen: bool = False
-    """Whether every clip repeats its first frame: what a single frame can tell."""
+    """Whether every clip repeats one frame, the key frame if there is one: what a single frame can tell."""
     multi_label: bool = False
 
     def __len__(self) -> int:
@@ -76,18 +77,25 @@ class Scenes:
         frames = {name: self.shown(truth, clip) for name, clip in self.clips.items()}
         return Sample(frames, self.target(truth), self.name(index), 0.0, (truth.frames - 1) / MOTION_FPS)
 
+    @property
+    def keyed(self) -> bool:
+        """Whether the middle frame is a key frame: places in it say nothing of motions."""
+        return self.alike
+
     def truth(self, index: int) -> Truth:
         """Everything that is true of a scene."""
         pictures = [clip for clip in self.clips.values() if clip.modality not in FRAMELESS]
         height, width = pictures[0].shape[2:] if pictures else FRAME_SIZE
         needed = max(clip.frames + (lookahead(clip) if clip in pictures else 0) for clip in self.clips.values())
+        frames = self.frames or needed
         return draw_truth(
             f"{self.seed} {index}",
-            self.frames or needed,
+            frames,
             height,
             width,
             digits=self.digits,
             motion=index % len(MOTIONS) if self.alike else None,
+            key=frames // 2 if self.keyed else None,
         )
 
     def shown(self, truth: Truth, clip: Clip) -> Tensor:
@@ -99,7 +107,9 @@ class Scenes:
         """The frame of the scene that each frame of a clip shows.  (t,)"""
         ahead = lookahead(clip) if clip.modality not in FRAMELESS else 0
         last = max(truth.frames - ahead - 1, 0)
-        return torch.linspace(0, last, clip.frames).floor().long() * (not self.frozen)
+        if self.frozen:
+            return torch.full((clip.frames,), truth.frames // 2 if self.keyed else 0)
+        return torch.linspace(0, last, clip.frames).floor().long()
 
 
 def rgb_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:

@@ -171,11 +171,19 @@ def dot_of(height: int, width: int) -> int:
 
 
 def draw_truth(
-    seed: str, frames: int, height: int, width: int, *, digits: tuple[int, int], motion: int | None = None
+    seed: str,
+    frames: int,
+    height: int,
+    width: int,
+    *,
+    digits: tuple[int, int],
+    motion: int | None = None,
+    key: int | None = None,
 ) -> Truth:
     """A scene of some digits, from the fewest to the most of `digits`; all have `motion` where it is given.
 
-    A movement lasts as long as the digit stays in the frame, within the clip, at most: so its end is exact too.
+    A movement lasts as long as the digit stays in the frame, within the clip, at most: so its end is exact too. Where
+    there is a `key` frame, digits may be anywhere in it, however they move: nothing of that frame tells a motion.
     """
     rng = Random(seed)
     dot = dot_of(height, width)
@@ -183,18 +191,43 @@ def draw_truth(
     for _ in range(digits[0] + random_below(digits[1] - digits[0] + 1, rng)):
         digit = random_below(10, rng)
         chosen = random_below(len(MOTIONS), rng) if motion is None else motion
-        direction, speed = MOTIONS[chosen]
-        down, right = MOTION_DIRECTIONS[direction]
         rooms = (height - 5 * dot, width - 3 * dot)
-        room = rooms[0] if down else rooms[1]
-        longest = min(frames, room // speed)
-        length = longest if motion is not None else longest - random_below(longest // 2 + 1, rng)
-        first = 0 if motion is not None else random_below(max(frames - length, 0) + 1, rng)
-        place = [random_below(rooms[0] + 1, rng), random_below(rooms[1] + 1, rng)]
-        axis, sign = (0, down) if down else (1, right)
-        travel = length * speed
-        along = random_below(room - travel + 1, rng)
-        place[axis] = along if sign > 0 else along + travel
+        course = drawn_course(chosen, frames, rooms, rng) if key is None else course_by(key, chosen, frames, rooms, rng)
         colour = (0.7 + 0.3 * rng.random(), 0.7 + 0.3 * rng.random(), 0.7 + 0.3 * rng.random())
-        found.append(Digit(digit, chosen, place[0], place[1], first, first + length, colour))
+        found.append(Digit(digit, chosen, *course, colour))
     return Truth(tuple(found), frames, height, width, seed)
+
+
+class Course(NamedTuple):
+    """Where a digit stands before it moves, and from when to when it does."""
+
+    row: int
+    column: int
+    first: int
+    last: int
+
+
+def drawn_course(motion: int, frames: int, rooms: tuple[int, int], rng: Random) -> Course:
+    """A course that lasts from half as long as it can to as long, at some time of the clip."""
+    direction, speed = MOTIONS[motion]
+    down, right = MOTION_DIRECTIONS[direction]
+    axis, sign = (0, down) if down else (1, right)
+    longest = min(frames, rooms[axis] // speed)
+    length = longest - random_below(longest // 2 + 1, rng)
+    first = random_below(max(frames - length, 0) + 1, rng)
+    place = [random_below(room + 1, rng) for room in rooms]
+    along = random_below(rooms[axis] - length * speed + 1, rng)
+    place[axis] = along if sign > 0 else along + length * speed
+    return Course(place[0], place[1], first, first + length)
+
+
+def course_by(key: int, motion: int, frames: int, rooms: tuple[int, int], rng: Random) -> Course:
+    """The longest course by a place that is drawn first: that of frame `key`."""
+    direction, speed = MOTIONS[motion]
+    down, right = MOTION_DIRECTIONS[direction]
+    axis, sign = (0, down) if down else (1, right)
+    place = [random_below(room + 1, rng) for room in rooms]
+    behind, ahead = (place[axis], rooms[axis] - place[axis])[::sign]
+    before, after = min(key, behind // speed), min(frames - key, ahead // speed)
+    place[axis] -= sign * speed * before
+    return Course(place[0], place[1], key - before, key + after)
