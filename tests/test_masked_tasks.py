@@ -21,8 +21,10 @@ from archdsl.rewrites.masked import without_masks
 from archdsl.training.data.clips import Batch, ClipRequest
 from archdsl.training.data.masks import Masks
 from archdsl.training.data.reader.decoder import frame_pixels
+from archdsl.training.data.sources.built_in import moving_digits
 from archdsl.training.data.sources.pictures import decode_picture
 from archdsl.training.state.checkpoints import checkpoints_in
+from archdsl.training.state.compatibility import summarize_videos
 from archdsl.training.state.snapshot import read_checkpoint_weights
 from archdsl.training.tasks.choice import default_recipe, task_for
 from archdsl.training.tasks.masked import MaskedTask
@@ -129,6 +131,19 @@ def test_masks_are_new_in_training_and_the_same_in_tests() -> None:
     tests = [videos.read(i, ClipRequest(0)).frames["mask"] for i in (1, 1, 2)]
     assert tests[0].equal(tests[1])
     assert not tests[0].equal(tests[2])
+
+
+def test_built_in_clips_are_those_that_are_classified() -> None:
+    """So that what is learnt of them serves."""
+    task = task_of(tiny())
+    masked = task.built_in("motion:4", "train")
+    digits = moving_digits("motion:4", "train", {"clip": task.plan.arch.clips["clip"]})
+    for i in range(4):
+        seen, want = masked.read(i, ClipRequest(0)), digits.read(i, ClipRequest(0))
+        assert seen.frames["clip"].equal(want.frames["clip"])
+        assert seen.targets == 0
+    still = task.built_in("motion:still:4", "train")
+    assert summarize_videos(still).digest != summarize_videos(masked).digest
 
 
 # losses

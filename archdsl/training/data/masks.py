@@ -20,9 +20,8 @@ from archdsl.ops import MaskTokens as MaskTokensOp
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.sources.discovery import entries_below, videos_for
 from archdsl.training.data.sources.videos import Files, VideoEntry
+from archdsl.training.data.synthetic.motion import MovingDigits
 from archdsl.training.data.synthetic.scenes import Scenes
-from archdsl.training.data.synthetic.truth import Truth
-from archdsl.training.data.targets import Targets
 
 MaskKind = Literal["parts", "cells", "blocks"]
 BLOCK_MASKS = ((8, 0.15), (2, 0.7))
@@ -158,13 +157,33 @@ def ones_at(size: tuple[int, int, int], places: list[int]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class MaskedScenes(Scenes):
-    """Built-in scenes with a mask beside each."""
+class MaskedDigits:
+    """Built-in data that classification is trained on, with a mask beside each clip; labels are not read."""
 
-    masks: Masks = field(kw_only=True)
+    videos: MovingDigits | Scenes
+    masks: Masks
+    classes: tuple[str, ...] = ()
+    multi_label: bool = False
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def name(self, index: int) -> str:
+        """Its place in the sequence."""
+        return self.videos.name(index)
+
+    def labels(self, index: int) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+    def identifier(self, index: int) -> str:
+        """Its name, and what it shows."""
+        return self.videos.identifier(index)
 
     def read(self, index: int, request: ClipRequest) -> Sample:
-        return self.masks.beside(super().read(index, request), index, request)
+        """A clip and a mask."""
+        sample = self.videos.read(index, request)
+        return self.masks.beside(sample._replace(targets=torch.tensor(0)), index, request)
 
 
 @dataclass(frozen=True)
@@ -181,11 +200,6 @@ class MaskedFiles(Files):
 
     def read(self, index: int, request: ClipRequest) -> Sample:
         return self.masks.beside(super().read(index, request), index, request)
-
-
-def no_target(truth: Truth) -> Targets:
-    """What a task learns from clips alone knows of a scene."""
-    return torch.tensor(0)
 
 
 def masked_files(data: str, split: str, plan: Plan, recipe: Recipe, masks: Masks) -> MaskedFiles:

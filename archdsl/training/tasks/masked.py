@@ -17,9 +17,9 @@ from archdsl.backend.runtime.attention.masking import kept_units
 from archdsl.errors import SpecError, printable
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import Batch, Videos
-from archdsl.training.data.masks import MaskedFiles, MaskedScenes, MaskKind, Masks, masked_files, no_target
+from archdsl.training.data.masks import MaskedDigits, MaskedFiles, MaskKind, Masks, masked_files
 from archdsl.training.data.modalities import check_modalities
-from archdsl.training.data.sources.built_in import built_in_scenes
+from archdsl.training.data.sources.built_in import moving_digits
 from archdsl.training.data.sources.one_video import one_video
 from archdsl.training.data.targets import Targets
 from archdsl.training.evaluation.label_maps import encode_png
@@ -67,8 +67,7 @@ class MaskedTask(Task):
     def built_in(self, data: str, split: str) -> Videos:
         self.check_clip()
         clips = {self.pictured: self.plan.arch.clips[self.pictured]}
-        scenes = built_in_scenes(data, split, clips, no_target, ())
-        return MaskedScenes(**vars(scenes), masks=self.masks)
+        return MaskedDigits(moving_digits(data, split, clips), self.masks)
 
     def files(self, data: str, split: str) -> Videos:
         self.check_clip()
