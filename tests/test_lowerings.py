@@ -80,8 +80,10 @@ def outputs(network: nn.Module, clips: Any) -> Tensor:
 
 
 def doubled(clips: Any) -> Any:
-    """Clips in double precision."""
-    return {k: v.double() for k, v in clips.items()} if isinstance(clips, dict) else clips.double()
+    """Clips in double precision; ids of tokens stay whole."""
+    if isinstance(clips, dict):
+        return {name: doubled(clip) for name, clip in clips.items()}
+    return clips.double() if clips.is_floating_point() else clips
 
 
 def apart(got: Tensor, want: Tensor) -> float:

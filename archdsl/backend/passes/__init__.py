@@ -14,6 +14,7 @@ from archdsl.backend.passes.heads import biased_heads, heads
 from archdsl.backend.passes.in_place import overwriting
 from archdsl.backend.passes.layout import channels_last
 from archdsl.backend.passes.lifetimes import frame_means, shifts, shuffles, warps
+from archdsl.backend.passes.linears import linears
 from archdsl.backend.passes.norms import steady_norms
 from archdsl.backend.passes.policy import passes_that_pay
 from archdsl.backend.passes.views import views
@@ -39,6 +40,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("depthwise", depthwise_gradients),
     Pass("steady_norms", steady_norms),
     Pass("fusion", fusion),
+    Pass("linears", linears),
     Pass("overwriting", overwriting),
 )
 """Every pass, in the order in which they run."""
