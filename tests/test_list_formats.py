@@ -24,7 +24,7 @@ from archdsl.training.data.clips import ClipRequest, Unreadable
 from archdsl.training.data.reader.decoder import CONTAINERS
 from archdsl.training.data.sources.lines import VIDEO_SUFFIXES
 from archdsl.training.precision import emulation_warning
-from archdsl.training.train import warn_about_data
+from archdsl.training.run_record import warn_at_start
 from tests.filmed import film, numbered_frames
 from tests.trained import small
 
@@ -435,15 +435,16 @@ def test_what_is_slow_is_warned_of() -> None:
     run = SimpleNamespace(
         videos=(),
         tests=(),
+        task=SimpleNamespace(reads_of_scores=()),
         recipe=recipe("smoke").but(precision="fp16"),
         world=SimpleNamespace(device=torch.device("cpu")),
         progress=SimpleNamespace(warn=lambda *words: said.append(words)),
     )
-    warn_about_data(run)
+    warn_at_start(run)
     assert said == [
         ("fp16 on a CPU: torch emulates it, and a step may take minutes", "--set recipe.precision=fp32, or bf16")
     ]
     run.recipe = recipe("smoke").but(precision="bf16")
-    warn_about_data(run)
+    warn_at_start(run)
     assert len(said) == 1
     assert emulation_warning(recipe("smoke").but(precision="fp16"), torch.device("cuda")) is None

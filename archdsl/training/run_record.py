@@ -7,7 +7,10 @@ from typing import Any
 
 from archdsl.backend.passes import passes_at_work
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.language.recipes.unread import unread_settings
+from archdsl.training.data.sources.videos import Files
 from archdsl.training.lowering import passes_text
+from archdsl.training.precision import emulation_warning
 from archdsl.training.run import Run
 from archdsl.training.state.compatibility import recipe_changes
 from archdsl.training.state.records import RunInfo
@@ -32,6 +35,17 @@ def opening_lines(run: Run) -> Iterator[str]:
         )
     if run.memory.setup.budget:
         yield str(run.memory)
+
+
+def warn_at_start(run: Run) -> None:
+    """Warn of videos that are left out, of settings that nothing reads, and of a precision that is emulated."""
+    for use, videos in (("train", run.videos), ("test", run.tests)):
+        for remark in videos.remarks() if isinstance(videos, Files) else ():
+            run.progress.say(f"{use} videos: {remark}")
+    if unread := unread_settings(run.recipe, run.task.reads_of_scores):
+        run.progress.warn(f"settings of the recipe that are not read: {'; '.join(unread)}", "leave them out")
+    if slow := emulation_warning(run.recipe, run.world.device):
+        run.progress.warn(*slow)
 
 
 def scaled_rate(recipe: Recipe) -> dict[str, Any] | None:

@@ -33,9 +33,9 @@ from archdsl.training.lowering import training_passes
 from archdsl.training.network_setup import data_parallel, prepare_network
 from archdsl.training.norms import train_mode
 from archdsl.training.optimizer import MovingAverage, make_optimizer
-from archdsl.training.precision import emulation_warning, fastest_kernels, recipe_on
+from archdsl.training.precision import fastest_kernels, recipe_on
 from archdsl.training.run import Run
-from archdsl.training.run_record import opening_lines, run_record
+from archdsl.training.run_record import opening_lines, run_record, warn_at_start
 from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts, remove_partial
 from archdsl.training.state.compatibility import (
     check_before_end,
@@ -266,18 +266,9 @@ def resume_or_begin(run: Run, state: TrainState, start: Start) -> None:
             say(f"adapted: {address}: {what}")
     for line in opening_lines(run):
         say(line)
-    warn_about_data(run)
+    warn_at_start(run)
     run.folder.describe(run.plan, run.recipe, run_record(run))
     run.folder.truncate_log(state.step)
-
-
-def warn_about_data(run: Run) -> None:
-    """Warn of videos that are left out, and of a precision that is emulated."""
-    for use, videos in (("train", run.videos), ("test", run.tests)):
-        for remark in videos.remarks() if isinstance(videos, Files) else ():
-            run.progress.say(f"{use} videos: {remark}")
-    if slow := emulation_warning(run.recipe, run.world.device):
-        run.progress.warn(*slow)
 
 
 def check_batch(recipe: Recipe, world: World) -> None:

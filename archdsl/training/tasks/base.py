@@ -44,6 +44,8 @@ class Task(ABC):
     suffixes: ClassVar[tuple[str, ...]] = VIDEO_SUFFIXES
     """Endings of the files that a prediction reads of a folder."""
     options_kind: ClassVar[type[TaskOptions]] = TaskOptions
+    reads_of_scores: ClassVar[tuple[str, ...]] = ()
+    """Which of a recipe's settings of class scores it reads (OF_CLASS_SCORES); others are warned of."""
 
     def __init__(self, plan: Plan, recipe: Recipe, options: Any = None) -> None:
         self.plan, self.recipe = plan, recipe

@@ -14,6 +14,7 @@ from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.language import Arch
 from archdsl.language.recipes.clips import Views
 from archdsl.language.recipes.recipe import Recipe
+from archdsl.language.recipes.unread import OF_CLASS_SCORES
 from archdsl.spec.base import Written
 from archdsl.spec.scalars import Positive, Real
 from archdsl.training.data.clips import Batch, Videos
@@ -64,6 +65,7 @@ class Classification(Task):
 
     name = "classification"
     options_kind: ClassVar[type[TaskOptions]] = ClassificationOptions
+    reads_of_scores = OF_CLASS_SCORES
     weights: Tensor | None = None
     """Of classes, in training."""
     teacher: nn.Module | None = None
