@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from glob import escape, glob
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from archdsl.blocks import Drawing
-from archdsl.errors import Fault, SpecError, did_you_mean, excerpt
+from archdsl.errors import Fault, SpecError, did_you_mean, excerpt, nearest_names
 from archdsl.language import Arch, Card, Model, Reference, change_all, parameter_names
 from archdsl.language.drawn_blocks import faults_of_drawings
 from archdsl.spec.base import read_model
@@ -52,20 +54,31 @@ def model(name_or_path: str | Path) -> Model:
         text = str(Path(text) / ARCH_FILE)
     path, _, name = text.partition(":") if ":" in text and not is_regular(text) else (text, "", "")
     if not path.endswith(SUFFIXES):
-        return zoo_model(text)
+        return zoo_model(text) if Path(text).name == text else nothing_at(text)
     if path.endswith(".py"):
         return model_named(models_in(Path(path)), name, path)
     found = model_of_data(Path(path), ())
     return model_named((found,), name, path)
 
 
+def nothing_at(text: str) -> NoReturn:
+    """Raises SpecError for a path that is neither a spec file nor the folder of a run."""
+    parent, name = os.path.split(text)  # os.path: a name too long, or no name at all, is not there
+    runs = glob(f"{escape(parent)}/*/{ARCH_FILE}") if os.path.isdir(parent) else []
+    near = did_you_mean(name, (Path(run).parent.name for run in runs))
+    raise SpecError(
+        f"neither a spec file nor the folder of a run: {excerpt(text)}",
+        got="another file or folder" if os.path.exists(text) else "nothing at that path",
+        want="a zoo name, a path ending in .py, .yaml or .json, or the folder of a run",
+        fix=near and f"{parent}/{near}",
+    )
+
+
 def model_named(models: tuple[Model, ...], name: str, where: str) -> Model:
     """The one of several models, by name; the only one without."""
     by_name = {model.name: model for model in models}
-    if name in by_name:
-        return by_name[name]
-    if not name and len(models) == 1:
-        return models[0]
+    if name in by_name or (not name and len(models) == 1):
+        return by_name.get(name, models[0])
     what = f"no model {name!r} in {where}" if name else f"several models in {where}"
     raise SpecError(
         what,
@@ -88,13 +101,13 @@ def zoo_model(name: str) -> Model:
         for model in models_in(path):
             if model.name == name:
                 return model
-    known = [model.name for model in zoo()]
-    near = did_you_mean(name, known)
+    near = nearest_names(name, [model.name for model in zoo()], 2)
+    such = f", such as {' or '.join(near)}" if near else ""
     raise SpecError(
         f"no model {name!r}",
         got=name,
-        want="a name from `archdsl list`, or a path ending in .py, .yaml or .json",
-        fix=near,
+        want=f"a name from `archdsl list`{such}, or a path ending in .py, .yaml or .json",
+        fix=next(iter(near), None),
     )
 
 

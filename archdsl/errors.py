@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import nlargest
+from re import findall
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,10 @@ def excerpt(text: str) -> str:
 
 MOST_LISTED = 20
 """Names listed in an error; a longer list helps nobody."""
+MOST_COMPARED = 40
+"""Names compared closely with a misspelt one: those that share the most pairs of letters."""
+NEAR = 0.6
+"""Share of letters, or of words and numbers, from which a name is proposed."""
 
 
 def listed(known: Iterable[str], many: str = "a name in `archdsl schema`") -> str:
@@ -97,6 +103,17 @@ def letter_pairs(word: str) -> frozenset[tuple[str, str]]:
     return frozenset(zip(f"^{word}", f"{word}$"))
 
 
+@lru_cache(maxsize=4096)
+def parts_of(name: str) -> Counter[str]:
+    """The words and numbers of a name: slow, 8, x, 8 and r, 50 of slow_8x8_r50."""
+    return Counter(findall(r"[^\W\d_]+|\d+", name[:100]))
+
+
+def shared_parts(a: Counter[str], b: Counter[str]) -> float:
+    """The share of words and numbers that two names have in common, in any order."""
+    return 2 * (a & b).total() / max(a.total() + b.total(), 1)
+
+
 def shared_pairs(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> float:
     """The share of pairs that two words have in common: what is compared closely is chosen by it."""
     return len(a & b) / (len(a) + len(b))
@@ -104,12 +121,22 @@ def shared_pairs(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A mend for a misspelt name, or None when nothing is near."""
-    from difflib import get_close_matches
+    return next(iter(nearest_names(word, known, 1)), None)
+
+
+def nearest_names(word: str, known: Iterable[str], most: int) -> list[str]:
+    """The names nearest to a misspelt one, best first; by letters, and by words and numbers in any order."""
+    from difflib import SequenceMatcher
 
     names = list(known)
-    if len(names) > MOST_LISTED:
-        names = nlargest(MOST_LISTED, names, key=lambda name: shared_pairs(letter_pairs(name), letter_pairs(word)))
-    longer = (
-        name for name in names if min(len(name), len(word)) > 2 and (name.startswith(word) or word.startswith(name))
-    )
-    return next(iter(get_close_matches(word, names, n=1, cutoff=0.6)), None) or next(longer, None)
+    if len(names) > MOST_COMPARED:
+        names = nlargest(MOST_COMPARED, names, key=lambda name: shared_pairs(letter_pairs(name), letter_pairs(word)))
+    letters = SequenceMatcher(b=word)
+    found: list[tuple[float, str]] = []
+    for name in names:
+        letters.set_seq1(name)
+        alike = letters.ratio(), shared_parts(parts_of(name), parts_of(word))
+        begins = min(len(name), len(word)) > 2 and (name.startswith(word) or word.startswith(name))
+        if begins or max(alike) >= NEAR:
+            found.append((sum(alike) + 0.25 * name.startswith(word), name))
+    return [name for _, name in nlargest(most, found)]

@@ -65,7 +65,8 @@ def test_a_misspelt_name_gets_a_neighbour() -> None:
     assert said("slowfast_4x16_r5") == (
         "no model 'slowfast_4x16_r5'\n"
         "  got     slowfast_4x16_r5\n"
-        "  want    a name from `archdsl list`, or a path ending in .py, .yaml or .json\n"
+        "  want    a name from `archdsl list`, such as slowfast_4x16_r50 or slowfast_4x16_r50_ava, or a path "
+        "ending in .py, .yaml or .json\n"
         "  fix     slowfast_4x16_r50"
     )
 
@@ -147,9 +148,11 @@ def test_files_that_are_no_text_or_too_large(tmp_path: Path) -> None:
     assert said(path).startswith("not a spec")
 
 
-@pytest.mark.parametrize("name", ["", "a); import os", "../zoo/slowfast", "slowfast_4x16_r50; rm", "\x00"])
+@pytest.mark.parametrize(
+    "name", ["", "a); import os", "../zoo/slowfast", "slowfast_4x16_r50; rm", "\x00", "\x00/a", "a/" * 3000]
+)
 def test_names_of_no_model(name: str) -> None:
-    assert said(name).startswith("no model ")
+    assert said(name).startswith("neither a spec file " if "/" in name else "no model ")
 
 
 def test_nothing_in_yaml_is_executed(tmp_path: Path) -> None:

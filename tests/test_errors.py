@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
 
-from archdsl.errors import Fault, SpecError, did_you_mean, listed
+from archdsl.errors import Fault, SpecError, did_you_mean, listed, nearest_names, parts_of
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_a_fault_is_told_in_one_order() -> None:
@@ -55,6 +61,48 @@ def test_an_error_survives_a_process_border() -> None:
 def test_names_near_a_misspelt_one() -> None:
     assert did_you_mean("botleneck", ["basic", "bottleneck"]) == "bottleneck"
     assert did_you_mean("xyz", ["basic", "bottleneck"]) is None
+
+
+def misspellings(name: str, rng: Random) -> Iterator[str]:
+    """A zoo name with a part dropped, two swapped or joined, a letter or digit changed, dropped or out of order."""
+    parts = name.split("_")
+    for i, part in enumerate(parts):
+        before, after = parts[:i], parts[i + 1 :]
+        at = rng.randrange(len(part))
+        other = rng.choice("123456789" if part[at].isdigit() else "abcdefghijklmnopqrstuvwxyz")
+        wrong = [
+            part[:at] + other + part[at + 1 :],
+            part[:at] + part[at + 1 :],
+            part[:at] + part[at:][1::-1] + part[at + 2 :],
+        ]
+        yield from ("_".join([*before, one, *after]) for one in wrong[: 3 if len(part) > 2 else 1])
+        if after:
+            yield "_".join([*before, after[0], part, *after[1:]])
+            yield "_".join([*before, part + after[0], *after[1:]])
+            yield "_".join([*parts[: i + 1], *after[1:]])
+
+
+def test_a_misspelt_zoo_name_finds_its_model_or_one_of_as_many_parts() -> None:
+    names = re.findall(r"^\| ([a-z0-9_]+) \|", (ROOT / "zoo/README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(names) > 400
+    rng, met = Random(0), 0
+    for name in rng.sample(names, 60):
+        for word in set(misspellings(name, rng)) - set(names):
+            near, met = nearest_names(word, names, 2), met + 1
+            shared = [(parts_of(word) & parts_of(one)).total() for one in near]
+            assert name in near or min(shared, default=0) >= (parts_of(word) & parts_of(name)).total(), (
+                name,
+                word,
+                near,
+            )
+    assert met > 400
+
+
+def test_parts_in_another_order_or_of_another_number_find_the_family() -> None:
+    names = ["slowfast_tiny", "slowfast_4x16_r50", "slowfast_8x8_r50", "slow_8x8_r50", "detr_r50", "tsn_r50"]
+    assert nearest_names("slowfast_9x9", names, 2) == ["slowfast_8x8_r50", "slowfast_4x16_r50"]
+    assert did_you_mean("r50_detr", names) == "detr_r50"
+    assert did_you_mean("slowfast-8x8-r50", names) == "slowfast_8x8_r50"
 
 
 def test_long_lists_are_looked_up_elsewhere() -> None:

@@ -275,6 +275,28 @@ def test_what_is_asked_wrongly(argv: list[str], said: str, runs: Path, capsys: p
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *(["evaluate", "{}"], ["predict", "{}", "x.mp4"], ["features", "{}", "x.mp4", "-o", "out"], ["count", "{}"]),
+        *(["export", "{}", "-o", "net.onnx"], ["table", "{}"], ["emit", "{}"], ["train", "{}"]),
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_a_run_that_is_not_there_names_the_one_that_is(
+    argv: list[str], runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = say([word.replace("{}", f"{runs}/on") for word in argv], capsys)
+    assert code == 2
+    assert f"neither a spec file nor the folder of a run: {runs}/on\n  got     nothing at that path\n" in err
+    assert f"  fix     {runs}/one\n" in err
+
+
+def test_weights_of_a_run_that_is_not_there(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = say(["weights", "show", f"{runs}/none"], capsys)
+    assert (code, "want    a file of weights, or the folder of a run" in err) == (2, True)
+
+
 class Renamed(MovingDigits):
     """The same videos, their classes listed backwards; or one of them under another name."""
 

@@ -42,9 +42,13 @@ def show_weights(given: Namespace) -> int:
         if getattr(given, name) is not None:
             raise SpecError("weights show takes a file only", got=str(getattr(given, name)), want="weights show FILE")
     room: Any = import_with_extras("archdsl.backend.weights")
-    if Path(room.local_weights(given.file)).is_dir():
-        return show_run(Path(given.file), given)
-    found = room.describe(room.local_weights(given.file))
+    path = Path(room.local_weights(given.file))
+    if path.is_dir():
+        return show_run(path, given)
+    if not path.exists():
+        want = "a file of weights, or the folder of a run"
+        raise SpecError(f"no weights at {given.file}", got="nothing at that path", want=want)
+    found = room.describe(path)
     if given.json:
         say_json(found.record())
     else:
