@@ -104,12 +104,12 @@ def letter_pairs(word: str) -> frozenset[tuple[str, str]]:
 
 
 @lru_cache(maxsize=4096)
-def parts_of(name: str) -> Counter[str]:
+def words_and_numbers(name: str) -> Counter[str]:
     """The words and numbers of a name: slow, 8, x, 8 and r, 50 of slow_8x8_r50."""
     return Counter(findall(r"[^\W\d_]+|\d+", name[:100]))
 
 
-def shared_parts(a: Counter[str], b: Counter[str]) -> float:
+def shared_words(a: Counter[str], b: Counter[str]) -> float:
     """The share of words and numbers that two names have in common, in any order."""
     return 2 * (a & b).total() / max(a.total() + b.total(), 1)
 
@@ -135,7 +135,7 @@ def nearest_names(word: str, known: Iterable[str], most: int) -> list[str]:
     found: list[tuple[float, str]] = []
     for name in names:
         letters.set_seq1(name)
-        alike = letters.ratio(), shared_parts(parts_of(name), parts_of(word))
+        alike = letters.ratio(), shared_words(words_and_numbers(name), words_and_numbers(word))
         begins = min(len(name), len(word)) > 2 and (name.startswith(word) or word.startswith(name))
         if begins or max(alike) >= NEAR:
             found.append((sum(alike) + 0.25 * name.startswith(word), name))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from archdsl.errors import Fault, SpecError, did_you_mean, listed, nearest_names, parts_of
+from archdsl.errors import Fault, SpecError, did_you_mean, listed, nearest_names, words_and_numbers
 
 ROOT = Path(__file__).parent.parent
 
@@ -89,8 +89,10 @@ def test_a_misspelt_zoo_name_finds_its_model_or_one_of_as_many_parts() -> None:
     for name in rng.sample(names, 60):
         for word in set(misspellings(name, rng)) - set(names):
             near, met = nearest_names(word, names, 2), met + 1
-            shared = [(parts_of(word) & parts_of(one)).total() for one in near]
-            assert name in near or min(shared, default=0) >= (parts_of(word) & parts_of(name)).total(), (
+            shared = [(words_and_numbers(word) & words_and_numbers(one)).total() for one in near]
+            assert (
+                name in near or min(shared, default=0) >= (words_and_numbers(word) & words_and_numbers(name)).total()
+            ), (
                 name,
                 word,
                 near,
