@@ -146,6 +146,18 @@ def test_built_in_clips_are_those_that_are_classified() -> None:
     assert summarize_videos(still).digest != summarize_videos(masked).digest
 
 
+def test_masked_autoencoders_start_by_the_widths_of_their_layers() -> None:
+    """As their authors do: at 0.02 a narrow decoder passes next to no gradient to the encoder."""
+    network = archdsl.build(archdsl.load("videomae_vit_s_pretrain", frames=4, size=32))
+    for name in ("main.body.3.attend.query", "decoder.body.1.mlp.up", "head.classifier"):
+        weights = network.get_parameter(f"{name}.weight")
+        most = (6 / sum(weights.shape)) ** 0.5
+        assert weights.abs().max() <= most
+        assert weights.std().item() == pytest.approx(most / 3**0.5, rel=0.05), name
+    tuned = archdsl.build(archdsl.load("videomae_vit_s", frames=4, size=32))
+    assert tuned.get_parameter("main.body.3.attend.query.weight").std().item() == pytest.approx(0.02, rel=0.1)
+
+
 # losses
 
 
@@ -212,9 +224,9 @@ def test_the_loss_of_features_by_hand(loss: str) -> None:
     torch.testing.assert_close(found, torch.stack(errors).mean())
 
 
-def test_features_need_an_average() -> None:
+def test_features_need_an_average(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="a moving average that the recipe does not keep"):
-        archdsl.train(tiny("features"), short(), "motion:8", out="unused_folder", device="cpu", quiet=True)
+        archdsl.train(tiny("features"), short(), "motion:8", out=tmp_path, device="cpu", quiet=True)
 
 
 # runs

@@ -52,6 +52,7 @@ SIZES = {
 UNIT = 8
 """Rows and columns of a unit, in patches."""
 Variant = Literal["t", "s", "b", "bplus", "l", "h"]
+Init = Literal["trunc_normal", "xavier"]
 
 
 def tokens_of(channels: int, frames: int) -> tuple[Patches, Positions]:
@@ -61,13 +62,13 @@ def tokens_of(channels: int, frames: int) -> tuple[Patches, Positions]:
     return patches, Positions(over=("hw",) if frames == 1 else ("hw", "t"))
 
 
-def body_of(variant: Variant, pools: int) -> dict[str, Stage]:
+def body_of(variant: Variant, pools: int, init: Init = "trunc_normal") -> dict[str, Stage]:
     """The four stages, the first `pools` of the last three at half the height and width of the one before."""
     channels, attention_heads, depths = row_of(SIZES, variant=variant)
     stages = {}
     for i, depth in enumerate(depths):
         units = [(1, UNIT // 2**stage, UNIT // 2**stage) if stage < 2 else None for stage in (max(i - 1, 0), i)]
-        block = UnitTransformer(heads=attention_heads * 2**i, unit=units[1], fused=True)
+        block = UnitTransformer(heads=attention_heads * 2**i, unit=units[1], init=init, fused=True)
         stride = (1, 2, 2) if i <= pools else (1, 1, 1)
         first = block.but(channels=channels * 2**i, unit=units[0], stride=stride) if i else block
         stages[f"stage{i + 1}"] = Stage(first, *[block] * (depth - 1))
@@ -102,13 +103,13 @@ def hiera_mae(name: str, variant: Variant = "b", frames: Count = 16, size: Count
         "hide": Stage(Hide()),
         "tokens": Stage(patches, positions),
         "keep": Stage(Keep(count=kept)),
-        **body_of(variant, pools=2),
+        **body_of(variant, pools=2, init="xavier"),
         "norm": Stage(LayerNorm()),
     }
     decoder = {
-        "embed": Stage(Linear(channels=512, act="none", init="trunc_normal")),
+        "embed": Stage(Linear(channels=512, act="none", init="xavier")),
         "tokens": Stage(MaskTokens(count=units - kept), Positions()),
-        "body": Stage(*repeat(Transformer(heads=16, fused=True), 8)),
+        "body": Stage(*repeat(Transformer(heads=16, init="xavier", fused=True), 8)),
     }
     joined = (
         Edge(

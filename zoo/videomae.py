@@ -32,11 +32,14 @@ HIDDEN = Fraction(9, 10)
 """Of all tubes."""
 
 
-def encoder(width: Width) -> tuple[Stage, Stage]:
+Init = Literal["trunc_normal", "xavier"]
+
+
+def encoder(width: Width, init: Init = "trunc_normal") -> tuple[Stage, Stage]:
     """Tokens, and the blocks that read them."""
     channels, depth, heads, mlp, side = row_of(SIZES, width=width)
     tokens = Stage(Patches(kernel=(2, side, side), channels=channels), SinePositions())
-    return tokens, Stage(*repeat(Transformer(heads=heads, mlp=mlp, bias="qv"), depth))
+    return tokens, Stage(*repeat(Transformer(heads=heads, mlp=mlp, bias="qv", init=init), depth))
 
 
 def videomae(name: str, width: Width = "b", frames: Count = 16, size: Count = 224, classes: Count = 400) -> Arch:
@@ -62,7 +65,7 @@ def videomae_pretrain(
 
     `norm` is the encoder's last one, which Hugging Face's models with `use_mean_pooling` lack.
     """
-    tokens, body = encoder(width)
+    tokens, body = encoder(width, init="xavier")
     channels, heads = row_of(DECODERS, width=width)
     mlp, side = SIZES[width][3:]
     times, places = frames // 2, (size // side) ** 2
@@ -72,9 +75,9 @@ def videomae_pretrain(
     masked = MaskTokens(count=times * places // 2 if dual else places - kept)
     end = {"norm": Stage(LayerNorm())} if norm else {}
     decoder = {
-        "embed": Stage(Linear(channels=channels, bias=False, act="none", init="trunc_normal")),
+        "embed": Stage(Linear(channels=channels, bias=False, act="none", init="default")),
         "tokens": Stage(masked, SinePositions()),
-        "body": Stage(*repeat(Transformer(heads=heads, mlp=mlp, bias="qv"), decoder_depth)),
+        "body": Stage(*repeat(Transformer(heads=heads, mlp=mlp, bias="qv", init="xavier"), decoder_depth)),
     }
     return Arch(
         name=name,

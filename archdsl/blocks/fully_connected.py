@@ -32,8 +32,10 @@ class Linear(Block):
     channels: Width = Field(description="output channels")
     bias: bool = Field(True, description="whether there is a bias")
     act: Act = Field("relu", description="activation, or none")
-    init: Literal["normal", "trunc_normal", "default"] = Field(
-        "normal", description="normal: N(0, 0.01^2); trunc_normal: N(0, 0.02^2), cut off; default: torch's"
+    init: Literal["normal", "trunc_normal", "xavier", "default"] = Field(
+        "normal",
+        description="normal: N(0, 0.01^2); trunc_normal: N(0, 0.02^2), cut off; xavier: by the widths before and "
+        "behind; default: torch's",
     )
 
     def build(self, g: Builder, x: str) -> str:

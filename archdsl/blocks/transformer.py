@@ -31,6 +31,11 @@ class TransformerParts(Block):
         "pre", description="norms in front of each branch (pre) or behind each sum (post)"
     )
     bias: bool | Literal["qv"] = Field(True, description="biases of queries, keys and values; qv: none of keys")
+    init: Literal["trunc_normal", "xavier"] = Field(
+        "trunc_normal",
+        description="how weights of linear layers start: at 0.02 times normal numbers, or by the widths before and "
+        "behind (xavier), as masked autoencoders and narrow networks need it",
+    )
     dropout: Share = Field(0.0, description="share of elements dropped behind each linear layer")
     layer_scale: Positive | None = Field(None, description="start of a learnt scale for each channel of a branch")
     drop_path: Share | None = Field(None, description="probability that a branch is dropped; see a pathway's drop_path")
@@ -64,7 +69,7 @@ class TransformerParts(Block):
 
     def linear(self, g: Builder, name: str, x: str, channels: int, bias: bool = True) -> str:
         """A linear layer as transformers start it."""
-        return g.add(name, ops.Linear(out_features=channels, bias=bias, init="trunc_normal"), x)
+        return g.add(name, ops.Linear(out_features=channels, bias=bias, init=self.init), x)
 
     def projections(
         self, g: Builder, x: str, channels: int, query: str | None = None, *, prefix: str = ""

@@ -14,8 +14,8 @@ from archdsl.ops.layer import Argument, Layer, Weights, init_statements, with_bi
 class Linear(Op):
     """The same affine map of the channels at every position.  (c, t, h, w) -> (out_features, t, h, w)
 
-    `init`: `normal` draws weights from N(0, 0.01^2), `trunc_normal` from N(0, 0.02^2), `zeros` none; these start the
-    bias at 0. `default` is torch's.
+    `init`: `normal` draws weights from N(0, 0.01^2), `trunc_normal` from N(0, 0.02^2), `xavier` by the widths
+    before and behind (Glorot), `zeros` none; these start the bias at 0. `default` is torch's.
     """
 
     causality = "frame"
@@ -26,7 +26,7 @@ class Linear(Op):
     """Channels of the result."""
     bias: bool = True
     """Whether a learnt number is added to each channel."""
-    init: Literal["normal", "trunc_normal", "zeros", "default"] = "normal"
+    init: Literal["normal", "trunc_normal", "xavier", "zeros", "default"] = "normal"
     """How weights start."""
     bias_start: float | None = None
     """What the bias starts at, if not as `init` has it."""

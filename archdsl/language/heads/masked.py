@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Literal
 
 from pydantic import Field
 
@@ -16,10 +17,12 @@ from archdsl.language.heads.dense import the_end
 from archdsl.spec.scalars import Count, Sizes
 
 
-def predicted(g: Builder, ends: dict[str, str], norm: Norm, channels: int) -> str:
+def predicted(
+    g: Builder, ends: dict[str, str], norm: Norm, channels: int, init: Literal["trunc_normal", "xavier"]
+) -> str:
     """Norm and linear layer of the mask tokens of the one pathway that is read."""
     x = norm.add(g, "norm", masked_rows(g, the_end(ends)))
-    return g.add("classifier", ops.Linear(out_features=channels, init="trunc_normal"), x)
+    return g.add("classifier", ops.Linear(out_features=channels, init=init), x)
 
 
 class MaskedPixels(Head):
@@ -37,7 +40,7 @@ class MaskedPixels(Head):
         return "masked_pixels"
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        return {"pixels": predicted(g, ends, self.norm, CHANNELS["rgb"] * prod(self.patch))}
+        return {"pixels": predicted(g, ends, self.norm, CHANNELS["rgb"] * prod(self.patch), "xavier")}
 
 
 class MaskedFeatures(Head):
@@ -51,4 +54,4 @@ class MaskedFeatures(Head):
         return "masked_features"
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
-        return {"features": predicted(g, ends, self.norm, self.channels)}
+        return {"features": predicted(g, ends, self.norm, self.channels, "trunc_normal")}
