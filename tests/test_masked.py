@@ -13,6 +13,7 @@ from archdsl import ops
 from archdsl.backend import build_graph
 from archdsl.backend.runtime.attention.masking import MaskTokens, kept_units
 from archdsl.blocks import Keep, Patches, Positions, SinePositions, Transformer
+from archdsl.blocks.masked import Turned
 from archdsl.language import Arch, Clip, Features, Pathway, Stage
 from archdsl.ops import Shape
 from archdsl.testing import graph_of
@@ -47,13 +48,13 @@ def test_kinds_of_mask_tokens() -> None:
 
 
 @pytest.mark.parametrize("positions", [SinePositions(), Positions(over=("hw", "t"))])
-@pytest.mark.parametrize("times", [1, 2])
-def test_keeping_all_is_the_whole_map(positions: Any, times: int) -> None:
+@pytest.mark.parametrize(("times", "rotary"), [(1, True), (2, Turned(over=("w", "t"), one_angle=True, start=1))])
+def test_keeping_all_is_the_whole_map(positions: Any, times: int, rotary: Any) -> None:
     """Attention is alike in any order: with every part kept, blocks and positions before and behind give the same."""
     torch.manual_seed(0)
 
     def network(keep: tuple[Any, ...]) -> Any:
-        blocks = (Patches(kernel=(2, 4, 4), channels=12), *keep, positions, Transformer(heads=2, rotary=True))
+        blocks = (Patches(kernel=(2, 4, 4), channels=12), *keep, positions, Transformer(heads=2, rotary=rotary))
         clips = {"clip": Clip(frames=4, size=8), "mask": Clip(modality="mask", frames=times, size=2)}
         pathway = Pathway(clip="clip", stages={"body": Stage(*blocks)})
         arch = Arch(name="net", clips=clips, pathways={"main": pathway}, head=Features())

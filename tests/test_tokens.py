@@ -136,6 +136,19 @@ def test_rotary_positions_are_the_formula() -> None:
     torch.testing.assert_close(beside.flatten(1), torch.cat([both[:, 0, 0, :2], y.flatten(1)], dim=1))
 
 
+def test_pairs_of_channels_turn_as_complex_numbers() -> None:
+    """Columns turn the first 8 of 16 channels, rows the others, counted from 1: a pair by one angle."""
+    x = torch.randn(32, 2, 3, 5)
+    op = ops.Rotary(heads=2, over=("w", "h"), one_angle=True, start=1)
+    y = alone(op, x, extra=(0,), sizes=(2, 3, 5))
+    rates = 10000.0 ** (-torch.arange(4) / 4)
+    columns, rows = (torch.arange(1, 1 + n)[:, None] * rates for n in (5, 3))
+    angles = torch.cat([columns.expand(3, -1, -1), rows[:, None].expand(-1, 5, -1)], dim=-1).permute(2, 0, 1)
+    pairs = torch.view_as_complex(x.unflatten(0, (2, 8, 2)).movedim(2, -1).contiguous())
+    want = torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)[:, None])
+    torch.testing.assert_close(y, want.movedim(-1, 2).flatten(0, 2))
+
+
 def test_tables_of_positions_by_hand() -> None:
     """hw: 10 for the token, 100 and 200 for the columns; t: 0 and 1000."""
     graph = graph_of(ops.Positions(over=("hw", "t")), (Shape(1, 2, 1, 2, 1),))

@@ -14,8 +14,12 @@ from archdsl.spec.scalars import Count
 class AttentivePool(TransformerParts):
     """A learnt query reads all positions, then a perceptron.  (c, t, h, w, k) -> (c, 1, 1, 1)
 
-    Keys and values are of the normalised map; the query is not normalised, and no linear layer follows the attention.
+    Keys and values are of the normalised map; the query is not normalised, and by default no linear layer follows the
+    attention.
     """
+
+    out: bool = Field(False, description="whether a linear layer follows the attention")
+    residual: bool = Field(True, description="whether the query is added to what it reads")
 
     def summary(self, channels: int) -> tuple[str, ...]:
         return f"attention of a learnt query, {self.heads} heads", self.perceptron_text(channels)
@@ -26,8 +30,9 @@ class AttentivePool(TransformerParts):
         with g.inside("attend", "Attention"):
             y = self.norm.add(g, "norm", x) if self.norm_at == "pre" else x
             reads = self.projections(g, y, c, query)
-            y = self.ended(g, g.add("attention", ops.Attention(heads=self.heads, fused=self.fused), *reads))
-        y = self.perceptron(g, self.summed(g, "attend", query, y))
+            y = g.add("attention", ops.Attention(heads=self.heads, fused=self.fused), *reads)
+            y = self.ended(g, self.linear(g, "out", y, c) if self.out else y)
+        y = self.perceptron(g, self.summed(g, "attend", query, y) if self.residual else y)
         return g.add("token", ops.TakeToken(), y)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -12,7 +12,8 @@ from archdsl.blocks.names import ClipName
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import Op, Shape
-from archdsl.spec.scalars import Count, Spread
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Spread, Whole
 
 
 def mask_clip(g: Builder, name: str) -> str:
@@ -78,13 +79,24 @@ def add_positions(g: Builder, op: Op, x: str) -> str:
     return g.add("sum", ops.Add(), x, kept.chosen(g, "chosen", table))
 
 
-def add_rotary(g: Builder, name: str, heads: int, x: str) -> str:
-    """Queries or keys turned by their positions; of kept parts, by those of where they lie."""
-    kept = Kept.of(g, x)
-    if kept is None:
-        return g.add(f"{name}_rotary", ops.Rotary(heads=heads), x)
-    turns = g.add(f"{name}_turns", ops.Turns(heads=heads, size=kept.size), x)
-    return g.add(f"{name}_rotary", ops.TurnedBy(heads=heads), x, kept.chosen(g, f"{name}_chosen", turns))
+class Turned(Written):
+    """What turns channels of queries and keys. In YAML `rotary: true` stands for its defaults."""
+
+    over: tuple[Literal["t", "h", "w"], ...] = Field(
+        ("t", "h", "w"), min_length=1, description="axes that turn equal parts of a head, in the order of these"
+    )
+    one_angle: bool = Field(False, description="whether both channels of a pair are turned by one angle")
+    start: Whole = Field(0, description="position of the first element along each axis")
+
+    def add(self, g: Builder, name: str, heads: int, x: str) -> str:
+        """Queries or keys turned by their positions; of kept parts, by those of where they lie."""
+        kept = Kept.of(g, x)
+        fields: dict[str, Any] = dict(over=self.over, one_angle=self.one_angle, start=self.start)
+        if kept is None:
+            return g.add(f"{name}_rotary", ops.Rotary(heads=heads, **fields), x)
+        turns = g.add(f"{name}_turns", ops.Turns(heads=heads, size=kept.size, **fields), x)
+        turned_by = ops.TurnedBy(heads=heads, over=self.over)
+        return g.add(f"{name}_rotary", turned_by, x, kept.chosen(g, f"{name}_chosen", turns))
 
 
 class Keep(Block):

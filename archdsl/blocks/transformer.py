@@ -12,7 +12,7 @@ from archdsl.blocks.adapter import Adapter
 from archdsl.blocks.attend import Attend, Attends
 from archdsl.blocks.base import Act, Block, Norm, NormField, add_act
 from archdsl.blocks.chain import Chain, add_chain
-from archdsl.blocks.masked import add_rotary
+from archdsl.blocks.masked import Turned
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops.multi_head import Over, fitting_heads
@@ -111,8 +111,9 @@ class Transformer(TransformerParts):
         (Attend(),), description="axes of each attention in turn: [thw], [t, hw] or {over: t, linear: true}"
     )
 
-    rotary: bool = Field(
-        False, description="whether queries and keys are turned by their positions in time, height and width"
+    rotary: bool | Turned = Field(
+        False,
+        description="whether queries and keys are turned by their positions in time, height and width, or by which",
     )
 
     qk_norm: NormField = Field(
@@ -219,7 +220,8 @@ class Transformer(TransformerParts):
         for i, name in enumerate(("query", "key")):
             reads[i] = self.qk_norm.add(g, f"{name}_norm", reads[i])
         if self.rotary:
-            reads[:2] = [add_rotary(g, name, self.heads, x) for name, x in zip(("query", "key"), reads)]
+            turned = Turned() if self.rotary is True else self.rotary
+            reads[:2] = [turned.add(g, name, self.heads, x) for name, x in zip(("query", "key"), reads)]
         y = (
             self.parts(g, one, reads)
             if len(one.axes) > 1

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 
 
-def turning(count: int, channels: int) -> Tensor:
-    """Cosines and sines of the angles of positions from 0, the rates twice side by side.  -> (2, count, channels)"""
+def turning(count: int, channels: int, one_angle: bool, start: int) -> Tensor:
+    """Cosines and sines of the angles of positions, rates in pairs or twice side by side.  -> (2, count, channels)"""
     pairs = channels // 2
     rates = 10000 ** -(torch.arange(pairs, dtype=torch.float64) / pairs)
-    angles = torch.arange(count, dtype=torch.float64)[:, None] * rates.repeat(2)
+    rates = rates.repeat_interleave(2) if one_angle else rates.repeat(2)
+    angles = torch.arange(start, start + count, dtype=torch.float64)[:, None] * rates
     return torch.stack([angles.cos(), angles.sin()]).float()
 
 
@@ -22,36 +23,56 @@ def turned(x: Tensor, table: Tensor) -> Tensor:
 
 
 class Rotary(nn.Module):
-    """In every head t, h and w turn `channels` each; the rest, and tokens in front, stay."""
+    """In every head each axis of `over` turns `channels`; the rest, and tokens in front, stay."""
 
-    def __init__(self, heads: int, channels: int, size: tuple[int, int, int], extra: int = 0) -> None:
+    def __init__(
+        self,
+        heads: int,
+        channels: int,
+        size: tuple[int, int, int],
+        extra: int = 0,
+        over: str = "thw",
+        one_angle: bool = False,
+        start: int = 0,
+    ) -> None:
         super().__init__()
-        self.heads, self.channels, self.size, self.extra = heads, channels, size, extra
-        for i, axis in enumerate("thw"):
+        self.heads, self.channels, self.size, self.extra, self.over = heads, channels, size, extra, over
+        for axis in over:
+            i = "thw".index(axis)
             with torch.device("cpu"):
-                table = turning(size[i], channels)
+                table = turning(size[i], channels, one_angle, start)
             table = table.reshape(2, *[size[i] if j == i else 1 for j in range(3)], 1, channels)
             self.register_buffer(axis, table.to(torch.get_default_device()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.flatten(2).mT.unflatten(2, (self.heads, -1))
         places = rows[:, self.extra :].unflatten(1, self.size)
-        parts = places.split([self.channels] * 3 + [places.shape[-1] - 3 * self.channels], dim=-1)
-        done = [turned(part, self.get_buffer(axis)) for part, axis in zip(parts, "thw")]
-        y = torch.cat([*done, parts[3]], dim=-1).flatten(1, 3)
+        axes = len(self.over)
+        parts = places.split([self.channels] * axes + [places.shape[-1] - axes * self.channels], dim=-1)
+        done = [turned(part, self.get_buffer(axis)) for part, axis in zip(parts, self.over)]
+        y = torch.cat([*done, parts[axes]], dim=-1).flatten(1, 3)
         y = torch.cat([rows[:, : self.extra], y], dim=1) if self.extra else y
         return y.flatten(2).mT.unflatten(2, x.shape[2:])
 
 
 class Turns(nn.Module):
-    """Cosines, then sines, of t, h and w at every position of a map.  (n, ...) -> (n, 6 channels, *size)"""
+    """Cosines, then sines, of all axes at every position of a map.  (n, ...) -> (n, 2 axes channels, *size)"""
 
-    def __init__(self, channels: int, size: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        size: tuple[int, int, int],
+        over: str = "thw",
+        one_angle: bool = False,
+        start: int = 0,
+    ) -> None:
         super().__init__()
         parts = []
         with torch.device("cpu"):
-            for i in range(3):
-                table = turning(size[i], channels).reshape(2, *[size[i] if j == i else 1 for j in range(3)], channels)
+            for axis in over:
+                i = "thw".index(axis)
+                table = turning(size[i], channels, one_angle, start)
+                table = table.reshape(2, *[size[i] if j == i else 1 for j in range(3)], channels)
                 parts.append(table.expand(-1, *size, -1))
             turns = torch.cat(parts, dim=-1).permute(0, 4, 1, 2, 3).flatten(0, 1)
         self.register_buffer("turns", turns.to(torch.get_default_device()), persistent=False)
