@@ -19,7 +19,7 @@ help:
 	@echo "make format    let ruff format"
 	@echo "make docs      the documentation site, in out/docs/html (two minutes)"
 	@echo "make zoo/README.md  the zoo's list, counted anew"
-	@echo "make benchmarks/peers.md  ours beside PyTorchVideo's (half an hour, on a quiet machine)"
+	@echo "make benchmarks/peers.md  ours beside other packages' (an hour, on a quiet machine)"
 	@echo "make benchmarks/latency.md  predicted beside measured, and the table that comes along (five minutes, likewise)"
 	@echo "make gpu       tests that need a GPU, then benchmarks/gpu.md (ten minutes); without one, what it would run"
 	@echo "make clean     remove $(VENV) and out"
@@ -50,7 +50,7 @@ zoo/README.md: $(VENV)/test.installed
 	mv $@.new $@
 
 # In an environment of its own: make benchmarks/peers.md VENV=.venv-peers
-benchmarks/peers.md: $(VENV)/peers.installed
+benchmarks/peers.md: $(VENV)/peers.installed $(VENV)/attention_peers.installed
 	$(BIN)/python -m benchmarks.peers -o $@
 
 benchmarks/latency.md: $(VENV)/test.installed
@@ -89,4 +89,9 @@ $(VENV)/docs.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/peers.installed: $(VENV)/test.installed
 	$(INSTALL) --no-deps pytorchvideo==0.1.5
 	$(INSTALL) onnxruntime onnxscript
+	@touch $@
+
+$(VENV)/attention_peers.installed: $(VENV)/peers.installed
+	$(INSTALL) --no-deps torchvision==0.29.1 transformers==5.24.0 hiera-transformer==0.1.4 timm==1.0.31
+	$(INSTALL) tokenizers huggingface_hub safetensors httpx truststore regex
 	@touch $@

@@ -1,10 +1,11 @@
-"""Our networks beside PyTorchVideo's, with equal weights and clips, timed in turn in one process for each model.
+"""Our networks beside other packages', with equal weights and clips, timed in turn in one process for each model.
 
-python -m benchmarks.peers -o benchmarks/peers.md     everything; about half an hour on two quiet cores
+python -m benchmarks.peers -o benchmarks/peers.md     everything; about an hour on two quiet cores
 python -m benchmarks.peers --quick                    two rounds, nothing compiled, to see that it works
 python -m benchmarks.peers --models x3d_s_ptv --keep  one model again, the others as they were measured before
 
-Needs `pip install --no-deps pytorchvideo==0.1.5` and what it imports (fvcore, iopath, networkx, av, parameterized).
+Needs `pip install --no-deps pytorchvideo==0.1.5` and what it imports (fvcore, iopath, networkx, av, parameterized), and
+for networks of attention what `benchmarks/attention_nets.py` says.
 """
 
 from __future__ import annotations
@@ -36,9 +37,11 @@ from archdsl.measuring import (
 from archdsl.measuring.timer import Times
 from archdsl.report.table.formats import to_md
 from archdsl.report.table.sheet import Column, Row, Table
+from benchmarks.attention_nets import ATTENTION_PEERS, AttentionPeer
 from benchmarks.pytorchvideo_nets import PEERS, Peer
 
 OURS, EAGER, LAST, COMPILED = "archdsl auto", "PyTorchVideo", "its channels_last_3d", "its channels_last_3d, compiled"
+ATTENTION_COMPILED = "it, compiled"
 INFER = {
     "slow_8x8_r50": 1.5,
     "slowfast_8x8_r50": 1.6,
@@ -48,6 +51,15 @@ INFER = {
     "ircsn_r101": 2.7,
 }
 """Ratios to the untouched peer that are aimed at, forward of one clip."""
+ATTENTION = {
+    "mvit_v1_b_16x4": 1.55,
+    "mvit_v2_s_16x4": 1.5,
+    "video_swin_t": 2.1,
+    "videomae_vit_b": 1.12,
+    "timesformer_divided_8x32": 1.2,
+    "hiera_b_16x224": 1.45,
+}
+"""The same, for networks of attention."""
 TRAIN = {
     "x3d_s_ptv": 2.3,
     "r2plus1d_16x4_r50": 1.35,
@@ -60,6 +72,8 @@ MEAN = 2.1
 TRAIN_BATCH = {"x3d_s_ptv": 2}
 LIMIT = 3600
 """Seconds after which a model is given up."""
+ATTENTION_LIMIT = 400
+"""Seconds after which a model of attention is measured without its compiled form, which for some takes minutes."""
 
 
 def channels_last(network: nn.Module) -> nn.Module:
@@ -68,13 +82,19 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 
 def compiled(network: nn.Module) -> nn.Module:
-    """The same, compiled with its weights frozen."""
+    """Compiled with its weights frozen."""
     # without dynamic=False torch 2.13 meets sizes of several blocks in one code and fails for SlowFast and R(2+1)D
-    return torch.compile(channels_last(network), dynamic=False, options={"freezing": True})
+    return torch.compile(network, dynamic=False, options={"freezing": True})
 
 
-def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, device: str, compile_too: bool) -> list[Contestant]:
-    """The untouched peer, what its users can make of it, and ours."""
+def attention_sides(peer: AttentionPeer, compile_too: bool) -> list[Contestant]:
+    """The original, and the same compiled."""
+    eager = Contestant(peer.package, peer.make, peer.copy, feed=peer.feed)
+    return [eager, replace(eager, name=ATTENTION_COMPILED, prepare=compiled)] if compile_too else [eager]
+
+
+def convolution_sides(peer: Peer, compile_too: bool) -> list[Contestant]:
+    """The untouched peer, and what its users can make of it."""
 
     def feed_last(clip: torch.Tensor) -> Any:
         packed = peer.feed(clip)
@@ -90,28 +110,35 @@ def sides_of(peer: Peer, plan: archdsl.Plan, train: bool, device: str, compile_t
         Contestant(EAGER, peer.make, peer.copy, feed=feed),
         Contestant(LAST, peer.make, peer.copy, channels_last, feed_last),
     ]
-    if compile_too and not train:
-        sides.append(Contestant(COMPILED, peer.make, peer.copy, compiled, feed_last))
+    if compile_too:
+        last = lambda network: compiled(channels_last(network))  # noqa: E731
+        sides.append(Contestant(COMPILED, peer.make, peer.copy, last, feed_last))
+    return sides
+
+
+def sides_of(plan: archdsl.Plan, train: bool, device: str, compile_too: bool) -> list[Contestant]:
+    """The peer's forms, and ours."""
+    peer = next(peer for peer in (*PEERS, *ATTENTION_PEERS) if peer.ours == plan.name)
+    forms = attention_sides if isinstance(peer, AttentionPeer) else convolution_sides
     ours = {f"archdsl {lower}": own_contestant(plan, lower, train=train, device=device) for lower in ("none", "auto")}
-    return [*sides, *(replace(side, name=name) for name, side in ours.items())]
+    return [*forms(peer, compile_too and not train), *(replace(side, name=name) for name, side in ours.items())]
 
 
 def one(given: argparse.Namespace) -> None:
     """One model in this process: its record as JSON, or with --only the memory of one side."""
-    peer = next(peer for peer in PEERS if peer.ours == given.one)
-    plan = archdsl.compile(archdsl.load(peer.ours))
-    batch = TRAIN_BATCH.get(peer.ours, 1) if given.train else 1
+    plan = archdsl.compile(archdsl.load(given.one))
+    batch = TRAIN_BATCH.get(plan.name, 1) if given.train else 1
     setup = BenchSetup(batch, given.train, given.device, given.runs)
-    sides = sides_of(peer, plan, given.train, given.device, not given.no_compile)
+    sides = sides_of(plan, given.train, given.device, not given.no_compile)
     if given.only:
         print(json.dumps(peak_alone(plan, next(side for side in sides if side.name == given.only), setup)))
         return
-    told = lambda text: print(f"  {peer.ours}: {text}", file=sys.stderr, flush=True)  # noqa: E731
+    told = lambda text: print(f"  {plan.name}: {text}", file=sys.stderr, flush=True)  # noqa: E731
     peaks = {}
     for side in sides:
-        if side.name != COMPILED:  # its process holds the compiler as well
+        if side.name not in (COMPILED, ATTENTION_COMPILED):  # its process holds the compiler as well
             told(f"memory of {side.name}")
-            peaks[side.name] = peak_of_command([*command(given, peer.ours, given.train), "--only", side.name])
+            peaks[side.name] = peak_of_command([*command(given, plan.name, given.train), "--only", side.name])
     print(json.dumps(compare(plan, sides, setup, told, peaks).record()))
 
 
@@ -129,16 +156,27 @@ def measure(given: argparse.Namespace, name: str, train: bool) -> dict[str, Any]
         return json.loads(file.read_text()) if file.is_file() else None
     print(f"{name}, {'training step' if train else 'inference'}", file=sys.stderr, flush=True)
     try:
-        done = subprocess.run(
-            [sys.executable, *command(given, name, train)], stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT
-        )
+        done = output_of(command(given, name, train), name in ATTENTION and not given.no_compile)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         print(f"{name} failed: {error}", file=sys.stderr)
         return None
-    record: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    record: dict[str, Any] = json.loads(done.strip().splitlines()[-1])
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(record))
     return record
+
+
+def output_of(words: list[str], may_leave_out: bool) -> str:
+    """What a process of this program prints; one that takes too long may be run again without its compiled form."""
+    limit = ATTENTION_LIMIT if may_leave_out else LIMIT
+    try:
+        words = [sys.executable, *words]
+        return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=limit).stdout
+    except subprocess.TimeoutExpired:
+        if not may_leave_out:
+            raise
+        print(f"  not measured within {limit} s: once more, with nothing compiled", file=sys.stderr, flush=True)
+        return output_of([*words[1:], "--no-compile"], False)
 
 
 def comparison(record: dict[str, Any]) -> Comparison:
@@ -177,6 +215,11 @@ def least_ratio(one: Comparison, side: str, base: str) -> float:
     return side_of(one, base).times.least / side_of(one, side).times.least
 
 
+def compiled_side(one: Comparison) -> ContestantTimes | None:
+    """The peer compiled, where it was."""
+    return next((side for side in one.sides if side.side in (COMPILED, ATTENTION_COMPILED)), None)
+
+
 def verdict(ratio: float, aim: float) -> str:
     """Reached, or by how much not."""
     return "reached" if ratio >= aim else f"{100 * (1 - ratio / aim):.0f}% short"
@@ -184,34 +227,37 @@ def verdict(ratio: float, aim: float) -> str:
 
 def aim_cells(one: Comparison, aim: float) -> tuple[str, ...]:
     """One model's row."""
-    ours = side_of(one, OURS)
-    names = [side.side for side in one.sides]
-    to_compiled = f"{ours.times.ratio_of(side_of(one, COMPILED).times):.2f}" if COMPILED in names else ""
-    memory = f"{one.peaks[OURS] / one.peaks[EAGER]:.2f}" if OURS in one.peaks else ""
+    ours, eager, quick = side_of(one, OURS), one.base.side, compiled_side(one)
+    last = [side for side in one.sides if side.side == LAST]
     return (
         one.plan.name,
         f"{aim:.2f}",
         f"{one.ratio(ours):.2f}",
-        f"{least_ratio(one, OURS, EAGER):.2f}",
+        f"{least_ratio(one, OURS, eager):.2f}",
         verdict(one.ratio(ours), aim),
-        f"{ours.times.ratio_of(side_of(one, LAST).times):.2f}",
-        to_compiled,
+        *(f"{ours.times.ratio_of(side.times):.2f}" if side else "" for side in (last[0] if last else None, quick)),
         f"{ours.error:.1e}",
-        memory,
-        f"{side_of(one, COMPILED).first:.0f} s" if COMPILED in names else "",
+        f"{one.peaks[OURS] / one.peaks[eager]:.2f}" if OURS in one.peaks else "",
+        f"{quick.first:.0f} s" if quick else "",
         f"{ours.made:.1f} s",
     )
 
 
+PARTS = (
+    (False, INFER, "Inference"),
+    (False, ATTENTION, "Inference, networks of attention"),
+    (True, TRAIN, "Training step"),
+)
 ABOUT = """\
-# Beside PyTorchVideo
+# Beside other packages
 
-`make benchmarks/peers.md` writes this page. PyTorchVideo 0.1.5 from PyPI, its builders untouched but for two things:
-the softmax at their end is left out, and numpy's integers in X3D's pool are made Python's, without which torch.compile
-fails. Weights are ours, norms scattered first; clips are random and at the published size. All sides run in turn, in
-one process for each model, each round opened by another side. Ours chooses its frames from the raw clip within the
-time that is measured; the peer's are packed beforehand. Memory is the most resident in a process of its own, torch
-included.
+`make benchmarks/peers.md` writes this page. PyTorchVideo 0.1.5 from PyPI, its builders untouched but for three things:
+the softmax at their end is left out, numpy's integers in X3D's pool are made Python's, without which torch.compile
+fails, and norms of MViT add 1e-6 to variances, as ours. Networks of attention are also torchvision's 0.29.1,
+transformers' 5.24.0 and hiera-transformer's 0.1.4, this one without its softmax. Weights are ours, norms scattered
+first; clips are random and at the published size. All sides run in turn, in one process for each model, each round
+opened by another side. Ours chooses its frames from the raw clip within the time that is measured; the peer's are
+packed beforehand. Memory is the most resident in a process of its own, torch included.
 
 *ratio* is the median over rounds of the peer's seconds over ours, *of least* that of the quickest rounds, *to ...* the
 same against the peer in another form. Figures in seconds are worth no more than the machine was quiet: below stands
@@ -223,11 +269,11 @@ def page(records: list[dict[str, Any]], lines: list[str]) -> str:
     """The page: aims, then every figure."""
     found = [comparison(record) for record in records]
     parts = [ABOUT]
-    for train, aims, title in ((False, INFER, "Inference"), (True, TRAIN, "Training step")):
-        these = [one for one in found if one.setup.train is train]
+    for train, aims, title in PARTS:
+        these = [one for one in found if one.setup.train is train and one.plan.name in aims]
         if not these:
             continue
-        mean = MEAN if not train and len(these) == len(INFER) else None
+        mean = MEAN if aims is INFER and len(these) == len(INFER) else None
         parts += [f"## {title}\n", to_md(aims_table(these, aims, mean)), "Every side:\n", to_md(bench_table(these))]
         shares = ", ".join(f"{one.plan.name} {100 * (one.others or 0):.0f}%" for one in these)
         parts.append(f"Processors that others had: {shares}.\n")
@@ -238,7 +284,7 @@ def arguments() -> argparse.Namespace:
     """What was asked."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("-o", "--output", help="the page; by default it is printed")
-    words.add_argument("--models", nargs="*", default=[], metavar="NAME", help=", ".join(INFER))
+    words.add_argument("--models", nargs="*", default=[], metavar="NAME", help=", ".join({**INFER, **ATTENTION}))
     words.add_argument("--quick", action="store_true", help="two rounds, nothing compiled")
     words.add_argument("--keep", action="store_true", help="models that are not named stay as they were measured")
     words.add_argument("--folder", default="out/peers", help="where records are kept (out/peers)")
@@ -260,7 +306,7 @@ def main() -> None:
         one(given)
         return
     records, failed = [], []
-    for train, aims in ((False, INFER), (True, TRAIN)):
+    for train, aims, _ in PARTS:
         for name in aims:
             if given.models and name not in given.models and not given.keep:
                 continue

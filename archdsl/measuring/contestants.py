@@ -140,7 +140,15 @@ def timed_step(side: Contestant, network: nn.Module, clips: Any, train: bool, pr
 
 
 def randomize_norms(network: nn.Module) -> None:
-    """Norms that do something, so that folding a wrong one, or a residual branch that is off, shows."""
+    """Norms that do something, so that folding a wrong one, or a residual branch that is off, shows.
+
+    Matrices that start at 0 are drawn, too.
+    """
+    for matrix in (p for p in network.parameters() if p.ndim > 1 and not p.any()):
+        nn.init.normal_(matrix, std=0.02)
+    for layer_norm in (m for m in network.modules() if isinstance(m, nn.LayerNorm) and m.elementwise_affine):
+        nn.init.uniform_(layer_norm.weight, 0.5, 1.5)
+        nn.init.normal_(layer_norm.bias, std=0.1)
     for norm in (m for m in network.modules() if isinstance(getattr(m, "running_var", None), Tensor)):
         for value in (norm.weight, norm.running_var):
             if isinstance(value, Tensor):
