@@ -17,6 +17,7 @@ from archdsl.blocks import Conv, FlowNetS
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Dense, Pathway, Stage
+from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import Batch, ClipRequest, Unreadable
 from archdsl.training.data.inspection import check_videos
@@ -205,6 +206,21 @@ def test_files_are_read_as_they_were_made(tmp_path: Path) -> None:
             one, other = train.read(index, ClipRequest(0)), built_in.read(index, ClipRequest(0))
             assert torch.equal(one.frames["clip"], other.frames["clip"])
             assert torch.equal(one.targets, other.targets)
+
+
+def test_built_in_pairs_are_written_as_flying_chairs(tmp_path: Path) -> None:
+    """By the command; read again they are the pairs in memory."""
+    (tmp_path / "tiny.yaml").write_text(to_yaml(tiny()))
+    made = ["data", "make", "motion", str(tmp_path / "d"), "--net", str(tmp_path / "tiny.yaml"), "--count", "5"]
+    assert main(made) == 0
+    task = flow_task()
+    for split, count in (("train", 5), ("val", 1)):
+        read, known = (task.videos(data, split) for data in (str(tmp_path / "d"), f"motion:{count}"))
+        assert len(read) == count
+        for i in range(count):
+            one, other = (videos.read(i, ClipRequest(0)) for videos in (read, known))
+            assert one.targets.equal(other.targets)
+            assert one.frames["clip"].equal(other.frames["clip"])
 
 
 def spoilt(path: Path, start: int, data: bytes) -> None:

@@ -23,9 +23,10 @@ from archdsl.language import Arch, Clip, Dense, Pathway, Several, Stage
 from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.batches import train_batches
+from archdsl.training.data.annotations.mask_folders import mask_folder
+from archdsl.training.data.annotations.masked_frames import class_ids
 from archdsl.training.data.clips import Batch, ClipRequest, Unreadable
 from archdsl.training.data.reader.decoder import frame_pixels
-from archdsl.training.data.sources.masks import class_ids, mask_folder
 from archdsl.training.data.sources.pictures import decode_picture
 from archdsl.training.evaluation.label_maps import PixelScores, class_colour, confusion_of, encode_png
 from archdsl.training.state.checkpoints import checkpoints_in

@@ -43,7 +43,8 @@ DATA is, here and in `train`, `evaluate` and `predict`:
                                *_test_split1.txt of HMDB51; CSV or JSON of path and label or labels, split,
                                start, end and centre in seconds, frames and offset of pictures
   for segmentation             train/images/NAME.jpg and train/masks/NAME.png of class numbers, 255 for none, and
-                               val/ of both, beside classes.txt; `data check DATA --net NET` reads them
+                               val/ of both, beside classes.txt; Cityscapes (leftImg8bit or leftImg8bit_sequence, and
+                               gtFine), SegNet's CamVid, VOCdevkit; `data check DATA --net NET` reads them
   for localisation             a .json of ActivityNet or BSN, or CLASS_val.txt and CLASS_test.txt of THUMOS'14, beside
                                VIDEO.csv (a head, a row for each position) or VIDEO.npy; `data make motion OUT`
                                with --net NET writes such a folder

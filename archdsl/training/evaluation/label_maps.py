@@ -148,8 +148,9 @@ def class_colour(number: int) -> tuple[int, int, int]:
 
 
 def encode_png(picture: Tensor) -> bytes:
-    """A picture as a PNG file.  (3, h, w) uint8"""
+    """A picture, or a mask, as a PNG file.  (3 or 1, h, w) uint8"""
     codec: Any = av.CodecContext.create("png", "w")
-    codec.width, codec.height, codec.pix_fmt = picture.shape[2], picture.shape[1], "rgb24"
+    frame = as_frame(picture)
+    codec.width, codec.height, codec.pix_fmt = frame.width, frame.height, frame.format.name
     codec.time_base = Fraction(1)
-    return b"".join(bytes(packet) for packet in (*codec.encode(as_frame(picture)), *codec.encode(None)))
+    return b"".join(bytes(packet) for packet in (*codec.encode(frame), *codec.encode(None)))

@@ -13,8 +13,10 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from archdsl.errors import SpecError, printable
 from archdsl.language import Arch
+from archdsl.training.data.annotations.flow_writer import write_pairs
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.sources.flow_pairs import flow_pairs
+from archdsl.training.data.synthetic.scenes import Scenes
 from archdsl.training.data.synthetic.truth import Truth
 from archdsl.training.data.targets import Targets
 from archdsl.training.data.transforms.geometry import Cut
@@ -72,7 +74,7 @@ class Flow(Task):
         shape = next(iter(self.plan.arch.clips.values())).shape
         return shape.h, shape.w
 
-    def built_in(self, data: str, split: str) -> Videos:
+    def built_in(self, data: str, split: str) -> Scenes:
         self.check_pair()
         return self.scenes(data, split, flow_back, ())
 
@@ -80,6 +82,10 @@ class Flow(Task):
         """A folder laid out as FlyingChairs."""
         self.check_pair()
         return flow_pairs(data, split, next(iter(self.plan.arch.clips)))
+
+    def write_built_in(self, out: Path, counts: Mapping[str, int]) -> Iterator[Path]:
+        """FlyingChairs' folder."""
+        return write_pairs(out, {split: self.built_in(f"motion:{count}", split) for split, count in counts.items()})
 
     def check_pair(self) -> None:
         """Raises SpecError where the network does not read two frames, or has outputs that are no flow of them."""

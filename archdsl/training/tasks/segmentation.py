@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,8 +13,9 @@ from torch.nn.functional import cross_entropy, interpolate
 
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Dense, Several
+from archdsl.training.data.annotations.mask_folders import mask_folder
+from archdsl.training.data.annotations.mask_writer import write_masks
 from archdsl.training.data.clips import Batch, Videos
-from archdsl.training.data.sources.masks import mask_folder
 from archdsl.training.data.synthetic.labelled_frames import LabelledFrames
 from archdsl.training.data.synthetic.truth import DIGIT_NAMES, MOTION_NAMES, Truth
 from archdsl.training.data.targets import Targets
@@ -61,7 +62,7 @@ class Segmentation(Task):
     def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
         return "smoke" if built_in else "dff_cityscapes"
 
-    def built_in(self, data: str, split: str) -> Videos:
+    def built_in(self, data: str, split: str) -> LabelledFrames:
         if self.options.scenes == "digits":
             scenes = self.scenes(data, split, digits_of_pixels, ("ground", *DIGIT_NAMES))
         else:
@@ -69,7 +70,23 @@ class Segmentation(Task):
         return LabelledFrames(**vars(scenes))
 
     def files(self, data: str, split: str) -> Videos:
-        return mask_folder(Path(data), split, self.plan.arch.clips)
+        """A folder of masks. Of a video, a frame is met at every distance from a key frame, else in the middle."""
+        keys = self.plan.schedule
+        places = range(keys.every) if keys else (self.frames // 2,)
+        return mask_folder(Path(data), split, self.plan.arch.clips, places)
+
+    def write_built_in(self, out: Path, counts: Mapping[str, int]) -> Iterator[Path]:
+        """Pictures and masks of digits. Raises SpecError for motions, which no picture tells."""
+        if self.options.scenes == "motions":
+            raise SpecError(
+                "no pictures tell motions",
+                at="recipe.task.segmentation.scenes",
+                written=self.recipe.written,
+                got="motions",
+                want="digits",
+                fix="train on motion, which is made in memory",
+            )
+        return write_masks(out, {split: self.built_in(f"motion:{count}", split) for split, count in counts.items()})
 
     def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:
         shapes = [*self.plan.outputs.values()]

@@ -1,1 +1,1 @@
-"""Boxes, and segments along time, as data sets write them down: a file a format."""
+"""Boxes, masks, captions and segments along time, as data sets write them down: a file a format."""

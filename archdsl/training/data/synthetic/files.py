@@ -114,12 +114,12 @@ def sound_frames(wave: Tensor, rate: int) -> Iterator[av.AudioFrame]:
 
 
 def as_frame(picture: Tensor) -> av.VideoFrame:
-    """One picture for the encoder.  (3, height, width) uint8"""
-    _, height, width = picture.shape
-    frame = av.VideoFrame(width, height, "rgb24")
+    """One picture for the encoder, or a gray one.  (3 or 1, height, width) uint8"""
+    channels, height, width = picture.shape
+    frame = av.VideoFrame(width, height, "rgb24" if channels > 1 else "gray")
     plane = frame.planes[0]
-    lines = picture.permute(1, 2, 0).reshape(height, width * 3)
+    lines = picture.permute(1, 2, 0).reshape(height, width * channels)
     padded = lines.new_zeros(height, plane.line_size)
-    padded[:, : width * 3] = lines
+    padded[:, : width * channels] = lines
     plane.update(padded.numpy().tobytes())
     return frame

@@ -1,0 +1,29 @@
+"""Built-in scenes as a folder of pictures and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from archdsl.spec.files import make_folder, write_whole
+from archdsl.training.data.annotations.mask_folders import CLASSES, IMAGES, MASKS
+from archdsl.training.data.clips import ClipRequest
+from archdsl.training.data.synthetic.labelled_frames import LabelledFrames
+from archdsl.training.evaluation.label_maps import encode_png
+
+
+def write_masks(out: Path, scenes: Mapping[str, LabelledFrames]) -> Iterator[Path]:
+    """The labelled frame of each scene and its mask, of every split; yields the path of every picture."""
+    for split, made in scenes.items():
+        folders = {name: out / split / name for name in (IMAGES, MASKS)}
+        for folder in folders.values():
+            make_folder(folder)
+        write_whole(out / CLASSES, "".join(f"{name}\n" for name in made.classes))
+        for index in range(len(made)):
+            targets, truth = made.read(index, ClipRequest(0)).targets, made.truth(index)
+            clip = next(iter(made.clips.values()))
+            frame = int(made.times(truth, clip)[targets["frame"]])
+            path = folders[IMAGES] / f"{index:06d}.png"
+            write_whole(path, encode_png(truth.pictures[:, frame]))
+            write_whole(folders[MASKS] / path.name, encode_png(targets["labels"][None]))
+            yield path
