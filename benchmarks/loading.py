@@ -20,9 +20,9 @@ import torch
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Sampling
 from archdsl.training.data.inspection import measure_speeds
+from archdsl.training.data.picture_files import as_frame
 from archdsl.training.data.reader.backends import available_decoders
 from archdsl.training.data.sources.videos import Action, Files, VideoEntry
-from archdsl.training.data.synthetic.files import as_frame
 
 VIDEOS, FRAMES, HEIGHT, WIDTH = 8, 300, 256, 340
 CLIPS = {"8 frames, every 8": (8, Sampling(every=8)), "32 frames, every 2": (32, Sampling(every=2))}

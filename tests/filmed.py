@@ -10,7 +10,7 @@ import av
 import torch
 from torch import Tensor
 
-from archdsl.training.data.synthetic.files import as_frame
+from archdsl.training.data.picture_files import as_frame
 
 KINDS = {
     "h264.mp4": ("libx264", "yuv420p", {"g": "12", "bf": "3", "preset": "veryfast"}),

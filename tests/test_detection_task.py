@@ -27,12 +27,12 @@ from archdsl.training.data.annotations.boxed_frames import BoxedFrames
 from archdsl.training.data.annotations.boxes_beside import file_with_boxes
 from archdsl.training.data.annotations.vid_folder import VID_CLASSES
 from archdsl.training.data.clips import Batch, ClipRequest, Unreadable
+from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.targets import tensors_of
 from archdsl.training.data.transforms.geometry import fitted_cut
 from archdsl.training.data.transforms.moves import move_boxes, move_labels
 from archdsl.training.evaluation.box_precision import FoundFrame, box_precisions
 from archdsl.training.evaluation.found_boxes import FoundBoxes, found_boxes, moved_boxes, suppress
-from archdsl.training.evaluation.label_maps import encode_png
 from archdsl.training.evaluation.prediction import ViewOutput
 from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.state.skipped_videos import SkippedVideos

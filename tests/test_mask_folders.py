@@ -15,7 +15,7 @@ from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.training.data.annotations.mask_folders import CITYSCAPES_IDS, mask_folder
 from archdsl.training.data.annotations.masked_frames import MaskedFrames
 from archdsl.training.data.clips import ClipRequest, Unreadable
-from archdsl.training.evaluation.label_maps import encode_png
+from archdsl.training.data.picture_files import encode_png
 from archdsl.training.tasks.segmentation import Segmentation
 from tests.test_segmentation import task_of, tiny
 

@@ -26,9 +26,10 @@ from archdsl.training.batches import train_batches
 from archdsl.training.data.annotations.mask_folders import mask_folder
 from archdsl.training.data.annotations.masked_frames import class_ids
 from archdsl.training.data.clips import Batch, ClipRequest, Unreadable
+from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.reader.decoder import frame_pixels
 from archdsl.training.data.sources.pictures import decode_picture
-from archdsl.training.evaluation.label_maps import PixelScores, class_colour, confusion_of, encode_png
+from archdsl.training.evaluation.label_maps import PixelScores, class_colour, confusion_of
 from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.tasks.choice import default_recipe, task_for

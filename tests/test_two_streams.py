@@ -15,9 +15,9 @@ from archdsl.language import Arch, Classifier, Clip, Pathway, Several, Stage, ch
 from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Unreadable
+from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.sources.discovery import videos_of
 from archdsl.training.data.transforms.augment import make_view
-from archdsl.training.evaluation.label_maps import encode_png
 from tests.trained import entries, short
 
 

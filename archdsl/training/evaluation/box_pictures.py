@@ -11,7 +11,7 @@ from torch import Tensor
 
 from archdsl.errors import printable
 from archdsl.report.drawing.svg import cut_to_width, text_width
-from archdsl.training.evaluation.label_maps import encode_png
+from archdsl.training.data.picture_files import encode_png
 
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 LEAST_SIDE = 480

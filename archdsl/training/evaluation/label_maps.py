@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-import av
 import torch
 from torch import Tensor
 
 from archdsl.report.table.formats import records_csv
 from archdsl.report.table.sheet import Table
-from archdsl.training.data.synthetic.files import as_frame
+from archdsl.training.data.picture_files import encode_png
 from archdsl.training.evaluation.prediction import Prediction
 from archdsl.training.evaluation.results import Results
 
@@ -145,12 +143,3 @@ def class_colour(number: int) -> tuple[int, int, int]:
     for bit in range(8):
         parts[bit % 3] |= (number >> bit & 1) << (7 - bit // 3)
     return parts[0], parts[1], parts[2]
-
-
-def encode_png(picture: Tensor) -> bytes:
-    """A picture, or a mask, as a PNG file.  (3 or 1, h, w) uint8"""
-    codec: Any = av.CodecContext.create("png", "w")
-    frame = as_frame(picture)
-    codec.width, codec.height, codec.pix_fmt = frame.width, frame.height, frame.format.name
-    codec.time_base = Fraction(1)
-    return b"".join(bytes(packet) for packet in (*codec.encode(frame), *codec.encode(None)))

@@ -15,6 +15,7 @@ from archdsl.errors import SpecError, printable
 from archdsl.language import Arch
 from archdsl.training.data.annotations.flow_writer import write_pairs
 from archdsl.training.data.clips import Batch, Videos
+from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.sources.flow_pairs import flow_pairs
 from archdsl.training.data.synthetic.scenes import Scenes
 from archdsl.training.data.synthetic.truth import Truth
@@ -22,7 +23,6 @@ from archdsl.training.data.targets import Targets
 from archdsl.training.data.transforms.geometry import Cut
 from archdsl.training.data.transforms.moves import move_flow
 from archdsl.training.evaluation.flow_picture import flow_colours
-from archdsl.training.evaluation.label_maps import encode_png
 from archdsl.training.evaluation.prediction import Prediction, ViewOutput
 from archdsl.training.evaluation.results import Results
 from archdsl.training.evaluation.scores import check_finite

@@ -19,10 +19,10 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.masks import MaskedDigits, MaskedFiles, MaskKind, Masks, masked_files
 from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.sources.built_in import moving_digits
 from archdsl.training.data.sources.one_video import one_video
 from archdsl.training.data.targets import Targets
-from archdsl.training.evaluation.label_maps import encode_png
 from archdsl.training.evaluation.prediction import Prediction, ViewOutput
 from archdsl.training.evaluation.results import Results
 from archdsl.training.evaluation.scores import check_finite

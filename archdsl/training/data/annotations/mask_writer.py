@@ -8,8 +8,8 @@ from pathlib import Path
 from archdsl.spec.files import make_folder, write_whole
 from archdsl.training.data.annotations.mask_folders import CLASSES, IMAGES, MASKS
 from archdsl.training.data.clips import ClipRequest
+from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.synthetic.labelled_frames import LabelledFrames
-from archdsl.training.evaluation.label_maps import encode_png
 
 
 def write_masks(out: Path, scenes: Mapping[str, LabelledFrames]) -> Iterator[Path]:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
-
-import av
-from torch import Tensor
 
 from archdsl.spec.files import make_folder, write_whole
 from archdsl.training.data.annotations.vid_folder import PICTURE, WORDNET_IDS
+from archdsl.training.data.picture_files import encode_jpeg
 from archdsl.training.data.synthetic.boxed_scenes import BoxedScenes
-from archdsl.training.data.synthetic.files import as_frame
 from archdsl.training.data.synthetic.truth import Truth
 
 LISTS = {"train": "VID_train_15frames.txt", "val": "VID_val_videos.txt"}
-QUALITY_SCALE = 2
-"""Of JPEG's quantisation: 2 is the best, 31 the worst."""
 
 
 def write_vid(out: Path, scenes: Mapping[str, BoxedScenes]) -> Iterator[Path]:
@@ -50,12 +43,3 @@ def frame_xml(truth: Truth, frame: int) -> str:
         sides = f"<xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2 - 1}</xmax><ymax>{y2 - 1}</ymax>"
         rows.append(f"<object><name>{WORDNET_IDS[digit]}</name><bndbox>{sides}</bndbox></object>")
     return "\n".join([*rows, "</annotation>\n"])
-
-
-def encode_jpeg(picture: Tensor) -> bytes:
-    """A picture as a JPEG file of high quality.  (3, h, w) uint8"""
-    codec: Any = av.CodecContext.create("mjpeg", "w")
-    codec.width, codec.height, codec.pix_fmt = picture.shape[2], picture.shape[1], "yuvj444p"
-    codec.time_base, codec.options = Fraction(1), {"qmin": str(QUALITY_SCALE), "qmax": str(QUALITY_SCALE)}
-    frame = as_frame(picture).reformat(format="yuvj444p", dst_color_range="JPEG")
-    return b"".join(bytes(packet) for packet in (*codec.encode(frame), *codec.encode(None)))

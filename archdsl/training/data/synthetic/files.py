@@ -14,6 +14,7 @@ from torch import Tensor
 from archdsl.errors import SpecError
 from archdsl.spec.files import open_new, temporary_name, write_whole
 from archdsl.training.data.clips import ClipRequest
+from archdsl.training.data.picture_files import as_frame
 from archdsl.training.data.sources.shards import shards_of
 from archdsl.training.data.synthetic.motion import MOTION_FPS, MovingDigits
 from archdsl.training.data.synthetic.truth import SOUND_RATE
@@ -111,15 +112,3 @@ def sound_frames(wave: Tensor, rate: int) -> Iterator[av.AudioFrame]:
         frame.planes[0].update(part.numpy().tobytes().ljust(frame.planes[0].buffer_size, b"\0"))
         frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
         yield frame
-
-
-def as_frame(picture: Tensor) -> av.VideoFrame:
-    """One picture for the encoder, or a gray one.  (3 or 1, height, width) uint8"""
-    channels, height, width = picture.shape
-    frame = av.VideoFrame(width, height, "rgb24" if channels > 1 else "gray")
-    plane = frame.planes[0]
-    lines = picture.permute(1, 2, 0).reshape(height, width * channels)
-    padded = lines.new_zeros(height, plane.line_size)
-    padded[:, : width * channels] = lines
-    plane.update(padded.numpy().tobytes())
-    return frame
