@@ -29,7 +29,7 @@ CAMVID = (*("sky", "building", "pole", "road", "pavement", "tree", "sign", "fenc
 """Of SegNet's masks, in turn; the number behind them is none."""
 VOC_SETS = {"train": ("trainaug", "train"), "val": ("val", "test"), "test": ("test", "val")}
 """Split -> lists of ImageSets/Segmentation, the likeliest first."""
-LAYOUTS = (
+MASK_LAYOUTS = (
     "train/images, train/masks (PNG of class numbers, same names) and classes.txt, a class a line; "
     f"Cityscapes' {PICTURES} (or {SEQUENCES}) and {FINE}; SegNet's CamVid (train, trainannot); "
     "VOCdevkit's JPEGImages, SegmentationClass and ImageSets/Segmentation"
@@ -53,7 +53,7 @@ def plain_folder(root: Path, split: str, clips: Mapping[str, Clip]) -> MaskedFra
     needed = [(root / split / IMAGES, Path.is_dir), (root / split / MASKS, Path.is_dir), (root / CLASSES, Path.is_file)]
     missing = [str(path) for path, there in needed if not there(path)]
     if missing:
-        raise SpecError("not a folder of images and masks", got=f"no {', no '.join(missing)}", want=LAYOUTS)
+        raise SpecError("not a folder of images and masks", got=f"no {', no '.join(missing)}", want=MASK_LAYOUTS)
     classes = classes_in(root / CLASSES)
     if [*classes.values()] != [str(i) for i in range(len(classes))] or not 0 < len(classes) < UNLABELLED:
         raise SpecError(
@@ -63,22 +63,22 @@ def plain_folder(root: Path, split: str, clips: Mapping[str, Clip]) -> MaskedFra
             want=f"1 to {UNLABELLED - 1} classes, a name on each line",
         )
     left_out: list[str] = []
-    pairs = paired(root / split / IMAGES, root / split / MASKS, left_out)
+    pairs = pictures_with_masks(root / split / IMAGES, root / split / MASKS, left_out)
     return MaskedFrames(pairs, tuple(classes), clips, root / split, left_out=tuple(left_out))
 
 
 def camvid_folder(root: Path, name: str, clips: Mapping[str, Clip]) -> MaskedFrames:
     """ROOT/train and ROOT/trainannot. Raises SpecError."""
     left_out: list[str] = []
-    pairs = paired(root / name, root / f"{name}annot", left_out)
+    pairs = pictures_with_masks(root / name, root / f"{name}annot", left_out)
     labels = {i: i for i in range(len(CAMVID))} | {len(CAMVID): UNLABELLED}
     return MaskedFrames(pairs, CAMVID, clips, root, labels_of=labels, left_out=tuple(left_out))
 
 
-def paired(images: Path, masks: Path, left_out: list[str]) -> tuple[MaskedPicture, ...]:
+def pictures_with_masks(images: Path, masks: Path, left_out: list[str]) -> tuple[MaskedPicture, ...]:
     """Pictures and masks of the same names. Raises SpecError where there are none."""
     if not images.is_dir():
-        raise SpecError("no images", got=f"no {images}", want=LAYOUTS)
+        raise SpecError("no images", got=f"no {images}", want=MASK_LAYOUTS)
     found = [by_name(one, left_out) for one in (images, masks)]
     if not any(found):
         raise SpecError("no images", got=str(images), want="images, and masks of the same names")
