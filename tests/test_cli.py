@@ -261,7 +261,7 @@ def test_a_stage_can_be_set_whole(run: Any) -> None:
         (["check", "nope"], "no model 'nope'"),
         (["check", "slowfast_4x16_r5"], "fix     slowfast_4x16_r50"),
         (["count", "nope.yaml"], "cannot read nope.yaml"),
-        (["count", str(DATA)], "no model"),
+        (["count", str(DATA)], "neither a spec file nor the folder of a run"),
         (["count", "nope.py"], "cannot read nope.py"),
         (["count"], "no model named"),
         (["count", "slowfast_tiny", "--views", "10by3"], "invalid views"),
