@@ -79,7 +79,7 @@ def test_kernels_are_tried_on_gpus_only(monkeypatch: pytest.MonkeyPatch) -> None
         assert not torch.backends.cudnn.benchmark
 
 
-@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "adagrad"])
 def test_a_fused_step_is_the_step(kind: str) -> None:
     wanted = short(optimizer__kind=kind, optimizer__rate=0.01).optimizer
     one, other = torch.nn.Conv3d(3, 4, 3), torch.nn.Conv3d(3, 4, 3)

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import yaml
-from torch import nn
+from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.nn.functional import batch_norm, cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -238,8 +238,47 @@ def test_nothing_to_train_is_told(norms, tmp_path):
     assert fault.fix == "groups: []"
 
 
-def test_adamw_and_sgd_are_torchs():
-    assert isinstance(make_optimizer(network(), Optimizer(kind="adamw", rate=0.1)), torch.optim.AdamW)
+def steps_by_hand(kind: str, weights: Tensor, gradients: list[Tensor], decay: float) -> Tensor:
+    """Two steps of rate 0.1, as the papers have them."""
+    first = second = torch.zeros_like(weights)
+    for i, g in enumerate(gradients, 1):
+        if kind == "adamw":
+            weights = weights * (1 - 0.1 * decay)
+        else:
+            g = g + decay * weights
+        if kind in ("adam", "adamw"):
+            first, second = 0.8 * first + 0.2 * g, 0.9 * second + 0.1 * g**2
+            step = first / (1 - 0.8**i) / ((second / (1 - 0.9**i)).sqrt() + 1e-3)
+        elif kind == "rmsprop":
+            second = 0.95 * second + 0.05 * g**2
+            step = first = 0.5 * first + g / (second.sqrt() + 1e-3)
+        elif kind == "adagrad":
+            second = second + g**2
+            step = g / (second.sqrt() + 1e-3)
+        else:
+            first = 0.5 * first + g if i > 1 else g
+            step = g + 0.5 * first if kind == "nesterov" else first
+        weights = weights - 0.1 * step
+    return weights
+
+
+@pytest.mark.parametrize("kind", ["sgd", "nesterov", "adam", "adamw", "rmsprop", "adagrad"])
+def test_optimisers_by_hand(kind):
+    fields = {"adam": dict(betas=(0.8, 0.9)), "adamw": dict(betas=(0.8, 0.9)), "rmsprop": dict(square_decay=0.95)}
+    settings = fields.get(kind, {}) | (dict(momentum=0.5) if kind in ("sgd", "nesterov", "rmsprop") else {})
+    settings |= dict(nesterov=kind == "nesterov") if kind in ("sgd", "nesterov") else dict(eps=1e-3)
+    wanted = Optimizer(kind="sgd" if kind == "nesterov" else kind, rate=0.1, weight_decay=0.3, **settings)
+    layer = nn.Linear(4, 2, bias=False)
+    gradients = [torch.randn(2, 4), torch.randn(2, 4)]
+    by_hand = steps_by_hand(kind, layer.weight.detach().clone(), gradients, 0.3)
+    optimizer = make_optimizer(layer, wanted)
+    for gradient in gradients:
+        layer.weight.grad = gradient.clone()
+        optimizer.step()
+    torch.testing.assert_close(layer.weight.detach(), by_hand)
+
+
+def test_sgd_without_momentum_is_plain():
     plain = make_optimizer(network(), Optimizer(rate=0.1, momentum=0.0))
     assert isinstance(plain, torch.optim.SGD)
     assert not plain.defaults["nesterov"]

@@ -163,7 +163,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     ("argv", "what"),
     [
         (["--memory", "--precision", "bf15"], "fix     bf16"),
-        (["--memory", "--optimizer", "adam"], "fix     adamw"),
+        (["--memory", "--optimizer", "adamm"], "fix     adam"),
         (["--memory", "--checkpoint", "blok"], "fix     block"),
         (["--memory", "--infer", "--checkpoint", "block"], "activation checkpointing in inference"),
         (["--memory", "--infer", "--optimizer", "sgd"], "an optimizer in inference"),

@@ -81,6 +81,15 @@ def test_a_signal_saves_and_the_next_run_goes_on(step, changes, tmp_path, monkey
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["adam", "rmsprop", "adagrad"])
+def test_what_an_optimiser_keeps_goes_on(kind, tmp_path, monkeypatch):
+    recipe = short(steps=4, save_every=100, optimizer__kind=kind, optimizer__rate=0.01)
+    whole = run(tmp_path / "whole", recipe)
+    stopped_at(tmp_path / "part", 2, monkeypatch, recipe)
+    assert equal_weights(whole, run(tmp_path / "part", recipe))
+
+
+@pytest.mark.slow
 def test_the_scaler_goes_on(tmp_path, monkeypatch):
     recipe = short(steps=3, precision="fp16")
     run(tmp_path / "whole", recipe)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 from archdsl.errors import Fault, SpecError, did_you_mean
 from archdsl.language.recipes.optimizer import LayerDecay, ParameterGroup
@@ -20,7 +20,7 @@ FUSED_ON = ("cpu", "cuda")
 
 
 def make_optimizer(network: nn.Module, wanted: Wanted) -> Optimizer:
-    """SGD or AdamW over the parameters that are not frozen. Raises SpecError where all are.
+    """The recipe's over the parameters that are not frozen. Raises SpecError where all are.
 
     One kernel takes the whole step where torch has one. On a CPU (2.13) it reads a gradient in the order of its memory:
     autograd gives a gradient the layout of its weight.
@@ -28,9 +28,18 @@ def make_optimizer(network: nn.Module, wanted: Wanted) -> Optimizer:
     groups = list(parameter_groups(network, wanted))
     if not groups:
         raise nothing_to_train(network, wanted)
-    fused = all(has_fused_step(weights) for group in groups for weights in group["params"])
-    if wanted.kind == "adamw":
-        return AdamW(groups, lr=wanted.rate, betas=wanted.betas, eps=wanted.eps, fused=fused)
+    weights = [one for group in groups for one in group["params"]]
+    fused = all(map(has_fused_step, weights))
+    match wanted.kind:
+        case "adam" | "adamw":
+            kind = AdamW if wanted.kind == "adamw" else Adam
+            return kind(groups, lr=wanted.rate, betas=wanted.betas, eps=wanted.eps, fused=fused)
+        case "rmsprop":
+            settings = dict(alpha=wanted.square_decay, eps=wanted.eps, momentum=wanted.momentum)
+            return RMSprop(groups, lr=wanted.rate, **settings)
+        case "adagrad":
+            fused = fused and all(one.device.type == "cpu" for one in weights)  # torch 2.13 has no kernel for GPUs
+            return Adagrad(groups, lr=wanted.rate, eps=wanted.eps, fused=fused)
     nesterov = wanted.nesterov and wanted.momentum > 0
     return SGD(groups, lr=wanted.rate, momentum=wanted.momentum, nesterov=nesterov, fused=fused)
 

@@ -152,7 +152,7 @@ def add_memory(parser: ArgumentParser) -> None:
     kind.add_argument("--train", action="store_true", help="forward, backward, optimiser (default)")
     kind.add_argument("--infer", action="store_true", help="forward alone")
     group.add_argument("--precision", metavar="NAME", help="fp32 (default), bf16 or fp16; in training torch.autocast")
-    group.add_argument("--optimizer", metavar="NAME", help="sgd (default, with momentum) or adamw")
+    group.add_argument("--optimizer", metavar="NAME", help="sgd (default, with momentum), adamw, ...")
     group.add_argument(
         "--checkpoint",
         metavar="NAME",

@@ -31,15 +31,18 @@ class LayerDecay(Written):
 
 
 class Optimizer(Written):
-    """Gradient descent with momentum, or AdamW."""
+    """An optimiser of torch: gradient descent with momentum, or one that scales each step by past gradients."""
 
-    kind: Literal["sgd", "adamw"] = Field("sgd", description="sgd or adamw")
+    kind: Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"] = Field(
+        "sgd", description="sgd, adam, adamw (decay apart from the gradient), rmsprop or adagrad"
+    )
     rate: Positive = Field(description="learning rate at its highest")
     rate_batch: Count | None = Field(None, description="batch that the rate is stated for: scaled in proportion")
-    momentum: Share = Field(0.9, description="of sgd")
+    momentum: Share = Field(0.9, description="of sgd and rmsprop")
     nesterov: bool = Field(True, description="of sgd")
-    betas: tuple[Share, Share] = Field((0.9, 0.999), description="of adamw")
-    eps: Positive = Field(1e-8, description="of adamw")
+    betas: tuple[Share, Share] = Field((0.9, 0.999), description="of adam and adamw")
+    square_decay: Share = Field(0.99, description="of rmsprop: decay of the mean of squared gradients")
+    eps: Positive = Field(1e-8, description="of all but sgd: what is added to the root that a step is divided by")
     weight_decay: Annotated[Real, Field(ge=0)] = Field(1e-4, description="of weights")
     decay_norms: bool = Field(False, description="whether norms and biases decay too")
     groups: tuple[ParameterGroup, ...] = Field((), description="parameters that differ, by address")
@@ -48,7 +51,9 @@ class Optimizer(Written):
     accumulate: Count = Field(1, description="micro-batches per step (gradient accumulation)")
 
     def model_post_init(self, context: object, /) -> None:
-        check_kind_reads(self, dict(momentum=("sgd",), nesterov=("sgd",), betas=("adamw",), eps=("adamw",)))
+        adams = ("adamw", "adam")
+        readers = dict(momentum=("sgd", "rmsprop"), nesterov=("sgd",), betas=adams, square_decay=("rmsprop",))
+        check_kind_reads(self, readers | dict(eps=(*adams, "rmsprop", "adagrad")))
 
     def rate_for(self, batch: int) -> float:
         """The highest rate for a batch of that many clips (arXiv:1706.02677: in proportion to the batch)."""

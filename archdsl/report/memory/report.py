@@ -16,8 +16,8 @@ from archdsl.report.number_format import plural, shapes_text
 from archdsl.report.table.sheet import Column, Row, Table
 
 PRECISIONS = ("fp32", "bf16", "fp16")
-OPTIMIZERS = {"sgd": 1, "adamw": 2}
-"""Numbers in float32 that an optimiser keeps for each parameter: momentum, or two moments."""
+OPTIMIZERS = {"sgd": 1, "adamw": 2, "adam": 2, "rmsprop": 2, "adagrad": 1}
+"""Numbers in float32 that an optimiser keeps for each parameter: momentum, sums of gradients and of their squares."""
 LARGEST_BATCH = 2**16
 
 
