@@ -14,10 +14,11 @@ from torch import Tensor
 
 import archdsl
 from archdsl import ops
-from archdsl.blocks import AvgPool, Conv
+from archdsl.blocks import AvgPool, Conv, FlattenSpace, Linear
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.language import Arch, Clip, Detector, Pathway, Stage
+from archdsl.language import AnchorDetector, Arch, Clip, Detector, GridDetector, Pathway, SetDetector, Stage
+from archdsl.language.recipes.optimizer import Optimizer, Schedule
 from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.rewrites import with_key_frames
@@ -39,6 +40,7 @@ from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.tasks.action_detection import ActionDetection
 from archdsl.training.tasks.choice import default_recipe, task_for
 from archdsl.training.tasks.detection import Detection
+from archdsl.training.tasks.detectors import FrameTruth
 from archdsl.training.tasks.region_losses import (
     anchor_targets,
     anchors_on,
@@ -410,8 +412,8 @@ def test_the_loss_is_the_mean_over_labelled_frames_whatever_the_micro_batches() 
     for i, (part, _) in enumerate(split_batch(batch, 4)):
         parts.append(task.loss({k: x[2 * i : 2 * i + 2] for k, x in outputs.items()}, part, totals).sum())
     torch.testing.assert_close(torch.stack(parts).sum(), whole)
-    frames = [task.frame_loss(outputs, batch, r, at) for r, at in batch.targets["labelled"].nonzero().tolist()]
-    torch.testing.assert_close(torch.stack(frames).mean(), whole)
+    frames = [task.clip_loss(outputs, batch, row) for row in range(8)]
+    torch.testing.assert_close(torch.stack(frames).sum() / 15, whole)
     batch.targets["labelled"].zero_()
     nothing = task.loss(outputs, batch, task.amounts(batch).sum()).sum()
     nothing.backward()
@@ -870,3 +872,106 @@ def test_an_option_of_another_kind_of_head_is_refused() -> None:
     with pytest.raises(SpecError) as caught:
         task.videos("motion:1", "train")
     assert caught.value.faults[0].at == "recipe.task.detection.overlap"
+
+
+# other kinds of detectors
+
+
+def cutting(boxes: str | None = None) -> Arch:
+    """Faster R-CNN on the same map, or Fast R-CNN with given boxes."""
+    arch = tiny(1)
+    region = (FlattenSpace(), Linear(channels=16))
+    head = Detector(
+        classes=11,
+        size=2,
+        scales=(2.0,),
+        ratios=(1.0, 1.5),
+        deviations=(1, 1, 1, 1),
+        candidates=40,
+        count=12,
+        proposing=(Conv(channels=8),),
+        region=region,
+    )
+    if boxes is None:
+        return arch.but(name="tiny_faster", head=head)
+    clips = {"clip": arch.clips["clip"], boxes: Clip(modality="boxes", frames=20, size=1)}
+    pathways = {"features": arch.pathways["features"].but(clip="clip")}
+    return arch.but(
+        name="tiny_fast", clips=clips, pathways=pathways, head=Detector(classes=11, size=2, region=region, boxes=boxes)
+    )
+
+
+def queries(count: int = 5) -> Arch:
+    """DETR on the same map."""
+    head = SetDetector(classes=12, queries=count, width=16, heads=2, hidden=16, encoder=1, decoder=1)
+    return tiny(1).but(name="tiny_detr", head=head)
+
+
+def celled(act: Any = "sigmoid") -> Arch:
+    """YOLO on the same map."""
+    head = AnchorDetector(
+        classes=10,
+        sides=(((8, 8), (6, 12)),),
+        offset=0.5,
+        kernel=1,
+        objectness=True,
+        act=act,
+        background=False,
+        within="cell",
+    )
+    return tiny(1).but(name="tiny_yolo", head=head)
+
+
+def gridded() -> Arch:
+    """The first YOLO on the same map."""
+    stages = {**tiny(1).pathways["features"].stages, "flat": Stage(FlattenSpace(), Linear(channels=16))}
+    head = GridDetector(classes=10, side=3, boxes=2)
+    return tiny(1).but(name="tiny_grid", pathways={"features": Pathway(stages=stages)}, head=head)
+
+
+KINDS = [
+    queries(),
+    *(pytest.param(one, marks=pytest.mark.slow) for one in (cutting(), cutting("given"), celled(), gridded())),
+]
+
+
+@pytest.mark.parametrize("arch", KINDS, ids=lambda arch: f"{arch.name}")
+def test_every_kind_of_detector_learns_and_finds(arch: Arch, tmp_path: Path) -> None:
+    """The loss falls on eight scenes that it sees again and again; what is found is judged."""
+    made = recipe("smoke").but(steps=12, batch=8, log_every=1, schedule=Schedule(kind="constant"))
+    made = made.but(optimizer=Optimizer(kind="adam", rate=0.003))
+    run = archdsl.train(arch, made, "motion:8", out=tmp_path, device="cpu", quiet=True)
+    found = [*losses(tmp_path).values()]
+    assert sum(found[-3:]) < 0.95 * sum(found[:3])
+    assert set(run.figures) == {"map"}
+
+
+def test_what_is_cut_out_is_told_where_it_belongs() -> None:
+    """A region whose shifts of class 3 are those to its thing gives the thing; the loss is then that of classes."""
+    task = task_of(cutting())
+    kind: Any = task.kind
+    thing, region = torch.tensor([[4.0, 6, 20, 18]]), torch.tensor([[5.0, 5, 18, 18]])
+    shifts = torch.zeros(44, 1, 1)
+    units = torch.tensor(task.options.deviations)
+    shifts[12:16, 0, 0] = (shifts_between(region, thing - torch.tensor([0.0, 0, 1, 1])) / units)[0]
+    chances = torch.full((11, 1, 1), 0.01)
+    chances[3] = 0.9
+    said = {"proposals": torch.cat([torch.ones(1, 1, 1), region.T[..., None]]), "scores": chances, "shifts": shifts}
+    found = kind.found(said)
+    assert (found.labels[0], float(found.scores[0])) == (3, pytest.approx(0.9))
+    torch.testing.assert_close(found.boxes[0], thing[0])
+    truth = FrameTruth(thing, torch.tensor([3]), torch.tensor(0))
+    assert float(kind.told_apart(said, truth)) == pytest.approx(-log(0.9), rel=1e-4)
+    assert float(kind.told_apart(said, truth._replace(labels=torch.tensor([2])))) > -log(0.02)
+    nothing = FrameTruth(thing[:0], torch.tensor([], dtype=torch.long), torch.tensor(0))
+    assert float(kind.told_apart(said, nothing)) == pytest.approx(-log(0.01), rel=1e-4)
+
+
+def test_classes_beside_those_of_the_data() -> None:
+    """DETR has one more, for no object; YOLO none for the background: the fix says how many."""
+    for arch, want in ((queries(), "--classes 5"), (celled(), "--classes 3"), (tiny(1), "--classes 4")):
+        task = task_of(arch)
+        task.check_classes(("none", *"abcdefghij"))
+        with pytest.raises(SpecError) as caught:
+            task.check_classes(("none", "a", "b", "c"))
+        assert caught.value.faults[0].fix == want

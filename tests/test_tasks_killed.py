@@ -22,6 +22,9 @@ pytestmark = pytest.mark.slow
 ARCHES = {
     "actions": test_action_detection.tiny(),
     "things": test_detection_task.moving(),
+    "queries": test_detection_task.queries(),
+    "cells": test_detection_task.celled(),
+    "regions": test_detection_task.cutting(),
     "proposals": tiny_bmn(),
     "segments": tiny_tal(),
     "words": tiny_writer(),

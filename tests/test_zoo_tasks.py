@@ -13,6 +13,7 @@ import archdsl
 from archdsl.catalog import zoo
 from archdsl.cli import main
 from archdsl.errors import SpecError
+from archdsl.language import AnchorDetector, GridDetector, Head, SetDetector
 from archdsl.training.tasks.choice import TASKS
 
 pytestmark = pytest.mark.slow
@@ -23,9 +24,18 @@ SIZES = (32, 64, 112, 224, None)
 FRAMES = (1, 2, 4, 8, 16, None)
 
 
+def classes_of(head: Head) -> int:
+    """How many scores stand for the classes of the built-in data."""
+    if isinstance(head, SetDetector):
+        return 12
+    if isinstance(head, GridDetector) or (isinstance(head, AnchorDetector) and head.objectness):
+        return 10
+    return {"segmentation": 11, "detection": 11}.get(head.task, 8)
+
+
 def smallest(name: str) -> list[str]:
     """Options for the smallest clips that a network takes, of the classes of the built-in data where it has any."""
-    built_in = {"segmentation": 11, "detection": 11}.get(archdsl.load(name).head.task, 8)
+    built_in = classes_of(archdsl.load(name).head)
     for size in SIZES:
         for frames in FRAMES:
             for classes in (built_in, None):

@@ -35,8 +35,8 @@ def make_optimizer(network: nn.Module, wanted: Wanted) -> Optimizer:
             kind = AdamW if wanted.kind == "adamw" else Adam
             return kind(groups, lr=wanted.rate, betas=wanted.betas, eps=wanted.eps, fused=fused)
         case "rmsprop":
-            settings = dict(alpha=wanted.square_decay, eps=wanted.eps, momentum=wanted.momentum)
-            return RMSprop(groups, lr=wanted.rate, **settings)
+            alpha, eps, momentum = wanted.square_decay, wanted.eps, wanted.momentum
+            return RMSprop(groups, lr=wanted.rate, alpha=alpha, eps=eps, momentum=momentum)
         case "adagrad":
             fused = fused and all(one.device.type == "cpu" for one in weights)  # torch 2.13 has no kernel for GPUs
             return Adagrad(groups, lr=wanted.rate, eps=wanted.eps, fused=fused)

@@ -94,10 +94,6 @@ class AnchorDetector(Anchored):
     candidates: Count = Field(400, description="best boxes of each class, or map, that go into suppression")
     per: Literal["class", "map"] = Field("class", description="what candidates are counted by")
 
-    @property
-    def task(self) -> str:
-        return "anchored_detection" if self.objectness else "detection"
-
     @model_validator(mode="after")
     def _one_convolution(self) -> Self:
         if self.objectness and (self.before_scores or self.before_shifts):

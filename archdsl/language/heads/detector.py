@@ -46,7 +46,7 @@ class Detector(Head):
 
     @property
     def task(self) -> str:
-        return "anchored_detection" if self.region else "detection"
+        return "detection"
 
     @model_validator(mode="after")
     def _of_regions(self) -> Self:

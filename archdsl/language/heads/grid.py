@@ -25,7 +25,7 @@ class GridDetector(Head):
 
     @property
     def task(self) -> str:
-        return "anchored_detection"
+        return "detection"
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         cells = self.side**2

@@ -36,7 +36,7 @@ class SetDetector(Head):
 
     @property
     def task(self) -> str:
-        return "set_detection"
+        return "detection"
 
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         conv = ops.Conv(out_channels=self.width, kernel=(1, 1, 1), bias=True, init="default")

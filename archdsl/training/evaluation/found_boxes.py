@@ -45,16 +45,16 @@ def found_boxes(
 ) -> FoundBoxes:
     """Boxes of every class but the background, of a frame of (height, width): suppressed by class, at most so many.
 
-    boxes (r, 4), first and last pixels; chances (classes, r)
+    boxes (r, 4), or (classes, r, 4) where each class has its own, first and last pixels; chances (classes, r)
     """
     height, width = size
     limits = boxes.new_tensor([width - 1, height - 1] * 2)
-    boxes = torch.minimum(boxes.clamp(min=0), limits)
+    boxes = torch.minimum(boxes.clamp(min=0), limits).expand(len(chances), -1, -1)
     parts = []
     for label, scores in enumerate(chances[1:], 1):
         places = (scores > least).nonzero()[:, 0]
-        places = places[suppress(boxes[places], scores[places], overlap, 1)]
-        parts.append(FoundBoxes(boxes[places], torch.full_like(places, label), scores[places]))
+        places = places[suppress(boxes[label][places], scores[places], overlap, 1)]
+        parts.append(FoundBoxes(boxes[label][places], torch.full_like(places, label), scores[places]))
     found = FoundBoxes(*map(torch.cat, zip(*parts)))
     best = found.scores.argsort(descending=True, stable=True)[:most]
     edges = found.boxes[best] + boxes.new_tensor([0, 0, 1, 1])

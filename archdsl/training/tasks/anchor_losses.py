@@ -77,22 +77,33 @@ def objectness_loss(scores: Tensor, shifts: Tensor, anchors: Tensor, true: Tenso
 
 
 def region_classes_loss(
-    scores: Tensor, shifts: Tensor, proposals: Tensor, true: Tensor, labels: Tensor, units: Tensor, keys: Tensor
+    scores: Tensor,
+    shifts: Tensor,
+    proposals: Tensor,
+    true: Tensor,
+    labels: Tensor,
+    units: Tensor,
+    keys: Tensor,
+    *,
+    many: int = REGIONS,
+    things: int = REGION_THINGS,
+    sharp: float = SHARP,
 ) -> Tensor:
     """Of what is in proposals: cross-entropy, and smooth L1 of the true class's shifts, over the number drawn.
 
+    Drawn are `many` of which `things` hold one at most; errors are squared below `sharp`.
     scores (r, classes), shifts (r, classes, 4), proposals (r, 4), those of zeros left out -> ()
     """
     found = matched_boxes(proposals, true, 0.5, 0.5)
     found = torch.where((proposals != 0).any(1), found, BETWEEN)
-    positive, negative = halves(found, keys, REGIONS, REGION_THINGS)
+    positive, negative = halves(found, keys, many, things)
     drawn, nearest = positive | negative, found.clamp(min=0)
     classes = torch.where(positive, labels[nearest], 0) if len(true) else torch.zeros_like(found)
     loss = torch.where(drawn, cross_entropy(scores, classes, reduction="none"), 0.0).sum()
     if len(true):
         there = torch.where(positive[:, None], proposals, true[nearest])  # of the others nothing is learnt
         wanted, mine = coded(there, true[nearest], units), shifts[torch.arange(len(shifts)), classes]
-        loss = loss + torch.where(positive, smooth_l1_loss(mine, wanted, reduction="none", beta=SHARP).sum(1), 0).sum()
+        loss = loss + torch.where(positive, smooth_l1_loss(mine, wanted, reduction="none", beta=sharp).sum(1), 0).sum()
     return loss / drawn.sum().clamp(min=1)
 
 

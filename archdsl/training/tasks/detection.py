@@ -1,4 +1,4 @@
-"""Object detection in frames: R-FCN with and without Deep Feature Flow, Faster R-CNN, RetinaNet and SSD."""
+"""Object detection in frames: R-FCN, also with Deep Feature Flow, Fast and Faster R-CNN, RetinaNet, SSD, YOLO, DETR."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from archdsl.errors import SpecError, excerpt
-from archdsl.language import AnchorDetector, Arch, RegionDetector
+from archdsl.language import AnchorDetector, Arch, Detector, GridDetector, RegionDetector, SetDetector
 from archdsl.language.heads.detector import Deviations
 from archdsl.spec.scalars import Count, Share, Whole
 from archdsl.training.data.annotations.boxed_frames import BoxedFrames, detection_targets
@@ -39,7 +39,7 @@ from archdsl.training.evaluation.prediction import ViewOutput
 from archdsl.training.evaluation.scores import check_finite
 from archdsl.training.tasks.action_detection import areas, no_targets
 from archdsl.training.tasks.base import Outputs, Task, TaskOptions
-from archdsl.training.tasks.detectors import DetectorKind, FrameTruth, detector_kind
+from archdsl.training.tasks.detectors import GIVEN, DetectorKind, FrameTruth, detector_kind
 
 TYPICAL_BOXES = 64
 """Boxes that a clip's targets are taken to have, where their memory is told beforehand."""
@@ -77,11 +77,19 @@ class Detection(Task):
     def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
         if built_in:
             return "smoke"
-        match arch.head:
+        match head := arch.head:
+            case AnchorDetector(objectness=True):
+                return "yolo_coco" if head.act == "sigmoid" else "yolo_voc"
             case AnchorDetector():
-                return "retinanet_coco" if arch.head.act == "sigmoid" else "ssd_coco"
+                return "retinanet_coco" if head.act == "sigmoid" else "ssd_coco"
+            case GridDetector():
+                return "yolo_voc"
+            case SetDetector():
+                return "detr_coco"
             case RegionDetector():
                 return "fasterrcnn_coco"
+            case Detector() if head.region:
+                return "faster_rcnn_voc"
         return "resnet_v1_101_imagenet_vid_rfcn_end2end_ohem"
 
     @cached_property
@@ -153,8 +161,8 @@ class Detection(Task):
                 at="head",
                 written=self.plan.arch.head.written,
                 got=f"scores of shape {self.plan.outputs['scores']}",
-                want=f"({len(classes)}, {self.frames}, ...): {', '.join(classes[:4])}, ...",
-                fix=None if learnt else f"--classes {len(classes)}",
+                want=f"({len(classes) + self.kind.beside}, {self.frames}, ...): {', '.join(classes[:4])}, ...",
+                fix=None if learnt else f"--classes {len(classes) + self.kind.beside}",
             )
 
     # targets
@@ -177,32 +185,51 @@ class Detection(Task):
     # loss
 
     def amounts(self, batch: Batch) -> Tensor:
-        """Labelled frames."""
-        labelled: Tensor = batch.targets["labelled"]
-        return labelled.sum(1)
+        """Labelled frames, by default; what they count in each part of the loss.  (n, parts)"""
+        nothing = batch.weights.new_zeros(self.kind.parts)
+        rows = range(len(batch.weights))
+        return torch.stack([sum(map(self.kind.amounts, self.truths(batch, row).values()), nothing) for row in rows])
 
     def loss(self, outputs: Outputs, batch: Batch, totals: Tensor) -> Tensor:
         """Of proposals and of what is in them, the mean over all labelled frames of the step."""
         assert isinstance(outputs, dict)
-        labelled = batch.targets["labelled"].cpu()
-        losses = [
-            torch.stack([self.frame_loss(outputs, batch, row, at) for at in frames.nonzero()[:, 0].tolist()]).sum()
-            if frames.any()
-            else torch.stack([0.0 * x[row].float().sum() for x in outputs.values()]).sum()
-            for row, frames in enumerate(labelled)
-        ]
-        return torch.stack(losses) / totals.clamp(min=1)
+        losses = [self.clip_loss(self.beside_given(outputs, batch), batch, row) for row in range(len(batch.weights))]
+        return (torch.stack(losses) / totals.clamp(min=1)).sum(1)
 
-    def frame_loss(self, outputs: dict[str, Tensor], batch: Batch, row: int, at: int) -> Tensor:
-        """Of one frame of a clip."""
-        said = {name: x[row, :, at].float() for name, x in outputs.items() if x.shape[2] == self.frames}
+    def clip_loss(self, outputs: dict[str, Tensor], batch: Batch, row: int) -> Tensor:
+        """The parts of a clip's loss.  (parts,)"""
+        losses = []
+        for at, truth in self.truths(batch, row).items():
+            said = {name: x[row, :, at].float() for name, x in outputs.items() if x.shape[2] == self.frames}
+            losses.append(self.kind.loss(said, truth).reshape(self.kind.parts))
+        if not losses:
+            nothing = torch.stack([0.0 * x[row].float().sum() for x in outputs.values()]).sum()
+            return nothing.expand(self.kind.parts)
+        return torch.stack(losses).sum(0)
+
+    def beside_given(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Outputs, and the boxes that clips have beside their frames."""
+        if self.kind.given_boxes is None:
+            return outputs
+        assert not isinstance(batch.clips, Tensor)
+        return {**outputs, GIVEN: batch.clips[self.kind.given_boxes].transpose(2, 3)}
+
+    def truths(self, batch: Batch, row: int) -> dict[int, FrameTruth]:
+        """What is true of each labelled frame of a clip."""
         (boxes,), (labels,), (ignored,), (places,) = (
             batch.targets[name][row] for name in ("boxes", "labels", "ignored", "at")
         )
-        mine = (places == at) & ~ignored
-        return self.kind.loss(said, FrameTruth(boxes[mine], labels[mine], batch.targets["seed"][row] + at))
+        found = {}
+        for at in batch.targets["labelled"][row].nonzero()[:, 0].tolist():
+            mine = (places == at) & ~ignored
+            found[at] = FrameTruth(boxes[mine], labels[mine], batch.targets["seed"][row] + at)
+        return found
 
     # evaluation
+
+    def said_of(self, outputs: Outputs, batch: Batch) -> list[list[FoundBoxes]]:
+        assert isinstance(outputs, dict)
+        return self.said(self.beside_given(outputs, batch))
 
     def said(self, outputs: Outputs) -> list[list[FoundBoxes]]:
         """What is found in every frame of each clip, in pixels of the crop."""

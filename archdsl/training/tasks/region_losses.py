@@ -95,8 +95,11 @@ def proposal_loss(
     keys: Tensor,
     units: Tensor,
     border: int = 0,
+    sharp: float = 1.0,
 ) -> Tensor:
     """Of one frame, what is said of its anchors: the mean cross-entropy of those drawn; how things lie, over 256.
+
+    Errors of places are squared below `sharp`.
 
     scores (2 a, h, w), background first, shifts (4 a, h, w) in `units`, anchors (a h w, 4), boxes (g, 4) -> ()
     """
@@ -108,7 +111,7 @@ def proposal_loss(
         return loss
     wanted = shifts_between(anchors, boxes[nearest]) / units
     moved = shifts.unflatten(0, (-1, CORNERS)).transpose(0, 1).reshape(CORNERS, -1).T
-    errors = smooth_l1_loss(moved, wanted, reduction="none").sum(1)
+    errors = smooth_l1_loss(moved, wanted, reduction="none", beta=sharp).sum(1)
     return loss + torch.where(labels == 1, errors, 0.0).sum() / ANCHORS
 
 
