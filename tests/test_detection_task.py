@@ -863,6 +863,15 @@ def test_recipes_of_image_detectors() -> None:
     found = [default_recipe(archdsl.load(name), "coco") for name in names]
     assert [one.name for one in found] == ["fasterrcnn_coco", "retinanet_coco", "ssd_coco"]
     assert [one.rate_at(100_000 // one.batch, 100_000) for one in found] == [0.02, 0.01, 0.002]
+    others = {
+        "yolo_v1": "yolo_voc",
+        "yolo_v2_voc": "yolo_voc",
+        "yolo_v3": "yolo_coco",
+        "detr_r50": "detr_coco",
+        "fast_rcnn_caffenet_voc": "faster_rcnn_voc",
+        "rfcn_r101": "resnet_v1_101_imagenet_vid_rfcn_end2end_ohem",
+    }
+    assert {name: default_recipe(archdsl.load(name), "coco").name for name in others} == others
 
 
 def test_an_option_of_another_kind_of_head_is_refused() -> None:

@@ -32,7 +32,7 @@ AGAIN = 1
 """Added to the seed of a second draw."""
 GIVEN = "given"
 """Name of the boxes of a clip beside the outputs."""
-REGIONS, REGION_THINGS = 128, 32
+CUT_REGIONS, CUT_THINGS = 128, 32
 """Proposals of a frame that Fast and Faster R-CNN learn, and how many of them are things at most."""
 Said = Mapping[str, Tensor]
 """The outputs of one frame: (c, rows, 1), or (c, h, w)."""
@@ -157,7 +157,7 @@ class CutDetector(ProposingDetector):
         scores = chances.clamp(min=torch.finfo(chances.dtype).tiny).log()
         keys, units = random_keys(truth.seed + AGAIN, len(edges)), self.units(chances.device)
         boxes, labels = truth.boxes, truth.labels
-        drawn: dict[str, Any] = dict(many=REGIONS, things=REGION_THINGS, sharp=1.0)
+        drawn: dict[str, Any] = dict(many=CUT_REGIONS, things=CUT_THINGS, sharp=1.0)
         return region_classes_loss(scores, shifts, edges, boxes, labels, units, keys, **drawn)
 
     def found(self, said: Said) -> FoundBoxes:

@@ -15,13 +15,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from archdsl.ops import Anchors
 from archdsl.training.evaluation.average_precision import box_overlaps
 
-PLACES, NOTHING = 5.0, 0.5
+PLACE_WEIGHT, EMPTY_WEIGHT = 5.0, 0.5
 """Weights of what version 1 says of places, and of boxes that hold nothing."""
-THING = 5.0
+HELD_WEIGHT = 5.0
 """Weight of a box that holds a thing, of version 2."""
-NEAR = {"softmax": 0.6, "sigmoid": 0.7}
+IGNORED_FROM = {"softmax": 0.6, "sigmoid": 0.7}
 """Overlap beyond which a box of versions 2 and 3 is not taught to hold nothing."""
-Act = Literal["softmax", "sigmoid"]
+ScoreAct = Literal["softmax", "sigmoid"]
 
 
 def owners(rows: Tensor, count: int, *, first: bool) -> Tensor:
@@ -66,7 +66,7 @@ def grid_loss(scores: Tensor, things: Tensor, shifts: Tensor, true: Tensor, labe
     (g,) from 1 on -> ()
     """
     side = round(len(scores) ** 0.5)
-    nothing = NOTHING * things.square().sum()
+    nothing = EMPTY_WEIGHT * things.square().sum()
     if not len(true):
         return nothing
     middles, sides = middles_and_sides(true)
@@ -83,7 +83,7 @@ def grid_loss(scores: Tensor, things: Tensor, shifts: Tensor, true: Tensor, labe
     places = (shifts[cells, best] - torch.cat([within, sides[mine].sqrt()], 1)).square().sum()
     held, overlap = things[cells, best], overlaps.gather(1, best[:, None])[:, 0]
     told = (scores[cells] - one_hot(labels[mine] - 1, scores.shape[1])).square().sum()
-    return nothing + PLACES * places + (held - overlap).square().sum() - NOTHING * held.square().sum() + told
+    return nothing + PLACE_WEIGHT * places + (held - overlap).square().sum() - EMPTY_WEIGHT * held.square().sum() + told
 
 
 class Cells(NamedTuple):
@@ -129,7 +129,7 @@ def cells_loss(
     size: tuple[int, int],
     true: Tensor,
     labels: Tensor,
-    act: Act,
+    act: ScoreAct,
 ) -> Tensor:
     """Versions 2, whose scores are a softmax, and 3, whose scores are sigmoids.
 
@@ -141,7 +141,7 @@ def cells_loss(
     near = torch.zeros_like(things, dtype=torch.bool)
     owner = torch.full_like(near, -1, dtype=torch.long)
     if len(true):
-        near = (box_overlaps(said, true) > NEAR[act]).any(1)
+        near = (box_overlaps(said, true) > IGNORED_FROM[act]).any(1)
         owner = owners(cells.rows(true), len(things), first=False)
     mine = (owner >= 0).nonzero()[:, 0]
     empty = torch.where(near | (owner >= 0), 0.0, empty_losses(things, act)).sum()
@@ -156,7 +156,7 @@ def cells_loss(
     wanted = labels[owner[mine]] - 1
     if act == "softmax":
         places = (shifts[mine, :2].sigmoid() - within).square().sum(1) / 2
-        held = THING * (things[mine].sigmoid() - overlaps).square() / 2
+        held = HELD_WEIGHT * (things[mine].sigmoid() - overlaps).square() / 2
         told = cross_entropy(scores[mine], wanted, reduction="none")
     else:
         places = binary_cross_entropy_with_logits(shifts[mine, :2], within, reduction="none").sum(1)
@@ -166,7 +166,7 @@ def cells_loss(
     return empty + (weights * (places + stretch) + held + told).sum()
 
 
-def empty_losses(things: Tensor, act: Act) -> Tensor:
+def empty_losses(things: Tensor, act: ScoreAct) -> Tensor:
     """Of boxes that hold nothing.  (n,) -> (n,)"""
     if act == "softmax":
         return things.sigmoid().square() / 2

@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy, l1_loss
 
 from archdsl.training.evaluation.average_precision import box_overlaps
 
-PLACES, SHARED = 5.0, 2.0
+DISTANCE_WEIGHT, OVERLAP_WEIGHT = 5.0, 2.0
 """Weights of the distance of boxes and of their generalised overlap (arXiv:2005.12872, A.4)."""
-THING = 10.0
+THING_WEIGHT = 10.0
 """How much a query with a thing counts among classes; one without counts 1."""
 
 
@@ -76,7 +76,7 @@ def set_match(scores: Tensor, boxes: Tensor, true: Tensor, labels: Tensor) -> Te
         chances = scores.float().softmax(1)[:, labels[:few]]
         apart = torch.cdist(boxes.float(), true[:few].float(), p=1)
         shared = general_overlaps(corners_from(boxes.float()), corners_from(true[:few]))
-        costs = PLACES * apart - chances - SHARED * shared
+        costs = DISTANCE_WEIGHT * apart - chances - OVERLAP_WEIGHT * shared
     return torch.tensor(least_cost(costs.T.tolist()), dtype=torch.long, device=scores.device)
 
 
@@ -90,12 +90,17 @@ def set_loss(scores: Tensor, boxes: Tensor, true: Tensor, labels: Tensor) -> Ten
     wanted = torch.full((len(scores),), scores.shape[1] - 1, device=scores.device)
     wanted[mine] = labels[:few]
     told = cross_entropy(scores, wanted, reduction="none")
-    told = told.scatter(0, mine, told[mine] * THING).sum()
+    told = told.scatter(0, mine, told[mine] * THING_WEIGHT).sum()
     shared = general_overlaps(corners_from(boxes[mine]), corners_from(true[:few])).diagonal()
-    return torch.stack([told, PLACES * l1_loss(boxes[mine], true[:few], reduction="sum") + SHARED * (1 - shared).sum()])
+    return torch.stack(
+        [
+            told,
+            DISTANCE_WEIGHT * l1_loss(boxes[mine], true[:few], reduction="sum") + OVERLAP_WEIGHT * (1 - shared).sum(),
+        ]
+    )
 
 
 def set_amounts(queries: int, true: Tensor) -> Tensor:
     """What a frame counts in both sums.  (2,)"""
     few = min(len(true), queries)
-    return true.new_tensor([queries + (THING - 1) * few, few])
+    return true.new_tensor([queries + (THING_WEIGHT - 1) * few, few])
