@@ -92,12 +92,8 @@ def set_loss(scores: Tensor, boxes: Tensor, true: Tensor, labels: Tensor) -> Ten
     told = cross_entropy(scores, wanted, reduction="none")
     told = told.scatter(0, mine, told[mine] * THING_WEIGHT).sum()
     shared = general_overlaps(corners_from(boxes[mine]), corners_from(true[:few])).diagonal()
-    return torch.stack(
-        [
-            told,
-            DISTANCE_WEIGHT * l1_loss(boxes[mine], true[:few], reduction="sum") + OVERLAP_WEIGHT * (1 - shared).sum(),
-        ]
-    )
+    apart = l1_loss(boxes[mine], true[:few], reduction="sum")
+    return torch.stack([told, DISTANCE_WEIGHT * apart + OVERLAP_WEIGHT * (1 - shared).sum()])
 
 
 def set_amounts(queries: int, true: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 #   at      momentun
 #   written python_with_a_wrong_field.py:13
 #   got     momentun: 0.9
-#   want    kind, rate, rate_batch, momentum, nesterov, betas, eps, weight_decay, decay_norms, groups, layer_decay, clip, accumulate
+#   want    kind, rate, rate_batch, momentum, nesterov, betas, square_decay, eps, weight_decay, decay_norms, groups, layer_decay, clip, accumulate
 #   fix     momentum
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.recipes.optimizer import Optimizer
