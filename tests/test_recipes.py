@@ -52,7 +52,7 @@ def test_files_fit_the_schema(name: str) -> None:
         (["batch"], 0),
         (["optimizer", "rate"], -1),
         (["optimizer", "momentun"], 0.9),
-        (["optimizer", "kind"], "adam"),
+        (["optimizer", "kind"], "adamm"),
         (["schedule", "kind"], "cosin"),
         (["augment", "crop"], {"jiter": {}}),
         (["precision"], "fp8"),
