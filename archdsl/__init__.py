@@ -25,6 +25,7 @@ DOOR = {
     "backend": ("build", "emit", "freeze"),
     "backend.reading": ("read",),
     "training": ("evaluate", "export", "predict", "train"),
+    "visualization.visualize": ("visualize",),
 }
 """Which room has which names."""
 MODULE_OF = {name: f"archdsl.{room}" for room, names in DOOR.items() for name in names}

@@ -17,6 +17,7 @@ EXTRAS = {
     "lsprotocol": "editor",
     "pygls": "editor",
     "safetensors": "train",
+    "sklearn": "visualize",
     "starlette": "editor",
     "tensorboard": "train",
     "torchmetrics": "train",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shlex
 import subprocess
 import sys
 from itertools import product
@@ -377,7 +378,7 @@ def test_help_teaches(run: Any) -> None:
 EXAMPLES = [
     e.partition("  ")[0] for c in COMMANDS for e in c.examples if "archdsl " in e and "my_net" not in e and ">" not in e
 ]
-MINUTES = ("train", "evaluate", "predict", "features", "data", "bench", "weights", "export", "lsp", "live")
+MINUTES = ("train", "evaluate", "predict", "features", "data", "bench", "weights", "export", "lsp", "live", "visualize")
 """Commands whose examples need data, files, minutes or a client; tests of their own run them."""
 RUN_ELSEWHERE = ("archdsl check --all", "archdsl admits slowfast_4x16_r50")
 """Examples that another test runs: the one above of the whole zoo, that of the README."""
@@ -385,7 +386,7 @@ RUN_ELSEWHERE = ("archdsl check --all", "archdsl admits slowfast_4x16_r50")
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e.split("archdsl ")[1].split()[0] in MINUTES])
 def test_examples_are_understood(example: str) -> None:
-    assert parser().parse_args(example.split("archdsl ")[1].split()).run
+    assert parser().parse_args(shlex.split(example.split("archdsl ")[1])).run
 
 
 @pytest.mark.parametrize(

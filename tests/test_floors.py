@@ -1,4 +1,4 @@
-"""Imports run one way: lower floors never import higher ones, and torch is a guest of three rooms."""
+"""Imports run one way: lower floors never import higher ones, and torch is a guest of four rooms."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ FLOORS: tuple[tuple[set[str], ...], ...] = (
     ({"live"},),
     ({"backend"},),
     ({"training"}, {"testing"}, {"measuring"}),
+    ({"visualization"},),
     ({"cli"},),
 )
 """From the ground up. Rooms on one floor do not import each other; what stands in one set is one room."""
 DOORS = {"__init__.py", "__main__.py"}
 """They stand outside: the public door opens every room."""
-TORCH = {"backend", "training", "measuring"}
+TORCH = {"backend", "training", "measuring", "visualization"}
 TORCH_IN_TESTING = {"agreement.py", "opinions.py", "properties.py"}
 """The files of testing that are torch's opinion; they are imported only when they are asked for."""
 INSIDE_FUNCTIONS = {

@@ -25,6 +25,8 @@ class FeatureReader:
 
     plan: Plan
     build: Callable[[Plan], nn.Module]
+    beside: bool = False
+    """Whether maps are given with the tokens beside them, so that gradients of what is made from both reach them."""
     networks: dict[tuple[str, ...], nn.Module] = field(default_factory=dict)
     """Addresses -> the network of these values; its weights lie nowhere."""
 
@@ -46,7 +48,7 @@ class FeatureReader:
         at = at or values_of_head(self.plan)
         if at not in self.networks:
             with torch.device("meta"):
-                self.networks[at] = self.build(plan_of_values(self.plan, at))
+                self.networks[at] = self.build(plan_of_values(self.plan, at, beside=self.beside))
         inner = self.networks[at]
         modes = {name: part.training for name, part in network.named_modules()}
         for name, part in inner.named_modules():

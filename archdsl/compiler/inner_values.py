@@ -14,18 +14,18 @@ HEAD = "head."
 """How addresses of the head begin."""
 
 
-def plan_of_values(plan: Plan, at: Sequence[str]) -> Plan:
+def plan_of_values(plan: Plan, at: Sequence[str], *, beside: bool = False) -> Plan:
     """The plan whose outputs are values at addresses, by these; what they do not need is left out.
 
-    A stage or a block gives what its last op gives. Of a map with tokens beside it the map is given. Raises SpecError
-    for addresses that there are not.
+    A stage or a block gives what its last op gives. Of a map with tokens beside it the map is given, or both with
+    `beside`. Raises SpecError for addresses that there are not.
     """
     graph = plan.graph
     check_addresses(plan, at)
     outputs, taken = {}, dict[str, Node]()
     for name in at:
         value = value_at(plan, name)
-        if graph.shapes[value].extra and graph.shapes[value].t:
+        if graph.shapes[value].extra and graph.shapes[value].t and not beside:
             address = free_name(graph, len(taken))
             taken[address] = Node(address, TakeMap(), (value,))
             value = address

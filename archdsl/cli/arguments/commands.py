@@ -22,11 +22,13 @@ from archdsl.cli import (
     reports,
     specs,
     train,
+    visualize,
     weights,
 )
 from archdsl.cli.arguments import options as o
 from archdsl.cli.arguments import run_options as r
 from archdsl.cli.arguments.help_texts import EXPORT, LIVE, LSP, READ, TEST, WEIGHTS
+from archdsl.cli.arguments.visualize_options import VISUALIZE, add_visualization
 
 DATA = """\
 videos to train and test on: make the built-in ones, check yours, measure how fast they can be read
@@ -256,6 +258,18 @@ COMMANDS = (
             "archdsl features runs/slowfast_tiny videos/ --at slow.res4 -o features",
             "archdsl features runs/slowfast_tiny videos/ --at slow.res4 --at fast.res4 --format npz -o features",
             "archdsl features runs/slowfast_tiny videos/ --format csv --rows 100 --at slow.res4 -o csv_mean_100",
+        ),
+    ),
+    Command(
+        "visualize",
+        visualize.visualize_command,
+        VISUALIZE,
+        (add_visualization, o.add_overrides, o.add_json),
+        (
+            "archdsl visualize runs/slowfast_tiny --class 'left at 3 px per frame' -o pictures",
+            "archdsl visualize runs/slowfast_tiny clip.mp4 --method gradcam --at slow.res4 --at fast.res4 -o pictures",
+            "archdsl visualize runs/slowfast_tiny --method maximization --at slow.res3 --channel 7 -o pictures",
+            "archdsl visualize x3d_m --weights X3D_M.pyth holiday.mp4 --size 160 --frames 40 --steps 32 -o pictures",
         ),
     ),
     Command(

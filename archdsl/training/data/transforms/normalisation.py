@@ -34,10 +34,44 @@ def normalise(x: Tensor, clip: Clip, values: Values, *, stored: bool) -> Tensor:
             return x
 
 
+def denormalised(x: Tensor, clip: Clip, values: Values) -> Tensor:
+    """What `normalise` makes `x` of: pixels, differences, flow in pixels per frame, others as is.  (c, t, h, w)"""
+    match clip.modality:
+        case "flow":
+            return x * values.flow_std * 2 * values.flow_bound
+        case "gray":
+            return (x * mean(values.std) + mean(values.mean)) * 255
+        case "rgb_diff":
+            return x * per_channel(values.std, x, values) * 255
+        case "rgb":
+            return raw_pixels(x, values)
+        case _:
+            return x
+
+
+def bounds_of(clip: Clip, values: Values) -> tuple[float, float] | None:
+    """The least and the largest number of a clip before it is normalised; None where there are no such bounds."""
+    match clip.modality:
+        case "flow":
+            return -values.flow_bound, values.flow_bound
+        case "rgb" | "gray":
+            return 0.0, 255.0
+        case "rgb_diff":
+            return -255.0, 255.0
+        case "heatmaps":
+            return 0.0, 1.0
+        case _:
+            return None
+
+
+def raw_pixels(x: Tensor, values: Values) -> Tensor:
+    """Pixels of a normalised rgb clip, neither rounded nor clamped.  (c, t, h, w)"""
+    return (x * per_channel(values.std, x, values) + per_channel(values.mean, x, values)) * 255
+
+
 def pixels_of(x: Tensor, values: Values) -> Tensor:
     """Pixels from 0 to 255 of a normalised rgb clip: what a prediction draws on.  (3, t, h, w) -> uint8"""
-    pixels = (x * per_channel(values.std, x, values) + per_channel(values.mean, x, values)) * 255
-    return pixels.round().clamp(0, 255).to(torch.uint8)
+    return raw_pixels(x, values).round().clamp(0, 255).to(torch.uint8)
 
 
 def to_gray(x: Tensor) -> Tensor:
