@@ -8,7 +8,7 @@ from torch import Tensor
 from archdsl.compiler.inner_values import value_at
 from archdsl.errors import SpecError
 from archdsl.visualization.frames import enlarged, frames_of, over, side_by_side, spread
-from archdsl.visualization.request import Picture, Request, Section, gradient_at, wanting_gradients
+from archdsl.visualization.request import Picture, Request, Section, gradient_at, layers_of, wanting_gradients
 from archdsl.visualization.subject import Seen, Subject
 
 COLUMNS = 4
@@ -48,15 +48,16 @@ def repeated(heat: Tensor, pictures: Tensor) -> Tensor:
     return heat.repeat_interleave(pictures.shape[1] // heat.shape[0], 0)
 
 
-def check_map(subject: Subject, at: str) -> None:
+def check_map(request: Request, at: str) -> None:
     """Raise SpecError for a value that lies nowhere in space and time."""
+    subject = request.subject
     if not subject.is_map(at):
         raise SpecError(
             "no map at this address",
             at=at,
             got=str(subject.plan.shapes[at]),
             want="a map of several places",
-            fix=f"--at {subject.last_map(value_at(subject.plan, at)) or subject.layers[0]}",
+            fix=" ".join(f"--at {name}" for name in layers_of(request)) or None,
         )
 
 
@@ -68,7 +69,7 @@ def activation_maps(request: Request) -> Section:
         with torch.no_grad():
             values = subject.values(seen.clips, request.layers)
         for at in request.layers:
-            check_map(subject, at)
+            check_map(request, at)
             value = subject.map_of(values[at], at)[0].cpu().float()
             strongest = value.clamp(min=0).mean((1, 2, 3)).topk(min(request.top, len(value))).indices.tolist()
             if at == request.target.at:
@@ -116,7 +117,7 @@ def gradcam_of(subject: Subject, at: str, value: Tensor, gradient: Tensor) -> Te
 def reaching(request: Request, at: str, score: Tensor, value: Tensor) -> Tensor:
     """The gradient of the target at the map of a layer. Raises SpecError where none reaches it."""
     subject = request.subject
-    check_map(subject, at)
+    check_map(request, at)
     gradient = gradient_at(score, value)
     if gradient is not None and bool(subject.map_of(gradient, at).any()):
         return gradient
@@ -125,7 +126,7 @@ def reaching(request: Request, at: str, score: Tensor, value: Tensor) -> Tensor:
         at=at,
         got=f"the target {request.target.at}",
         want="a map that the target is made from",
-        fix=" ".join(f"--at {name}" for name in subject.layers if name != at) or None,
+        fix=" ".join(f"--at {name}" for name in layers_of(request)) or None,
     )
 
 

@@ -62,8 +62,8 @@ class FreeClip:
         whole = whole.index_copy(2, torch.tensor(self.frames, device=x.device), x)
         return (whole + 0.5) * (high - low) + low
 
-    def smoothed(self, x: Tensor, spatial: float, temporal: float) -> Tensor:
-        """The nearest clip of less variation: argmin |y - x|^2 / 2 + spatial |grad_hw y|^2 / 2 + temporal ..., exactly.
+    def smoothed(self, x: Tensor, energy: float, spatial: float, temporal: float) -> Tensor:
+        """The clip y of least |y - x|^2 + energy |y|^2 + spatial (|dy/dh|^2 + |dy/dw|^2) + temporal |dy/dt|^2, exactly.
 
         Within frames by Fourier series (what leaves on the right comes in on the left, as the jitter has it), over time
         by cosines (nothing comes before the first frame).
@@ -73,7 +73,7 @@ class FreeClip:
         t, h, w = rows.shape[1:]
         mirrored = torch.cat([rows, rows.flip(1)], 1)
         space = (variation(h)[:, None] + variation(w)) * framed
-        weight = 1 + ENERGY * RATE + spatial * space + temporal * variation(2 * t)[:, None, None]
+        weight = 1 + energy + spatial * space + temporal * variation(2 * t)[:, None, None]
         smooth = torch.fft.ifftn(torch.fft.fftn(mirrored, dim=(1, 2, 3)) / weight.to(x.device), dim=(1, 2, 3)).real
         return stacked_again(smooth[:, :t], self.clip, x.shape[2])[None]
 
@@ -139,7 +139,7 @@ def maximized(request: Request, channel: int, temporal: float) -> tuple[dict[str
                 continue
             back = rolled(gradient, tuple(-shift for shift in shifts[name]))
             ascent = x + rate * back / back.square().mean().sqrt().clamp(min=1e-12)
-            smooth = free[name].smoothed(ascent, rate * request.spatial, rate * temporal)
+            smooth = free[name].smoothed(ascent, rate * ENERGY, rate * request.spatial, rate * temporal)
             found[name] = smooth.clamp(-0.5, 0.5)
     clips = fixed | {name: free[name].normalised(x) for name, x in found.items()}
     with torch.no_grad():

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from archdsl.compiler.inner_values import check_addresses
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
@@ -78,6 +79,8 @@ def visualize(
         arch, recipe, weights = run.arch, recipe or run.recipe, weights or arch
     wanted = methods_named(methods)
     subject = subject_of(arch, recipe, weights, device=device, seed=seed)
+    if at:
+        check_addresses(subject.plan, at)
     target = target_of(subject, at, channel, class_)
     data = data or (data_of_weights(Path(weights)) if weights else None) or "motion"
     source = subject.task.videos(data, split)
@@ -89,7 +92,7 @@ def visualize(
     )
     request.layers = request.layers or layers_of(request)
     for name in request.layers:
-        check_map(subject, name)
+        check_map(request, name)
     parts, left_out, files = [], dict[str, str](), list[Path]()
     make_folder(Path(out))
     for method in wanted:

@@ -31,6 +31,15 @@ class Parser(ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Optional positionals may stand behind options too: argparse (3.11) looks for them once, before these."""
+        found, rest = super().parse_known_args(args, namespace)
+        late = next((one for one in self._actions if one.nargs == "*" and not one.option_strings), None)
+        if late and rest and not any(text.startswith("-") for text in rest):
+            setattr(found, late.dest, [*getattr(found, late.dest), *rest])
+            rest = []
+        return found, rest
+
     def error(self, message: str) -> NoReturn:
         """Raise SpecError instead of leaving."""
         unknown = re.match(r"argument COMMAND: invalid choice: '(.*?)'", message)
