@@ -22,10 +22,10 @@ from archdsl.ops import Axis, Grid
 from archdsl.training.data.transforms.normalisation import denormalised, normalise
 from archdsl.visualization.embedding import principal_plane
 from archdsl.visualization.files import encode_gif
-from archdsl.visualization.frames import frames_of, in_time, spread, stacked_again
+from archdsl.visualization.frames import clip_frames, over_clip, stacked_again, unstacked
 from archdsl.visualization.maps import cam, gradcam
 from archdsl.visualization.maximization import FreeClip, maximized
-from archdsl.visualization.request import Request, Target, layers_of
+from archdsl.visualization.request import Request, VisualTarget, layers_of
 from archdsl.visualization.sensitivity import input_gradients, occlusion
 from archdsl.visualization.subject import Subject, clips_of_data, subject_of
 from archdsl.visualization.velocity import velocity_of
@@ -43,11 +43,11 @@ def network(*blocks: Any, head: Any = None, clip: Clip | None = None, name: str 
     return Arch(name=name, clip=clip or Clip(frames=4, size=16), pathways=pathways, head=head or Classifier(classes=3))
 
 
-def asked(subject: Subject, target: Target | None = None, clips: int = 1, **settings: Any) -> Request:
+def asked(subject: Subject, target: VisualTarget | None = None, clips: int = 1, **settings: Any) -> Request:
     """A request for the first built-in clips."""
     data = subject.task.videos("motion", "val")
     given = dict(layers=None, clips=list(clips_of_data(subject, data, clips)), data=data, track=silent) | settings
-    request = Request(subject, target or Target(subject.scores), **given)
+    request = Request(subject, target or VisualTarget(subject.scores), **given)
     request.layers = layers_of(request) if request.layers is None else request.layers
     return request
 
@@ -67,7 +67,7 @@ def test_gradcam_is_its_formula(lower: str) -> None:
     """Beside torch's own hooks and autograd, on the literal network and on a lowered one with the same weights."""
     arch = network(Conv(channels=8, kernel=(3, 3, 3)), Conv(channels=6, kernel=(3, 3, 3), stride=(2, 2, 2)))
     subject = subject_of(arch, seed=1)
-    request = asked(subject, Target(subject.scores, 1), layers=("main.body.0", "main.body.1"))
+    request = asked(subject, VisualTarget(subject.scores, 1), layers=("main.body.0", "main.body.1"))
     other = archdsl.build(arch, lower, train=True).eval()
     other.load_state_dict(subject.network.state_dict())
     seen: dict[str, Tensor] = {}
@@ -85,7 +85,7 @@ def test_gradcam_is_its_formula(lower: str) -> None:
 def test_class_maps_add_up_to_the_score() -> None:
     """Of two pathways: each is its maps times the classifier's rows, and their means and the bias are the score."""
     subject = subject_of("slowfast_tiny", seed=2)
-    request = asked(subject, Target(subject.scores, 3))
+    request = asked(subject, VisualTarget(subject.scores, 3))
     one = request.clips[0]
     assert request.layers == ("slow.res4.0.act", "fast.res4.0.act")
     found = cam(request, one)
@@ -107,7 +107,7 @@ def tokens() -> Arch:
 def test_maps_beside_a_class_token() -> None:
     """The last map is read by nobody, so that the one before the last block is shown; its gradient is of patches."""
     subject = subject_of(tokens())
-    request = asked(subject, Target(subject.scores, 0))
+    request = asked(subject, VisualTarget(subject.scores, 0))
     (at,) = request.layers
     assert at.startswith("main.body.3")
     (heat,) = gradcam(request, request.clips[0])
@@ -130,7 +130,7 @@ def test_occlusion_of_what_looks_at_a_corner() -> None:
     with torch.no_grad():
         layer.weight.zero_()
         layer.weight[0, :, :2, :4, :4] = 1
-    request = asked(subject, Target("main.body.0", 0), layers=())
+    request = asked(subject, VisualTarget("main.body.0", 0), layers=())
     one = request.clips[0]
     drops, heat = occlusion(request, one, "clip")
     x = one.clips["clip"][0]
@@ -147,7 +147,7 @@ def test_gradients_of_two_layers_by_hand(rule: str, gates: str) -> None:
     """A ReLU passes what goes back where what went in is above 0, where itself is above 0, or both."""
     subject = subject_of(network(convolution(channels=4), convolution(channels=3)), seed=3)
     first, second = (subject.network.get_submodule(f"main.body.{i}.conv").weight for i in range(2))
-    request = asked(subject, Target("main.body.1", 2))
+    request = asked(subject, VisualTarget("main.body.1", 2))
     one = request.clips[0]
     x = one.clips["clip"]
     inner = F.conv3d(x, first, padding=1)
@@ -176,7 +176,7 @@ def test_a_linear_unit_is_maximal_at_the_ends_of_the_range() -> None:
     """White where its weights are above 0, black where below; with a large weight over time alike in all frames."""
     signs = torch.tensor([[1.0, -1, 1, 1], [-1, -1, 1, -1], [1, 1, 1, 1]])
     subject = linear_unit(signs)
-    request = asked(subject, Target("main.body.0", 0), layers=(), steps=30, spatial=0.0)
+    request = asked(subject, VisualTarget("main.body.0", 0), layers=(), steps=30, spatial=0.0)
     clips, reached = maximized(request, 0, 0.0)
     x = clips["clip"][0]
     pixels = denormalised(x, subject.clips["clip"], subject.recipe.values)
@@ -206,13 +206,13 @@ def test_pixels_come_back(modality: str) -> None:
     clip, values = Clip(frames=2, size=4, modality=modality), Values(mean=(0.2, 0.4, 0.6), std=(0.1, 0.2, 0.3))
     x = torch.rand(clip.shape) * 19
     torch.testing.assert_close(denormalised(normalise(x, clip, values, stored=False), clip, values), x)
-    assert frames_of(x, clip, values).dtype == torch.uint8
+    assert clip_frames(x, clip, values).dtype == torch.uint8
 
 
 def test_stacked_frames_in_the_order_of_time() -> None:
     clip = Clip(frames=2, size=4, modality="flow", channels=6)
     x = torch.arange(6.0)[:, None, None, None].expand(6, 2, 4, 4) + torch.tensor([0.0, 10])[:, None, None]
-    rows = in_time(x, clip)
+    rows = unstacked(x, clip)
     assert rows[:, :, 0, 0].tolist() == [[0, 2, 4, 10, 12, 14], [1, 3, 5, 11, 13, 15]]
     assert torch.equal(stacked_again(rows, clip, 2), x)
 
@@ -221,7 +221,7 @@ def test_a_map_lies_over_its_clip_by_its_grid() -> None:
     """Elements at frames 1 and 3, between which it rises; 0 and 4 lie beyond them."""
     time, side = Axis(2, 1, 2), Axis(1, 0, 1)  # type: ignore[arg-type]
     heat = torch.tensor([0.0, 4.0])[:, None, None].expand(2, 1, 1)
-    assert spread(heat, Grid(time, side, side), (5, 1, 1)).flatten().tolist() == [0, 0, 2, 4, 4]
+    assert over_clip(heat, Grid(time, side, side), (5, 1, 1)).flatten().tolist() == [0, 0, 2, 4, 4]
 
 
 def test_velocity_of_what_is_known() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from archdsl.training.data.clips import Unreadable
-from archdsl.visualization.frames import enlarged, frames_of
+from archdsl.visualization.frames import clip_frames, enlarged_frames
 from archdsl.visualization.maps import heat_over, shown_frames
 from archdsl.visualization.request import Picture, Request, Section
 from archdsl.visualization.subject import pictures_clip, seen
@@ -32,7 +32,7 @@ def favourite_clips(request: Request) -> Section:
             drawn = heat_over(subject, again, target.at, value[0, channel].clamp(min=0))
         else:
             x = again.clips[name][0][:, shown_frames(subject, name)]
-            drawn = enlarged(frames_of(x, subject.clips[name], subject.recipe.values))
+            drawn = enlarged_frames(clip_frames(x, subject.clips[name], subject.recipe.values))
         label = f", {one.label}" if one.label else ""
         pictures.append(Picture(f"{place}_{one.name}", f"{strengths[row]:.3g}: {one.name}{label}", drawn))
     title = target.title(subject, channel)

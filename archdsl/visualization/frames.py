@@ -16,11 +16,11 @@ from archdsl.training.data.modalities import stacked_frames
 from archdsl.training.data.transforms.normalisation import FRAMELESS, denormalised
 from archdsl.training.evaluation.flow_picture import flow_colours
 
-LEAST_SIDE = 128
-"""Pixels of a picture's shorter side; smaller ones are enlarged, pixel by pixel."""
+LEAST_SHOWN = 128
+"""Pixels of a picture's shorter side; smaller ones are enlarged_frames, pixel by pixel."""
 HEAT_SHARE = 0.6
 """Of the colour over what is hottest; the picture below has the rest."""
-GAP = 2
+GRID_GAP = 2
 """Pixels between the pictures of a grid."""
 HEAT = ((0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
 """From cold to hot: brightness rises all the way, so that it also prints in grey."""
@@ -28,7 +28,7 @@ SIGNED = ((33, 102, 172), (247, 247, 247), (178, 24, 43))
 """From below 0, blue, by white to above 0, red."""
 
 
-def in_time(x: Tensor, clip: Clip) -> Tensor:
+def unstacked(x: Tensor, clip: Clip) -> Tensor:
     """Frames that are stacked as channels, one after the other.  (k * c, t, h, w) -> (c, t * k, h, w)"""
     stack = stacked_frames(clip) if clip.modality in CHANNELS and clip.modality not in FRAMELESS else 1
     if stack == 1 or x.shape[0] % stack:
@@ -37,15 +37,15 @@ def in_time(x: Tensor, clip: Clip) -> Tensor:
 
 
 def stacked_again(x: Tensor, clip: Clip, frames: int) -> Tensor:
-    """The inverse of `in_time`, for a clip of so many frames."""
+    """The inverse of `unstacked`, for a clip of so many frames."""
     if x.shape[1] == frames:
         return x
     return x.unflatten(1, (frames, -1)).permute(2, 0, 1, 3, 4).flatten(0, 1)
 
 
-def frames_of(x: Tensor, clip: Clip, values: Values) -> Tensor:
+def clip_frames(x: Tensor, clip: Clip, values: Values) -> Tensor:
     """A normalised clip as it is seen.  (c, t, h, w) -> (3, frames, height, width) uint8"""
-    x = in_time(denormalised(x.detach().cpu().float(), clip, values), clip)
+    x = unstacked(denormalised(x.detach().cpu().float(), clip, values), clip)
     match clip.modality:
         case "rgb" | "gray" if x.shape[0] in (1, 3):
             return rounded(x.expand(3, *x.shape[1:]))
@@ -114,7 +114,7 @@ def over(frames: Tensor, heat: Tensor, *, signed: bool = False) -> Tensor:
     return rounded(frames * (1 - share) + coloured(0.3 + 0.7 * warm, HEAT) * share)
 
 
-def spread(heat: Tensor, grid: Grid, shape: Sequence[int]) -> Tensor:
+def over_clip(heat: Tensor, grid: Grid, shape: Sequence[int]) -> Tensor:
     """A map over the frames and pixels of its clip, linearly between its elements, which lie where its grid says.
 
     (t, h, w) -> shape
@@ -134,22 +134,26 @@ def between(count: int, axis: Axis, length: int) -> Tensor:
     return (1 - (place[:, None] - torch.arange(count)).abs()).clamp(min=0)
 
 
-def enlarged(frames: Tensor, least: int = LEAST_SIDE) -> Tensor:
+def enlarged_frames(frames: Tensor, least: int = LEAST_SHOWN) -> Tensor:
     """Each pixel as a square of several, where a picture is small; sides are even.  (3, t, h, w) uint8"""
     factor = max(1, ceil(least / min(frames.shape[2:]))) if max(frames.shape[2:]) < 2 * least else 1
     frames = frames.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     return frames[..., : frames.shape[2] // 2 * 2 or 2, : frames.shape[3] // 2 * 2 or 2]
 
 
-def side_by_side(parts: Sequence[Tensor], columns: int | None = None) -> Tensor:
+def picture_grid(parts: Sequence[Tensor], columns: int | None = None) -> Tensor:
     """Moving pictures in a grid on white, shorter ones slowed to the longest.  each (3, t, h, w) uint8"""
     frames = max(part.shape[1] for part in parts)
     height, width = (max(part.shape[i] for part in parts) for i in (2, 3))
     columns = columns or len(parts)
     rows = ceil(len(parts) / columns)
-    sheet = torch.full((3, frames, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 255, dtype=torch.uint8)
+    sheet = torch.full(
+        (3, frames, rows * (height + GRID_GAP) - GRID_GAP, columns * (width + GRID_GAP) - GRID_GAP),
+        255,
+        dtype=torch.uint8,
+    )
     for i, part in enumerate(parts):
         slowed = part[:, torch.arange(frames) * part.shape[1] // frames]
-        top, left = i // columns * (height + GAP), i % columns * (width + GAP)
+        top, left = i // columns * (height + GRID_GAP), i % columns * (width + GRID_GAP)
         sheet[:, :, top : top + part.shape[2], left : left + part.shape[3]] = slowed
     return sheet

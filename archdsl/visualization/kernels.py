@@ -8,7 +8,7 @@ from torch import Tensor
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.ops import Source
-from archdsl.visualization.frames import enlarged, flow_frames, rounded, side_by_side, signed_colours
+from archdsl.visualization.frames import enlarged_frames, flow_frames, picture_grid, rounded, signed_colours
 from archdsl.visualization.request import Picture, Request, Section
 from archdsl.visualization.subject import Subject
 
@@ -21,12 +21,12 @@ def first_kernels(request: Request) -> Section:
     """A picture of each first layer, a square for each of its channels."""
     subject = request.subject
     pictures, numbers = [], {}
-    for address, weight in first_weights(subject):
+    for address, weight in first_layers(subject):
         clip = subject.clips[subject.clip_under(address)]
-        shown = [enlarged(kernel_frames(one, clip), KERNEL_SIDE) for one in weight[:MOST_KERNELS]]
+        shown = [enlarged_frames(kernel_frames(one, clip), KERNEL_SIDE) for one in weight[:MOST_KERNELS]]
         kernel = "×".join(map(str, weight.shape[2:]))
         caption = f"{address}: {len(shown)} of {len(weight)} kernels of {kernel}"
-        pictures.append(Picture(address, caption, side_by_side(shown, columns=8)))
+        pictures.append(Picture(address, caption, picture_grid(shown, columns=8)))
         numbers[address] = weight
     if not pictures:
         want = "a convolution or patches as the first layer"
@@ -34,7 +34,7 @@ def first_kernels(request: Request) -> Section:
     return Section(tuple(pictures), numbers)
 
 
-def first_weights(subject: Subject) -> list[tuple[str, Tensor]]:
+def first_layers(subject: Subject) -> list[tuple[str, Tensor]]:
     """(address, kernels) of the convolutions that no other layer with weights stands before.  (out, in, t, h, w)"""
     weighted: set[str] = set()
     found = []

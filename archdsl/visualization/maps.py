@@ -7,13 +7,13 @@ from torch import Tensor
 
 from archdsl.compiler.inner_values import value_at
 from archdsl.errors import SpecError
-from archdsl.visualization.frames import enlarged, frames_of, over, side_by_side, spread
+from archdsl.visualization.frames import clip_frames, enlarged_frames, over, over_clip, picture_grid
 from archdsl.visualization.request import Picture, Request, Section, gradient_at, layers_of, wanting_gradients
-from archdsl.visualization.subject import Seen, Subject
+from archdsl.visualization.subject import ShownClip, Subject
 
 COLUMNS = 4
 """Pictures side by side."""
-TOLERANCE = 1e-3
+SAME_GRADIENT = 1e-3
 """Relative difference of gradients that are the same."""
 
 
@@ -22,28 +22,30 @@ def shown_frames(subject: Subject, name: str) -> list[int]:
     return list(subject.plan.frames_read.get(name, range(subject.clips[name].frames)))
 
 
-def heat_over(subject: Subject, seen: Seen, at: str, *heats: Tensor, signed: bool = False) -> Tensor:
+def heat_over(subject: Subject, seen: ShownClip, at: str, *heats: Tensor, signed: bool = False) -> Tensor:
     """A clip and beside it maps over it, at the frames that are read.  each (t, h, w) -> (3, frames, height, width)"""
     name = subject.clip_under(at)
     grid, shape = subject.plan.grids[value_at(subject.plan, at)], subject.clips[name].shape[1:4]
-    whole = [spread(heat.detach().cpu().float(), grid, shape) for heat in heats]
+    whole = [over_clip(heat.detach().cpu().float(), grid, shape) for heat in heats]
     return drawn_over(subject, name, seen.clips[name][0], *whole, signed=signed)
 
 
 def drawn_over(subject: Subject, name: str, x: Tensor, *heats: Tensor, signed: bool = False) -> Tensor:
     """A clip and beside it what lies over every frame and pixel of it.  (c, t, h, w), each (t, h, w)"""
     frames, clip = shown_frames(subject, name), subject.clips[name]
-    pictures = frames_of(x[:, frames], clip, subject.recipe.values)
+    pictures = clip_frames(x[:, frames], clip, subject.recipe.values)
     parts = [pictures]
     for heat in heats:
         heat = heat[frames].cpu()
         if heat.shape != pictures.shape[1:]:  # stacked frames, or a clip that is no picture
-            heat = heat.permute(1, 2, 0).flatten(0, 1)[None] if pictures.shape[1] == 1 else repeated(heat, pictures)
+            heat = (
+                heat.permute(1, 2, 0).flatten(0, 1)[None] if pictures.shape[1] == 1 else heat_of_stacks(heat, pictures)
+            )
         parts.append(over(pictures, heat, signed=signed))
-    return side_by_side([enlarged(part) for part in parts], columns=min(len(parts), COLUMNS))
+    return picture_grid([enlarged_frames(part) for part in parts], columns=min(len(parts), COLUMNS))
 
 
-def repeated(heat: Tensor, pictures: Tensor) -> Tensor:
+def heat_of_stacks(heat: Tensor, pictures: Tensor) -> Tensor:
     """Heat of stacked frames: the same for all of a stack."""
     return heat.repeat_interleave(pictures.shape[1] // heat.shape[0], 0)
 
@@ -96,7 +98,7 @@ def gradient_maps(request: Request) -> Section:
     return Section(tuple(pictures), numbers)
 
 
-def gradcam(request: Request, seen: Seen) -> list[Tensor]:
+def gradcam(request: Request, seen: ShownClip) -> list[Tensor]:
     """The map of each layer.  (t, h, w)
 
     Raises SpecError for a layer that no gradient of the target reaches.
@@ -143,7 +145,7 @@ def class_maps(request: Request) -> Section:
     return Section(tuple(pictures), numbers)
 
 
-def cam(request: Request, seen: Seen) -> list[tuple[Tensor, Tensor]]:
+def cam(request: Request, seen: ShownClip) -> list[tuple[Tensor, Tensor]]:
     """(map, weights of its channels) of each layer: their means and the bias add up to the score.  (t, h, w), (c,)
 
     The weight of a channel is what the score gains where the channel grows by 1 everywhere. Raises SpecError where that
@@ -161,7 +163,7 @@ def cam(request: Request, seen: Seen) -> list[tuple[Tensor, Tensor]]:
     (maps, gradients), (_, others) = found
     for at, gradient, other in zip(request.layers, gradients, others):
         alike = gradient.mean((1, 2, 3), keepdim=True)
-        most = TOLERANCE * gradient.abs().max()
+        most = SAME_GRADIENT * gradient.abs().max()
         if (gradient - alike).abs().max() > most or (other - gradient).abs().max() > most:
             raise SpecError(
                 "no class activation map of this network",

@@ -16,7 +16,7 @@ from torch import Tensor
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Values
 from archdsl.training.data.transforms.normalisation import FRAMELESS, bounds_of, denormalised, normalise
-from archdsl.visualization.frames import enlarged, frames_of, in_time, stacked_again
+from archdsl.visualization.frames import clip_frames, enlarged_frames, stacked_again, unstacked
 from archdsl.visualization.maps import shown_frames
 from archdsl.visualization.request import Picture, Request, Section
 from archdsl.visualization.sensitivity import no_gradient
@@ -26,7 +26,7 @@ RATE = 0.2
 """Length of a step, in parts of the range of a clip's numbers; it falls to 0 (half a cosine)."""
 ENERGY = 0.05
 """Weight of the distance from the middle of the range: what nothing asks for fades."""
-START = 0.02
+START_NOISE = 0.02
 """Standard deviation of the noise at the start, in parts of the range."""
 JITTER = 8
 """A clip is shifted by up to 1 / JITTER of its sides before each step: so that no grid of strides shows."""
@@ -53,7 +53,7 @@ class FreeClip:
     def start(self, generator: torch.Generator) -> Tensor:
         """Noise.  (1, c, t, h, w)"""
         c, _, h, w = self.clip.shape
-        return START * torch.randn(1, c, len(self.frames), h, w, generator=generator)
+        return START_NOISE * torch.randn(1, c, len(self.frames), h, w, generator=generator)
 
     def normalised(self, x: Tensor) -> Tensor:
         """The clip as the network takes it; frames that nobody reads lie in the middle of the range."""
@@ -69,7 +69,7 @@ class FreeClip:
         by cosines (nothing comes before the first frame).
         """
         framed = self.clip.modality not in FRAMELESS
-        rows = in_time(x[0], self.clip)
+        rows = unstacked(x[0], self.clip)
         t, h, w = rows.shape[1:]
         mirrored = torch.cat([rows, rows.flip(1)], 1)
         space = (variation(h)[:, None] + variation(w)) * framed
@@ -93,15 +93,15 @@ def maximal_clips(request: Request) -> Section:
         found, reached = maximized(request, channel, temporal)
         for name, x in found.items():
             clip, seen = subject.clips[name], shown_frames(subject, name)
-            frames = frames_of(x[0][:, seen], clip, subject.recipe.values)
+            frames = clip_frames(x[0][:, seen], clip, subject.recipe.values)
             caption = f"{title} reaches {reached:.3g}; temporal weight {temporal:g}"
             key = f"{name}/temporal {temporal:g}"
             numbers[key] = denormalised(x[0].cpu(), clip, subject.recipe.values)
             if clip.modality in ("rgb", "gray", "rgb_diff") and frames.shape[1] > 1:
-                speed = velocity_of(in_time(x[0][:, seen].cpu(), clip))
+                speed = velocity_of(unstacked(x[0][:, seen].cpu(), clip))
                 caption += f"; moves {said_of(speed)}"
                 numbers[f"{key}/velocity"] = speed
-            pictures.append(Picture(f"{name}_temporal_{temporal:g}", caption, enlarged(frames)))
+            pictures.append(Picture(f"{name}_temporal_{temporal:g}", caption, enlarged_frames(frames)))
     return Section(tuple(pictures), numbers)
 
 

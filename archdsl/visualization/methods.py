@@ -24,7 +24,7 @@ class Method(NamedTuple):
     """What it shows, in a line."""
 
 
-METHODS = (
+VISUAL_METHODS = (
     Method("kernels", first_kernels, "The kernels of the first layers."),
     Method("activations", activation_maps, "Where in the clips the strongest channels of a layer are active."),
     Method("cam", class_maps, "Class activation maps: what each place of the last map adds to the class."),
@@ -42,9 +42,9 @@ METHODS = (
 
 def methods_named(names: Sequence[str]) -> tuple[Method, ...]:
     """Methods by name, all where none is named. Raises SpecError for names that there are not."""
-    known = {one.name: one for one in METHODS}
+    known = {one.name: one for one in VISUAL_METHODS}
     for name in names:
         if name not in known:
             fix = did_you_mean(name, known)
             raise SpecError(f"no method {name!r}", got=name, want=", ".join(known), fix=fix)
-    return tuple(one for one in METHODS if one.name in names or not names)
+    return tuple(one for one in VISUAL_METHODS if one.name in names or not names)

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from archdsl.errors import SpecError, did_you_mean, listed
 from archdsl.training.data.clips import Videos
-from archdsl.visualization.subject import Seen, Subject, clips_of_data
+from archdsl.visualization.subject import ShownClip, Subject, clips_of_data
 
 Track = Callable[[Iterable[Any], int, str], Iterable[Any]]
 """The same things one after the other, under a progress bar of a length and a title."""
-BEFORE = 8
+MOST_TRIED = 8
 """Values before the last one that are tried where no gradient reaches the map at the end, as beside a class token."""
 
 
@@ -42,7 +42,7 @@ class Section(NamedTuple):
     """SVG."""
 
 
-class Target(NamedTuple):
+class VisualTarget(NamedTuple):
     """A channel of the value at an address: of the scores a class."""
 
     at: str
@@ -51,14 +51,14 @@ class Target(NamedTuple):
 
     def strengths(self, subject: Subject, values: dict[str, Tensor]) -> Tensor:
         """The mean of each channel over its places.  (n, channels)"""
-        return per_channel(subject.map_of(values[self.at], self.at)).mean(2)
+        return channel_rows(subject.map_of(values[self.at], self.at)).mean(2)
 
     def title(self, subject: Subject, channel: int) -> str:
         """In words."""
         return subject.classes[channel] if self.at == subject.scores else f"channel {channel} of {self.at}"
 
 
-def per_channel(value: Tensor) -> Tensor:
+def channel_rows(value: Tensor) -> Tensor:
     """The channels of a value, all places in a row.  (n, c, ...) -> (n, c, places)"""
     return value.reshape(*value.shape[:2], -1).float()
 
@@ -68,10 +68,10 @@ class Request:
     """What all methods read."""
 
     subject: Subject
-    target: Target
+    target: VisualTarget
     layers: tuple[str, ...]
     """Addresses of maps that are shown."""
-    clips: Sequence[Seen]
+    clips: Sequence[ShownClip]
     data: Videos
     """Where the most activating clips are looked for."""
     track: Track
@@ -89,7 +89,7 @@ class Request:
     channels: dict[str, int] = field(default_factory=dict)
     """Clip's name -> its strongest channel, where the target leaves that open."""
 
-    def channel(self, seen: Seen) -> int:
+    def channel(self, seen: ShownClip) -> int:
         """The target's channel for a clip."""
         if self.target.channel is not None:
             return self.target.channel
@@ -104,7 +104,7 @@ class Request:
         return self.target.strengths(self.subject, values)[:, channel]
 
     @cached_property
-    def survey(self) -> list[tuple[Seen, dict[str, Tensor]]]:
+    def survey(self) -> list[tuple[ShownClip, dict[str, Tensor]]]:
         """Clips of the data, without their frames, and the largest and the mean of every channel at each address."""
         at = [*dict.fromkeys([self.target.at, *self.layers])]
         found = []
@@ -112,7 +112,7 @@ class Request:
         for one in self.track(made, min(self.count, len(self.data)), "looking through clips"):
             with torch.no_grad():
                 values = self.subject.values(one.clips, at)
-            rows = {name: per_channel(self.subject.map_of(values[name], name))[0].cpu() for name in at}
+            rows = {name: channel_rows(self.subject.map_of(values[name], name))[0].cpu() for name in at}
             kept = {f"max {name}": row.amax(1) for name, row in rows.items()}
             found.append((one._replace(clips={}), kept | {f"mean {name}": row.mean(1) for name, row in rows.items()}))
         if not found:
@@ -120,15 +120,15 @@ class Request:
         return found
 
 
-def target_of(subject: Subject, at: Sequence[str], channel: int | None, class_: str | None) -> Target:
+def target_of(subject: Subject, at: Sequence[str], channel: int | None, class_: str | None) -> VisualTarget:
     """The target that options name. Raises SpecError for a class or a channel that there is not."""
     if class_ is not None:
         if channel is not None:
             want = "--class, or --at and --channel"
             raise SpecError("a class and a channel", got=f"--class {class_} --channel {channel}", want=want)
-        return Target(subject.scores, class_number(subject, class_))
+        return VisualTarget(subject.scores, class_channel(subject, class_))
     if channel is None:
-        return Target(subject.scores)
+        return VisualTarget(subject.scores)
     if len(at) != 1:
         raise SpecError(
             "a channel of one address",
@@ -141,10 +141,10 @@ def target_of(subject: Subject, at: Sequence[str], channel: int | None, class_: 
         raise SpecError(
             "no such channel", at=at[0], got=f"{channel}", want=f"0 to {count - 1}", fix=f"--channel {count - 1}"
         )
-    return Target(at[0], channel)
+    return VisualTarget(at[0], channel)
 
 
-def class_number(subject: Subject, text: str) -> int:
+def class_channel(subject: Subject, text: str) -> int:
     """The channel of a class by its name or its number. Raises SpecError."""
     known = subject.classes
     if text in known:
@@ -155,7 +155,7 @@ def class_number(subject: Subject, text: str) -> int:
     raise SpecError(f"no class {text!r}", at=subject.scores, got=text, want=want, fix=did_you_mean(text, known))
 
 
-def wanting_gradients(subject: Subject, seen: Seen) -> dict[str, Tensor]:
+def wanting_gradients(subject: Subject, seen: ShownClip) -> dict[str, Tensor]:
     """A clip's tensors, those that a gradient can change as leaves."""
     return {name: x.detach().clone().requires_grad_() if name in subject.free else x for name, x in seen.clips.items()}
 
@@ -192,7 +192,7 @@ def maps_before(subject: Subject, end: str) -> list[str]:
     plan, way = subject.plan, [end]
     ends = {ops[-1] for address, ops in plan.within.items() if address in plan.scopes}
     at = end
-    while plan.graph.nodes[at].reads and len(way) <= BEFORE:
+    while plan.graph.nodes[at].reads and len(way) <= MOST_TRIED:
         at = plan.graph.nodes[at].reads[0]
         if at in ends and subject.is_map(at):
             way.append(at)

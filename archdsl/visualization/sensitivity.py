@@ -13,15 +13,15 @@ from torch.overrides import TorchFunctionMode
 
 from archdsl.errors import SpecError
 from archdsl.language import Clip
-from archdsl.visualization.frames import enlarged, frames_of, in_time, rounded, side_by_side
+from archdsl.visualization.frames import clip_frames, enlarged_frames, picture_grid, rounded, unstacked
 from archdsl.visualization.kernels import largest
 from archdsl.visualization.maps import drawn_over, shown_frames
 from archdsl.visualization.request import Picture, Request, Section, wanting_gradients
-from archdsl.visualization.subject import Seen, Subject
+from archdsl.visualization.subject import ShownClip, Subject
 
 WINDOW = 4
 """A window hides 1 / WINDOW of each axis."""
-PLACES = (4, 5, 5)
+WINDOW_PLACES = (4, 5, 5)
 """Of the window along (t, h, w)."""
 AT_ONCE = 8
 """Occluded clips in a batch."""
@@ -43,13 +43,13 @@ def occlusion_maps(request: Request) -> Section:
     return Section(tuple(pictures), numbers)
 
 
-def occlusion(request: Request, seen: Seen, name: str) -> tuple[Tensor, Tensor]:
+def occlusion(request: Request, seen: ShownClip, name: str) -> tuple[Tensor, Tensor]:
     """(by how much the target falls with each window hidden, the mean over windows at each place).
 
     (places), (t, h, w)
     """
     subject, whole = request.subject, seen.clips[name]
-    sides = [windows_along(length, places) for length, places in zip(whole.shape[2:], PLACES)]
+    sides = [windows_along(length, places) for length, places in zip(whole.shape[2:], WINDOW_PLACES)]
     windows = [(t, h, w) for t in sides[0] for h in sides[1] for w in sides[2]]
     channel, scores = request.channel(seen), []
 
@@ -116,19 +116,19 @@ def gradient_pictures(request: Request, rule: str, *, absolute: bool = False) ->
 def beside_clip(subject: Subject, name: str, x: Tensor, gradient: Tensor) -> Tensor:
     """A clip and its gradient, whose colours say which pixels should be brighter, grey where none."""
     frames, clip = shown_frames(subject, name), subject.clips[name]
-    pictures = frames_of(x[:, frames], clip, subject.recipe.values)
-    return side_by_side([enlarged(pictures), enlarged(signed_frames(gradient[:, frames], clip, subject))])
+    pictures = clip_frames(x[:, frames], clip, subject.recipe.values)
+    return picture_grid([enlarged_frames(pictures), enlarged_frames(signed_frames(gradient[:, frames], clip, subject))])
 
 
 def signed_frames(x: Tensor, clip: Clip, subject: Subject) -> Tensor:
     """Numbers of either sign in the clip's own colours, grey at 0.  (c, t, h, w)"""
-    rows = in_time(x, clip)
+    rows = unstacked(x, clip)
     if clip.modality in ("rgb", "rgb_diff", "gray") and rows.shape[0] in (1, 3):
         return rounded(127.5 + 127.5 * rows / largest(rows)).expand(3, *rows.shape[1:])
-    return frames_of(x, clip, subject.recipe.values)
+    return clip_frames(x, clip, subject.recipe.values)
 
 
-def input_gradients(request: Request, seen: Seen, rule: str = "gradient") -> dict[str, Tensor]:
+def input_gradients(request: Request, seen: ShownClip, rule: str = "gradient") -> dict[str, Tensor]:
     """The gradient of the target at each clip that has one, by a rule for ReLUs.  (c, t, h, w)
 
     Raises SpecError where none has one, and for rules of ReLUs in a network without.

@@ -38,7 +38,7 @@ FIXED = ("boxes", "mask", "text")
 """Modalities that are not looked for: clips of them stay as they are, and no gradient is shown."""
 
 
-class Seen(NamedTuple):
+class ShownClip(NamedTuple):
     """A clip as the network takes it."""
 
     name: str
@@ -162,7 +162,7 @@ def subject_of(
     return Subject(plan, network, task_for(plan, made), where, said, known)
 
 
-def clips_of_videos(subject: Subject, paths: Sequence[str | Path]) -> Iterator[Seen]:
+def clips_of_videos(subject: Subject, paths: Sequence[str | Path]) -> Iterator[ShownClip]:
     """A clip from the middle of each video. Raises SpecError for files that cannot be read."""
     check_modalities(subject.clips)
     for path in videos_in(paths)[0]:
@@ -173,7 +173,7 @@ def clips_of_videos(subject: Subject, paths: Sequence[str | Path]) -> Iterator[S
             raise SpecError(f"{path} cannot be read", got=missing.reason, want="a video") from None
 
 
-def clips_of_data(subject: Subject, data: Videos, count: int) -> Iterator[Seen]:
+def clips_of_data(subject: Subject, data: Videos, count: int) -> Iterator[ShownClip]:
     """The first clips of labelled videos; those that cannot be read are passed over."""
     for index in range(min(count, len(data))):
         try:
@@ -182,7 +182,7 @@ def clips_of_data(subject: Subject, data: Videos, count: int) -> Iterator[Seen]:
             continue
 
 
-def seen(subject: Subject, videos: Videos, index: int, name: str, recipe: Recipe) -> Seen:
+def seen(subject: Subject, videos: Videos, index: int, name: str, recipe: Recipe) -> ShownClip:
     """The middle clip of a video, cropped in the middle, as a test sees it. Raises Unreadable."""
     sample = videos.read(index, ClipRequest(0))
     made = make_view(sample, recipe.but(views=recipe.views.but(crops=1)), subject.clips, 0, subject.device)
@@ -190,7 +190,7 @@ def seen(subject: Subject, videos: Videos, index: int, name: str, recipe: Recipe
     target = sample.targets
     labelled = isinstance(target, Tensor) and target.ndim == 0 and not target.is_floating_point()
     label = videos.classes[int(target)] if labelled and int(target) < len(videos.classes) else ""
-    return Seen(name, clips, label)
+    return ShownClip(name, clips, label)
 
 
 def pictures_clip(subject: Subject) -> str:

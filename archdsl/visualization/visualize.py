@@ -22,7 +22,7 @@ from archdsl.visualization.maps import check_map
 from archdsl.visualization.methods import Method, methods_named
 from archdsl.visualization.page import ShownPicture, ShownSection, page_text
 from archdsl.visualization.request import Request, Section, Track, layers_of, target_of
-from archdsl.visualization.subject import Seen, clips_of_data, clips_of_videos, subject_of
+from archdsl.visualization.subject import ShownClip, clips_of_data, clips_of_videos, subject_of
 
 PAGE = "index.html"
 
@@ -109,7 +109,7 @@ def visualize(
         files += written
     page = Path(out) / PAGE
     with naming_write_errors(page):
-        write_whole(page, page_text(f"Inside {subject.plan.name}", facts_of(request, data, bool(videos)), parts))
+        write_whole(page, page_text(f"Inside {subject.plan.name}", page_facts(request, data, bool(videos)), parts))
     sections = {part.method.name: part.section for part in parts if part.section}
     return Visualization(page, (page, *files), left_out, sections)
 
@@ -120,9 +120,9 @@ def left_out_text(error: SpecError) -> str:
     return f"{fault.what}: {fault.got}" if fault.got else fault.what
 
 
-def named_apart(clips: Sequence[Seen]) -> list[Seen]:
+def named_apart(clips: Sequence[ShownClip]) -> list[ShownClip]:
     """Clips of which no two share a name."""
-    found: dict[str, Seen] = {}
+    found: dict[str, ShownClip] = {}
     for one in clips:
         name, number = one.name, 1
         while name in found:
@@ -151,7 +151,7 @@ def write_section(out: Path, method: Method, section: Section) -> tuple[ShownSec
     return ShownSection(method, section, tuple(pictures)), [*files]
 
 
-def facts_of(request: Request, data: str, of_videos: bool) -> dict[str, str]:
+def page_facts(request: Request, data: str, of_videos: bool) -> dict[str, str]:
     """What the page opens with."""
     subject, target = request.subject, request.target
     clips = ", ".join(one.name + f" ({one.label})" * bool(one.label) for one in request.clips)

@@ -53,13 +53,13 @@ def add_visualization(parser: ArgumentParser) -> None:
     group.add_argument("--steps", type=positive_int, default=128, metavar="N", help="of gradient ascent (128)")
     group.add_argument(
         "--temporal",
-        type=weights_of,
+        type=variation_weights,
         default=(0.0, 1.0, 10.0),
         metavar="N,N,...",
         help="weights of the variation over time, from fast to slow (0,1,10)",
     )
     group.add_argument(
-        "--spatial", type=weight_of, default=1.0, metavar="N", help="weight of the variation within frames (1)"
+        "--spatial", type=variation_weight, default=1.0, metavar="N", help="weight of the variation within frames (1)"
     )
     group.add_argument(
         "--seed", type=non_negative_int, default=0, metavar="N", help="of the noise that ascent begins at"
@@ -77,12 +77,12 @@ def add_visualization(parser: ArgumentParser) -> None:
     group.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:1; by default cuda where there is one")
 
 
-def weights_of(text: str) -> tuple[float, ...]:
+def variation_weights(text: str) -> tuple[float, ...]:
     """Weights with commas between them."""
-    return tuple(map(weight_of, text.split(",")))
+    return tuple(map(variation_weight, text.split(",")))
 
 
-def weight_of(text: str) -> float:
+def variation_weight(text: str) -> float:
     """A number from 0."""
     try:
         value = float(exact_fraction(text.strip()))
