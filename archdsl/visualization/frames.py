@@ -16,7 +16,7 @@ from archdsl.training.data.modalities import stacked_frames
 from archdsl.training.data.transforms.normalisation import FRAMELESS, denormalised
 from archdsl.training.evaluation.flow_picture import flow_colours
 
-LEAST_SHOWN = 128
+LEAST_PICTURE = 128
 """Pixels of a picture's shorter side; smaller ones are enlarged_frames, pixel by pixel."""
 HEAT_SHARE = 0.6
 """Of the colour over what is hottest; the picture below has the rest."""
@@ -134,7 +134,7 @@ def between(count: int, axis: Axis, length: int) -> Tensor:
     return (1 - (place[:, None] - torch.arange(count)).abs()).clamp(min=0)
 
 
-def enlarged_frames(frames: Tensor, least: int = LEAST_SHOWN) -> Tensor:
+def enlarged_frames(frames: Tensor, least: int = LEAST_PICTURE) -> Tensor:
     """Each pixel as a square of several, where a picture is small; sides are even.  (3, t, h, w) uint8"""
     factor = max(1, ceil(least / min(frames.shape[2:]))) if max(frames.shape[2:]) < 2 * least else 1
     frames = frames.repeat_interleave(factor, 2).repeat_interleave(factor, 3)

@@ -42,14 +42,14 @@ class ShownSection(NamedTuple):
 
 def page_text(title: str, facts: Mapping[str, str], parts: list[ShownSection]) -> str:
     """The page: facts, then a section for each method."""
-    rows = "".join(f"<tr><td>{page_escaped(name)}</td><td>{page_escaped(value)}</td></tr>\n" for name, value in facts.items())
+    rows = "".join(f"<tr><td>{in_html(name)}</td><td>{in_html(value)}</td></tr>\n" for name, value in facts.items())
     links = " ".join(f'<a href="#{part.method.name}">{part.method.name}</a>' for part in parts if not part.left_out)
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width">',
-            f"<title>{page_escaped(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>",
-            f"<h1>{page_escaped(title)}</h1>\n<table>\n{rows}</table>\n<nav>{links}</nav>",
+            f"<title>{in_html(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>",
+            f"<h1>{in_html(title)}</h1>\n<table>\n{rows}</table>\n<nav>{links}</nav>",
             *map(section_text, parts),
             "</body>\n</html>\n",
         ]
@@ -58,21 +58,21 @@ def page_text(title: str, facts: Mapping[str, str], parts: list[ShownSection]) -
 
 def section_text(part: ShownSection) -> str:
     """One method."""
-    lines = [f'<h2 id="{part.method.name}">{part.method.name}</h2>', f"<p>{page_escaped(part.method.text)}</p>"]
+    lines = [f'<h2 id="{part.method.name}">{part.method.name}</h2>', f"<p>{in_html(part.method.text)}</p>"]
     if part.left_out:
-        lines.append(f'<p class="note">Not shown: {page_escaped(part.left_out)}</p>')
+        lines.append(f'<p class="note">Not shown: {in_html(part.left_out)}</p>')
     if part.section and part.section.text:
-        lines.append(f"<p>{page_escaped(part.section.text)}</p>")
+        lines.append(f"<p>{in_html(part.section.text)}</p>")
     lines.append('<div class="pictures">')
     for one in part.pictures:
         data = b64encode(one.data).decode()
-        caption = page_escaped(one.caption)
+        caption = in_html(one.caption)
         image = f'<img src="data:{MEDIA_TYPES[one.suffix]};base64,{data}" alt="{caption}">'
         lines.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>")
     lines += [f"<figure>{drawing}</figure>" for drawing in (part.section.drawings if part.section else ())]
     return "\n".join([*lines, "</div>"])
 
 
-def page_escaped(text: str) -> str:
+def in_html(text: str) -> str:
     """Text for HTML."""
     return escape(printable(text))

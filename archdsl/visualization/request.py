@@ -16,7 +16,7 @@ from archdsl.visualization.subject import ShownClip, Subject, clips_of_data
 
 Track = Callable[[Iterable[Any], int, str], Iterable[Any]]
 """The same things one after the other, under a progress bar of a length and a title."""
-MOST_TRIED = 8
+MOST_BLOCKS_BEFORE = 8
 """Values before the last one that are tried where no gradient reaches the map at the end, as beside a class token."""
 
 
@@ -192,7 +192,7 @@ def maps_before(subject: Subject, end: str) -> list[str]:
     plan, way = subject.plan, [end]
     ends = {ops[-1] for address, ops in plan.within.items() if address in plan.scopes}
     at = end
-    while plan.graph.nodes[at].reads and len(way) <= MOST_TRIED:
+    while plan.graph.nodes[at].reads and len(way) <= MOST_BLOCKS_BEFORE:
         at = plan.graph.nodes[at].reads[0]
         if at in ends and subject.is_map(at):
             way.append(at)
