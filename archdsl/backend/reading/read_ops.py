@@ -34,6 +34,8 @@ POINTWISE = {
     "sigmoid": ops.Sigmoid(),
     "tanh": ops.Tanh(),
     "hardswish": ops.Hardswish(),
+    "hardsigmoid": ops.Hardsigmoid(),
+    "relu6": ops.Relu6(),
 }
 
 
@@ -71,7 +73,7 @@ class ReadOp(Op):
 
 def op_of(step: TracedStep, xs: tuple[Shape, ...], gives: Shape, params: tuple[tuple[int, ...], ...]) -> Op:
     """The op of ours that a step is, if that gives the same and costs the same; else its name and sizes."""
-    op = counterpart(step, gives)
+    op = counterpart(step, xs[0], gives, params)
     known = ReadOp(word=step.text(), gives=gives, params=params, macs=step.macs, beside=step.kind in EACH_ALONE)
     if op is None:
         return known
@@ -85,7 +87,17 @@ def op_of(step: TracedStep, xs: tuple[Shape, ...], gives: Shape, params: tuple[t
     return op if same else known
 
 
-def counterpart(step: TracedStep, gives: Shape) -> Op | None:
+def table_added(params: tuple[tuple[int, ...], ...], x: Shape) -> Op | None:
+    """Learnt positions: a table of all, or one of space and one of time."""
+    counts = sorted(map(prod, params))
+    if counts == [x.positions * x.c]:
+        return ops.Positions()
+    if counts == sorted((x.h * x.w * x.c, x.t * x.c)) and not x.extra:
+        return ops.Positions(over=("hw", "t"))
+    return None
+
+
+def counterpart(step: TracedStep, x: Shape, gives: Shape, params: tuple[tuple[int, ...], ...]) -> Op | None:
     """The op of ours that would do what a step does."""
     window: Any = dict(step.window)
     match step.kind:
@@ -98,13 +110,25 @@ def counterpart(step: TracedStep, gives: Shape) -> Op | None:
         case "linear":
             return ops.Linear(out_features=int(step.fields[1]), bias="bias" in step.weights)
         case "batch_norm":
-            return ops.BatchNorm(eps=step.fields[2])
+            return ops.BatchNorm(eps=step.fields[2], affine="bias" in step.weights, scale="weight" in step.weights)
         case "layer_norm":
             return ops.LayerNorm(eps=step.fields[2], affine="weight" in step.weights)
-        case "sum" if len(step.fields) == 1 and step.fields[0] > 1:
+        case "sum" if step.fields[0] > 1:
             return ops.Add()
         case "concat":
             return ops.Concat()
         case "mean" if gives.positions == 1:
             return ops.Mean()
+        case "mean" if (gives.c, gives.t, gives.extra) == (x.c, x.t, 0) and gives.h == gives.w == 1:
+            return ops.Mean(over="hw")
+        case "softmax" if gives.positions == 1:
+            return ops.Softmax()
+        case "mul" if len(step.reads) == 2 and not step.weights:
+            return ops.Mul()
+        case "group_norm":
+            return ops.GroupNorm(groups=step.fields[0], eps=step.fields[2], affine="weight" in step.weights)
+        case "leaky_relu":
+            return ops.LeakyRelu(slope=step.fields[0] if step.fields else 0.01)
+        case "sum" if len(step.reads) == 1:
+            return table_added(params, x)
     return POINTWISE.get(step.kind)

@@ -14,7 +14,7 @@ from archdsl.compiler import Plan
 from archdsl.graph import Graph, Node, Scope, shape_and_grid
 from archdsl.language import Arch, Clip, Pathway, Stage
 from archdsl.language.head import Classifier
-from archdsl.ops import UNIT, Grid, Shape, Source, Vector
+from archdsl.ops import UNIT, Grid, LearntTokens, Shape, Source, Vector
 
 NET = "net"
 """The one pathway of a network that was read."""
@@ -43,6 +43,8 @@ class ModulePlan:
         self.addresses: dict[int, str] = {}
         self.counted: set[str] = set()
         """Weights that some step has already."""
+        self.with_tokens: dict[tuple[str, str], str] = {}
+        """(class token, value) -> address of both."""
         self.graph = Graph({}, {}, {}, {}, {})
 
     def plan(self) -> Plan:
@@ -105,10 +107,33 @@ class ModulePlan:
             reads = tuple(self.addresses[x] for read in step.reads for x in read)
         xs = tuple(self.graph.shapes[read] for read in reads)
         gives = self.shape(number, xs[0])
+        if token := self.class_token(step, xs[0], gives):
+            reads = tuple(self.with_token(token, read, address) for read in reads)
+            xs = tuple(self.graph.shapes[read] for read in reads)
         params = tuple(self.part_shape(name, n) for name, i, n in step.weights.values() if self.first(name, i, n))
         op = op_of(step, xs, gives, params)
         _, grid = shape_and_grid(op, xs, tuple(self.graph.grids[read] for read in reads))
         self.put(number, address, Node(address, op, reads), gives, grid)
+
+    def class_token(self, step: TracedStep, x: Shape, gives: Shape) -> str | None:
+        """The weight that a step puts in front of the map that it reads, as a token; None where it puts none."""
+        if gives.extra != x.extra + 1:
+            return None
+        beside = (name for role, (name, *_) in step.weights.items() if role.startswith("beside"))
+        return next((name for name in beside if prod(self.steps.sizes[name]) == x.c), None)
+
+    def with_token(self, token: str, read: str, address: str) -> str:
+        """A value with a class token in front, made where it is first read; a value that has one already."""
+        if self.graph.shapes[read].extra:
+            return read
+        made = self.with_tokens.get((token, read))
+        if made is None:
+            made = self.with_tokens[token, read] = f"{address}_class_token"
+            op, x = LearntTokens(), self.graph.shapes[read]
+            self.graph.nodes[made] = Node(made, op, (read,))
+            self.graph.shapes[made], self.graph.grids[made] = shape_and_grid(op, (x,), (self.graph.grids[read],))
+            self.counted.add(f"{token} 0/1")
+        return made
 
     def first(self, name: str, i: int, n: int) -> bool:
         """Whether a parameter is met for the first time."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from archdsl.backend.reading import functions as f
 from archdsl.backend.reading import products as p
-from archdsl.backend.reading.aten import FACTORIES, MOVES, SELECTS, UNARY, Call, op_name
+from archdsl.backend.reading.aten import FACTORIES, MOVES, SELECTS, UNARY, Call, argument, op_name
 from archdsl.backend.reading.steps import Steps, TracedStep, TracedValue, joined_values
 from archdsl.backend.reading.traced import TracedModule
 
@@ -23,6 +23,14 @@ def piece(steps: Steps, node: Call) -> TracedValue:
     value = steps.value(node.args[0])
     index = node.args[1]
     return value.pieces[index] if value.pieces and isinstance(index, int) else value
+
+
+def between(steps: Steps, node: Call) -> TracedValue:
+    """Numbers cut off at two ends: ReLU and ReLU6, whatever they are called."""
+    low, high = argument(node, 1, "min_val" if op_name(node) == "hardtanh" else "min"), argument(node, 2, "max")
+    if low == 0 and high in (6, None):
+        return f.one(steps, node, "relu6" if high == 6 else "relu")
+    return f.one(steps, node, op_name(node), low, high)
 
 
 RULES: dict[str, StepRule] = {
@@ -46,6 +54,7 @@ RULES: dict[str, StepRule] = {
     **dict.fromkeys(("_adaptive_avg_pool3d", "_adaptive_avg_pool2d"), f.adaptive_pool),
     **dict.fromkeys(("softmax", "_softmax"), f.softmax_step),
     "cat": f.concatenation,
+    **dict.fromkeys(("hardtanh", "clamp"), between),
 }
 
 
