@@ -245,6 +245,7 @@ ORIGINALS = {
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the packages' own imports
 @pytest.mark.parametrize("name", ORIGINALS)
 def test_originals_are_the_networks_of_the_zoo(name: str) -> None:
     make, sizes = ORIGINALS[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archdsl.backend.migration.units import ConvUnit
@@ -18,38 +18,24 @@ from archdsl.blocks import (
     Patches,
     TwoPlusOne,
 )
-from archdsl.errors import SpecError
 
-Forms = Iterator[Callable[[], Block]]
-
-
-def block_made(form: Callable[[], Block]) -> Block | None:
-    """A block; None where its fields do not go together."""
-    try:
-        return form()
-    except (SpecError, ValueError):
-        return None
+Forms = Iterator[tuple[type[Block], dict[str, Any]]]
+"""Blocks as their kind and fields, which may not go together."""
 
 
-def conv_block(unit: ConvUnit) -> Block:
+def conv_form(unit: ConvUnit) -> Forms:
     """A unit without gates as a block."""
     conv = unit.conv
-    fields: dict[str, Any] = {name: getattr(conv, name) for name in ("kernel", "stride", "dilation")}
-    return Conv(
-        channels=conv.out_channels,
-        pad=shown_pad(unit),
-        groups=unit.groups,
-        bias=unit.bias,
-        norm=unit.norm,
-        act=unit.act,
-        **fields,
-    )
+    fields = {name: getattr(conv, name) for name in ("kernel", "stride", "dilation")}
+    given = dict(pad=shown_pad(unit), groups=unit.groups, bias=unit.bias, norm=unit.norm, act=unit.act)
+    yield Conv, dict(channels=conv.out_channels, **given, **fields)
 
 
-def patches_block(unit: ConvUnit) -> Block:
+def patches_form(unit: ConvUnit) -> Forms:
     """A unit whose windows lie side by side as patches."""
     conv = unit.conv
-    return Patches(channels=conv.out_channels, kernel=conv.kernel, pad=shown_pad(unit), bias=conv.bias, norm=unit.norm)
+    given = dict(kernel=conv.kernel, pad=shown_pad(unit), bias=conv.bias, norm=unit.norm)
+    yield Patches, dict(channels=conv.out_channels, **given)
 
 
 def shown_pad(unit: ConvUnit) -> Any:
@@ -84,17 +70,17 @@ def residual_forms(units: Sequence[ConvUnit], act: str, shortcut: tuple[Block, .
         known = {**same, "shortcut": chain}
         match units:
             case [a, _]:
-                yield lambda: Basic(**known, **basic_fields(a))
+                yield Basic, dict(**known, **basic_fields(a))
             case [a, b, c]:
                 wide = bottleneck_fields(a, b, c) | {"inner": inner_width(a, c)}
-                yield lambda: Bottleneck(**known, **wide)
+                yield Bottleneck, dict(**known, **wide)
                 gated = {"middle_se": b.gate, "middle_act": b.act}
                 for bare in (False, True):
-                    yield lambda bare=bare: ExpandedBottleneck(**known, **wide, **gated, bare_stride=bare)
+                    yield ExpandedBottleneck, dict(**known, **wide, **gated, bare_stride=bare)
             case [a, b, c, d]:
                 for order in ("space_first", "time_first"):
                     yield from factored_forms(known, units, order)
-                yield lambda: Bottleneck(**known, **bottleneck_fields(a, c, d), inner=inner_width(a, d), mix=True)
+                yield Bottleneck, dict(**known, **bottleneck_fields(a, c, d), inner=inner_width(a, d), mix=True)
     if len(units) in (2, 3) and act == "none":
         yield from inverted_forms(units)
 
@@ -104,11 +90,11 @@ def factored_forms(known: dict[str, Any], units: Sequence[ConvUnit], order: str)
     a, b, c, d = units
     for place in ("conv", "block"):
         kernel_t = max(a.conv.kernel[0], b.conv.kernel[0])
-        yield lambda place=place: FactorizedBasic(**known, kernel_t=kernel_t, order=order, middle_from=place)
+        yield FactorizedBasic, dict(**known, kernel_t=kernel_t, order=order, middle_from=place)
     kernel = tuple(max(pair) for pair in zip(b.conv.kernel, c.conv.kernel))
     fields = {"kernel_t": a.conv.kernel[0], "kernel": kernel, "inner": inner_width(a, d), "order": order}
     for place in ("conv", "output"):
-        yield lambda place=place: FactorizedBottleneck(**known, **fields, middle_from=place)
+        yield FactorizedBottleneck, dict(**known, **fields, middle_from=place)
 
 
 def basic_fields(a: ConvUnit) -> dict[str, Any]:
@@ -146,19 +132,21 @@ def inverted_forms(units: Sequence[ConvUnit]) -> Forms:
     ratio = {"inner": wide[0].conv.out_channels} if wide else {"expand": 1}
     if wide and wide[0].conv.out_channels % wide[0].channels_in == 0:
         ratio = {"expand": wide[0].conv.out_channels // wide[0].channels_in}
-    yield lambda: InvertedResidual(**fields, **ratio)
+    yield InvertedResidual, dict(**fields, **ratio)
 
 
-def factored_conv(space: ConvUnit, time: ConvUnit) -> Block:
+def factored_form(space: ConvUnit, time: ConvUnit) -> Forms:
     """Two units as a (2+1)D convolution."""
     first, second = space.conv, time.conv
-    flat = first.kernel[0] == 1
-    return TwoPlusOne(
-        channels=second.out_channels,
-        middle=first.out_channels,
-        kernel=tuple(max(pair) for pair in zip(first.kernel, second.kernel)),
-        stride=tuple(max(pair) for pair in zip(first.stride, second.stride)),
-        order="space_first" if flat else "time_first",
-        norm=space.norm,
-        act=space.act,
+    yield (
+        TwoPlusOne,
+        dict(
+            channels=second.out_channels,
+            middle=first.out_channels,
+            kernel=tuple(max(pair) for pair in zip(first.kernel, second.kernel)),
+            stride=tuple(max(pair) for pair in zip(first.stride, second.stride)),
+            order="space_first" if first.kernel[0] == 1 else "time_first",
+            norm=space.norm,
+            act=space.act,
+        ),
     )

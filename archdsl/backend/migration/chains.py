@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 from archdsl import ops
 from archdsl.backend.migration.block_forms import (
     Forms,
-    block_made,
-    conv_block,
-    factored_conv,
+    conv_form,
+    factored_form,
     inverted_forms,
-    patches_block,
+    patches_form,
     residual_forms,
 )
-from archdsl.backend.migration.likeness import is_block
-from archdsl.backend.migration.regions import ParallelPart, Part, PartSeries, last_of, nodes_of_part
+from archdsl.backend.migration.likeness import block_is_there
+from archdsl.backend.migration.regions import ParallelPart, PartSeries, SeriesPart, last_of, nodes_of_part
 from archdsl.backend.migration.units import ConvUnit, UnitReader
 from archdsl.backend.reading.read_plan import NET
 from archdsl.blocks import (
@@ -39,11 +38,12 @@ from archdsl.blocks import (
 )
 from archdsl.blocks.base import POINT
 from archdsl.blocks.step_fields import OPS_BY_KEY, blocks_by_key
+from archdsl.errors import SpecError
 from archdsl.graph import Graph
 from archdsl.ops import Op, key_of
 
 JOIN_WORDS: dict[type[Op], str] = {ops.Add: "sum", ops.Concat: "concat", ops.Average: "average"}
-MOST_DRAWN = 40
+MOST_DRAWN_OPS = 40
 """Ops of a part that is drawn as a whole where some of it must be."""
 
 
@@ -76,19 +76,19 @@ class BlockChains:
             entry = last_of(taken[-1])
         return found
 
-    def first_block(self, parts: Sequence[Part], entry: str) -> tuple[Block, int]:
+    def first_block(self, parts: Sequence[SeriesPart], entry: str) -> tuple[Block, int]:
         """(the block that parts begin with, how many of them it is)."""
         for block, count in self.choices(parts, entry):
-            if is_block(block, self.graph, entry, last_of(parts[count - 1])):
+            if block_is_there(block, self.graph, entry, last_of(parts[count - 1])):
                 return block, count
         return self.drawn(parts[0], entry), 1
 
     def again(self, block: Block, entry: str, end: str) -> Block | None:
         """The block before once more, where that is what stands between two values: it is written as a repeat."""
         more = None if isinstance(block, Drawn) else block.again()
-        return more if more is not None and is_block(more, self.graph, entry, end) else None
+        return more if more is not None and block_is_there(more, self.graph, entry, end) else None
 
-    def choices(self, parts: Sequence[Part], entry: str) -> Iterator[tuple[Block, int]]:
+    def choices(self, parts: Sequence[SeriesPart], entry: str) -> Iterator[tuple[Block, int]]:
         """Blocks that parts may begin with, each with how many of them it would be; the largest first."""
         part = parts[0]
         if isinstance(part, ParallelPart):
@@ -99,7 +99,7 @@ class BlockChains:
             yield from self.convolutions(parts)
             yield from self.single(parts, part)
 
-    def convolutions(self, parts: Sequence[Part]) -> Iterator[tuple[Block, int]]:
+    def convolutions(self, parts: Sequence[SeriesPart]) -> Iterator[tuple[Block, int]]:
         """Convolutions: inverted residuals without a shortcut, (2+1)D, plain."""
         found: list[ConvUnit] = []
         ends = [0]
@@ -114,17 +114,17 @@ class BlockChains:
             if len(units) == count and units[-2].groups == "depthwise" and units[-1].act == "none":
                 yield from with_count(inverted_forms(units), ends[count])
         if len(found) > 1 and is_factored(found[0], found[1]):
-            yield from with_count(iter([lambda: factored_conv(found[0], found[1])]), ends[2])
+            yield from with_count(factored_form(found[0], found[1]), ends[2])
         if found and found[0].act == "none" and found[0].conv.kernel == found[0].conv.stride != POINT:
-            yield from with_count(iter([lambda: patches_block(found[0])]), ends[1])
+            yield from with_count(patches_form(found[0]), ends[1])
         if found and not found[0].gate:
             late = bool(found[0].late_gate)
-            yield from with_count(iter([lambda: conv_block(found[0])]), ends[1] - late)
+            yield from with_count(conv_form(found[0]), ends[1] - late)
         if found:  # what follows is no part of it
             alone = ConvUnit(found[0].conv, found[0].channels_in)
-            yield from with_count(iter([lambda: conv_block(alone)]), 1)
+            yield from with_count(conv_form(alone), 1)
 
-    def layers(self, parts: Sequence[Part]) -> Iterator[tuple[Block, int]]:
+    def layers(self, parts: Sequence[SeriesPart]) -> Iterator[tuple[Block, int]]:
         """A layer of what has one position."""
         op = self.reader.op(parts[0])
         if isinstance(op, ops.Linear) and self.graph.shapes[str(parts[0])].positions == 1:
@@ -132,7 +132,7 @@ class BlockChains:
             chosen: Any = {"act": act}
             yield Linear(channels=op.out_features, bias=op.bias, **chosen), 1 + n
 
-    def single(self, parts: Sequence[Part], part: str) -> Iterator[tuple[Block, int]]:
+    def single(self, parts: Sequence[SeriesPart], part: str) -> Iterator[tuple[Block, int]]:
         """Blocks of one op."""
         op = self.graph.nodes[part].op
         norm, n = self.reader.norm(parts)
@@ -158,7 +158,7 @@ class BlockChains:
             case ops.Positions(over=over):
                 yield Positions(over=over), 1
 
-    def joined(self, parts: Sequence[Part], entry: str) -> Iterator[tuple[Block, int]]:
+    def joined(self, parts: Sequence[SeriesPart], entry: str) -> Iterator[tuple[Block, int]]:
         """A part whose branches are joined, with or without the activation behind it."""
         part = parts[0]
         assert isinstance(part, ParallelPart)
@@ -172,7 +172,7 @@ class BlockChains:
         before = dict(self.drawings)
         chains = {f"b{i}": self.chain_blocks(branch, entry) for i, branch in enumerate(part.branches)}
         drawn = any(isinstance(block, Drawn) for chain in chains.values() for block in chain)
-        if drawn and len(nodes_of_part(part)) <= MOST_DRAWN:
+        if drawn and len(nodes_of_part(part)) <= MOST_DRAWN_OPS:
             self.drawings = before
         else:
             yield Branches(branches=chains, merge=word, act=act), 1 + n
@@ -189,7 +189,7 @@ class BlockChains:
         chain = () if plain else self.chain_blocks(shortcut, entry)
         yield from with_count(residual_forms(units, act, chain), count)
 
-    def transformers(self, parts: Sequence[Part], entry: str) -> Iterator[tuple[Block, int]]:
+    def transformers(self, parts: Sequence[SeriesPart], entry: str) -> Iterator[tuple[Block, int]]:
         """An attention and a perceptron, each around a shortcut."""
         if len(parts) < 2 or not isinstance(parts[1], ParallelPart):
             return
@@ -211,7 +211,7 @@ class BlockChains:
         """The blocks alone."""
         return tuple(found.block for found in self.chain(parts, entry))
 
-    def drawn(self, part: Part, entry: str) -> Block:
+    def drawn(self, part: SeriesPart, entry: str) -> Block:
         """A part as a block drawn of its ops."""
         steps: dict[str, Any] = {}
         names = {entry: "input"}
@@ -222,7 +222,9 @@ class BlockChains:
             names[address] = name
             reads = [names[read] for read in node.reads]
             before = next(reversed(steps), "input")
-            steps[name] = {key_of(type(node.op)): fields_of_op(node.op)} | ({} if reads == [before] else {"reads": reads})
+            steps[name] = {key_of(type(node.op)): fields_of_op(node.op)} | (
+                {} if reads == [before] else {"reads": reads}
+            )
         drawing = Drawing(steps=steps)
         same = (name for name, one in self.drawings.items() if one == drawing)
         stem = nodes[-1].split(".")[1] if nodes[-1].startswith(f"{NET}.") else "drawn"
@@ -233,7 +235,11 @@ class BlockChains:
 
 def with_count(forms: Forms, count: int) -> Iterator[tuple[Block, int]]:
     """Those that can be, each with how many parts it would be."""
-    yield from ((block, count) for form in forms if (block := block_made(form)))
+    for kind, given in forms:
+        try:
+            yield kind(**given), count
+        except SpecError:
+            continue
 
 
 def is_factored(first: ConvUnit, second: ConvUnit) -> bool:

@@ -33,7 +33,7 @@ MAIN = "main"
 """The only pathway."""
 BEHIND = "top"
 """The stage of blocks in the module that the head is in."""
-NUMBERED = re.compile(r"_\d+$")
+NUMBER_BEHIND = re.compile(r"_\d+$")
 
 
 class DrawnUp(NamedTuple):
@@ -47,7 +47,7 @@ class DrawnUp(NamedTuple):
 
 
 def drawn_up(reading: ModuleReading) -> DrawnUp:
-    """Stages of blocks and a head. Raises SpecError for steps that are no ops of ours, for several inputs or outputs."""
+    """Stages of blocks and a head. Raises SpecError for steps that no op of ours is, several inputs or outputs."""
     graph = with_known_ops(reading.plan.graph)
     clip = only_clip(reading)
     if faults := [*unknown_steps(graph)]:
@@ -103,8 +103,8 @@ def unknown_steps(graph: Graph) -> Iterator[Fault]:
 
 def staged(found: Sequence[FoundBlock]) -> Iterator[tuple[str, list[FoundBlock]]]:
     """Blocks by stage: the module of the first op of each; numbered modules of one block each are one stage."""
-    alone = [(name, [*blocks]) for name, blocks in groupby(found, lambda one: stage_of(one.nodes[0]))]
-    stems = {name: NUMBERED.sub("", name) for name, _ in alone}
+    alone = [(name, [*blocks]) for name, blocks in groupby(found, lambda one: stage_of_module(one.nodes[0]))]
+    stems = {name: NUMBER_BEHIND.sub("", name) for name, _ in alone}
     several = {stems[name] for name, blocks in alone if len(blocks) > 1}
     names = [name if stems[name] in several else stems[name] for name, blocks in alone for _ in blocks]
     taken: set[str] = set()
@@ -116,7 +116,7 @@ def staged(found: Sequence[FoundBlock]) -> Iterator[tuple[str, list[FoundBlock]]
         yield own, [block for _, block in run]
 
 
-def stage_of(address: str) -> str:
+def stage_of_module(address: str) -> str:
     """The stage that an address of a module's plan lies in."""
     first, *rest = address.split(".")
     return identifier(rest[0].lower()) if first != "head" and rest else BEHIND

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from archdsl import ops
-from archdsl.backend.migration.regions import Part, PartSeries
+from archdsl.backend.migration.regions import PartSeries, SeriesPart
 from archdsl.backend.migration.units import UnitReader
 from archdsl.language.head import Classifier
 from archdsl.language.heads.base import Head
@@ -38,7 +38,9 @@ def found_head(reader: UnitReader, parts: PartSeries, dropout: float) -> FoundHe
     return classifier(reader, before, given, pooled_behind=bool(last))
 
 
-def classifier(reader: UnitReader, before: list[Part], given: dict[str, Any], *, pooled_behind: bool) -> FoundHead:
+def classifier(
+    reader: UnitReader, before: list[SeriesPart], given: dict[str, Any], *, pooled_behind: bool
+) -> FoundHead:
     """A classifier with the pool and the norm in front of its layer."""
     if pooled_behind or not before:
         return FoundHead(Classifier(**given, pool="none"), tuple(before))
@@ -53,7 +55,7 @@ def classifier(reader: UnitReader, before: list[Part], given: dict[str, Any], *,
     return FoundHead(Classifier(**given), tuple(before[:-1]))
 
 
-def is_mean(reader: UnitReader, part: Part) -> bool:
+def is_mean(reader: UnitReader, part: SeriesPart) -> bool:
     """Whether a part is the mean over all positions."""
     op = reader.op(part)
     return isinstance(op, ops.Mean | ops.AdaptiveAvgPool) and reader.graph.shapes[str(part)].positions == 1

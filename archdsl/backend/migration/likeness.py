@@ -49,7 +49,7 @@ def mark_of(nodes: Mapping[str, Node], shapes: Mapping[str, Shape], entry: str, 
     return marks[end]
 
 
-def is_block(block: Block, graph: Graph, entry: str, end: str) -> bool:
+def block_is_there(block: Block, graph: Graph, entry: str, end: str) -> bool:
     """Whether a block does what the graph has from one value to another."""
     g = Builder()
     x = g.source("x", graph.shapes[entry], Grid(UNIT, UNIT, UNIT))

@@ -15,8 +15,8 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Model
 from archdsl.language.writers.yaml_writer import data_to_yaml
 from archdsl.spec.base import read_model
-from archdsl.spec.fixes import flow_yaml
 from archdsl.spec.files import write_out
+from archdsl.spec.fixes import flow_yaml
 
 CLOSE = 1e-5
 """The largest difference of outputs, as a share of the largest score, of networks that are the same."""
@@ -31,6 +31,8 @@ class Migration:
     text: str
     """In YAML."""
     comparison: ModuleComparison
+    unread: int = 0
+    """Parameters of the module that no output is made with, which the spec leaves out."""
     base: str | None = None
     """The model of the zoo that it extends."""
     blocks: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ class Migration:
     def proven(self) -> bool:
         """Whether steps and counts are the module's, and outputs with its weights."""
         found = self.comparison
-        alike = found.params[0] == found.params[1] and found.macs[0] == found.macs[1]
+        alike = found.params[0] - self.unread == found.params[1] and found.macs[0] == found.macs[1]
         return alike and not found.matching and (found.difference is None or found.difference < CLOSE)
 
     def __str__(self) -> str:
@@ -64,21 +66,22 @@ class Migration:
 
 def migration_of(reading: ModuleReading, base: str | None = None) -> Migration:
     """A spec of a module, of a model of the zoo if `base` or any is the same network. Raises SpecError for no spec."""
-    for one in [model(base)] if base else zoo():
+    for one in [] if base and base.endswith(".py") else [model(base)] if base else zoo():
         for given, arch in fitting_archs(reading, one):
             found = reading.compare(arch)
             if not found.matching and not found.carried.missing:
-                lines = [f"extends: {one.name}", f"name: {arch_name(reading.name)}"]
+                name = str(Path(base).resolve()) if base and Path(base).is_file() else one.name
+                lines = [f"extends: {name}", f"name: {arch_name(reading.name)}"]
                 lines += [f"parameters: {flow_yaml(given)}"] if given else []
-                return Migration("\n".join([*lines, ""]), found, one.name)
+                return Migration("\n".join([*lines, ""]), found, reading.unread, one.name)
     document, *said = drawn_up(reading)
-    return Migration(data_to_yaml(document), reading.compare(read_model(Arch, document)), None, *said)
+    return Migration(data_to_yaml(document), reading.compare(read_model(Arch, document)), reading.unread, None, *said)
 
 
 def fitting_archs(reading: ModuleReading, one: Model) -> Iterator[tuple[dict[str, Any], Arch]]:
     """(parameters, arch) of a model at the size, the frames and the classes of a module, with as many parameters."""
     plan = reading.plan
-    wanted, shapes = sum(x.numel() for x in reading.module.parameters()), list(plan.inputs.values())
+    wanted, shapes = plan.params, list(plan.inputs.values())
     classes = next(iter(plan.outputs.values()))[0]
     sizes: list[dict[str, Any]] = [{}, {"size": shapes[0][2]}, {"size": shapes[0][2], "frames": shapes[0][1]}]
     for given in sizes:

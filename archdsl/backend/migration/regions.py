@@ -24,15 +24,15 @@ class TangledPart:
     nodes: tuple[str, ...]
 
 
-Part = str | ParallelPart | TangledPart
+SeriesPart = str | ParallelPart | TangledPart
 """The address of an op, or several."""
-PartSeries = tuple[Part, ...]
+PartSeries = tuple[SeriesPart, ...]
 
 
 def series_of(graph: Graph, nodes: Sequence[str], entry: str) -> PartSeries:
     """Nodes that read `entry` and one another, in order, cut wherever one value alone is read later."""
     last = {read: i for i, address in enumerate(nodes) for read in graph.nodes[address].reads}
-    parts: list[Part] = []
+    parts: list[SeriesPart] = []
     piece: list[str] = []
     for i, address in enumerate(nodes):
         piece.append(address)
@@ -42,7 +42,7 @@ def series_of(graph: Graph, nodes: Sequence[str], entry: str) -> PartSeries:
     return (*parts, TangledPart(tuple(piece))) if piece else tuple(parts)
 
 
-def part_of_piece(graph: Graph, piece: Sequence[str], entry: str) -> Part:
+def part_of_piece(graph: Graph, piece: Sequence[str], entry: str) -> SeriesPart:
     """Nodes between two cuts."""
     *inner, join = piece
     reads = graph.nodes[join].reads
@@ -56,7 +56,7 @@ def part_of_piece(graph: Graph, piece: Sequence[str], entry: str) -> Part:
     return ParallelPart(join, tuple(series_of(graph, branch, entry) for branch in within))
 
 
-def nodes_of_part(part: Part) -> list[str]:
+def nodes_of_part(part: SeriesPart) -> list[str]:
     """The addresses of its ops."""
     if isinstance(part, str):
         return [part]
@@ -65,6 +65,6 @@ def nodes_of_part(part: Part) -> list[str]:
     return [*(node for branch in part.branches for one in branch for node in nodes_of_part(one)), part.join]
 
 
-def last_of(part: Part) -> str:
+def last_of(part: SeriesPart) -> str:
     """The address of its result."""
     return nodes_of_part(part)[-1]

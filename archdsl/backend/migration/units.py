@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl import ops
-from archdsl.backend.migration.regions import Part, ParallelPart
+from archdsl.backend.migration.regions import ParallelPart, SeriesPart
 from archdsl.blocks.base import ACTS, Norm
 from archdsl.blocks.squeeze import SqueezeExcite
 from archdsl.graph import Graph
@@ -54,11 +54,11 @@ class UnitReader:
     def __init__(self, graph: Graph, momentum: float | None) -> None:
         self.graph, self.momentum = graph, momentum
 
-    def op(self, part: Part | None) -> Op | None:
+    def op(self, part: SeriesPart | None) -> Op | None:
         """The op of a part that is one."""
         return self.graph.nodes[part].op if isinstance(part, str) else None
 
-    def unit(self, parts: Sequence[Part]) -> tuple[ConvUnit | None, int]:
+    def unit(self, parts: Sequence[SeriesPart]) -> tuple[ConvUnit | None, int]:
         """(the unit that parts begin with, how many of them it has)."""
         x = self.graph.shapes[self.graph.nodes[parts[0]].reads[0]] if isinstance(parts[0], str) else None
         conv = self.as_conv(self.op(parts[0]))
@@ -71,7 +71,7 @@ class UnitReader:
         late, j = (None, 0) if gate else self.gate(rest[n + k :])
         return ConvUnit(conv, x.c, norm or NONE, gate, act, late), 1 + n + m + k + j
 
-    def units(self, parts: Sequence[Part]) -> list[ConvUnit] | None:
+    def units(self, parts: Sequence[SeriesPart]) -> list[ConvUnit] | None:
         """Parts that are units, all of them; else None."""
         found: list[ConvUnit] = []
         at = 0
@@ -89,7 +89,7 @@ class UnitReader:
             return ops.Conv(out_channels=op.out_features, kernel=(1, 1, 1), bias=op.bias)
         return op if isinstance(op, ops.Conv) else None
 
-    def norm(self, parts: Sequence[Part]) -> tuple[Norm | None, int]:
+    def norm(self, parts: Sequence[SeriesPart]) -> tuple[Norm | None, int]:
         """(the norm that parts begin with, 1), or (None, 0)."""
         op = self.op(parts[0]) if parts else None
         if isinstance(op, ops.BatchNorm):
@@ -101,12 +101,12 @@ class UnitReader:
             return Norm(kind="layer", eps=op.eps), 1
         return None, 0
 
-    def act(self, parts: Sequence[Part]) -> tuple[str, int]:
+    def act(self, parts: Sequence[SeriesPart]) -> tuple[str, int]:
         """(the activation that parts begin with, 1), or ("none", 0)."""
         word = ACT_WORDS.get(op) if parts and (op := self.op(parts[0])) else None
         return (word, 1) if word else ("none", 0)
 
-    def gate(self, parts: Sequence[Part]) -> tuple[SqueezeExcite | None, int]:
+    def gate(self, parts: Sequence[SeriesPart]) -> tuple[SqueezeExcite | None, int]:
         """(the squeeze and excitation that parts begin with, 1), or (None, 0)."""
         part = parts[0] if parts else None
         if not isinstance(part, ParallelPart) or not isinstance(self.graph.nodes[part.join].op, ops.Mul):

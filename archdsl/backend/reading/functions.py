@@ -142,7 +142,7 @@ def pool(steps: Steps, node: Call) -> TracedValue:
     """A window without weights; a mean where it covers everything."""
     x, average = node.args[0], op_name(node).startswith("avg")
     axes = 2 if "2d" in op_name(node) else 3
-    window = {
+    window: dict[str, Any] = {
         "kernel": three(on_axes(node.args[1], axes)),
         "stride": three(on_axes(argument(node, 2, "stride") or node.args[1], axes)),
         "pad": three(on_axes(argument(node, 3, "padding", 0), axes), 0),
@@ -152,9 +152,13 @@ def pool(steps: Steps, node: Call) -> TracedValue:
         return mean_step(steps, node)
     if window["kernel"] == window["stride"] == (1, 1, 1):
         return steps.value(x)
-    value = one(steps, node, "avg_pool" if average else "max_pool", window["kernel"], *window_fields(window))
     ceil = bool(argument(node, 4 if average else 5, "ceil_mode", False))
-    steps.all[value.steps[0]].window = {**window, "ceil": ceil}
+    window["ceil"] = ceil
+    if average:
+        window["count_pad"] = bool(argument(node, 5, "count_include_pad", True)) or window["pad"] == (0, 0, 0)
+    padded = () if window.get("count_pad", True) else ("padding not counted",)
+    value = one(steps, node, "avg_pool" if average else "max_pool", window["kernel"], *window_fields(window), *padded)
+    steps.all[value.steps[0]].window = window
     return value
 
 
@@ -165,6 +169,11 @@ def adaptive_pool(steps: Steps, node: Call) -> TracedValue:
     if bare(shape_of(node)) == bare(shape_of(node.args[0])[: -len(node.args[1])]):
         return mean_step(steps, node)
     return one(steps, node, op_name(node), tuple(node.args[1]))
+
+
+def gelu(steps: Steps, node: Call) -> TracedValue:
+    """GELU, exact or by a tanh."""
+    return one(steps, node, "gelu", *(("tanh",) if argument(node, 1, "approximate", "none") == "tanh" else ()))
 
 
 def softmax_step(steps: Steps, node: Call) -> TracedValue:

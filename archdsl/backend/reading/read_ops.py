@@ -127,6 +127,8 @@ def counterpart(step: TracedStep, x: Shape, gives: Shape, params: tuple[tuple[in
             return ops.Mul()
         case "group_norm":
             return ops.GroupNorm(groups=step.fields[0], eps=step.fields[2], affine="weight" in step.weights)
+        case "gelu" if step.fields == ("tanh",):
+            return ops.Gelu(form="tanh")
         case "leaky_relu":
             return ops.LeakyRelu(slope=step.fields[0] if step.fields else 0.01)
         case "sum" if len(step.reads) == 1:

@@ -54,6 +54,7 @@ RULES: dict[str, StepRule] = {
     **dict.fromkeys(("_adaptive_avg_pool3d", "_adaptive_avg_pool2d"), f.adaptive_pool),
     **dict.fromkeys(("softmax", "_softmax"), f.softmax_step),
     "cat": f.concatenation,
+    "gelu": f.gelu,
     **dict.fromkeys(("hardtanh", "clamp"), between),
 }
 

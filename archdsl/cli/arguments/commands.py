@@ -326,6 +326,7 @@ COMMANDS = (
         (
             "archdsl read my_nets.py:make_model --clip 3x32x224x224 --table stage",
             "archdsl read my_nets.py:slowfast --clip 3x8x256x256 --clip 3x32x256x256 --vs slowfast_8x8_r50",
+            "archdsl read my_nets.py:make_model --clip 3x32x224x224 -o my_net.yaml",
             "archdsl read my_nets.py:trained_r50 --clip 3x8x256x256 --vs slow_8x8_r50 -o slow.safetensors",
         ),
     ),

@@ -47,7 +47,10 @@ Ops that we know are counted; others keep their shapes, cost nothing and are nam
 --vs compares step by step and by no name: convolutions, products, norms, sums and functions, what they read, what they
 cost. Where steps match, weights follow; where all do, both networks run once with the same weights, and the largest
 difference is printed. Exit code 1 where anything differs. What only moves numbers (views, windows, shifts of frames) is
-no step: the outputs tell whether it is the same."""
+no step: the outputs tell whether it is the same.
+-o NET.yaml writes a spec: `extends` where it is a network of the zoo (of all, or of --vs alone, which is quicker), else
+stages of blocks named after its modules. What no known block is is drawn of ops. The spec is read back and compared in
+the same way; exit code 1 where anything differs. Steps that no op of ours is are named, and nothing is written."""
 
 TEST = """\
 what must hold of any network, asked of yours in small and of its legal neighbours (loads torch)

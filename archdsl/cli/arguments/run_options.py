@@ -289,7 +289,10 @@ def add_reading(parser: ArgumentParser) -> None:
     parser.add_argument("--memory", action="store_true", help="predicted bytes of a forward of one clip")
     parser.add_argument("--latency", action="store_true", help="predicted seconds of a forward of one clip")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="a drawing (.svg, .dot, .html), or with --vs its weights (.safetensors)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="a drawing (.svg, .dot, .html), a spec of it (.yaml), or with --vs its weights (.safetensors)",
     )
 
 
