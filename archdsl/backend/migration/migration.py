@@ -20,7 +20,7 @@ from archdsl.spec.fixes import flow_yaml
 
 CLOSE = 1e-5
 """The largest difference of outputs, as a share of the largest score, of networks that are the same."""
-NEAR = 1.5
+NEAR_IN_PARAMETERS = 1.5
 """How many times more or fewer parameters a model of the zoo may have that is tried with other classes or sizes."""
 
 
@@ -87,7 +87,7 @@ def fitting_archs(reading: ModuleReading, one: Model) -> Iterator[tuple[dict[str
     for given in sizes:
         try:
             arch = one.arch(**given)
-            if not wanted / NEAR < compile(arch).params < wanted * NEAR:
+            if not wanted / NEAR_IN_PARAMETERS < compile(arch).params < wanted * NEAR:
                 return
             if getattr(arch.head, "classes", classes) != classes:
                 given = {**given, "classes": classes}
