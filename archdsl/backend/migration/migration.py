@@ -87,7 +87,7 @@ def fitting_archs(reading: ModuleReading, one: Model) -> Iterator[tuple[dict[str
     for given in sizes:
         try:
             arch = one.arch(**given)
-            if not wanted / NEAR_IN_PARAMETERS < compile(arch).params < wanted * NEAR:
+            if not wanted / NEAR_IN_PARAMETERS < compile(arch).params < wanted * NEAR_IN_PARAMETERS:
                 return
             if getattr(arch.head, "classes", classes) != classes:
                 given = {**given, "classes": classes}
