@@ -25,7 +25,7 @@ def piece(steps: Steps, node: Call) -> TracedValue:
     return value.pieces[index] if value.pieces and isinstance(index, int) else value
 
 
-def between(steps: Steps, node: Call) -> TracedValue:
+def cut_off_at_ends(steps: Steps, node: Call) -> TracedValue:
     """Numbers cut off at two ends: ReLU and ReLU6, whatever they are called."""
     low, high = argument(node, 1, "min_val" if op_name(node) == "hardtanh" else "min"), argument(node, 2, "max")
     if low == 0 and high in (6, None):
@@ -55,7 +55,7 @@ RULES: dict[str, StepRule] = {
     **dict.fromkeys(("softmax", "_softmax"), f.softmax_step),
     "cat": f.concatenation,
     "gelu": f.gelu,
-    **dict.fromkeys(("hardtanh", "clamp"), between),
+    **dict.fromkeys(("hardtanh", "clamp"), cut_off_at_ends),
 }
 
 
