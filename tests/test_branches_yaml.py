@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 import archdsl
-from archdsl.blocks import Branches, Conv, Drawn, MaxPool
+from archdsl.blocks import Branches, Conv, Drawn, GlobalPool, MaxPool
+from archdsl.language import Arch, Clip, Features, Pathway, Stage
 from archdsl.testing import check
 
 TEXT = """
@@ -87,3 +89,17 @@ def test_faults_within_branches_name_their_place(tmp_path: Path, was: str, is_: 
     with pytest.raises(archdsl.SpecError) as error:
         archdsl.compile(archdsl.load(written(tmp_path, TEXT.replace(was, is_))))
     assert str(error.value) == want
+
+
+def test_a_product_of_branches_gates_every_channel() -> None:
+    """A map times what its mean says of each channel."""
+    branches = Branches(branches={"map": (), "mean": (GlobalPool(),)}, merge="product")
+    arch = Arch(
+        name="net",
+        clip=Clip(frames=2, size=4),
+        pathways={"main": Pathway(stages={"body": Stage(branches)})},
+        head=Features(),
+    )
+    check(arch)
+    x = torch.randn(1, 3, 2, 4, 4)
+    torch.testing.assert_close(archdsl.build(arch)(x), x * x.mean((2, 3, 4), keepdim=True))

@@ -24,7 +24,14 @@ def copied_by_parts(theirs: nn.Module, ours: nn.Module, parts: Sequence[str]) ->
     ours.load_state_dict({key: value.reshape(own[key].shape) for key, value in values})
 
 
-@pytest.mark.parametrize(("name", "original"), [("fcn_r50", "fcn_resnet50"), ("deeplabv3_r50", "deeplabv3_resnet50")])
+SEGMENTERS = [
+    ("fcn_r50", "fcn_resnet50"),
+    ("deeplabv3_r50", "deeplabv3_resnet50"),
+    ("deeplabv3_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"),
+]
+
+
+@pytest.mark.parametrize(("name", "original"), SEGMENTERS)
 def test_scores_of_torchvisions_segmenters(torchvision: Any, name: str, original: str) -> None:
     """Of both heads, on a map whose size is no multiple of the stride."""
     torch.manual_seed(0)
@@ -38,6 +45,17 @@ def test_scores_of_torchvisions_segmenters(torchvision: Any, name: str, original
         got, want = ours(image), theirs(image[:, :, 0])
     near(got["scores"][:, :, 0], want["out"])
     near(got["aux"][:, :, 0], want["aux"])
+
+
+def test_scores_of_torchvisions_lraspp(torchvision: Any) -> None:
+    torch.manual_seed(0)
+    theirs = torchvision.models.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
+    scatter(theirs)
+    ours = archdsl.build(archdsl.load("lraspp_mobilenet_v3_large", size=97)).eval()
+    copied_by_parts(theirs, ours, ("rgb.", "high.seen.0.map", "high.seen.0.mean", "low.", "edges."))
+    image = torch.randn(2, 3, 1, 97, 97)
+    with torch.no_grad():
+        near(ours(image)[:, :, 0], theirs(image[:, :, 0])["out"])
 
 
 def plain_nms(boxes: Tensor, scores: Tensor, overlap: float) -> Tensor:
@@ -94,12 +112,12 @@ def grouped_nms(boxes: Tensor, scores: Tensor, groups: Tensor, overlap: float) -
     return kept[scores[kept].argsort(descending=True, stable=True)]
 
 
-def sharpened(theirs: nn.Module, *names: str) -> None:
+def sharpened(theirs: nn.Module, *names: str, by: float = 8) -> None:
     """Last layers whose answers differ, so that there is something to choose."""
     scatter(theirs)
     for name in names:
         layer = theirs.get_submodule(name)
-        nn.init.normal_(layer.weight, std=8 * layer.weight[0].numel() ** -0.5)
+        nn.init.normal_(layer.weight, std=by * layer.weight[0].numel() ** -0.5)
         nn.init.normal_(layer.bias, std=0.1)
 
 
@@ -120,17 +138,22 @@ def same_detections(got: Tensor, want: dict[str, Tensor]) -> int:
 RCNN = ("rgb.", "p2.lateral", "p3.lateral", "p4.lateral", "p5.lateral", "p2.", "p3.", "p4.", "p5.", "head.map0.")
 
 
-@pytest.mark.parametrize("kind", ["fasterrcnn", "maskrcnn", "keypointrcnn"])
-def test_detections_of_torchvisions_region_detectors(detection: Any, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [("fasterrcnn", ""), ("maskrcnn", ""), ("keypointrcnn", ""), ("fasterrcnn", "_v2"), ("maskrcnn", "_v2")],
+)
+def test_detections_of_torchvisions_region_detectors(detection: Any, kind: str, version: str) -> None:
     """What is said of anchors, of proposals, the boxes that are given, their masks and joints."""
     torch.manual_seed(0)
     sizes = dict(min_size=192, max_size=256, image_mean=(0, 0, 0), image_std=(1, 1, 1))
-    theirs = getattr(detection, f"{kind}_resnet50_fpn")(
+    theirs = getattr(detection, f"{kind}_resnet50_fpn{version}")(
         weights=None, weights_backbone=None, rpn_post_nms_top_n_test=60, **sizes
     ).eval()
     predictor = "roi_heads.box_predictor"
     sharpened(theirs, "rpn.head.cls_logits", f"{predictor}.cls_score")
-    ours = archdsl.build(archdsl.load(f"{kind}_r50_fpn", height=192, width=256, regions=60)).eval()
+    if version:  # norms before it make what it reads small
+        sharpened(theirs, f"{predictor}.cls_score", by=300)
+    ours = archdsl.build(archdsl.load(f"{kind}_r50_fpn{version}", height=192, width=256, regions=60)).eval()
     parts = (*RCNN, "head.region.", "head.scores_of", "head.shifts_of", "head.masks.", "head.keypoints.")
     copied_by_parts(theirs, ours, parts)
     image = torch.rand(3, 192, 256)
@@ -153,12 +176,14 @@ def test_detections_of_torchvisions_region_detectors(detection: Any, kind: str) 
         torch.testing.assert_close(fine, said["fine"], rtol=1e-3, atol=1e-3 * float(said["fine"].abs().max()))
 
 
-def test_detections_of_torchvisions_retinanet(detection: Any) -> None:
+@pytest.mark.parametrize("version", ["", "_v2"])
+def test_detections_of_torchvisions_retinanet(detection: Any, version: str) -> None:
     torch.manual_seed(0)
     sizes = dict(min_size=192, max_size=256, image_mean=(0, 0, 0), image_std=(1, 1, 1))
-    theirs = detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None, **sizes).eval()
-    sharpened(theirs, "head.classification_head.cls_logits", "head.regression_head.bbox_reg")
-    ours = archdsl.build(archdsl.load("retinanet_r50_fpn", height=192, width=256)).eval()
+    build = getattr(detection, f"retinanet_resnet50_fpn{version}")
+    theirs = build(weights=None, weights_backbone=None, **sizes).eval()
+    sharpened(theirs, "head.classification_head.cls_logits", "head.regression_head.bbox_reg", by=1 if version else 8)
+    ours = archdsl.build(archdsl.load(f"retinanet_r50_fpn{version}", height=192, width=256)).eval()
     parts = ("rgb.", "p3.lateral", "p4.lateral", "p5.lateral", "p3.", "p4.", "p5.", "p6.", "p7.")
     head = ("head.map0.scores", "head.map0.class_scores", "head.map0.shifts", "head.map0.box_shifts")
     copied_by_parts(theirs, ours, (*parts, *head))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ FIGURES = {
     "ssdlite320_mobilenet_v3_large": (3_440_060, 583_171_904),
     # counted by hand from Caffe's layer lists
     "ssd300_vgg16_voc": (26_285_486, 31_373_537_792),
+    "ssd512_vgg16_voc": (27_188_676, 90_207_908_864),
+    "ssd512_vgg16_coco": (36_038_196, 98_628_936_704),
     "ssd300_mobilenet_v1_voc": (5_783_417, 1_148_479_168),
     "rcnn_caffenet_ilsvrc13": (57_687_624, 721_130_016),
     "rcnn_caffenet_voc": (56_954_261, 720_396_832),
@@ -42,7 +45,12 @@ FIGURES = {
     "hourglass_1": (3_426_448, 5_150_343_168),
     "hourglass_8": (25_434_112, 27_440_185_344),
 }
-ANCHORS = {"ssd300_vgg16": 8732, "ssd300_mobilenet_v1_voc": 1917, "ssdlite320_mobilenet_v3_large": 3234}
+ANCHORS = {
+    "ssd300_vgg16": 8732,
+    "ssd512_vgg16_voc": 24564,
+    "ssd300_mobilenet_v1_voc": 1917,
+    "ssdlite320_mobilenet_v3_large": 3234,
+}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -59,6 +67,27 @@ def test_a_region_detector_at_the_size_of_its_published_figure() -> None:
     assert plan.outputs["anchor_scores"] == (1, 1, 159_882, 1)
     assert [plan.shapes[f"p{i}.level.0.conv"][2] for i in (2, 3, 4, 5)] == [200, 100, 50, 25]
     assert plan.shapes["p6.level.0.pool"][2] == 13
+
+
+def test_forms_at_other_classes_are_the_originals() -> None:
+    """Caffe's SSD300 for COCO; transformers' DETR as it is without a configuration, of two classes and none."""
+    ssd = archdsl.compile(archdsl.load("ssd300_vgg16", classes=81))
+    assert (ssd.params, ssd.macs) == (34_305_206, 34_360_351_232)
+    assert archdsl.compile(archdsl.load("detr_r50", classes=3)).params == 41_501_895
+
+
+def test_anchors_of_ssd_have_the_sides_of_its_data() -> None:
+    """Pixels of the first squares and those between, as Caffe's files have them: min_size, and a mean with max_size."""
+    for name, squares in {
+        "ssd300_vgg16": (21, 45, 99, 153, 207, 261),
+        "ssd300_vgg16_voc": (30, 60, 111, 162, 213, 264),
+        "ssd512_vgg16_voc": (35.84, 76.8, 153.6, 230.4, 307.2, 384, 460.8),
+        "ssd512_vgg16_coco": (20.48, 51.2, 133.12, 215.04, 296.96, 378.88, 460.8),
+    }.items():
+        sides = archdsl.load(name).head.sides
+        assert [level[0] for level in sides] == [pytest.approx((side, side)) for side in squares]
+        between = [(a * b) ** 0.5 for a, b in pairwise(squares)]
+        assert [level[1][0] for level in sides[:-1]] == pytest.approx(between)
 
 
 def test_region_detectors_with_one_region() -> None:

@@ -85,10 +85,18 @@ def stride_8(depth: int, block: Bottleneck | None = None) -> dict[str, Stage]:
 
 def on_resnet(name: str, depth: int, ends: dict[str, Stage], size: int, classes: int, aux: bool) -> Arch:
     """torchvision's segmenters: stages behind a ResNet, and in training a second head behind res4."""
-    pathways = {"rgb": Pathway(stages=stride_8(depth)), "out": Pathway(after="rgb", stages=ends)}
+    return behind(name, stride_8(depth), ends, size, classes, ("res4", 256) if aux else None)
+
+
+def behind(
+    name: str, trunk: dict[str, Stage], ends: dict[str, Stage], size: int, classes: int, aux: tuple[str, int] | None
+) -> Arch:
+    """Stages behind a trunk, and in training a second head of some channels behind one of its stages."""
+    pathways = {"rgb": Pathway(stages=trunk), "out": Pathway(after="rgb", stages=ends)}
     head = Dense(classes=classes, init="default", reads=("out",))
     if aux:
-        pathways["aux"] = Pathway(after="rgb.res4", stages={"head": fcn_head(256)})
+        stage, channels = aux
+        pathways["aux"] = Pathway(after=f"rgb.{stage}", stages={"head": fcn_head(channels)})
         head = Several(heads=dict(scores=head, aux=head.but(reads=("aux",))), auxiliary=dict(aux=0.5))
     return Arch(name=name, clip=Clip(frames=1, size=size), pathways=pathways, head=head)
 

@@ -60,9 +60,9 @@ def v2(name: str, width: Ratio = Fraction(1), classes: Count = 1000) -> Arch:
     return image(name, stages, Classifier(classes=classes, dropout=0.2))
 
 
-def v3(name: str, variant: str = "large", classes: Count = 1000) -> Arch:
-    """Blocks as the table lists them, a convolution six times as wide, the mean of each frame, a wide layer."""
-    table, last = row_of(V3, variant=variant)
+def v3_stages(variant: str = "large", dilated: bool = False) -> dict[str, Stage]:
+    """Blocks as the table lists them and a convolution six times as wide; maybe the last stage at rate 2, unstrided."""
+    table, _ = row_of(V3, variant=variant)
     norm = Norm(eps=1e-3, momentum=0.01)
 
     def block(kernel: int, inner: int, channels: int, gated: bool, act: str, stride: int) -> InvertedResidual:
@@ -71,8 +71,17 @@ def v3(name: str, variant: str = "large", classes: Count = 1000) -> Arch:
 
     stages = {"stem": Stage(Conv(channels=16, kernel=(1, 3, 3), stride=(1, 2, 2), norm=norm, act=HS))}
     stages |= {f"stage{i}": Stage(*(block(*row) for row in rows)) for i, rows in enumerate(table, 1)}
-    wide = Conv(channels=6 * table[-1][-1][2], norm=norm, act=HS)
-    stages["last"] = Stage(wide, AvgPool(kernel=(1, 0, 0)), Linear(channels=last, act=HS))
+    if dilated:
+        name = f"stage{len(table)}"
+        stages[name] = Stage(*(one.but(stride=1, dilation=2) for one in stages[name].blocks))
+    return stages | {"last": Stage(Conv(channels=6 * table[-1][-1][2], norm=norm, act=HS))}
+
+
+def v3(name: str, variant: str = "large", classes: Count = 1000) -> Arch:
+    """The mean of each frame, and a wide layer."""
+    _, last = row_of(V3, variant=variant)
+    stages = v3_stages(variant)
+    stages["last"] = Stage(*stages["last"].blocks, AvgPool(kernel=(1, 0, 0)), Linear(channels=last, act=HS))
     return image(name, stages, Classifier(classes=classes, dropout=0.2))
 
 

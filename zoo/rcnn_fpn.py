@@ -3,8 +3,11 @@
 Every level proposes boxes of one size; what is cut out of the level that fits a proposal says what it is. For the best
 boxes a mask of each class, or a map for each joint, is read off finer cells. torchvision makes images 800 pixels high
 and pads them; here the clip has the size that comes of it. Its batch norms learn where it is built anew; the weights
-that it ships have them fixed, which changes no output.
+that it ships have them fixed, which changes no output. Its second versions (arXiv:2111.11429) have batch norms in
+pyramid and heads, two convolutions in front of proposals and four on a region.
 """
+
+from typing import Literal
 
 from archdsl.blocks import Block, Conv, Deconv, FlattenSpace, Linear, MaxPool, Norm, Resize
 from archdsl.language import Arch, Clip, Model, Pathway, Pyramid, RegionDetector, Stage, repeat
@@ -12,6 +15,7 @@ from archdsl.spec.scalars import Count
 from archdsl.zoo import resnet
 
 NONE = dict(norm=Norm(kind="none"))
+NORMED = Conv(channels=256, kernel=(1, 3, 3))
 LEVELS = {f"p{i}": f"rgb.res{i}" for i in (2, 3, 4, 5)}
 SCALES = (32, 64, 128, 256, 512)
 RATIOS = (0.5, 1.0, 2.0)
@@ -33,9 +37,10 @@ def detector(
     width: Count = 1344,
     regions: Count = 1000,
     depth: Count = 50,
+    version: Literal[1, 2] = 1,
 ) -> Arch:
     """A backbone, its pyramid, and a pooled level more for the largest anchors."""
-    square = Conv(channels=256, kernel=(1, 3, 3), init="normal", **NONE)
+    square, second = Conv(channels=256, kernel=(1, 3, 3), init="normal", **NONE), version == 2
     pathways = {
         "rgb": Pathway(stages=resnet.stages(depth)),
         "p6": Pathway(after="p5", stages={"level": Stage(MaxPool(kernel=(1, 1, 1), stride=(1, 2, 2)))}),
@@ -44,16 +49,17 @@ def detector(
     head = RegionDetector(
         classes=classes,
         sides=tuple(tuple(rounded(size, ratio) for ratio in RATIOS) for size in SCALES),
-        proposing=(square,),
+        proposing=(square,) * version,
         count=regions,
         cut_from=tuple(LEVELS),
-        region=(FlattenSpace(), wide, wide),
+        region=(*repeat(NORMED, 4), FlattenSpace(), wide) if second else (FlattenSpace(), wide, wide),
         masks=masks,
         keypoints=keypoints,
         reads=(*LEVELS, "p6"),
     )
     clip = Clip(frames=1, height=height, width=width)
-    return Arch(name=name, clip=clip, pathways=pathways, pyramid=Pyramid(levels=LEVELS), head=head)
+    pyramid = Pyramid(levels=LEVELS, norm=Norm() if second else Norm(kind="none"))
+    return Arch(name=name, clip=clip, pathways=pathways, pyramid=pyramid, head=head)
 
 
 def faster(
@@ -63,9 +69,10 @@ def faster(
     width: Count = 1344,
     regions: Count = 1000,
     depth: Count = 50,
+    version: Literal[1, 2] = 1,
 ) -> Arch:
     """Boxes alone."""
-    return detector(name, classes, (), (), height, width, regions, depth)
+    return detector(name, classes, (), (), height, width, regions, depth, version)
 
 
 def mask(
@@ -75,12 +82,13 @@ def mask(
     width: Count = 1344,
     regions: Count = 1000,
     depth: Count = 50,
+    version: Literal[1, 2] = 1,
 ) -> Arch:
     """A mask of each class for each box that is given."""
-    square = Conv(channels=256, kernel=(1, 3, 3), **NONE)
+    square = NORMED if version == 2 else Conv(channels=256, kernel=(1, 3, 3), **NONE)
     up = Deconv(channels=256, kernel=(1, 2, 2), stride=(1, 2, 2), **NONE)
     last = Conv(channels=classes, act="none", **NONE)
-    return detector(name, classes, (*repeat(square, 4), up, last), (), height, width, regions, depth)
+    return detector(name, classes, (*repeat(square, 4), up, last), (), height, width, regions, depth, version)
 
 
 def keypoint(
@@ -106,4 +114,6 @@ models = (
     Model(name="fasterrcnn_r50_fpn", family=faster),
     Model(name="maskrcnn_r50_fpn", family=mask),
     Model(name="keypointrcnn_r50_fpn", family=keypoint),
+    Model(name="fasterrcnn_r50_fpn_v2", family=faster, parameters=dict(version=2)),
+    Model(name="maskrcnn_r50_fpn_v2", family=mask, parameters=dict(version=2)),
 )

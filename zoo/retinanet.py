@@ -1,8 +1,11 @@
 """RetinaNet (arXiv:1708.02002): a pyramid of maps, every element of which says what nine anchors hold.
 
 torchvision's: two towers of four convolutions that all levels share, one for classes and one for boxes; levels beyond
-the pyramid are strided convolutions of its last. Classes are 90 of COCO at 91 places, each with a sigmoid of its own.
+the pyramid are strided convolutions of its last; in the second version (arXiv:1912.02424) of the backbone's last map,
+and towers have group norms. Classes are 90 of COCO at 91 places, each with a sigmoid of its own.
 """
+
+from typing import Literal
 
 from archdsl.blocks import Conv, Norm, NormAct
 from archdsl.language import AnchorDetector, Arch, Clip, Model, Pathway, Pyramid, Stage, repeat
@@ -15,14 +18,21 @@ SCALES = tuple((size, int(size * 2 ** (1 / 3)), int(size * 2 ** (2 / 3))) for si
 
 
 def retinanet(
-    name: str, classes: Count = 91, height: Count = 800, width: Count = 1344, depth: Count = 50, count: Count = 300
+    name: str,
+    classes: Count = 91,
+    height: Count = 800,
+    width: Count = 1344,
+    depth: Count = 50,
+    count: Count = 300,
+    version: Literal[1, 2] = 1,
 ) -> Arch:
     """Five levels from an eighth of the frame on."""
     square = Conv(channels=256, kernel=(1, 3, 3), init="normal", **NONE)
     beyond = square.but(stride=(1, 2, 2), act="none", init="xavier")
+    tower = square if version == 1 else square.but(norm=Norm(kind="group"))
     pathways = {
         "rgb": Pathway(stages=resnet.stages(depth)),
-        "p6": Pathway(after="p5", stages={"level": Stage(beyond)}),
+        "p6": Pathway(after="p5" if version == 1 else "rgb", stages={"level": Stage(beyond)}),
         "p7": Pathway(after="p6", stages={"level": Stage(NormAct(norm="none"), beyond)}),
     }
     sides = tuple(
@@ -31,8 +41,8 @@ def retinanet(
     head = AnchorDetector(
         classes=classes,
         sides=sides,
-        before_scores=repeat(square, 4),
-        before_shifts=repeat(square, 4),
+        before_scores=repeat(tower, 4),
+        before_shifts=repeat(tower, 4),
         shared=True,
         act="sigmoid",
         background=False,
@@ -49,4 +59,7 @@ def retinanet(
     return Arch(name=name, clip=clip, pathways=pathways, pyramid=Pyramid(levels=LEVELS), head=head)
 
 
-models = (Model(name="retinanet_r50_fpn", family=retinanet),)
+models = (
+    Model(name="retinanet_r50_fpn", family=retinanet),
+    Model(name="retinanet_r50_fpn_v2", family=retinanet, parameters=dict(version=2)),
+)

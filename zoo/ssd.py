@@ -1,23 +1,30 @@
 """SSD (arXiv:1512.02325): boxes of many sizes said at once from maps of many steps; and SSDlite (arXiv:1801.04381).
 
-`ssd300_vgg16` is torchvision's, with 91 places for COCO's 90 classes; the authors' Caffe nets have 21 and 81. The map
-of conv4_3 is brought to unit length and scaled. `ssd300_mobilenet_v1` is a widely used Caffe net, its norms merged into
-biases, which says boxes with 1x1 kernels; `ssdlite320_mobilenet_v3_large` is torchvision's, of depthwise kernels.
+`ssd300_vgg16` is torchvision's, with 91 places for COCO's 90 classes; the authors' Caffe nets have 21 and 81, boxes of
+other sides for VOC, and a seventh map at 512 pixels. The map of conv4_3 is brought to unit length and scaled.
+`ssd300_mobilenet_v1` is a widely used Caffe net, its norms merged into biases, which says boxes with 1x1 kernels;
+`ssdlite320_mobilenet_v3_large` is torchvision's, of depthwise kernels.
 """
 
 from itertools import pairwise
 from math import ceil, sqrt
+from typing import Literal
 
 from archdsl.blocks import Block, Conv, Depthwise, InvertedResidual, L2Norm, MaxPool, Norm
-from archdsl.language import AnchorDetector, Arch, Clip, Model, Pathway, Stage, repeat
+from archdsl.language import AnchorDetector, Arch, Clip, Model, Pathway, Stage, repeat, row_of
 from archdsl.spec.scalars import Count
 from archdsl.zoo import mobilenet, vgg
 
 NONE = dict(norm=Norm(kind="none"))
 Sides = tuple[tuple[float, float], ...]
-VGG_300 = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
+SIDES = {
+    (300, "coco"): (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05),
+    (300, "voc"): (0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05),
+    (512, "coco"): (0.04, 0.1, 0.26, 0.42, 0.58, 0.74, 0.9, 1.06),
+    (512, "voc"): (0.07, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.05),
+}
 """Sides of the boxes of each map in sides of the image, and one beyond the last."""
-STEPS_300 = (8, 16, 32, 64, 100, 300)
+STEPS = {300: (8, 16, 32, 64, 100, 300), 512: (8, 16, 32, 64, 128, 256, 512)}
 
 
 def boxes(side: float, next_side: float | None, ratios: tuple[int, ...], size: int) -> Sides:
@@ -43,8 +50,8 @@ def in_turn(stages: dict[str, Stage | dict[str, Stage]]) -> dict[str, Pathway]:
     return made
 
 
-def ssd300(name: str, classes: Count = 91) -> Arch:
-    """Six maps from 38x38 on; a pool rounds up for the first."""
+def ssd(name: str, classes: Count = 91, size: Literal[300, 512] = 300, sides: Literal["coco", "voc"] = "coco") -> Arch:
+    """Six maps from 38x38 on, or seven from 64x64 on; a pool rounds up for the first."""
     stages = vgg.convolutions(16)
     stages["conv3"] = Stage(*stages["conv3"].blocks[:-1], vgg.POOL.but(ceil=True))
     *convs, pool = stages.pop("conv4").blocks
@@ -52,6 +59,8 @@ def ssd300(name: str, classes: Count = 91) -> Arch:
     wide = Conv(channels=1024, kernel=(1, 3, 3), dilation=(1, 6, 6), init="xavier", **NONE)
     thin = MaxPool(kernel=(1, 3, 3))
     stride, valid = dict(kernel=(1, 3, 3), stride=(1, 2, 2)), dict(kernel=(1, 3, 3), pad="valid")
+    later = [valid, valid] if size == 300 else [stride, stride, dict(kernel=(1, 4, 4), pad=(0, 1, 1))]
+    extras = {f"conv{8 + i}": extra(128, 256, **window) for i, window in enumerate(later)}
     pathways = in_turn(
         {
             "rgb": stages | {"conv4": Stage(*convs)},
@@ -61,21 +70,21 @@ def ssd300(name: str, classes: Count = 91) -> Arch:
             },
             "conv6": extra(256, 512, **stride),
             "conv7": extra(128, 256, **stride),
-            "conv8": extra(128, 256, **valid),
-            "conv9": extra(128, 256, **valid),
         }
+        | extras
     )
     pathways["conv4"] = Pathway(after="rgb", stages={"norm": Stage(L2Norm(scale=20))})
-    ratios = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
+    edges, maps = row_of(SIDES, size=size, sides=sides), len(STEPS[size])
+    ratios = ((2,), *[(2, 3)] * (maps - 3), (2,), (2,))
     head = AnchorDetector(
         classes=classes,
-        sides=tuple(boxes(a, b, own, 300) for a, b, own in zip(VGG_300, VGG_300[1:], ratios)),
-        steps=STEPS_300,
+        sides=tuple(boxes(a, b, own, size) for a, b, own in zip(edges, edges[1:], ratios)),
+        steps=STEPS[size],
         offset=0.5,
         init="xavier",
-        reads=("conv4", "fc7", "conv6", "conv7", "conv8", "conv9"),
+        reads=("conv4", "fc7", "conv6", "conv7", *extras),
     )
-    return Arch(name=name, clip=Clip(frames=1, size=300), pathways=pathways, head=head)
+    return Arch(name=name, clip=Clip(frames=1, size=size), pathways=pathways, head=head)
 
 
 def mobilenet_v1(name: str, classes: Count = 21) -> Arch:
@@ -165,8 +174,10 @@ def lite_v3(name: str, classes: Count = 91) -> Arch:
 
 
 models = (
-    Model(name="ssd300_vgg16", family=ssd300),
-    Model(name="ssd300_vgg16_voc", family=ssd300, parameters=dict(classes=21)),
+    Model(name="ssd300_vgg16", family=ssd),
+    Model(name="ssd300_vgg16_voc", family=ssd, parameters=dict(classes=21, sides="voc")),
+    Model(name="ssd512_vgg16_coco", family=ssd, parameters=dict(classes=81, size=512)),
+    Model(name="ssd512_vgg16_voc", family=ssd, parameters=dict(classes=21, size=512, sides="voc")),
     Model(name="ssd300_mobilenet_v1_voc", family=mobilenet_v1),
     Model(name="ssdlite320_mobilenet_v3_large", family=lite_v3),
 )

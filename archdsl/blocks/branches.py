@@ -17,18 +17,25 @@ from archdsl.graph import Builder
 from archdsl.spec.fixes import LONGEST_FIX, flow_yaml
 from archdsl.spec.scalars import Count, Whole
 
-JOINS: dict[str, ops.Op] = {"concat": ops.Concat(), "sum": ops.Add(), "average": ops.Average()}
+JOINS: dict[str, ops.Op] = {
+    "concat": ops.Concat(),
+    "sum": ops.Add(),
+    "average": ops.Average(),
+    "product": ops.Mul(),
+}
 RESERVED_NAMES = ("join", "act")
 
 
 class Branches(Block):
     """Chains of blocks that read one map, their results joined. A branch without blocks is the map itself.
 
-    (c, t, h, w) -> (c1 + c2 + ..., t', h', w') for concat, (c', t', h', w') for sum and average
+    (c, t, h, w) -> (c1 + c2 + ..., t', h', w') for concat, (c', t', h', w') for sum, average and product
     """
 
     branches: dict[Name, Chain] = Field(min_length=1, description="chains of blocks by name")
-    merge: Literal["concat", "sum", "average"] = Field("concat", description="concat, sum or average")
+    merge: Literal["concat", "sum", "average", "product"] = Field(
+        "concat", description="concat, sum, average, or product: of two, the second a factor of each channel or element"
+    )
     fit: Literal["none", "enlarge"] = Field(
         "none", description="enlarge: results smaller than the largest become as large, linearly"
     )

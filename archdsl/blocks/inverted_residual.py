@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 from pydantic import Field
 
@@ -27,6 +28,7 @@ class InvertedResidual(Block):
     inner: Width | None = Field(None, description="inner channels in numbers, instead of `expand`")
     kernel: Sizes = Field((1, 3, 3), description="depthwise window (t, h, w)")
     stride: Count = Field(1, description="spatial stride; only the first of repeated blocks keeps it")
+    dilation: Count = Field(1, description="spatial dilation")
     se: SqueezeExcite | None = Field(None, description="squeeze and excitation after the depthwise convolution")
     norm: NormField = Field(Norm(), description="batch, group, layer, none, or a mapping with eps and momentum")
     act: Act = Field("relu6", description="activation")
@@ -41,7 +43,8 @@ class InvertedResidual(Block):
         if inner != c:
             y = g.add("expand", ops.Conv(out_channels=inner, kernel=(1, 1, 1), bias=bias), y)
             y = add_act(g, "expand_act", self.act, self.norm.add(g, "expand_norm", y))
-        middle = ops.Conv(out_channels=inner, kernel=self.kernel, stride=(1, s, s), groups=inner, bias=bias)
+        window: dict[str, Any] = dict(kernel=self.kernel, stride=(1, s, s), dilation=(1, self.dilation, self.dilation))
+        middle = ops.Conv(out_channels=inner, groups=inner, bias=bias, **window)
         y = add_act(g, "act", self.act, self.norm.add(g, "norm", g.add("depthwise", middle, y)))
         y = self.se.add(g, "se", y) if self.se else y
         y = g.add("project", ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), bias=bias), y)
