@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -197,11 +198,36 @@ def behind_linear(op: MultiHead, *xs: Shape) -> Graph:
     return g.finish()
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("fused", [False, True])
-@pytest.mark.parametrize("over", ["thw", "hw", "tw"])
-def test_what_attention_keeps_as_tracked(over: Any, fused: bool, training: bool) -> None:
-    graph = behind_linear(ops.Attention(heads=2, over=over, fused=fused), *[Shape(16, 4, 8, 9)] * 3)
+WINDOWS = partial(ops.WindowAttention, heads=2, size=(2, 5, 5))
+SHIFT = (1, 2, 2)
+KEPT = [
+    *((partial(ops.Attention, heads=2, over=over), [Shape(16, 4, 8, 9)] * 3) for over in ("thw", "hw", "tw")),
+    (WINDOWS, [Shape(16, 4, 15, 10)] * 3),
+    (WINDOWS, [Shape(16, 2, 5, 5)] * 3),
+    (WINDOWS, [Shape(16, 2, 9, 6), Shape(16, 4, 15, 10), Shape(16, 4, 15, 10)]),
+    (partial(WINDOWS, shift=SHIFT), [Shape(16, 4, 15, 10)] * 3),
+    (partial(WINDOWS, bias=True), [Shape(16, 4, 15, 10)] * 3),
+    (partial(WINDOWS, shift=SHIFT, bias=True), [Shape(16, 4, 15, 10)] * 3),
+    (partial(ops.CausalAttention, heads=2), [Shape(16, 4, 9, 9)] * 3),
+    (partial(ops.CausalAttention, heads=2, over="t", frames=3), [Shape(32, 16, 5, 5)] * 3),
+    (partial(ops.RelativeAttention, heads=2), [Shape(16, 4, 10, 10, 1), Shape(16, 4, 5, 5, 1), Shape(16, 4, 5, 5, 1)]),
+    (partial(ops.RelativeAttention, heads=4), [Shape(16, 4, 8, 8)] * 3),
+]
+
+
+AS_TRACKED = [
+    (op, shapes, training)
+    for kind, shapes in KEPT
+    for op in (kind(fused=False), kind(fused=True))
+    for training in (False, True)
+    # told as on a GPU: torch 2.13 has no kernel on a CPU that learns what is added to products
+    if not (op.fused and training and op.weights(*shapes))
+]
+
+
+@pytest.mark.parametrize(("op", "shapes", "training"), AS_TRACKED)
+def test_what_attention_keeps_as_tracked(op: MultiHead, shapes: list[Shape], training: bool) -> None:
+    graph = behind_linear(op, *shapes)
     assert predicted(graph, training) == pytest.approx(tracked(graph, training), rel=0.03, abs=8000)
 
 

@@ -44,7 +44,7 @@ ESTIMATED = (
     ops.SegmentProposals,
     ops.ValidProposals,
     ops.TurnedBy,
-    # which rows are copied hangs on the layout of maps: test_attention.py has them channels last
+    # which rows are copied hangs on the layout of maps: exact in test_attention.py, which has them channels last
     ops.Attention,
     ops.WindowAttention,
     ops.CausalAttention,

@@ -28,6 +28,10 @@ class Keeps:
     """Bytes saved beside those: indices, masks, statistics."""
     passing: int = 0
     """Elements of temporaries that stand beside the result while it is made."""
+    shared: int = 0
+    """Elements of those temporaries that all clips of a batch share: masks, tables of positions."""
+    shared_bytes: int = 0
+    """Bytes saved for all clips together: indices of such tables."""
     view: bool = False
     """The result lies in the storage of what is read first."""
     gradient: Literal["new", "same", "part"] = "new"

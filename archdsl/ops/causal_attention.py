@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Grid, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, runtime
@@ -52,6 +53,14 @@ class CausalAttention(MultiHead):
     def sees(self, xs: tuple[Shape, ...], seen: tuple[Seen, ...], y: Shape) -> Seen:
         read, past = merged(seen[1], seen[2]), self.past(xs[1])
         return merged(seen[0], windowed(read, y.t, past, 1, 1, past - 1))
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Which frames each reads is a table of all pairs, of heads and clips the same."""
+        q, k, _ = xs
+        table = q.t * k.t if self.over == "t" else q.positions * k.positions
+        plain = super().keeps(xs, y, training)
+        kept = 4 * table * (self.fused and training)
+        return replace(plain, shared=table * (not kept), shared_bytes=kept)
 
     def held(self, *xs: Shape) -> int:
         """Keys and values of the frames before; of all in a clip where their number has no bound."""

@@ -120,7 +120,8 @@ class MultiHead(Op):
             return Keeps(reads=reads, result=not moved, own=own, own_bytes=statistics, passing_back=turned)
         weights = self.pairs(*xs[:2]) * self.heads
         if not training:
-            return Keeps(passing=max(2 * q + k + weights, 2 * weights - y.elements + rows, weights + v + y.elements))
+            products = max(2 * q + k + weights, 2 * weights + rows) - y.elements
+            return Keeps(passing=max(products, weights + v + y.elements))
         passing = max(y.elements, weights - y.elements + (q if moved else -v))
         return Keeps(own=q + k + v + weights, passing=passing, passing_back=max(2 * weights - q - k - v, 0))
 

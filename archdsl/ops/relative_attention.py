@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 
+from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Cost, Grid, Shape, require
 from archdsl.ops.example import Draw, Example, random_triple
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
@@ -60,6 +61,15 @@ class RelativeAttention(MultiHead):
             matmul_macs=plain.matmul_macs + queries * (k.t + k.h + k.w),
             fvcore_extra=plain.fvcore_extra + rounded,
         )
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """What is added to the products is as large as they are; each table's products keep a copy of the queries."""
+        plain, added = super().keeps(xs, y, training), self.pairs(*xs[:2]) * self.heads
+        if self.fused:
+            own = (added + 3 * xs[0].elements) * training
+            return replace(plain, own=plain.own + own, passing=plain.passing + added * (2 - training))
+        own = 3 * xs[0].elements * training
+        return replace(plain, own=plain.own + own, passing=plain.passing + added)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         return seeing(grids, *xs[1][1:4])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
-from archdsl.ops.autograd import Keeps
+from archdsl.ops.autograd import INDEX, Keeps
 from archdsl.ops.base import Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example, random_triple
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
@@ -72,6 +72,31 @@ class WindowAttention(MultiHead):
 
     def weights(self, *xs: Shape) -> Weights:
         return {"table": (prod(2 * n - 1 for n in self.size), self.heads)} if self.bias else {}
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Rows of windows are copies; numbers for steps and masks of shifts are the same for all clips.
+
+        torch's kernel wants masks for every clip, and where there are both, their sums for every head too.
+        """
+        plain, pairs, parts = super().keeps(xs, y, training), self.pairs(*xs[:2]), prod(self.count(xs[1]))
+        steps, masks = pairs // parts * self.bias, pairs * any(self.shifts(xs[1]))
+        shared, index = steps * self.heads + masks, INDEX * steps * training
+        if not self.fused:
+            rows = sum(x.elements for x in xs) * self.parted(xs[1])
+            return replace(plain, passing=plain.passing + rows, shared=shared, shared_bytes=index)
+        sums = pairs * self.heads * bool(steps and masks)
+        if not training:
+            return replace(plain, passing=plain.passing + masks + sums, shared=shared)
+        passing = masks * bool(sums) + y.elements * bool(masks)
+        kept = index + 4 * steps * self.heads * (not sums)
+        return replace(plain, own=plain.own + (sums or masks), passing=passing, shared=shared, shared_bytes=kept)
+
+    def parted(self, k: Shape) -> bool:
+        """Whether there are several windows, or one that moves."""
+        return prod(self.count(k)) > 1 or any(self.shifts(k))
+
+    def copies(self, q: Shape, k: Shape) -> bool:
+        return self.fused and self.parted(k)
 
     @property
     def each_frame(self) -> bool:

@@ -171,9 +171,9 @@ class SimulatedStep:
         node, pool = self.plan.graph.nodes[address], self.pool
         kept = self.keeps(node)
         width = self.widths[address]
-        own = pool.new(self.batch * (kept.own * width + kept.own_bytes))
+        own = pool.new(self.batch * (kept.own * width + kept.own_bytes) + kept.shared_bytes)
         result = pool.hold(given[node.reads[0]]) if kept.view else pool.new(self.size(address))
-        pool.passing(self.batch * kept.passing * width)
+        pool.passing((self.batch * kept.passing + kept.shared) * width)
         saved = self.casts(node, given)
         if saving and self.learns[address]:
             saved += [pool.hold(given[node.reads[i]]) for i in kept.reads if self.wide(node, i) == width]
