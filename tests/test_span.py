@@ -172,6 +172,13 @@ def test_show_span(capsys: pytest.CaptureFixture[str]) -> None:
     assert next(row for row in rows if row["address"] == "fast.stem")["span_seconds"] == pytest.approx(0.3)
 
 
+def test_laterals_of_tokens_without_a_map_have_a_span() -> None:
+    table = span_table(archdsl.compile(archdsl.load("uniformer_v2_b16", frames=4, size=64)))
+    assert [row.cells[0] for row in table.rows if "→" in row.cells[0]] == [
+        "main → query"
+    ] * 5  # four places, and the frames at the end
+
+
 def test_seconds_are_those_of_the_clip_that_is_read() -> None:
     """A kernel of 3 frames taken every 2nd: 5 frames, at 25 a second 0.2 s; of a clip without a rate no seconds."""
     clips = {"rgb": archdsl.Clip(frames=8, size=8, fps=25), "slow": archdsl.Clip(frames=8, size=8, fps=5)}

@@ -15,7 +15,7 @@ from archdsl.spec.scalars import Whole
 class Attend(Written):
     """One attention of a block. In YAML its axes alone may stand for it: `attend: [t, hw]`."""
 
-    over: Over | tuple[Over, ...] = Field(
+    over: Over | Annotated[tuple[Over, ...], Field(min_length=1)] = Field(
         "thw", description="axes that attend, or a list: equal parts of the heads each"
     )
     frames: Whole | None = Field(

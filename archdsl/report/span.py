@@ -119,10 +119,10 @@ def lateral_view(plan: Plan, reader: PlanParts, part: TablePart, seen: Mapping[s
     brought = merge.reads[next(edge.place_of_source for address, edge in places if address == part.address)]
     source = transform[0].reads[0] if transform else brought
     shapes = plan.graph.shapes
-    bits = {source: tuple(1 << i for i in range(shapes[source].t))}
+    bits = {source: tuple(1 << i for i in range(shapes[source].t or 1))}
     for node in transform:
         xs = tuple(shapes[read] for read in node.reads)
-        reads = tuple(bits.get(read, (0,) * x.t) for read, x in zip(node.reads, xs))
+        reads = tuple(bits.get(read, (0,) * (x.t or 1)) for read, x in zip(node.reads, xs))
         bits[node.address] = node.op.sees(xs, reads, shapes[node.address])
     read = union(bits[brought]).bit_count()
     unseen = union(seen[source]) & ~union(seen[brought])

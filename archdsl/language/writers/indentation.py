@@ -22,8 +22,8 @@ def reindented(data: Any) -> tuple[Any, list[Fault]]:
     faults: list[Fault] = []
     top, pathways = dict(data), with_stages_nested(with_fields_nested(data["pathways"], faults), faults)
     outer = [key for key in top if key not in TOP and key in Pathway.model_fields]
-    if outer and len(pathways) == 1:
-        ((name, pathway),) = pathways.items()
+    name, pathway = next(iter(pathways.items()), (None, False))
+    if outer and len(pathways) == 1 and (pathway is None or isinstance(pathway, Mapping)):
         faults += [misplaced(data, key, key, f"pathways.{name}") for key in outer]
         pathways = {name: {**(pathway or {}), **{key: top.pop(key) for key in outer}}}
     loose = [key for key in top if key in Clip.model_fields]

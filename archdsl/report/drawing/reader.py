@@ -272,28 +272,29 @@ class PlanReader:
         return op_label(op, x, y)
 
     def head(self) -> DrawingBox:
-        """The head: its ops in the order in which they run, equal ones once."""
+        """The head: its ops in the order in which they run, equal ones once. It may have none."""
         found: Counter[str] = Counter()
-        for at in self.inner["head"]:
+        for at in self.inner.get("head", ()):
             node = self.plan.graph.nodes[at]
             if node.op.shown != "never":
                 x = self.plan.graph.shapes[node.reads[0]]
                 found[op_label(node.op, x, self.plan.graph.shapes[at])] += 1
-        words = [text if n == 1 else f"{n} × {text}" for text, n in found.items()]
-        return self.item("head", "head", "head", "head", (LineGroup(tuple(words)),), self.inner["head"][-1])
+        words = [text if n == 1 else f"{n} × {text}" for text, n in found.items()] or ["as it is"]
+        return self.item("head", "head", "head", "head", (LineGroup(tuple(words)),), self.head_values()[-1])
+
+    def head_values(self) -> list[str]:
+        """The results of the head's ops; where it has none, the network's outputs."""
+        return self.inner.get("head") or list(self.plan.graph.outputs.values())
 
     def head_reads(self) -> tuple[str, ...]:
-        """The items whose values the head's ops read."""
-        keys: dict[str, None] = {}
-        for at in self.inner["head"]:
-            for read in self.plan.graph.nodes[at].reads:
-                first, *rest = read.split(".")
-                if first == "edges":
-                    label = rest[1]
-                    edge = next(
-                        e for e in self.plan.arch.edges if e.label == label and rest[0] in [b for _, b in e.places]
-                    )
-                    keys[self.end_key(edge.target, rest[0])] = None
-                elif first in self.plan.arch.pathways and len(rest) > 1:
-                    keys[self.end_key(first, rest[0])] = None
+        """The items whose values the head's ops read, or that leave as they are."""
+        keys, nodes, edges = dict[str, None](), self.plan.graph.nodes, self.plan.arch.edges
+        for read in [read for at in self.inner.get("head", ()) for read in nodes[at].reads] or self.head_values():
+            first, *rest = read.split(".")
+            if first == "edges":
+                into, label = rest[:2]
+                edge = next(e for e in edges if e.label == label and into in [b for _, b in e.places])
+                keys[self.end_key(edge.target, into)] = None
+            elif first in self.plan.arch.pathways and len(rest) > 1:
+                keys[self.end_key(first, rest[0])] = None
         return tuple(keys)
