@@ -310,3 +310,25 @@ def test_a_moving_picture_is_a_looping_gif() -> None:
     assert data.startswith(b"GIF89a")
     assert b"NETSCAPE2.0" in data
     assert int.from_bytes(data[6:8], "little") == 10
+
+
+@pytest.mark.slow
+def test_a_unit_for_left_and_fast_prefers_what_moves_left_and_fast(tmp_path: Path) -> None:
+    """Measured on clips made for it, whose speed falls with the weight of time; and on the clips of the data."""
+    archdsl.train("slowfast_tiny", "smoke", "motion", out=tmp_path / "run", device="cpu", quiet=True)
+    weights = (0.0, 1.0, 10.0)
+    options: dict[str, Any] = dict(device="cpu", methods=["maximization", "top"], temporal=weights, steps=64, count=64)
+    speeds = {}
+    for name in ("left at 3 px per frame", "right at 3 px per frame", "left at 1 px per frame"):
+        found = visualize(tmp_path / "run", out=tmp_path / "seen", class_=name, **options).sections
+        numbers = found["maximization"].numbers
+        speeds[name] = [numbers[f"clip/temporal {weight:g}/velocity"] for weight in weights]
+        captions = [picture.caption for picture in found["top"].pictures]
+        assert all(name in caption for caption in captions), captions
+    fast = speeds["left at 3 px per frame"]
+    assert fast[0][0] < -2
+    assert abs(fast[0][1]) < 1
+    lengths = [float(one.norm()) for one in fast]
+    assert lengths[0] > lengths[1] > lengths[2], lengths
+    assert speeds["right at 3 px per frame"][0][0] > 2
+    assert -2 < speeds["left at 1 px per frame"][0][0] < -0.5
