@@ -320,7 +320,7 @@ def test_a_unit_for_left_and_fast_prefers_what_moves_left_and_fast(tmp_path: Pat
     options: dict[str, Any] = dict(device="cpu", methods=["maximization", "top"], temporal=weights, steps=64, count=64)
     speeds = {}
     for name in ("left at 3 px per frame", "right at 3 px per frame", "left at 1 px per frame"):
-        found = visualize(tmp_path / "run", out=tmp_path / "seen", class_=name, **options).sections
+        found = archdsl.visualize(tmp_path / "run", out=tmp_path / "seen", class_=name, **options).sections
         numbers = found["maximization"].numbers
         speeds[name] = [numbers[f"clip/temporal {weight:g}/velocity"] for weight in weights]
         captions = [picture.caption for picture in found["top"].pictures]

@@ -37,12 +37,16 @@ def drawn_over(subject: Subject, name: str, x: Tensor, *heats: Tensor, signed: b
     parts = [pictures]
     for heat in heats:
         heat = heat[frames].cpu()
-        if heat.shape != pictures.shape[1:]:  # stacked frames, or a clip that is no picture
-            heat = (
-                heat.permute(1, 2, 0).flatten(0, 1)[None] if pictures.shape[1] == 1 else heat_of_stacks(heat, pictures)
-            )
+        if heat.shape != pictures.shape[1:]:
+            heat = heat_of_sheet(heat, pictures) if pictures.shape[1] == 1 else heat_of_stacks(heat, pictures)
         parts.append(over(pictures, heat, signed=signed))
     return picture_grid([enlarged_frames(part) for part in parts], columns=min(len(parts), COLUMNS))
+
+
+def heat_of_sheet(heat: Tensor, pictures: Tensor) -> Tensor:
+    """Heat of what is no picture, as `sheet` lays it out: the same for all channels, time to the right."""
+    rows = heat.permute(1, 2, 0).flatten(0, 1)
+    return rows.repeat(pictures.shape[2] // len(rows), 1)[None]
 
 
 def heat_of_stacks(heat: Tensor, pictures: Tensor) -> Tensor:
