@@ -11,7 +11,7 @@ from tests.pages import FENCE, Page, check_printed, page_at
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page_at(path) for path in sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "site").rglob("*.md")])]
-TRAINS = ("archdsl train", "archdsl export", "archdsl data make")
+TRAINS = ("archdsl train", "archdsl export", "archdsl data make", "archdsl visualize")
 """Commands that take seconds: their pages are among the slow tests."""
 
 

@@ -43,7 +43,7 @@ def first_layers(subject: Subject) -> list[tuple[str, Tensor]]:
             continue
         own = node.op.weights(*[subject.plan.shapes[read] for read in node.reads])
         below = any(read in weighted for read in node.reads)
-        if own or below:
+        if below or any(len(shape) > 1 for shape in own.values()):  # a norm is no layer of kernels
             weighted.add(node.address)
         if own and not below and not node.tied and len(own.get("weight", ())) == 5:
             found.append((node.address, subject.network.get_parameter(f"{node.address}.weight").detach().cpu().float()))
