@@ -14,7 +14,7 @@ from torch import Tensor
 
 import archdsl
 from archdsl import ops
-from archdsl.blocks import Block, Branches, Conv, ConvGru, Gru, Lstm, NewestFrame, TimeShift, Transformer
+from archdsl.blocks import Block, Branches, Conv, ConvGru, Gru, Lstm, Mamba, NewestFrame, TimeShift, Transformer
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.language import Arch, Classifier, Clip, Consensus, Edge, Pathway, Stage
@@ -71,6 +71,9 @@ KNOWN: list[Block] = [
     Transformer(heads=1),
     Transformer(heads=1, attend=("t", "hw")),
     Transformer(heads=1, attend=({"over": "thw", "frames": 2}, {"over": "t", "frames": 0})),
+    Mamba(both=False, states=2),
+    Mamba(both=False, states=3, kernel=6),
+    Mamba(states=2),
     Branches(branches={"each": Gru(hidden=2), "back": Gru(hidden=2, reverse=True)}),
     Branches(branches={"newest": NewestFrame(), "last": Gru(hidden=2, give="last")}),
 ]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 import archdsl
 from archdsl import ops
 from archdsl.backend import build_graph
+from archdsl.compiler.causal import stream_state_size
 from archdsl.ops import Shape
 from archdsl.testing import graph_of
 
@@ -218,6 +219,26 @@ def test_a_scan_ahead_is_causal_and_one_back_is_refused(tmp_path: Path) -> None:
     network(clip)
     torch.testing.assert_close(seen[0][:, :, :2], seen[1][:, :, :2])
     assert not torch.allclose(seen[0][:, :, 2:], seen[1][:, :, 2:])
+
+
+def test_a_scan_one_way_streams(tmp_path: Path) -> None:
+    """Frame by frame, or in pieces, a causal network gives what the clip gives; with positions of time it cannot."""
+    (tmp_path / "ahead.yaml").write_text(ONE_WAY)
+    arch = archdsl.load(tmp_path / "ahead.yaml")
+    network = archdsl.build(arch).eval()
+    clip = torch.randn(2, 3, 4, 16, 16)
+    with torch.no_grad():
+        want = network(clip)
+        for cuts in ((1, 1, 1, 1), (3, 1), (2, 2)):
+            state = None
+            for piece in clip.split(cuts, dim=2):
+                got, state = network.step(piece, state)
+            torch.testing.assert_close(got, want)
+    held = 24 * (4 - 1) + 24 * 16  # twice the channels: positions before the next one, states of each
+    assert stream_state_size(archdsl.compile(arch).graph) == held + 12
+    (tmp_path / "placed.yaml").write_text(ONE_WAY.replace("body: ", "places: {positions: {over: [hw, t]}}, body: "))
+    placed = archdsl.compile(archdsl.load(tmp_path / "placed.yaml"))
+    assert "places" in (placed.whole_clips or "")
 
 
 ONE_WAY = """

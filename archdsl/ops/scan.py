@@ -21,12 +21,17 @@ class AlongSequence(Op):
 
     autocast: ClassVar = "float32"
     passes_extra = True
+    stateful = True
     reverse: bool = False
     """Whether it runs from the last position to the first."""
 
     @property
     def each_frame(self) -> bool:
         return False
+
+    @property
+    def in_order(self) -> bool:
+        return not self.reverse
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         axes = zip(grids[0][:3], xs[0][1:4])
@@ -67,6 +72,10 @@ class SequenceConv(AlongSequence):
     def weights(self, *xs: Shape) -> Weights:
         return {"weight": (xs[0].c, 1, self.kernel), "bias": (xs[0].c,)}
 
+    def held(self, *xs: Shape) -> int:
+        """The positions before the next one."""
+        return xs[0].c * (self.kernel - 1)
+
     def cost(self, *xs: Shape) -> Cost:
         macs = xs[0].c * self.kernel * (xs[0].positions + self.kernel - 1)
         return super().cost(*xs)._replace(conv_macs=macs)
@@ -87,7 +96,8 @@ class SequenceConv(AlongSequence):
             Argument("kernel", self.kernel),
             Argument("reverse", self.reverse, False),
         )
-        return Layer("{m}({0})", "SequenceConv", args, needs=runtime("scans.sequence", "sequence_map", "SequenceConv"))
+        needs = runtime("stream", "Held") + runtime("scans.sequence", "sequence_map", "SequenceConv")
+        return Layer("{m}({0})", "SequenceConv", args, needs=needs)
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -117,6 +127,10 @@ class SelectiveScan(AlongSequence):
     def weights(self, *xs: Shape) -> Weights:
         return {"log_decay": (xs[0].c, xs[2].c), "skip": (xs[0].c,)}
 
+    def held(self, *xs: Shape) -> int:
+        """The state behind the last position."""
+        return xs[0].c * xs[2].c
+
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """States of all positions, and what parts of a few steps are put together of."""
         states = y.c * xs[2].c * -(-y.positions // self.PART) * self.PART
@@ -128,7 +142,7 @@ class SelectiveScan(AlongSequence):
     def torch(self, *xs: Shape) -> Layer:
         sizes = (Argument("channels", xs[0].c), Argument("states", xs[2].c))
         args = (*sizes, Argument("part", self.PART), Argument("reverse", self.reverse, False))
-        needs = runtime("attention.tokens", "token_rows")
+        needs = runtime("stream", "Held") + runtime("attention.tokens", "token_rows")
         needs += runtime("scans.sequence", "sequence_map", "states_of", "SelectiveScan")
         return Layer("{m}({0}, {1}, {2}, {3})", "SelectiveScan", args, needs=needs)
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archdsl.backend.runtime.attention.tokens import token_rows
+from archdsl.backend.runtime.stream import Held
 
 
 def sequence_map(rows: Tensor, like: Tensor) -> Tensor:
@@ -14,7 +15,7 @@ def sequence_map(rows: Tensor, like: Tensor) -> Tensor:
     return rows.mT.unflatten(2, like.shape[2:])
 
 
-class SequenceConv(nn.Module):
+class SequenceConv(Held):
     """A depthwise convolution along all positions, of each and those before it, or in reverse those behind it."""
 
     def __init__(self, channels: int, kernel: int, reverse: bool = False) -> None:
@@ -27,13 +28,23 @@ class SequenceConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         line = x.flatten(2).flip(2) if self.reverse else x.flatten(2)
         channels, _, kernel = self.weight.shape
-        line = F.conv1d(line, self.weight, self.bias, padding=kernel - 1, groups=channels)[:, :, : line.shape[2]]
+        count = line.shape[2]
+        if self.before:
+            line = torch.cat([*self.before, line], dim=2)
+        if self.streaming:
+            held = F.pad(line, (kernel - 1, 0))
+            self.after = (held[:, :, held.shape[2] + 1 - kernel :].clone(),)
+        line = F.conv1d(line, self.weight, self.bias, padding=kernel - 1, groups=channels)
+        line = line[:, :, line.shape[2] + 1 - kernel - count : line.shape[2] + 1 - kernel]
         rows = line.flip(2).mT if self.reverse else line.mT
         return sequence_map(rows.contiguous(), x)
 
 
-def states_of(decay: Tensor, entering: Tensor, part: int) -> Tensor:
-    """s = decay s + entering, along axis 1: parts of a few positions at once by doubling, then one after the other."""
+def states_of(decay: Tensor, entering: Tensor, part: int, first: tuple[Tensor, ...]) -> Tensor:
+    """s = decay s + entering, along axis 1: parts of a few positions at once by doubling, then one after the other.
+
+    `first` holds the state before, or nothing: zeros.
+    """
     length = decay.shape[1]
     rest = -length % part
     decay = F.pad(decay, (0, 0, 0, 0, 0, rest), value=1.0).unflatten(1, (-1, part))
@@ -44,14 +55,14 @@ def states_of(decay: Tensor, entering: Tensor, part: int) -> Tensor:
         entering = entering + decay * before
         decay = decay * F.pad(decay[:, :, :-step], (0, 0, 0, 0, step, 0), value=1.0)
         step *= 2
-    state, starts = torch.zeros_like(entering[:, 0, 0]), []
+    state, starts = first[0] if first else torch.zeros_like(entering[:, 0, 0]), []
     for last_decay, last in zip(decay[:, :, -1].unbind(1), entering[:, :, -1].unbind(1)):
         starts.append(state)
         state = last_decay * state + last
     return (entering + decay * torch.stack(starts, dim=1)[:, :, None]).flatten(1, 2)[:, :length]
 
 
-class SelectiveScan(nn.Module):
+class SelectiveScan(Held):
     """A state of several numbers for each channel along all positions, in single precision at least."""
 
     def __init__(self, channels: int, states: int, part: int, reverse: bool = False) -> None:
@@ -66,6 +77,8 @@ class SelectiveScan(nn.Module):
         if self.reverse:
             line, delta, b, c = (one.flip(1) for one in (line, delta, b, c))
         decay = (delta[..., None] * -self.log_decay.to(wide).exp()).exp()
-        states = states_of(decay, (delta * line)[..., None] * b[:, :, None], self.part)
+        states = states_of(decay, (delta * line)[..., None] * b[:, :, None], self.part, self.before)
+        if self.streaming:
+            self.after = (states[:, -1].clone(),)
         y = (states * c[:, :, None]).sum(dim=-1) + line * self.skip.to(wide)
         return sequence_map((y.flip(1) if self.reverse else y).to(x.dtype), x)
