@@ -7,7 +7,7 @@ import pytest
 import archdsl
 from archdsl.blocks import Conv, MaxPool
 from archdsl.errors import SpecError
-from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, overridden, repeat
+from archdsl.language import Arch, Classifier, Clip, Edge, Pathway, Stage, overridden, repeat
 from archdsl.report.admission import ShortenedArch, admits, set_text
 
 
@@ -60,6 +60,14 @@ def test_the_short_way_finds_what_brute_force_finds(arch: Arch) -> None:
         assert axis.values == accepted_by_brute_force(arch, axis.axis, axis.tried), axis.axis
         refused = [n for refusal in axis.refusals for n in refusal.values]
         assert sorted([*axis.values, *refused]) == list(range(1, axis.tried + 1))
+
+
+def test_repeats_that_an_edge_leaves_from_are_not_left_out() -> None:
+    deep = small(*repeat(Conv(channels=4, kernel=(1, 3, 3)), 5), frames=2, size=4)
+    reader = Pathway(after="main.one", stages={"two": Stage(Conv(channels=4))})
+    edge = Edge(source="main", target="reader", after="one.3", into="two", merge="sum")
+    arch = deep.but(pathways={**deep.pathways, "reader": reader}, edges=(edge,))
+    assert [axis.values for axis in admits(arch).axes] == [(1, 2, 3, 4), tuple(range(1, 9))]
 
 
 def test_repeats_are_left_out_only_where_they_change_nothing() -> None:

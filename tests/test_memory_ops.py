@@ -135,6 +135,12 @@ def test_any_op_as_tracked(examples_drawn: int) -> None:
     settings(max_examples=examples_drawn)(given(examples(), st.booleans())(near))()
 
 
+def test_resized_kernels_are_kept_once_for_all_clips() -> None:
+    lists = dict(kernels=((2, 4, 4), (4, 8, 8), (1, 16, 16)), steps=((2, 16, 16),) * 3, offsets=((0, 0, 0),) * 3)
+    graph = learning(ops.Tubes(out_channels=24, tied=True, **lists), (Shape(3, 8, 48, 48),))
+    assert predicted(graph, True)[1] == pytest.approx(tracked(graph, True)[1], rel=0.03)
+
+
 def near(example: tuple[Op, tuple[Shape, ...]], training: bool) -> None:
     """Within 3 %: small indices and statistics of norms are not counted."""
     graph = learning(*example)

@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 import archdsl
-from archdsl.blocks import Bottleneck, Conv
-from archdsl.language import Classifier
+from archdsl.blocks import Bottleneck, Conv, Norm
+from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 
 
 @pytest.fixture(scope="module")
@@ -328,3 +328,20 @@ def test_emission_grows_linearly() -> None:
 
     seconds(1)
     assert seconds(80) <= 5 * seconds(20)
+
+
+@pytest.mark.parametrize("norm", [Norm(), Norm(kind="group", groups=2)], ids=["batch", "group"])
+@pytest.mark.parametrize(("frames", "height"), [(2, 1), (1, 3), (2, 3)])
+def test_gradients_of_a_norm_before_the_mean_of_one_column(frames: int, height: int, norm: Norm) -> None:
+    """torch 2.13 on a CPU has wrong ones for a batch norm whose gradient is laid out as keepdim leaves it."""
+    conv = Conv(channels=4, kernel=(1, 1, 1), norm=norm, act="none")
+    pathways = dict(main=Pathway(stages=dict(stem=Stage(conv))))
+    clip = Clip(frames=frames, height=height, width=1)
+    net = archdsl.build(Arch(name="net", clip=clip, pathways=pathways, head=Classifier(classes=2))).double().eval()
+    x = torch.randn(2, 3, frames, height, 1, dtype=torch.float64)
+    bias = net.get_parameter("main.stem.0.norm.bias")
+
+    def loss(value: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(net, {"main.stem.0.norm.bias": value}, (x,)).square().sum()
+
+    assert torch.autograd.gradcheck(loss, (bias.detach().requires_grad_(),))

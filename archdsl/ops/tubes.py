@@ -77,8 +77,13 @@ class Tubes(Op):
         return 4 * self.out(*xs).elements * self.positions
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        """The clip; results of all tubes stand beside those that are joined. Gradients of parts are as large as it."""
-        return Keeps(reads=(0,), passing=y.elements, passing_back=xs[0].elements * any(map(any, self.offsets)))
+        """The clip, and kernels that are resized; results of all tubes stand beside those that are joined.
+
+        Gradients of parts of the clip are as large as it.
+        """
+        resized = self.out_channels * xs[0].c * sum(map(prod, self.kernels[1:])) * self.tied
+        back = xs[0].elements * any(map(any, self.offsets))
+        return Keeps(reads=(0,), passing=y.elements, passing_back=back, shared_bytes=4 * resized * training)
 
     def label(self, x: Shape, y: Shape) -> str:
         return f"{len(self.kernels)} tubes, {self.out_channels}"

@@ -162,13 +162,16 @@ class ShortenedArch:
     def of(cls, arch: Arch) -> ShortenedArch:
         """The arch with runs of equal blocks cut to two: the first may widen, the second repeats."""
         kept: list[str] = []
+        # what leaves from inside a stage counts its blocks
+        read = [f"{edge.source}.{after}" for edge in arch.edges for after, _ in edge.places]
         pathways = {}
         for name, pathway in arch.pathways.items():
             stages = {}
             for stage_name, stage in pathway.stages.items():
+                whole = any(place.startswith(f"{name}.{stage_name}.") for place in read)
                 blocks: list[Block] = []
                 for block in stage.blocks:
-                    if blocks[-2:] == [block, block]:
+                    if blocks[-2:] == [block, block] and not whole:
                         kept.append(f"{name}.{stage_name}.{len(blocks) - 1}")
                     else:
                         blocks.append(block)
