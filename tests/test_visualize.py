@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, TokenClassi
 from archdsl.language.recipes.clips import Values
 from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.ops import Axis, Grid
-from archdsl.training.data.transforms.normalisation import denormalised, normalise
+from archdsl.training.data.clips import ClipRequest
+from archdsl.training.data.transforms.normalisation import bounds_of, denormalised, normalise
 from archdsl.visualization.embedding import principal_plane
 from archdsl.visualization.files import encode_gif
 from archdsl.visualization.frames import clip_frames, over_clip, stacked_again, unstacked
@@ -209,6 +211,15 @@ def test_pixels_come_back(modality: str) -> None:
     assert clip_frames(x, clip, values).dtype == torch.uint8
 
 
+def test_a_clip_is_shown_as_it_was_read() -> None:
+    """Normalised by the recipe and brought back: pixel by pixel what the data has, whatever mean and std."""
+    subject = subject_of(network(Conv(channels=4)), short(values__mean=[0.1, 0.5, 0.7], values__std=[0.2, 0.3, 0.4]))
+    data = subject.task.videos("motion", "val")
+    (one,) = clips_of_data(subject, data, 1)
+    shown = clip_frames(one.clips["clip"][0], subject.clips["clip"], subject.recipe.values)
+    assert torch.equal(shown, data.read(0, ClipRequest(0)).frames["clip"])
+
+
 def test_stacked_frames_in_the_order_of_time() -> None:
     clip = Clip(frames=2, size=4, modality="flow", channels=6)
     x = torch.arange(6.0)[:, None, None, None].expand(6, 2, 4, 4) + torch.tensor([0.0, 10])[:, None, None]
@@ -332,3 +343,50 @@ def test_a_unit_for_left_and_fast_prefers_what_moves_left_and_fast(tmp_path: Pat
     assert lengths[0] > lengths[1] > lengths[2], lengths
     assert speeds["right at 3 px per frame"][0][0] > 2
     assert -2 < speeds["left at 1 px per frame"][0][0] < -0.5
+
+
+FAMILIES = {
+    "x3d_xs": dict(size=160),
+    "tsm_r50": dict(size=64),
+    "tsn_bn_inception_flow": {},
+    "video_swin_t": dict(frames=8, size=64),
+    "vit_s16": {},
+    "movinet_a0": dict(frames=8, size=96),
+    "r2plus1d_18": dict(frames=8, size=64),
+    "slow_4x16_r50_ava": dict(size=64),
+    "slowfast_4x16_r50": dict(frames=32, size=64),
+    "acoustic_r50": {},
+    "stgcn": {},
+    "posec3d_slowonly": dict(frames=16),
+    "bsn_tem": {},
+    "lenet5": {},
+    "flownet_s": dict(size=64),
+    "videomamba_ti": dict(frames=8),
+    "hiera_t_16x224": {},
+    "mobilenet_v2": {},
+    "zfnet": {},
+    "lrcn_caffenet_flow": {},
+}
+"""Networks of other families, clips and tasks, and how they are made smaller."""
+SECONDS = 300
+"""What a page of such a network may take, of few steps and few windows, on one busy core."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_of_the_zoo(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every network has maps that a gradient reaches; only what its head or its activations lack is left out."""
+    monkeypatch.setattr("archdsl.visualization.sensitivity.WINDOW_PLACES", (1, 2, 2))
+    begun = perf_counter()
+    arch = archdsl.load(name, **FAMILIES[name])
+    found = archdsl.visualize(arch, out=tmp_path, steps=3, temporal=(0.0,), clips=1, count=3, top=2, device="cpu")
+    assert perf_counter() - begun < SECONDS
+    assert set(found.left_out) <= {"cam", "guided", "deconv"}, found.left_out
+    for method, section in found.sections.items():
+        for key, value in section.numbers.items():
+            assert value.isfinite().all(), (method, key)
+    assert any(value.any() for value in found.sections["gradcam"].numbers.values())
+    for clip_name, clip in arch.clips.items():
+        made, bounds = found.sections["maximization"].numbers.get(f"{clip_name}/temporal 0"), bounds_of(clip, Values())
+        if made is not None and bounds:
+            assert bounds[0] - 1e-2 <= made.min() < made.max() <= bounds[1] + 1e-2
