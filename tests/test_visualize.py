@@ -47,7 +47,7 @@ def network(*blocks: Any, head: Any = None, clip: Clip | None = None, name: str 
 
 def asked(subject: Subject, target: VisualTarget | None = None, clips: int = 1, **settings: Any) -> Request:
     """A request for the first built-in clips."""
-    data = subject.task.videos("motion", "val")
+    data = subject.videos("motion", "val")
     given = dict(layers=None, clips=list(clips_of_data(subject, data, clips)), data=data, track=silent) | settings
     request = Request(subject, target or VisualTarget(subject.scores), **given)
     request.layers = layers_of(request) if request.layers is None else request.layers
@@ -214,7 +214,7 @@ def test_pixels_come_back(modality: str) -> None:
 def test_a_clip_is_shown_as_it_was_read() -> None:
     """Normalised by the recipe and brought back: pixel by pixel what the data has, whatever mean and std."""
     subject = subject_of(network(Conv(channels=4)), short(values__mean=[0.1, 0.5, 0.7], values__std=[0.2, 0.3, 0.4]))
-    data = subject.task.videos("motion", "val")
+    data = subject.videos("motion", "val")
     (one,) = clips_of_data(subject, data, 1)
     shown = clip_frames(one.clips["clip"][0], subject.clips["clip"], subject.recipe.values)
     assert torch.equal(shown, data.read(0, ClipRequest(0)).frames["clip"])
@@ -354,7 +354,9 @@ FAMILIES = {
     "movinet_a0": dict(frames=8, size=96),
     "r2plus1d_18": dict(frames=8, size=64),
     "slow_4x16_r50_ava": dict(size=64),
-    "slowfast_4x16_r50": dict(frames=32, size=64),
+    "slowfast_tiny": {},
+    "hourglass_1": dict(size=64),
+    "clip_vit_b32": {},
     "acoustic_r50": {},
     "stgcn": {},
     "posec3d_slowonly": dict(frames=16),

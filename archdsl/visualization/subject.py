@@ -23,17 +23,20 @@ from archdsl.language import Arch, Clip
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import Source
 from archdsl.recipes import recipe as recipe_of
+from archdsl.training.batches import blank_clips
 from archdsl.training.data.clips import ClipRequest, Unreadable, Videos
 from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.sources.built_in import is_built_in, moving_digits
 from archdsl.training.data.sources.one_video import one_video
 from archdsl.training.data.transforms.augment import make_view
 from archdsl.training.data.transforms.normalisation import FRAMELESS
 from archdsl.training.evaluation.predict import videos_in
 from archdsl.training.state.initial_weights import network_with_weights, with_expected_values
 from archdsl.training.state.run_reader import classes_of_weights
-from archdsl.training.tasks.base import Task
-from archdsl.training.tasks.choice import default_recipe, task_for
+from archdsl.training.tasks.choice import TASKS, default_recipe, task_for
 
+WITHOUT_TASK = "smoke"
+"""The recipe whose normalisation networks without a task have, where none is named."""
 FIXED = ("boxes", "mask", "text")
 """Modalities that are not looked for: clips of them stay as they are, and no gradient is shown."""
 
@@ -54,7 +57,8 @@ class Subject:
 
     plan: Plan
     network: nn.Module
-    task: Task
+    recipe: Recipe
+    """How pixels become numbers, and what a test sees of a video."""
     device: torch.device
     weights: str
     """Where they are from."""
@@ -65,11 +69,6 @@ class Subject:
     def reader(self) -> Any:
         """What gives values of its inside."""
         return FeatureReader(self.plan, build, beside=True)
-
-    @property
-    def recipe(self) -> Recipe:
-        """How pixels become numbers, and what a test sees of a video."""
-        return self.task.recipe
 
     @property
     def clips(self) -> Mapping[str, Clip]:
@@ -93,6 +92,12 @@ class Subject:
         if self.known and len(self.known) == count:
             return self.known
         return tuple(f"class {i}" for i in range(count))
+
+    def videos(self, data: str, split: str) -> Videos:
+        """Data as its task reads them; of a network without a task built-in scenes alone. Raises SpecError."""
+        if has_task(self.plan.arch) or not is_built_in(data):
+            return task_for(self.plan, self.recipe).videos(data, split)
+        return moving_digits(data, split, {name: clip for name, clip in self.clips.items() if not clip.ids})
 
     def values(self, clips: Mapping[str, Tensor], at: Sequence[str]) -> dict[str, Tensor]:
         """The values at addresses, with tokens beside maps, all of one pass.
@@ -148,7 +153,7 @@ def subject_of(
     plan = compile(load(arch))
     where = device_of(device)
     if recipe is None:
-        recipe = default_recipe(plan.arch, "" if weights else "motion")
+        recipe = default_recipe(plan.arch, "" if weights else "motion") if has_task(plan.arch) else WITHOUT_TASK
     made = recipe_of(recipe)
     known = None
     if weights is None:
@@ -159,7 +164,7 @@ def subject_of(
         made = with_expected_values(made, plan, path)
         network, said, known = network_with_weights(plan, path), str(weights), classes_of_weights(path)
     network.to(where).eval().requires_grad_(False)
-    return Subject(plan, network, task_for(plan, made), where, said, known)
+    return Subject(plan, network, made, where, said, known)
 
 
 def clips_of_videos(subject: Subject, paths: Sequence[str | Path]) -> Iterator[ShownClip]:
@@ -185,12 +190,19 @@ def clips_of_data(subject: Subject, data: Videos, count: int) -> Iterator[ShownC
 def seen(subject: Subject, videos: Videos, index: int, name: str, recipe: Recipe) -> ShownClip:
     """The middle clip of a video, cropped in the middle, as a test sees it. Raises Unreadable."""
     sample = videos.read(index, ClipRequest(0))
-    made = make_view(sample, recipe.but(views=recipe.views.but(crops=1)), subject.clips, 0, subject.device)
-    clips = made if isinstance(made, dict) else {next(iter(subject.clips)): made}
+    read = {name: clip for name, clip in subject.clips.items() if name in sample.frames}
+    made = make_view(sample, recipe.but(views=recipe.views.but(crops=1)), read, 0, subject.device)
+    clips = made if isinstance(made, dict) else {next(iter(read)): made}
+    clips |= blank_clips({name: clip for name, clip in subject.clips.items() if name not in read}, subject.device)
     target = sample.targets
     labelled = isinstance(target, Tensor) and target.ndim == 0 and not target.is_floating_point()
     label = videos.classes[int(target)] if labelled and int(target) < len(videos.classes) else ""
     return ShownClip(name, clips, label)
+
+
+def has_task(arch: Arch) -> bool:
+    """Whether a task knows what its head gives."""
+    return arch.head.task in {kind.name for kind in TASKS}
 
 
 def pictures_clip(subject: Subject) -> str:

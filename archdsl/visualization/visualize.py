@@ -83,7 +83,7 @@ def visualize(
         check_addresses(subject.plan, at)
     target = target_of(subject, at, channel, class_)
     data = data or (data_of_weights(Path(weights)) if weights else None) or "motion"
-    source = subject.task.videos(data, split)
+    source = subject.videos(data, split)
     shown = list(clips_of_videos(subject, videos) if videos else clips_of_data(subject, source, clips))
     if not shown:
         raise SpecError("no clip can be read", got=data, want="videos", fix="`archdsl data check` says why")
