@@ -138,3 +138,35 @@ def test_sequences_by_hand() -> None:
     assert pad.sees((Shape(3, 1, 1, 1),), ((1,),), Shape(3, 4, 1, 1)) == (0, 0, 1, 0)
     with pytest.raises(archdsl.SpecError, match="frames that differ in more than their number"):
         join.out(Shape(3, 4, 1, 1), Shape(2, 2, 1, 1))
+
+
+def test_an_answer_by_hand() -> None:
+    """Cyanogenoid/pytorch-vqa: the last cell of a question looks twice at normalised features, of three frames here."""
+    arch = archdsl.load("ask_attend_answer", features=6, size=2, frames=3, length=4, vocabulary=9, answers=5)
+    network = archdsl.build(arch).eval()
+    w = {name: torch.randn_like(value) / 4 for name, value in network.state_dict().items()}
+    network.load_state_dict(w)
+    clip, ids = torch.randn(2, 6, 3, 2, 2), torch.randint(9, (2, 1, 4, 1, 1))
+    h = c = torch.zeros(2, 1024)
+    for word in torch.tanh(w["words.embed.0.table.weight"][ids[:, 0, :, 0, 0]]).unbind(1):
+        terms = word @ w["words.lstm.0.terms.weight"].flatten(1).T + w["words.lstm.0.terms.bias"]
+        terms = terms + h @ w["words.lstm.0.scan.weight"].flatten(1).T + w["words.lstm.0.scan.bias"]
+        i, f, g, o = terms.chunk(4, dim=1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+    places = torch.nn.functional.normalize(clip, dim=1).flatten(2).mT
+    at = "edges.lstm.image_to_words."
+    asked = c @ w[at + "asked.weight"].T + w[at + "asked.bias"]
+    seen = torch.relu(places @ w[at + "seen.weight"].flatten(1).T + asked[:, None])
+    weights = (seen @ w[at + "scores.weight"].flatten(1).T + w[at + "scores.bias"]).softmax(dim=1)
+    both = torch.cat([(weights.mT @ places).flatten(1), c], dim=1)
+    y = torch.relu(both @ w["words.answer.1.linear.weight"].T + w["words.answer.1.linear.bias"])
+    want = y @ w["head.classifier.weight"].T + w["head.classifier.bias"]
+    with torch.no_grad():
+        torch.testing.assert_close(network({"clip": clip, "text": ids}), want, rtol=1e-4, atol=1e-4)
+
+
+def test_an_answer_costs_what_the_original_does() -> None:
+    """23 words of 5,423,104 multiply-adds, and 215,363,584 for what is looked at and the answer."""
+    plan = archdsl.compile(archdsl.load("ask_attend_answer"))
+    assert (plan.params, plan.macs) == (19_882_502, 23 * 5_423_104 + 215_363_584)

@@ -1,16 +1,17 @@
-"""Networks that write: Show and Tell (NIC, arXiv:1411.4555), Show, Attend and Tell (arXiv:1502.03044), S2VT.
+"""Networks of words: Show and Tell (NIC, arXiv:1411.4555), Show, Attend and Tell (arXiv:1502.03044), S2VT, answers.
 
 After each word of a text they say how well every word would follow. Show and Tell reads the image once, as the word
 before the first, with an LSTM that then reads the words; it is im2txt's network. Show, Attend and Tell looks at the
 196 places of VGG-19's last map anew for every word, by the authors' settings for MS COCO. S2VT (arXiv:1505.00487) reads
 frames and then words with the same two LSTMs: the first sees frames and then nothing, the second what the first makes
-of them, beside it nothing and then the words, and a mark, 1 while words are read, which a clip brings.
+of them, beside it nothing and then the words, and a mark, 1 while words are read, which a clip brings. Show, Ask,
+Attend, and Answer (arXiv:1704.03162) reads a question and looks at an image for it, as Cyanogenoid/pytorch-vqa has it.
 """
 
 from typing import Literal
 
-from archdsl.blocks import AvgPool, DropFrames, Dropout, Embed, Linear, Lstm, Norm, NormAct, PadFrames
-from archdsl.language import Arch, AttentiveLstm, Clip, Edge, Model, NextWord, Pathway, Stage
+from archdsl.blocks import AvgPool, DropFrames, Dropout, Embed, L2Norm, Linear, Lstm, Norm, NormAct, PadFrames
+from archdsl.language import Arch, AttentiveLstm, Classifier, Clip, Edge, Glimpses, Model, NextWord, Pathway, Stage
 from archdsl.spec.scalars import Count
 from archdsl.zoo import inception, resnet, vgg
 
@@ -106,8 +107,37 @@ def s2vt(
     return Arch(name=name, clips=clips, pathways=pathways, edges=edges, head=head)
 
 
+def ask(
+    name: str,
+    features: Count = 2048,
+    size: Count = 14,
+    frames: Count = 1,
+    length: Count = 23,
+    vocabulary: Count = 15193,
+    answers: Count = 3000,
+) -> Arch:
+    """A question looks twice at the map of an image net; frames of a video are further places to look at."""
+    words = {
+        "embed": Stage(Embed(channels=300), Dropout(p=0.5), NormAct(norm=Norm(kind="none"), act="tanh")),
+        "lstm": Stage(Lstm(hidden=1024, biases=2, give="last", cell=True)),
+        "answer": Stage(Dropout(p=0.5), Linear(channels=1024, init="xavier"), Dropout(p=0.5)),
+    }
+    pathways = {
+        "image": Pathway(clip="clip", stages={"length": Stage(L2Norm())}),
+        "words": Pathway(clip="text", stages=words),
+    }
+    look = Edge(source="image", target="words", after="length", into="lstm", transform=(Glimpses(),), merge="prepend")
+    clips = {
+        "clip": Clip(modality="features", channels=features, frames=frames, size=size),
+        "text": text(length, vocabulary),
+    }
+    head = Classifier(classes=answers, pool="none", reads=("words",))
+    return Arch(name=name, clips=clips, pathways=pathways, edges=(look,), head=head)
+
+
 models = (
     Model(name="nic", family=nic),
     Model(name="show_attend_tell", family=attend),
     Model(name="s2vt", family=s2vt),
+    Model(name="ask_attend_answer", family=ask),
 )

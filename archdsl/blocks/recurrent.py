@@ -82,8 +82,10 @@ class Lstm(Recurrent):
 
     gates: ClassVar[int] = 4
 
+    cell: bool = Field(False, description="whether cells are given instead of states")
+
     def build(self, g: Builder, x: str) -> str:
-        scan = ops.LstmScan(kernel=self.kernel, bias=self.biases == 2, reverse=self.reverse)
+        scan = ops.LstmScan(kernel=self.kernel, bias=self.biases == 2, reverse=self.reverse, cell=self.cell)
         return self.scanned(g, scan, self.terms(g, x))
 
 

@@ -17,7 +17,7 @@ from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.ops.multi_head import Over
 from archdsl.spec.base import Written
-from archdsl.spec.scalars import Count, Positive, Ratio, Whole
+from archdsl.spec.scalars import Count, Positive, Ratio, Share, Whole
 
 
 class Transform(Written):
@@ -241,6 +241,33 @@ class AttentiveLstm(Transform):
         return g.add("said", ops.Add(), linear("of_state", states, width), linear("of_attended", attended, width))
 
 
+class Glimpses(Transform):
+    """Means of the source where the target, one vector, asks it to look (arXiv:1704.03162).  -> (count c', 1, 1, 1)
+
+    A 1x1 convolution without a bias of the source and a linear layer of the target are summed; behind a ReLU a second
+    convolution scores each position for each mean. With `merge: prepend` the means stand before the target's channels.
+    """
+
+    channels: Count = Field(512, description="channels of the sum")
+    count: Count = Field(2, description="how many means")
+    dropout: Share = Field(0.5, description="share of elements dropped in front of each of the three layers")
+
+    def summary(self) -> tuple[str, ...]:
+        return (f"{self.count} glimpses",)
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        def dropped(name: str, y: str) -> str:
+            return g.add(name, ops.Dropout(p=self.dropout), y) if self.dropout else y
+
+        conv = ops.Conv(out_channels=self.channels, kernel=(1, 1, 1), init="xavier")
+        seen = g.add("seen", conv, dropped("seen_dropout", x))
+        linear = ops.Linear(out_features=self.channels, init="xavier")
+        asked = g.add("asked", linear, dropped("asked_dropout", target))
+        y = g.add("act", ops.Relu(), g.add("both", ops.StretchedAdd(), seen, asked))
+        conv = ops.Conv(out_channels=self.count, kernel=(1, 1, 1), bias=True, init="xavier")
+        return g.add("glimpses", ops.SoftPool(), g.add("scores", conv, dropped("dropout", y)), x)
+
+
 class CrossAttention(Transform):
     """Every position of the target reads the source's.  (c', t', h', w', k') -> (c, t, h, w, k), as the target has them
 
@@ -323,6 +350,7 @@ TRANSFORMS: tuple[type[Transform], ...] = (
     Fit,
     Warp,
     AttentiveLstm,
+    Glimpses,
     CrossAttention,
     CrossTransformer,
 )

@@ -71,6 +71,7 @@ from archdsl.ops.scan import SelectiveScan, SequenceConv
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.sequence import JoinFrames, PadFrames
 from archdsl.ops.skeleton import ChannelGraphMix, GraphMix, JointDifference, JointNorm
+from archdsl.ops.soft_pool import SoftPool
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
 from archdsl.ops.stream import Held, MeanSoFar, NewestFrame, Past, PastShift
@@ -236,6 +237,7 @@ OPS: tuple[type[Op], ...] = (
     Rotary,
     Embedding,
     EndToken,
+    SoftPool,
     L2Norm,
     ScaledProducts,
     GraphMix,

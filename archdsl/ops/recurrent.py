@@ -151,6 +151,12 @@ class LstmScan(Scan):
     states = 2
     saves = 7
 
+    cell: bool = False
+    """Whether c is given instead of h."""
+
+    def arguments(self, *xs: Shape) -> tuple[Argument, ...]:
+        return (*super().arguments(*xs), Argument("cell", self.cell, False))
+
 
 @dataclass(frozen=True, kw_only=True)
 class GruScan(Scan):

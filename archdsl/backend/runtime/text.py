@@ -13,6 +13,12 @@ def at_end(x: Tensor, ids: Tensor) -> Tensor:
     return x.gather(2, ids.argmax(dim=2, keepdim=True).expand(-1, x.shape[1], -1, -1, -1))
 
 
+def soft_pool(scores: Tensor, x: Tensor) -> Tensor:
+    """Means by the softmax of scores over positions.  (n, g, t, h, w), (n, c, t, h, w) -> (n, g c, 1, 1, 1)"""
+    weights = torch.softmax(scores.flatten(2), dim=2)
+    return (weights @ x.flatten(2).mT).flatten(1)[..., None, None, None]
+
+
 class ScaledProducts(nn.Module):
     """exp(s) times products of a vector and several.  (n, c, 1, 1, 1), (n, c, 1, h, w) -> (n, h w, 1, 1, 1)"""
 

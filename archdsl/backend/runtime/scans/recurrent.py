@@ -12,6 +12,8 @@ from archdsl.backend.runtime.stream import Held
 class Scan(Held):
     """Steps through the frames of (n, gates x hidden, t, h, w), each with the state before it."""
 
+    gives = 0
+
     def __init__(self, gates: int, states: int, hidden: int, kernel: int, bias: bool) -> None:
         super().__init__()
         self.states, self.hidden, self.pad = states, hidden, kernel // 2
@@ -28,7 +30,7 @@ class Scan(Held):
             if marks is not None:
                 state = tuple(part * marks[:, :, i] for part in state)
             state = self.advance(frame, state)
-            given.append(state[0])
+            given.append(state[self.gives])
         if self.streaming:
             self.after = state
         return torch.stack(given, dim=2)
@@ -47,8 +49,9 @@ class Scan(Held):
 class LstmScan(Scan):
     """i, f, o = sigmoid(terms + W h); g = tanh(terms + W h); c = f c + i g; h = o tanh(c)."""
 
-    def __init__(self, hidden: int, kernel: int = 1, bias: bool = False) -> None:
+    def __init__(self, hidden: int, kernel: int = 1, bias: bool = False, cell: bool = False) -> None:
         super().__init__(4, 2, hidden, kernel, bias)
+        self.gives = int(cell)
 
     def advance(self, terms: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         h, c = state
