@@ -37,6 +37,7 @@ DATA is, here and in `train`, `evaluate` and `predict`:
   motion                       moving digits made in memory; motion:still repeats one frame, motion:64 has 64 clips
   a folder                     train/CLASS/video.mp4 and val/CLASS/...; or a list for each split;
                                or just CLASS/..., for `evaluate` and `data check`: `train` needs test videos too
+                               networks of one frame read pictures so: train/CLASS/picture.jpg
   shards                       a folder of WebDataset's .tar, or train/ and val/ of them, or 'train-{000..009}.tar':
                                KEY.mp4 beside KEY.cls, a class's number, or KEY.json with label or labels
   a list                       path label; path label label; folder frames label; CSV of Kinetics, Charades

@@ -21,6 +21,7 @@ from archdsl.training.data.clips import ClipRequest, Sample, Unreadable, Videos
 from archdsl.training.data.random_numbers import random_below
 from archdsl.training.data.sources.lines import LINES_SHOWN, VIDEO_SUFFIXES
 from archdsl.training.data.sources.manifests import list_text
+from archdsl.training.data.sources.pictures import PICTURE_SUFFIXES
 from archdsl.training.data.sources.splits import SPLITS, spellings_of
 from archdsl.training.data.targets import Targets
 
@@ -187,6 +188,7 @@ def loaded(file: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def video_files(root: Path) -> dict[str, Path]:
-    """Name, and name without its ending -> file, of all videos below a folder."""
-    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    """Name, and name without its ending -> file, of all videos and pictures below a folder; of two names the video."""
+    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))
+    found = sorted(files, key=lambda path: path.suffix.lower() in VIDEO_SUFFIXES)
     return {path.stem: path for path in found} | {str(path.relative_to(root)): path for path in found}

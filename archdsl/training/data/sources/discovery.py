@@ -52,12 +52,18 @@ def videos_of(data: str, split: str, clips: Mapping[str, Clip], recipe: Recipe) 
     training, several = training_source(path, found), False
     left_out: tuple[str, ...] = ()
     if found.is_dir() and not hmdb_lists(found) and not shards_of(found):
-        entries, classes, left_out = entries_in_class_folders(found, training)
+        single = all(clip.frames == 1 for clip in clips.values())
+        entries, classes, left_out = entries_in_class_folders(found, training, single=single)
     else:
         entries, classes, several = entries_of(found, root, split, training)
     if not entries:
         got = f"{left_out[0]} and others" if left_out else None
-        raise SpecError(f"no videos in {found}", got=got, want=f"{VIDEO_ENDINGS}, or folders of pictures")
+        pictures = any(name.lower().endswith(PICTURES) for name in left_out)
+        raise SpecError(
+            "pictures are no videos for a network of several frames" if pictures else f"no videos in {found}",
+            got=got,
+            want=f"{VIDEO_ENDINGS}, or folders of pictures; single pictures for networks of one frame",
+        )
     if several != (recipe.loss == "binary"):
         wanted = "binary" if several else "cross_entropy"
         raise SpecError(
@@ -251,16 +257,16 @@ def entry_of(line: ListLine, root: Path, classes: tuple[str, ...], places: dict[
 
 
 def entries_in_class_folders(
-    root: Path, training: Path
+    root: Path, training: Path, *, single: bool
 ) -> tuple[tuple[VideoEntry, ...], tuple[str, ...], tuple[str, ...]]:
     """(videos or folders of pictures in folders that bear the classes' names, classes, files left out).
 
-    The folders of training have all classes.
+    The folders of training have all classes. Where there are no videos and `single`, pictures are videos of a frame.
     """
     folders = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     known = [path.name for path in training.iterdir() if path.is_dir() and not path.name.startswith(".")]
     classes = tuple(sorted({*folders, *known}))
-    entries = []
+    entries, pictures = [], []
     rest = [path.name for path in sorted(root.iterdir()) if not path.is_dir() and is_video(path)]
     for i, name in enumerate(classes):
         below = sorted(paths_below(folders[name])) if name in folders else []
@@ -271,6 +277,10 @@ def entries_in_class_folders(
                 entries.append(VideoEntry(path, shown, (Action(i),)))
             elif not path.is_dir() and path.parent not in pictured and not path.name.startswith("."):
                 rest.append(shown)
+                pictures += [VideoEntry(path, shown, (Action(i),))] if path.suffix.lower() in PICTURES else []
+    if single and not entries and pictures:
+        named = {one.name for one in pictures}
+        return tuple(pictures), classes, tuple(name for name in rest if name not in named)
     return tuple(entries), classes, tuple(rest)
 
 

@@ -14,7 +14,7 @@ from archdsl.training.data.reader.decoder import VideoFile
 from archdsl.training.data.reader.frame_index import FrameIndex
 from archdsl.training.data.reader.watchdog import run_watched
 from archdsl.training.data.snippets import snippets_of
-from archdsl.training.data.sources.pictures import read_pictures
+from archdsl.training.data.sources.pictures import is_of_pictures, read_pictures
 from archdsl.training.data.sources.videos import Action, Files, VideoEntry
 
 
@@ -39,7 +39,7 @@ def one_video(path: Path, arch: Arch, recipe: Recipe) -> tuple[Recipe, Files]:
 
 def read_index(path: Path) -> FrameIndex:
     """Where the frames of a video are. Raises Unreadable."""
-    if path.is_dir():
+    if is_of_pictures(path):
         return read_pictures(path, str(path), lambda index: [0])[1]
     with VideoFile(path, str(path)) as video:
         return video.index()

@@ -1,4 +1,4 @@
-"""Folders of numbered pictures as videos: img_00001.jpg, img_00002.jpg..."""
+"""Folders of numbered pictures as videos: img_00001.jpg, img_00002.jpg...; a single one as a video of one frame."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: ([int(part) for part in re.findall(r"\d{1,12}", path.stem)], path.name))
 
 
+def is_of_pictures(path: object) -> bool:
+    """Whether a video is a folder of pictures, or a single one."""
+    return isinstance(path, Path) and (path.suffix.lower() in PICTURE_SUFFIXES or path.is_dir())
+
+
 def is_picture(entry: os.DirEntry[str]) -> bool:
     """Whether a file is one; TSN's tools write flow beside them."""
     if not entry.name.lower().endswith(PICTURE_SUFFIXES) or entry.name.startswith("flow_"):
@@ -44,10 +49,10 @@ def is_picture(entry: os.DirEntry[str]) -> bool:
     return entry.is_file(follow_symlinks=False) or is_regular(entry.path)
 
 
-def read_pictures(folder: Path, name: str, wanted: Any, fps: float = PICTURES_FPS) -> tuple[Tensor, FrameIndex]:
-    """Frames of a folder and its index.  (3, frames, height, width) uint8. Raises Unreadable."""
+def read_pictures(path: Path, name: str, wanted: Any, fps: float = PICTURES_FPS) -> tuple[Tensor, FrameIndex]:
+    """Frames of a folder, or of one picture, and the index.  (3, frames, height, width) uint8. Raises Unreadable."""
     begun = monotonic()
-    found = pictures_in(folder)
+    found = pictures_in(path) if path.is_dir() else [path]
     if not 0 < len(found) <= limits.MAX_FRAMES:
         raise Unreadable(name, "a folder without pictures" if not found else f"more than {limits.MAX_FRAMES} pictures")
     index = FrameIndex(tuple(range(len(found))), (0,), 1 / Fraction(fps).limit_denominator(1001))

@@ -19,7 +19,7 @@ from archdsl.training.data.reader.frame_index import FrameIndex
 from archdsl.training.data.reader.sound import spectrogram_of
 from archdsl.training.data.sampling import sample_frames
 from archdsl.training.data.snippets import Snippets
-from archdsl.training.data.sources.pictures import PICTURES_FPS, read_pictures
+from archdsl.training.data.sources.pictures import PICTURES_FPS, is_of_pictures, read_pictures
 from archdsl.training.data.sources.shard_member import ShardMember
 
 NAMES_SHOWN = 5
@@ -112,7 +112,7 @@ class Files:
                 frames_by_clip[name] = [frames[i] for i in self.frames_read.get(name, range(len(frames)))]
             return self.needed_frames(frames_by_clip, frame_range(entry, found)[1])
 
-        if isinstance(entry.path, Path) and entry.path.is_dir():
+        if is_of_pictures(entry.path):
             pictures, found = read_pictures(entry.path, entry.name, wanted, self.sampling.fps or PICTURES_FPS)
         else:
             pictures, found = decode_clip(entry.path, entry.name, wanted, self.decoder, entry.index)
@@ -131,8 +131,8 @@ class Files:
 
     def sound(self, entry: VideoEntry, clip: Clip, start: float, end: float) -> Tensor:
         """The sound around the middle of what is seen, at the clip's rate. Raises Unreadable."""
-        if isinstance(entry.path, Path) and entry.path.is_dir():
-            raise Unreadable(entry.name, "no sound: a folder of pictures")
+        if is_of_pictures(entry.path):
+            raise Unreadable(entry.name, "no sound: pictures")
         step = 1 / float(clip.fps) if clip.fps else (end - start) / max(clip.frames - 1, 1)
         first = (start + end) / 2 - step * (clip.frames - 1) / 2
         return spectrogram_of(entry.path, entry.name, [first + step * i for i in range(clip.frames)], clip.shape.w)
