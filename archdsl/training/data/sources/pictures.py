@@ -10,7 +10,7 @@ from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, TypeGuard
 
 import av
 from torch import Tensor
@@ -37,7 +37,7 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: ([int(part) for part in re.findall(r"\d{1,12}", path.stem)], path.name))
 
 
-def is_of_pictures(path: object) -> bool:
+def is_of_pictures(path: object) -> TypeGuard[Path]:
     """Whether a video is a folder of pictures, or a single one."""
     return isinstance(path, Path) and (path.suffix.lower() in PICTURE_SUFFIXES or path.is_dir())
 
