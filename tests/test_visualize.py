@@ -24,9 +24,9 @@ from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.transforms.normalisation import bounds_of, denormalised, normalise
 from archdsl.visualization.embedding import principal_plane
 from archdsl.visualization.files import encode_gif
-from archdsl.visualization.frames import clip_frames, over_clip, stacked_again, unstacked
+from archdsl.visualization.frames import clip_frames, over, over_clip, stacked_again, unstacked
 from archdsl.visualization.maps import cam, gradcam
-from archdsl.visualization.maximization import FreeClip, maximized
+from archdsl.visualization.maximization import FreeClip, maximized, of_unit_length
 from archdsl.visualization.request import Request, VisualTarget, layers_of
 from archdsl.visualization.sensitivity import input_gradients, occlusion
 from archdsl.visualization.subject import Subject, clips_of_data, subject_of
@@ -189,6 +189,16 @@ def test_a_linear_unit_is_maximal_at_the_ends_of_the_range() -> None:
     x = still["clip"][0]
     torch.testing.assert_close(x, x[:, :1].expand_as(x), atol=1e-3, rtol=0)
     assert torch.equal(x[:, 0].mean((1, 2)).sign(), signs.sum(1).sign())
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e20])
+def test_a_gradient_of_any_size_is_a_step(scale: float) -> None:
+    """Of a deep network as initialised it is tiny."""
+    gradient = torch.tensor([3.0, -4.0]) * scale
+    torch.testing.assert_close(of_unit_length(gradient), torch.tensor([3.0, -4.0]) / 12.5**0.5)
+    assert not of_unit_length(torch.zeros(2)).any()
+    frames = over(torch.zeros(3, 1, 1, 2, dtype=torch.uint8), torch.tensor([[[0.0, scale]]]))
+    assert frames[:, 0, 0, 1].any()
 
 
 def test_one_step_takes_variation_away_exactly() -> None:

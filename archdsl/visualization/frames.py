@@ -20,6 +20,8 @@ LEAST_PICTURE = 128
 """Pixels of a picture's shorter side; smaller ones are enlarged_frames, pixel by pixel."""
 HEAT_SHARE = 0.6
 """Of the colour over what is hottest; the picture below has the rest."""
+TINY = 1e-37
+"""No number of a map is divided by less: of networks that were not trained gradients are tiny, and tell of places."""
 GRID_GAP = 2
 """Pixels between the pictures of a grid."""
 HEAT = ((0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
@@ -81,7 +83,7 @@ def rounded(x: Tensor) -> Tensor:
 def unit(x: Tensor) -> Tensor:
     """Numbers from 0 for the least to 1 for the largest; 0 where all are alike."""
     low, high = x.min(), x.max()
-    return (x - low) / (high - low).clamp(min=1e-12)
+    return (x - low) / (high - low).clamp(min=TINY)
 
 
 def coloured(x: Tensor, stops: Sequence[tuple[int, int, int]]) -> Tensor:
@@ -100,16 +102,16 @@ def heat_colours(x: Tensor) -> Tensor:
 
 def signed_colours(x: Tensor) -> Tensor:
     """Numbers of either sign, blue below 0 and red above, white at 0.  (t, h, w) -> (3, t, h, w) uint8"""
-    return rounded(coloured(x / x.abs().max().clamp(min=1e-12) / 2 + 0.5, SIGNED))
+    return rounded(coloured(x / x.abs().max().clamp(min=TINY) / 2 + 0.5, SIGNED))
 
 
 def over(frames: Tensor, heat: Tensor, *, signed: bool = False) -> Tensor:
     """Heat over frames, the stronger the less of them shows.  (3, t, h, w) uint8, (t, h, w) -> (3, t, h, w) uint8"""
     heat = heat.detach().cpu().float()
     if signed:
-        share = (heat.abs() / heat.abs().max().clamp(min=1e-12))[None] * HEAT_SHARE
+        share = (heat.abs() / heat.abs().max().clamp(min=TINY))[None] * HEAT_SHARE
         return rounded(frames * (1 - share) + signed_colours(heat) * share)
-    warm = heat.clamp(min=0) / heat.max().clamp(min=1e-12)
+    warm = heat.clamp(min=0) / heat.max().clamp(min=TINY)
     share = warm[None] ** 0.5 * HEAT_SHARE
     return rounded(frames * (1 - share) + coloured(0.3 + 0.7 * warm, HEAT) * share)
 

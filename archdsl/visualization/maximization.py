@@ -16,7 +16,7 @@ from torch import Tensor
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Values
 from archdsl.training.data.transforms.normalisation import FRAMELESS, bounds_of, denormalised, normalise
-from archdsl.visualization.frames import clip_frames, enlarged_frames, stacked_again, unstacked
+from archdsl.visualization.frames import TINY, clip_frames, enlarged_frames, stacked_again, unstacked
 from archdsl.visualization.maps import shown_frames
 from archdsl.visualization.request import Picture, Request, Section
 from archdsl.visualization.sensitivity import no_gradient
@@ -138,13 +138,19 @@ def maximized(request: Request, channel: int, temporal: float) -> tuple[dict[str
             if gradient is None:
                 continue
             back = rolled(gradient, tuple(-shift for shift in shifts[name]))
-            ascent = x + rate * back / back.square().mean().sqrt().clamp(min=1e-12)
+            ascent = x + rate * of_unit_length(back)
             smooth = free[name].smoothed(ascent, rate * ENERGY, rate * request.spatial, rate * temporal)
             found[name] = smooth.clamp(-0.5, 0.5)
     clips = fixed | {name: free[name].normalised(x) for name, x in found.items()}
     with torch.no_grad():
         reached = float(request.score(subject.values(clips, at), channel))
     return {name: clips[name] for name in free}, reached
+
+
+def of_unit_length(gradient: Tensor) -> Tensor:
+    """A gradient of any size whose root mean square is 1; 0 stays 0."""
+    relative = gradient / gradient.abs().max().clamp(min=TINY)
+    return relative / relative.square().mean().sqrt().clamp(min=TINY)
 
 
 def shift_of(one: FreeClip, generator: torch.Generator) -> tuple[int, int]:
