@@ -17,6 +17,7 @@ from archdsl.backend.export.parity import largest_difference
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Model
+from archdsl.training.exports.export_report import Export
 from tests.trained import short, small
 
 ONNX_LACKS = {
@@ -222,3 +223,11 @@ def test_a_frozen_network_is_exported_and_traced_before_its_first_clip(tiny: arc
         torch.testing.assert_close(frozen(clip), scores, rtol=1e-5, atol=1e-6)
     with pytest.raises(RuntimeError, match="trace a frozen network before its first clip"):
         torch.jit.trace(frozen, (clip,))
+
+
+@pytest.mark.parametrize(
+    ("passes", "frozen", "text"), [((), False, "literal"), (("fused", "split"), True, "fused, split, frozen")]
+)
+def test_a_report_says_which_network_was_written(passes: tuple[str, ...], frozen: bool, text: str) -> None:
+    about = dict(output="a.onnx", form="ONNX", model="a", weights=None, bytes=10, difference=0.0, compared_with="torch")
+    assert f"  network  {text}\n" in str(Export(passes=passes, frozen=frozen, **about))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -17,7 +20,10 @@ import pytest
 from archdsl import SpecError
 from archdsl.cli.arguments.parser import parser
 from archdsl.cli.editor import live_command
+from archdsl.live import shown as live
+from archdsl.live.server import body_of
 from archdsl.live.shown import shown
+from archdsl.spec.budget import MOST_BYTES
 from tests.browser import CHROMIUM, NO_CHROMIUM, Browser
 
 SPEC = """\
@@ -177,3 +183,33 @@ def test_presets_levels_and_hostile_names_in_the_browser(server: Server, file: P
     assert browser.run("window.owned") is None
     assert browser.run("document.querySelectorAll('img').length") == 0
     assert browser.complaints == []
+
+
+def test_what_a_text_changes_in_a_file_beside_it_and_in_the_zoo(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = file.parent / "base.yaml"
+    base.write_text("extends: slowfast_tiny\n", encoding="utf-8")
+    text = "extends: {}\nset: {{head.classes: 3}}\n"
+    of_file = shown(text.format("base.yaml"), file, "stage")["changes"]
+    base.write_text("extends: slowfast_tiny\nset: {head.classes: 3}\n", encoding="utf-8")  # read anew each time
+    assert "head" in of_file
+    assert "head" not in shown(text.format("base.yaml"), file, "stage")["changes"]
+
+    live.zoo_plan.cache_clear()
+    first = shown(text.format("slowfast_tiny"), file, "stage")["changes"]
+    monkeypatch.setattr(live, "compile", None)  # a zoo model is compiled once
+    assert shown(text.format("slowfast_tiny"), file, "stage")["changes"] == first
+    assert "head" in first
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, True), (1, False)])
+def test_a_request_is_twice_as_long_as_a_spec_at_most(more: int, kept: bool) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"{}"
+        yield b" " * (2 * MOST_BYTES - 2 + more)
+
+    request: Any = SimpleNamespace(stream=chunks)
+    if kept:
+        assert asyncio.run(body_of(request)) == {}
+    else:
+        with pytest.raises(ValueError, match="a text too long"):
+            asyncio.run(body_of(request))

@@ -18,7 +18,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.ops.seeded_draw import SeededDraw
-from archdsl.testing import families, inputs, network_test, variants
+from archdsl.testing import families, inputs, network, network_test, variants
 from archdsl.testing import properties as p
 from archdsl.testing.network import PropertyFailure, asked, chosen_properties, property_failure
 from archdsl.testing.reduction import is_small, simpler, small_form
@@ -228,3 +228,11 @@ def test_a_planted_fault_is_found_and_shrunk(fault: Planted) -> None:
     found = finding(fault)
     assert found.code == 1, found.output
     assert 0 < found.spec_lines <= MOST_LINES, found.output
+
+
+def test_what_takes_long_is_asked_of_every_tenth_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    met: list[str] = []
+    monkeypatch.setattr(network, "property_fault", lambda name, one: met.append(name))
+    assert property_failure(archdsl.load("slowfast_tiny"), examples=12, only=("written", "export")) is None
+    asked_at = [i for i, name in enumerate(met) if name == "export"]
+    assert (met.count("written"), asked_at) == (12, [1, 12])  # of the first network and of the eleventh

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from archdsl import ops
+from archdsl.backend.runtime.regions.anchors import shifted_boxes
 from archdsl.backend.runtime.regions.rcnn import place_pool, propose, suppressed
 from archdsl.errors import SpecError
 from archdsl.ops import Shape
@@ -197,3 +198,11 @@ def test_pooling_of_a_detector_by_hand() -> None:
 def test_what_ops_refuse(op: ops.Op, xs: tuple[Shape, ...], what: str) -> None:
     with pytest.raises(SpecError, match=what):
         op.out(*xs)
+
+
+def test_a_side_is_stretched_as_far_as_in_the_originals() -> None:
+    """Detectron and torchvision bound shifts of sizes at log(1000 / 16)."""
+    op, shape = ops.MoveBoxes(), (1, 4, 1, 1, 1)
+    shifts, box = torch.tensor([0.0, 0, 50, 1]).view(shape), torch.tensor([0.0, 0, 20, 20]).view(shape)
+    x0, y0, x1, y1 = shifted_boxes(shifts, box, op.deviations, op.stretch, op.size).flatten().tolist()
+    assert (x1 - x0) / (y1 - y0) == pytest.approx((1000 / 16) / exp(1), rel=1e-4)

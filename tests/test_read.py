@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl.backend.reading import ModuleComparison
+from archdsl.backend.reading.carried import tables_beside
+from archdsl.backend.reading.steps import TracedStep
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.report import span_table
@@ -263,3 +265,15 @@ def test_originals_are_the_networks_of_the_zoo(name: str) -> None:
     assert found.carried.missing == ()
     assert found.difference is not None
     assert found.difference < 1e-5
+
+
+def test_a_table_that_has_found_its_like_is_not_joined_of_others() -> None:
+    def step(*names: str) -> TracedStep:
+        return TracedStep("add", weights={f"beside{i}": (name, 0, 1) for i, name in enumerate(names)})
+
+    theirs = {"pos": torch.ones(5, 4), "cls": torch.zeros(1, 4), "rest": torch.full((4, 4), 2.0)}
+    found = tables_beside(step(*theirs), step("table"), theirs, {"table": torch.empty(5, 4)})
+    torch.testing.assert_close(found["table"], theirs["pos"])
+    del theirs["pos"]
+    found = tables_beside(step(*theirs), step("table"), theirs, {"table": torch.empty(5, 4)})
+    torch.testing.assert_close(found["table"], torch.cat([theirs["cls"], theirs["rest"]]))

@@ -248,3 +248,9 @@ causal: true
 pathways: {main: {stages: {tokens: {patches: {kernel: [1, 8, 8], channels: 12}}, body: {mamba: {both: false}}}}}
 head: {classifier: {classes: 5}}
 """
+
+
+def test_a_class_token_of_tubes_begins_at_zero() -> None:
+    network = archdsl.build(archdsl.load("tubevit_b", frames=32, size=32))
+    tokens = [weight for name, weight in network.named_parameters() if name.startswith("main.tokens.1")]
+    assert [weight.abs().max().item() for weight in tokens] == [0.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,16 @@ def changes_of(plan: Plan, text: str, file: Path) -> str | None:
     if not base:
         return None
     try:
-        before = compile(catalog.load(file.parent / base if base.endswith(catalog.SUFFIXES) else base))
+        before = compile(catalog.load(file.parent / base)) if base.endswith(catalog.SUFFIXES) else zoo_plan(base)
     except SpecError as error:
         return str(error)
     return str(diff(before, plan))
+
+
+@lru_cache(maxsize=8)
+def zoo_plan(name: str) -> Plan:
+    """A model of the zoo, which does not change while its page is open."""
+    return compile(catalog.load(name))
 
 
 def presets() -> list[str]:
