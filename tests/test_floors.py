@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[set[str], ...], ...] = (
 DOORS = {"__init__.py", "__main__.py"}
 """They stand outside: the public door opens every room."""
 TORCH = {"backend", "training", "measuring", "visualization"}
-TORCH_IN_TESTING = {"agreement.py", "opinions.py", "properties.py"}
+TORCH_IN_TESTING = {"agreement.py", "opinions.py", "properties.py", "specimen.py"}
 """The files of testing that are torch's opinion; they are imported only when they are asked for."""
 INSIDE_FUNCTIONS = {
     "errors.py": {"difflib"},
