@@ -25,6 +25,7 @@ from archdsl.cli import (
     visualize,
     weights,
 )
+from archdsl.cli.arguments import file_options as f
 from archdsl.cli.arguments import options as o
 from archdsl.cli.arguments import run_options as r
 from archdsl.cli.arguments.help_texts import EXPORT, LIVE, LSP, READ, TEST, WEIGHTS
@@ -299,7 +300,7 @@ COMMANDS = (
         "weights",
         weights.weights_command,
         WEIGHTS,
-        (r.add_weights_action, o.add_overrides, o.add_json),
+        (f.add_weights_action, o.add_overrides, o.add_json),
         (
             "archdsl weights show SLOWFAST_8x8_R50.pyth",
             "archdsl weights convert SLOWFAST_8x8_R50.pyth slowfast_8x8_r50 -o slowfast.safetensors",
@@ -311,7 +312,7 @@ COMMANDS = (
         "export",
         export.export_command,
         EXPORT,
-        (o.add_name, o.add_overrides, r.add_export, o.add_json),
+        (o.add_name, o.add_overrides, f.add_export, o.add_json),
         (
             "archdsl export runs/slowfast_tiny -o digits.onnx",
             "archdsl export runs/slowfast_tiny -o digits.pt2 --lower fusion --frozen",
@@ -323,7 +324,7 @@ COMMANDS = (
         "read",
         read.read_command,
         READ,
-        (r.add_reading, o.add_json),
+        (f.add_reading, o.add_json),
         (
             "archdsl read my_nets.py:make_model --clip 3x32x224x224 --table stage",
             "archdsl read my_nets.py:slowfast --clip 3x8x256x256 --clip 3x32x256x256 --vs slowfast_8x8_r50",
