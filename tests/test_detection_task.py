@@ -984,3 +984,32 @@ def test_classes_beside_those_of_the_data() -> None:
         with pytest.raises(SpecError) as caught:
             task.check_classes(("none", "a", "b", "c"))
         assert caught.value.faults[0].fix == want
+
+
+@pytest.mark.slow
+def test_persons_of_a_faster_rcnn_feed_an_action_network(tmp_path: Path) -> None:
+    """`predict` of the one writes the boxes that `predict` of the other reads, each second of a file."""
+    for split in ("train", "val"):
+        coco(tmp_path / "coco")
+        for name in ("annotations/instances_{}.json", "{}/a.png", "{}/b.png"):
+            old, new = (tmp_path / "coco" / name.format(one) for one in ("train2017", f"{split}2017"))
+            new.parent.mkdir(exist_ok=True)
+            new.write_bytes(old.read_bytes())
+    finder = cutting()
+    finder = finder.but(head=finder.head.but(classes=4))
+    made = short(steps=2, views={"short_side": "fit"}, augment={"crop": {"middle": {"short_side": "fit"}}})
+    given = dict(device="cpu", quiet=True)
+    archdsl.train(finder, made, str(tmp_path / "coco"), out=tmp_path / "finder", **given)
+    actions = short(steps=2).but(task={"action_detection": {"least_score": 0.001}})
+    archdsl.train(test_action_detection.tiny(boxes=3), actions, "motion:4", out=tmp_path / "actor", **given)
+    film(tmp_path / "a.mp4", numbered_frames(60, 48, 48))
+    common = [str(tmp_path / "a.mp4"), "--device", "cpu", "-o", str(tmp_path / "said.json")]
+    assert main(["predict", str(tmp_path / "finder"), *common, "--pictures", str(tmp_path / "out")]) == 0
+    rows = [row.split(",") for row in (tmp_path / "out/a.boxes.csv").read_text().splitlines()]
+    (tmp_path / "a.boxes.csv").write_bytes((tmp_path / "out/a.boxes.csv").read_bytes())
+    assert main(["predict", str(tmp_path / "actor"), *common]) == 0
+    (said,) = json.loads((tmp_path / "said.json").read_text())
+    wanted = {tuple(round(32 * float(x), 2) for x in row[2:6]) for row in rows if float(row[7]) >= 0.001}
+    found = {tuple(round(x, 2) for x in box["box"]) for key in said["key_frames"] for box in key["boxes"]}
+    assert found <= wanted
+    assert all(1 <= len(key["boxes"]) <= 3 and key["boxes"][0]["best"] for key in said["key_frames"])

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 import archdsl
+from archdsl.blocks import AvgPool, Conv
+from archdsl.language import Pathway, Stage
 from archdsl.language.writers.yaml_writer import to_yaml
+from archdsl.rewrites import with_key_frames
 
 FIGURES = {
     # torchvision's, its batch norms learnt; with frozen ones its weights count 53,120 parameters less
@@ -229,3 +232,30 @@ def test_what_a_pyramid_refuses(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(VIDEO.replace("    count: 6", "    cut_from: [p2]\n    count: 6"))
     with pytest.raises(archdsl.SpecError, match="no pathway 'p2' is read"):
         archdsl.compile(archdsl.load(tmp_path / "net.yaml"))
+
+
+@pytest.mark.slow
+def test_an_image_detector_looks_at_key_frames_alone() -> None:
+    """Faster R-CNN on four frames, two of them keys: there it says what it says of a picture; where nothing moves,
+    frames between are told as their key frame is.
+    """
+    torch.manual_seed(0)
+    image = archdsl.load("faster_rcnn_vgg16_voc", height=96, width=128, regions=5)
+    (clip,) = image.clips
+    several = image.but(clips={clip: image.clips[clip].but(frames=4)})
+    flow = {"pool": Stage(AvgPool(kernel=(1, 16, 16), stride=(1, 16, 16))), "net": Stage(Conv(channels=8))}
+    arch = with_key_frames(several, every=2, flow=Pathway(stages=flow))
+    network, alone = archdsl.build(arch).eval(), archdsl.build(image).eval()
+    state = network.state_dict()
+    alone.load_state_dict({name: state[name] for name in alone.state_dict()})
+    for part in network.edges.modules():
+        if isinstance(part, torch.nn.Conv3d) and part.out_channels == 2:
+            torch.nn.init.zeros_(part.weight)
+            torch.nn.init.zeros_(part.bias)
+    frames = torch.randn(1, 3, 4, 96, 128)
+    with torch.no_grad():
+        got = network(frames)
+        for key in (0, 2):
+            for name, want in alone(frames[:, :, key : key + 1]).items():
+                torch.testing.assert_close(got[name][:, :, key : key + 1], want, rtol=1e-4, atol=1e-4)
+                torch.testing.assert_close(got[name][:, :, key + 1 : key + 2], want, rtol=1e-4, atol=1e-4)
