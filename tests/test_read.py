@@ -21,6 +21,7 @@ from benchmarks.originals import (
     mvit_of_pytorchvideo,
     of_pytorchvideo,
     of_torchvision,
+    small_mvit,
 )
 
 TINY = """
@@ -240,6 +241,7 @@ ORIGINALS = {
     "x3d_s_ptv": (of_pytorchvideo("x3d_s"), [(3, 13, 160, 160)]),
     "ircsn_r101": (of_pytorchvideo("csn_r101"), [(3, 32, 224, 224)]),
     "mvit_v1_b_16x4": (mvit_of_pytorchvideo, [(3, 8, 96, 96)]),
+    "mvit_v2_s_16x4": (small_mvit("mvit_v2_s"), [(3, 8, 88, 88)]),
     "r2plus1d_18": (of_torchvision("r2plus1d_18"), [(3, 8, 64, 64)]),
     "video_swin_t": (of_torchvision("swin3d_t"), [(3, 16, 112, 112)]),
     "videomae_vit_s": (videomae, [(16, 3, 224, 224)]),

@@ -80,12 +80,18 @@ def living(steps: Steps) -> list[int]:
     return sorted(seen)
 
 
+def whole_of_sums(steps: Steps, read: tuple[int, ...]) -> tuple[int, ...]:
+    """What an operand is made from, as if sums were over all of it: some add to a part and put the rest beside it."""
+    added = {x for n in read if steps.all[n].kind == "sum" for operand in steps.all[n].reads for x in operand}
+    return tuple(n for n in read if n not in added)
+
+
 def forward_marks(steps: Steps, numbers: Iterable[int]) -> dict[int, int]:
     """TracedStep -> a number that is equal where what it does and all before it are equal."""
     marks: dict[int, int] = {}
     for number in numbers:
         step = steps.all[number]
-        reads = [tuple(sorted(marks[x] for x in read)) for read in step.reads]
+        reads = [tuple(sorted(marks[x] for x in whole_of_sums(steps, read))) for read in step.reads]
         marks[number] = hash((step.signature, tuple(sorted(reads) if step.commutes else reads)))
     return marks
 
@@ -101,7 +107,7 @@ def backward_marks(steps: Steps, numbers: list[int]) -> dict[int, int]:
         step = steps.all[number]
         marks[number] = hash((step.signature, tuple(sorted(map(hash, behind[number])))))
         for place, read in enumerate(step.reads):
-            for x in read:
+            for x in whole_of_sums(steps, read):
                 behind[x].append((marks[number], 0 if step.commutes else place))
     return marks
 
