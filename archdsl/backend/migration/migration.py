@@ -95,8 +95,8 @@ def fitting_archs(reading: ModuleReading, one: Model) -> Iterator[tuple[dict[str
             made = compile(arch)
         except SpecError:
             continue
-        frames = {len(found) for found in made.frames_read.values()}
-        same = frames == {shape[1] for shape in shapes} and next(iter(made.inputs.values()))[2] == shapes[0][2]
+        frames = max(len(found) for found in made.frames_read.values())
+        same = frames == max(shape[1] for shape in shapes) and next(iter(made.inputs.values()))[2] == shapes[0][2]
         if same and made.params == wanted:
             yield given, arch
             return
