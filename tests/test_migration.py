@@ -206,7 +206,7 @@ def test_a_network_of_two_pathways_is_one_of_the_zoo(tmp_path: Path) -> None:
     except ModuleNotFoundError as missing:
         pytest.skip(f"{missing.name} is not installed: see benchmarks/originals.py")
     clips = [torch.zeros(1, 3, frames, 224, 224) for frames in (8, 32)]
-    made = migration_of(archdsl.read(module, clips, name="mine"))
+    made = migration_of(archdsl.read(module, clips, name="mine"), "slowfast_8x8_r50")
     assert (made.base, made.proven) == ("slowfast_8x8_r50", True)
     made.write(tmp_path / "net.yaml")
     arch = archdsl.load(tmp_path / "net.yaml")
