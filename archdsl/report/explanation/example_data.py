@@ -113,7 +113,51 @@ STEPS: Mapping[str, tuple[Data, list[str]]] = {
     "join_tokens": ({"tokens": {"queries": {}}}, ["tokens", "input"]),
 }
 """Of ops that read maps of several shapes: the steps that make these, and what the op reads."""
+
+
+HIDDEN: list[Any] = [
+    {"patches": {"kernel": [2, 16, 16], "channels": 24}},
+    {"keep": {"count": 1}},
+    {"mask_tokens": {"count": 3}},
+]
+"""Tokens of which a mask keeps one in four, and that are filled in again."""
+
+
+def masked_spec(head: Data, **stages: Any) -> Data:
+    """A spec of pixels and a mask."""
+    return {
+        "name": "example",
+        "clips": {
+            "rgb": {"frames": 4, "size": 32},
+            "mask": {"modality": "mask", "frames": 2, "size": 2, "channels": 2},
+        },
+        "pathways": {"main": {"clip": "rgb", "stages": stages}},
+        "head": head,
+    }
+
+
 WHOLE_SPECS: Mapping[str, Data] = {
+    "hide": masked_spec({"masked_pixels": {}}, stage="hide", tokens=HIDDEN),
+    "keep": masked_spec({"masked_pixels": {}}, stage=HIDDEN[:2], filled=HIDDEN[2]),
+    "mask_tokens": masked_spec({"masked_pixels": {}}, stage=HIDDEN),
+    "masked_pixels": masked_spec({"masked_pixels": {}}, stage=HIDDEN),
+    "masked_features": masked_spec({"masked_features": {"channels": 8}}, stage=HIDDEN),
+    "region_detector": {
+        "name": "example",
+        "clip": {"frames": 1, "size": 32},
+        "pathways": {"main": {"stages": {"stage": {"conv": {"channels": 24, "stride": [1, 8, 8]}}}}},
+        "head": {
+            "region_detector": {
+                "classes": 5,
+                "sides": [[[16, 16]]],
+                "candidates": 8,
+                "count": 4,
+                "given": 4,
+                "size": 2,
+                "region": ["flatten_space", {"linear": {"channels": 24}}],
+            }
+        },
+    },
     "next_word": {
         "name": "example",
         "clip": {"modality": "text", "frames": 8, "size": 1, "vocabulary": 20},
@@ -155,7 +199,7 @@ WHOLE_SPECS: Mapping[str, Data] = {
         "head": {"dense": {"classes": 5, "reads": ["features"]}},
     },
 }
-"""Heads and transforms that stand in specs of their own kind."""
+"""Words that stand in specs of their own kind."""
 WITH_FIELD: Mapping[str, Data] = {
     "every": {"every": 2},
     "start": {"every": 2, "start": 1},

@@ -88,7 +88,7 @@ def value_of_type(name: str, inner: Mapping[str, Any], number: int) -> Any:
 
 def candidate_specs(kind: WordKind) -> Iterator[Data]:
     """Specs in which a block, op, transform or head stands, the simplest first."""
-    if key_of(kind) in WHOLE_SPECS and issubclass(kind, Head | Transform):
+    if key_of(kind) in WHOLE_SPECS and not issubclass(kind, Op):
         yield WHOLE_SPECS[key_of(kind)]
     for number in NUMBERS:
         fields = filled_in(kind, number)
