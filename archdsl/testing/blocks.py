@@ -10,7 +10,7 @@ from annotated_types import Ge
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from archdsl.blocks import BLOCKS, Block, Branches, Conv, MaxPool, Norm, Tube
+from archdsl.blocks import BLOCKS, Block, Branches, Conv, MaxPool, Norm, Transformer, Tube
 from archdsl.blocks.base import IsWidth, add_block
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
@@ -56,6 +56,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
         ]
     ),
     "leave": st.sampled_from([("1",), ("0", "1"), ("1", "0")]),
+    "blocks": st.lists(st.sampled_from([Transformer(heads=2), Transformer(heads=1, mlp=2)]), min_size=1, max_size=2),
 }
 """Values for fields whose types say too little."""
 RATIOS = st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(2)])
