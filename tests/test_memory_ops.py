@@ -33,6 +33,7 @@ ESTIMATED = (
     ops.LstmScan,
     ops.GruScan,
     ops.AttendScan,
+    ops.AttendGruScan,
     ops.OwnTimeShift,
     ops.LocalCorrelation,
     ops.Proposals,

@@ -170,3 +170,47 @@ def test_an_answer_costs_what_the_original_does() -> None:
     """23 words of 5,423,104 multiply-adds, and 215,363,584 for what is looked at and the answer."""
     plan = archdsl.compile(archdsl.load("ask_attend_answer"))
     assert (plan.params, plan.macs) == (19_882_502, 23 * 5_423_104 + 215_363_584)
+
+
+def test_a_sentence_is_translated_by_hand() -> None:
+    """RNNsearch: gates keep the state when open; a word is told by the state that has read the one before it."""
+    torch.manual_seed(0)
+    sizes = dict(length=3, written=4, vocabulary=7, width=4, hidden=6)
+    network = archdsl.build(archdsl.load("rnnsearch", **sizes)).eval()
+    w = {name: torch.randn_like(value) / 2 for name, value in network.state_dict().items()}
+    network.load_state_dict(w)
+    flat = {name: value.flatten(1) if value.ndim > 2 else value for name, value in w.items()}
+
+    def gru(h: torch.Tensor, terms: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        r, z = (terms[:, :12] + h @ state[:12].T).sigmoid().chunk(2, dim=1)
+        return (1 - z) * (terms[:, 12:] + (r * h) @ state[12:].T).tanh() + z * h
+
+    source, text = torch.randint(7, (2, 1, 3, 1, 1)), torch.randint(7, (2, 1, 4, 1, 1))
+    words, ways = w["sentence.embed.0.table.weight"][source.flatten(1)], []
+    for way, order in (("onward", 1), ("back", -1)):
+        at, h, states = f"sentence.read.0.{way}.0.", torch.zeros(2, 6), []
+        for word in [*words.unbind(1)][::order]:
+            h = gru(h, word @ flat[at + "terms.weight"].T + w[at + "terms.bias"], flat[at + "scan.weight"])
+            states.append(h)
+        ways.append(torch.stack(states[::order], 1))
+    read, at = torch.cat(ways, dim=2), "edges.embed.sentence_to_words."
+    h = (ways[1][:, 0] @ w[at + "start.weight"].T + w[at + "start.bias"]).tanh()
+    keys, told = read @ w[at + "keys.weight"].T, []
+    for word in w["words.embed.0.table.weight"][text.flatten(1)].unbind(1):
+        scores = (keys + (h @ w[at + "scan.query.weight"].T)[:, None]).tanh() @ w[at + "scan.score.weight"].T
+        c = (scores.softmax(dim=1) * read).sum(1)
+        terms = word @ w[at + "terms.weight"].T + w[at + "terms.bias"] + c @ w[at + "scan.context.weight"].T
+        h = gru(h, terms, w[at + "scan.state.weight"])
+        y = torch.cat([word, h, c], 1) @ w["words.tell.0.linear.weight"].T + w["words.tell.0.linear.bias"]
+        told.append(torch.maximum(y[:, :3], y[:, 3:]) @ w["head.classifier.weight"].T + w["head.classifier.bias"])
+    with torch.no_grad():
+        got = network({"source": source, "text": text})
+    torch.testing.assert_close(got, torch.stack(told, dim=2), rtol=1e-4, atol=1e-4)
+
+
+def test_a_translation_costs_what_its_layers_do() -> None:
+    """50 words of 30,630,000 multiply-adds, two GRUs over 50 words, their keys, the first state."""
+    plan = archdsl.compile(archdsl.load("rnnsearch"))
+    each = 10**6 + 50 * (1000 + 2000) + 3 * 3620 * 1000 + 1000 * 3620 + 500 * 30000
+    once = 2 * 50 * 3 * 1620 * 1000 + 50 * 2000 * 1000 + 10**6
+    assert (plan.params, plan.macs) == (80_442_000, 50 * each + once)

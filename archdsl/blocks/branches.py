@@ -22,6 +22,7 @@ JOINS: dict[str, ops.Op] = {
     "sum": ops.Add(),
     "average": ops.Average(),
     "product": ops.Mul(),
+    "max": ops.Maximum(),
 }
 RESERVED_NAMES = ("join", "act")
 
@@ -29,12 +30,12 @@ RESERVED_NAMES = ("join", "act")
 class Branches(Block):
     """Chains of blocks that read one map, their results joined. A branch without blocks is the map itself.
 
-    (c, t, h, w) -> (c1 + c2 + ..., t', h', w') for concat, (c', t', h', w') for sum, average and product
+    (c, t, h, w) -> (c1 + c2 + ..., t', h', w') for concat, (c', t', h', w') for sum, average, product and max
     """
 
     branches: dict[Name, Chain] = Field(min_length=1, description="chains of blocks by name")
-    merge: Literal["concat", "sum", "average", "product"] = Field(
-        "concat", description="concat, sum, average, or product: of two, the second a factor of each channel or element"
+    merge: Literal["concat", "sum", "average", "product", "max"] = Field(
+        "concat", description="concat, sum, average, max, or product: of two, the second may be one factor of a channel"
     )
     fit: Literal["none", "enlarge"] = Field(
         "none", description="enlarge: results smaller than the largest become as large, linearly"

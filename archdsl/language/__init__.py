@@ -35,6 +35,7 @@ from archdsl.language.pyramid import Pyramid
 from archdsl.language.skeleton import Skeleton
 from archdsl.language.transforms import (
     TRANSFORMS,
+    AttentiveGru,
     AttentiveLstm,
     CropTo,
     CrossAttention,
@@ -58,6 +59,7 @@ __all__ = [
     "TRANSFORMS",
     "AnchorDetector",
     "Arch",
+    "AttentiveGru",
     "AttentiveLstm",
     "Card",
     "Claim",

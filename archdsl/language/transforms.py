@@ -241,6 +241,31 @@ class AttentiveLstm(Transform):
         return g.add("said", ops.Add(), linear("of_state", states, width), linear("of_attended", attended, width))
 
 
+class AttentiveGru(Transform):
+    """The target's words are read by a GRU that attends to the source (arXiv:1409.0473).  -> (hidden + c', t, 1, 1)
+
+    The state starts as tanh of a layer over what the source's first frame says in the last half of its channels, which
+    is what has read it backwards. Given are the state after each word and what was attended to: with `merge: concat`
+    they stand behind the word.
+    """
+
+    hidden: Count = Field(description="channels of the state")
+    keys: Count = Field(description="channels of keys")
+
+    def summary(self) -> tuple[str, ...]:
+        return (f"GRU of {self.hidden} that attends",)
+
+    def build(self, g: Builder, x: str, target: str) -> str:
+        c = g.shape(x).c
+        back = g.add("back", ops.TakeChannels(start=c // 2, count=c - c // 2), x)
+        first = g.add("first", ops.TakeEvery(step=g.shape(x).t), back)
+        start = g.add("start", ops.Linear(out_features=self.hidden, init="default"), first)
+        start = g.add("start_tanh", ops.Tanh(), start)
+        terms = g.add("terms", ops.Linear(out_features=3 * self.hidden, init="default"), target)
+        keys = g.add("keys", ops.Linear(out_features=self.keys, bias=False, init="default"), x)
+        return g.add("scan", ops.AttendGruScan(), terms, start, keys, x)
+
+
 class Glimpses(Transform):
     """Means of the source where the target, one vector, asks it to look (arXiv:1704.03162).  -> (count c', 1, 1, 1)
 
@@ -350,6 +375,7 @@ TRANSFORMS: tuple[type[Transform], ...] = (
     Fit,
     Warp,
     AttentiveLstm,
+    AttentiveGru,
     Glimpses,
     CrossAttention,
     CrossTransformer,

@@ -1,7 +1,7 @@
 """What one op means: its fields, shape, cost and place. No torch, no pydantic."""
 
 from archdsl.ops.anchors import AnchorRows, Anchors, BestBoxes, CellBoxes, MoveBoxes
-from archdsl.ops.attend_scan import AttendScan
+from archdsl.ops.attend_scan import AttendGruScan, AttendScan
 from archdsl.ops.attention import Attention
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of, snake_case
@@ -191,6 +191,7 @@ OPS: tuple[type[Op], ...] = (
     LstmScan,
     GruScan,
     AttendScan,
+    AttendGruScan,
     BoundaryMatch,
     ValidProposals,
     SegmentProposals,
