@@ -373,7 +373,7 @@ FAMILIES = {
     "bsn_tem": {},
     "lenet5": {},
     "flownet_s": dict(size=64),
-    "videomamba_ti": dict(frames=8),
+    "s3d_slim": dict(frames=16, size=64),
     "hiera_t_16x224": {},
     "mobilenet_v2": {},
     "zfnet": {},
