@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,27 @@ def test_heads_by_the_kernel_give_the_same(op: Op, name: str, share: int) -> Non
     with torch.no_grad(), Called() as calls:
         other(clips)
     assert any("flash" in call for call in calls.names)
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 0), (1, 1, 1), (0, 2, 1), (1, 0, 0)])
+@pytest.mark.parametrize("share", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_frozen_windows_are_gathered_by_mask(shift: tuple[int, int, int], share: int, dtype: torch.dtype) -> None:
+    """One table for each mask, however many windows have it; copied, and for more clips than the first had."""
+    op = ops.WindowAttention(heads=2, size=(2, 3, 3), shift=shift, bias=True)
+    graph = graph_of(op, (Shape(8, 4, 9, 6), *(Shape(8 // share, 4, 9, 6),) * 2))
+    literal, lowered = (build_graph(each, "Attending").to(dtype) for each in (graph, RUN["biased_heads"](graph)))
+    lowered.load_state_dict(literal.state_dict())
+    (layer,) = (part for part in lowered.modules() if hasattr(part, "kinds"))
+    freeze(lowered)
+    for n in (1, 3):
+        clips = {f"x{i}": torch.randn(n, 8 // (share if i else 1), 4, 9, 6, dtype=dtype) for i in range(3)}
+        with torch.no_grad():
+            want, found = literal(clips), (lowered(clips), deepcopy(lowered)(clips))
+        for got in found:
+            torch.testing.assert_close(got, want)
+            assert got.movedim(1, -1).is_contiguous()
+    assert (len(layer.kinds), sum(layer.kinds)) == (2 ** sum(by > 0 for by in shift), 2 * 3 * 2)
 
 
 @pytest.mark.parametrize(
