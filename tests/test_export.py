@@ -178,6 +178,18 @@ def test_onnxruntime_runs_any_number_of_clips(text: str, frozen: bool, tmp_path:
 
 
 @pytest.mark.slow
+def test_a_graph_that_no_optimiser_made_small_runs(tiny: archdsl.Arch, tmp_path: Path) -> None:
+    needs_onnx()
+    from archdsl.backend.export.onnx_file import OnnxFile, run_onnx
+    from archdsl.backend.export.program import traced_program
+
+    network, clips = scattered_weights(tiny, tmp_path / "w.pth"), torch.rand(2, 3, 4, 16, 16)
+    OnnxFile(traced_program(network, clips), ["clip"], ["scores"], {}, small=False).write(tmp_path / "net.onnx")
+    (scores,) = run_onnx(tmp_path / "net.onnx", clips)
+    torch.testing.assert_close(scores, network(clips).detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_program_in_8_bits_says_what_that_costs(tmp_path: Path) -> None:
     needs_onnx()
     import onnx

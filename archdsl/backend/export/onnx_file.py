@@ -49,6 +49,8 @@ class OnnxFile:
             )
         except (*EXPORT_ERRORS, torch.onnx.OnnxExporterError) as error:
             raise not_exportable("torch.onnx", error) from None
+        if not small:
+            without_made_biases(self.made.model.graph)
         self.made.model.metadata_props["archdsl"] = json.dumps(about)
         self.size = sum(x.numel() * x.element_size() for x in program.traced.state_dict.values())
 
@@ -58,6 +60,19 @@ class OnnxFile:
             self.made.save(path, external_data=True)
         else:
             write_out(path, self.made.model_proto.SerializeToString())
+
+
+def without_made_biases(graph: Any) -> None:
+    """Take away the zeros that onnxscript 0.7 adds to a 3-D convolution without a bias.
+
+    Their shape is wrong, which its optimiser hides by dropping them.
+    """
+    for node in graph:
+        made = (
+            node.inputs[2].producer() if node.op_type == "Conv" and len(node.inputs) == 3 and node.inputs[2] else None
+        )
+        if made is not None and made.op_type == "Expand":
+            node.replace_input_with(2, None)
 
 
 def run_onnx(path: Path, clips: Any) -> list[Tensor]:
