@@ -167,16 +167,16 @@ def measure(given: argparse.Namespace, name: str, train: bool) -> dict[str, Any]
 
 
 def output_of(words: list[str], may_leave_out: bool) -> str:
-    """What a process of this program prints; one that takes too long may be run again without its compiled form."""
+    """What a process of this program prints; one that fails or takes too long may run again, with nothing compiled."""
     limit = ATTENTION_LIMIT if may_leave_out else LIMIT
+    whole = [sys.executable, *words]
     try:
-        words = [sys.executable, *words]
-        return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=limit).stdout
-    except subprocess.TimeoutExpired:
+        return subprocess.run(whole, stdout=subprocess.PIPE, text=True, check=True, timeout=limit).stdout
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         if not may_leave_out:
             raise
-        print(f"  not measured within {limit} s: once more, with nothing compiled", file=sys.stderr, flush=True)
-        return output_of([*words[1:], "--no-compile"], False)
+        print(f"  {error}: once more, with nothing compiled", file=sys.stderr, flush=True)
+    return output_of([*words, "--no-compile"], False)
 
 
 def comparison(record: dict[str, Any]) -> Comparison:
