@@ -110,8 +110,17 @@ def words_and_numbers(name: str) -> Counter[str]:
 
 
 def shared_words(a: Counter[str], b: Counter[str]) -> float:
-    """The share of words and numbers that two names have in common, in any order."""
-    return 2 * (a & b).total() / max(a.total() + b.total(), 1)
+    """The share of words and numbers that two names have in common, in any order.
+
+    Another number, or another single letter, is half in common: of an axis, or of a size.
+    """
+    rest = [(x - y).elements() for x, y in ((a, b), (b, a))]
+    (letters, numbers), (others, counts) = (
+        (sum(len(one) == 1 and not one.isdigit() for one in words), sum(map(str.isdigit, words)))
+        for words in map(list, rest)
+    )
+    alike = (a & b).total() + (min(letters, others) + min(numbers, counts)) / 2
+    return 2 * alike / max(a.total() + b.total(), 1)
 
 
 def shared_pairs(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> float:

@@ -51,7 +51,7 @@ def test_the_recipes_of_papers_say_where_they_ran_and_leave_the_rest_to_the_devi
         assert made.hardware
         assert (made.precision, made.channels_last, made.compiled) == ("auto", "auto", "auto")
         assert made.optimizer.rate_batch  # a paper's batch, or the one that its code states rates for
-        assert made.but(batch=made.batch // 2).rate_at(0, 10**6) == pytest.approx(made.rate_at(0, 10**6) / 2)
+        assert made.but(batch=made.batch * 2).rate_at(0, 10**6) == pytest.approx(made.rate_at(0, 10**6) * 2)
 
 
 def test_a_run_says_what_it_made_of_auto_and_of_the_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

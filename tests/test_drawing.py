@@ -207,7 +207,7 @@ def test_a_head_without_an_op_is_drawn_behind_the_end_that_leaves(level):
     parts = drawing_parts(archdsl.compile(net), level)
     assert [line for group in parts.head.groups for line in group.lines] == ["as it is"]
     assert parts.head_reads == drawing_parts(archdsl.compile(net.but(head=Dense(classes=3))), level).head_reads
-    assert "as it is" in draw(archdsl.compile(net), level)
+    assert ("as it is" in draw(archdsl.compile(net), level)) is (level != "op")
 
 
 def test_words():

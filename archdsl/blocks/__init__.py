@@ -19,7 +19,7 @@ from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted_residual import InvertedResidual
 from archdsl.blocks.local_transformer import LocalTransformer, PositionConv
 from archdsl.blocks.mamba import Mamba
-from archdsl.blocks.masked import Hide, Keep, MaskTokens
+from archdsl.blocks.masked import Hide, Keep, MaskTokens, Turned
 from archdsl.blocks.message_transformer import MessageTransformer
 from archdsl.blocks.mobileone import SummedConv
 from archdsl.blocks.motion import (
@@ -212,6 +212,7 @@ __all__ = [block.__name__ for block in BLOCKS] + [
     "SqueezeExcite",
     "Step",
     "Tube",
+    "Turned",
     "Width",
     "add_act",
     "add_block",
