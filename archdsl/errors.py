@@ -110,17 +110,18 @@ def words_and_numbers(name: str) -> Counter[str]:
 
 
 def shared_words(a: Counter[str], b: Counter[str]) -> float:
-    """The share of words and numbers that two names have in common, in any order.
+    """The share of words and numbers that two names have in common, in any order."""
+    return 2 * (a & b).total() / max(a.total() + b.total(), 1)
 
-    Another number, or another single letter, is half in common: of an axis, or of a size.
-    """
-    rest = [(x - y).elements() for x, y in ((a, b), (b, a))]
-    (letters, numbers), (others, counts) = (
-        (sum(len(one) == 1 and not one.isdigit() for one in words), sum(map(str.isdigit, words)))
-        for words in map(list, rest)
-    )
-    alike = (a & b).total() + (min(letters, others) + min(numbers, counts)) / 2
-    return 2 * alike / max(a.total() + b.total(), 1)
+
+def words_alike(a: Counter[str], b: Counter[str]) -> float:
+    """The same, where another number, or another single letter, is half in common: of a size, or of an axis."""
+    return (shared_words(a, b) + shared_words(kinds_of_words(a), kinds_of_words(b))) / 2
+
+
+def kinds_of_words(words: Counter[str]) -> Counter[str]:
+    """All numbers as one, all single letters as another."""
+    return Counter("9" if word.isdigit() else "x" if len(word) == 1 else word for word in words.elements())
 
 
 def shared_pairs(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> float:
@@ -140,12 +141,12 @@ def nearest_names(word: str, known: Iterable[str], most: int) -> list[str]:
     names = list(known)
     if len(names) > MOST_COMPARED:
         names = nlargest(MOST_COMPARED, names, key=lambda name: shared_pairs(letter_pairs(name), letter_pairs(word)))
-    letters = SequenceMatcher(b=word)
+    letters, parts = SequenceMatcher(b=word), words_and_numbers(word)
     found: list[tuple[float, str]] = []
     for name in names:
         letters.set_seq1(name)
-        alike = letters.ratio(), shared_words(words_and_numbers(name), words_and_numbers(word))
+        same, own = letters.ratio(), words_and_numbers(name)
         begins = min(len(name), len(word)) > 2 and (name.startswith(word) or word.startswith(name))
-        if begins or max(alike) >= NEAR:
-            found.append((sum(alike) + 0.25 * name.startswith(word), name))
+        if begins or max(same, shared_words(own, parts)) >= NEAR:
+            found.append((same + words_alike(own, parts) + 0.25 * name.startswith(word), name))
     return [name for _, name in nlargest(most, found)]
