@@ -20,9 +20,9 @@ from archdsl.backend import build
 from archdsl.blocks import Conv
 from archdsl.cli import main
 from archdsl.errors import SpecError
-from archdsl.language import Pathway, Stage
+from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.report.memory.recompute import cheapest_within, modules_to_recompute
+from archdsl.report.memory.recompute import Selection, cheapest_within, descended, modules_to_recompute
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing.arches import plain_arches as arches
 from archdsl.training.device_memory import StepMemory
@@ -98,6 +98,21 @@ def test_what_modules_hold_together_is_taken_off_the_room() -> None:
         assert found.macs == min(macs for macs, peak in tried if peak <= room)
         over += found != cheapest_within(plan, memory.simulated, room)
     assert over, "no room that the sum of the parts just fits"
+
+
+def test_changes_of_one_module_at_a_time_find_the_least_memory() -> None:
+    """From no module recomputed on, as among all choices; it stops where it fits."""
+    stages = {name: Stage(Conv(channels=8, kernel=(1, 3, 3))) for name in ("stem", "res2")}
+    pathways = {name: Pathway(stages=stages) for name in ("slow", "fast")}
+    net = Arch(name="net", clip=Clip(frames=8, size=16), pathways=pathways, head=Classifier(classes=1))
+    memory = Memory(archdsl.compile(net), Setup(2))
+    modules = modules_to_recompute(memory.plan, "block")
+    peaks = {memory.simulated(some).peak for count in range(len(modules) + 1) for some in combinations(modules, count)}
+    for room in (min(peaks), sorted(peaks)[1]):
+        found = descended(memory.plan, memory.simulated, room, Selection())
+        assert memory.simulated(found.modules).peak <= room < memory.simulated(()).peak
+        assert found.macs == sum(memory.plan.cost_of(one).macs for one in found.modules)
+    assert descended(memory.plan, memory.simulated, max(peaks), Selection()) == Selection()
 
 
 @settings(max_examples=20, deadline=None)

@@ -53,15 +53,33 @@ class Selection(NamedTuple):
 
 def cheapest_within(plan: Plan, runs: StepOf, room: int) -> Selection:
     """The cheapest selection whose peak is within `room` bytes; if there is none, the one with the smallest peak."""
-    parts = segments_of(plan, runs)
+    parts, met = segments_of(plan, runs), list[Selection]()
     aim = room
     while found := pareto_front(parts, aim):
         # the sums leave out that two modules may save, or hold, one map together
         over = runs(found[0].modules).peak - room
         if over <= 0:
             return found[0]
+        met.append(found[0])
         aim -= over
-    return smallest_peak(parts, runs(()).peak)
+    met.append(smallest_peak(parts, runs(()).peak))
+    return descended(plan, runs, room, min(met, key=lambda one: runs(one.modules).peak))
+
+
+def descended(plan: Plan, runs: StepOf, room: int, best: Selection) -> Selection:
+    """A selection after changes of one module at a time that lower its peak, until it is within `room` bytes."""
+    modules = [*modules_to_recompute(plan, "block"), *modules_to_recompute(plan, "stage")]
+    peak, better = runs(best.modules).peak, True
+    while better and peak > room:
+        better = False
+        for module in modules:
+            apart = [one for one in best.modules if not f"{one}.".startswith(f"{module}.")]
+            apart = [one for one in apart if not module.startswith(f"{one}.")]
+            tried = tuple(apart if module in best.modules else [*apart, module])
+            if (found := runs(tried).peak) < peak:
+                macs = sum(plan.cost_of(one).macs for one in tried)
+                best, peak, better = Selection(macs, best.freed, tried), found, True
+    return best
 
 
 def smallest_peak(parts: Sequence[Segment], high: int) -> Selection:
