@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.training.state.checkpoints import checkpoints_in
-from tests import test_action_detection, test_detection_task, test_sound
+from tests import test_action_detection, test_detection_task, test_masked_tasks, test_segmentation, test_sound
 from tests.processes import ROOT
 from tests.tiny_localisers import tiny_bmn, tiny_tal
 from tests.tiny_writer import tiny_writer
@@ -29,14 +29,17 @@ ARCHES = {
     "segments": tiny_tal(),
     "words": tiny_writer(),
     "sound": test_sound.hearing(classes=8),
+    "pixels": test_segmentation.tiny(),
+    "hidden pixels": test_masked_tasks.tiny(),
+    "hidden features": test_masked_tasks.tiny("features"),
 }
 KILLS = 4
 
 
 def command(net: Path, out: Path) -> list[str]:
-    """Twelve steps with crops, mirror images and checkpoints."""
+    """Twelve steps with crops, mirror images, a moving average and checkpoints."""
     crop = 'recipe.augment={"flip": 0.5, "crop": {"jitter": {"short_side": [36, 48]}}}'
-    settings = [crop, "recipe.save_every=1", "recipe.log_every=1", "recipe.optimizer.rate=0.01"]
+    settings = [crop, "recipe.save_every=1", "recipe.log_every=1", "recipe.optimizer.rate=0.01", "recipe.average=0.9"]
     given = ["--recipe", "smoke", "--steps", "12", "--batch", "8", "--data", "motion:24", "--device", "cpu", "--quiet"]
     set_ = [word for one in settings for word in ("--set", one)]
     return [sys.executable, "-m", "archdsl", "train", str(net), *given, *set_, "--out", str(out)]
