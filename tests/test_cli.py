@@ -168,6 +168,7 @@ def test_check_as_data(run: Any) -> None:
     assert mine["faults"][0]["want"] == "a multiple of 16"
 
 
+@pytest.mark.slow
 def test_the_whole_zoo_checks(run: Any) -> None:
     code, out, err = run("check", "--all")
     assert code == 0, err

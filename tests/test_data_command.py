@@ -84,6 +84,7 @@ def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no such data" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_bench_of_a_network_decodes_what_it_reads(
     motion: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -252,6 +252,7 @@ print(sum(len(found) for found in kept), int(kept[-1][-1].frames["clip"].sum()))
 """
 
 
+@pytest.mark.slow
 def test_a_large_batch_needs_few_open_files() -> None:
     """torch hands over each tensor as an open file, of which a shell allows 1024."""
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])

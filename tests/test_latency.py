@@ -256,6 +256,7 @@ def test_options_that_exclude_each_other(argv: list[str], what: str, capsys: pyt
     assert capsys.readouterr().err.startswith(f"{what}\n")
 
 
+@pytest.mark.slow
 def test_a_calibration_of_a_small_grid(
     no_table_of_mine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

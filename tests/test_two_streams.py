@@ -95,6 +95,7 @@ def test_streams_learn_together_and_apart(tmp_path: Path) -> None:
     assert main(["evaluate", *names, *fused]) == 0
 
 
+@pytest.mark.slow
 def test_flow_of_video_files_is_computed_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By one command from mp4 files; the second run reads the cache."""
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "cache"))
