@@ -7,7 +7,6 @@ from pathlib import Path
 
 from archdsl.spec.files import make_folder, write_whole
 from archdsl.training.data.annotations.mask_folders import CLASSES, IMAGES, MASKS
-from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.synthetic.labelled_frames import LabelledFrames
 
@@ -20,10 +19,9 @@ def write_masks(out: Path, scenes: Mapping[str, LabelledFrames]) -> Iterator[Pat
             make_folder(folder)
         write_whole(out / CLASSES, "".join(f"{name}\n" for name in made.classes))
         for index in range(len(made)):
-            targets, truth = made.read(index, ClipRequest(0)).targets, made.truth(index)
-            clip = next(iter(made.clips.values()))
-            frame = int(made.times(truth, clip)[targets["frame"]])
+            truth = made.truth(index)
+            _, time = made.labelled(index, truth)
             path = folders[IMAGES] / f"{index:06d}.png"
-            write_whole(path, encode_png(truth.pictures[:, frame]))
-            write_whole(folders[MASKS] / path.name, encode_png(targets["labels"][None]))
+            write_whole(path, encode_png(truth.pictures[:, time]))
+            write_whole(folders[MASKS] / path.name, encode_png(made.labels_at(truth, time)[None]))
             yield path

@@ -31,7 +31,8 @@ class BoxedScenes(Scenes):
         return proposals_of(truth, clip) if clip.modality == "boxes" else super().shown(truth, clip)
 
     def read(self, index: int, request: ClipRequest) -> Sample:
-        sample, truth = super().read(index, request), self.truth(index)
+        truth = self.truth(index)
+        sample = self.sample(index, truth)
         clip = next(iter(self.clips.values()))
         times = self.times(truth, clip).tolist()
         labels = [1] * len(truth.digits) if len(self.classes) == WITH_ANY else (truth.classes + 1).tolist()

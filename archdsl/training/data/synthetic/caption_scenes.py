@@ -33,10 +33,11 @@ class CaptionScenes(Scenes):
         return (caption_words(self.truth(index).caption),)
 
     def read(self, index: int, request: ClipRequest) -> Sample:
-        sample = super().read(index, request)
+        truth = self.truth(index)
+        sample = self.sample(index, truth)
         ((name, clip),) = self.word_clip.items()
         places = {word: i for i, word in enumerate(self.classes)}
-        given, wanted = caption_ids(self.references(index)[0], places, clip.frames)
+        given, wanted = caption_ids(caption_words(truth.caption), places, clip.frames)
         return sample._replace(
             frames=sample.frames | {name: given[None, :, None, None]}, targets=caption_targets(wanted)
         )

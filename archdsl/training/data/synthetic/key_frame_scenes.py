@@ -33,7 +33,8 @@ class KeyFrameScenes(Scenes):
         return tuple(range(len(self.classes)))
 
     def read(self, index: int, request: ClipRequest) -> Sample:
-        sample, truth = super().read(index, request), self.truth(index)
+        truth = self.truth(index)
+        sample = self.sample(index, truth)
         room = next(clip.frames for clip in self.clips.values() if clip.modality == "boxes")
         persons = persons_in(truth)[:room]
         size = (truth.height, truth.width)

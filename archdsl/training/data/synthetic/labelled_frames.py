@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from random import Random
 
 import torch
+from torch import Tensor
 
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.random_numbers import random_below
 from archdsl.training.data.synthetic.scenes import Scenes
+from archdsl.training.data.synthetic.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,17 @@ class LabelledFrames(Scenes):
     """
 
     def read(self, index: int, request: ClipRequest) -> Sample:
-        sample, truth = super().read(index, request), self.truth(index)
+        truth = self.truth(index)
+        frame, time = self.labelled(index, truth)
+        targets = {"labels": self.labels_at(truth, time), "frame": torch.tensor(frame)}
+        return self.sample(index, truth)._replace(targets=targets)
+
+    def labelled(self, index: int, truth: Truth) -> tuple[int, int]:
+        """(the frame of the first clip that is labelled, the frame of the scene that it shows)."""
         clip = next(iter(self.clips.values()))
         frame = random_below(clip.frames, Random(f"{self.seed} {index} labelled"))
-        labels = self.target(truth)[self.times(truth, clip)[frame]]
-        return sample._replace(targets={"labels": labels.to(torch.uint8), "frame": torch.tensor(frame)})
+        return frame, int(self.times(truth, clip)[frame])
+
+    def labels_at(self, truth: Truth, time: int) -> Tensor:
+        """The class of each pixel at a time of the scene.  (h, w) uint8"""
+        return torch.as_tensor(self.target(truth)[time], dtype=torch.uint8)

@@ -73,7 +73,10 @@ class Scenes:
 
     def read(self, index: int, request: ClipRequest) -> Sample:
         """A scene; the request's seed changes nothing."""
-        truth = self.truth(index)
+        return self.sample(index, self.truth(index))
+
+    def sample(self, index: int, truth: Truth) -> Sample:
+        """What is true of a scene as the arch's clips, with the target."""
         frames = {name: self.shown(truth, clip) for name, clip in self.clips.items()}
         return Sample(frames, self.target(truth), self.name(index), 0.0, (truth.frames - 1) / MOTION_FPS)
 

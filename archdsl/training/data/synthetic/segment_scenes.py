@@ -29,6 +29,7 @@ class SegmentScenes(Scenes):
         return true_segments(movements(self.truth(index)))
 
     def read(self, index: int, request: ClipRequest) -> Sample:
-        sample, truth = super().read(index, request), self.truth(index)
+        truth = self.truth(index)
+        sample = self.sample(index, truth)
         seconds = truth.frames / MOTION_FPS
         return sample._replace(targets=window_targets(movements(truth), 0.0, seconds), end=seconds)
