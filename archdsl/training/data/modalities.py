@@ -11,8 +11,10 @@ from torch import Tensor
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.clip import CHANNELS
+from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.flow import Flows
 from archdsl.training.data.luma import luma
+from archdsl.training.data.sources.pictures import read_picture
 from archdsl.training.data.sources.shard_member import ShardMember
 from archdsl.training.data.sources.stored_flow import read_stored_flow, stored_flow
 
@@ -59,6 +61,21 @@ def sampled_lengths(clips: Mapping[str, Clip], fps: float) -> dict[str, int]:
     if pictures:
         return {name: clip.frames for name, clip in pictures.items()}
     return {name: max(round(clip.frames * fps / float(clip.fps or fps)), 1) for name, clip in clips.items()}
+
+
+def clips_of_files(
+    paths: Sequence[Path], name: str, clips: Mapping[str, Clip]
+) -> tuple[dict[str, Tensor], tuple[int, int], int]:
+    """(clips of pictures, one for each frame, their (height, width), how many files were read). Raises Unreadable."""
+    read = {path: read_picture(path, name, len(paths)) for path in dict.fromkeys(paths)}
+    sizes = {(x.shape[1], x.shape[2]) for x in read.values()}
+    if len(sizes) > 1:
+        raise Unreadable(name, "pictures of different sizes in one clip")
+    stacked = torch.stack([*read.values()], dim=1)
+    order = {path: i for i, path in enumerate(read)}
+    place = {i: order[path] for i, path in enumerate(paths)}
+    frames = {key: clip_of_frames(stacked, place, [*place], len(paths), clip, paths[0]) for key, clip in clips.items()}
+    return frames, sizes.pop(), len(read)
 
 
 def clip_of_frames(

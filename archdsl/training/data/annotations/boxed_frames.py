@@ -13,8 +13,8 @@ from torch import Tensor
 
 from archdsl.language import Clip
 from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
-from archdsl.training.data.modalities import clip_of_frames
-from archdsl.training.data.sources.pictures import PICTURES_FPS, read_picture
+from archdsl.training.data.modalities import clips_of_files
+from archdsl.training.data.sources.pictures import PICTURES_FPS
 from archdsl.training.data.targets import Targets
 
 BoxCorners = tuple[float, float, float, float]
@@ -90,23 +90,13 @@ class BoxedFrames:
         pictures, labelled = entry.choice(clip.frames, rng)
         if missing := [path for path in pictures if not path.is_file()]:
             raise Unreadable(name, f"no file {missing[0]}")
-        read = {path: read_picture(path, name, len(pictures)) for path in dict.fromkeys(pictures)}
-        sizes = {x.shape for x in read.values()}
-        if len(sizes) > 1:
-            raise Unreadable(name, "pictures of different sizes in one clip")
-        ((_, height, width),) = sizes
-        boxes = {place: entry.boxes(pictures[place], (height, width)) for place in labelled}
-        place = {i: i for i in range(len(pictures))}
-        stacked = torch.stack([read[path] for path in pictures], dim=1)
-        frames = {
-            key: clip_of_frames(stacked, place, [*place], len(pictures), one, pictures[0])
-            for key, one in self.clips.items()
-        }
+        frames, size, decoded = clips_of_files(pictures, name, self.clips)
+        boxes = {place: entry.boxes(pictures[place], size) for place in labelled}
         targets = detection_targets(boxes, clip.frames, request.seed)
         if index >= len(self.entries):
             frames = {key: x.flip(-1) for key, x in frames.items()}
-            targets |= {name: [mirrored_boxes(targets[name][0], width)] for name in ("boxes", "true_boxes")}
-        return Sample(frames, targets, name, 0.0, (len(pictures) - 1) / PICTURES_FPS, decoded=len(read))
+            targets |= {name: [mirrored_boxes(targets[name][0], size[1])] for name in ("boxes", "true_boxes")}
+        return Sample(frames, targets, name, 0.0, (len(pictures) - 1) / PICTURES_FPS, decoded=decoded)
 
 
 def detection_targets(boxes: Mapping[int, Sequence[TrueBox]], frames: int, seed: int) -> Targets:

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from archdsl.language import Clip
 from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
-from archdsl.training.data.modalities import clip_of_frames
+from archdsl.training.data.modalities import clips_of_files
 from archdsl.training.data.random_numbers import random_below
-from archdsl.training.data.sources.pictures import decode_picture, read_picture
+from archdsl.training.data.sources.pictures import decode_picture
 from archdsl.training.data.transforms.moves import UNLABELLED
 
 BYTES = 256
@@ -102,18 +102,9 @@ class MaskedFrames:
             at = random_below(self.frames, Random(f"frames {request.seed}"))
         offsets = [i - at if one.snippet else 0 for i in range(self.frames)]
         paths = [(one.snippet and one.snippet.nearest(i)) or one.image for i in offsets]
-        read = {path: read_picture(path, name, self.frames) for path in dict.fromkeys(paths)}
-        if len({x.shape for x in read.values()}) > 1:
-            raise Unreadable(name, "pictures of different sizes in one clip")
-        stacked = torch.stack([*read.values()], dim=1)
-        labels = self.labels(name, one.mask, stacked.shape[2:])
-        order = {path: i for i, path in enumerate(read)}
-        place = {i: order[path] for i, path in enumerate(paths)}
-        frames = {
-            key: clip_of_frames(stacked, place, [*place], len(place), clip, one.image)
-            for key, clip in self.clips.items()
-        }
-        return Sample(frames, {"labels": labels, "frame": torch.tensor(at)}, name, 0.0, 0.0, decoded=len(read))
+        frames, size, decoded = clips_of_files(paths, name, self.clips)
+        labels = self.labels(name, one.mask, size)
+        return Sample(frames, {"labels": labels, "frame": torch.tensor(at)}, name, 0.0, 0.0, decoded=decoded)
 
     def labels(self, name: str, mask: Path, size: Sequence[int]) -> Tensor:
         """The label of every pixel.  (h, w) uint8. Raises Unreadable where one is of no class."""
