@@ -59,6 +59,14 @@ class Attending(Op):
         y = self.out(*xs)
         return Cost(params=params, linear_macs=t * linear, matmul_macs=t * places * c, activations=y.elements)
 
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """Each step keeps the sums of keys and query, and its gates."""
+        hidden, _, c = self.sizes(*xs)
+        step = xs[2].elements + 7 * hidden + c + xs[2].positions
+        return Keeps(
+            reads=(2, 3), own=xs[0].t * step, passing=y.elements + 2 * xs[2].elements, passing_back=xs[2].elements
+        )
+
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """Where the terms lie; the last step has seen all of them, and of the map whatever it shows."""
         t = grids[0].t
@@ -95,14 +103,6 @@ class AttendScan(Attending):
         found = super().asking(*xs) | {"score.bias": (1,)}
         return found | {"gate.weight": (1, self.sizes(*xs)[0]), "gate.bias": (1,)} if self.gated else found
 
-    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        """Each step keeps the sums of keys and query, and its gates."""
-        hidden, _, c = self.sizes(*xs)
-        step = xs[2].elements + 7 * hidden + c + xs[2].positions
-        return Keeps(
-            reads=(2, 3), own=xs[0].t * step, passing=y.elements + 2 * xs[2].elements, passing_back=xs[2].elements
-        )
-
     def label(self, x: Shape, y: Shape) -> str:
         return f"attending LSTM {x.c // 4}"
 
@@ -132,14 +132,6 @@ class AttendGruScan(Attending):
     """
 
     gates = 3
-
-    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        """Each step keeps the sums of keys and query, and its gates."""
-        hidden, _, c = self.sizes(*xs)
-        step = xs[2].elements + 7 * hidden + c + xs[2].positions
-        return Keeps(
-            reads=(2, 3), own=xs[0].t * step, passing=y.elements + 2 * xs[2].elements, passing_back=xs[2].elements
-        )
 
     def label(self, x: Shape, y: Shape) -> str:
         return f"attending GRU {x.c // 3}"
