@@ -412,7 +412,7 @@ def test_the_loss_is_the_mean_over_labelled_frames_whatever_the_micro_batches() 
     for i, (part, _) in enumerate(split_batch(batch, 4)):
         parts.append(task.loss({k: x[2 * i : 2 * i + 2] for k, x in outputs.items()}, part, totals).sum())
     torch.testing.assert_close(torch.stack(parts).sum(), whole)
-    frames = [task.clip_loss(outputs, batch, row) for row in range(8)]
+    frames = [task.clip_loss(outputs, row, known) for row, known in enumerate(task.truths(batch))]
     torch.testing.assert_close(torch.stack(frames).sum() / 15, whole)
     batch.targets["labelled"].zero_()
     nothing = task.loss(outputs, batch, task.amounts(batch).sum()).sum()

@@ -187,19 +187,19 @@ class Detection(Task):
     def amounts(self, batch: Batch) -> Tensor:
         """Labelled frames, by default; what they count in each part of the loss.  (n, parts)"""
         nothing = batch.weights.new_zeros(self.kind.parts)
-        rows = range(len(batch.weights))
-        return torch.stack([sum(map(self.kind.amounts, self.truths(batch, row).values()), nothing) for row in rows])
+        return torch.stack([sum(map(self.kind.amounts, one.values()), nothing) for one in self.truths(batch)])
 
     def loss(self, outputs: Outputs, batch: Batch, totals: Tensor) -> Tensor:
         """Of proposals and of what is in them, the mean over all labelled frames of the step."""
         assert isinstance(outputs, dict)
-        losses = [self.clip_loss(self.beside_given(outputs, batch), batch, row) for row in range(len(batch.weights))]
+        said = self.beside_given(outputs, batch)
+        losses = [self.clip_loss(said, row, known) for row, known in enumerate(self.truths(batch))]
         return (torch.stack(losses) / totals.clamp(min=1)).sum(1)
 
-    def clip_loss(self, outputs: dict[str, Tensor], batch: Batch, row: int) -> Tensor:
+    def clip_loss(self, outputs: dict[str, Tensor], row: int, known: Mapping[int, FrameTruth]) -> Tensor:
         """The parts of a clip's loss.  (parts,)"""
         losses = []
-        for at, truth in self.truths(batch, row).items():
+        for at, truth in known.items():
             said = {name: x[row, :, at].float() for name, x in outputs.items() if x.shape[2] == self.frames}
             losses.append(self.kind.loss(said, truth).reshape(self.kind.parts))
         if not losses:
@@ -214,15 +214,17 @@ class Detection(Task):
         assert not isinstance(batch.clips, Tensor)
         return {**outputs, GIVEN: batch.clips[self.kind.given_boxes].transpose(2, 3)}
 
-    def truths(self, batch: Batch, row: int) -> dict[int, FrameTruth]:
-        """What is true of each labelled frame of a clip."""
-        (boxes,), (labels,), (ignored,), (places,) = (
-            batch.targets[name][row] for name in ("boxes", "labels", "ignored", "at")
-        )
-        found = {}
-        for at in batch.targets["labelled"][row].nonzero()[:, 0].tolist():
-            mine = (places == at) & ~ignored
-            found[at] = FrameTruth(boxes[mine], labels[mine], batch.targets["seed"][row] + at)
+    def truths(self, batch: Batch) -> list[dict[int, FrameTruth]]:
+        """What is true of each labelled frame of every clip."""
+        found = []
+        for row, labelled in enumerate(batch.targets["labelled"].tolist()):
+            (boxes,), (labels,), (ignored,), (places,) = (
+                batch.targets[name][row] for name in ("boxes", "labels", "ignored", "at")
+            )
+            frames = [at for at, known in enumerate(labelled) if known]
+            kept = {at: (places == at) & ~ignored for at in frames}
+            seed = batch.targets["seed"][row]
+            found.append({at: FrameTruth(boxes[mine], labels[mine], seed + at) for at, mine in kept.items()})
         return found
 
     # evaluation

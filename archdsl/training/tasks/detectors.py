@@ -77,6 +77,10 @@ class DetectorKind(ABC):
         """The background among them."""
         return self.plan.outputs["scores"][0] - self.beside
 
+    def sides(self, like: Tensor) -> Tensor:
+        """Width and height of the frame, twice.  (4,)"""
+        return like.new_tensor([self.size[1], self.size[0]] * 2)
+
     def op_of(self, kind: type[ops.Op]) -> Any:
         """The first op of a kind."""
         return next(node.op for node in self.plan.nodes if isinstance(node.op, kind))
@@ -105,6 +109,10 @@ class ProposingDetector(DetectorKind):
     options: ClassVar[tuple[str, ...]] = ("border", "deviations", "least_score", "overlap", "most")
     needed = ("proposals", "scores", "shifts")
 
+    def regions(self, said: Said) -> Tensor:
+        """Boxes that are told apart, corners first and last pixels; zeros where there is none.  (r, 4)"""
+        return said["proposals"][1:, :, 0].T
+
     def proposed(self, said: Said, truth: FrameTruth, sharp: float = 1.0) -> Tensor:
         """The loss of proposals.  ()"""
         op, scores = self.op_of(ops.Proposals), said["anchor_scores"]
@@ -127,12 +135,12 @@ class PlaceDetector(ProposingDetector):
     def loss(self, said: Said, truth: FrameTruth) -> Tensor:
         boxes = truth.boxes - truth.boxes.new_tensor(LAST_PIXEL)
         chances, shifts = said["scores"][..., 0], said["shifts"][..., 0]
-        proposals, units = said["proposals"][1:, :, 0].T, self.units(chances.device)
-        told = region_loss(chances, shifts, proposals, boxes, truth.labels, units, self.given.hardest)
+        units = self.units(chances.device)
+        told = region_loss(chances, shifts, self.regions(said), boxes, truth.labels, units, self.given.hardest)
         return self.proposed(said, truth) + told
 
     def found(self, said: Said) -> FoundBoxes:
-        proposals = said["proposals"][1:, :, 0].T
+        proposals = self.regions(said)
         there = (proposals != 0).any(1)
         shifts = said["shifts"][-4:, :, 0].T * torch.tensor(self.given.deviations)
         return self.best(moved_boxes(proposals, shifts)[there], said["scores"][:, :, 0][:, there])
@@ -140,10 +148,6 @@ class PlaceDetector(ProposingDetector):
 
 class CutDetector(ProposingDetector):
     """Faster R-CNN: cells cut out of one map; shifts of each class."""
-
-    def regions(self, said: Said) -> Tensor:
-        """Boxes that are told apart, corners first and last pixels; zeros where there is none.  (r, 4)"""
-        return said["proposals"][1:, :, 0].T
 
     def loss(self, said: Said, truth: FrameTruth) -> Tensor:
         return self.proposed(said, truth, SHARP) + self.told_apart(said, truth)
@@ -255,10 +259,6 @@ class WholeGrid(DetectorKind):
         each = (len(scores), self.head.boxes)
         return scores, things[:, 0].unflatten(0, each), shifts.unflatten(0, each)
 
-    def sides(self, like: Tensor) -> Tensor:
-        """Width and height of the image, twice.  (4,)"""
-        return like.new_tensor([self.size[1], self.size[0]] * 2)
-
     def loss(self, said: Said, truth: FrameTruth) -> Tensor:
         return grid_loss(*self.cells(said), truth.boxes / self.sides(truth.boxes), truth.labels)
 
@@ -281,15 +281,14 @@ class QueryDetector(DetectorKind):
         return set_amounts(self.head.queries, truth.boxes)
 
     def loss(self, said: Said, truth: FrameTruth) -> Tensor:
-        sides = truth.boxes.new_tensor([self.size[1], self.size[0]])
-        first, last = truth.boxes[:, :2] / sides, truth.boxes[:, 2:] / sides
+        first, last = (truth.boxes / self.sides(truth.boxes)).split(2, 1)
         true = torch.cat([(first + last) / 2, last - first], 1)
         return set_loss(said["scores"][..., 0].T, said["boxes"][..., 0].T, true, truth.labels)
 
     def found(self, said: Said) -> FoundBoxes:
         """Of each query the class that it holds likeliest; nothing is suppressed."""
         chances, label = said["scores"][..., 0].T.softmax(1)[:, 1:-1].max(1)
-        boxes = corners_from(said["boxes"][..., 0].T) * chances.new_tensor([self.size[1], self.size[0]] * 2)
+        boxes = corners_from(said["boxes"][..., 0].T) * self.sides(chances)
         kept = chances.argsort(descending=True, stable=True)[: self.given.most]
         kept = kept[chances[kept] > self.given.least_score]
         return FoundBoxes(boxes[kept], label[kept] + 1, chances[kept])

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, l1_loss
 
 from archdsl.training.evaluation.average_precision import box_overlaps
+from archdsl.training.tasks.grid_losses import corners_of
 
 DISTANCE_WEIGHT, OVERLAP_WEIGHT = 5.0, 2.0
 """Weights of the distance of boxes and of their generalised overlap (arXiv:2005.12872, A.4)."""
@@ -52,7 +53,7 @@ def least_cost(costs: Sequence[Sequence[float]]) -> list[int]:
 
 def corners_from(boxes: Tensor) -> Tensor:
     """(n, 4): centre, width, height -> corners"""
-    return torch.cat([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], dim=1)
+    return corners_of(boxes[:, :2], boxes[:, 2:])
 
 
 def general_overlaps(boxes: Tensor, others: Tensor) -> Tensor:
