@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.ops.autograd import Keeps
+from archdsl.ops.autograd import RESHAPED, Keeps
 from archdsl.ops.base import Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Layer, runtime
@@ -37,6 +37,8 @@ class SpaceToChannels(Op):
         return x._replace(h=y.h * self.side, w=y.w * self.side)
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        if self.side == 1:
+            return RESHAPED
         pads = self.padded(xs[0]) != xs[0]
         return Keeps(passing=y.elements * pads, passing_back=y.elements * pads)
 

@@ -34,8 +34,8 @@ class SoftPool(Op):
         return pooled_to(self.out(*xs), xs[1], grids[1])
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
-        """The map and the weights of its positions."""
-        return Keeps(reads=(1,), own=xs[0].elements, passing_back=xs[0].elements)
+        """The map and the weights of its positions, whose gradients are made twice beside that of the map."""
+        return Keeps(reads=(1,), own=xs[0].elements, passing_back=max(xs[0].elements - xs[1].elements, 0))
 
     def label(self, x: Shape, y: Shape) -> str:
         return f"{x.c} glimpses"

@@ -84,7 +84,8 @@ class SimulatedStep:
     def reached(self, node: Node) -> list[str]:
         """What an op reads that torch computes a gradient for: zeros too, where none of its own reaches anything."""
         flows = node.op.gradients(*(self.plan.graph.shapes[read] for read in node.reads))
-        return [read for read, reaches in zip(node.reads, flows, strict=True) if reaches or not any(flows)]
+        sizes = node.op.reads_size  # of what the last read is, torch knows nothing
+        return [read for read, reaches in zip(node.reads, flows, strict=True) if reaches or not (sizes or any(flows))]
 
     def weights(self, node: Node) -> int:
         """Parameters that an op reads, shared or its own."""
