@@ -10,8 +10,8 @@ from typing import Any
 import av
 from torch import Tensor
 
-from archdsl.training.data.synthetic.files import as_frame, encode_mp4
-from archdsl.training.evaluation.label_maps import encode_png
+from archdsl.training.data.picture_files import as_frame, encode_png
+from archdsl.training.data.synthetic.files import encode_mp4
 
 SHOWN_FPS = 6
 """Frames per second at which clips are shown: slower than they are, so that the eye follows."""
@@ -26,10 +26,10 @@ def encoded(frames: Tensor) -> Iterator[tuple[str, bytes]]:
     yield "mp4", encode_mp4(frames, SHOWN_FPS)
 
 
-def encode_gif(frames: Tensor, fps: int = SHOWN_FPS) -> bytes:
+def encode_gif(frames: Tensor) -> bytes:
     """A looping GIF with a palette of its own colours.  (3, t, h, w) uint8"""
     _, count, height, width = frames.shape
-    tick, graph, colours = Fraction(1, fps), av.filter.Graph(), av.VideoFormat("rgb24", width, height)
+    tick, graph, colours = Fraction(1, SHOWN_FPS), av.filter.Graph(), av.VideoFormat("rgb24", width, height)
     source = graph.add_buffer(width=width, height=height, format=colours, time_base=tick)
     split, palette, use, sink = map(graph.add, ("split", "palettegen", "paletteuse", "buffersink"))
     source.link_to(split)
@@ -45,7 +45,7 @@ def encode_gif(frames: Tensor, fps: int = SHOWN_FPS) -> bytes:
     source.push(None)
     data = BytesIO()
     with av.open(data, "w", format="gif", options={"loop": "0"}) as file:
-        stream: Any = file.add_stream("gif", rate=fps)
+        stream: Any = file.add_stream("gif", rate=SHOWN_FPS)
         stream.width, stream.height, stream.pix_fmt = width, height, "pal8"
         for i in range(count):
             shown: Any = sink.pull()

@@ -80,6 +80,11 @@ def rounded(x: Tensor) -> Tensor:
     return x.round().clamp(0, 255).to(torch.uint8)
 
 
+def largest(x: Tensor) -> Tensor:
+    """The largest absolute number, above 0."""
+    return x.abs().max().clamp(min=TINY)
+
+
 def unit(x: Tensor) -> Tensor:
     """Numbers from 0 for the least to 1 for the largest; 0 where all are alike."""
     low, high = x.min(), x.max()
@@ -102,14 +107,14 @@ def heat_colours(x: Tensor) -> Tensor:
 
 def signed_colours(x: Tensor) -> Tensor:
     """Numbers of either sign, blue below 0 and red above, white at 0.  (t, h, w) -> (3, t, h, w) uint8"""
-    return rounded(coloured(x / x.abs().max().clamp(min=TINY) / 2 + 0.5, SIGNED))
+    return rounded(coloured(x / largest(x) / 2 + 0.5, SIGNED))
 
 
 def over(frames: Tensor, heat: Tensor, *, signed: bool = False) -> Tensor:
     """Heat over frames, the stronger the less of them shows.  (3, t, h, w) uint8, (t, h, w) -> (3, t, h, w) uint8"""
     heat = heat.detach().cpu().float()
     if signed:
-        share = (heat.abs() / heat.abs().max().clamp(min=TINY))[None] * HEAT_SHARE
+        share = (heat.abs() / largest(heat))[None] * HEAT_SHARE
         return rounded(frames * (1 - share) + signed_colours(heat) * share)
     warm = heat.clamp(min=0) / heat.max().clamp(min=TINY)
     share = warm[None] ** 0.5 * HEAT_SHARE

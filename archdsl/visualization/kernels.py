@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.ops import Source
-from archdsl.visualization.frames import enlarged_frames, flow_frames, picture_grid, rounded, signed_colours
+from archdsl.visualization.frames import enlarged_frames, flow_frames, largest, picture_grid, rounded, signed_colours
 from archdsl.visualization.request import Picture, Request, Section
 from archdsl.visualization.subject import Subject
 
@@ -59,8 +58,3 @@ def kernel_frames(kernel: Tensor, clip: Clip) -> Tensor:
     if clip.modality == "flow" and channels % 2 == 0:
         return flow_frames(kernel.unflatten(0, (-1, 2)).permute(1, 2, 0, 3, 4).flatten(1, 2))
     return signed_colours(kernel.mean(0))
-
-
-def largest(x: Tensor) -> Tensor:
-    """The largest absolute number."""
-    return x.abs().max().clamp(min=torch.finfo(x.dtype).tiny)

@@ -16,7 +16,7 @@ from torch import Tensor
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Values
 from archdsl.training.data.transforms.normalisation import FRAMELESS, bounds_of, denormalised, normalise
-from archdsl.visualization.frames import TINY, clip_frames, enlarged_frames, stacked_again, unstacked
+from archdsl.visualization.frames import TINY, clip_frames, enlarged_frames, largest, stacked_again, unstacked
 from archdsl.visualization.maps import shown_frames
 from archdsl.visualization.request import Picture, Request, Section
 from archdsl.visualization.sensitivity import no_gradient
@@ -149,7 +149,7 @@ def maximized(request: Request, channel: int, temporal: float) -> tuple[dict[str
 
 def of_unit_length(gradient: Tensor) -> Tensor:
     """A gradient of any size whose root mean square is 1; 0 stays 0."""
-    relative = gradient / gradient.abs().max().clamp(min=TINY)
+    relative = gradient / largest(gradient)
     return relative / relative.square().mean().sqrt().clamp(min=TINY)
 
 

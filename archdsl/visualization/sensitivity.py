@@ -13,8 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from archdsl.errors import SpecError
 from archdsl.language import Clip
-from archdsl.visualization.frames import clip_frames, enlarged_frames, picture_grid, rounded, unstacked
-from archdsl.visualization.kernels import largest
+from archdsl.visualization.frames import clip_frames, enlarged_frames, largest, picture_grid, rounded, unstacked
 from archdsl.visualization.maps import drawn_over, shown_frames
 from archdsl.visualization.request import Picture, Request, Section, wanting_gradients
 from archdsl.visualization.subject import ShownClip, Subject
