@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import Namespace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from archdsl.errors import Fault, SpecError, printable
@@ -63,6 +64,13 @@ def say_table(table: Table, form: str) -> None:
         say(to_text(table, colour=True, width=os.get_terminal_size(sys.stdout.fileno()).columns or None))
     else:
         say(in_format(table, form))
+
+
+def check_folder_named(given: Namespace, what: str) -> None:
+    """Raise SpecError where files have no folder to be written to."""
+    if not given.output:
+        fix = f"archdsl {given.command} {given.name} ... -o {what}"
+        raise SpecError(f"{what} need a folder", got="no -o", want="-o FOLDER", fix=fix)
 
 
 def write_text(text: str, out: str | None) -> None:

@@ -6,23 +6,17 @@ import sys
 from argparse import Namespace
 from typing import Any
 
-from archdsl.cli.console import say, say_json
+from archdsl.cli.console import check_folder_named, say, say_json
 from archdsl.cli.data import with_bar
 from archdsl.cli.evaluate import arch_and_weights
-from archdsl.errors import SpecError, printable
+from archdsl.errors import printable
 from archdsl.extras import import_with_extras
 from archdsl.report.number_format import plural
 
 
 def features_command(given: Namespace) -> int:
     """Write features. Unreadable videos are listed; exit code 2 where all are."""
-    if not given.output:
-        raise SpecError(
-            "features need a folder",
-            got="no -o",
-            want="-o FOLDER",
-            fix=f"archdsl features {given.name} ... -o features",
-        )
+    check_folder_named(given, "features")
     arch, recipe, weights = arch_and_weights(given.name, given)
     room = import_with_extras("archdsl.training.evaluation.feature_files")
     made = room.write_features(

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from archdsl.cli.console import say, say_json
+from archdsl.cli.console import check_folder_named, say, say_json
 from archdsl.cli.data import with_bar
 from archdsl.cli.evaluate import arch_and_weights
-from archdsl.errors import SpecError, printable
+from archdsl.errors import printable
 from archdsl.extras import import_with_extras
 from archdsl.report.number_format import plural
 
 
 def visualize_command(given: Namespace) -> int:
     """Write the page; say what this network has none of, and why."""
-    if not given.output:
-        want, fix = "-o FOLDER", f"archdsl visualize {given.name} ... -o pictures"
-        raise SpecError("pictures need a folder", got="no -o", want=want, fix=fix)
+    check_folder_named(given, "pictures")
     arch, recipe, weights = arch_and_weights(given.name, given)
     found = import_with_extras("archdsl.visualization.visualize").visualize(
         arch,
