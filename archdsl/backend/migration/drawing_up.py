@@ -62,7 +62,7 @@ def drawn_up(reading: ModuleReading) -> DrawnUp:
     used = {block.name for one in found for block in nested(one.block) if isinstance(block, Drawn)}
     drawn = {name: fields_of(one) for name, one in chains.drawings.items() if name in used}
     document = {
-        "name": arch_name(reading.name),
+        "name": identifier(reading.name),
         "clip": clip_fields(reading.plan.arch.clips[clip]),
         **({"blocks": drawn} if drawn else {}),
         "pathways": {MAIN: {"stages": stages}},
@@ -143,11 +143,6 @@ def clip_fields(clip: Clip) -> dict[str, Any]:
     if fields.get("channels") == CHANNELS.get(clip.modality):
         fields.pop("channels", None)
     return fields
-
-
-def arch_name(name: str) -> str:
-    """A name for the network."""
-    return identifier(name)
 
 
 def common_momentum(module: nn.Module) -> float | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archdsl.backend.migration.drawing_up import arch_name, drawn_up
+from archdsl.backend.migration.drawing_up import drawn_up
 from archdsl.backend.reading import ModuleComparison, ModuleReading
+from archdsl.backend.reading.read_plan import identifier
 from archdsl.catalog import model, zoo
 from archdsl.compiler import compile
 from archdsl.errors import SpecError
@@ -71,7 +72,7 @@ def migration_of(reading: ModuleReading, base: str | None = None) -> Migration:
             found = reading.compare(arch)
             if not found.matching and not found.carried.missing:
                 name = str(Path(base).resolve()) if base and Path(base).is_file() else one.name
-                lines = [f"extends: {name}", f"name: {arch_name(reading.name)}"]
+                lines = [f"extends: {name}", f"name: {identifier(reading.name)}"]
                 lines += [f"parameters: {flow_yaml(given)}"] if given else []
                 return Migration("\n".join([*lines, ""]), found, reading.unread, one.name)
     document, *said = drawn_up(reading)
@@ -86,17 +87,16 @@ def fitting_archs(reading: ModuleReading, one: Model) -> Iterator[tuple[dict[str
     sizes: list[dict[str, Any]] = [{}, {"size": shapes[0][2]}, {"size": shapes[0][2], "frames": shapes[0][1]}]
     for given in sizes:
         try:
-            arch = one.arch(**given)
-            if not wanted / NEAR_IN_PARAMETERS < compile(arch).params < wanted * NEAR_IN_PARAMETERS:
+            made = compile(one.arch(**given))
+            if not wanted / NEAR_IN_PARAMETERS < made.params < wanted * NEAR_IN_PARAMETERS:
                 return
-            if getattr(arch.head, "classes", classes) != classes:
+            if getattr(made.arch.head, "classes", classes) != classes:
                 given = {**given, "classes": classes}
-                arch = one.arch(**given)
-            made = compile(arch)
+                made = compile(one.arch(**given))
         except SpecError:
             continue
         frames = max(len(found) for found in made.frames_read.values())
         same = frames == max(shape[1] for shape in shapes) and next(iter(made.inputs.values()))[2] == shapes[0][2]
         if same and made.params == wanted:
-            yield given, arch
+            yield given, made.arch
             return
