@@ -8,6 +8,7 @@ all that comes after it, and for nothing before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from archdsl.compiler import Plan
@@ -53,17 +54,18 @@ class Selection(NamedTuple):
 
 def cheapest_within(plan: Plan, runs: StepOf, room: int) -> Selection:
     """The cheapest selection whose peak is within `room` bytes; if there is none, the one with the smallest peak."""
-    parts, met = segments_of(plan, runs), list[Selection]()
+    parts, met = segments_of(plan, runs), list[tuple[int, Selection]]()
     aim = room
     while found := pareto_front(parts, aim):
         # the sums leave out that two modules may save, or hold, one map together
         over = runs(found[0].modules).peak - room
         if over <= 0:
             return found[0]
-        met.append(found[0])
+        met.append((room + over, found[0]))
         aim -= over
-    met.append(smallest_peak(parts, runs(()).peak))
-    return descended(plan, runs, room, min(met, key=lambda one: runs(one.modules).peak))
+    least = smallest_peak(parts, runs(()).peak)
+    _, best = min((*met, (runs(least.modules).peak, least)), key=itemgetter(0))
+    return descended(plan, runs, room, best)
 
 
 def descended(plan: Plan, runs: StepOf, room: int, best: Selection) -> Selection:
@@ -73,8 +75,8 @@ def descended(plan: Plan, runs: StepOf, room: int, best: Selection) -> Selection
     while better and peak > room:
         better = False
         for module in modules:
-            apart = [one for one in best.modules if not f"{one}.".startswith(f"{module}.")]
-            apart = [one for one in apart if not module.startswith(f"{one}.")]
+            within = (f"{one}.".startswith(f"{module}.") or module.startswith(f"{one}.") for one in best.modules)
+            apart = [one for one, inner in zip(best.modules, within) if not inner]
             tried = tuple(apart if module in best.modules else [*apart, module])
             if (found := runs(tried).peak) < peak:
                 macs = sum(plan.cost_of(one).macs for one in tried)
