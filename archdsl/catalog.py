@@ -77,8 +77,10 @@ def nothing_at(text: str) -> NoReturn:
 def model_named(models: tuple[Model, ...], name: str, where: str) -> Model:
     """The one of several models, by name; the only one without."""
     by_name = {model.name: model for model in models}
-    if name in by_name or (not name and len(models) == 1):
-        return by_name.get(name, models[0])
+    if name in by_name:
+        return by_name[name]
+    if not name and len(models) == 1:
+        return models[0]
     what = f"no model {name!r} in {where}" if name else f"several models in {where}"
     raise SpecError(
         what,

@@ -207,11 +207,16 @@ class Course(NamedTuple):
     last: int
 
 
-def drawn_course(motion: int, frames: int, rooms: tuple[int, int], rng: Random) -> Course:
-    """A course that lasts from half as long as it can to as long, at some time of the clip."""
+def along_axis(motion: int) -> tuple[int, int, int]:
+    """(axis: 0 for rows, 1 for columns; 1 ahead or -1 back; pixels per frame) of a motion."""
     direction, speed = MOTIONS[motion]
     down, right = MOTION_DIRECTIONS[direction]
-    axis, sign = (0, down) if down else (1, right)
+    return (0, down, speed) if down else (1, right, speed)
+
+
+def drawn_course(motion: int, frames: int, rooms: tuple[int, int], rng: Random) -> Course:
+    """A course that lasts from half as long as it can to as long, at some time of the clip."""
+    axis, sign, speed = along_axis(motion)
     longest = min(frames, rooms[axis] // speed)
     length = longest - random_below(longest // 2 + 1, rng)
     first = random_below(max(frames - length, 0) + 1, rng)
@@ -223,9 +228,7 @@ def drawn_course(motion: int, frames: int, rooms: tuple[int, int], rng: Random) 
 
 def course_by(key: int, motion: int, frames: int, rooms: tuple[int, int], rng: Random) -> Course:
     """The longest course by a place that is drawn first: that of frame `key`."""
-    direction, speed = MOTIONS[motion]
-    down, right = MOTION_DIRECTIONS[direction]
-    axis, sign = (0, down) if down else (1, right)
+    axis, sign, speed = along_axis(motion)
     place = [random_below(room + 1, rng) for room in rooms]
     behind, ahead = (place[axis], rooms[axis] - place[axis])[::sign]
     before, after = min(key, behind // speed), min(frames - key, ahead // speed)
