@@ -104,7 +104,7 @@ def word_section(word: Word) -> str:
         parts += ["| field | type | default | what it is |", "|---|---|---|---|"]
         parts += [field_row(field) for field in record["fields"]] + [""]
     if example := record["example"]:
-        kind = "python" if example["form"] == "python" else "yaml" if example["form"] == "yaml" else "text"
+        kind = {"python": "python", "console": "text"}.get(example["form"], "yaml")
         parts += [f"```{kind}", example["text"].rstrip(), "```", ""]
     if found := record["measured"]:
         reads = ", ".join("×".join(map(str, shape)) for shape in found["reads"])

@@ -62,9 +62,26 @@ BY_WORD: Mapping[str, Data] = {
     "embedding": {"vocabulary": 49408},
     "representation_flow": {"align": "first"},
     "cell": {"carried": False},
+    "anchors": {"sides": [[[16, 16], [8, 16]]], "sizes": [[32, 32]], "steps": [[1, 1]]},
+    "cell_boxes": {"rows": [1], "steps": [32]},
+    "region_align": {"size": 2, "steps": [1]},
     "reversible": {"blocks": [{"transformer": {"heads": 2}}]},
 }
 """Fields that cannot be at their defaults in so small a network."""
+
+
+def first_states(states: int) -> Data:
+    """Means of frames, and of all of them the first states of a recurrence that attends."""
+    start = {"linear": {"out_features": 4 * states}, "reads": "clip"}
+    return {"clip": {"mean": {"over": "thw"}}, "start": start, "means": {"mean": {"over": "hw"}, "reads": "input"}}
+
+
+ASKED = ["terms", "start", "input", "input"]
+BOXES: Data = {"boxes": {"anchors": {"sides": [[[16, 16]]], "sizes": [[1, 1]], "steps": [[32, 32]], "offset": 0.5}}}
+"""A box in the middle of every frame."""
+MOVED: Data = {**BOXES, "means": {"mean": {"over": "hw"}, "reads": "input"}, "shifts": {"linear": {"out_features": 4}}}
+"""Such boxes, and how they are to be moved."""
+BEST = ["chances", "boxes"]
 STEPS: Mapping[str, tuple[Data, list[str]]] = {
     "own_time_conv": (
         {"means": {"mean": {"over": "hw"}}, "kernel": {"take_linspace": {"count": 3}}},
@@ -111,6 +128,14 @@ STEPS: Mapping[str, tuple[Data, list[str]]] = {
     ),
     "joint_difference": ({"means": {"mean": {"over": "t"}}}, ["means", "means"]),
     "join_tokens": ({"tokens": {"queries": {}}}, ["tokens", "input"]),
+    "token_rows": ({"tokens": {"queries": {"count": 2}}}, ["tokens"]),
+    "attend_scan": ({**first_states(2), "terms": {"linear": {"out_features": 16}, "reads": "means"}}, ASKED),
+    "attend_gru_scan": ({**first_states(1), "terms": {"linear": {"out_features": 12}, "reads": "means"}}, ASKED),
+    "move_boxes": (MOVED, ["shifts", "boxes"]),
+    "cell_boxes": (MOVED, ["shifts", "boxes"]),
+    "best_boxes": ({**MOVED, "chances": {"take_channels": {"start": 0, "count": 2}, "reads": "shifts"}}, BEST),
+    "region_align": (BOXES, ["boxes", "input"]),
+    "region_max_pool": (BOXES, ["boxes", "input"]),
 }
 """Of ops that read maps of several shapes: the steps that make these, and what the op reads."""
 
@@ -132,6 +157,30 @@ def masked_spec(head: Data, **stages: Any) -> Data:
             "mask": {"modality": "mask", "frames": 2, "size": 2, "channels": 2},
         },
         "pathways": {"main": {"clip": "rgb", "stages": stages}},
+        "head": head,
+    }
+
+
+def looked_at(transform: Data, merge: str, *read: Data) -> Data:
+    """A spec of a clip and words, each of which, or what has read them all, looks at the clip."""
+    head = {"classifier": {"classes": 5, "reads": ["words"]}} if read else {"next_word": {"reads": ["words"]}}
+    return {
+        "name": "example",
+        "clips": {"video": CLIP, "text": {**TEXT, "vocabulary": 20}},
+        "pathways": {
+            "clip": {"clip": "video", "stages": {"seen": [CONV, POOLED]}},
+            "words": {"clip": "text", "stages": {"embed": [{"embed": {"channels": 24}}, *read]}},
+        },
+        "edges": [
+            {
+                "source": "clip",
+                "target": "words",
+                "after": "seen",
+                "into": "embed",
+                "transform": transform,
+                "merge": merge,
+            }
+        ],
         "head": head,
     }
 
@@ -170,6 +219,9 @@ WHOLE_SPECS: Mapping[str, Data] = {
         "pathways": {"main": {"clip": "rgb", "stages": {"stage": CONV}}},
         "head": {"roi": {"classes": 5}},
     },
+    "attentive_lstm": looked_at({"attentive_lstm": {"hidden": 8, "keys": 8}}, "sum"),
+    "attentive_gru": looked_at({"attentive_gru": {"hidden": 8, "keys": 8}}, "concat"),
+    "glimpses": looked_at({"glimpses": {"channels": 8}}, "prepend", {"lstm": {"hidden": 8, "give": "last"}}),
     "similarity": {
         "name": "example",
         "clips": {"video": CLIP, "words": TEXT},

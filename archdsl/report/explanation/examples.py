@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from archdsl.blocks import Block
 from archdsl.compiler import Plan, compile
@@ -28,6 +28,17 @@ from archdsl.report.explanation.example_data import (
 )
 from archdsl.report.explanation.json_schema import model_schema, op_schema
 from archdsl.spec.base import read_model
+
+
+class WordExample(NamedTuple):
+    """Text that can be run, and in which form it is."""
+
+    form: str
+    text: str
+    plan: Plan | None = None
+    place: str = ""
+    """The address of the word in the plan."""
+
 
 WordKind = type[Op] | type[Block] | type[Head] | type[Transform]
 

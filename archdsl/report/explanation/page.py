@@ -104,7 +104,12 @@ def example_text(record: Mapping[str, Any]) -> str:
     shown = record["example"]
     if not shown:
         return ""
-    title = {"console": "example, a command", "recipe": "example, a recipe", "python": "example, in Python"}
+    title = {
+        "console": "example, a command",
+        "recipe": "example, a recipe",
+        "card": "example, a card",
+        "python": "example, in Python",
+    }
     lines = ["", title.get(shown["form"], "example"), textwrap.indent(shown["text"].rstrip(), "  ")]
     if found := record["measured"]:
         shapes = f"{', '.join(map(shape_text, found['reads']))} -> {shape_text(found['gives'])}"

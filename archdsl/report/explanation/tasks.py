@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from archdsl.report.explanation.docstrings import SOURCES, definitions_in, whole_text
 from archdsl.report.explanation.fields import REQUIRED, WordField
+from archdsl.spec.fixes import flow_yaml
 
 TASK_FILES = SOURCES / "training" / "tasks"
 
@@ -53,6 +54,6 @@ def option_fields(options: ast.ClassDef) -> Iterator[WordField]:
             about = next(
                 (ast.literal_eval(word.value) for word in line.value.keywords if word.arg == "description"), ""
             )
-            default = str(ast.literal_eval(line.value.args[0])) if line.value.args else REQUIRED
+            default = flow_yaml(ast.literal_eval(line.value.args[0])) if line.value.args else REQUIRED
             kind = ast.unparse(line.annotation).removeprefix("Literal[").removesuffix("]")
             yield WordField(ast.unparse(line.target), kind.replace("'", "").replace(", ", " | "), default, about)
