@@ -36,7 +36,7 @@ def train_loop(state: TrainState, wrapped: nn.Module, run: Run, feed: Iterator[B
         for part, last in split_batch(batch, recipe.optimizer.accumulate):
             with gradient_sync(wrapped, last):
                 with autocast_of(recipe, world.device):
-                    losses = run.task.loss(wrapped(part.clips), part, totals)
+                    losses = run.task.loss(wrapped(run.task.inputs(part.clips, part)), part, totals)
                 share = readable_sum(part.weights, losses)
                 # processes take the mean of their gradients, and torch's backward is untyped
                 scaler.scale(share * world.size).backward()

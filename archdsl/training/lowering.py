@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -12,8 +14,10 @@ from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.lowering_policy import PassChoices
+from archdsl.training.data.transforms.augment import Clips
 from archdsl.training.distributed import gather_objects
 from archdsl.training.state.records import CheckpointFacts, LoweredFrom
+from archdsl.training.tasks.base import Task
 
 FOR_INFERENCE = {one.name for one in PASSES if not one.trains}
 """Passes after which training would leave other running statistics."""
@@ -83,3 +87,14 @@ def testing_copy(plan: Plan, recipe: Recipe, network: nn.Module, device: torch.d
     copy = build(plan.of_frames_read, inference_passes(recipe, device))
     copy.load_state_dict(network.state_dict())
     return prepared_for_inference(copy, recipe, device)
+
+
+class AsTested(nn.Module):
+    """A network in training, given what a test has."""
+
+    def __init__(self, network: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.network, self.task = network, task
+
+    def forward(self, clips: Clips) -> Any:
+        return self.network(self.task.inputs(clips))

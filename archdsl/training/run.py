@@ -26,7 +26,7 @@ from archdsl.training.distributed import World, any_process, gather_objects, sum
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, judge_videos
 from archdsl.training.log.meters import DATA_BOUND, Meter
 from archdsl.training.log.progress import Progress
-from archdsl.training.lowering import testing_copy
+from archdsl.training.lowering import AsTested, testing_copy
 from archdsl.training.network_setup import broadcast_buffers
 from archdsl.training.norms import precise_statistics, train_mode
 from archdsl.training.precision import autocast_of
@@ -222,7 +222,7 @@ class Run:
     def tested_network(self, network: nn.Module) -> nn.Module:
         """The network as `evaluate` would build it; sharded weights stay where they are."""
         if isinstance(network, FSDPModule):
-            return network
+            return AsTested(network, self.task)
         return testing_copy(self.plan, self.recipe, network, self.world.device)
 
     def measure_norms(self, network: nn.Module) -> None:
@@ -233,7 +233,7 @@ class Run:
                 for batch in self.feed(self.step, steps):
                     for part, _ in split_batch(batch, self.recipe.optimizer.accumulate):
                         with autocast_of(self.recipe, self.world.device):
-                            network(part.clips)
+                            network(self.task.inputs(part.clips, part))
 
     def feed(self, start: int, steps: int) -> Iterator[Batch]:
         """Training batches."""

@@ -180,7 +180,7 @@ def make_run(
     world = folder.world
     weights = None if start.checkpoint else start.weights
     torch.manual_seed(seed_of(recipe.seed, "weights"))
-    network = build(plan.of_frames_read, passes, train=True)
+    network = build(task.trained.of_frames_read, passes, train=True)
     with fail_together():
         origin = load_initial_weights(network, weights, videos.classes) if weights else None
     if weights:

@@ -139,6 +139,15 @@ class Task(ABC):
 
     # loss
 
+    @property
+    def trained(self) -> Plan:
+        """What is trained: the plan, and what training alone reads; the weights are the same."""
+        return self.plan
+
+    def inputs(self, clips: Clips, batch: Batch | None = None) -> Clips:
+        """What that is given: clips, and what training alone reads of a batch; without one it is said to be absent."""
+        return clips
+
     def amounts(self, batch: Batch) -> Tensor:
         """How much each clip counts in the loss: (n,), or (n, k) for k counts of its own."""
         return batch.weights.new_ones(len(batch.weights))

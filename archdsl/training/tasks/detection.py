@@ -11,12 +11,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from archdsl.backend.runtime.regions.true_boxes import among_true_boxes
+from archdsl.compiler import Plan
+from archdsl.compiler.true_boxes import TRUE_BOXES, with_true_boxes
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import AnchorDetector, Arch, Detector, GridDetector, RegionDetector, SetDetector
 from archdsl.language.heads.detector import Deviations
 from archdsl.spec.scalars import Count, Share, Whole
 from archdsl.training.data.annotations.boxed_frames import BoxedFrames, detection_targets
 from archdsl.training.data.annotations.coco_folder import coco_folder, coco_list
+from archdsl.training.data.annotations.key_frame_boxes import CORNERS
 from archdsl.training.data.annotations.vid_folder import BACKGROUND, vid_folder
 from archdsl.training.data.annotations.vid_writer import write_vid
 from archdsl.training.data.annotations.voc_folder import voc_folder, voc_years
@@ -28,6 +32,7 @@ from archdsl.training.data.sources.pictures import read_pictures
 from archdsl.training.data.synthetic.boxed_scenes import WITH_ANY, BoxedScenes
 from archdsl.training.data.synthetic.truth import DIGIT_NAMES
 from archdsl.training.data.targets import Targets
+from archdsl.training.data.transforms.augment import Clips
 from archdsl.training.data.transforms.crops import view_crop
 from archdsl.training.data.transforms.geometry import Cut
 from archdsl.training.data.transforms.moves import move_boxes
@@ -184,6 +189,29 @@ class Detection(Task):
 
     # loss
 
+    @cached_property
+    def trained(self) -> Plan:
+        """Where the network proposes boxes, with true ones among its proposals."""
+        proposing = self.kind.joining is not None and self.kind.given_boxes is None
+        return with_true_boxes(self.plan) if proposing else self.plan
+
+    def inputs(self, clips: Clips, batch: Batch | None = None) -> Clips:
+        """Boxes that are given with a clip have true ones among them, too."""
+        given = self.kind.given_boxes
+        if self.kind.joining is None or (given is not None and batch is None):
+            return clips
+        named = clips if isinstance(clips, dict) else {next(iter(self.plan.inputs)): clips}
+        count = self.plan.outputs["proposals" if given is None else "scores"][2]
+        first = next(iter(named.values()))
+        true = first.new_zeros(len(first), CORNERS, self.frames, count, 1)
+        for row, known in enumerate(self.truths(batch) if batch else ()):
+            for at, truth in known.items():
+                boxes = truth.boxes[:count] - truth.boxes.new_tensor(self.kind.joining)
+                true[row, :, at, : len(boxes), 0] = boxes.T
+        if given is None:
+            return {**named, TRUE_BOXES: true}
+        return {**named, given: among_true_boxes(named[given].transpose(2, 3), true).transpose(2, 3)}
+
     def amounts(self, batch: Batch) -> Tensor:
         """Labelled frames, by default; what they count in each part of the loss.  (n, parts)"""
         nothing = batch.weights.new_zeros(self.kind.parts)
@@ -192,7 +220,7 @@ class Detection(Task):
     def loss(self, outputs: Outputs, batch: Batch, totals: Tensor) -> Tensor:
         """Of proposals and of what is in them, the mean over all labelled frames of the step."""
         assert isinstance(outputs, dict)
-        said = self.beside_given(outputs, batch)
+        said = self.beside_given(outputs, self.inputs(batch.clips, batch))
         losses = [self.clip_loss(said, row, known) for row, known in enumerate(self.truths(batch))]
         return (torch.stack(losses) / totals.clamp(min=1)).sum(1)
 
@@ -207,12 +235,12 @@ class Detection(Task):
             return nothing.expand(self.kind.parts)
         return torch.stack(losses).sum(0)
 
-    def beside_given(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    def beside_given(self, outputs: dict[str, Tensor], clips: Clips) -> dict[str, Tensor]:
         """Outputs, and the boxes that clips have beside their frames."""
         if self.kind.given_boxes is None:
             return outputs
-        assert not isinstance(batch.clips, Tensor)
-        return {**outputs, GIVEN: batch.clips[self.kind.given_boxes].transpose(2, 3)}
+        assert isinstance(clips, dict)
+        return {**outputs, GIVEN: clips[self.kind.given_boxes].transpose(2, 3)}
 
     def truths(self, batch: Batch) -> list[dict[int, FrameTruth]]:
         """What is true of each labelled frame of every clip."""
@@ -231,7 +259,7 @@ class Detection(Task):
 
     def said_of(self, outputs: Outputs, batch: Batch) -> list[list[FoundBoxes]]:
         assert isinstance(outputs, dict)
-        return self.said(self.beside_given(outputs, batch))
+        return self.said(self.beside_given(outputs, batch.clips))
 
     def said(self, outputs: Outputs) -> list[list[FoundBoxes]]:
         """What is found in every frame of each clip, in pixels of the crop."""

@@ -14,6 +14,7 @@ from archdsl.backend.runtime.regions.anchors import anchor_boxes
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.language import AnchorDetector, Detector, GridDetector, RegionDetector, SetDetector
+from archdsl.ops.rcnn import Box
 from archdsl.training.evaluation.found_boxes import FoundBoxes, found_boxes, moved_boxes
 from archdsl.training.tasks.anchor_losses import (
     SHARP,
@@ -58,6 +59,8 @@ class DetectorKind(ABC):
     """Outputs that boxes are read from."""
     parts: ClassVar[int] = 1
     """Of the loss, each divided by an amount of its own."""
+    joining: ClassVar[Box | None] = None
+    """What is taken off the corners of true boxes, which join the proposals in training; None where they do not."""
     beside: ClassVar[int] = 0
     """Scores that stand for no class of the data, the background being one; -1 where that has none."""
 
@@ -108,6 +111,7 @@ class ProposingDetector(DetectorKind):
 
     options: ClassVar[tuple[str, ...]] = ("border", "deviations", "least_score", "overlap", "most")
     needed = ("proposals", "scores", "shifts")
+    joining = LAST_PIXEL
 
     def regions(self, said: Said) -> Tensor:
         """Boxes that are told apart, corners first and last pixels; zeros where there is none.  (r, 4)"""
@@ -211,6 +215,8 @@ class AnchoredKind(DetectorKind):
 
 class PyramidDetector(AnchoredKind):
     """Faster R-CNN on a pyramid. Masks and key points of boxes are not learnt."""
+
+    joining = (0.0, 0.0, 0.0, 0.0)
 
     def loss(self, said: Said, truth: FrameTruth) -> Tensor:
         device = said["scores"].device
