@@ -56,6 +56,11 @@ class Task(ABC):
     def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
         """The recipe to train an arch by when none is named, on built-in data or on a person's own."""
 
+    @classmethod
+    def fitting(cls, plan: Plan) -> type[Task]:
+        """The form of the task that a network is for. Raises SpecError."""
+        return cls
+
     # data
 
     def videos(self, data: str, split: str) -> Videos:

@@ -20,6 +20,7 @@ from archdsl.training.tasks.masked_features import MaskedFeaturesTask
 from archdsl.training.tasks.masked_pixels import MaskedPixelsTask
 from archdsl.training.tasks.own_labels import OwnLabels
 from archdsl.training.tasks.segmentation import Segmentation
+from archdsl.training.tasks.similarity import SimilarityTask
 
 TASKS: tuple[type[Task], ...] = (
     Classification,
@@ -32,6 +33,7 @@ TASKS: tuple[type[Task], ...] = (
     Captioning,
     MaskedPixelsTask,
     MaskedFeaturesTask,
+    SimilarityTask,
 )
 """Every task: a file of this folder each."""
 
@@ -39,7 +41,7 @@ TASKS: tuple[type[Task], ...] = (
 def task_for(plan: Plan, recipe: Recipe) -> Task:
     """The recipe's task, or by default that of the network's head. Raises SpecError where it does not exist."""
     name, options = recipe.task_and_options(plan.arch.head.task)
-    kind = kind_named(name, None if recipe.task is None else recipe, plan.arch)
+    kind = kind_named(name, None if recipe.task is None else recipe, plan.arch).fitting(plan)
     try:
         return kind(plan, recipe, read_model(kind.options_kind, options))
     except SpecError as error:
