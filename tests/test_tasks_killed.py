@@ -15,6 +15,7 @@ from archdsl.training.state.checkpoints import checkpoints_in
 from tests import test_action_detection, test_detection_task, test_masked_tasks, test_segmentation, test_sound
 from tests.processes import ROOT
 from tests.tiny_localisers import tiny_bmn, tiny_tal
+from tests.tiny_towers import tiny_towers
 from tests.tiny_writer import tiny_writer
 from tests.trained import losses
 
@@ -28,6 +29,8 @@ ARCHES = {
     "proposals": tiny_bmn(),
     "segments": tiny_tal(),
     "words": tiny_writer(),
+    "texts": tiny_towers(),
+    "names of classes": tiny_towers(8, prompts=True),
     "sound": test_sound.hearing(classes=8),
     "pixels": test_segmentation.tiny(),
     "hidden pixels": test_masked_tasks.tiny(),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from archdsl.training.evaluation.results import Results
 
-PLACES = 1, 5, 10
+RECALL_RANKS = 1, 5, 10
 """Ranks up to which the right one counts as found."""
 
 
@@ -55,7 +55,7 @@ class RetrievalScores(Results):
         texts, clips = self.ranks
         found: dict[str, float] = {}
         for way, some in (("text", texts), ("clip", clips)):
-            found |= {f"{way}_r{k}": sum(rank <= k for rank in some) / len(some) for k in PLACES}
+            found |= {f"{way}_r{k}": sum(rank <= k for rank in some) / len(some) for k in RECALL_RANKS}
         return found | {"text_rank_loss": float(median(texts)), "clip_rank_loss": float(median(clips))}
 
     def lines(self) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,7 @@ from archdsl.language import Arch, Clip
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.spec.scalars import Count
 from archdsl.training.data.annotations.captioned_videos import SPECIAL_WORDS
-from archdsl.training.data.annotations.texts import MARKS, ClassTexts, TextVideos, ids_of_texts, words_of_classes
+from archdsl.training.data.annotations.texts import MARKS, ClassTexts, TextVideos, ids_of_texts, class_vocabulary
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.sources.built_in import moving_digits
@@ -74,8 +74,9 @@ class SimilarityOptions(TaskOptions):
 class SimilarityTask(Captioning):
     """Beside each clip stands its caption; all others of the step's batch, over all processes, are wrong.
 
-    With gradient accumulation those of the micro-batch are. Clips that cannot be read are nobody's. Networks that read
-    several texts beside a clip learn `TextClasses`.
+    With gradient accumulation those of the micro-batch are. Clips that cannot be read are nobody's. A text is a list of
+    words, those of `words.txt` beside the captions where there is one. Networks that read several texts beside a clip
+    tell classes by their names (X-CLIP), with the fields of `classification`.
     """
 
     name = "similarity"
@@ -208,7 +209,7 @@ class SimilarityTask(Captioning):
 class TextClasses(Classification):
     """Beside each clip stand the names of all classes; the one that fits is its class (X-CLIP, arXiv:2208.02816)."""
 
-    name = "similarity"
+    name = SimilarityTask.name
 
     @cached_property
     def words(self) -> str:
@@ -242,8 +243,12 @@ class TextClasses(Classification):
                 want=f"{len(classes)}: the names of all classes",
                 fix=f"--set clips.{self.words}.height={len(classes)}",
             )
-        check_vocabulary(self.plan, self.words, len(words_of_classes(classes)), learnt=learnt)
+        check_vocabulary(self.plan, self.words, len(class_vocabulary(classes)), learnt=learnt)
         self.names = classes
+
+    def columns(self, known: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, int]:
+        """Texts stand in the order of the data's classes: it must be the run's."""
+        return super(Classification, self).columns(known, classes)
 
     def by_name(self, outputs: Outputs) -> dict[str, Tensor]:
         """The scores of the texts alone."""

@@ -32,7 +32,7 @@ def ids_of_texts(texts: Sequence[str], words: Sequence[str], clip: Clip) -> Tens
     return torch.stack(rows, 1)[None, :, :, None]
 
 
-def words_of_classes(classes: Sequence[str]) -> tuple[str, ...]:
+def class_vocabulary(classes: Sequence[str]) -> tuple[str, ...]:
     """The words of all names of classes."""
     return caption_vocabulary(map(caption_words, classes), 1)
 
@@ -89,5 +89,5 @@ class ClassTexts(TextVideos):
         """A clip and all names. Raises Unreadable."""
         sample = self.videos.read(index, request)
         ((name, clip),) = self.words.items()
-        texts = ids_of_texts(self.classes, words_of_classes(self.classes), clip)
+        texts = ids_of_texts(self.classes, class_vocabulary(self.classes), clip)
         return sample._replace(frames={**sample.frames, name: texts})
