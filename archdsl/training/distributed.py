@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import _abort_process_group
+from torch.distributed.nn.functional import all_gather
 
 from archdsl.backend.devices import device_of
 from archdsl.errors import SpecError
@@ -96,6 +97,17 @@ def sum_over_processes(value: Tensor) -> Tensor:
     if dist.is_initialized():
         dist.all_reduce(value)
     return value
+
+
+def rows_of_all(x: Tensor) -> Tensor:
+    """Rows of all processes, by rank; gradients go back to each."""
+    return torch.cat(all_gather(x.contiguous())) if dist.is_initialized() else x
+
+
+def own_rows(x: Tensor) -> Tensor:
+    """Where this process's rows stand among those of all."""
+    rank, _ = rank_and_size()
+    return torch.arange(len(x), device=x.device) + rank * len(x)
 
 
 def gather_objects(thing: T) -> list[T]:

@@ -14,6 +14,7 @@ from archdsl.training.tasks.base import Task
 from archdsl.training.tasks.captioning import Captioning
 from archdsl.training.tasks.classification import Classification
 from archdsl.training.tasks.detection import Detection
+from archdsl.training.tasks.features import FeaturesTask
 from archdsl.training.tasks.flow import Flow
 from archdsl.training.tasks.localisation.task import Localisation
 from archdsl.training.tasks.masked_features import MaskedFeaturesTask
@@ -34,6 +35,7 @@ TASKS: tuple[type[Task], ...] = (
     MaskedPixelsTask,
     MaskedFeaturesTask,
     SimilarityTask,
+    FeaturesTask,
 )
 """Every task: a file of this folder each."""
 

@@ -15,13 +15,13 @@ from torch.nn.functional import l1_loss, layer_norm, smooth_l1_loss
 
 from archdsl.backend import build
 from archdsl.compiler import Plan, compile
-from archdsl.errors import SpecError
+from archdsl.errors import SpecError, excerpt
 from archdsl.language import Arch
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.rewrites.masked import without_masks
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.masks import MaskKind
-from archdsl.training.tasks.base import Outputs
+from archdsl.training.tasks.base import Outputs, Task
 from archdsl.training.tasks.masked import MaskedOptions, MaskedTask, only_output
 
 
@@ -42,6 +42,10 @@ class MaskedFeaturesTask(MaskedTask):
     options_kind = MaskedFeaturesOptions
 
     @classmethod
+    def fitting(cls, plan: Plan) -> type[Task]:
+        return GivenFeatures if any(clip.modality == "features" for clip in plan.arch.clips.values()) else cls
+
+    @classmethod
     def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
         return "smoke_features" if built_in else "vjepa2_pretrain"
 
@@ -50,17 +54,26 @@ class MaskedFeaturesTask(MaskedTask):
         """The encoder that sees whole clips."""
         return compile(without_masks(self.plan.arch))
 
+    @property
+    def target_channels(self) -> int:
+        """Channels of the features that are predicted."""
+        return next(iter(self.target_plan.outputs.values()))[0]
+
     def check_clip(self) -> None:
         super().check_clip()
-        got, want = next(iter(self.plan.outputs.values())), next(iter(self.target_plan.outputs.values()))
-        if got[0] != want[0]:
+        self.check_channels()
+
+    def check_channels(self) -> None:
+        """Raises SpecError where other features are said than those that are predicted."""
+        got, want = next(iter(self.plan.outputs.values()))[0], self.target_channels
+        if got != want:
             raise SpecError(
                 "a head of other features than the encoder's",
                 at="head",
                 written=self.plan.arch.head.written,
-                got=f"{got[0]} channels",
-                want=f"{want[0]}",
-                fix=f"channels: {want[0]}",
+                got=f"{got} channels",
+                want=f"{want}",
+                fix=f"channels: {want}",
             )
 
     def prepare(self, videos: Videos, device: torch.device) -> None:
@@ -90,7 +103,7 @@ class MaskedFeaturesTask(MaskedTask):
         own = {name: unsharded(self.weights[name]) for name, _ in network.named_parameters()}
         with torch.no_grad():
             found: Tensor = functional_call(network, own, (clips,)).float()
-            return layer_norm(found.movedim(1, -1), found.shape[1:2]).movedim(-1, 1)
+            return normed_channels(found)
 
     def target_network(self, device: torch.device) -> nn.Module:
         """The encoder; its parameters are never used: each call gives it others."""
@@ -109,6 +122,50 @@ class MaskedFeaturesTask(MaskedTask):
         """How far each position is off, 1 the farthest of the clip: white.  (n, 1, t', count h', w')"""
         off = (only_output(outputs) - self.filled(self.features(batch), batch)).abs().mean(1, keepdim=True)
         return off / off.amax(dim=(1, 2, 3, 4), keepdim=True).clamp(min=1e-12)
+
+
+class GivenFeatures(MaskedFeaturesTask):
+    """Of a predictor alone, which reads a map of features: its targets are those that it cannot see."""
+
+    name = MaskedFeaturesTask.name
+
+    @property
+    def target_channels(self) -> int:
+        return self.plan.inputs[self.pictured][0]
+
+    def check_clip(self) -> None:
+        self.check_channels()
+
+    def files(self, data: str, split: str) -> Videos:
+        raise self.no_encoder(data)
+
+    def check_inputs(self) -> None:
+        raise self.no_encoder("a video")
+
+    def no_encoder(self, got: str) -> SpecError:
+        """What is said of data that are no features."""
+        return SpecError(
+            f"{self.plan.name} reads features that an encoder gives",
+            at="clips",
+            written=self.plan.arch.written,
+            got=excerpt(got),
+            want="motion, or the network with its encoder, such as vjepa2_vitl_pretrain",
+        )
+
+    def prepare(self, videos: Videos, device: torch.device) -> None:
+        """Features are given: no average is needed."""
+
+    def target_bytes(self) -> int:
+        return 0
+
+    def features(self, batch: Batch) -> Tensor:
+        assert not isinstance(batch.clips, Tensor)
+        return normed_channels(batch.clips[self.pictured].float())
+
+
+def normed_channels(x: Tensor) -> Tensor:
+    """Each position to mean 0, variance 1.  (n, c, t, h, w)"""
+    return layer_norm(x.movedim(1, -1), x.shape[1:2]).movedim(-1, 1)
 
 
 def unsharded(weights: Tensor) -> Tensor:

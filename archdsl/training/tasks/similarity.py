@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-import torch.distributed as dist
 from pydantic import Field
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather
 from torch.nn.functional import cross_entropy, normalize
 
 from archdsl.compiler import Plan
@@ -22,12 +20,13 @@ from archdsl.language import Arch, Clip
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.spec.scalars import Count
 from archdsl.training.data.annotations.captioned_videos import SPECIAL_WORDS
-from archdsl.training.data.annotations.texts import MARKS, ClassTexts, TextVideos, ids_of_texts, class_vocabulary
+from archdsl.training.data.annotations.texts import MARKS, ClassTexts, TextVideos, class_vocabulary, ids_of_texts
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.sources.built_in import moving_digits
 from archdsl.training.data.sources.discovery import videos_for
 from archdsl.training.data.sources.one_video import one_video
+from archdsl.training.distributed import own_rows, rows_of_all
 from archdsl.training.evaluation.prediction import Prediction, ViewOutput
 from archdsl.training.evaluation.retrieval import RetrievalScores, TextPair
 from archdsl.training.evaluation.scores import check_finite, top_scores
@@ -132,9 +131,8 @@ class SimilarityTask(Captioning):
         assert isinstance(outputs, dict)
         clips, texts = (outputs[name].float().flatten(1) for name in ("clip", "texts"))
         scale = scale_of(outputs["scores"].float().flatten(1)[:, 0], (clips * texts).sum(1))
-        every_clip, every_text, there = (of_all(x) for x in (clips, texts, batch.weights))
-        first = len(clips) * (dist.get_rank() if dist.is_initialized() else 0)
-        mine = torch.arange(first, first + len(clips), device=clips.device)
+        every_clip, every_text, there = (rows_of_all(x) for x in (clips, texts, batch.weights))
+        mine = own_rows(clips)
         away = torch.where(there > 0, 0.0, -torch.inf).expand(len(clips), -1)
         away = away.scatter(1, mine[:, None], 0.0)
         losses = [
@@ -277,8 +275,3 @@ class TextClasses(Classification):
 def scale_of(scores: Tensor, cosines: Tensor) -> Tensor:
     """What the network multiplies cosines by, from the scores it gives: exp(s), with its gradient.  (n,), (n,) -> ()"""
     return (scores * cosines.detach()).sum() / (cosines * cosines.detach()).sum().clamp(min=1e-12)
-
-
-def of_all(x: Tensor) -> Tensor:
-    """Rows of all processes, by rank; gradients go back to each."""
-    return torch.cat(all_gather(x.contiguous())) if dist.is_initialized() else x

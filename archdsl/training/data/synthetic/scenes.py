@@ -10,6 +10,7 @@ from math import pi
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, one_hot
 
 from archdsl.language import Clip
 from archdsl.training.data.clips import ClipRequest, Sample
@@ -24,6 +25,8 @@ FRAME_SIZE = (64, 64)
 """(height, width) of scenes for networks without pictures."""
 HEATMAP_SIGMA = 0.6
 """Of a joint's Gaussian, in pixels of the clip (arXiv:2104.13586)."""
+KINDS_SHOWN = 11
+"""What shows at a pixel: the ground, or one of ten numerals."""
 FEATURE_SEED = 5
 """Of the fixed directions that motions have among features."""
 
@@ -173,11 +176,15 @@ def boxes_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
 def features_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     """A direction among the channels for each motion while it lasts; of one channel whether the clip goes on (LRCN).
 
-    (c, t, 1, 1)
+    (c, t, 1, 1); of a map in each cell, by its share of it, a direction for the ground and for each numeral.
     """
     if clip.shape.c == 1:
         return (torch.arange(clip.frames) > 0).float().view(1, -1, 1, 1)
-    return (truth.tones[times] @ feature_directions(clip.shape.c)).T[:, :, None, None]
+    if clip.shape.h * clip.shape.w == 1:
+        return (truth.tones[times] @ feature_directions(clip.shape.c)).T[:, :, None, None]
+    shown = one_hot(truth.digit_map[times], KINDS_SHOWN).permute(3, 0, 1, 2).float()
+    shares = adaptive_avg_pool2d(shown, clip.shape[2:])
+    return torch.einsum("kthw,kc->cthw", shares, feature_directions(clip.shape.c, KINDS_SHOWN))
 
 
 def skeleton_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
@@ -212,9 +219,9 @@ SHOWN_AS = {
 
 
 @lru_cache(maxsize=4)
-def feature_directions(channels: int) -> Tensor:
-    """A fixed direction for each motion.  (motions, channels)"""
-    return torch.randn(len(MOTIONS), channels, generator=torch.Generator().manual_seed(FEATURE_SEED))
+def feature_directions(channels: int, many: int = len(MOTIONS)) -> Tensor:
+    """Fixed directions, by default one for each motion.  (many, channels)"""
+    return torch.randn(many, channels, generator=torch.Generator().manual_seed(FEATURE_SEED))
 
 
 def frames_after(truth: Truth, times: Tensor, frames: int) -> Tensor:
