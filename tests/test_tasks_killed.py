@@ -12,7 +12,15 @@ from safetensors.torch import load_file
 
 from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.training.state.checkpoints import checkpoints_in
-from tests import test_action_detection, test_detection_task, test_masked_tasks, test_segmentation, test_sound
+from tests import (
+    test_action_detection,
+    test_detection_task,
+    test_features_task,
+    test_key_points_task,
+    test_masked_tasks,
+    test_segmentation,
+    test_sound,
+)
 from tests.processes import ROOT
 from tests.tiny_localisers import tiny_bmn, tiny_tal
 from tests.tiny_towers import tiny_towers
@@ -31,6 +39,10 @@ ARCHES = {
     "words": tiny_writer(),
     "texts": tiny_towers(),
     "names of classes": tiny_towers(8, prompts=True),
+    "bare": test_features_task.BARE,
+    "given features": test_features_task.predictor(),
+    "places of points": test_key_points_task.tiny_pose("places"),
+    "maps of points": test_key_points_task.tiny_pose(),
     "sound": test_sound.hearing(classes=8),
     "pixels": test_segmentation.tiny(),
     "hidden pixels": test_masked_tasks.tiny(),

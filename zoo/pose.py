@@ -6,7 +6,7 @@ each of a stack says a map for each of 16 joints, which goes back into the next.
 """
 
 from archdsl.blocks import Block, Branches, Conv, Dropout, FlattenSpace, Linear, MaxPool, Norm, NormAct, Resize
-from archdsl.language import Arch, Clip, Edge, Features, Model, Pathway, Several, Stage
+from archdsl.language import Arch, Clip, Edge, KeyPoints, Model, Pathway, Several, Stage
 from archdsl.spec.scalars import Count
 from archdsl.zoo import alexnet
 
@@ -28,7 +28,7 @@ def deeppose(name: str, joints: Count = 14) -> Arch:
         "fc7": Stage(*wide),
         "joints": Stage(Linear(channels=2 * joints, act="none")),
     }
-    return Arch(name=name, clip=Clip(frames=1, size=227), pathways=dict(rgb=Pathway(stages=stages)), head=Features())
+    return Arch(name=name, clip=Clip(frames=1, size=227), pathways=dict(rgb=Pathway(stages=stages)), head=KeyPoints())
 
 
 def point(channels: int, **fields: object) -> Conv:
@@ -76,7 +76,7 @@ def stacked(name: str, stacks: Count = 8, channels: Count = 256, joints: Count =
         )
         edges.append(Edge(source=f"back{i}", target="main", after="back", into=f"next{i}", merge="sum"))
         before = f"next{i}"
-    head = Several(heads={f"stack{i}": Features(reads=(f"maps{i}",)) for i in range(1, stacks + 1)})
+    head = Several(heads={f"stack{i}": KeyPoints(reads=(f"maps{i}",)) for i in range(1, stacks + 1)})
     clip = Clip(frames=1, size=size)
     return Arch(name=name, clip=clip, pathways=dict(main=Pathway(stages=stages), **maps), edges=edges, head=head)
 

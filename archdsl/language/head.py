@@ -19,6 +19,7 @@ from archdsl.language.heads.dense import Dense
 from archdsl.language.heads.detector import Detector
 from archdsl.language.heads.features import Features
 from archdsl.language.heads.grid import GridDetector
+from archdsl.language.heads.key_points import KeyPoints
 from archdsl.language.heads.localiser import Localiser
 from archdsl.language.heads.masked import MaskedFeatures, MaskedPixels
 from archdsl.language.heads.next_word import NextWord
@@ -182,6 +183,7 @@ HEADS: tuple[type[Head], ...] = (
     GridDetector,
     SetDetector,
     Features,
+    KeyPoints,
     NextWord,
     Similarity,
     MaskedPixels,

@@ -209,3 +209,17 @@ class Task(ABC):
     @abstractmethod
     def prediction(self, path: Path, views: Sequence[ViewOutput], names: tuple[str, ...], top: int) -> Prediction:
         """What is written of a video, from all its views, in order."""
+
+
+def check_one_view(recipe: Recipe, noun: str) -> None:
+    """Raises SpecError for a recipe of several views, of which what is found would have to be joined."""
+    views = recipe.views
+    if views.clips * views.crops > 1:
+        raise SpecError(
+            f"{noun} of several views",
+            at="recipe.views",
+            written=views.written,
+            got=f"{views.clips} clips of {views.crops} crops",
+            want=f"one view: its {noun} are those of the frame",
+            fix="--views 1x1",
+        )

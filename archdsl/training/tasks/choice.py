@@ -16,6 +16,7 @@ from archdsl.training.tasks.classification import Classification
 from archdsl.training.tasks.detection import Detection
 from archdsl.training.tasks.features import FeaturesTask
 from archdsl.training.tasks.flow import Flow
+from archdsl.training.tasks.key_points import KeyPointsTask
 from archdsl.training.tasks.localisation.task import Localisation
 from archdsl.training.tasks.masked_features import MaskedFeaturesTask
 from archdsl.training.tasks.masked_pixels import MaskedPixelsTask
@@ -36,6 +37,7 @@ TASKS: tuple[type[Task], ...] = (
     MaskedFeaturesTask,
     SimilarityTask,
     FeaturesTask,
+    KeyPointsTask,
 )
 """Every task: a file of this folder each."""
 

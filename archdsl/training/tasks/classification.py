@@ -65,7 +65,7 @@ class Classification(Task):
 
     name = "classification"
     options_kind: ClassVar[type[TaskOptions]] = ClassificationOptions
-    reads_of_scores = OF_CLASS_SCORES
+    reads_of_scores: ClassVar[tuple[str, ...]] = OF_CLASS_SCORES
     weights: Tensor | None = None
     """Of classes, in training."""
     teacher: nn.Module | None = None

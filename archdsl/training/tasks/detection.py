@@ -43,7 +43,7 @@ from archdsl.training.evaluation.found_boxes import FoundBoxes
 from archdsl.training.evaluation.prediction import ViewOutput
 from archdsl.training.evaluation.scores import check_finite
 from archdsl.training.tasks.action_detection import areas, no_targets
-from archdsl.training.tasks.base import Outputs, Task, TaskOptions
+from archdsl.training.tasks.base import Outputs, Task, TaskOptions, check_one_view
 from archdsl.training.tasks.detectors import GIVEN, DetectorKind, FrameTruth, detector_kind
 
 TYPICAL_BOXES = 64
@@ -121,16 +121,7 @@ class Detection(Task):
     # data
 
     def videos(self, data: str, split: str) -> Videos:
-        views = self.recipe.views
-        if views.clips * views.crops > 1:
-            raise SpecError(
-                "boxes of several views",
-                at="recipe.views",
-                written=views.written,
-                got=f"{views.clips} clips of {views.crops} crops",
-                want="one view: its boxes are those of the frame",
-                fix="--views 1x1",
-            )
+        check_one_view(self.recipe, "boxes")
         return super().videos(data, split)
 
     def built_in(self, data: str, split: str) -> BoxedScenes:

@@ -21,10 +21,10 @@ MOST_NUMBER = 10_000
 Entry = Mapping[str, Any]
 
 
-def coco_list(root: Path, split: str) -> Path | None:
+def coco_list(root: Path, split: str, kind: str = "instances") -> Path | None:
     """The list of a split; None where there is none."""
     for name in SPLITS[split]:
-        found = sorted(root.glob(f"annotations/instances_{name}*.json"))
+        found = sorted(root.glob(f"annotations/{kind}_{name}*.json"))
         if found:
             return found[-1]
     return None
@@ -41,12 +41,7 @@ def coco_folder(root: Path, path: Path, clips: Mapping[str, Clip], classes: int)
     )
     check_apart_ids(path, "categories", [number for number, _ in names])
     labels, known = labels_of_categories(dict(names), classes)
-    pictures = dict(
-        parse_each(
-            numbered(path, data, "images"), lambda _, one: (whole_field(one, "id"), text_field(one, "file_name"))
-        )
-    )
-    check_apart_ids(path, "images", [whole_field(one, "id") for one in data["images"]])
+    pictures = coco_pictures(path, data)
     boxes: dict[int, list[TrueBox]] = {number: [] for number in pictures}
     ids: list[int] = []
 
@@ -66,6 +61,14 @@ def coco_folder(root: Path, path: Path, clips: Mapping[str, Clip], classes: int)
     if not entries:
         raise SpecError("a list without pictures", written=path.name)
     return BoxedFrames(tuple(entries), known, clips, "coco")
+
+
+def coco_pictures(path: Path, data: Mapping[str, list[Any]]) -> dict[int, str]:
+    """Number of each picture -> its file. Raises SpecError."""
+    rows = numbered(path, data, "images")
+    pictures = dict(parse_each(rows, lambda _, one: (whole_field(one, "id"), text_field(one, "file_name"))))
+    check_apart_ids(path, "images", [whole_field(one, "id") for one in data["images"]])
+    return pictures
 
 
 def coco_data(path: Path) -> dict[str, list[Any]]:

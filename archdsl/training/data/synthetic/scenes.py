@@ -183,7 +183,7 @@ def features_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     if clip.shape.h * clip.shape.w == 1:
         return (truth.tones[times] @ feature_directions(clip.shape.c)).T[:, :, None, None]
     shown = one_hot(truth.digit_map[times], KINDS_SHOWN).permute(3, 0, 1, 2).float()
-    shares = adaptive_avg_pool2d(shown, clip.shape[2:])
+    shares = adaptive_avg_pool2d(shown, (clip.shape.h, clip.shape.w))
     return torch.einsum("kthw,kc->cthw", shares, feature_directions(clip.shape.c, KINDS_SHOWN))
 
 
