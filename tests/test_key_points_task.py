@@ -21,9 +21,9 @@ from archdsl.recipes import recipe
 from archdsl.training.data.annotations.key_points import (
     KeyPointPersons,
     mirror_of,
+    padded_window,
     point_targets,
     window_around,
-    window_of,
 )
 from archdsl.training.data.clips import Batch, ClipRequest, Unreadable
 from archdsl.training.data.synthetic.point_scenes import ring_names
@@ -195,8 +195,8 @@ def test_a_person_is_cut_out_with_room_around() -> None:
     assert window_around((10, 10, 18, 18), 1.0) == (9, 9, 10, 10)
     assert window_around((0, 0, 8, 4), 1.0) == (-1, -3, 10, 10)
     picture = torch.arange(12.0).view(1, 1, 3, 4)
-    assert window_of(picture, (1, 1, 2, 2)).flatten().tolist() == [5, 6, 9, 10]
-    assert window_of(picture, (-1, 2, 3, 2)).flatten().tolist() == [0, 8, 9, 0, 0, 0]
+    assert padded_window(picture, (1, 1, 2, 2)).flatten().tolist() == [5, 6, 9, 10]
+    assert padded_window(picture, (-1, 2, 3, 2)).flatten().tolist() == [0, 8, 9, 0, 0, 0]
 
 
 def test_scenes_are_written_and_read_as_cocos(tmp_path: Path) -> None:

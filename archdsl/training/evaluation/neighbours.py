@@ -15,7 +15,7 @@ from archdsl.training.evaluation.results import Results
 from archdsl.training.evaluation.retrieval import ranks
 from archdsl.training.evaluation.top_classes import minutes_seconds
 
-NEIGHBOURS = 1, 5
+NEAREST_COUNTS = 1, 5
 """How many of the nearest videos are looked at."""
 
 
@@ -42,7 +42,7 @@ class NeighbourScores(Results):
     def figures(self) -> dict[str, float]:
         """Shares of 1 (arXiv:1511.06452); a video that is alone in its class is never found."""
         places, others = self.ranks, len(self.names) - 1
-        return {f"neighbour_r{k}": sum(one <= min(k, others) for one in places) / len(places) for k in NEIGHBOURS}
+        return {f"neighbour_r{k}": sum(one <= min(k, others) for one in places) / len(places) for k in NEAREST_COUNTS}
 
     def lines(self) -> Iterator[dict[str, Any]]:
         for name, rank in zip(self.names, self.ranks):

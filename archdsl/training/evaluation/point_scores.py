@@ -17,7 +17,7 @@ from archdsl.training.evaluation.top_classes import minutes_seconds
 
 HALF_LIMB = 0.5
 """Of its length, how far the ends of a limb may be off (PCP)."""
-MARK = 1.5
+HALF_MARK = 1.5
 """Half a side of what marks a point in a picture, in pixels of what the network saw."""
 
 
@@ -132,7 +132,7 @@ class PointPredictions(Prediction):
         """Each frame with its points."""
         for i, one in enumerate(self.frames):
             marks = [
-                MarkedBox((x - MARK, y - MARK, x + MARK, y + MARK), [], kind)
+                MarkedBox((x - HALF_MARK, y - HALF_MARK, x + HALF_MARK, y + HALF_MARK), [], kind)
                 for kind, (x, y) in enumerate(one.places.tolist())
             ]
             yield f"{i:05d}.points.svg", marked_frame(one.frame, marks)

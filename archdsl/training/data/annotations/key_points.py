@@ -29,7 +29,7 @@ from archdsl.training.data.modalities import clips_of_files
 from archdsl.training.data.sources.lines import parse_each
 from archdsl.training.data.targets import Targets
 
-AROUND = 1.25
+ROOM_AROUND = 1.25
 """Sides of what is cut out around a person, in sides of its box (arXiv:1603.06937 and its heirs)."""
 Limbs = tuple[tuple[int, int], ...]
 """Pairs of points that a limb joins."""
@@ -79,7 +79,7 @@ class KeyPointPersons:
         frames, size, decoded = clips_of_files([one.picture] * clip.frames, one.name, self.clips)
         x1, y1, x2, y2 = cut_box(one.box, size, one.name)
         around = window_around((x1, y1, x2, y2), clip.shape.h / clip.shape.w)
-        cut = {name: window_of(x, around) for name, x in frames.items()}
+        cut = {name: padded_window(x, around) for name, x in frames.items()}
         known = torch.tensor([[p.x - around[0], p.y - around[1], float(p.known)] for p in one.points])
         points = known[None].repeat(clip.frames, 1, 1)
         targets = point_targets(points, max(x2 - x1, y2 - y1), mirror_of(self.classes))
@@ -108,12 +108,12 @@ def mirror_of(names: Sequence[str]) -> list[int]:
 def window_around(box: BoxCorners, aspect: float) -> tuple[int, int, int, int]:
     """A box enlarged, to height over width as the clip has them: (left, top, width, height) in pixels."""
     x1, y1, x2, y2 = box
-    height = max(y2 - y1, (x2 - x1) * aspect) * AROUND
+    height = max(y2 - y1, (x2 - x1) * aspect) * ROOM_AROUND
     sides = max(round(height / aspect), 1), max(round(height), 1)
     return round((x1 + x2 - sides[0]) / 2), round((y1 + y2 - sides[1]) / 2), *sides
 
 
-def window_of(x: Tensor, window: tuple[int, int, int, int]) -> Tensor:
+def padded_window(x: Tensor, window: tuple[int, int, int, int]) -> Tensor:
     """That part of every frame, black where it lies outside.  (c, t, h, w)"""
     left, top, width, height = window
     out = (-left, left + width - x.shape[3], -top, top + height - x.shape[2])

@@ -25,7 +25,7 @@ FRAME_SIZE = (64, 64)
 """(height, width) of scenes for networks without pictures."""
 HEATMAP_SIGMA = 0.6
 """Of a joint's Gaussian, in pixels of the clip (arXiv:2104.13586)."""
-KINDS_SHOWN = 11
+PIXEL_KINDS = 11
 """What shows at a pixel: the ground, or one of ten numerals."""
 FEATURE_SEED = 5
 """Of the fixed directions that motions have among features."""
@@ -182,9 +182,9 @@ def features_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
         return (torch.arange(clip.frames) > 0).float().view(1, -1, 1, 1)
     if clip.shape.h * clip.shape.w == 1:
         return (truth.tones[times] @ feature_directions(clip.shape.c)).T[:, :, None, None]
-    shown = one_hot(truth.digit_map[times], KINDS_SHOWN).permute(3, 0, 1, 2).float()
+    shown = one_hot(truth.digit_map[times], PIXEL_KINDS).permute(3, 0, 1, 2).float()
     shares = adaptive_avg_pool2d(shown, (clip.shape.h, clip.shape.w))
-    return torch.einsum("kthw,kc->cthw", shares, feature_directions(clip.shape.c, KINDS_SHOWN))
+    return torch.einsum("kthw,kc->cthw", shares, feature_directions(clip.shape.c, PIXEL_KINDS))
 
 
 def skeleton_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
