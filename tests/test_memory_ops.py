@@ -142,6 +142,12 @@ def test_resized_kernels_are_kept_once_for_all_clips() -> None:
     assert predicted(graph, True)[1] == pytest.approx(tracked(graph, True)[1], rel=0.03)
 
 
+def test_differences_of_joints_turn_the_gradient_round() -> None:
+    for joints in (1, 12):
+        x = Shape(8, 1, joints, 16)
+        near((ops.JointDifference(), (x, x)), training=True)
+
+
 def near(example: tuple[Op, tuple[Shape, ...]], training: bool) -> None:
     """Within 3 %: small indices and statistics of norms are not counted."""
     graph = learning(*example)

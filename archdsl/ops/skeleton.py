@@ -140,7 +140,6 @@ class JointDifference(Op):
     """Every joint of the first map minus every joint of the second.  (c, 1, v, m), (c, 1, v, m) -> (c, v, v, m)"""
 
     reads = 2
-    kept = Keeps(gradient="new")
     call = "{0}.transpose(2, 3) - {1}"
 
     def out(self, *xs: Shape) -> Shape:
@@ -150,6 +149,10 @@ class JointDifference(Op):
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         return grids[0]._replace(t=grids[0].h)
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """In backward the gradient with its sign changed, before it is summed over the first map's joints."""
+        return Keeps(passing_back=y.elements if xs[0].h > 1 else 0)
 
     def causal(self, *xs: Shape) -> tuple[Op, ...]:
         raise SpecError("relations of joints over all of a clip", got="a causal network", want="ops of each frame")
