@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from archdsl.backend.module_tree import ModulePart, weight_owner
 from archdsl.backend.passes.base import Rewritten, layer_of, literal_graph, takes_pieces
 from archdsl.compiler.causal import choice
+from archdsl.compiler.local_variables import LocalVariables, input_names, last_reads
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Source
-
-FRESH = ("y", "z", "u", "v")
 
 
 @dataclass
@@ -31,8 +30,8 @@ class Forward:
 
     def __post_init__(self) -> None:
         self.prefix = f"{self.part.address}." if self.part.address else ""
-        self.last_read = {value: i for i, step in enumerate(self.part.steps) for value in self.reads(step)}
-        self.last_read |= {value: len(self.part.steps) for value in self.part.outputs}
+        last = last_reads(map(self.reads, self.part.steps), self.part.outputs)
+        self.variables = LocalVariables(self.part.address, last, self.names, self.taken)
         whole = not self.part.address and takes_pieces(self.graph)
         self.chosen = choice(literal_graph(self.graph)) if whole else None
         self.head = self.enter()
@@ -56,12 +55,11 @@ class Forward:
     def enter(self) -> str:
         """The signature; names for what comes in."""
         if self.part.address:
-            names = ["x"] if len(self.part.inputs) == 1 else [f"x{i}" for i in range(1, len(self.part.inputs) + 1)]
-            self.names.update(zip(self.part.inputs, names))
+            self.names |= input_names(self.part.inputs)
             result = (
                 "Tensor" if len(self.part.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(self.part.outputs))}]"
             )
-            return f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}) -> {result}:"
+            return f"def forward(self, {', '.join(f'{name}: Tensor' for name in self.names.values())}) -> {result}:"
         clips = [address for address, node in self.graph.nodes.items() if isinstance(node.op, Source)]
         for clip in clips:
             self.names[clip] = self.fresh(clip)
@@ -137,14 +135,7 @@ class Forward:
             made, code, address = [step], self.op_text(node, read), step
             if node.op == self.chosen and isinstance(self.graph.nodes[reads[0]].op, Source):
                 code = f"{read[0]} if self.streaming else {code}"
-        dead = [value for value in self.names if self.last_read.get(value, -1) <= i]
-        free = {self.names.pop(value) for value in dead if value in self.names}
-        targets = []
-        for value in made:
-            target = self.variable(address if len(made) == 1 else value, read, free)
-            free.discard(target)
-            self.names[value] = target
-            targets.append(target)
+        targets = self.variables.targets(i, address, made, reads)
         shapes = ", ".join(self.shape_text(value) for value in made)
         self.lines.append((f"{', '.join(targets)} = {code}", shapes))
 
@@ -159,24 +150,6 @@ class Forward:
         """The path of the module a step calls; that of the owner where weights are shared."""
         owner = weight_owner(self.graph, step) or step.address
         return module_path(owner.removeprefix(self.prefix))
-
-    def variable(self, address: str, read: list[str], free: set[str]) -> str:
-        """A pathway's name for its values, else the variable just read for the last time, else a fresh one."""
-        used = {*self.names.values(), *self.taken}
-        local = address.removeprefix(self.prefix)
-        if not self.part.address and "." in local and not local.startswith("edges."):
-            pathway = local.partition(".")[0]
-            if pathway not in used:
-                return pathway
-        for name in read:
-            if name in free:
-                return name
-        choices = [*FRESH] if self.part.address else []
-        local = local.replace("@", "_")
-        for name in [*choices, local.rpartition(".")[2], local.replace(".", "_")]:
-            if name not in used and name.isidentifier() and name not in ("x", "head"):
-                return name
-        return f"value_{len(self.lines)}"
 
     def shape_text(self, value: str) -> str:
         """A shape as the comment shows it."""

@@ -7,9 +7,10 @@ from functools import cached_property
 from math import prod
 
 from archdsl.compiler import Plan
+from archdsl.compiler.local_variables import LocalVariables, input_names, last_reads
 from archdsl.graph import Node
 from archdsl.ops.autograd import INDEX, Keeps
-from archdsl.report.memory.calls import LocalVariables, ModuleCall, calls_of, last_reads
+from archdsl.report.memory.calls import ModuleCall, calls_of
 from archdsl.report.memory.storage import StoragePool
 from archdsl.report.parameters import node_weights
 
@@ -141,7 +142,9 @@ class SimulatedStep:
             tape.append(CheckpointedModule(call, {value: self.pool.hold(storage) for value, storage in given.items()}))
             saving = False
         nodes = self.plan.graph.nodes
-        names = LocalVariables(call, last_reads(call, nodes), {value: f"x{i}" for i, value in enumerate(given)})
+        last = last_reads((call.reads(step, nodes) for step in call.steps), call.outputs)
+        named = input_names(given) if call.address else dict(zip(given, given))
+        names = LocalVariables(call.address, last, named)
         variables = {names.held[value]: self.pool.hold(storage) for value, storage in given.items()}
         storages = dict(given)
         for i, step in enumerate(call.steps):
@@ -152,8 +155,8 @@ class SimulatedStep:
                 if isinstance(step, ModuleCall)
                 else self.op(step, inner, tape, saving)
             )
-            addresses = [step.address] if isinstance(step, ModuleCall) and len(made) == 1 else list(made)
-            targets = names.targets(i, addresses, list(made), read)
+            address = step.address if isinstance(step, ModuleCall) else step
+            targets = names.targets(i, address, made, read)
             for target, (value, storage) in zip(targets, made.items()):
                 if target in variables:
                     self.pool.drop(variables[target])
