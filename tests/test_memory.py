@@ -14,7 +14,6 @@ import archdsl
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language.amounts import bytes_of, bytes_text
-from archdsl.report.memory.calls import calls_of
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing.arches import plain_arches as arches
 from benchmarks.memory import measured
@@ -110,7 +109,7 @@ def test_calls_are_the_modules(plan: archdsl.Plan) -> None:
         inner = (listed(step) for step in call.steps if not isinstance(step, str))
         return [call.address, *(address for addresses in inner for address in addresses)]
 
-    assert called == listed(calls_of(plan))[1:]
+    assert called == listed(plan.modules)[1:]
 
 
 def test_weights_by_hand(plan: archdsl.Plan) -> None:

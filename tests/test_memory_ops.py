@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from archdsl import ops
 from archdsl.backend import build_graph
 from archdsl.backend.example_clips import random_inputs
+from archdsl.compiler.module_tree import module_tree
 from archdsl.errors import SpecError
 from archdsl.graph import Builder, Graph
 from archdsl.ops import OPS, UNIT, Conv, Grid, Op, Shape
-from archdsl.report.memory.calls import calls_of
 from archdsl.report.memory.lifetimes import SimulatedStep, Tape
 from archdsl.testing.ops import Chooser
 from benchmarks.memory import Tracked
@@ -99,7 +99,7 @@ def predicted(graph: Graph, training: bool) -> list[int]:
     plan: Any = SimpleNamespace(graph=graph, nodes=tuple(graph.nodes.values()), params=0, scopes={})
     step, tape = SimulatedStep(plan, BATCH, training, half=False), Tape()
     clips = {node.address: step.pool.new(step.size(node.address)) for node in plan.nodes if not node.reads}
-    step.forward(calls_of(plan), clips, tape, saving=training)
+    step.forward(module_tree(graph), clips, tape, saving=training)
     found = [step.peaks.pop("op"), step.pool.live]
     if training and step.learns["op"]:
         step.grads = {"op": step.pool.new(step.size("op"))}

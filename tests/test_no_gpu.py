@@ -10,9 +10,9 @@ from torch import nn
 
 import archdsl
 import archdsl.backend.network as network_module
-from archdsl.backend.module_tree import constructed_modules
 from archdsl.backend.passes import PASSES
 from archdsl.catalog import zoo
+from archdsl.compiler.module_tree import constructed_modules
 from archdsl.report.memory.recompute import modules_to_recompute
 from tests.fake_cuda import compiler, load_guard, tensors_of, traffic
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from archdsl.backend.forward import Forward
 from archdsl.backend.forward_keys import programs
-from archdsl.backend.module_tree import ModulePart
 from archdsl.backend.passes.base import literal_graph, takes_pieces
 from archdsl.backend.source_text import (
     annotation,
@@ -18,6 +17,7 @@ from archdsl.backend.source_text import (
     shadowing_properties,
 )
 from archdsl.compiler.keys import whole_clips
+from archdsl.compiler.module_tree import ModulePart
 from archdsl.ops.layer import Argument
 
 

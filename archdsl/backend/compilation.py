@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archdsl.backend.module_tree import constructed_modules
 from archdsl.compiler import Plan
+from archdsl.compiler.module_tree import constructed_modules
 from archdsl.report.memory.recompute import modules_to_recompute
 
 

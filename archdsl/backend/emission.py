@@ -10,7 +10,6 @@ from typing import Any
 
 from archdsl.backend.class_text import ClassTemplate, ConstructorLine, class_text
 from archdsl.backend.forward import Forward
-from archdsl.backend.module_tree import ModulePart, module_tree, weight_owner
 from archdsl.backend.passes import Lower, lowered_graph
 from archdsl.backend.passes.base import layer_of, programs_of, takes_pieces
 from archdsl.backend.runtime.clips import clips_named, expect, expect_ids
@@ -27,6 +26,7 @@ from archdsl.backend.source_text import (
 )
 from archdsl.backend.user_ops import EMITTED_IMPORTS, confirm, source_texts
 from archdsl.compiler import Plan, plan_of
+from archdsl.compiler.module_tree import ModulePart, module_tree, weight_owner
 from archdsl.graph import Graph
 from archdsl.language import Arch
 from archdsl.ops import Source

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, field
 
-from archdsl.backend.module_tree import ModulePart, weight_owner
 from archdsl.backend.passes.base import Rewritten, layer_of, literal_graph, takes_pieces
 from archdsl.compiler.causal import choice
 from archdsl.compiler.local_variables import LocalVariables, input_names, last_reads
+from archdsl.compiler.module_tree import ModulePart, weight_owner
 from archdsl.graph import Graph, Node
 from archdsl.ops import Op, Source
 

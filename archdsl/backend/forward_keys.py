@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from archdsl.backend.forward import Forward
-from archdsl.backend.module_tree import ModulePart
 from archdsl.backend.passes.base import programs_of
 from archdsl.compiler.keys import KeyFrameSchedule
+from archdsl.compiler.module_tree import ModulePart
 from archdsl.graph import Graph
 from archdsl.ops import Interleave, KeyPairs, Source, TakeEvery
 

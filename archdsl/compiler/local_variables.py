@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
 
 LOCAL_NAMES = ("y", "z", "u", "v")
 
@@ -50,7 +50,7 @@ class LocalVariables:
         local = local.replace("@", "_")
         fresh = (*(LOCAL_NAMES if self.module else ()), local.rpartition(".")[2], local.replace(".", "_"))
         usable = (name for name in fresh if name.isidentifier() and name not in ("x", "head"))
-        return next(name for name in (*usable, *map("value_{}".format, count())) if name not in used)
+        return next(name for name in chain(usable, map("value_{}".format, count())) if name not in used)
 
 
 def input_names(inputs: Collection[str]) -> dict[str, str]:

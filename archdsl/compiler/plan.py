@@ -13,6 +13,7 @@ from archdsl.compiler.causal import stream_state_size, streams
 from archdsl.compiler.expansion import expand
 from archdsl.compiler.frames_read import frames_read, graph_of_frames_read
 from archdsl.compiler.keys import KeyFrameSchedule, schedule_of, whole_clips
+from archdsl.compiler.module_tree import ModulePart, module_tree
 from archdsl.errors import Fault, SpecError, did_you_mean, excerpt
 from archdsl.extras import import_with_extras
 from archdsl.graph import Graph, Node, Scope, ancestors
@@ -59,6 +60,11 @@ class Plan:
     def nodes(self) -> tuple[Node, ...]:
         """Every op, in an order in which they can run."""
         return tuple(self.graph.nodes.values())
+
+    @cached_property
+    def modules(self) -> ModulePart:
+        """The modules that torch has of it, each with its steps in the order in which they run."""
+        return module_tree(self.graph)
 
     @cached_property
     def inputs(self) -> dict[str, tuple[int, ...]]:

@@ -15,8 +15,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from archdsl.backend.compilation import compile_alone, compiled_modules
-from archdsl.backend.module_tree import constructed_modules
 from archdsl.compiler import Plan
+from archdsl.compiler.module_tree import constructed_modules
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import modules_to_recompute

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import replace
 
-from archdsl.backend.module_tree import ModulePart, module_tree
 from archdsl.backend.passes.base import layer_of, weights_only, with_nodes
+from archdsl.compiler.module_tree import ModulePart, module_tree
 from archdsl.graph import Graph, Node, ancestors
 from archdsl.ops import BatchNorm, Conv, GroupNorm, LayerNorm, Linear, Source, TransposedConv
 

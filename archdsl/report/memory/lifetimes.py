@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
 from archdsl.compiler import Plan
 from archdsl.compiler.local_variables import LocalVariables, input_names, last_reads
+from archdsl.compiler.module_tree import ModulePart
 from archdsl.graph import Node
 from archdsl.ops.autograd import INDEX, Keeps
-from archdsl.report.memory.calls import ModuleCall, calls_of
 from archdsl.report.memory.storage import StoragePool
 from archdsl.report.parameters import node_weights
 
@@ -28,7 +29,7 @@ class SavedOp:
 class CheckpointedModule:
     """A checkpointed module on the tape: only its inputs are saved; it is recomputed in backward."""
 
-    call: ModuleCall
+    part: ModulePart
     given: dict[str, int]
 
 
@@ -107,7 +108,7 @@ class SimulatedStep:
         pool.new(4 * self.plan.params * self.accumulated)
         clips = {node.address: pool.new(self.size(node.address)) for node in self.plan.nodes if not node.reads}
         standing = pool.live
-        outputs = self.forward(calls_of(self.plan), dict(clips), tape, saving=self.training)
+        outputs = self.forward(self.plan.modules, dict(clips), tape, saving=self.training)
         for copy in self.cached:
             pool.drop(copy)
         self.cached.clear()
@@ -136,39 +137,39 @@ class SimulatedStep:
             self.note(value)
         return labels
 
-    def forward(self, call: ModuleCall, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
+    def forward(self, part: ModulePart, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
         """One module. What is given stays its giver's; what is returned is the receiver's."""
-        if saving and call.address in self.recomputed:
-            tape.append(CheckpointedModule(call, {value: self.pool.hold(storage) for value, storage in given.items()}))
+        if saving and part.address in self.recomputed:
+            tape.append(CheckpointedModule(part, {value: self.pool.hold(storage) for value, storage in given.items()}))
             saving = False
-        nodes = self.plan.graph.nodes
-        last = last_reads((call.reads(step, nodes) for step in call.steps), call.outputs)
-        named = input_names(given) if call.address else dict(zip(given, given))
-        names = LocalVariables(call.address, last, named)
+        last = last_reads(map(self.reads, part.steps), part.outputs)
+        named = input_names(given) if part.address else dict(zip(given, given))
+        names = LocalVariables(part.address, last, named)
         variables = {names.held[value]: self.pool.hold(storage) for value, storage in given.items()}
         storages = dict(given)
-        for i, step in enumerate(call.steps):
-            read = call.reads(step, nodes)
+        for i, step in enumerate(part.steps):
+            read = self.reads(step)
             inner = {value: storages[value] for value in read}
             made = (
                 self.forward(step, inner, tape, saving)
-                if isinstance(step, ModuleCall)
+                if isinstance(step, ModulePart)
                 else self.op(step, inner, tape, saving)
             )
-            address = step.address if isinstance(step, ModuleCall) else step
+            address = step.address if isinstance(step, ModulePart) else step
             targets = names.targets(i, address, made, read)
             for target, (value, storage) in zip(targets, made.items()):
                 if target in variables:
                     self.pool.drop(variables[target])
                 variables[target] = storages[value] = storage
-        outputs = {value: self.pool.hold(storages[value]) for value in call.outputs or self.ends(call)}
+        leaving = part.outputs if part.address else dict.fromkeys(self.plan.graph.outputs.values())
+        outputs = {value: self.pool.hold(storages[value]) for value in leaving}
         for storage in variables.values():
             self.pool.drop(storage)
         return outputs
 
-    def ends(self, call: ModuleCall) -> list[str]:
-        """What the network itself returns."""
-        return [] if call.address else list(dict.fromkeys(self.plan.graph.outputs.values()))
+    def reads(self, step: str | ModulePart) -> Sequence[str]:
+        """The values that a step reads, an op or a module."""
+        return step.inputs if isinstance(step, ModulePart) else self.plan.graph.nodes[step].reads
 
     def op(self, address: str, given: dict[str, int], tape: Tape, saving: bool) -> dict[str, int]:
         """One op: its result, what it saves, and what passes."""
@@ -233,7 +234,7 @@ class SimulatedStep:
     def recompute(self, entry: CheckpointedModule, tape: Tape) -> dict[str, int]:
         """The forward of a checkpointed module, now saving."""
         before, self.recomputed = self.recomputed, frozenset()
-        outputs = self.forward(entry.call, entry.given, tape, saving=True)
+        outputs = self.forward(entry.part, entry.given, tape, saving=True)
         self.recomputed = before
         for copy in self.cached:
             self.pool.drop(copy)
