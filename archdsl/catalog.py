@@ -19,17 +19,16 @@ from archdsl.errors import Fault, SpecError, did_you_mean, excerpt, nearest_name
 from archdsl.language import Arch, Card, Model, Reference, change_all, parameter_names
 from archdsl.language.drawn_blocks import faults_of_drawings
 from archdsl.spec.base import read_model
-from archdsl.spec.extends import base_named, extended_file
+from archdsl.spec.extends import SUFFIXES, base_of, check_beside
 from archdsl.spec.files import is_regular, regular
 from archdsl.spec.fixes import short_yaml
-from archdsl.spec.lines import Lines
+from archdsl.spec.lines import Lines, mapping_at
 
 PACKAGE = Path(__file__).parent
 SHELF = PACKAGE / "_shelf" if (PACKAGE / "_shelf").is_dir() else PACKAGE.parent
 """Where zoo/ and specs/ lie: in the wheel within the package, in a checkout beside it."""
 ARCH_FILE = "arch.yaml"
 """The arch in the folder of a run, or of an exported network."""
-SUFFIXES = (".py", ".yaml", ".yml", ".json")
 
 
 def load(name_or_path: str | Path | Arch | Model, **overrides: Any) -> Arch:
@@ -196,7 +195,7 @@ def model_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = None
     reference = read_model(Reference, data["reference"]) if "reference" in data else None
     if "extends" not in rest:
         return model_of(read_model(Arch, rest), reference)
-    base = base_model(rest, path, (*above, path.resolve()))
+    base = base_of(rest, path, above, ("pathways", "extends"), zoo_model, model_of_data)
     arch = extended(base, rest)
     return Model(
         name=arch.name,
@@ -213,53 +212,30 @@ def extended(base: Model, data: Lines, own: Mapping[str, Any] | None = None) -> 
 
     `own` are parameters given by whoever loads the file; they take precedence over those written in it.
     """
-    for key in data:
-        if key not in BESIDE_EXTENDS:
-            fields, names = [*Arch.model_fields, "clip"], parameter_names(base.family)
-            home = "set" if key in fields else "parameters" if key in names else None
-            raise SpecError(
-                f"{key} beside extends",
-                at=key,
-                written=data.keys_written[key],
-                got=key,
-                want=", ".join(BESIDE_EXTENDS),
-                fix=f"{home}: {{{key}: {short_yaml(data[key])}}}"
-                if home
-                else did_you_mean(key, [*BESIDE_EXTENDS, *names]),
-            )
+    fields, names = [*Arch.model_fields, "clip"], parameter_names(base.family)
+
+    def fix(key: str) -> str | None:
+        home = "set" if key in fields else "parameters" if key in names else None
+        return f"{home}: {{{key}: {short_yaml(data[key])}}}" if home else did_you_mean(key, [*BESIDE_EXTENDS, *names])
+
+    check_beside(data, BESIDE_EXTENDS, fix)
     arch = base_arch(base, data, own or {})
-    changes: Any = {} if data.get("set") is None else data["set"]
-    if not isinstance(changes, Mapping):
-        raise SpecError(
-            "`set` is not a mapping",
-            at="set",
-            written=data.keys_written["set"],
-            got=excerpt(repr(changes)),
-            want="set: {path: value}",
-        )
+    changes = mapping_at(data, "set", "set: {path: value}")
     first: list[tuple[str, Any]] = [("name", data["name"])] if "name" in data else []
-    if "blocks" in data:
-        first.append(("blocks", {**arch.blocks, **drawings(data["blocks"], data.keys_written["blocks"], arch.blocks)}))
-    return change_all(arch, [*first, *changes.items()], {**data.keys_written, **getattr(changes, "keys_written", {})})
+    if further := drawings(mapping_at(data, "blocks", "blocks: {name: {fields: ..., steps: ...}}"), arch.blocks):
+        first.append(("blocks", {**arch.blocks, **further}))
+    return change_all(arch, [*first, *changes.items()], {**data.keys_written, **changes.keys_written})
 
 
-def drawings(blocks: Any, line: str, before: Mapping[str, Drawing]) -> dict[str, Drawing]:
+def drawings(blocks: Lines, before: Mapping[str, Drawing]) -> dict[str, Drawing]:
     """Further drawn blocks, by name; they may use those before."""
-    if not isinstance(blocks, Mapping):
-        raise SpecError(
-            "`blocks` is not a mapping",
-            at="blocks",
-            written=line,
-            got=excerpt(repr(blocks)),
-            want="blocks: {name: {fields: ..., steps: ...}}",
-        )
     made: dict[str, Drawing] = {}
     faults: list[Fault] = []
     for name, drawing in blocks.items():
         try:
             made[name] = read_model(Drawing, drawing)
         except SpecError as error:
-            faults += error.under(f"blocks.{name}").placed(written=line).faults
+            faults += error.under(f"blocks.{name}").placed(written=blocks.keys_written.get(name)).faults
     if faults:
         unknown = faults_of_drawings({**before, **made})
         raise SpecError([*faults, *(fault for fault in unknown if fault.got not in blocks)])
@@ -268,35 +244,19 @@ def drawings(blocks: Any, line: str, before: Mapping[str, Drawing]) -> dict[str,
 
 def base_arch(base: Model, data: Lines, own: Mapping[str, Any]) -> Arch:
     """The base with the `parameters` beside `extends`; faults of one name its line."""
-    parameters: Any = {} if data.get("parameters") is None else data["parameters"]
+    parameters = mapping_at(data, "parameters", "parameters: {name: value}")
     line = data.keys_written.get("parameters", data.keys_written["extends"])
-    if not isinstance(parameters, Mapping):
-        want = "parameters: {name: value}"
-        raise SpecError(
-            "`parameters` is not a mapping", at="parameters", written=line, got=excerpt(repr(parameters)), want=want
-        )
     try:
         return base.arch(**{**parameters, **own})
     except SpecError as error:
         raise SpecError(fault_of_parameter(fault, parameters, own, line) for fault in error.faults) from None
 
 
-def fault_of_parameter(fault: Fault, written: Mapping[str, Any], own: Mapping[str, Any], line: str) -> Fault:
+def fault_of_parameter(fault: Fault, written: Lines, own: Mapping[str, Any], line: str) -> Fault:
     """A fault under `parameters`, where one is wrong that was written there and not given from outside."""
     name = (fault.at or "").partition(".")[0]
     if name in own:
         return fault
     if name in written:
-        return replace(fault.under("parameters"), written=getattr(written, "keys_written", {}).get(name, line))
+        return replace(fault.under("parameters"), written=written.keys_written.get(name, line))
     return fault.placed("parameters" if written else "extends", line)
-
-
-def base_model(data: Lines, path: Path, above: tuple[Path, ...]) -> Model:
-    """What a spec extends: a zoo name, or another YAML or JSON file."""
-    base, line = base_named(data)
-    if base.endswith(SUFFIXES):
-        return model_of_data(*extended_file(base, line, path, above, ("pathways", "extends")))
-    try:
-        return zoo_model(base)
-    except SpecError as error:
-        raise error.placed("extends", line) from None

@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from archdsl.catalog import SHELF, SUFFIXES, module_of
-from archdsl.errors import Fault, SpecError, did_you_mean, excerpt
+from archdsl.catalog import SHELF, module_of
+from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import change_all
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.spec.base import read_model
-from archdsl.spec.extends import base_named, extended_file
+from archdsl.spec.extends import SUFFIXES, base_of, check_beside
 from archdsl.spec.files import regular
 from archdsl.spec.fixes import short_yaml
-from archdsl.spec.lines import Lines
+from archdsl.spec.lines import Lines, mapping_at
 
 FOLDER = SHELF / "specs" / "recipes"
+EXTENDED_KEYS = ("extends", "name", "source", "set")
 
 
 def recipe(name_or_path: str | Path | Recipe, **changes: Any) -> Recipe:
@@ -68,36 +69,8 @@ def recipe_of_data(path: Path, above: tuple[Path, ...], data: Lines | None = Non
     data = read_data(path, wants="a mapping: steps or epochs, batch, optimizer") if data is None else data
     if "extends" not in data:
         return read_model(Recipe, data)
-    unknown = [key for key in data if key not in ("extends", "name", "source", "set")]
-    if unknown:
-        raise SpecError(
-            Fault(
-                what=f"{key} beside extends",
-                at=key,
-                written=data.keys_written[key],
-                got=key,
-                want="extends, name, source, set",
-                fix=f"set: {{{key}: {short_yaml(data[key])}}}",
-            )
-            for key in unknown
-        )
-    base = base_recipe(data, path, (*above, path.resolve()))
+    check_beside(data, EXTENDED_KEYS, lambda key: f"set: {{{key}: {short_yaml(data[key])}}}")
+    base = base_of(data, path, above, ("optimizer", "extends"), lambda name: recipe_of(name, above), recipe_of_data)
     own = [(key, data[key]) for key in ("name", "source") if key in data]
-    changes = Lines({}, data.written, {}) if data.get("set") is None else data["set"]
-    if not isinstance(changes, Lines):
-        line = data.keys_written["set"]
-        raise SpecError(
-            "`set` is not a mapping", at="set", written=line, got=excerpt(repr(changes)), want="set: {path: value}"
-        )
+    changes = mapping_at(data, "set", "set: {path: value}")
     return change_all(base, [*own, *changes.items()], {**data.keys_written, **changes.keys_written})
-
-
-def base_recipe(data: Lines, path: Path, above: tuple[Path, ...]) -> Recipe:
-    """What a recipe's file extends: a name from specs/recipes, or another YAML or JSON file."""
-    base, line = base_named(data)
-    if base.endswith(SUFFIXES):
-        return recipe_of_data(*extended_file(base, line, path, above, ("optimizer", "extends")))
-    try:
-        return recipe_of(base, above)
-    except SpecError as error:
-        raise error.placed("extends", line) from None

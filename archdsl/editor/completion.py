@@ -16,6 +16,7 @@ from archdsl.language.pathway import Stage
 from archdsl.language.settings import fields
 from archdsl.recipes import recipe_names
 from archdsl.spec.base import Written
+from archdsl.spec.extends import SUFFIXES
 
 
 class Completion(NamedTuple):
@@ -178,7 +179,7 @@ def thing_to_set(hole: Hole, file: FilePath, recipe: bool) -> Any:
         return None
     try:
         text = base.text
-        return catalog.load(file.parent / text if text.endswith(catalog.SUFFIXES) else text)
+        return catalog.load(file.parent / text if text.endswith(SUFFIXES) else text)
     except SpecError:
         return None
 

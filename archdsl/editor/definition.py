@@ -10,6 +10,7 @@ from archdsl import catalog
 from archdsl.editor.outline import Outline, Path, Place, Position, Range
 from archdsl.errors import SpecError
 from archdsl.recipes import FOLDER, recipe_names
+from archdsl.spec.extends import SUFFIXES
 
 START = Range(Position(0, 0), Position(0, 0))
 
@@ -39,7 +40,7 @@ def definition(outline: Outline, position: Position, file: FilePath) -> Target |
 
 def base_file(name: str, file: FilePath) -> Target | None:
     """The file of what a document extends."""
-    if name.endswith(catalog.SUFFIXES):
+    if name.endswith(SUFFIXES):
         path = file.parent / name
         return Target(path, START) if path.is_file() else None
     if name in recipe_names():

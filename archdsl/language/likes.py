@@ -9,7 +9,7 @@ from archdsl.errors import SpecError
 from archdsl.language.paths import change_all
 from archdsl.language.pathway import Pathway
 from archdsl.spec.base import read_model
-from archdsl.spec.lines import Lines
+from archdsl.spec.lines import Lines, mapping_at
 
 
 def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -32,19 +32,15 @@ def with_likes(pathways: Mapping[str, Any]) -> Mapping[str, Any]:
         if other not in made:
             del made[name]  # what it is like was left out below, with its own faults told
             continue
-        changes = {} if data.get("set") is None else data["set"]
-        if not isinstance(changes, Mapping):
-            raise SpecError(
-                "`set` is not a mapping", at=f"{at}.set", written=line, got=repr(changes), want="set: {path: value}"
-            )
         try:
             pathway = made[other] if isinstance(made[other], Pathway) else read_model(Pathway, made[other])
         except SpecError:
             del made[name]  # the other one's faults are told where it stands, once
             continue
         try:
+            changes = mapping_at(data, "set", "set: {path: value}")
             own = [(key, value) for key, value in data.items() if key not in ("like", "set")]
-            lines = {**getattr(data, "keys_written", {}), **getattr(changes, "keys_written", {})}
+            lines = {**getattr(data, "keys_written", {}), **changes.keys_written}
             pathway = change_all(pathway, [*own, *changes.items()], lines).model_copy()
         except SpecError as error:
             raise SpecError(fault.under(at).placed(None, line) for fault in error.faults) from None

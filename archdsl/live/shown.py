@@ -15,6 +15,7 @@ from archdsl.report import diff, draw
 from archdsl.report.number_format import shapes_text, short, whole
 from archdsl.report.table.markup import html_table
 from archdsl.report.table.stages import table_of
+from archdsl.spec.extends import SUFFIXES
 from archdsl.spec.parser import parse_yaml
 
 LEVELS = ("pathway", "stage", "block", "op")
@@ -58,7 +59,7 @@ def changes_of(plan: Plan, text: str, file: Path) -> str | None:
     if not base:
         return None
     try:
-        before = compile(catalog.load(file.parent / base)) if base.endswith(catalog.SUFFIXES) else zoo_plan(base)
+        before = compile(catalog.load(file.parent / base)) if base.endswith(SUFFIXES) else zoo_plan(base)
     except SpecError as error:
         return str(error)
     return str(diff(before, plan))

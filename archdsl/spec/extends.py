@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from archdsl.errors import SpecError, excerpt
+from archdsl.errors import Fault, SpecError, excerpt
 from archdsl.spec.budget import MOST_EXTENDS
 from archdsl.spec.files import regular
 from archdsl.spec.lines import Lines
+
+T = TypeVar("T")
+SUFFIXES = (".py", ".yaml", ".yml", ".json")
+"""Of files of specs and recipes."""
+
+
+def base_of(
+    data: Lines,
+    path: Path,
+    above: tuple[Path, ...],
+    having: tuple[str, str],
+    named: Callable[[str], T],
+    read: Callable[[Path, tuple[Path, ...], Lines], T],
+) -> T:
+    """What a document extends: `named`, or `read` from another YAML or JSON file, which has one key of `having`.
+
+    `above` are the files that extend this one. Raises SpecError.
+    """
+    base, line = base_named(data)
+    above = (*above, path.resolve())
+    if base.endswith(SUFFIXES):
+        return read(*extended_file(base, line, path, above, having))
+    try:
+        return named(base)
+    except SpecError as error:
+        raise error.placed("extends", line) from None
+
+
+def check_beside(data: Lines, known: tuple[str, ...], fix: Callable[[str], str | None]) -> None:
+    """Raise SpecError for keys that do not stand beside `extends`; `fix` is what to write in place of one."""
+    want = ", ".join(known)
+    faults = [
+        Fault(what=f"{key} beside extends", at=key, written=data.keys_written[key], got=key, want=want, fix=fix(key))
+        for key in data
+        if key not in known
+    ]
+    if faults:
+        raise SpecError(faults)
 
 
 def base_named(data: Lines) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pydantic
 
-from archdsl.errors import SpecError
+from archdsl.errors import SpecError, excerpt
 
 PACKAGE_FOLDERS = (str(Path(__file__).parent.parent), str(Path(pydantic.__file__).parent))
 WHEEL_SHELF = str(Path(__file__).parent.parent / "_shelf")
@@ -43,6 +43,15 @@ def line_at(data: Any, loc: list[str]) -> str | None:
             data = data[int(part)]
         line = getattr(data, "written", line)
     return line
+
+
+def mapping_at(data: Mapping[str, Any], key: str, want: str) -> Lines:
+    """The mapping under a key of a document, an empty one where there is none. Raises SpecError for another value."""
+    found = {} if data.get(key) is None else data[key]
+    if not isinstance(found, Mapping):
+        line, got = line_at(data, [key]), excerpt(repr(found))
+        raise SpecError(f"`{key}` is not a mapping", at=key, written=line, got=got, want=want)
+    return found if isinstance(found, Lines) else Lines(found, "", {})
 
 
 def line_outside() -> str | None:
