@@ -208,6 +208,33 @@ def logits_on_frames(network: Any, clip: Tensor) -> Tensor:
     return network(clip.transpose(1, 2)).logits
 
 
+def vjepa2(name: str) -> Callable[[], nn.Module]:
+    """A network of transformers for 6 frames of 64 pixels; the probe's norms add 1e-5, as its authors' do."""
+
+    def make() -> nn.Module:
+        torchvision()
+        package = import_module("transformers")
+        config = package.VJEPA2Config(crop_size=64, frames_per_clip=6, num_labels=400, pred_num_hidden_layers=12)
+        network: nn.Module = getattr(package, name)(config)
+        for norm in getattr(network, "pooler", nn.Identity()).modules():
+            if isinstance(norm, nn.LayerNorm):
+                norm.eps = 1e-5
+        return network
+
+    return make
+
+
+def encoded_frames(network: Any, clip: Tensor) -> Tensor:
+    """The map of transformers' V-JEPA 2, its places in turn.  -> (n, c, places)"""
+    return network(clip.transpose(1, 2), skip_predictor=True).last_hidden_state.mT
+
+
+def scores_of_probe(network: Any, clip: Tensor) -> Tensor:
+    """Scores of transformers' V-JEPA 2, whose predictor is not asked."""
+    features = network.vjepa2.get_vision_features(clip.transpose(1, 2))
+    return network.classifier(network.pooler(features))
+
+
 def model_state(state: dict[str, Tensor]) -> Any:
     """As PyTorchVideo and PySlowFast save."""
     return {"model_state": state}
@@ -414,6 +441,13 @@ TRANSFORMERS = (
         overrides=dict(frames=4, size=64),
     ),
 )
+VJEPA2 = tuple(
+    Original(ours, "transformers", theirs, vjepa2(theirs), forward, overrides=dict(frames=6, size=64))
+    for ours, theirs, forward in (
+        ("vjepa2_vitl", "VJEPA2Model", encoded_frames),
+        ("vjepa2_vitl_k400", "VJEPA2ForVideoClassification", scores_of_probe),
+    )
+)
 HIERA = Original(
     "hiera_t_16x224",
     "hiera",
@@ -422,7 +456,7 @@ HIERA = Original(
     wrap=model_state,
     overrides=dict(frames=4, size=64),
 )
-ORIGINALS = (*TORCHVISION, *PYTORCHVIDEO, *MMACTION2, *TIMM, *TRANSFORMERS, HIERA)
+ORIGINALS = (*TORCHVISION, *PYTORCHVIDEO, *MMACTION2, *TIMM, *TRANSFORMERS, *VJEPA2, HIERA)
 
 
 def scatter(network: nn.Module) -> None:

@@ -10,12 +10,10 @@ from types import ModuleType
 
 import pytest
 import torch
-from torch import Tensor
 
 import archdsl
 from archdsl import catalog
 from archdsl.backend.weights import Ways, adapted, convert, describe, exported, load_weights, read_weights, translated
-from archdsl.backend.weights.fit import COUNTER
 from archdsl.backend.weights.translation import laid_out
 from archdsl.cli import main
 from archdsl.dialects import Naming, naming_named, namings
@@ -27,22 +25,7 @@ from archdsl.recipes import recipe
 from archdsl.report.parameters import weights_of
 from archdsl.training.evaluation.evaluate import resolve_network
 from archdsl.training.state.initial_weights import network_with_weights
-
-MOST_PARAMS = 130_000_000
-"""Parameters of a network that is copied there and back: a larger one of the same rules shows nothing more."""
-
-
-def models_of(naming: Naming) -> list[str]:
-    """The models of the zoo that a naming says it fits."""
-    return [model.name for model in catalog.zoo() if any(fnmatchcase(model.name, p) for p in naming.models)]
-
-
-def state(name: str) -> dict[str, Tensor]:
-    """A network's tensors, each with numbers of its own."""
-    torch.manual_seed(0)
-    with torch.device("meta"):
-        own = archdsl.build(archdsl.load(name)).state_dict()
-    return {k: torch.rand(x.shape) if x.is_floating_point() else torch.tensor(7) for k, x in own.items()}
+from tests.files_of_weights import models_of, state, there_and_back
 
 
 @pytest.mark.parametrize(
@@ -93,30 +76,9 @@ def test_no_two_of_our_tensors_have_one_name(title: str) -> None:
     assert all(naming.knows(name) for layout in layouts.values() for name in layout.names if name)
 
 
-def there_and_back(naming: Naming, name: str) -> None:
-    own = state(name)
-    theirs = exported(own, naming)
-    made = translated(theirs, own)
-    assert made.naming is not None
-    assert not made.extra
-    for address, tensor in own.items():
-        counter = address.endswith(COUNTER) and address not in made.tensors  # Caffe2 has none
-        assert counter or torch.equal(made.tensors[address], tensor), address
-
-
 @pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x0_5"])
 def test_there_and_back(name: str) -> None:
     there_and_back(next(n for n in namings() if name in models_of(n)), name)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("title", [naming.title for naming in namings() if naming.models])
-def test_every_dialect_there_and_back(title: str) -> None:
-    naming = naming_named(title)
-    small = [name for name in models_of(naming) if archdsl.compile(archdsl.load(name)).params < MOST_PARAMS]
-    assert small
-    for name in small:
-        there_and_back(naming, name)
 
 
 def test_a_file_of_others_is_named_read_and_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,12 @@ What to install stands in `test_originals_transformers`.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import archdsl
@@ -16,7 +18,7 @@ from archdsl.ops import Shape
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import Batch
 from archdsl.training.tasks.choice import task_for
-from tests.test_originals_transformers import HIERA, VIDEOMAE, VJEPA2, renamed, scattered, transformers
+from tests.test_originals_transformers import HIERA, VIDEOMAE, renamed, scattered, transformers
 
 __all__ = ["transformers"]
 BLOCK = {
@@ -162,29 +164,18 @@ def test_pixels_of_hiera(torchvision: Any) -> None:
         close(one[:, 0].permute(1, 2, 0), torch.cat(units))
 
 
-VJEPA2_PREDICTOR = {
-    r"predictor.embeddings.predictor_embeddings.(\w+)": r"predictor.embed.0.linear.\1",
-    r"predictor.embeddings.mask_tokens": "predictor.tokens.0.tokens.weight",
-    r"predictor.layer.(\d+).norm1.(\w+)": r"predictor.body.\1.attend.norm.\2",
-    r"predictor.layer.(\d+).attention.(query|key|value).(\w+)": r"predictor.body.\1.attend.\2.\3",
-    r"predictor.layer.(\d+).attention.proj.(\w+)": r"predictor.body.\1.attend.out.\2",
-    r"predictor.layer.(\d+).norm2.(\w+)": r"predictor.body.\1.mlp.norm.\2",
-    r"predictor.layer.(\d+).mlp.fc1.(\w+)": r"predictor.body.\1.mlp.up.\2",
-    r"predictor.layer.(\d+).mlp.fc2.(\w+)": r"predictor.body.\1.mlp.down.\2",
-    r"predictor.layernorm.(\w+)": r"head.norm.\1",
-    r"predictor.proj.(\w+)": r"head.classifier.\1",
-    **VJEPA2,
-}
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_features_of_vjepa2(transformers: Any) -> None:
-    """The encoder reads the context alone, as the authors' does; transformers' drops what is hidden behind it."""
+def test_features_of_vjepa2(transformers: Any, tmp_path: Path) -> None:
+    """The encoder reads the context alone, as the authors' does; transformers' drops what is hidden behind it.
+
+    Weights lie in a file as transformers saves it.
+    """
     config = transformers.VJEPA2Config(crop_size=64, frames_per_clip=6)
     original = scattered(transformers.VJEPA2Model(config))
     arch = archdsl.load("vjepa2_vitl_pretrain", frames=6, size=64)
-    ours = copied(original, archdsl.build(arch), VJEPA2_PREDICTOR)
+    save_file(original.state_dict(), tmp_path / "model.safetensors")
+    ours = archdsl.build(arch, weights=tmp_path).eval()
     kept = arch.pathways["main"].stages["keep"].blocks[0].count
     count = arch.pathways["predictor"].stages["tokens"].blocks[0].count
     clip, mask = torch.randn(2, 3, 6, 64, 64), torch.zeros(2, 2, 16)
@@ -203,8 +194,8 @@ def test_features_of_vjepa2(transformers: Any) -> None:
         whole = torch.zeros(2, 48, x.shape[2]).scatter(1, context[..., None].expand(-1, -1, x.shape[2]), x)
         want = original.predictor(whole, [context], [targets]).last_hidden_state
     close(got.flatten(2).mT, want)
-    alone = archdsl.build(archdsl.load("vjepa2_vitl_predictor", frames=6, size=64)).eval()
-    alone.load_state_dict({k: v for k, v in ours.state_dict().items() if not k.startswith("main.")})
+    predictor = archdsl.load("vjepa2_vitl_predictor", frames=6, size=64)
+    alone = archdsl.build(predictor, weights=tmp_path).eval()
     features = whole.mT.unflatten(2, (3, 4, 4))
     with torch.no_grad():
         close(alone({"features": features, "mask": mask.view(2, 2, 1, 4, 4)}).flatten(2).mT, want)

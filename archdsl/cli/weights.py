@@ -28,7 +28,10 @@ def weights_command(given: Namespace) -> int:
     arch = g.overridden_arch(catalog.model(given.name), given)
     room = import_with_extras("archdsl.backend.weights")
     ways = room.Ways(given.inflate, given.channels)
-    report = room.convert(arch, room.local_weights(given.file), Path(given.output), to=given.to, ways=ways)
+    beside = room.local_weights(given.beside) if given.beside else None
+    report = room.convert(
+        arch, room.local_weights(given.file), Path(given.output), beside=beside, to=given.to, ways=ways
+    )
     if given.json:
         say_json(report.record())
     else:
@@ -38,7 +41,7 @@ def weights_command(given: Namespace) -> int:
 
 def show_weights(given: Namespace) -> int:
     """Dialect, model, counts of names and sizes, what is left over. Exit code 2 where nothing fits."""
-    for name in ("name", "output", "to"):
+    for name in ("name", "output", "beside", "to"):
         if getattr(given, name) is not None:
             raise SpecError("weights show takes a file only", got=str(getattr(given, name)), want="weights show FILE")
     room: Any = import_with_extras("archdsl.backend.weights")

@@ -18,26 +18,18 @@ from torch import Tensor
 from torch.serialization import safe_globals
 
 from archdsl.backend.weights.array_pickles import read_array_pickle
+from archdsl.backend.weights.containers import Contents, contents_of
 from archdsl.backend.weights.file_faults import LOAD_ERRORS, code_in_file, no_weights, one_line
 from archdsl.errors import SpecError
 from archdsl.extras import import_with_extras
 from archdsl.spec.files import open_regular
 
-WRAPPERS = (
-    *("state_dict", "model_state", "model_state_dict", "model", "module", "network", "ema_state_dict"),
-    *("model_ema", "state_dict_ema", "target_encoder", "encoder", "blobs"),
-)
-"""Keys under which others keep the weights beside an optimiser's state."""
-PREFIXES = ("module.", "_orig_mod.")
-"""What torch's wrappers put before every name."""
 HUB = "hf://"
 """How the place of a file of huggingface.co begins: hf://OWNER/NAME/FILE."""
 WEIGHTS_FILE = "model.safetensors"
 """The weights in a folder that `archdsl export` wrote, or that is Hugging Face's."""
 METADATA = "archdsl"
 """Key of our metadata in a safetensors file."""
-OUTER = "model."
-"""What some put before every name: then it is none of the network's own."""
 MAX_TENSORS = 50_000
 """Tensors in a file: the deepest networks have a few thousand, an optimiser's state three times as many."""
 MAX_PICKLE_BYTES = 1 << 25
@@ -69,10 +61,16 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
     Raises SpecError for a file that cannot be read, and for one that would run code.
     """
+    return read_contents(path).tensors
+
+
+def read_contents(path: str | Path) -> Contents:
+    """The same, and where in the file they lie, beside what. Raises SpecError as `read_weights`."""
     path = local_weights(path)
     open_regular(path).close()
-    found = read_safetensors(path) if path.suffix == ".safetensors" else read_pickled(path)
-    return unwrapped(found, path)
+    found = contents_of(read_safetensors(path) if path.suffix == ".safetensors" else read_pickled(path))
+    check_tensors(found.tensors, path)
+    return found
 
 
 def read_safetensors(path: Path) -> Any:
@@ -170,23 +168,14 @@ def check_archive(path: Path) -> None:
         raise no_weights(path, f"a pickle of {longest} bytes", f"at most {MAX_PICKLE_BYTES} beside the tensors")
 
 
-def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
-    """The mapping of names to tensors, out of what it is wrapped in, without wrappers' prefixes and other data."""
-    for key in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    tensors = {name: x for name, x in found.items() if isinstance(x, Tensor)} if isinstance(found, Mapping) else {}
+def check_tensors(tensors: Mapping[Any, Tensor], path: Path) -> None:
+    """Raises SpecError for none, for too many, and for one that no network has."""
     if not tensors:
-        raise no_weights(path, type(found).__name__, "tensors by name")
+        raise no_weights(path, "no tensor", "tensors by name")
     if len(tensors) > MAX_TENSORS:
         raise no_weights(path, f"{len(tensors)} tensors", f"at most {MAX_TENSORS}")
     for name, tensor in tensors.items():
         check_tensor(name, tensor, path)
-    for prefix in PREFIXES:
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    if all(name.startswith(OUTER) for name in tensors):
-        return {name.removeprefix(OUTER): tensor for name, tensor in tensors.items()}
-    return tensors
 
 
 def check_tensor(name: Any, tensor: Tensor, path: Path) -> None:

@@ -14,13 +14,15 @@ from torch import Tensor
 
 from archdsl.backend.network import build
 from archdsl.backend.weights.adaptation import Ways, adapted
-from archdsl.backend.weights.files import METADATA, read_weights
+from archdsl.backend.weights.containers import Contents
+from archdsl.backend.weights.files import METADATA, read_contents, read_weights
 from archdsl.backend.weights.fit import COUNTER, check_names
 from archdsl.backend.weights.recognition import Candidate, candidates
 from archdsl.backend.weights.translation import exported, translated
 from archdsl.catalog import load
 from archdsl.compiler import compile
 from archdsl.dialects import Input, Naming, dialects, naming_named
+from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.ops.norm import BatchNorm
 from archdsl.report.number_format import short
@@ -46,19 +48,22 @@ class FileOfWeights:
     """Names in the file without a counterpart."""
     missing: tuple[str, ...]
     """Addresses of the best one's network that the file lacks, or has in another shape."""
-    first: str
-    """A name in the file."""
+    contents: Contents
+    """Where in the file they lie, beside what."""
 
     def record(self) -> dict[str, Any]:
         """As plain data."""
         named = {"dialect": self.best[0].title, "models": [one.model for one in self.best]} if self.best else {}
         rest = {"tensors": self.tensors, "numbers": self.numbers, "matched": self.matched, "of": self.total}
-        return {"file": str(self.path), **named, **rest, "extra": list(self.extra), "missing": list(self.missing)}
+        lies = {"read": self.contents.read, "beside": self.contents.beside, "progress": self.contents.progress}
+        lists = {"extra": self.extra, "missing": self.missing, **lies}
+        return {"file": str(self.path), **named, **rest, **lists}
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.tensors} tensors, {short(self.numbers)} numbers"]
+        lines += [f"  read     {self.contents}"] if str(self.contents) else []
         if not self.best:
-            return "\n".join([*lines, f"  dialect  unknown: names such as {self.first}"])
+            return "\n".join([*lines, f"  dialect  unknown: names such as {next(iter(self.contents.tensors))}"])
         naming, model = self.best[0].naming, self.best[0].model
         title = f" ({dialects()[naming.source].title})" if naming else ""
         others = [one.model for one in self.best[1:]]
@@ -79,7 +84,8 @@ def some(names: tuple[str, ...]) -> str:
 
 def describe(path: Path) -> FileOfWeights:
     """What a file of weights is. Raises SpecError where it holds none."""
-    found = read_weights(path)
+    contents = read_contents(path)
+    found = contents.tensors
     shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
     ranked = candidates(shapes)
     best = tuple(one for one in ranked if one[2:] == ranked[0][2:] and one.naming == ranked[0].naming)
@@ -93,7 +99,7 @@ def describe(path: Path) -> FileOfWeights:
         missing = tuple(name for name in own if name not in fits and not name.endswith(COUNTER))
         total, extra = len(own), (*made.extra, *(name for name in made.tensors if name not in own))
     numbers = sum(tensor.numel() for tensor in found.values())
-    return FileOfWeights(path, len(found), numbers, best, matched, total, extra, missing, next(iter(found)))
+    return FileOfWeights(path, len(found), numbers, best, matched, total, extra, missing, contents)
 
 
 def state_of(arch: Arch) -> dict[str, Tensor]:
@@ -134,12 +140,21 @@ class Conversion:
         return "\n".join([*lines, *([f"  expects  {Input(**self.input)}"] if self.input else [])])
 
 
-def convert(arch: Arch, path: Path, output: Path, *, to: str | None = None, ways: Ways | None = None) -> Conversion:
+def convert(
+    arch: Arch,
+    path: Path,
+    output: Path,
+    *,
+    beside: Path | None = None,
+    to: str | None = None,
+    ways: Ways | None = None,
+) -> Conversion:
     """Write a file's weights under an arch's addresses, or under another source's; gives what was done.
 
-    Raises SpecError where they are another network's.
+    With those of another file `beside` it, such as a probe's beside its encoder's. Raises SpecError where they are
+    another network's.
     """
-    own, found = state_of(arch), read_weights(path)
+    own, found = state_of(arch), together(path, beside)
     made = translated(found, own)
     tensors, notes = adapted(made.tensors, own, ways or Ways())
     left_out = head_faults(own, tensors)
@@ -166,6 +181,18 @@ def convert(arch: Arch, path: Path, output: Path, *, to: str | None = None, ways
         remarks=remarks(arch, made.naming),
         input=expected,
     )
+
+
+def together(path: Path, beside: Path | None) -> dict[str, Tensor]:
+    """The tensors of a file, and of another beside it. Raises SpecError for a name that both have."""
+    found = read_weights(path)
+    more = read_weights(beside) if beside else {}
+    if both := sorted(found.keys() & more.keys()):
+        got = f"{len(both)} names, such as {both[0]}"
+        raise SpecError(
+            "two files have the same weights", written=f"{path}, {beside}", got=got, want="names of one each"
+        )
+    return found | more
 
 
 def head_faults(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, str]:

@@ -18,6 +18,9 @@ def add_weights_action(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="convert: the network whose addresses are written")
     parser.add_argument("-o", "--output", metavar="FILE", help="convert: the .safetensors file that is written")
     parser.add_argument(
+        "--beside", metavar="FILE", help="convert: another file with the rest, such as a probe's beside its encoder's"
+    )
+    parser.add_argument(
         "--to", metavar="DIALECT", help="convert: write another source's names instead, such as torchvision/resnet"
     )
     parser.add_argument(
