@@ -92,10 +92,10 @@ def predictor_beside(found: Mapping[Any, Any]) -> dict[str, Tensor]:
     inner = mapping_under("predictor", found)
     if inner is None:
         return {}
-    return {name: x for name, x in inner.items() if isinstance(name, str) and bare(name).startswith(PREDICTOR)}
+    return {name: x for name, x in inner.items() if isinstance(name, str) and own_name(name).startswith(PREDICTOR)}
 
 
-def bare(name: str) -> str:
+def own_name(name: str) -> str:
     """A name without what wrappers put before it."""
     return name.removeprefix("module.").removeprefix("backbone.")
 

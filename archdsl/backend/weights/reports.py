@@ -154,7 +154,7 @@ def convert(
     With those of another file `beside` it, such as a probe's beside its encoder's. Raises SpecError where they are
     another network's.
     """
-    own, found = state_of(arch), together(path, beside)
+    own, found = state_of(arch), weights_together(path, beside)
     made = translated(found, own)
     tensors, notes = adapted(made.tensors, own, ways or Ways())
     left_out = head_faults(own, tensors)
@@ -183,7 +183,7 @@ def convert(
     )
 
 
-def together(path: Path, beside: Path | None) -> dict[str, Tensor]:
+def weights_together(path: Path, beside: Path | None) -> dict[str, Tensor]:
     """The tensors of a file, and of another beside it. Raises SpecError for a name that both have."""
     found = read_weights(path)
     more = read_weights(beside) if beside else {}
