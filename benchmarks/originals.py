@@ -340,6 +340,7 @@ i3d_32x2_r50_nl_dot i3d/i3d_imagenet-pretrained-r50-nl-dot-product_8xb8-32x2x1-1
 """Ours, mmaction2's config, one in so many frames, frames, size."""
 VIDEOMAE = "videomae/vit-base-p16_videomae-k400-pre_16x4x1_kinetics-400.py"
 MVIT = "mvit/mvit-small-p244_32xb16-16x4x1-200e_kinetics400-rgb.py"
+SWIN = "swin/swin-tiny-p244-w877_in1k-pre_8xb8-amp-32x2x1-30e_kinetics400-rgb.py"
 SLOWFAST = "slowfast/slowfast_r50_8xb8-4x16x1-256e_kinetics400-rgb.py"
 BARE = {"edges.*.transform.norm": "none", "edges.*.transform.act": "none"}
 """mmaction2's lateral convolutions have neither norm nor activation."""
@@ -380,6 +381,15 @@ MMACTION2 = (
         theirs_by_head(),
         with_meta,
         dict(frames=4, size=64),
+    ),
+    Original(
+        "video_swin_t",
+        "mmaction2",
+        SWIN,
+        of_mmaction(SWIN),
+        theirs_by_head(),
+        with_meta,
+        dict(frames=8, size=112),
     ),
     Original(
         "mvit_v2_s_16x4",

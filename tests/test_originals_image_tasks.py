@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,8 @@ from archdsl.language import Arch
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
-def copied_by_parts(theirs: nn.Module, ours: nn.Module, parts: Sequence[str]) -> None:
-    """Their weights into ours, in the order in which theirs are written; `parts` are ours in that order."""
-    own = ours.state_dict()
-    keys = [*dict.fromkeys(key for part in parts for key in own if key.startswith(part))]
-    assert sorted(keys) == sorted(own)
-    values = zip(keys, theirs.state_dict().values(), strict=True)
-    ours.load_state_dict({key: value.reshape(own[key].shape) for key, value in values})
-
-
 def imported(theirs: nn.Module, arch: Arch, folder: Path) -> nn.Module:
-    """Ours with their weights, from a file as torchvision saves it."""
+    """Ours with their weights, from a file as its package saves it."""
     torch.save(theirs.state_dict(), folder / "theirs.pth")
     return archdsl.build(arch, weights=folder / "theirs.pth").eval()
 
@@ -215,11 +205,7 @@ def test_detections_of_torchvisions_single_shots(detection: Any, name: str, tmp_
     assert same_detections(got["detections"][0, :, 0, :, 0], want) > 10
 
 
-def attention_parts(at: str, name: str) -> list[str]:
-    return [f"{at}{name}.{part}" for part in ("key", "value", "query", "out")] + [f"{at}{name}_norm"]
-
-
-def test_boxes_of_transformers_detr(torchvision: Any) -> None:
+def test_boxes_of_transformers_detr(torchvision: Any, tmp_path: Path) -> None:
     """Classes and boxes of every query, of an image whose map is no square."""
     transformers = pytest.importorskip("transformers", reason="pip install --no-deps transformers==5.24.0 timm")
     torch.manual_seed(0)
@@ -231,16 +217,7 @@ def test_boxes_of_transformers_detr(torchvision: Any) -> None:
             nn.init.uniform_(value, 0.5, 1.5)
     for parameter in theirs.model.query_position_embeddings.parameters():
         nn.init.normal_(parameter)
-    ours = archdsl.build(archdsl.load("detr_r50", height=96, width=160)).eval()
-    mlp = ("mlp.up", "mlp.down", "mlp_norm")
-    parts = ["rgb.", "head.queries", "head.project"]
-    for i in range(6):
-        at = f"head.encoder{i}."
-        parts += [*attention_parts(at, "attend"), *(f"{at}{part}" for part in mlp)]
-    for i in range(6):
-        at = f"head.decoder{i}."
-        parts += attention_parts(at, "attend") + attention_parts(at, "cross") + [f"{at}{part}" for part in mlp]
-    copied_by_parts(theirs, ours, (*parts, "head.norm", "head.scores", "head.box0", "head.box1", "head.box2"))
+    ours = imported(theirs, archdsl.load("detr_r50", height=96, width=160), tmp_path)
     image = torch.randn(2, 3, 96, 160)
     with torch.no_grad():
         got, want = ours(image[:, :, None]), theirs(image)

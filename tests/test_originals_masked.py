@@ -14,38 +14,20 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import archdsl
+from archdsl.language import Arch
 from archdsl.ops import Shape
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import Batch
 from archdsl.training.tasks.choice import task_for
-from tests.test_originals_transformers import HIERA, VIDEOMAE, renamed, scattered, transformers
+from tests.test_originals_transformers import scattered, transformers
 
 __all__ = ["transformers"]
-BLOCK = {
-    r"layernorm_before.(\w+)": r"attend.norm.\2",
-    r"attention.attention.(query|key|value).(\w+)": r"attend.\2.\3",
-    r"attention.output.dense.(\w+)": r"attend.out.\2",
-    r"layernorm_after.(\w+)": r"mlp.norm.\2",
-    r"intermediate.dense.(\w+)": r"mlp.up.\2",
-    r"output.dense.(\w+)": r"mlp.down.\2",
-}
-VIDEOMAE_PRETRAIN = {
-    **{rf"decoder.decoder_layers.(\d+).{old}": rf"decoder.body.\1.{new}" for old, new in BLOCK.items()},
-    r"mask_token": "decoder.tokens.0.tokens.weight",
-    r"videomae.layernorm.(\w+)": r"main.norm.0.norm.\1",
-    r"encoder_to_decoder.(\w+)": r"decoder.embed.0.linear.\1",
-    r"decoder.norm.(\w+)": r"head.norm.\1",
-    r"decoder.head.(\w+)": r"head.classifier.\1",
-    **VIDEOMAE,
-}
 
 
-def copied(theirs: nn.Module, ours: nn.Module, rules: dict[str, str]) -> nn.Module:
-    """Ours with their weights."""
-    mine, values = ours.state_dict(), renamed(theirs.state_dict(), rules)
-    assert sorted(values) == sorted(mine)
-    ours.load_state_dict({name: value.reshape(mine[name].shape) for name, value in values.items()})
-    return ours.eval()
+def imported(theirs: nn.Module, arch: Arch, folder: Path) -> nn.Module:
+    """Ours with their weights, from a file as transformers saves it."""
+    save_file(theirs.state_dict(), folder / "model.safetensors")
+    return archdsl.build(arch, weights=folder).eval()
 
 
 def close(got: Tensor, want: Tensor) -> None:
@@ -68,7 +50,7 @@ def drawn_masks(count: int, units: Shape, kept: int) -> Tensor:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("norm", [True, False])
-def test_pixels_of_videomae(transformers: Any, norm: bool) -> None:
+def test_pixels_of_videomae(transformers: Any, norm: bool, tmp_path: Path) -> None:
     """Of hidden tubes, and with masks of single elements too; the epsilon is the authors'."""
     config = transformers.VideoMAEConfig(
         hidden_size=384,
@@ -85,7 +67,7 @@ def test_pixels_of_videomae(transformers: Any, norm: bool) -> None:
     original = scattered(transformers.VideoMAEForPreTraining(config))
     original.decoder.norm.eps = 1e-6
     arch = archdsl.load("videomae_vit_s_pretrain", frames=4, size=64, norm=norm)
-    ours = copied(original, archdsl.build(arch), VIDEOMAE_PRETRAIN)
+    ours = imported(original, arch, tmp_path)
     clip, mask = torch.randn(2, 3, 4, 64, 64), drawn_masks(2, Shape(2, 1, 4, 4), 2)
     hidden = mask[:, 1].expand(-1, 2, -1, -1).flatten(1).bool()
     with torch.no_grad():
@@ -96,33 +78,9 @@ def test_pixels_of_videomae(transformers: Any, norm: bool) -> None:
     assert float(loss_of(task, got, clip, mask)) == pytest.approx(float(theirs.loss), rel=1e-5)
 
 
-HIERA_MAE = {
-    r"encoder_norm.(\w+)": r"main.norm.0.norm.\1",
-    r"multi_scale_fusion_heads.0.(\w+)": r"edges.stage4.stage1_fusion.through.0.conv.\1",
-    r"multi_scale_fusion_heads.1.(\w+)": r"edges.stage4.stage2_fusion.through.0.conv.\1",
-    r"decoder_embed.(\w+)": r"decoder.embed.0.linear.\1",
-    r"mask_token": "decoder.tokens.0.tokens.weight",
-    r"decoder_pos_embed": "decoder.tokens.1.positions.thw",
-    r"decoder_norm.(\w+)": r"head.norm.\1",
-    r"decoder_pred.(\w+)": r"head.classifier.\1",
-    **{
-        rf"decoder_blocks.(\d+).{theirs}.(\w+)": rf"decoder.body.\1.{ours.replace('_norm', '.norm')}.\2"
-        for theirs, ours in {
-            "norm1": "attend_norm",
-            "attn.qkv": "attend.qkv",
-            "attn.proj": "attend.out",
-            "norm2": "mlp.norm",
-            "mlp.fc1": "mlp.up",
-            "mlp.fc2": "mlp.down",
-        }.items()
-    },
-    **HIERA,
-}
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_pixels_of_hiera(torchvision: Any) -> None:
+def test_pixels_of_hiera(torchvision: Any, tmp_path: Path) -> None:
     """Of hidden units; the predicted patches come in the order of the mask, theirs in that of the clip."""
     hiera = pytest.importorskip("hiera", reason="pip install --no-deps hiera-transformer==0.1.4 timm==1.0.31")
     from hiera.hiera_mae import MaskedAutoencoderHiera
@@ -142,7 +100,8 @@ def test_pixels_of_hiera(torchvision: Any) -> None:
         )
     )
     arch = archdsl.load("hiera_t_16x224_mae", frames=8, size=64)
-    ours = copied(original, archdsl.build(arch), HIERA_MAE)
+    torch.save({"model_state": original.state_dict()}, tmp_path / "mae_hiera.pth")
+    ours = archdsl.build(arch, weights=tmp_path / "mae_hiera.pth").eval()
     kept = arch.pathways["main"].stages["keep"].blocks[0].count
     clip, mask = torch.randn(2, 3, 8, 64, 64), drawn_masks(2, Shape(2, 4, 2, 2), kept)
     with torch.no_grad():
@@ -174,8 +133,7 @@ def test_features_of_vjepa2(transformers: Any, tmp_path: Path) -> None:
     config = transformers.VJEPA2Config(crop_size=64, frames_per_clip=6)
     original = scattered(transformers.VJEPA2Model(config))
     arch = archdsl.load("vjepa2_vitl_pretrain", frames=6, size=64)
-    save_file(original.state_dict(), tmp_path / "model.safetensors")
-    ours = archdsl.build(arch, weights=tmp_path).eval()
+    ours = imported(original, arch, tmp_path)
     kept = arch.pathways["main"].stages["keep"].blocks[0].count
     count = arch.pathways["predictor"].stages["tokens"].blocks[0].count
     clip, mask = torch.randn(2, 3, 6, 64, 64), torch.zeros(2, 2, 16)
