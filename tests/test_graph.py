@@ -7,10 +7,10 @@ from fractions import Fraction
 import pytest
 
 from archdsl import ops
+from archdsl.compiler.topological_order import Cycle, topological_order
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import UNIT, Cost, Grid, Shape
-from archdsl.topological_order import Cycle, topological_order
 
 GRID = Grid(UNIT, UNIT, UNIT, Fraction(1, 30))
 

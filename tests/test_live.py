@@ -20,9 +20,9 @@ import pytest
 from archdsl import SpecError
 from archdsl.cli.arguments.parser import parser
 from archdsl.cli.editor import live_command
-from archdsl.live import shown as live
-from archdsl.live.server import body_of
-from archdsl.live.shown import shown
+from archdsl.editor.live import shown as live
+from archdsl.editor.live.server import body_of
+from archdsl.editor.live.shown import shown
 from archdsl.spec.budget import MOST_BYTES
 from tests.browser import CHROMIUM, NO_CHROMIUM, Browser
 

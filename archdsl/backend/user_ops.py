@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from archdsl.errors import SpecError
 from archdsl.graph import Graph, Node
+from archdsl.graph.user_code import line_within
+from archdsl.graph.user_ops import line_of_thing, method_line
 from archdsl.ops import Op, Shape
 from archdsl.ops.layer import Function, Layer
-from archdsl.user_code import line_within
-from archdsl.user_ops import line_of_thing, method_line
 
 TorchFunction = Callable[..., Any]
 EMITTED_IMPORTS = {"torch": torch, "nn": nn, "F": F, "Tensor": Tensor, "math": math, "Any": Any, "Callable": Callable}

@@ -9,7 +9,7 @@ from archdsl.cli import overrides as g
 from archdsl.cli.console import write_text
 from archdsl.compiler import Plan, compile
 from archdsl.errors import printable
-from archdsl.user_ops import has_torch
+from archdsl.graph.user_ops import has_torch
 
 
 def draw_command(given: Namespace) -> int:

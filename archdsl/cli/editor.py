@@ -34,7 +34,7 @@ def live_command(given: Namespace) -> int:
     if file.exists():
         regular(file)
     check_writable(file)
-    room = import_with_extras("archdsl.live.server")
+    room = import_with_extras("archdsl.editor.live.server")
 
     def tell(address: str) -> None:
         sys.stderr.write(f"{printable(given.file)} live at {address}\nCtrl-C ends it\n")

@@ -25,8 +25,8 @@ from archdsl.cli.console import (
 from archdsl.compiler import Plan, compile
 from archdsl.errors import Fault, SpecError, printable
 from archdsl.extras import import_with_extras
+from archdsl.graph.user_ops import has_torch
 from archdsl.language import Model
-from archdsl.user_ops import has_torch
 
 
 def list_command(given: Namespace) -> int:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Node
+from archdsl.graph.user_ops import answer
 from archdsl.ops import Op, key_of
-from archdsl.user_ops import answer
 
 METHODS = frozenset(["step", "streaming", "key_frame", "current_frame"])
 """Names that a network which takes clips in pieces has for itself: one with such a pathway takes whole clips."""

@@ -9,13 +9,13 @@ from archdsl import ops
 from archdsl.blocks import Block, add_block
 from archdsl.compiler.causal import CausalBuilder
 from archdsl.compiler.lora import with_low_rank
+from archdsl.compiler.topological_order import Cycle, topological_order
 from archdsl.compiler.unread import shadowed, unlearnt, unread
 from archdsl.errors import Fault, SpecError
 from archdsl.graph import UNKNOWN, Builder, Graph, Joints, Node
 from archdsl.language.arch import Arch
 from archdsl.language.edge import Edge, stage_of
 from archdsl.language.pathway import CHOICES, Pathway
-from archdsl.topological_order import Cycle, topological_order
 
 StageKey = tuple[str, str]
 """(pathway, stage)"""

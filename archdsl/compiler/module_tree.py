@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from archdsl.compiler.topological_order import topological_order
 from archdsl.graph import Graph
 from archdsl.ops import Source
-from archdsl.topological_order import topological_order
 
 
 @dataclass

@@ -10,10 +10,10 @@ from archdsl.compiler.causal import streams
 from archdsl.compiler.keys import KeyFrameSchedule, held_values, schedule_of
 from archdsl.errors import SpecError
 from archdsl.graph import Graph, Node
+from archdsl.graph.user_ops import method_line
 from archdsl.ops import Op, Shape
 from archdsl.ops.layer import Layer
 from archdsl.report.lowering_policy import PassChoice
-from archdsl.user_ops import method_line
 
 
 @dataclass(frozen=True, kw_only=True)

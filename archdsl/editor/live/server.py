@@ -25,8 +25,8 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from archdsl.editor.live.shown import LEVELS, preset, presets, shown
 from archdsl.errors import SpecError
-from archdsl.live.shown import LEVELS, preset, presets, shown
 from archdsl.spec.budget import MOST_BYTES
 from archdsl.spec.files import read_text, write_whole
 

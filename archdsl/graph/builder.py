@@ -1,4 +1,4 @@
-"""The compiled form: ops under dotted addresses. And the builder, which blocks use to write it."""
+"""The builder, by which blocks write a graph."""
 
 from __future__ import annotations
 
@@ -7,42 +7,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from keyword import iskeyword
-from typing import Any, NamedTuple
+from typing import Any
 
 from archdsl.errors import Fault, SpecError
+from archdsl.graph.graph import UNKNOWN, Graph, Joints, Node, Scope
+from archdsl.graph.user_code import error_of_fractions, fault_of, line_within
+from archdsl.graph.user_ops import own_answers
 from archdsl.ops import UNIT, Axis, Grid, Op, Shape, Source, key_of
 from archdsl.spec.budget import LARGEST_AXIS, LARGEST_PLACE, MOST_FRAMES, MOST_OPS
 from archdsl.spec.lines import line_of_frame, line_outside
-from archdsl.user_code import error_of_fractions, fault_of, line_within
-from archdsl.user_ops import own_answers
-
-UNKNOWN = "?"
-"""The address of a value that could not be made: what reads it is passed over in silence, the fault is told once."""
-
-
-class Node(NamedTuple):
-    """One op at its place: a dotted address, which is also the prefix of its weights' names."""
-
-    address: str
-    op: Op
-    reads: tuple[str, ...]
-    written: str | None = None
-    tied: str | None = None
-    """The address of the node whose weights this one shares, or None."""
-
-
-class Joints(NamedTuple):
-    """What a clip's joints are: pairs of them that bones join, and the joint that distances are counted from."""
-
-    bones: tuple[tuple[int, int], ...]
-    centre: int
-
-
-class Scope(NamedTuple):
-    """A named group of nodes: a stage, a block, or a container such as a pathway, which is never called as a whole."""
-
-    kind: str
-    container: bool = False
 
 
 class Endless(SpecError):
@@ -75,39 +48,6 @@ def check_size(shape: Shape, axes: Iterable[Axis]) -> None:
         if max(abs(number.numerator), number.denominator) > LARGEST_PLACE:
             want = f"numerator and denominator of at most {len(str(LARGEST_PLACE)) - 1} digits"
             raise SpecError("a position in time or space with too many digits", got="a longer fraction", want=want)
-
-
-@dataclass(frozen=True)
-class Graph:
-    """Nodes in an order in which they can run, with the shape and the grid of every value."""
-
-    nodes: dict[str, Node]
-    shapes: dict[str, Shape]
-    grids: dict[str, Grid]
-    scopes: dict[str, Scope]
-    outputs: dict[str, str]
-    """Output name -> address of the value that leaves."""
-    warnings: tuple[Fault, ...] = ()
-
-
-def ancestors(graph: Graph, *values: str) -> set[str]:
-    """Everything values are made from, and themselves."""
-    seen, waiting = set[str](), [*values]
-    while waiting:
-        address = waiting.pop()
-        if address not in seen:
-            seen.add(address)
-            waiting += graph.nodes[address].reads
-    return seen
-
-
-def readers_of(graph: Graph) -> dict[str, list[Node]]:
-    """Value -> the nodes that read it."""
-    readers: dict[str, list[Node]] = {address: [] for address in graph.nodes}
-    for node in graph.nodes.values():
-        for read in dict.fromkeys(node.reads):
-            readers[read].append(node)
-    return readers
 
 
 def shape_and_grid(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:

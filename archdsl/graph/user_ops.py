@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.errors import SpecError
+from archdsl.graph.user_code import DATACLASS, line_within
 from archdsl.ops import Cost, Grid, Keeps, Layer, Op, Shape
 from archdsl.spec.lines import line_of_frame
-from archdsl.user_code import DATACLASS, line_within
 
 
 def own_answers(op: Op, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> tuple[Shape, Grid]:
@@ -61,7 +61,7 @@ def names_free(op: Op, layer: Layer) -> None:
 @cache
 def runtime_names() -> frozenset[str]:
     """Functions and classes whose text may be emitted, read as text: torch is not imported."""
-    folder = Path(__file__).parent / "backend" / "runtime"
+    folder = Path(__file__).parents[1] / "backend" / "runtime"
     texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
     return frozenset(name for text in texts for name in re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE))
 
