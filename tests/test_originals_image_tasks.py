@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl.language import Arch
+from archdsl.training.tasks.shape_losses import mask_loss, point_loss
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -223,3 +224,32 @@ def test_boxes_of_transformers_detr(torchvision: Any, tmp_path: Path) -> None:
         got, want = ours(image[:, :, None]), theirs(image)
     near(got["scores"].flatten(2).mT, want.logits)
     near(got["boxes"].flatten(2).mT, want.pred_boxes)
+
+
+def samples_of_masks(masks: Tensor, rois: Tensor, size: Any, scale: float) -> Tensor:
+    """torchvision's operator for boxes of one mask each, with 4 samples along a side of a cell."""
+    rows = []
+    for one in rois:
+        box = torch.cat([one[:1] * 0, one[1:]])[None]
+        rows.append(plain_roi_align(masks[int(one[0])][None], box, size, scale, 4, aligned=False))
+    return torch.cat(rows)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_losses_of_shapes_are_torchvisions(torchvision: Any, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Of key points exactly; of masks nearly: their targets are interpolated (RoIAlign), ours are shares of cells."""
+    theirs = torchvision.models.detection.roi_heads
+    monkeypatch.setattr(theirs, "roi_align", samples_of_masks)
+    rng = torch.Generator().manual_seed(seed)
+    corner = 20 * torch.rand(5, 2, generator=rng)
+    boxes = torch.cat([corner, corner + 8 + 20 * torch.rand(5, 2, generator=rng)], 1)
+    found = torch.randint(3, (5,), generator=rng)
+    points = torch.cat([50 * torch.rand(3, 4, 2, generator=rng), torch.randint(2, (3, 4, 1), generator=rng).float()], 2)
+    said = torch.randn(5, 4, 56, 56, generator=rng)
+    other = theirs.keypointrcnn_loss(said, [boxes], [points], [found])
+    torch.testing.assert_close(point_loss(said, boxes, found, points), other)
+    masks = torch.zeros(3, 50, 50)
+    masks[0, 5:30, 5:30], masks[1, 20:45, 0:25], masks[2, 10:40, 10:50] = 1, 1, 1
+    said, labels = torch.randn(5, 4, 28, 28, generator=rng), torch.tensor([1, 2, 3])
+    other = theirs.maskrcnn_loss(said, [boxes], [masks], [labels], [found])
+    assert float(mask_loss(said, boxes, found, masks, labels)) == pytest.approx(float(other), abs=0.02)

@@ -19,6 +19,7 @@ from tests import (
     test_key_points_task,
     test_masked_tasks,
     test_segmentation,
+    test_shape_detection,
     test_sound,
 )
 from tests.processes import ROOT
@@ -43,6 +44,8 @@ ARCHES = {
     "given features": test_features_task.predictor(),
     "places of points": test_key_points_task.tiny_pose("places"),
     "maps of points": test_key_points_task.tiny_pose(),
+    "masks of boxes": test_shape_detection.tiny_shapes(),
+    "points of boxes": test_shape_detection.tiny_shapes("points"),
     "sound": test_sound.hearing(classes=8),
     "pixels": test_segmentation.tiny(),
     "hidden pixels": test_masked_tasks.tiny(),

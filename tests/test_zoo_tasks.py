@@ -28,7 +28,7 @@ def classes_of(head: Head) -> int:
         return 12
     if isinstance(head, GridDetector) or (isinstance(head, AnchorDetector) and head.objectness):
         return 10
-    return {"segmentation": 11, "detection": 11}.get(head.task, 8)
+    return {"segmentation": 11, "detection": 11, "shape_detection": 11}.get(head.task, 8)
 
 
 def smallest(name: str) -> list[str]:

@@ -52,6 +52,10 @@ class RegionDetector(Anchored):
     fine: Count = Field(14, description="cells along each side of a box for masks and points")
     init: Init = Field("normal", description="how the last convolutions of proposals are drawn")
 
+    @property
+    def task(self) -> str:
+        return "shape_detection" if self.masks or self.keypoints else "detection"
+
     def build(self, g: Builder, ends: dict[str, str]) -> dict[str, str]:
         maps = self.matched(ends, True)
         cut_from = [*ends] if self.cut_from is None else [*self.cut_from]

@@ -48,10 +48,20 @@ class Hits(NamedTuple):
     positives: int
 
 
-def class_hits(frames: Sequence[FoundFrame], label: int, rule: str, overlap: float = HALF) -> Hits:
-    """What is found of a class, by the matching of `vid`, `voc` or `coco`."""
+def class_hits(
+    frames: Sequence[FoundFrame],
+    label: int,
+    rule: str,
+    overlap: float = HALF,
+    likeness: Sequence[Tensor] | None = None,
+) -> Hits:
+    """What is found of a class, by the matching of `vid`, `voc` or `coco`.
+
+    By COCO's another `likeness` than the overlap of boxes may count: of each frame how much (n,) found things are like
+    (t,) true ones.
+    """
     right, scores, positives = [torch.zeros(0)], [torch.zeros(0)], 0
-    for frame in frames:
+    for place, frame in enumerate(frames):
         mine, true = frame.labels == label, frame.true_labels == label
         order = frame.scores[mine].argsort(descending=True, stable=True)
         order = order[:COCO_BOXES] if rule == "coco" else order
@@ -60,7 +70,9 @@ def class_hits(frames: Sequence[FoundFrame], label: int, rule: str, overlap: flo
             case "vid":
                 hits = vid_matches(boxes, frame.true_boxes[true])
             case "coco":
-                hits = coco_matches(boxes, frame.true_boxes[true], ignored, overlap)
+                shares = None if likeness is None else likeness[place][mine][order][:, true]
+                shares = coco_shares(boxes, frame.true_boxes[true], ignored) if shares is None else shares
+                hits = coco_matches(shares, ignored, overlap)
             case _:
                 hits = voc_matches(boxes, frame.true_boxes[true], ignored)
         counted = hits >= 0
@@ -104,15 +116,20 @@ def voc_matches(boxes: Tensor, true: Tensor, ignored: Tensor) -> Tensor:
     return hits
 
 
-def coco_matches(boxes: Tensor, true: Tensor, crowd: Tensor, overlap: float) -> Tensor:
-    """1 where a box is right, 0 where wrong, -1 within a crowd: of the free ones it takes that it overlaps most.  (n,)
-
-    Of a crowd the overlap is a share of the box alone, and any number of boxes may lie within.
-    """
+def coco_shares(boxes: Tensor, true: Tensor, crowd: Tensor) -> Tensor:
+    """How much boxes overlap true ones; of a crowd it is a share of the box alone.  (n, 4), (t, 4) -> (n, t)"""
     common = box_overlaps(boxes, true)
     within = torch.stack([shares_within(boxes, one) for one in true], 1) if len(true) else common
-    shares, free = torch.where(crowd, within, common), torch.ones(len(true), dtype=torch.bool)
-    least, hits = min(overlap, 1 - 1e-10), torch.zeros(len(boxes))
+    return torch.where(crowd, within, common)
+
+
+def coco_matches(shares: Tensor, crowd: Tensor, overlap: float) -> Tensor:
+    """1 where a box is right, 0 where wrong, -1 within a crowd: of the free ones it takes that it overlaps most.  (n,)
+
+    Any number of boxes may lie within a crowd.
+    """
+    free = torch.ones(len(crowd), dtype=torch.bool)
+    least, hits = min(overlap, 1 - 1e-10), torch.zeros(len(shares))
     for row, mine in enumerate(shares):
         enough = mine >= least
         single = enough & free & ~crowd
@@ -144,10 +161,13 @@ def sampled_precision(hits: Hits, recalls: int) -> float:
     return float(envelope[places].mean())
 
 
-def box_precisions(frames: Sequence[FoundFrame], label: int, metric: str) -> dict[str, float]:
+def box_precisions(
+    frames: Sequence[FoundFrame], label: int, metric: str, likeness: Sequence[Tensor] | None = None
+) -> dict[str, float]:
     """The figures of one class, by a benchmark's rules; the first is its main one."""
     if metric == "coco":
-        found = [sampled_precision(class_hits(frames, label, "coco", one), COCO_RECALLS) for one in COCO_OVERLAPS]
+        every = [class_hits(frames, label, "coco", one, likeness) for one in COCO_OVERLAPS]
+        found = [sampled_precision(hits, COCO_RECALLS) for hits in every]
         middle = COCO_OVERLAPS.index(0.75)
         return {"ap": sum(found) / len(found), "ap50": found[0], "ap75": found[middle]}
     hits = class_hits(frames, label, "vid" if metric == "vid" else "voc")

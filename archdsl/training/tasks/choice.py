@@ -22,6 +22,7 @@ from archdsl.training.tasks.masked_features import MaskedFeaturesTask
 from archdsl.training.tasks.masked_pixels import MaskedPixelsTask
 from archdsl.training.tasks.own_labels import OwnLabels
 from archdsl.training.tasks.segmentation import Segmentation
+from archdsl.training.tasks.shape_detection import ShapeDetection
 from archdsl.training.tasks.similarity import SimilarityTask
 
 TASKS: tuple[type[Task], ...] = (
@@ -31,6 +32,7 @@ TASKS: tuple[type[Task], ...] = (
     Flow,
     ActionDetection,
     Detection,
+    ShapeDetection,
     Localisation,
     Captioning,
     MaskedPixelsTask,

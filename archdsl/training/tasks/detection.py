@@ -28,7 +28,7 @@ from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.reader.backends import decode_clip
 from archdsl.training.data.sources.built_in import built_in_named
-from archdsl.training.data.sources.pictures import read_pictures
+from archdsl.training.data.sources.pictures import is_of_pictures, read_pictures
 from archdsl.training.data.synthetic.boxed_scenes import WITH_ANY, BoxedScenes
 from archdsl.training.data.synthetic.truth import DIGIT_NAMES
 from archdsl.training.data.targets import Targets
@@ -317,7 +317,7 @@ class Detection(Task):
 
 def frame_size(path: Path) -> tuple[int, int]:
     """(height, width) of a file's first frame."""
-    if path.is_dir():
+    if is_of_pictures(path):
         pixels, _ = read_pictures(path, str(path), lambda index: [0])
     else:
         pixels, _ = decode_clip(path, str(path), lambda index: [0])

@@ -21,7 +21,7 @@ from archdsl.training.data.synthetic.point_scenes import PointScenes, ring_names
 from archdsl.training.data.targets import Targets
 from archdsl.training.data.transforms.crops import view_crop
 from archdsl.training.data.transforms.geometry import Cut
-from archdsl.training.data.transforms.moves import moved_along
+from archdsl.training.data.transforms.moves import move_points
 from archdsl.training.data.transforms.normalisation import pixels_of
 from archdsl.training.evaluation.point_scores import (
     FoundPoints,
@@ -125,11 +125,8 @@ class KeyPointsTask(Task):
 
     def moved(self, targets: Targets, cut: Cut) -> Targets:
         """Points on the crop, those of left and right changed in a mirror image; those outside are not known."""
-        points = targets["points"][:, targets["mirror"]] if cut.columns.mirrored else targets["points"]
-        x, y = moved_along(points[..., 0], cut.columns), moved_along(points[..., 1], cut.rows)
-        inside = (x >= 0) & (y >= 0) & (x < cut.columns.out) & (y < cut.rows.out)
         side = targets["side"] / max(cut.columns.step, cut.rows.step)
-        return targets | {"points": torch.stack([x, y, points[..., 2] * inside], dim=2), "side": side}
+        return targets | {"points": move_points(targets["points"], cut, targets["mirror"]), "side": side}
 
     def blank(self, videos: Videos) -> Targets:
         return point_targets(torch.zeros(self.frames, self.points, 3), 1.0, range(self.points))

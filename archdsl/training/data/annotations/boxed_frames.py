@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -138,6 +138,8 @@ class StillEntry:
     picture: Path
     known: tuple[TrueBox, ...]
     fault: str = ""
+    shapes: tuple[Any, ...] = ()
+    """Of each box what else is known, where that is read."""
 
     def choice(self, frames: int, rng: Random | None) -> FrameChoice:
         return FrameChoice((self.picture,) * frames, (0,))

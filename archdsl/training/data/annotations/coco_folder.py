@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,17 @@ def coco_list(root: Path, split: str, kind: str = "instances") -> Path | None:
     return None
 
 
-def coco_folder(root: Path, path: Path, clips: Mapping[str, Clip], classes: int) -> BoxedFrames:
+def coco_folder(
+    root: Path,
+    path: Path,
+    clips: Mapping[str, Clip],
+    classes: int,
+    shape: Callable[[Entry], Any] | None = None,
+) -> BoxedFrames:
     """The pictures of a list. Raises SpecError with every annotation that is broken.
 
-    Labels are the categories' own numbers where the network has so many classes, else their places, from 1 on.
+    Labels are the categories' own numbers where the network has so many classes, else their places, from 1 on. `shape`
+    reads what else is known of a box.
     """
     data = coco_data(path)
     names = parse_each(
@@ -43,6 +50,7 @@ def coco_folder(root: Path, path: Path, clips: Mapping[str, Clip], classes: int)
     labels, known = labels_of_categories(dict(names), classes)
     pictures = coco_pictures(path, data)
     boxes: dict[int, list[TrueBox]] = {number: [] for number in pictures}
+    shapes: dict[int, list[Any]] = {number: [] for number in pictures}
     ids: list[int] = []
 
     def add(_: str, one: Entry) -> None:
@@ -53,11 +61,16 @@ def coco_folder(root: Path, path: Path, clips: Mapping[str, Clip], classes: int)
         if category not in labels:
             raise SpecError("an annotation of no category", got=f"category_id {category}", want="the id of a category")
         boxes[picture].append(TrueBox(corners(one), labels[category], bool(one.get("iscrowd", 0))))
+        if shape:
+            shapes[picture].append(shape(one))
 
     parse_each(numbered(path, data, "annotations"), add)
     check_apart_ids(path, "annotations", ids)
-    folder = root / path.stem.removeprefix("instances_")
-    entries = [StillEntry(name, folder / name, tuple(boxes[number])) for number, name in pictures.items()]
+    folder = root / path.stem.removeprefix("instances_").removeprefix("person_keypoints_")
+    entries = [
+        StillEntry(name, folder / name, tuple(boxes[number]), shapes=tuple(shapes[number]))
+        for number, name in pictures.items()
+    ]
     if not entries:
         raise SpecError("a list without pictures", written=path.name)
     return BoxedFrames(tuple(entries), known, clips, "coco")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -124,16 +124,7 @@ def padded_window(x: Tensor, window: tuple[int, int, int, int]) -> Tensor:
 def coco_persons(root: Path, path: Path, clips: Mapping[str, Clip]) -> KeyPointPersons:
     """The persons of a list that have points. Raises SpecError with every annotation that is broken."""
     data = coco_data(path)
-    kinds = [one for one in numbered(path, data, "categories") if "keypoints" in one[1]]
-    if len(kinds) != 1:
-        raise SpecError(
-            "key points of several categories or none",
-            written=f"{path.name}, categories",
-            got=f"{len(kinds)} with keypoints",
-            want="one, such as person",
-        )
-    where, kind = kinds[0]
-    names, limbs = names_and_limbs(kind, where)
+    names, limbs = names_of_points(path, data)
     pictures = coco_pictures(path, data)
     folder, entries, ids = root / path.stem.removeprefix("person_keypoints_"), [], []
 
@@ -152,6 +143,20 @@ def coco_persons(root: Path, path: Path, clips: Mapping[str, Clip]) -> KeyPointP
     if not entries:
         raise SpecError("a list without persons", written=path.name, got="no points that are marked")
     return KeyPointPersons(tuple(entries), names, limbs, clips)
+
+
+def names_of_points(path: Path, data: Mapping[str, list[Any]]) -> tuple[tuple[str, ...], Limbs]:
+    """Those of the one category that has points. Raises SpecError."""
+    kinds = [one for one in numbered(path, data, "categories") if "keypoints" in one[1]]
+    if len(kinds) != 1:
+        raise SpecError(
+            "key points of several categories or none",
+            written=f"{path.name}, categories",
+            got=f"{len(kinds)} with keypoints",
+            want="one, such as person",
+        )
+    where, kind = kinds[0]
+    return names_and_limbs(kind, where)
 
 
 def names_and_limbs(kind: Entry, where: str) -> tuple[tuple[str, ...], Limbs]:

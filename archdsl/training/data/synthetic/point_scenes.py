@@ -19,6 +19,9 @@ from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.synthetic.scenes import Scenes
 from archdsl.training.data.synthetic.truth import Truth
 
+SEEN = 2
+"""Of a point in COCO's lists: marked, and seen."""
+
 
 def ring_names(points: int) -> tuple[str, ...]:
     """Names of points on a ring: the first is the top, a mirror image has `left_1` where `right_1` was."""
@@ -44,7 +47,7 @@ class PointScenes(Scenes):
     def read(self, index: int, request: ClipRequest) -> Sample:
         truth = self.truth(index)
         times = self.times(truth, next(iter(self.clips.values())))
-        known = ring_points(truth, len(self.classes))[times]
+        known = ring_points(truth, len(self.classes))[times, 0]
         side = float((truth.boxes[0, 0, 2:] - truth.boxes[0, 0, :2]).max())
         points = len(self.classes)
         targets = point_targets(known, side, [-i % points for i in range(points)])
@@ -52,13 +55,13 @@ class PointScenes(Scenes):
 
 
 def ring_points(truth: Truth, points: int) -> Tensor:
-    """x, y and 1 of each point of the first digit, clockwise from the top.  (frames, points, 3)"""
+    """x, y and 1 of each point of every digit, clockwise from the top.  (frames, digits, points, 3)"""
     angles = torch.arange(points) * (2 * pi / points)
     ring = torch.stack([angles.sin(), -angles.cos()], dim=1)
-    boxes = truth.boxes[:, 0]
-    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    places = middle[:, None] + half[:, None] * ring
-    return torch.cat([places, torch.ones_like(places[..., :1])], dim=2)
+    boxes = truth.boxes
+    middle, half = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2
+    places = middle[:, :, None] + half[:, :, None] * ring
+    return torch.cat([places, torch.ones_like(places[..., :1])], dim=3)
 
 
 def write_persons(out: Path, scenes: Mapping[str, PointScenes]) -> Iterator[Path]:
@@ -72,7 +75,9 @@ def write_persons(out: Path, scenes: Mapping[str, PointScenes]) -> Iterator[Path
             truth, path = made.truth(index), out / split / f"{index:06d}.png"
             write_whole(path, encode_png(truth.pictures[:, 0]))
             x1, y1, x2, y2 = truth.boxes[0, 0].tolist()
-            marked = [number for x, y, _ in ring_points(truth, len(made.classes))[0].tolist() for number in (x, y, 2)]
+            marked = [
+                number for x, y, _ in ring_points(truth, len(made.classes))[0, 0].tolist() for number in (x, y, 2)
+            ]
             data["images"].append({"id": index, "file_name": path.name})
             person = {"id": index, "image_id": index, "category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1]}
             data["annotations"].append({**person, "keypoints": marked})

@@ -28,6 +28,17 @@ def move_boxes(boxes: Tensor, cut: Cut) -> Tensor:
     return torch.where((boxes != 0).any(1, keepdim=True), moved, torch.zeros_like(moved))
 
 
+def move_points(points: Tensor, cut: Cut, mirror: Tensor) -> Tensor:
+    """Points (x, y, whether known), left and right changed in a mirror image; those outside are not known.
+
+    (..., points, 3), (points,) -> (..., points, 3)
+    """
+    points = points[..., mirror, :] if cut.columns.mirrored else points
+    x, y = moved_along(points[..., 0], cut.columns), moved_along(points[..., 1], cut.rows)
+    inside = (x >= 0) & (y >= 0) & (x < cut.columns.out) & (y < cut.rows.out)
+    return torch.stack([x, y, points[..., 2] * inside], dim=-1)
+
+
 def nearest_pixels(axis: AxisCut) -> Tensor:
     """The pixel of the frame that each pixel of the crop shows.  (out,)"""
     centres = axis.start + (torch.arange(axis.out, dtype=torch.float64) + 0.5) * axis.step
