@@ -17,7 +17,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Pathway, Pyramid, RegionDetector, Stage
 from archdsl.recipes import recipe
 from archdsl.training.batches import train_batches
-from archdsl.training.data.annotations.shaped_frames import Polygons, RunLengths, outline
+from archdsl.training.data.annotations.shaped_frames import Polygons, RunLengths, mask_outline
 from archdsl.training.data.clips import ClipRequest, Unreadable
 from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.synthetic.truth import Truth
@@ -198,7 +198,7 @@ def test_run_lengths_go_down_the_columns() -> None:
     assert RunLengths((2, 3), (1, 2, 3)).mask((2, 3)).tolist() == [[0, 1, 0], [1, 0, 0]]
     with pytest.raises(ValueError, match="run lengths of 3 x 2 pixels, a picture of 2 x 3"):
         RunLengths((2, 3), (1, 2, 3)).mask((3, 2))
-    assert outline({"segmentation": {"size": [2, 3], "counts": [1, 2, 3]}}) == RunLengths((2, 3), (1, 2, 3))
+    assert mask_outline({"segmentation": {"size": [2, 3], "counts": [1, 2, 3]}}) == RunLengths((2, 3), (1, 2, 3))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_run_lengths_go_down_the_columns() -> None:
 )
 def test_broken_outlines_are_refused(segmentation: Any, what: str) -> None:
     with pytest.raises(SpecError, match=what):
-        outline({"segmentation": segmentation})
+        mask_outline({"segmentation": segmentation})
 
 
 def coco(root: Path, kind: str, annotation: dict[str, Any]) -> Path:

@@ -214,7 +214,7 @@ class AnchoredKind(DetectorKind):
 
 
 class PyramidDetector(AnchoredKind):
-    """Faster R-CNN on a pyramid. Masks and key points of boxes are not learnt."""
+    """Faster R-CNN on a pyramid; masks and key points of boxes are learnt by `shape_detection`."""
 
     joining = (0.0, 0.0, 0.0, 0.0)
 

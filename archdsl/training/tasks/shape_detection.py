@@ -13,7 +13,7 @@ from archdsl.errors import SpecError, excerpt
 from archdsl.training.data.annotations.boxed_frames import BoxedFrames
 from archdsl.training.data.annotations.coco_folder import coco_data, coco_folder, coco_list
 from archdsl.training.data.annotations.key_points import mirror_of, names_of_points
-from archdsl.training.data.annotations.shaped_frames import ShapedFrames, outline, point_reader
+from archdsl.training.data.annotations.shaped_frames import ShapedFrames, mask_outline, point_reader
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.synthetic.boxed_scenes import BoxedScenes
@@ -78,7 +78,7 @@ class ShapeDetection(Detection):
             names = names_of_points(found, coco_data(found))[0]
             self.check_points(len(names))
             mirror = tuple(mirror_of(names))
-        read = point_reader(self.points) if self.points else outline
+        read = point_reader(self.points) if self.points else mask_outline
         made = coco_folder(root, found, clips, self.kind.classes, read)
         return ShapedFrames(**vars(made), mirror=mirror)
 

@@ -63,7 +63,7 @@ def inside_of(corners: Tensor, size: tuple[int, int]) -> Tensor:
     return turns.cumsum(1)[:, :width] % 2 == 1
 
 
-def outline(one: Entry) -> Polygons | RunLengths:
+def mask_outline(one: Entry) -> Polygons | RunLengths:
     """The mask of an annotation. Raises SpecError."""
     found = one.get("segmentation")
     if isinstance(found, dict):
