@@ -11,7 +11,7 @@ from typing import Literal
 from archdsl.ops.autograd import NOTHING, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example, random_fields
-from archdsl.ops.layer import Argument, Layer, placeholders, runtime
+from archdsl.ops.layer import CONSTANTS, Argument, Layer, placeholders, runtime
 from archdsl.ops.rcnn import anywhere
 
 Sides = tuple[tuple[float, float], ...]
@@ -112,7 +112,9 @@ class Anchors(Op):
             Argument("steps", self.steps),
             Argument("offset", self.offset, 0.0),
         )
-        return Layer("{m}({0})", "Anchors", args, needs=runtime("regions.anchors", "anchor_boxes", "Anchors"))
+        return Layer(
+            "{m}({0})", "Anchors", args, needs=CONSTANTS + runtime("regions.anchors", "anchor_boxes", "Anchors")
+        )
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -8,7 +8,7 @@ from math import gcd
 from archdsl.ops.autograd import COPIED, INDEX, NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Op, Shape, require
 from archdsl.ops.example import Draw, Example, integers
-from archdsl.ops.layer import Argument, Layer, runtime
+from archdsl.ops.layer import CONSTANTS, Argument, Layer, runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class PickChannels(ChannelMove):
 
     def torch(self, *xs: Shape) -> Layer:
         chosen = (Argument("numbers", self.channels),)
-        return Layer("{m}({0})", "ChosenChannels", chosen, needs=runtime("chosen", "ChosenChannels"))
+        return Layer("{m}({0})", "ChosenChannels", chosen, needs=CONSTANTS + runtime("chosen", "ChosenChannels"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

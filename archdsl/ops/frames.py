@@ -8,7 +8,7 @@ from fractions import Fraction
 from archdsl.ops.autograd import COPIED, INDEX, NOTHING, RESHAPED, Keeps
 from archdsl.ops.base import Axis, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer, runtime
+from archdsl.ops.layer import CONSTANTS, Argument, Layer, runtime
 from archdsl.ops.notation import ordinal
 from archdsl.ops.receptive_field import Seen, merged, repeated, union
 
@@ -118,7 +118,7 @@ class TakeChosen(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         chosen = (Argument("numbers", self.frames(xs[0].t)),)
-        return Layer("{m}({0})", "ChosenFrames", chosen, needs=runtime("chosen", "ChosenFrames"))
+        return Layer("{m}({0})", "ChosenFrames", chosen, needs=CONSTANTS + runtime("chosen", "ChosenFrames"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -102,6 +102,10 @@ def runtime(file: str, *names: str) -> tuple[Function, ...]:
     return tuple(Function(file, name) for name in names)
 
 
+CONSTANTS = runtime("constants", "Constants")
+"""The base of modules with buffers that no file carries."""
+
+
 def init_statements(init: str, bias: bool, bias_start: float | None = None) -> tuple[str, ...]:
     """Statements that draw a layer's weights; a bias starts at 0 unless a number or torch's own start is asked for."""
     if bias and bias_start is not None:

@@ -9,7 +9,7 @@ from typing import Literal
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Beside, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer, Weights, runtime
+from archdsl.ops.layer import CONSTANTS, Argument, Layer, Weights, runtime
 
 TableAxes = Literal["thw", "hw", "t", "h", "w"]
 """Axes along which the entries of a table differ; along the others they repeat."""
@@ -176,7 +176,10 @@ class SinePositions(Beside):
             Argument("circle", self.circle, False),
         )
         return Layer(
-            "{m}({0})", "SinePositions", args, needs=runtime("attention.positions", "sines_at", "SinePositions")
+            "{m}({0})",
+            "SinePositions",
+            args,
+            needs=CONSTANTS + runtime("attention.positions", "sines_at", "SinePositions"),
         )
 
     @classmethod

@@ -8,7 +8,7 @@ from fractions import Fraction
 from archdsl.ops.autograd import NOTHING
 from archdsl.ops.base import Axis, Beside, Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example, random_fields
-from archdsl.ops.layer import Argument, Layer, runtime
+from archdsl.ops.layer import CONSTANTS, Argument, Layer, runtime
 from archdsl.ops.receptive_field import Seen, everything
 
 
@@ -78,7 +78,7 @@ class BoundaryMatch(Op):
             Argument("per_bin", self.per_bin),
             Argument("margin", float(self.margin)),
         )
-        return Layer("{m}({0})", "BoundaryMatch", args, needs=runtime("regions.proposals", "BoundaryMatch"))
+        return Layer("{m}({0})", "BoundaryMatch", args, needs=CONSTANTS + runtime("regions.proposals", "BoundaryMatch"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

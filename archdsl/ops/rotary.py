@@ -9,7 +9,7 @@ from archdsl.ops.autograd import NOTHING, Keeps
 from archdsl.ops.base import Beside, Op, Shape, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.heads import check_heads
-from archdsl.ops.layer import Argument, Layer, changed_keywords, runtime
+from archdsl.ops.layer import CONSTANTS, Argument, Layer, changed_keywords, runtime
 from archdsl.ops.receptive_field import Seen
 
 TurningAxis = Literal["t", "h", "w"]
@@ -103,7 +103,9 @@ class Rotary(Turning):
             Argument("extra", x.extra, 0),
             *self.arguments(),
         )
-        return Layer("{m}({0})", "Rotary", args, needs=runtime("attention.rotary", "turning", "turned", "Rotary"))
+        return Layer(
+            "{m}({0})", "Rotary", args, needs=CONSTANTS + runtime("attention.rotary", "turning", "turned", "Rotary")
+        )
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -139,7 +141,7 @@ class Turns(Turning):
 
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("channels", self.turned(xs[0])), Argument("size", self.size), *self.arguments())
-        return Layer("{m}({0})", "Turns", args, needs=runtime("attention.rotary", "turning", "Turns"))
+        return Layer("{m}({0})", "Turns", args, needs=CONSTANTS + runtime("attention.rotary", "turning", "Turns"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

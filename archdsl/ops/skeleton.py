@@ -9,7 +9,7 @@ from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Cost, Grid, Op, Shape, require
 from archdsl.ops.example import Draw, Example
-from archdsl.ops.layer import Argument, Layer, Weights, runtime
+from archdsl.ops.layer import CONSTANTS, Argument, Layer, Weights, runtime
 from archdsl.ops.norm import Norm
 
 Partition = Literal["distance", "direction"]
@@ -78,7 +78,7 @@ class GraphMix(Op):
             Argument("learnt", self.learnt),
         )
         names = ("bones_matrix", "by_distance", "by_direction", "GraphMix")
-        return Layer("{m}({0})", "GraphMix", args, needs=runtime("skeleton", *names))
+        return Layer("{m}({0})", "GraphMix", args, needs=CONSTANTS + runtime("skeleton", *names))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

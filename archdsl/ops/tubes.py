@@ -8,7 +8,7 @@ from math import prod
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.base import Cost, Op, Shape, require
 from archdsl.ops.example import Draw, Example, random_triple
-from archdsl.ops.layer import Argument, Layer, Weights, runtime
+from archdsl.ops.layer import CONSTANTS, Argument, Layer, Weights, runtime
 from archdsl.ops.window import AXES, Triple
 
 
@@ -97,7 +97,7 @@ class Tubes(Op):
         args += [Argument(name, getattr(self, name)) for name in ("kernels", "steps", "offsets")]
         args += [Argument("tied", self.tied), Argument("grids", self.grids(x) if self.positions else ())]
         needs = runtime("attention.positions", "sines_at") + runtime("attention.tokens", "token_rows")
-        return Layer("{m}({0})", "Tubes", tuple(args), needs=needs + runtime("attention.tubes", "Tubes"))
+        return Layer("{m}({0})", "Tubes", tuple(args), needs=needs + CONSTANTS + runtime("attention.tubes", "Tubes"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from archdsl.backend.runtime.constants import Constants
+
 
 def bones_matrix(joints: int, bones: tuple[tuple[int, int], ...]) -> Tensor:
     """1 at [near, far] of each bone.  -> (joints, joints)"""
@@ -34,7 +36,7 @@ def by_distance(joints: int, bones: tuple[tuple[int, int], ...], centre: int) ->
     return torch.stack([means * torch.eye(joints, device="cpu"), means * near * outer, means * near * (1 - outer)])
 
 
-class GraphMix(nn.Module):
+class GraphMix(Constants):
     """Sums over the neighbours of each joint.  (n, 3 c, t, v, m) -> (n, c, t, v, m)"""
 
     def __init__(
@@ -42,10 +44,10 @@ class GraphMix(nn.Module):
     ) -> None:
         super().__init__()
         means = by_distance(joints, bones, centre) if partition == "distance" else by_direction(joints, bones)
-        means = means.to(torch.get_default_device())
-        self.weight = nn.Parameter(torch.ones_like(means) if learnt == "mask" else means)
+        start = torch.ones_like(means) if learnt == "mask" else means
+        self.weight = nn.Parameter(start.to(torch.get_default_device()))
         if learnt == "mask":
-            self.register_buffer("means", means, persistent=False)
+            self.constant("means", means)
         self.masked = learnt == "mask"
 
     def forward(self, x: Tensor) -> Tensor:

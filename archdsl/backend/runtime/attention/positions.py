@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archdsl.backend.runtime.constants import Constants
+
 
 class Positions(nn.Module):
     """Learnt tables, one over some of the axes t, h and w each; the first may have entries for tokens in front too.
@@ -69,7 +71,7 @@ def sines_at(places: Tensor, channels: int, halves: bool) -> Tensor:
     return both.flatten(1).float()
 
 
-class SinePositions(nn.Module):
+class SinePositions(Constants):
     """Fixed sines and cosines, each of `over` in channels of its own; tokens in front get nothing."""
 
     def __init__(
@@ -92,11 +94,11 @@ class SinePositions(nn.Module):
                 places = 2 * math.pi * (places + 1) / (count + 1e-6) if circle else places
                 rows = sines_at(places, channels, halves)
                 parts.append(rows.unflatten(0, sizes).expand(*size, -1))
-        table = torch.cat(parts, dim=-1).flatten(0, 2).to(torch.get_default_device())
+        table = torch.cat(parts, dim=-1).flatten(0, 2)
         if counted:
-            self.table = nn.Parameter(table, requires_grad=False)
+            self.table = nn.Parameter(table.to(torch.get_default_device()), requires_grad=False)
         else:
-            self.register_buffer("table", table, persistent=False)
+            self.constant("table", table)
 
     def forward(self, x: Tensor) -> Tensor:
         table = F.pad(self.table, (0, 0, self.extra, 0)) if self.extra else self.table

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from archdsl.backend.runtime.constants import Constants
 
 
 def turning(count: int, channels: int, one_angle: bool, start: int) -> Tensor:
@@ -22,7 +24,7 @@ def turned(x: Tensor, table: Tensor) -> Tensor:
     return x * cosines + torch.stack([-b, a], dim=-1).flatten(-2) * sines
 
 
-class Rotary(nn.Module):
+class Rotary(Constants):
     """In every head each axis of `over` turns `channels`; the rest, and tokens in front, stay."""
 
     def __init__(
@@ -42,7 +44,7 @@ class Rotary(nn.Module):
             with torch.device("cpu"):
                 table = turning(size[i], channels, one_angle, start)
             table = table.reshape(2, *[size[i] if j == i else 1 for j in range(3)], 1, channels)
-            self.register_buffer(axis, table.to(torch.get_default_device()), persistent=False)
+            self.constant(axis, table)
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.flatten(2).mT.unflatten(2, (self.heads, -1))
@@ -55,7 +57,7 @@ class Rotary(nn.Module):
         return y.flatten(2).mT.unflatten(2, x.shape[2:])
 
 
-class Turns(nn.Module):
+class Turns(Constants):
     """Cosines, then sines, of all axes at every position of a map.  (n, ...) -> (n, 2 axes channels, *size)"""
 
     def __init__(
@@ -75,7 +77,7 @@ class Turns(nn.Module):
                 table = table.reshape(2, *[size[i] if j == i else 1 for j in range(3)], channels)
                 parts.append(table.expand(-1, *size, -1))
             turns = torch.cat(parts, dim=-1).permute(0, 4, 1, 2, 3).flatten(0, 1)
-        self.register_buffer("turns", turns.to(torch.get_default_device()), persistent=False)
+        self.constant("turns", turns)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.get_buffer("turns").to(x.dtype).expand(x.shape[0], -1, -1, -1, -1)

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from archdsl.backend.runtime.attention.positions import sines_at
 from archdsl.backend.runtime.attention.tokens import token_rows
+from archdsl.backend.runtime.constants import Constants
 
 
-class Tubes(nn.Module):
+class Tubes(Constants):
     """Convolutions of several windows, with one kernel resized or one each, as one sequence of tokens.
 
     (n, c, t, h, w) -> (n, out_channels, 1, 1, tokens). `grids` are the tokens of each along (t, h, w), where positions
@@ -44,7 +45,7 @@ class Tubes(nn.Module):
                     parts.append(sines_at(places, width, True).unflatten(0, shape).expand(*grid, -1))
                 tables.append(torch.cat(parts, dim=-1).flatten(0, 2))
         if tables:
-            self.register_buffer("table", torch.cat(tables).to(torch.get_default_device()), persistent=False)
+            self.constant("table", torch.cat(tables))
 
     def kernel(self, i: int) -> Tensor:
         """That of tube i; of one for all, the first one's resized."""

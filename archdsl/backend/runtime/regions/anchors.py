@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from archdsl.backend.runtime.constants import Constants
 
 
 def anchor_rows(maps: list[Tensor], channels: int) -> Tensor:
@@ -31,7 +33,7 @@ def anchor_boxes(
     return torch.cat(rows, dim=1)
 
 
-class Anchors(nn.Module):
+class Anchors(Constants):
     """Corners of anchors, for every clip and frame of what is read."""
 
     anchors: Tensor
@@ -46,7 +48,7 @@ class Anchors(nn.Module):
         super().__init__()
         with torch.device("cpu"):
             boxes = anchor_boxes(sides, sizes, steps, offset)
-        self.register_buffer("anchors", boxes.to(torch.get_default_device()), persistent=False)
+        self.constant("anchors", boxes)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.anchors.to(x.dtype)[None, :, None, :, None].expand(x.shape[0], -1, x.shape[2], -1, -1)
