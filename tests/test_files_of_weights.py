@@ -12,6 +12,7 @@ import archdsl
 from archdsl.backend.weights import convert, describe, exported
 from archdsl.backend.weights.containers import contents_of
 from archdsl.backend.weights.fit import COUNTER
+from archdsl.backend.weights.translation import best_naming
 from archdsl.cli import main
 from archdsl.dialects import naming_named, namings
 from archdsl.report.parameters import weights_of
@@ -85,6 +86,16 @@ def test_as_many_names_as_the_files_of_vjepa2_have() -> None:
     for title, count in (("authors/vjepa2_pretrain", 292 + 160), ("huggingface/vjepa2_pretrain", 388 + 199)):
         layouts = naming_named(title).layouts(own)
         assert len({name for layout in layouts.values() for name in layout.names}) == count
+
+
+@pytest.mark.parametrize("name", ["vjepa2_vitl", "vjepa2_vitl_predictor", "vjepa2_vitl_pretrain"])
+@pytest.mark.parametrize("source", ["authors", "huggingface"])
+def test_a_part_of_a_network_is_read_from_the_file_of_all(name: str, source: str) -> None:
+    whole, own = (weights_of(archdsl.compile(archdsl.load(one))) for one in ("vjepa2_vitl_pretrain", name))
+    layouts = naming_named(f"{source}/vjepa2_pretrain").layouts(whole).values()
+    found = best_naming(own, [name for layout in layouts for name in layout.names])
+    assert found is not None
+    assert found.title == f"{source}/{name.replace('_vitl', '')}"
 
 
 @pytest.mark.parametrize(

@@ -72,16 +72,24 @@ def expected_input(path: Path, own: Mapping[str, Tensor]) -> Input | None:
 
 
 def best_naming(own: Iterable[str], found: Iterable[str]) -> Naming | None:
-    """The naming under which most of our addresses are in the file; None where most are there as they are."""
+    """The naming under which most of our addresses are in the file; None where most are there as they are.
+
+    Of several the one that leaves fewest of its names unread.
+    """
     names, addresses = set(found), [name for name in own if not name.endswith(COUNTER)]
-    most, best = sum(address in names for address in addresses), None
+    most = sum(address in names for address in addresses)
     if most == len(addresses):
         return None
+    best: Naming | None = None
+    fewest = len(names) + 1
     for naming in namings():
-        layouts = naming.layouts(addresses).values()
-        count = sum(all(name in names for name in layout.names if name) for layout in layouts)
-        if count > most and count >= LEAST_SHARE * len(addresses):
-            most, best = count, naming
+        layouts = [one for one in naming.layouts(addresses).values() if names.issuperset(filter(None, one.names))]
+        if len(layouts) < max(most, LEAST_SHARE * len(addresses)):
+            continue
+        read = {name for layout in layouts for name in layout.names}
+        unread = sum(name not in read and not naming.ignores(name) for name in names)
+        if len(layouts) > most or (best and unread < fewest):
+            most, best, fewest = len(layouts), naming, unread
     return best
 
 
