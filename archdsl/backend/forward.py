@@ -6,7 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 
 from archdsl.backend.passes.base import Rewritten, layer_of, literal_graph, takes_pieces
-from archdsl.compiler.causal import choice
+from archdsl.compiler.causal import choice, of_clips
 from archdsl.compiler.local_variables import LocalVariables, input_names, last_reads
 from archdsl.compiler.module_tree import ModulePart, weight_owner
 from archdsl.graph import Graph, Node
@@ -32,8 +32,9 @@ class Forward:
         self.prefix = f"{self.part.address}." if self.part.address else ""
         last = last_reads(map(self.reads, self.part.steps), self.part.outputs)
         self.variables = LocalVariables(self.part.address, last, self.names, self.taken)
-        whole = not self.part.address and takes_pieces(self.graph)
-        self.chosen = choice(literal_graph(self.graph)) if whole else None
+        literal = literal_graph(self.graph)
+        self.in_frames = not self.part.address and takes_pieces(self.graph) and not of_clips(literal)
+        self.chosen = choice(literal) if self.in_frames else None
         self.head = self.enter()
         for i, step in enumerate(self.part.steps):
             self.step(i, step)
@@ -75,7 +76,7 @@ class Forward:
         """The line that refuses a clip other than the network was built for."""
         c, t, h, w = self.graph.shapes[clip].tensor
         frames = f"{t}"
-        if takes_pieces(self.graph):
+        if self.in_frames:
             frames = f"None if self.streaming else {t}" if self.chosen else "None"
         source = self.graph.nodes[clip].op
         if isinstance(source, Source) and (ids := source.vocabulary):
@@ -97,14 +98,15 @@ class Forward:
         return "{" + ", ".join(f'"{name}": {self.names[value]}' for name, value in self.graph.outputs.items()) + "}"
 
     def step_text(self) -> list[str]:
-        """The method of networks whose clip, or clips, may come in pieces."""
+        """The method of networks whose clip, or clips, may come in pieces, or one after the other."""
         clips = sum(isinstance(node.op, Source) for node in self.graph.nodes.values())
+        pieces, begun = ("frames of a clip", "clip") if self.in_frames else ("clips of a video", "video")
         return [
             "def step(",
             f"    self, frames: {'Tensor' if clips == 1 else 'dict[str, Tensor]'},"
             " state: dict[str, tuple[Tensor, ...]] | None = None",
             ") -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:",
-            '    """What further frames of a clip give, and the state to go on with; without a state a clip begins."""',
+            f'    """What further {pieces} give, and the state to go on with; without a state a {begun} begins."""',
             "    return streamed(self, frames, state or {})",
         ]
 

@@ -51,7 +51,7 @@ from archdsl.blocks.plain import (
     Resize,
     SpaceToChannels,
 )
-from archdsl.blocks.pooled import PooledTransformer
+from archdsl.blocks.pooled import PooledTransformer, Remembered
 from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual
@@ -200,6 +200,7 @@ __all__ = [block.__name__ for block in BLOCKS] + [
     "BLOCKS",
     "Act",
     "Attend",
+    "Remembered",
     "Block",
     "BlockField",
     "Chain",

@@ -13,7 +13,38 @@ from archdsl.blocks.transformer import TransformerParts
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops import Triple
-from archdsl.spec.scalars import Sizes
+from archdsl.spec.base import Written
+from archdsl.spec.scalars import Count, Sizes, Whole
+
+
+class Remembered(Written):
+    """What an attention remembers of the clips before, which the next clips of a stream read."""
+
+    clips: Whole = Field(2, description="clips that are read; 0 for none")
+    gap: Count = Field(1, description="clips from one that is read to the next")
+    kernel: Sizes = Field((1, 1, 1), description="window of the convolution that compresses them")
+    stride: Sizes = Field((1, 1, 1), description="its stride; with 1 and a window of 1 nothing is compressed")
+    read: bool = Field(True, description="false: weights are there, and nothing is remembered")
+
+    def add(self, g: Builder, name: str, x: str, eps: float) -> str:
+        """Keys or values behind those remembered."""
+        op = ops.ClipMemory(
+            clips=self.clips * self.read, gap=self.gap, kernel=self.kernel, stride=self.stride, eps=eps
+        )
+        return g.add(f"{name}_memory", op, x)
+
+    def attention(self, plain: ops.RelativeAttention) -> ops.RelativeAttention:
+        """The attention with tables for what is remembered."""
+        if not self.clips:
+            return plain
+        return ops.MemoryAttention(
+            heads=plain.heads,
+            sizes=plain.sizes,
+            fused=plain.fused,
+            clips=self.clips,
+            kernel=self.kernel,
+            stride=self.stride,
+        )
 
 
 class PooledTransformer(TransformerParts):
@@ -36,6 +67,8 @@ class PooledTransformer(TransformerParts):
     pool_queries: bool = Field(False, description="whether queries are pooled without a stride, too")
     relative: bool = Field(False, description="relative positions along each axis in the products")
     sizes: Sizes | None = Field(None, description="sizes (t, h, w) of their tables; by default the map's")
+    pool_first: bool = Field(False, description="pools in front of the linear layers of queries, keys and values")
+    memory: Remembered | None = Field(None, description="what is remembered of the clips before; needs pool_first")
     residual: bool = Field(False, description="whether pooled queries are added to the map that attention gives")
     shortcut: Literal["max", "query"] = Field(
         "max", description="max: pooled by a maximum; query: projected, then pooled as queries are, with their weights"
@@ -45,6 +78,9 @@ class PooledTransformer(TransformerParts):
     def _norms_first(self) -> PooledTransformer:
         if self.norm_at == "post":
             raise SpecError("norms behind sums of pooled attention", got="norm_at: post", want="norm_at: pre")
+        if self.memory and not self.pool_first:
+            what, got = "a memory of what linear layers give", "memory with pool_first: false"
+            raise SpecError(what, at="memory", got=got, want="a memory in front of them", fix="pool_first: true")
         return self
 
     def summary(self, channels: int) -> tuple[str, ...]:
@@ -86,20 +122,29 @@ class PooledTransformer(TransformerParts):
 
     def attended(self, g: Builder, x: str, channels: int) -> str:
         """Queries, keys and values, their pools, attention, the linear layer behind it."""
-        reads = self.projections(g, x, channels)
-        strides = (self.stride, self.stride_kv, self.stride_kv)
-        q, k, v = (
-            self.pooled(g, name, read, stride, self.pool_queries or name != "query")
-            for name, read, stride in zip(("query", "key", "value"), reads, strides)
-        )
+        q, k, v = self.pooled_reads(g, x, channels)
         attention: ops.Op = ops.Attention(heads=self.heads, fused=self.fused)
         if self.relative:
-            attention = ops.RelativeAttention(heads=self.heads, sizes=self.sizes, fused=self.fused)
+            relative = ops.RelativeAttention(heads=self.heads, sizes=self.sizes, fused=self.fused)
+            attention = self.memory.attention(relative) if self.memory else relative
         y = g.add("attention", attention, q, k, v)
         if self.residual:
             queries = g.add("residual_query", ops.TakeMap(), q) if g.shape(q).extra else q
             y = on_map(g, "residual", y, lambda z: g.add("residual_sum", ops.Add(), z, queries))
         return self.ended(g, self.linear(g, "out", y, channels))
+
+    def pooled_reads(self, g: Builder, x: str, channels: int) -> list[str]:
+        """Queries, keys and values, each through its pool and its linear layer."""
+        reads = [x] * 3 if self.pool_first else self.projections(g, x, channels)
+        strides = (self.stride, self.stride_kv, self.stride_kv)
+        found = [
+            self.pooled(g, name, read, stride, self.pool_queries or name != "query")
+            for name, read, stride in zip(("query", "key", "value"), reads, strides)
+        ]
+        if self.memory:
+            kept = self.memory
+            found[1:] = [kept.add(g, name, y, self.norm.eps) for name, y in zip(("key", "value"), found[1:])]
+        return self.linears(g, found, channels) if self.pool_first else found
 
     def pooled(self, g: Builder, name: str, x: str, stride: Triple, without_stride: bool) -> str:
         """A map pooled by a convolution of each head, and the norm of each head behind it; itself where neither is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -75,10 +75,13 @@ class TransformerParts(Block):
         self, g: Builder, x: str, channels: int, query: str | None = None, *, prefix: str = ""
     ) -> list[str]:
         """Queries, keys and values of x; queries of `query` where it is given."""
+        return self.linears(g, (query or x, x, x), channels, prefix)
+
+    def linears(self, g: Builder, reads: Sequence[str], channels: int, prefix: str = "") -> list[str]:
+        """The linear layers of queries, keys and values, each of its own map."""
         biases = (True, False, True) if self.bias == "qv" else (self.bias,) * 3
         names = (f"{prefix}query", f"{prefix}key", f"{prefix}value")
-        read = (query or x, x, x)
-        return [self.linear(g, name, y, channels, bool(bias)) for name, y, bias in zip(names, read, biases)]
+        return [self.linear(g, name, y, channels, bool(bias)) for name, y, bias in zip(names, reads, biases)]
 
     def perceptron(self, g: Builder, x: str, onto: str | None = None) -> str:
         """Two linear layers, or three with a gate, and an activation."""

@@ -47,6 +47,11 @@ class CausalBuilder(Builder):
         return y
 
 
+def of_clips(graph: Graph) -> bool:
+    """Whether a stream comes in whole clips: what is held is what they leave to the next."""
+    return any(node.op.of_clips for node in graph.nodes.values())
+
+
 def choice(graph: Graph) -> Op | None:
     """Which of a clip's frames all that reads it takes; None where that is all of them, or not one choice."""
     (source, *others) = (address for address, node in graph.nodes.items() if not node.reads)
@@ -73,6 +78,8 @@ def obstacle(graph: Graph) -> str | None:
         return "it has several outputs"
     if named := graph.scopes.keys() & METHODS:
         return f"a pathway is named {min(named)}"
+    if of_clips(graph):
+        return memory_obstacle(graph)
     if len({graph.shapes[clip].t for clip in clips}) != 1:
         return "its clips differ in their number of frames"
     chosen, summed_up = choice(graph), set[str]()
@@ -87,6 +94,15 @@ def obstacle(graph: Graph) -> str | None:
             summed_up.add(node.address)
     (end,) = graph.outputs.values()
     return None if end in summed_up or graph.shapes[end].t == frames else f"{end} gives frames of the past too"
+
+
+def memory_obstacle(graph: Graph) -> str | None:
+    """Why a network that remembers clips cannot take one after the other; None where it can."""
+    held = [node for node in graph.nodes.values() if node.op.stateful]
+    if frames := next((node.address for node in held if not node.op.of_clips), None):
+        return f"{frames} holds frames where others remember clips"
+    tied = next((node.address for node in held if node.tied), None)
+    return f"{tied} would hold the past of two places" if tied else None
 
 
 def op_obstacle(graph: Graph, node: Node, ended: list[bool], frames: int) -> str | None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from archdsl.compiler.causal import stream_state_size, streams
+from archdsl.compiler.causal import of_clips, stream_state_size, streams
 from archdsl.compiler.expansion import expand
 from archdsl.compiler.frames_read import frames_read, graph_of_frames_read
 from archdsl.compiler.keys import KeyFrameSchedule, schedule_of, whole_clips
@@ -151,7 +151,7 @@ class Plan:
 
     @property
     def held(self) -> int:
-        """Numbers that a stream of one clip holds between frames (its state), counts of frames apart."""
+        """Numbers that a stream of one clip holds between frames, or clips (its state), counts of frames apart."""
         if not self.schedule:
             return stream_state_size(self.graph)
         (clip,) = self.arch.clips.values()
@@ -187,7 +187,7 @@ class Plan:
     @cached_property
     def one_frame(self) -> Plan | None:
         """The plan of one frame of a stream; None where a clip cannot come in pieces."""
-        if not streams(self.graph):
+        if not streams(self.graph) or of_clips(self.graph):
             return None
         clips = {name: clip.but(frames=1) for name, clip in self.arch.clips.items()}
         pathways = {name: pathway.of_all_frames() for name, pathway in self.arch.pathways.items()}

@@ -26,8 +26,12 @@ def unlearnt(graph: Graph) -> Iterator[Fault]:
         if params := sum(cost_of(graph, node).params for node in inner if not node.tied):
             got, want = f"{params:,} parameters", "an op that is differentiated between them and an output"
             yield Fault(what=what, at=at, written=inner[0].written, got=got, want=want)
-    for node in (graph.nodes[address] for address in graph.nodes if address in reached):
-        if names := node.op.unlearnt(*[graph.shapes[read] for read in node.reads]):
+    nodes = [graph.nodes[address] for address in graph.nodes if address in reached]
+    if later := [node.address for node in nodes if node.op.of_clips]:
+        got, want = f"{len(later)} ops that remember clips", "further clips of a video: network.step"
+        yield Fault(what="weights that a clip by itself does not train", at=later[0], got=got, want=want)
+    for node in nodes:
+        if not node.op.of_clips and (names := node.op.unlearnt(*[graph.shapes[read] for read in node.reads])):
             yield Fault(what=what, at=node.address, written=node.written, got=", ".join(names))
     if not any(cost_of(graph, graph.nodes[address]).params for address in graph.nodes if address in reached):
         at = next(iter(graph.outputs.values()))

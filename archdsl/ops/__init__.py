@@ -13,6 +13,7 @@ from archdsl.ops.channels import (
     RepeatChannels,
     TakeChannels,
 )
+from archdsl.ops.clip_memory import ClipMemory, MemoryAttention
 from archdsl.ops.conv import Conv, TransposedConv
 from archdsl.ops.correlation import LocalCorrelation
 from archdsl.ops.flow import DropFrames, TvL1Flow
@@ -177,6 +178,8 @@ OPS: tuple[type[Op], ...] = (
     WindowAttention,
     CausalAttention,
     RelativeAttention,
+    ClipMemory,
+    MemoryAttention,
     HeadConv,
     HeadNorm,
     PadWindows,

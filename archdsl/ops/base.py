@@ -145,6 +145,8 @@ class Op:
     """Which frames frame i of the result comes from, whatever the fields: any, frame i alone, or none after it."""
     stateful: ClassVar[bool] = False
     """Whether it holds something between the frames of a stream."""
+    of_clips: ClassVar[bool] = False
+    """Whether it holds, or reads, what whole clips leave to the next ones of a video."""
     newest: ClassVar[bool] = False
     """Whether it gives the newest frame only, which stands for all so far."""
     batch_statistics: ClassVar[bool] = False

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 class Held(nn.Module):
     """Holds something between the frames of a stream; a clip by itself has nothing before it and leaves nothing."""
 
+    of_clips = False
+    """Whether it is what clips leave to the next, not frames."""
     streaming = False
     before: tuple[Tensor, ...] = ()
     after: tuple[Tensor, ...] = ()
@@ -81,7 +83,8 @@ def streamed(
     parts = {name: part for name, part in network.named_modules() if isinstance(part, Held)}
     pieces = list(frames.values()) if isinstance(frames, dict) else [frames]
     sizes = [piece.shape[2] for piece in pieces if isinstance(piece, Tensor) and piece.ndim == 5]
-    if any(size != sizes[0] for size in sizes):
+    of_clips = any(part.of_clips for part in parts.values())
+    if not of_clips and any(size != sizes[0] for size in sizes):
         raise ValueError(f"expected as many frames of each clip, got {', '.join(map(str, sizes))}")
     if sizes:  # whatever else is no clip is refused by the network
         check_state(state, {"clips", *parts}, pieces[0].shape[0])

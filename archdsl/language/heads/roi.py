@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from archdsl import ops
+from archdsl.blocks.chain import Chain, add_chain
 from archdsl.blocks.names import ClipName
 from archdsl.graph import Builder
 from archdsl.language.heads.base import Head, boxes_clip
@@ -26,6 +27,7 @@ class Roi(Head):
     boxes: ClipName = Field("boxes", description="the clip that holds the boxes")
     size: Count = Field(7, description="cells along each side of a box")
     aligned: bool = Field(True, description="shift boxes by half an element, as Detectron2's ROIAlign does")
+    blocks: Chain = Field((), description="blocks on the boxes of a clip, (c, boxes, 1, 1), before they are classified")
     dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in training")
 
     @property
@@ -36,6 +38,7 @@ class Roi(Head):
         boxes_clip(g, self.boxes)
         cells = [self.largest(g, name, x) for name, x in ends.items()]
         x = cells[0] if len(cells) == 1 else g.add("join", ops.Concat(), *cells)
+        x = add_chain(g, "blocks", self.blocks, x)
         x = g.add("dropout", ops.Dropout(p=self.dropout), x) if self.dropout else x
         x = g.add("classifier", ops.Linear(out_features=self.classes), x)
         return {"scores": g.add("scores", ops.Series(), x)}

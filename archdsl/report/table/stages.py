@@ -78,6 +78,8 @@ def with_title(plan: Plan, columns: tuple[Column, ...], rows: tuple[Row, ...], p
     note = f"{costs} for one clip of {shapes_text(plan.inputs)}"
     if frame := plan.one_frame:
         note += f"; as a stream {whole(frame.macs)} macs a frame, {whole(plan.held)} numbers held between frames"
+    elif plan.held and not plan.schedule and not plan.whole_clips:
+        note += f"; {whole(plan.held)} numbers held from clip to clip of a stream"
     if each := plan.frame_costs():
         note += f"; as a stream {whole(each.key)} macs a key frame, {whole(each.current)} a frame between, "
         note += f"{fraction(each.mean)} on average (1 in {each.every} is a key frame), "

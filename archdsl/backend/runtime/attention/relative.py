@@ -45,12 +45,16 @@ class RelativeAttention(nn.Module):
 
     def bias(self, q: Tensor) -> Tensor:
         """What is added to the product of each query and key, 0 for tokens beside a map: (n, heads, queries, keys)."""
-        at = head_rows(q, self.heads)[:, :, self.beside[0] :].unflatten(2, self.queries)
         tables = (self.table_t, self.table_h, self.table_w)
         t, h, w = (self.rows(*axis) for axis in zip(tables, self.sizes, self.queries, self.keys))
+        return F.pad(self.placed(q, t, h, w), (self.beside[1], 0))
+
+    def placed(self, q: Tensor, t: Tensor, h: Tensor, w: Tensor) -> Tensor:
+        """Queries with the rows of their distances, 0 for tokens: (n, heads, queries, keys of a map)."""
+        at = head_rows(q, self.heads)[:, :, self.beside[0] :].unflatten(2, self.queries)
         by_h = torch.einsum("bythwc,hkc->bythwk", at, h)[..., None, :, None]
         by_w = torch.einsum("bythwc,wkc->bythwk", at, w)[..., None, None, :]
         by_t = at.movedim(2, 0).flatten(1, 4) @ t.mT
         by_t = by_t.unflatten(1, (-1, self.heads, *self.queries[1:])).movedim(0, 2)
         bias = (by_h + by_w + by_t[..., :, None, None]).flatten(5).flatten(2, 4)
-        return F.pad(bias, (self.beside[1], 0, self.beside[0], 0))
+        return F.pad(bias, (0, 0, self.beside[0], 0))
