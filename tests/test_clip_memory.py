@@ -120,9 +120,7 @@ def test_distances_to_remembered_keys_are_rows_of_their_own_tables() -> None:
     torch.testing.assert_close(attention.memory_bias(q, 2)[0, 0], bias)
 
 
-FULL = net(
-    stride_kv=(1, 2, 2), relative=True, residual=True, pool_queries=True, memory=Remembered(clips=2, **SQUEEZED)
-)
+FULL = net(stride_kv=(1, 2, 2), relative=True, residual=True, pool_queries=True, memory=Remembered(clips=2, **SQUEEZED))
 
 
 def test_a_memory_meets_what_every_network_does() -> None:

@@ -28,9 +28,7 @@ class Remembered(Written):
 
     def add(self, g: Builder, name: str, x: str, eps: float) -> str:
         """Keys or values behind those remembered."""
-        op = ops.ClipMemory(
-            clips=self.clips * self.read, gap=self.gap, kernel=self.kernel, stride=self.stride, eps=eps
-        )
+        op = ops.ClipMemory(clips=self.clips * self.read, gap=self.gap, kernel=self.kernel, stride=self.stride, eps=eps)
         return g.add(f"{name}_memory", op, x)
 
     def attention(self, plain: ops.RelativeAttention) -> ops.RelativeAttention:
