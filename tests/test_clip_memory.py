@@ -11,9 +11,9 @@ from torch import Tensor
 import archdsl
 from archdsl.backend.passes import PASSES
 from archdsl.backend.runtime.attention.clip_memory import MemoryAttention
-from archdsl.blocks import ClassToken, Patches, PooledTransformer, Remembered
+from archdsl.blocks import ClassToken, Gru, Patches, PooledTransformer, Remembered
 from archdsl.errors import SpecError
-from archdsl.language import Arch, Clip, Pathway, Roi, Stage, TokenClassifier
+from archdsl.language import Arch, Clip, Features, Pathway, Roi, Stage, TokenClassifier
 
 COUNTS = {
     # facebookresearch/MeMViT configs/AVA, with and without MEMVIT.ENABLE
@@ -184,17 +184,18 @@ def test_a_state_of_other_clips_and_pieces_of_a_clip_are_refused() -> None:
         network.step(torch.randn(1, 3, 2, 16, 16))
 
 
-@pytest.mark.parametrize(
-    ("fields", "tokens", "message"),
-    [
-        ({"memory": Remembered(**SQUEEZED)}, 0, "a compressed memory of a map without tokens beside it"),
-        ({"memory": Remembered(), "pool_first": False}, 1, "a memory of what linear layers give"),
-    ],
-)
-def test_what_cannot_be_remembered(fields: dict[str, Any], tokens: int, message: str) -> None:
-    with pytest.raises(SpecError, match=message):
-        block = PooledTransformer(**({"heads": 2, "pool_first": True} | fields))
-        arch = net()
-        first = arch.pathways["main"].stages["tokens"].blocks[: 1 + tokens]
-        stages = {"tokens": Stage(*first), "body": Stage(block)}
-        archdsl.compile(arch.but(pathways={"main": Pathway(stages=stages)}))
+def test_what_cannot_be_remembered() -> None:
+    with pytest.raises(SpecError, match="a memory of what linear layers give"):
+        PooledTransformer(heads=2, memory=Remembered())
+    block = PooledTransformer(heads=2, pool_first=True, memory=Remembered(**SQUEEZED))
+    stages = {"tokens": Stage(Patches(kernel=(2, 4, 4), channels=8)), "body": Stage(block)}
+    with pytest.raises(SpecError, match="a compressed memory of a map without tokens beside it"):
+        archdsl.compile(net().but(pathways={"main": Pathway(stages=stages)}, head=Features()))
+
+
+def test_what_holds_frames_cannot_remember_clips() -> None:
+    stages = {"tokens": Stage(Patches(kernel=(2, 4, 4), channels=8), Gru(hidden=8), ClassToken())}
+    stages |= {"body": plain_net().pathways["main"].stages["body"]}
+    plan = archdsl.compile(net().but(pathways={"main": Pathway(stages=stages)}))
+    assert plan.whole_clips == "main.tokens.1.scan holds frames where others remember clips"
+    assert not hasattr(archdsl.build(plan), "step")

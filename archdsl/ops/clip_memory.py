@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from archdsl.ops.autograd import NOTHING
 from archdsl.ops.base import Beside, Shape, require
@@ -91,7 +91,7 @@ class ClipMemory(Beside):
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
-        x, fields = draw.shape()._replace(extra=draw.integer(0, 2)), {}
+        x, fields = draw.shape()._replace(extra=draw.integer(0, 2)), dict[str, Any]()
         if x.extra and draw.flag():
             fields = {"kernel": (3, 3, 1), "stride": (2, 1, 1)}
         eps = draw.choice((1e-6, 1e-5))
@@ -146,6 +146,6 @@ class MemoryAttention(RelativeAttention):
     @classmethod
     def example(cls, draw: Draw) -> Example:
         op, (q, k, v) = super().example(draw)
-        fields = {name: getattr(op, name) for name in ("heads", "scale", "fused", "sizes")}
-        window = {"kernel": (3, 3, 1), "stride": (2, 1, 1)} if draw.flag() else {}
-        return cls(**fields, clips=draw.integer(1, 2), **window), (q, k, v)
+        fields: dict[str, Any] = {name: getattr(op, name) for name in ("heads", "scale", "fused", "sizes")}
+        fields |= {"kernel": (3, 3, 1), "stride": (2, 1, 1)} if draw.flag() else {}
+        return cls(**fields, clips=draw.integer(1, 2)), (q, k, v)
