@@ -388,6 +388,15 @@ def test_warps_are_the_same_and_stay_channels_last(k: int, each: int, read: bool
         torch.testing.assert_close(*(given[name].grad for given in both_maps), rtol=0, atol=1e-10)
 
 
+def test_clips_are_laid_out_in_the_order_in_which_they_are_read() -> None:
+    """Whatever the hash of their names: one spec is one emitted text."""
+    g = Builder()
+    clips = [g.source(name, Shape(3, 2, 4, 4), GRID) for name in ("north", "east", "south", "west", "up", "down")]
+    g.outputs["y"] = g.add("join", ops.Concat(), *clips)
+    made = RUN["channels_last"](g.finish())
+    assert [address for address in made.nodes if "@" in address] == [f"{clip}@channels_last" for clip in clips]
+
+
 def test_a_flow_that_points_nowhere_breaks_nothing() -> None:
     """What is no number, or far beyond any map, gives what it gives the literal network: nan and 0."""
     flow = torch.zeros(1, 2, 1, 1, 4)

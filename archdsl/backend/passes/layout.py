@@ -17,14 +17,14 @@ def channels_last(graph: Graph) -> Graph:
     it is not measured.
     """
     nodes: dict[str, Node] = {}
-    raw: set[str] = set()
+    raw: dict[str, None] = {}
     for address, node in graph.nodes.items():
         choice = node.op.chooses != "nothing" and node.reads[0] in raw
         if isinstance(node.op, Source) or choice:
-            raw.add(address)
+            raw[address] = None
         if not choice:
             laid_out = elements_read(node)
-            for read in raw.intersection(laid_out):
+            for read in dict.fromkeys(read for read in laid_out if read in raw):
                 nodes.setdefault(
                     channels_last_address(read),
                     Node(channels_last_address(read), ChannelsLast(), (read,), node.written),
