@@ -59,6 +59,6 @@ def __getattr__(name: str) -> Any:
         return import_module(f"archdsl.{name}")
     if name not in MODULE_OF:
         raise AttributeError(f"module 'archdsl' has no attribute {name!r}")
-    from archdsl.extras import import_with_extras
+    from archdsl.errors.extras import import_with_extras
 
     return getattr(import_with_extras(MODULE_OF[name]), name)

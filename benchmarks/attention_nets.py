@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.backend.weights import exported
-from archdsl.dialects import naming_named
+from archdsl.catalog.dialects import naming_named
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import io
 import tempfile
 from pathlib import Path
 
-from archdsl.dialects import dialects
+from archdsl.catalog.dialects import dialects
 from benchmarks.originals import ORIGINALS, Comparison, compare
 
 HEAD = """\

@@ -15,7 +15,7 @@ import archdsl
 from archdsl import catalog
 from archdsl.backend.weights import exported, translated
 from archdsl.backend.weights.fit import COUNTER
-from archdsl.dialects import Naming
+from archdsl.catalog.dialects import Naming
 
 
 def models_of(naming: Naming) -> list[str]:

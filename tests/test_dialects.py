@@ -15,10 +15,10 @@ import archdsl
 from archdsl import catalog
 from archdsl.backend.weights import Ways, adapted, convert, describe, exported, load_weights, read_weights, translated
 from archdsl.backend.weights.translation import laid_out
+from archdsl.catalog.dialects import Naming, naming_named, namings
+from archdsl.catalog.dialects.patterns import match, written
+from archdsl.catalog.dialects.rules import check_naming
 from archdsl.cli import main
-from archdsl.dialects import Naming, naming_named, namings
-from archdsl.dialects.patterns import match, written
-from archdsl.dialects.rules import check_naming
 from archdsl.errors import SpecError
 from archdsl.language.recipes.clips import Values
 from archdsl.recipes import recipe

@@ -9,6 +9,7 @@ import pytest
 import torch
 from pydantic import BaseModel
 
+import archdsl
 from archdsl import Arch, Clip, Pathway, SpecError, Stage, build, catalog, compile, load, ops
 from archdsl.blocks import Block, Conv
 from archdsl.blocks.arithmetic import filled
@@ -298,7 +299,7 @@ def test_models_of_a_file_are_not_written_to(tmp_path: Path) -> None:
 
 def test_no_line_writes_around_a_frozen_model() -> None:
     for folder in ("language", "blocks", "rewrites", "spec", "compiler", "report"):
-        for path in (catalog.PACKAGE / folder).rglob("*.py"):
+        for path in (Path(archdsl.__file__).parent / folder).rglob("*.py"):
             text = path.read_text()
             assert "__dict__[" not in text, path
             assert "object.__setattr__" not in text, path

@@ -13,8 +13,8 @@ from archdsl.backend.weights import convert, describe, exported
 from archdsl.backend.weights.containers import contents_of
 from archdsl.backend.weights.fit import COUNTER
 from archdsl.backend.weights.translation import best_naming
+from archdsl.catalog.dialects import naming_named, namings
 from archdsl.cli import main
-from archdsl.dialects import naming_named, namings
 from archdsl.report.parameters import weights_of
 from tests.files_of_weights import models_of, of_vjepa2, smallest_of, state, there_and_back, write_as_theirs
 

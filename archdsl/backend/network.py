@@ -18,7 +18,7 @@ from archdsl.backend.emission import Emission, emit
 from archdsl.backend.features import FeatureReader
 from archdsl.backend.passes import Lower
 from archdsl.compiler import Plan, plan_of
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.graph import Graph
 from archdsl.language import Arch
 

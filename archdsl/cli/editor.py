@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from archdsl.errors import SpecError, printable
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.spec.files import check_writable, regular
 
 

@@ -14,7 +14,7 @@ from archdsl.cli import overrides as g
 from archdsl.cli.console import say, say_json, say_table, write_text
 from archdsl.cli.train import settings_of_arch, with_settings
 from archdsl.errors import SpecError, did_you_mean, printable
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named

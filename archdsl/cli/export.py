@@ -7,7 +7,7 @@ from argparse import Namespace
 from archdsl.cli.console import say, say_json
 from archdsl.cli.evaluate import arch_and_weights
 from archdsl.errors import printable
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 
 
 def export_command(given: Namespace) -> int:

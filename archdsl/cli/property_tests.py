@@ -9,7 +9,7 @@ from archdsl import catalog
 from archdsl.cli import overrides as g
 from archdsl.cli.console import GREEN, RED, painted, say, say_json, write_text
 from archdsl.errors import printable
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.report.number_format import plural
 
 EXIT_PROPERTY_FAILS = 1

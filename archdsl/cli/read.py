@@ -8,7 +8,7 @@ from typing import Any
 
 from archdsl.cli.console import say, say_json, say_table
 from archdsl.errors import SpecError, printable
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.spec.files import check_writable
 
 SPEC_SUFFIXES = (".yaml", ".yml")

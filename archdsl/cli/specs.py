@@ -24,7 +24,7 @@ from archdsl.cli.console import (
 )
 from archdsl.compiler import Plan, compile
 from archdsl.errors import Fault, SpecError, printable
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.graph.user_ops import has_torch
 from archdsl.language import Model
 
@@ -50,7 +50,7 @@ def list_command(given: Namespace) -> int:
 
 def say_weights(names: list[str], given: Namespace) -> int:
     """The published files of weights of some models, a row each."""
-    from archdsl.dialects import namings
+    from archdsl.catalog.dialects import namings
     from archdsl.report.number_format import plural
     from archdsl.report.table.sheet import Column, Row, Table
 

@@ -10,7 +10,7 @@ from archdsl import catalog
 from archdsl.cli import overrides as g
 from archdsl.cli.console import say, say_json, say_table
 from archdsl.errors import SpecError, printable
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.language import change_all
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named

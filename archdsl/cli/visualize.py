@@ -8,7 +8,7 @@ from archdsl.cli.console import check_folder_named, say, say_json
 from archdsl.cli.data import with_bar
 from archdsl.cli.evaluate import arch_and_weights
 from archdsl.errors import printable
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.report.number_format import plural
 
 

@@ -15,7 +15,7 @@ from archdsl.compiler.frames_read import frames_read, graph_of_frames_read
 from archdsl.compiler.keys import KeyFrameSchedule, schedule_of, whole_clips
 from archdsl.compiler.module_tree import ModulePart, module_tree
 from archdsl.errors import Fault, SpecError, did_you_mean, excerpt
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.graph import Graph, Node, Scope, ancestors
 from archdsl.language.arch import Arch
 from archdsl.language.model import Model

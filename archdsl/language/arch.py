@@ -18,7 +18,7 @@ from archdsl.blocks import Block, Drawing
 from archdsl.blocks.names import ArchName, ClipName, Name, PathwayName
 from archdsl.blocks.yaml_block import Definitions, defined
 from archdsl.errors import Fault, SpecError
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.language.clip import Clip
 from archdsl.language.drawn_blocks import faults_of_drawings, faults_of_drawn
 from archdsl.language.edge import Edge

@@ -21,7 +21,7 @@ from archdsl.backend.weights.array_pickles import read_array_pickle
 from archdsl.backend.weights.containers import Contents, contents_of
 from archdsl.backend.weights.file_faults import LOAD_ERRORS, code_in_file, no_weights, one_line
 from archdsl.errors import SpecError
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.spec.files import open_regular
 
 HUB = "hf://"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from archdsl.backend.weights.translation import Shapes
 from archdsl.catalog import zoo
+from archdsl.catalog.dialects import Naming, TensorLayout, namings
 from archdsl.compiler import Plan, compile
-from archdsl.dialects import Naming, TensorLayout, namings
 from archdsl.errors import SpecError
 from archdsl.language import Model
 from archdsl.report.parameters import weights_of

@@ -20,8 +20,8 @@ from archdsl.backend.weights.fit import COUNTER, check_names
 from archdsl.backend.weights.recognition import Candidate, candidates
 from archdsl.backend.weights.translation import exported, translated
 from archdsl.catalog import load
+from archdsl.catalog.dialects import Input, Naming, dialects, naming_named
 from archdsl.compiler import compile
-from archdsl.dialects import Input, Naming, dialects, naming_named
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.ops.norm import BatchNorm

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from archdsl.backend.weights.files import metadata_of, read_weights
 from archdsl.backend.weights.fit import COUNTER, put_weights
-from archdsl.dialects import Input, Naming, TensorLayout, namings
+from archdsl.catalog.dialects import Input, Naming, TensorLayout, namings
 
 LEAST_SHARE = 0.5
 """Share of a network's tensors that a file must have under a naming, for it to be the file's."""

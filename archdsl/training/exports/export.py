@@ -22,10 +22,10 @@ from archdsl.backend.passes import Lower, passes_at_work, passes_taken
 from archdsl.backend.weights import exported, local_weights
 from archdsl.backend.weights.files import METADATA
 from archdsl.catalog import load, reference_of, zoo_model
+from archdsl.catalog.dialects import naming_named
 from archdsl.compiler import Plan, compile
-from archdsl.dialects import naming_named
 from archdsl.errors import SpecError
-from archdsl.extras import import_with_extras
+from archdsl.errors.extras import import_with_extras
 from archdsl.language import Arch
 from archdsl.language.recipes.clips import Values
 from archdsl.language.recipes.recipe import Recipe

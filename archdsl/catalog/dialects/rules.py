@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-from archdsl.dialects.patterns import FieldValues, compiled, match, pattern_fields, written
+from archdsl.catalog.dialects.patterns import FieldValues, compiled, match, pattern_fields, written
 from archdsl.errors import SpecError
 from archdsl.spec.base import Written
 

@@ -24,7 +24,7 @@ from archdsl.spec.files import is_regular, regular
 from archdsl.spec.fixes import short_yaml
 from archdsl.spec.lines import Lines, mapping_at
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 SHELF = PACKAGE / "_shelf" if (PACKAGE / "_shelf").is_dir() else PACKAGE.parent
 """Where zoo/ and specs/ lie: in the wheel within the package, in a checkout beside it."""
 ARCH_FILE = "arch.yaml"

@@ -7,7 +7,7 @@ from functools import cache
 from pydantic import Field
 
 from archdsl.catalog import SHELF
-from archdsl.dialects.rules import Input, Naming, check_naming
+from archdsl.catalog.dialects.rules import Input, Naming, check_naming
 from archdsl.errors import SpecError, did_you_mean
 from archdsl.spec.base import Written, read_model
 from archdsl.spec.parser import read_data
