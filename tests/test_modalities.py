@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from filmed import every_frame, film, numbered_frames
+from PIL import Image
 from torch import Tensor
 
 from archdsl.errors import SpecError
@@ -14,7 +15,7 @@ from archdsl.language import Clip
 from archdsl.language.recipes.clips import Sampling
 from archdsl.training.data import flow
 from archdsl.training.data.clips import ClipRequest, Sample
-from archdsl.training.data.modalities import check_modalities
+from archdsl.training.data.modalities import check_modalities, clips_of_files
 from archdsl.training.data.sources.videos import Action, Files, VideoEntry
 from archdsl.training.data.tvl1 import TvL1, tvl1_flow
 
@@ -64,6 +65,28 @@ def test_consecutive_flows_lie_side_by_side(video: Path) -> None:
     assert torch.allclose(found[:2], expected[:, [0, 4]], atol=2e-3, rtol=1e-3)
     assert torch.allclose(found[2:, 0], expected[:, 1], atol=2e-3, rtol=1e-3)
     assert found[2:, 1].abs().max() == 0  # beyond the last frame nothing moves
+
+
+def test_flow_is_of_the_pictures_that_are_read(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips that begin with one picture and go on with others; and a picture that is written anew under its name."""
+    monkeypatch.setattr(flow, "FLOW_SETTINGS", ROUGH)
+    shown = every_frame(video)
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for i, path in enumerate(paths):
+        Image.fromarray(shown[:, i].permute(1, 2, 0).numpy()).save(path)
+
+    def found(*pictures: Path) -> Tensor:
+        clips, _, _ = clips_of_files(pictures, "clip", {"flow": Clip(modality="flow", frames=2, size=32)})
+        return clips["flow"][:, 0]
+
+    def expected(i: int, j: int) -> Tensor:
+        return tvl1_flow(shown[:, [i, j]].float()[None], ROUGH)[0, :, 0].half().float()
+
+    assert not torch.equal(expected(0, 1), expected(0, 2))
+    for i in (1, 2):
+        assert torch.equal(found(paths[0], paths[i]), expected(0, i))
+    paths[1].write_bytes(paths[2].read_bytes())
+    assert torch.equal(found(*paths[:2]), expected(0, 2))
 
 
 def test_flow_is_found_once_and_again_where_its_file_is_damaged(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Clip
 from archdsl.language.clip import CHANNELS
 from archdsl.training.data.clips import Unreadable
-from archdsl.training.data.flow import Flows
+from archdsl.training.data.flow import flow_of_pictures
 from archdsl.training.data.luma import luma
 from archdsl.training.data.sources.pictures import read_picture
 from archdsl.training.data.sources.shard_member import ShardMember
@@ -95,10 +95,8 @@ def clip_of_frames(
     if clip.modality == "flow":
         if isinstance(video, Path) and video.is_dir() and (stored := stored_flow(video)):
             return torch.cat([read_stored_flow(stored, video.name, at(i)) for i in range(stacked_frames(clip))])
-        flows = Flows.of(video)
-        return torch.cat(
-            [flow_of_pairs(flows, pictures, place, list(zip(at(i), at(i + 1)))) for i in range(stacked_frames(clip))]
-        )
+        numbers = range(stacked_frames(clip))
+        return torch.cat([flow_of_pairs(seen(at(i)), seen(at(i + 1))) for i in numbers])
     if clip.modality == "rgb_diff":
         return torch.cat([seen(at(i + 1)).float() - seen(at(i)).float() for i in range(stacked_frames(clip))])
     parts = [seen(at(i)) for i in range(stacked_frames(clip))]
@@ -107,7 +105,6 @@ def clip_of_frames(
     )
 
 
-def flow_of_pairs(flows: Flows, pictures: Tensor, place: Mapping[int, int], pairs: list[tuple[int, int]]) -> Tensor:
-    """Optical flow between the frames of each pair.  (3, n, h, w) uint8 -> (2, pairs, h, w)"""
-    found = [flows.between(pair, *(pictures[:, place[number]] for number in pair)) for pair in pairs]
-    return torch.stack(found, dim=1)
+def flow_of_pairs(now: Tensor, after: Tensor) -> Tensor:
+    """Optical flow between frames and those that follow them.  (3, t, h, w) uint8 twice -> (2, t, h, w)"""
+    return torch.stack([flow_of_pictures(*pair) for pair in zip(now.unbind(1), after.unbind(1))], dim=1)
