@@ -22,7 +22,7 @@ from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.ops import Axis, Grid
 from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.transforms.normalisation import bounds_of, denormalised, normalise
-from archdsl.visualization.embedding import principal_plane
+from archdsl.visualization.embedding import feature_planes, principal_plane, tsne_plane
 from archdsl.visualization.files import encode_gif
 from archdsl.visualization.frames import clip_frames, over, over_clip, stacked_again, unstacked
 from archdsl.visualization.maps import cam, gradcam
@@ -259,6 +259,27 @@ def test_a_plane_has_the_directions_of_most_variance() -> None:
     torch.testing.assert_close(shares, torch.tensor([18 / 26, 8 / 26]))
 
 
+def test_without_scikit_learn_its_absence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archdsl.visualization.embedding.find_spec", lambda name: None)
+    request = asked(subject_of(network(Conv(channels=4))))
+    request.count = 6
+    section = feature_planes(request)
+    assert section.text == "t-SNE needs scikit-learn: pip install 'archdsl[visualize]'."
+    assert not any(key.endswith("/tsne") for key in section.numbers)
+    assert "PCA of main.body.0" in section.drawings[0]
+
+
+def test_tsne_keeps_neighbours_together() -> None:
+    """Two groups far apart: the nearest point of each is of its own group; the same seed gives the same plane."""
+    pytest.importorskip("sklearn", reason="t-SNE is scikit-learn's")
+    features = torch.randn(24, 8, generator=torch.Generator().manual_seed(0)) + 20 * (torch.arange(24) % 2)[:, None]
+    places = tsne_plane(features, seed=3)
+    assert places.shape == (24, 2)
+    distances = torch.cdist(places, places).fill_diagonal_(torch.inf)
+    assert torch.equal(distances.argmin(1) % 2, torch.arange(24) % 2)
+    assert torch.equal(places, tsne_plane(features, seed=3))
+
+
 # the command
 
 
@@ -338,10 +359,12 @@ def test_a_unit_for_left_and_fast_prefers_what_moves_left_and_fast(tmp_path: Pat
     """Measured on clips made for it, whose speed falls with the weight of time; and on the clips of the data."""
     archdsl.train("slowfast_tiny", "smoke", "motion", out=tmp_path / "run", device="cpu", quiet=True)
     weights = (0.0, 1.0, 10.0)
-    options: dict[str, Any] = dict(device="cpu", methods=["maximization", "top"], temporal=weights, steps=64, count=64)
+    options: dict[str, Any] = dict(device="cpu", out=tmp_path / "seen", steps=64, count=64)
     speeds = {}
-    for name in ("left at 3 px per frame", "right at 3 px per frame", "left at 1 px per frame"):
-        found = archdsl.visualize(tmp_path / "run", out=tmp_path / "seen", class_=name, **options).sections
+    for name in ("left at 3 px per frame", "left at 1 px per frame"):
+        found = archdsl.visualize(
+            tmp_path / "run", class_=name, methods=["maximization", "top"], temporal=weights, **options
+        ).sections
         numbers = found["maximization"].numbers
         speeds[name] = [numbers[f"clip/temporal {weight:g}/velocity"] for weight in weights]
         captions = [picture.caption for picture in found["top"].pictures]
@@ -351,8 +374,36 @@ def test_a_unit_for_left_and_fast_prefers_what_moves_left_and_fast(tmp_path: Pat
     assert abs(fast[0][1]) < 1
     lengths = [float(one.norm()) for one in fast]
     assert lengths[0] > lengths[1] > lengths[2], lengths
-    assert speeds["right at 3 px per frame"][0][0] > 2
     assert -2 < speeds["left at 1 px per frame"][0][0] < -0.5
+    subject = subject_of("slowfast_tiny", "smoke", tmp_path / "run")
+    for name, velocity in ALONG.items():
+        found = archdsl.visualize(
+            tmp_path / "run", class_=name, methods=["maximization"], temporal=(0.0,), **options
+        ).sections
+        own = found["maximization"].numbers["clip/temporal 0/velocity"]
+        assert F.cosine_similarity(own, velocity, dim=0) > 0.8, (name, own)
+        mirrored = 2 * (own @ velocity) / (velocity @ velocity) * velocity - own
+        if (own - mirrored).norm() > 2:
+            answers = [answer_to_motion(subject, name, one) for one in (own, mirrored)]
+            assert answers[0] > answers[1], (name, own, answers)
+
+
+ALONG = {
+    f"{way} at 3 px per frame": torch.tensor(ends)
+    for way, ends in {"right": (3.0, 0.0), "left": (-3.0, 0.0), "down": (0.0, 3.0), "up": (0.0, -3.0)}.items()
+}
+"""Units of four ways, and the motion that each was taught. What a clip moves beside it is the unit's own taste: no unit
+was taught to refuse slanted motion."""
+
+
+def answer_to_motion(subject: Subject, name: str, velocity: Tensor) -> float:
+    """What a unit gives for still pictures that are moved, whole pixels at a time, around the edges."""
+    clips = clips_of_data(subject, subject.videos("motion", "val"), 16)
+    pictures = torch.stack([one.clips["clip"][0, :, 0] for one in clips])
+    steps = [(velocity * t).round().int().tolist() for t in range(subject.clips["clip"].frames)]
+    moved = torch.stack([pictures.roll((down, right), (2, 3)) for right, down in steps], 2)
+    with torch.no_grad():
+        return float(subject.network(moved)[:, subject.classes.index(name)].mean())
 
 
 FAMILIES = {
