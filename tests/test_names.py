@@ -12,7 +12,7 @@ from archdsl.ops import OPS
 from archdsl.report.explanation.docstrings import field_texts_of
 
 PACKAGE = Path(__file__).parent.parent / "archdsl"
-YAML_WORDS = ("ops/", "blocks/", "backend/runtime/", "language/transforms.py")
+YAML_WORDS = ("ops/", "blocks/", "backend/runtime/", "language/transforms/")
 """An op, the block and the transform that add it, and the function or module that runs it bear the same word: the one
 that specs and emitted files spell. Each of these defines it once."""
 

@@ -4,7 +4,8 @@ from archdsl.ops.anchors import AnchorRows, Anchors, BestBoxes, CellBoxes, MoveB
 from archdsl.ops.attend_scan import AttendGruScan, AttendScan
 from archdsl.ops.attention import Attention
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import UNIT, Axis, Cost, Grid, Op, Shape, key_of, snake_case
+from archdsl.ops.base import Cost, Op, key_of, snake_case
+from archdsl.ops.batch_norm import BatchNorm, FrozenNorm
 from archdsl.ops.causal_attention import CausalAttention
 from archdsl.ops.channels import (
     ChannelShuffle,
@@ -30,6 +31,7 @@ from archdsl.ops.frames import (
 )
 from archdsl.ops.fusion import Bilinear, Maximum
 from archdsl.ops.gain import Gain, LayerScale
+from archdsl.ops.grid import UNIT, Axis, Grid
 from archdsl.ops.heads import HeadConv, HeadNorm
 from archdsl.ops.keys import HoldKeys, Interleave, KeyPairs, Warp
 from archdsl.ops.layer import Argument, Layer
@@ -37,7 +39,7 @@ from archdsl.ops.linear import Linear
 from archdsl.ops.masking import Blank, Hide, KeepUnits, LastUnits, MaskTokens
 from archdsl.ops.merge import Add, Average, Concat, LearntMix, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
-from archdsl.ops.norm import BatchNorm, FrozenNorm, GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm
+from archdsl.ops.norm import GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm
 from archdsl.ops.pairwise import Affinity, Gather, PairSum
 from archdsl.ops.patches import SpaceToChannels
 from archdsl.ops.pointwise import (
@@ -71,6 +73,7 @@ from archdsl.ops.rows import FramesToRows, JoinRows, RowsToFrames, RowsToMap, Ta
 from archdsl.ops.scan import SelectiveScan, SequenceConv
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.sequence import JoinFrames, PadFrames
+from archdsl.ops.shape import Shape
 from archdsl.ops.skeleton import ChannelGraphMix, GraphMix, JointDifference, JointNorm
 from archdsl.ops.soft_pool import SoftPool
 from archdsl.ops.soi import SegmentProposals, SoiPool

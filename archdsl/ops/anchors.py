@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from archdsl.ops.autograd import NOTHING, Keeps
-from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example, random_fields
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import CONSTANTS, Argument, Layer, placeholders, runtime
 from archdsl.ops.rcnn import anywhere
+from archdsl.ops.shape import Shape
 
 Sides = tuple[tuple[float, float], ...]
 """Widths and heights."""

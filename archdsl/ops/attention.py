@@ -7,12 +7,14 @@ from math import prod
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.causal_attention import CausalAttention
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Layer, changed_keywords, runtime
 from archdsl.ops.multi_head import MultiHead, Over, attending, seeing
 from archdsl.ops.receptive_field import Seen, merged, union
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

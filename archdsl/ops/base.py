@@ -8,92 +8,17 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from itertools import accumulate
 from math import prod
-from operator import itemgetter, or_
+from operator import or_
 from typing import ClassVar, Literal, NamedTuple
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
 from archdsl.ops.example import Draw, Example, random_fields
+from archdsl.ops.grid import Grid, furthest
 from archdsl.ops.layer import Layer, Weights
 from archdsl.ops.notation import number, steps
 from archdsl.ops.receptive_field import Seen, everything, merged
-
-
-class Shape(tuple[int, ...]):
-    """A value without its batch axis: channels, frames, height, width of a map, and `extra` tokens beside it.
-
-    Tokens beside the map (class, register, query tokens) are as wide as it and lie nowhere in time and space. There are
-    4 sizes where there are none, so that a map is (c, t, h, w), else 5. Tokens alone have t = h = w = 0.
-    """
-
-    __slots__ = ()
-
-    def __new__(cls, c: int, t: int, h: int, w: int, extra: int = 0) -> Shape:
-        return tuple.__new__(cls, (c, t, h, w, extra) if extra else (c, t, h, w))
-
-    def __getnewargs__(self) -> tuple[int, ...]:
-        return tuple(self)
-
-    c: int = property(itemgetter(0))  # type: ignore[assignment]
-    t: int = property(itemgetter(1))  # type: ignore[assignment]
-    h: int = property(itemgetter(2))  # type: ignore[assignment]
-    w: int = property(itemgetter(3))  # type: ignore[assignment]
-
-    @property
-    def extra(self) -> int:
-        """How many tokens stand beside the map."""
-        return self[4] if len(self) == 5 else 0
-
-    @property
-    def positions(self) -> int:
-        """How many places in time and space, and tokens beside them: t * h * w + extra."""
-        return prod(self[1:4]) + self.extra
-
-    @property
-    def elements(self) -> int:
-        """How many numbers: c * positions."""
-        return self.c * self.positions
-
-    @property
-    def tensor(self) -> tuple[int, ...]:
-        """The tensor in torch: (c, t, h, w), or (c, 1, 1, positions) with the extra tokens before the map's rows."""
-        return (self.c, 1, 1, self.positions) if self.extra else tuple(self)
-
-    def _replace(self, **sizes: int) -> Shape:
-        """A copy with some sizes changed."""
-        return Shape(**{**dict(zip(("c", "t", "h", "w", "extra"), self)), **sizes})
-
-    def __repr__(self) -> str:
-        return f"Shape{tuple(self)}"
-
-    def __str__(self) -> str:
-        beside = f"{self.extra} token{'s' * (self.extra > 1)}"
-        if self.extra and not self.t:
-            return f"({self.c}, {beside})"
-        return f"({', '.join(map(str, self[:4]))})" + (f" and {beside}" if self.extra else "")
-
-
-class Axis(NamedTuple):
-    """Where the elements of one axis lie in the source, in source frames or pixels.
-
-    `step` between neighbours, `start` the centre of the first element, `span` the receptive field of one element.
-    """
-
-    step: Fraction
-    start: Fraction
-    span: Fraction
-
-
-class Grid(NamedTuple):
-    """Time and space as types: one axis each, and `tick`, the seconds between two source frames (0 when not known)."""
-
-    t: Axis
-    h: Axis
-    w: Axis
-    tick: Fraction = Fraction(0)
-
-
-UNIT = Axis(Fraction(1), Fraction(0), Fraction(1))
+from archdsl.ops.shape import Shape
 
 
 class Cost(NamedTuple):
@@ -290,17 +215,6 @@ class Op:
         """A random one and maps that it reads, alike in shape; what its rules refuse is drawn anew."""
         reads = cls.reads if cls.reads is not None else draw.integer(2, 4)
         return cls(**random_fields(cls, draw)), (draw.shape(),) * reads
-
-
-def furthest(grids: tuple[Grid, ...]) -> Grid:
-    """The first of several grids, with the largest span of all along each axis."""
-    first = grids[0]
-    if all(grid is first for grid in grids):
-        return first
-    scales = [grid.tick / first.tick if grid.tick and first.tick else 1 for grid in grids]
-    t = first.t._replace(span=max(grid.t.span * scale for grid, scale in zip(grids, scales)))
-    h, w = (getattr(first, axis)._replace(span=max(getattr(grid, axis).span for grid in grids)) for axis in "hw")
-    return Grid(t, h, w, first.tick)
 
 
 @dataclass(frozen=True, kw_only=True)

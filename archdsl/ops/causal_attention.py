@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Grid, Shape, require
+from archdsl.ops.base import require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, Layer, runtime
 from archdsl.ops.multi_head import MultiHead, Over, attending, seeing
 from archdsl.ops.receptive_field import Seen, merged, windowed
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from math import gcd
 
 from archdsl.ops.autograd import COPIED, INDEX, NOTHING, RESHAPED, Keeps
-from archdsl.ops.base import Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example, integers
 from archdsl.ops.layer import CONSTANTS, Argument, Layer, runtime
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

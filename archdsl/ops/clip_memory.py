@@ -7,10 +7,11 @@ from math import prod
 from typing import Any, ClassVar
 
 from archdsl.ops.autograd import NOTHING
-from archdsl.ops.base import Beside, Shape, require
+from archdsl.ops.base import Beside, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.relative_attention import RelativeAttention
+from archdsl.ops.shape import Shape
 from archdsl.ops.window import Triple
 
 POINT: Triple = (1, 1, 1)

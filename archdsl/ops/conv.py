@@ -8,11 +8,13 @@ from math import gcd, prod
 from typing import Literal
 
 from archdsl.ops.autograd import INPUT, Keeps
-from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example, random_fields, random_triple
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Argument, Function, Layer, Weights, init_statements, runtime, with_bias
 from archdsl.ops.notation import area, steps, triple
 from archdsl.ops.receptive_field import Seen, spread
+from archdsl.ops.shape import Shape
 from archdsl.ops.window import AXES, Triple, Window, padded, window_drawn
 
 Init = Literal["msra", "msra_in", "xavier", "normal", "identity", "shift", "swap", "bilinear", "zeros", "default"]

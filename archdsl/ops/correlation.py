@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Layer, runtime
 from archdsl.ops.merge import common_shape
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
-    from archdsl.ops.base import Op, Shape
+    from archdsl.ops.base import Op
+from archdsl.ops.shape import Shape
 
 T = TypeVar("T")
 SHARES = (Fraction(1, 4), Fraction(1, 2))

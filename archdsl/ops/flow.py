@@ -7,10 +7,12 @@ from math import prod
 from typing import Literal
 
 from archdsl.ops.autograd import RESHAPED, Keeps
-from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example, random_fields
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.receptive_field import Seen, everything
+from archdsl.ops.shape import Shape
 
 Learnt = Literal["gradient", "divergence", "theta", "lambda", "tau"]
 LEARNT: tuple[Learnt, ...] = ("gradient", "divergence", "theta", "lambda", "tau")

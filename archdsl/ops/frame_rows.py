@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import COPIED, RESHAPED, Keeps
-from archdsl.ops.base import Beside, Grid, Op, Shape, require
+from archdsl.ops.base import Beside, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.pool import pooled_to
 from archdsl.ops.receptive_field import Seen
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from archdsl.ops.autograd import COPIED, INDEX, NOTHING, RESHAPED, Keeps
-from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import CONSTANTS, Argument, Layer, runtime
 from archdsl.ops.notation import ordinal
 from archdsl.ops.receptive_field import Seen, merged, repeated, union
+from archdsl.ops.shape import Shape
 
 
 def grid_of_groups(grid: Grid, factor: int) -> Grid:

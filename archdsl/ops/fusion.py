@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Cost, Grid, Shape
+from archdsl.ops.base import Cost
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.merge import Merge, cannot_merge, common_shape
 from archdsl.ops.pool import pooled_to
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Op, Shape
+from archdsl.ops.base import Op
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

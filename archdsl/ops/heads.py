@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from math import prod
 
 from archdsl.ops.autograd import STATISTICS, Keeps
-from archdsl.ops.base import Cost, Shape
+from archdsl.ops.base import Cost
 from archdsl.ops.example import Draw, Example, random_fields
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.multi_head import check_heads
 from archdsl.ops.norm import Norm
+from archdsl.ops.shape import Shape
 from archdsl.ops.window import Window, padded, window_drawn
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import COPIED, NOTHING, Keeps
-from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Layer, runtime
 from archdsl.ops.notation import ordinal
 from archdsl.ops.receptive_field import Seen, repeated
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from archdsl.ops.autograd import INPUT, Keeps
-from archdsl.ops.base import Cost, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.layer import Argument, Layer, Weights, init_statements, with_bias
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import INDEX, NOTHING, Keeps
-from archdsl.ops.base import Beside, Grid, Op, Shape, require
+from archdsl.ops.base import Beside, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, Layer, Weights, changed_keywords, runtime
 from archdsl.ops.receptive_field import Seen, everything
+from archdsl.ops.shape import Shape
 
 
 def parts_of_mask(x: Shape, mask: Shape) -> tuple[int, int, int]:

@@ -9,9 +9,10 @@ from typing import ClassVar
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, placeholders, runtime
+from archdsl.ops.shape import Shape
 
 MERGED_AXES = ("c", "t", "h", "w", "extra")
 """What maps may differ in."""

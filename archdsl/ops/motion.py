@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import NOTHING, Keeps
-from archdsl.ops.base import Axis, Beside, Grid, Op, Shape, require
+from archdsl.ops.base import Beside, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Layer, runtime
 from archdsl.ops.merge import common_shape
 from archdsl.ops.receptive_field import Seen, earlier, later, merged
+from archdsl.ops.shape import Shape
 from archdsl.ops.stream import PastShift
 
 

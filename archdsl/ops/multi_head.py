@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, changed_keywords
+from archdsl.ops.shape import Shape
 
 Over = Literal["thw", "hw", "t", "th", "tw", "h", "w"]
 """Axes along which positions read each other; along the others each is alone."""

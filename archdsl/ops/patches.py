@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import RESHAPED, Keeps
-from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Layer, runtime
+from archdsl.ops.shape import Shape
 from archdsl.ops.window import seen_through
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from archdsl.ops.autograd import INPUT, NOTHING, RESHAPED, RESULT, Keeps
-from archdsl.ops.base import Axis, Beside, Grid, Op, Shape, require
+from archdsl.ops.base import Beside, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Argument, Layer, runtime
 from archdsl.ops.notation import number
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

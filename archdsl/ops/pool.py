@@ -8,11 +8,13 @@ from typing import ClassVar
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import INDEX, INPUT, NOTHING, Keeps
-from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example, random_fields, random_triple
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Layer, changed_keywords
 from archdsl.ops.notation import area
 from archdsl.ops.receptive_field import Seen, adaptive_windows
+from archdsl.ops.shape import Shape
 from archdsl.ops.stream import MeanSoFar, NewestFrame
 from archdsl.ops.window import Pads, Triple, Window, padded, window_drawn
 

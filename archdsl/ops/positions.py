@@ -7,9 +7,10 @@ from math import prod
 from typing import Literal
 
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Beside, Op, Shape, require
+from archdsl.ops.base import Beside, Op, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import CONSTANTS, Argument, Layer, Weights, runtime
+from archdsl.ops.shape import Shape
 
 TableAxes = Literal["thw", "hw", "t", "h", "w"]
 """Axes along which the entries of a table differ; along the others they repeat."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from archdsl.ops.autograd import NOTHING
-from archdsl.ops.base import Axis, Beside, Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Beside, Cost, Op, require
 from archdsl.ops.example import Draw, Example, random_fields
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import CONSTANTS, Argument, Layer, runtime
 from archdsl.ops.receptive_field import Seen, everything
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,12 @@ from operator import or_
 from typing import ClassVar, Literal
 
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Axis, Cost, Grid, Shape, key_of, require
+from archdsl.ops.base import Cost, key_of, require
 from archdsl.ops.example import Draw, Example, random_fields
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Argument, Function, Layer, Weights, runtime, with_bias
 from archdsl.ops.receptive_field import Seen, merged
+from archdsl.ops.shape import Shape
 from archdsl.ops.stream import Held
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from archdsl.ops.autograd import INDEX, RESHAPED, Keeps
-from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Layer, placeholders, runtime
 from archdsl.ops.rcnn import anywhere
 from archdsl.ops.receptive_field import Seen, merged, repeated
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

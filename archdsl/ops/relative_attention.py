@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from math import floor
 
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Cost, Grid, Shape, require
+from archdsl.ops.base import Cost, require
 from archdsl.ops.example import Draw, Example, random_triple
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.multi_head import MultiHead, attending, seeing
 from archdsl.ops.receptive_field import Seen, merged, union
+from archdsl.ops.shape import Shape
 from archdsl.ops.window import AXES, Triple
 
 

@@ -7,12 +7,14 @@ from fractions import Fraction
 from typing import Literal
 
 from archdsl.ops.autograd import COPIED, NOTHING, RESHAPED, Keeps
-from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example, random_fields
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Layer
 from archdsl.ops.notation import area, triple
 from archdsl.ops.pool import pooled_to
 from archdsl.ops.receptive_field import Seen, adaptive_windows, interpolated
+from archdsl.ops.shape import Shape
 from archdsl.ops.stream import NewestFrame
 
 Interpolation = Literal["nearest", "trilinear"]

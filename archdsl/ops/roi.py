@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from archdsl.ops.autograd import INDEX, Keeps
-from archdsl.ops.base import Axis, Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Layer, runtime
 from archdsl.ops.receptive_field import Seen, everything
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from archdsl.ops.autograd import NOTHING, Keeps
-from archdsl.ops.base import Beside, Op, Shape, require
+from archdsl.ops.base import Beside, Op, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.heads import check_heads
 from archdsl.ops.layer import CONSTANTS, Argument, Layer, changed_keywords, runtime
 from archdsl.ops.receptive_field import Seen
+from archdsl.ops.shape import Shape
 
 TurningAxis = Literal["t", "h", "w"]
 

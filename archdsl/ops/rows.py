@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import RESHAPED, Keeps
-from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.frames import grid_of_groups, seen_by_groups
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Layer
 from archdsl.ops.receptive_field import Seen, repeated
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

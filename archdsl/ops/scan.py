@@ -9,10 +9,12 @@ from typing import ClassVar
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.receptive_field import Seen, merged
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from archdsl.ops.base import Shape
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True)

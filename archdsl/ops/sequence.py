@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import NOTHING, Keeps
-from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Layer
 from archdsl.ops.receptive_field import Seen
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

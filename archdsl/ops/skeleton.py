@@ -7,10 +7,12 @@ from typing import Literal
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import CONSTANTS, Argument, Layer, Weights, runtime
 from archdsl.ops.norm import Norm
+from archdsl.ops.shape import Shape
 
 Partition = Literal["distance", "direction"]
 NEIGHBOUR_KINDS = 3

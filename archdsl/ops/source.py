@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import NOTHING
-from archdsl.ops.base import Cost, Op, Shape
+from archdsl.ops.base import Cost, Op
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import INDEX, Keeps
-from archdsl.ops.base import Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.pool import pooled_to
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

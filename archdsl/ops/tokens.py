@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import NOTHING, RESHAPED, Keeps
-from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.pool import pooled_to
 from archdsl.ops.receptive_field import Seen
+from archdsl.ops.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

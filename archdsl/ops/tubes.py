@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from math import prod
 
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Cost, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example, random_triple
 from archdsl.ops.layer import CONSTANTS, Argument, Layer, Weights, runtime
+from archdsl.ops.shape import Shape
 from archdsl.ops.window import AXES, Triple
 
 

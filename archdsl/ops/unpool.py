@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.autograd import INDEX, Keeps
-from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example, random_fields, random_triple
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Layer, runtime
 from archdsl.ops.notation import area
 from archdsl.ops.pool import MaxPool
 from archdsl.ops.receptive_field import Seen, merged, spread
+from archdsl.ops.shape import Shape
 from archdsl.ops.window import Triple
 
 

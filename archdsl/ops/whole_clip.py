@@ -7,12 +7,14 @@ from fractions import Fraction
 from math import comb
 
 from archdsl.ops.autograd import INPUTS, RESHAPED, Keeps
-from archdsl.ops.base import Axis, Cost, Grid, Op, Shape, require
+from archdsl.ops.base import Cost, Op, require
 from archdsl.ops.example import Draw, Example
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.layer import Argument, Layer, runtime
 from archdsl.ops.motion import further
 from archdsl.ops.receptive_field import Seen, around, everything, merged, union
 from archdsl.ops.segments import OverTime
+from archdsl.ops.shape import Shape
 
 
 def whole_time(x: Shape, grid: Grid) -> Axis:

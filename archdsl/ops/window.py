@@ -10,10 +10,12 @@ from typing import Any, ClassVar, Literal
 
 from archdsl.errors import SpecError
 from archdsl.ops.autograd import Keeps
-from archdsl.ops.base import Axis, Grid, Op, Shape
+from archdsl.ops.base import Op
 from archdsl.ops.example import Draw, random_triple
+from archdsl.ops.grid import Axis, Grid
 from archdsl.ops.notation import area
 from archdsl.ops.receptive_field import Seen, windowed
+from archdsl.ops.shape import Shape
 from archdsl.ops.stream import Past
 
 Triple = tuple[int, int, int]

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from archdsl.ops.autograd import INDEX, Keeps
-from archdsl.ops.base import Grid, Op, Shape, require
+from archdsl.ops.base import Op, require
 from archdsl.ops.example import Draw, Example, random_triple
+from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.multi_head import MultiHead, attending, seeing
 from archdsl.ops.receptive_field import Seen, merged
+from archdsl.ops.shape import Shape
 from archdsl.ops.window import AXES, Triple
 
 

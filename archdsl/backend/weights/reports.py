@@ -24,7 +24,7 @@ from archdsl.catalog.dialects import Input, Naming, dialects, naming_named
 from archdsl.compiler import compile
 from archdsl.errors import SpecError
 from archdsl.language import Arch
-from archdsl.ops.norm import BatchNorm
+from archdsl.ops.batch_norm import BatchNorm
 from archdsl.report.number_format import short
 from archdsl.spec.files import write_out
 
