@@ -22,9 +22,10 @@ from archdsl.report.drawing.dot import dot_lines, dot_str
 from archdsl.report.drawing.formats import converted_svg, draw, to_dot
 from archdsl.report.drawing.formats import write_drawing as write
 from archdsl.report.drawing.grid import Layout
-from archdsl.report.drawing.labels import MERGE_SIGNS, amount, op_label, shape_label, share_text
+from archdsl.report.drawing.labels import MERGE_SIGNS, op_label, shape_label
 from archdsl.report.drawing.reader import DRAWING_LEVELS, drawing_parts
 from archdsl.report.drawing.svg import Canvas, cut_to_width, text_width
+from archdsl.report.number_format import amount, share_text
 from tests.drawn import ARCHES, branching, image, stages, three, two
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,6 +11,7 @@ from archdsl.ops.grid import Grid
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
 from archdsl.ops.pool import pooled_to
 from archdsl.ops.receptive_field import Seen
+from archdsl.ops.rows import check_rows
 from archdsl.ops.shape import Shape
 
 
@@ -105,7 +106,7 @@ class FrameToken(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(x.w == 1, "not rows of tokens", got=x, want="w = 1", fix="frame_rows before it")
+        check_rows(x)
         require(0 <= self.index < x.h, "`index` of no token", got=self.index, want=f"0 to {x.h - 1}")
         return Shape(x.c, x.t, 1, 1)
 
@@ -140,7 +141,7 @@ class LearntFrameTokens(Beside):
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
         require(self.count >= 1, "`count` below 1", got=self.count, want="at least 1")
-        require(x.w == 1, "not rows of tokens", got=x, want="w = 1", fix="frame_rows before it")
+        check_rows(x)
         return x._replace(h=self.count + x.h)
 
     @property

@@ -99,13 +99,7 @@ class GroupNorm(Beside, Norm):
         return x
 
     def cost(self, *xs: Shape) -> Cost:
-        (x,) = xs
-        return Cost(
-            params=2 * x.c * self.affine,
-            norm_elements=x.elements,
-            fvcore_extra=x.elements * (5 if self.affine else 4),
-            activations=x.elements,
-        )
+        return centred_cost(self.affine, xs[0])
 
     def weights(self, *xs: Shape) -> Weights:
         return scale_and_shift(self.affine, xs[0])
@@ -143,13 +137,7 @@ class LayerNorm(Norm):
     """Whether a scale and a shift are learnt for each channel."""
 
     def cost(self, *xs: Shape) -> Cost:
-        (x,) = xs
-        return Cost(
-            params=2 * x.c * self.affine,
-            norm_elements=x.elements,
-            fvcore_extra=x.elements * (5 if self.affine else 4),
-            activations=x.elements,
-        )
+        return centred_cost(self.affine, xs[0])
 
     def gradients(self, *xs: Shape) -> tuple[bool, ...]:
         """One channel alone is always 0."""
@@ -197,6 +185,16 @@ class RmsNorm(Norm):
     def torch(self, *xs: Shape) -> Layer:
         args = (Argument("normalized_shape", xs[0].c), Argument("eps", self.eps))
         return Layer("{m}({0}.movedim(1, -1)).movedim(4, 1)", "nn.RMSNorm", args)
+
+
+def centred_cost(affine: bool, x: Shape) -> Cost:
+    """Of mean and deviation of each element, then scale and shift, where they are learnt."""
+    return Cost(
+        params=2 * x.c * affine,
+        norm_elements=x.elements,
+        fvcore_extra=x.elements * (5 if affine else 4),
+        activations=x.elements,
+    )
 
 
 def scale_and_shift(affine: bool, x: Shape) -> Weights:

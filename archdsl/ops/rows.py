@@ -159,7 +159,7 @@ class RowsToMap(Op):
 
     def out(self, *xs: Shape) -> Shape:
         (x,) = xs
-        require(x.w == 1, "not rows of tokens", got=x, want="w = 1", fix="frame_rows before it")
+        check_rows(x)
         fits = self.height >= 1 and x.h % self.height == 0
         require(fits, "rows that fill no map", got=f"{x.h} tokens, height {self.height}", want="a multiple of height")
         return x._replace(h=self.height, w=x.h // self.height)
@@ -174,3 +174,8 @@ class RowsToMap(Op):
     def example(cls, draw: Draw) -> Example:
         x = draw.shape()
         return cls(height=x.h), (x._replace(h=x.h * draw.integer(1, 3), w=1),)
+
+
+def check_rows(x: Shape) -> None:
+    """Raise SpecError for a map that is no rows of tokens."""
+    require(x.w == 1, "not rows of tokens", got=x, want="w = 1", fix="frame_rows before it")

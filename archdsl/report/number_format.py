@@ -75,6 +75,20 @@ def percent(part: float, total: float) -> str:
     return f"{100 * part / total:.1f}%" if total else "-"
 
 
+def amount(n: int) -> str:
+    """27638665216 -> 27.6 G"""
+    for unit, scale in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if n >= scale:
+            value = n / scale
+            return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
+    return str(n)
+
+
+def share_text(share: float) -> str:
+    """0.148 -> 15%; what is there but small is <1%."""
+    return f"{share:.0%}" if share >= 0.01 or share == 0 else "<1%"
+
+
 def runs(numbers: Sequence[int]) -> str:
     """Sorted whole numbers with neighbours joined: 1-3, 5, 8-9."""
     joined: list[list[int]] = []

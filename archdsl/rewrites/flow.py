@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archdsl.blocks import Block, RepresentationFlow
 from archdsl.language import Arch, Stage
-from archdsl.rewrites.pathway_choice import chosen_pathway
+from archdsl.rewrites.pathway_choice import with_stage_after
 
 
 def insert_flow(
@@ -15,12 +15,5 @@ def insert_flow(
     By default each flow is added to the first of its two frames. `pathway` may be left out where there is one only.
     Raises SpecError for a stage that is not there.
     """
-    key, own = chosen_pathway(arch, pathway)
-    own.stage_named(after)
-    stages: dict[str, Stage] = {}
-    for stage, held in own.stages.items():
-        stages[stage] = held
-        if stage == after:
-            stages[f"flow_{stage}"] = Stage(block or RepresentationFlow(align="first"))
-    made: Arch = arch.but(name=name or arch.name, pathways={**arch.pathways, key: own.but(stages=stages)})
-    return made
+    stage = Stage(block or RepresentationFlow(align="first"))
+    return with_stage_after(arch, after, stage, "flow", pathway, name)

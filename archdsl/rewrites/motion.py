@@ -8,7 +8,7 @@ from typing import Literal
 from archdsl.blocks import Block, InvertedResidual, MaxPool, Residual, TimeShift
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Stage
-from archdsl.rewrites.pathway_choice import chosen_pathway
+from archdsl.rewrites.pathway_choice import chosen_pathway, with_stage_after
 
 ModulePlace = Literal["before", "between", "beside"]
 Modules = Mapping[ModulePlace, Block | tuple[Block, ...] | Callable[[Block], Block]]
@@ -118,12 +118,5 @@ def shifted_inverted(blocks: Iterable[Block], shift: TimeShift) -> list[Block]:
 
 def pool_in_time(arch: Arch, *, after: str = "res2", pathway: str | None = None, name: str | None = None) -> Arch:
     """The arch with its frames halved after a stage, the largest of three kept (TSM's temporal pool)."""
-    key, own = chosen_pathway(arch, pathway)
-    own.stage_named(after)
-    stages: dict[str, Stage] = {}
-    for stage, held in own.stages.items():
-        stages[stage] = held
-        if stage == after:
-            stages[f"pool_{stage}"] = Stage(MaxPool(kernel=(3, 1, 1), stride=(2, 1, 1)))
-    made: Arch = arch.but(name=name or arch.name, pathways={**arch.pathways, key: own.but(stages=stages)})
-    return made
+    stage = Stage(MaxPool(kernel=(3, 1, 1), stride=(2, 1, 1)))
+    return with_stage_after(arch, after, stage, "pool", pathway, name)

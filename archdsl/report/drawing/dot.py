@@ -9,11 +9,12 @@ from html import escape
 from archdsl.compiler import Plan
 from archdsl.errors import SpecError
 from archdsl.graph import Node
-from archdsl.report.drawing.labels import MERGE_SIGNS, amount, full_op_label, shape_label, share_text
+from archdsl.report.drawing.labels import MERGE_SIGNS, full_op_label, shape_label
 from archdsl.report.drawing.parts import DrawingBox, DrawingParts, LateralArrow
 from archdsl.report.drawing.rows import box_rows
 from archdsl.report.drawing.sizes import cost_figures, lateral_caption
 from archdsl.report.drawing.svg import LIGHT_COLOURS, heat_class, style_sheet
+from archdsl.report.number_format import amount, share_text
 
 FONT_NAME = 'fontname="Helvetica"'
 INK, SOFT, SIDE = "#16202a", "#5b6875", "#c8590f"

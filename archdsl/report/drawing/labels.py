@@ -25,20 +25,6 @@ def shape_label(x: Shape) -> str:
     return f"{x.c}" if x.positions == 1 else shape_text(x)
 
 
-def amount(n: int) -> str:
-    """27638665216 -> 27.6 G"""
-    for unit, scale in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if n >= scale:
-            value = n / scale
-            return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
-    return str(n)
-
-
-def share_text(share: float) -> str:
-    """0.148 -> 15%; what is there but small is <1%."""
-    return f"{share:.0%}" if share >= 0.01 or share == 0 else "<1%"
-
-
 def op_label(op: Op, x: Shape, y: Shape, *, stride: bool = True) -> str:
     """One op in a line: `1×3², 64 s/2`, `max 1×3²`, `linear 400`. x and y are what it reads first and writes."""
     return " ".join(filter(None, (op.label(x, y), op.strides() if stride else "")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archdsl.report.drawing.grid import Layout
-from archdsl.report.drawing.labels import shape_label, share_text
+from archdsl.report.drawing.labels import shape_label
 from archdsl.report.drawing.legend import draw_legend
 from archdsl.report.drawing.links import LinkPainter
 from archdsl.report.drawing.parts import DrawingBox, DrawingParts, LineGroup
@@ -19,6 +19,7 @@ from archdsl.report.drawing.sizes import (
     cost_figures,
 )
 from archdsl.report.drawing.svg import Canvas, coord, cut_to_width, elided_name, heat_class, text_width
+from archdsl.report.number_format import share_text
 
 PIXELS_PER_UNIT = 1.5
 """Pixels per unit where a viewer does not choose."""

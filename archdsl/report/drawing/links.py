@@ -6,10 +6,11 @@ from functools import cached_property
 
 from archdsl.ops import Shape
 from archdsl.report.drawing.grid import LateralSlot, Layout
-from archdsl.report.drawing.labels import MERGE_SIGNS, amount, shape_label
+from archdsl.report.drawing.labels import MERGE_SIGNS, shape_label
 from archdsl.report.drawing.parts import DrawingBox, LateralArrow
 from archdsl.report.drawing.sizes import DETOUR_HEIGHT, LINE_HEIGHT, PANEL_PADDING, SMALL_FONT, lateral_caption
 from archdsl.report.drawing.svg import Canvas
+from archdsl.report.number_format import amount
 
 
 class LinkPainter:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from archdsl.compiler import Plan
 from archdsl.report.drawing.folds import folding
-from archdsl.report.drawing.labels import amount, full_op_label, shape_label, share_text
+from archdsl.report.drawing.labels import full_op_label, shape_label
 from archdsl.report.drawing.lanes import svg_drawing
 from archdsl.report.drawing.reader import drawing_parts
+from archdsl.report.number_format import amount, share_text
 
 PAGE_CSS = Path(__file__).with_name("page.css")
 PAGE_JS = Path(__file__).with_name("page.js")

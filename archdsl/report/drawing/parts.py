@@ -7,7 +7,8 @@ from functools import cached_property
 
 from archdsl.compiler import Plan
 from archdsl.ops import Cost, Shape
-from archdsl.report.drawing.labels import amount, shape_label
+from archdsl.report.drawing.labels import shape_label
+from archdsl.report.number_format import amount
 
 
 @dataclass(frozen=True)

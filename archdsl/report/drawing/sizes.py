@@ -5,9 +5,9 @@ The fonts are chosen so that two lanes fit one column of a two-column paper.
 
 from __future__ import annotations
 
-from archdsl.report.drawing.labels import amount, share_text
 from archdsl.report.drawing.parts import DrawingBox, DrawingParts, LateralArrow
 from archdsl.report.drawing.svg import text_width
+from archdsl.report.number_format import amount, share_text
 
 NAME_FONT, TEXT_FONT, SMALL_FONT = 10.0, 8.6, 7.6
 """Font sizes."""

@@ -46,16 +46,22 @@ def schema() -> Schema:
         allow_single_name(defs["Edge"]["properties"], name)
     defs["Arch"] = with_one_clip(arch)
     defs["Extended"] = extended_schema()
+    text = "A video architecture (clips, pathways, edges, a head), or a file that extends another."
+    return root_schema("spec", "archdsl", text, "Arch", defs)
+
+
+def root_schema(urn: str, title: str, description: str, own: str, defs: Schema) -> Schema:
+    """The schema of a file: what the definition `own` says, or `Extended` where it extends another."""
     return tidied(
         {
             "$schema": DIALECT,
-            "$id": "urn:archdsl:spec",
-            "title": "archdsl",
-            "description": "A video architecture (clips, pathways, edges, a head), or a file that extends another.",
+            "$id": f"urn:archdsl:{urn}",
+            "title": title,
+            "description": description,
             "type": "object",
             "if": {"required": ["extends"]},
             "then": {"$ref": "#/$defs/Extended"},
-            "else": {"$ref": "#/$defs/Arch"},
+            "else": {"$ref": f"#/$defs/{own}"},
             "$defs": defs,
         }
     )
@@ -264,19 +270,8 @@ def recipe_schema() -> Schema:
     recipe = model_schema(Recipe, defs)
     crop = keyed_schema({key_of(kind): model_schema(kind, defs) for kind in CROPS})
     defs |= {"Recipe": recipe, "Crop": crop, "Extended": extended_recipe()}
-    return tidied(
-        {
-            "$schema": DIALECT,
-            "$id": "urn:archdsl:recipe",
-            "title": "archdsl recipe",
-            "description": "How a network is trained, or a file that extends another.",
-            "type": "object",
-            "if": {"required": ["extends"]},
-            "then": {"$ref": "#/$defs/Extended"},
-            "else": {"$ref": "#/$defs/Recipe"},
-            "$defs": defs,
-        }
-    )
+    text = "How a network is trained, or a file that extends another."
+    return root_schema("recipe", "archdsl recipe", text, "Recipe", defs)
 
 
 def extended_recipe() -> Schema:
