@@ -30,6 +30,8 @@ COUNTS = {
     "stgcn_3d": (3_098_832, 5_697_615_360, 5_713_005_360),
     "stgcnpp": (1_393_016, 1_926_353_360, 1_947_725_760),
     "stgcnpp_3d": (1_403_144, 2_925_025_360, 2_956_455_360),
+    "agcn": (3_459_344, 4_336_106_760, 4_348_747_960),
+    "agcn_3d": (3_469_520, 6_469_140_360, 6_487_730_360),
     "ctrgcn": (1_446_672, 1_939_164_160, 1_954_748_160),
 }
 
@@ -59,9 +61,23 @@ def test_a_mix_by_hand() -> None:
     assert op.cost(Shape(3, 1, 2, 1)).matmul_macs == 3 * 2 * 2
 
 
-def test_persons_are_read_apart() -> None:
-    network = archdsl.build(small("ctrgcn")).eval()
-    x = torch.randn(1, 3, 8, 25, 2)
+def test_likeness_by_hand() -> None:
+    """One frame, two joints of a bone: [1, 2] compared with [3, 5] in each part, over one channel."""
+    op = ops.AdaptiveGraphMix(bones=((1, 0),))
+    shapes = (Shape(1, 1, 2, 1), *[Shape(3, 1, 2, 1)] * 2)
+    network = build_graph(graph_of(op, shapes))
+    network.op.alpha.data.fill_(0.5)
+    x, one, other = (torch.tensor(v).view(1, -1, 1, 2, 1) for v in ([1.0, 10.0], [0.1, 0.2] * 3, [3.0, 5.0] * 3))
+    likeness = 0.5 * torch.tensor([[0.3, 0.5], [0.6, 1.0]]).tanh()
+    want = [torch.tensor([1.0, 10.0]) @ (means + likeness) for means in by_direction(2, ((1, 0),))]
+    torch.testing.assert_close(network({"x0": x, "x1": one, "x2": other}).flatten(), torch.cat(want))
+    assert op.cost(*shapes).matmul_macs == 3 * 2 * 2 + 3 * 2 * 2
+
+
+@pytest.mark.parametrize("name", ["agcn", "ctrgcn"])
+def test_persons_are_read_apart(name: str) -> None:
+    network = archdsl.build(small(name)).eval()
+    x = torch.randn(1, 3, 8, 17 if name == "agcn" else 25, 2)
     other = x.clone()
     other[..., 1] += 1
     with torch.no_grad():
@@ -76,7 +92,7 @@ def small(name: str) -> Arch:
     return arch.but(pathways={"joints": arch.pathways["joints"].but(stages=stages)})
 
 
-@pytest.mark.parametrize("name", ["stgcn", "stgcnpp", "ctrgcn"])
+@pytest.mark.parametrize("name", ["stgcn", "stgcnpp", "agcn", "ctrgcn"])
 def test_nets_of_joints_agree_with_torch(name: str) -> None:
     check(small(name))
 
@@ -159,6 +175,10 @@ def test_relations_of_ctrgcn_by_definition() -> None:
 
 
 STGCN = {
+    r"gcn.(\d+).gcn.conv_d.(\w+)": r"joints.\1.parts.\2",
+    r"gcn.(\d+).gcn.conv_a.(\w+)": r"joints.\1.one.\2",
+    r"gcn.(\d+).gcn.conv_b.(\w+)": r"joints.\1.other.\2",
+    r"gcn.(\d+).gcn.alpha": r"joints.\1.graph.alpha",
     r"data_bn.(\w+)": r"joints.stage1.0.norm.\1",
     r"gcn.(\d+).gcn.PA": r"joints.\1.graph.weight",
     r"gcn.(\d+).gcn.A": r"joints.\1.graph.weight",
@@ -189,15 +209,28 @@ def ours_named(name: str, mixed: bool) -> str:
     return re.sub(r"time\+(\d)", lambda of: f"time{int(of[1]) + 1}", new)
 
 
+def parts_joined(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """AAGCN's convolutions of the three parts as one each: their names end in a number."""
+    found: dict[str, Tensor] = {}
+    for name, value in state.items():
+        one = re.sub(r"(conv_[abd])\.\d", r"\1", name)
+        found[one] = torch.cat([found[one], value]) if one in found else value
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("name", ["stgcn", "stgcnpp"])
+@pytest.mark.parametrize("name", ["stgcn", "stgcnpp", "agcn"])
 def test_scores_of_mmaction(mmaction: Any, name: str) -> None:
     """With running statistics of their own, at 12 frames."""
     graph = dict(layout="coco", mode="stgcn_spatial" if name == "stgcn" else "spatial")
-    more = {} if name == "stgcn" else dict(gcn_adaptive="init", gcn_with_res=True, tcn_type="mstcn")
+    more = {
+        "stgcn": dict(type="STGCN"),
+        "stgcnpp": dict(type="STGCN", gcn_adaptive="init", gcn_with_res=True, tcn_type="mstcn"),
+        "agcn": dict(type="AAGCN", gcn_attention=False),
+    }[name]
     registry = sys.modules["mmaction.registry"].MODELS
-    backbone = registry.build(dict(type="STGCN", graph_cfg=graph, **more))
+    backbone = registry.build(dict(graph_cfg=graph, **more))
     head = registry.build(dict(type="GCNHead", num_classes=60, in_channels=256))
     torch.manual_seed(0)
     theirs = {**backbone.state_dict(), **head.state_dict()}
@@ -207,8 +240,11 @@ def test_scores_of_mmaction(mmaction: Any, name: str) -> None:
             value.add_(noise.abs() if key.endswith("var") else noise)
     ours = archdsl.build(archdsl.load(name, frames=12)).eval()
     mine = ours.state_dict()
-    skip = (".A",) if name == "stgcn" else ()
-    values = {ours_named(key, name != "stgcn"): v for key, v in theirs.items() if not key.endswith(skip or ("\0",))}
+    theirs.pop("A", None)  # the means that each block's own begin with
+    skip = (".A",) if name == "stgcn" else ("\0",)
+    values = {
+        ours_named(key, name == "stgcnpp"): v for key, v in parts_joined(theirs).items() if not key.endswith(skip)
+    }
     assert sorted(values) == sorted(mine)
     ours.load_state_dict({key: value.reshape(mine[key].shape) for key, value in values.items()})
     x = torch.randn(2, 2, 12, 17, 3)

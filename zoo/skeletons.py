@@ -1,4 +1,4 @@
-"""Graphs of joints: ST-GCN (arXiv:1801.07455), ST-GCN++ (arXiv:2205.09443), CTR-GCN (arXiv:2107.12213).
+"""Graphs of joints: ST-GCN (arXiv:1801.07455), ST-GCN++ (arXiv:2205.09443), 2s-AGCN (arXiv:1805.07694), CTR-GCN.
 
 A skeleton is a map of joints by persons at each time. A block passes features along bones, then convolves over time;
 what differs is which joints a joint reads and by which weights. The mean over time, joints and persons is classified.
@@ -30,20 +30,20 @@ def trunk(block: GraphBlock, persons: bool) -> dict[str, Stage]:
 
 def skeleton_net(
     name: str,
-    graph: Literal["masked", "learnt", "channels"],
+    graph: Literal["masked", "learnt", "adaptive", "channels"],
     layout: Layout = "coco",
     frames: Count = 100,
     persons: Count = 2,
     classes: Count = 60,
 ) -> Arch:
-    """`graph` is that of ST-GCN, ST-GCN++ or CTR-GCN, each with its kernels in time."""
+    """`graph` is that of ST-GCN, ST-GCN++, one stream of 2s-AGCN or CTR-GCN (arXiv:2107.12213), with its kernels."""
     block = GraphBlock(channels=64, graph=graph)
     if graph == "channels":
         block = block.but(kernel_t=5, dilations=(1, 2))
     if graph == "learnt":
         block = block.but(kernel_t=3, dilations=(1, 2, 3, 4), mixed=True)
     clip = Clip(modality="skeleton", frames=frames, skeleton=PLACES[layout], persons=persons)
-    pathway = Pathway(stages=trunk(block, persons=graph == "channels"))
+    pathway = Pathway(stages=trunk(block, persons=graph in ("adaptive", "channels")))
     return Arch(name=name, clip=clip, pathways=dict(joints=pathway), head=Classifier(classes=classes))
 
 
@@ -54,5 +54,7 @@ models = (
     Model(name="stgcn_3d", family=skeleton_net, parameters=dict(graph="masked", **NTU_3D)),
     Model(name="stgcnpp", family=skeleton_net, parameters=dict(graph="learnt")),
     Model(name="stgcnpp_3d", family=skeleton_net, parameters=dict(graph="learnt", **NTU_3D)),
+    Model(name="agcn", family=skeleton_net, parameters=dict(graph="adaptive")),
+    Model(name="agcn_3d", family=skeleton_net, parameters=dict(graph="adaptive", **NTU_3D)),
     Model(name="ctrgcn", family=skeleton_net, parameters=dict(graph="channels", layout="ntu", frames=64)),
 )

@@ -13,6 +13,8 @@ from archdsl.graph import Builder, Joints
 from archdsl.ops.skeleton import NEIGHBOUR_KINDS
 from archdsl.spec.scalars import Count
 
+LIKENESS_CHANNELS = 4
+"""Of 2s-AGCN: joints are compared in as many channels as the block has over this."""
 RELATION_CHANNELS = 8
 """Of CTR-GCN: a relation has as many channels as the map over this, and of coordinates this many."""
 
@@ -40,14 +42,17 @@ class GraphBlock(Block):
     """A graph convolution over joints, then kernels in time, around a shortcut.  (c, t, v, m) -> (channels, t', v, m)
 
     `masked` is ST-GCN's graph (arXiv:1801.07455), by distance to the centre; `learnt` that of ST-GCN++
-    (arXiv:2205.09443); `channels` CTR-GCN's, in each channel by differences between joints (arXiv:2107.12213).
+    (arXiv:2205.09443); `adaptive` that of 2s-AGCN, by how alike joints are (arXiv:1805.07694); `channels` CTR-GCN's,
+    in each channel by differences between joints (arXiv:2107.12213).
     """
 
     first_only = ("stride_t",)
 
     channels: Width = Field(description="output channels")
     stride_t: Count = Field(1, description="stride in time")
-    graph: Literal["masked", "learnt", "channels"] = Field("masked", description="masked, learnt or channels")
+    graph: Literal["masked", "learnt", "adaptive", "channels"] = Field(
+        "masked", description="masked, learnt, adaptive or channels"
+    )
     kernel_t: Count = Field(9, description="kernel in time")
     dilations: tuple[Count, ...] = Field(
         (),
@@ -79,19 +84,32 @@ class GraphBlock(Block):
 
     def space(self, g: Builder, joints: Joints, x: str) -> str:
         """The graph convolution, its norm, its own shortcut but for `masked`, and an activation."""
-        y = self.point(g, "parts", x, NEIGHBOUR_KINDS * self.channels)
+        if self.graph == "adaptive":
+            y = self.adaptive(g, joints, x)
+        else:
+            y = self.point(g, "parts", x, NEIGHBOUR_KINDS * self.channels)
         if self.graph == "channels":
             y = g.add("graph", ops.ChannelGraphMix(bones=joints.bones), y, self.relations(g, x))
         elif self.graph == "masked":
             y = g.add("graph", ops.GraphMix(bones=joints.bones, centre=joints.centre), y)
-        else:
+        elif self.graph == "learnt":
             y = g.add("graph", ops.GraphMix(bones=joints.bones, partition="direction", learnt="matrix"), y)
-        y = g.add("graph_norm", ops.BatchNorm(zero_init=self.graph == "channels"), y)
+        y = g.add("graph_norm", ops.BatchNorm(zero_init=self.graph in ("adaptive", "channels")), y)
         if self.graph != "masked":
             same = g.shape(x).c == self.channels
             down = x if same else g.add("down_norm", ops.BatchNorm(), self.point(g, "down", x, self.channels))
             y = g.add("graph_sum", ops.Add(), y, down)
         return g.add("graph_act", ops.Relu(), y)
+
+    def adaptive(self, g: Builder, joints: Joints, x: str) -> str:
+        """2s-AGCN's three parts, each mixed and then convolved, and their sum."""
+        inner = NEIGHBOUR_KINDS * max(self.channels // LIKENESS_CHANNELS, 1)
+        reads = (x, *(self.point(g, name, x, inner) for name in ("one", "other")))
+        y = g.add("graph", ops.AdaptiveGraphMix(bones=joints.bones), *reads)
+        y = self.point(g, "parts", y, NEIGHBOUR_KINDS * self.channels, groups=NEIGHBOUR_KINDS)
+        starts = [i * self.channels for i in range(NEIGHBOUR_KINDS)]
+        parts = [g.add(f"part{i}", ops.TakeChannels(start=n, count=self.channels), y) for i, n in enumerate(starts)]
+        return g.add("parts_sum", ops.Add(), *parts)
 
     def relations(self, g: Builder, x: str) -> str:
         """CTR-GCN's relations of every two joints: differences of means over time.  -> (3 channels, v, v, m)"""

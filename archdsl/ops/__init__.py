@@ -74,7 +74,7 @@ from archdsl.ops.scan import SelectiveScan, SequenceConv
 from archdsl.ops.segments import MaxOverTime, TakeSnippets, TopOverTime, WeightedOverTime
 from archdsl.ops.sequence import JoinFrames, PadFrames
 from archdsl.ops.shape import Shape
-from archdsl.ops.skeleton import ChannelGraphMix, GraphMix, JointDifference, JointNorm
+from archdsl.ops.skeleton import AdaptiveGraphMix, ChannelGraphMix, GraphMix, JointDifference, JointNorm
 from archdsl.ops.soft_pool import SoftPool
 from archdsl.ops.soi import SegmentProposals, SoiPool
 from archdsl.ops.source import Source
@@ -248,6 +248,7 @@ OPS: tuple[type[Op], ...] = (
     L2Norm,
     ScaledProducts,
     GraphMix,
+    AdaptiveGraphMix,
     ChannelGraphMix,
     JointDifference,
     JointNorm,

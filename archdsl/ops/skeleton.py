@@ -138,6 +138,56 @@ class ChannelGraphMix(Op):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdaptiveGraphMix(Op):
+    """Each joint three sums over all, by learnt means and by likeness (2s-AGCN, arXiv:1805.07694, section 4.1).
+
+    x (c, t, v, m), one (3 e, t, v, m), other (3 e, t, v, m) -> (3 c, t, v, m): part k is x (A + a tanh(one^T other /
+    e t)), with that part of both, whose products sum over e and t. A starts as the means by `direction`, a as 0.
+    """
+
+    reads = 3
+    autocast = "half"
+    bones: tuple[tuple[int, int], ...]
+    """Pairs of joints, that nearer to the centre second."""
+
+    def out(self, *xs: Shape) -> Shape:
+        x, one, other = xs
+        parted(one)
+        require(one == other, "joints that are compared with others", got=f"{one} and {other}", want="equal shapes")
+        require(one[1:] == x[1:], "joints of other maps", got=f"{x} and {one}", want="equal t, h, w")
+        return x._replace(c=NEIGHBOUR_KINDS * x.c)
+
+    def weights(self, *xs: Shape) -> Weights:
+        return {"weight": (NEIGHBOUR_KINDS, xs[0].h, xs[0].h), "alpha": (1,)}
+
+    def cost(self, *xs: Shape) -> Cost:
+        x, one, _ = xs
+        return super().cost(*xs)._replace(matmul_macs=(NEIGHBOUR_KINDS * x.elements + one.elements) * x.h)
+
+    def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
+        """What joints are like is of all the time there is."""
+        return joints_seen(xs[0], super().place(xs, grids))
+
+    def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
+        """What it reads by persons, likenesses and means."""
+        x, one, _ = xs
+        likeness = NEIGHBOUR_KINDS * x.h * x.h * x.w
+        return Keeps(own=x.elements + 2 * one.elements + 2 * likeness, passing=y.elements, passing_back=y.elements)
+
+    def torch(self, *xs: Shape) -> Layer:
+        args = (Argument("joints", xs[0].h), Argument("bones", self.bones))
+        names = ("bones_matrix", "by_direction", "AdaptiveGraphMix")
+        return Layer("{m}({0}, {1}, {2})", "AdaptiveGraphMix", args, needs=runtime("skeleton", *names))
+
+    @classmethod
+    def example(cls, draw: Draw) -> Example:
+        x = draw.shape(c=3)
+        x = x._replace(h=draw.integer(3, 5))
+        one = x._replace(c=NEIGHBOUR_KINDS * draw.integer(1, 3))
+        return cls(bones=draw.choice((((1, 0),), ((1, 0), (2, 1))))), (x, one, one)
+
+
+@dataclass(frozen=True, kw_only=True)
 class JointDifference(Op):
     """Every joint of the first map minus every joint of the second.  (c, 1, v, m), (c, 1, v, m) -> (c, v, v, m)"""
 

@@ -70,6 +70,22 @@ class ChannelGraphMix(nn.Module):
         return mixed.unflatten(1, (3, -1)).sum(dim=1).permute(0, 1, 4, 3, 2)
 
 
+class AdaptiveGraphMix(nn.Module):
+    """Three sums over all joints by learnt means and by likeness.  (n, c, t, v, m), twice (n, 3 e, t, v, m)"""
+
+    def __init__(self, joints: int, bones: tuple[tuple[int, int], ...]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(by_direction(joints, bones).to(torch.get_default_device()))
+        self.alpha = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor, one: Tensor, other: Tensor) -> Tensor:
+        one, other = (z.unflatten(1, (3, -1)).permute(0, 5, 1, 2, 3, 4).flatten(3, 4) for z in (one, other))
+        likeness = (one.mT @ other / one.shape[3]).tanh()
+        parts = (self.alpha * likeness + self.weight).to(x.dtype).transpose(2, 3).flatten(3)
+        mixed = x.permute(0, 4, 1, 2, 3).flatten(2, 3) @ parts
+        return mixed.unflatten(3, (3, -1)).unflatten(2, (-1, x.shape[2])).permute(0, 4, 2, 3, 5, 1).flatten(1, 2)
+
+
 class JointNorm(nn.BatchNorm1d):
     """A batch norm of each channel of each joint.  (n, c, t, v, m) -> (n, c, t, v, m)"""
 

@@ -11,7 +11,8 @@ TEXT: Data = {"modality": "text", "frames": 8, "size": 1}
 SKELETON: Data = {"modality": "skeleton", "frames": 8, "skeleton": "coco", "persons": 2}
 CLIPS: Mapping[str, Data] = {
     **dict.fromkeys(("embed", "embedding", "end_token"), TEXT),
-    **dict.fromkeys(("graph_block", "joint_norm", "graph_mix", "channel_graph_mix", "joint_difference"), SKELETON),
+    **dict.fromkeys(("graph_block", "joint_norm", "graph_mix", "adaptive_graph_mix"), SKELETON),
+    **dict.fromkeys(("channel_graph_mix", "joint_difference"), SKELETON),
 }
 """Words that read another clip than pixels."""
 CONV: Data = {"conv": {"channels": 24}}
