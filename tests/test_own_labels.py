@@ -11,6 +11,7 @@ from filmed import film, numbered_frames
 from torch.nn import functional
 
 import archdsl
+from archdsl.blocks import Norm
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Several
@@ -24,9 +25,9 @@ from archdsl.training.tasks.own_labels import OwnScores
 from tests.trained import losses, short, small
 
 
-def kitchen(verbs: int = 8, nouns: int = 10) -> Arch:
+def kitchen(verbs: int = 8, nouns: int = 10, norm: str | Norm = "batch") -> Arch:
     heads = {"verb": Classifier(classes=verbs, reads=("main",)), "noun": Classifier(classes=nouns, reads=("main",))}
-    return small().but(head=Several(heads=heads))
+    return small(norm).but(head=Several(heads=heads))
 
 
 def test_the_loss_is_the_sum_of_both() -> None:

@@ -16,8 +16,10 @@ from tests import (
     test_action_detection,
     test_detection_task,
     test_features_task,
+    test_flow_task,
     test_key_points_task,
     test_masked_tasks,
+    test_own_labels,
     test_segmentation,
     test_shape_detection,
     test_sound,
@@ -26,7 +28,7 @@ from tests.processes import ROOT
 from tests.tiny_localisers import tiny_bmn, tiny_tal
 from tests.tiny_towers import tiny_towers
 from tests.tiny_writer import tiny_writer
-from tests.trained import losses
+from tests.trained import GROUPS, losses
 
 pytestmark = pytest.mark.slow
 ARCHES = {
@@ -46,6 +48,8 @@ ARCHES = {
     "maps of points": test_key_points_task.tiny_pose(),
     "masks of boxes": test_shape_detection.tiny_shapes(),
     "points of boxes": test_shape_detection.tiny_shapes("points"),
+    "flow": test_flow_task.tiny(size=32),
+    "verbs and nouns": test_own_labels.kitchen(norm=GROUPS),
     "sound": test_sound.hearing(classes=8),
     "pixels": test_segmentation.tiny(),
     "hidden pixels": test_masked_tasks.tiny(),

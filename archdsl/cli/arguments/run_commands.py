@@ -40,7 +40,13 @@ DATA is, here and in `train`, `evaluate` and `predict`:
                                `predict` reads boxes of VIDEO.mp4 in VIDEO.boxes.csv beside it, which `predict` of a
                                detector of persons writes with --pictures
   for detection                ILSVRC2015 (ImageSets, Data and Annotations of DET and VID), a VOCdevkit, or COCO's
-                               annotations/instances_train2017.json beside train2017/
+                               annotations/instances_train2017.json beside train2017/, for masks with segmentation
+                               of polygons or counts
+  for key points               COCO's annotations/person_keypoints_train2017.json: each person is a clip, or with a
+                               detector each picture
+  for captions, and texts      train.csv and val.csv of columns video and caption, MSR-VTT's or COCO's .json, beside
+  that fit clips               the videos; words.txt, a word a line, says which words there are. Where a clip changes
+                               the texts beside it (X-CLIP) those are the names of its classes
 A video is a file, or a folder of numbered pictures: seen from the list's folder, or found by the end of its path below
 it. An ambiguous line or path is an error with its line number. docs/lists.md has all formats.
 Names of classes: of folders; in classes.txt or labels.json beside a list or shards, or above their train/ and val/;
