@@ -283,7 +283,12 @@ def test_a_stage_can_be_set_whole(run: Any) -> None:
         (["draw", "slowfast_tiny", "-o", "/nowhere/x.svg"], "cannot write /nowhere/x.svg"),
         (["predict", "nope", "nope.mp4", "-o", "/nowhere/x.json"], "cannot write /nowhere/x.json"),
         (["chek"], "fix     archdsl check"),
-        (["check", "--al"], "unrecognized arguments: --al"),
+        (["check", "--al"], "unrecognized arguments: --al\n  fix     --all\n"),
+        (["check", "--nothing-like-it"], "fix     archdsl check --help"),
+        (["list", "slowfast", "tiny"], "fix     archdsl list --help"),
+        (["train", "slowfast_tiny", "--lower", "fusion"], "fix     --set recipe.lower=fusion"),
+        (["train", "slowfast_tiny", "--smoothing=0.1"], "fix     --set recipe.smoothing=0.1"),
+        (["evaluate", "runs/x", "--epoch", "8"], "unrecognized arguments: --epoch 8"),
     ],
 )
 def test_what_a_person_wrote_wrongly(run: Any, argv: list[str], what: str) -> None:

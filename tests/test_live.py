@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+import archdsl
 from archdsl import SpecError
 from archdsl.cli.arguments.parser import parser
 from archdsl.cli.editor import live_command
@@ -44,6 +45,22 @@ edges:
 - {source: fast, target: slow, after: [stem, res2], transform: {time_conv: {alpha: 4}}}
 head: {classifier: {classes: 10}}
 """
+
+
+def test_what_is_extended_is_compiled_once_for_each_state_of_its_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+    monkeypatch.setattr(live, "compile", lambda arch: compiled.append(arch.name) or archdsl.compile(arch))
+    live.base_plan.cache_clear()
+    for frames in (8, 16, 32):  # three keystrokes
+        text = f"name: next\nextends: {file.name}\nset: {{clips.clip.frames: {frames}}}\n"
+        changes = shown(text, file.parent / "next.yaml", "stage")["changes"]
+        assert ("no difference" in changes) == (frames == 8)
+    assert compiled == ["mine"]
+    file.write_text(SPEC.replace("classes: 10", "classes: 12"), encoding="utf-8")
+    assert "input" in shown(text, file.parent / "next.yaml", "stage")["changes"]
+    assert compiled == ["mine", "mine"]
 
 
 class Server:

@@ -14,7 +14,7 @@ from archdsl.compiler.inner_values import check_addresses
 from archdsl.errors import SpecError
 from archdsl.language import Arch
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.report.number_format import plural
+from archdsl.report.number_format import plural, shapes_text
 from archdsl.spec.files import make_folder, naming_write_errors, write_whole
 from archdsl.training.state.run_reader import data_of_weights, read_run
 from archdsl.visualization.files import encoded
@@ -160,7 +160,7 @@ def page_facts(request: Request, data: str, of_videos: bool) -> dict[str, str]:
     if target.channel is not None:
         said = target.title(subject, target.channel)
     return {
-        "network": f"{subject.plan.name}: {', '.join(str(clip.shape) for clip in subject.clips.values())}",
+        "network": f"{subject.plan.name}: {shapes_text({name: clip.shape for name, clip in subject.clips.items()})}",
         "weights": subject.weights,
         "target": said,
         "layers": ", ".join(request.layers) or "no maps",

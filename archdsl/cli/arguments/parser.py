@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from archdsl.cli.arguments.commands import COMMANDS
 from archdsl.errors import SpecError, did_you_mean
+from archdsl.language.recipes.recipe import Recipe
 
 EXAMPLES = """\
 examples:
@@ -31,6 +32,11 @@ class Parser(ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
+    @property
+    def option_names(self) -> list[str]:
+        """Every option that it takes."""
+        return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Optional positionals may stand behind options too: argparse (3.11) looks for them once, before these."""
         found, rest = super().parse_known_args(args, namespace)
@@ -39,6 +45,13 @@ class Parser(ArgumentParser):
             setattr(found, late.dest, [*getattr(found, late.dest), *rest])
             rest = []
         return found, rest
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Of what the command does not know the nearest that it does is told."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            raise SpecError(f"unrecognized arguments: {' '.join(rest)}", fix=fix_of_option(found.command, rest))
+        return found
 
     def error(self, message: str) -> NoReturn:
         """Raise SpecError instead of leaving."""
@@ -50,6 +63,22 @@ class Parser(ArgumentParser):
         raise SpecError(
             f"no command {unknown[1]!r}", got=unknown[1], want=", ".join(known), fix=f"{self.prog} {near or '--help'}"
         )
+
+
+def fix_of_option(name: str | None, rest: list[str]) -> str:
+    """The recipe's field of that name, where the command takes such; the nearest option; the help of the command."""
+    command = next((command for command in COMMANDS if command.name == name), None)
+    if command is None:
+        return "archdsl --help"
+    word = Parser()
+    for option in command.options:
+        option(word)
+    written, _, value = rest[0].partition("=")
+    field = written.removeprefix("--").replace("-", "_")
+    if field in Recipe.model_fields and "--set recipe." in f"{command.summary} {command.examples}":
+        return f"--set recipe.{field}={value or next(iter(rest[1:]), 'VALUE')}"
+    near = did_you_mean(written, word.option_names) if written.startswith("-") else None
+    return near or f"archdsl {name} --help"
 
 
 def parser() -> Parser:

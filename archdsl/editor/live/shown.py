@@ -10,6 +10,7 @@ from archdsl import catalog
 from archdsl.compiler import Plan, compile
 from archdsl.editor.findings import Finding, reading
 from archdsl.errors import SpecError
+from archdsl.language import Arch
 from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.report import diff, draw
 from archdsl.report.number_format import shapes_text, short, whole
@@ -59,10 +60,16 @@ def changes_of(plan: Plan, text: str, file: Path) -> str | None:
     if not base:
         return None
     try:
-        before = compile(catalog.load(file.parent / base)) if base.endswith(SUFFIXES) else zoo_plan(base)
+        before = base_plan(catalog.load(file.parent / base)) if base.endswith(SUFFIXES) else zoo_plan(base)
     except SpecError as error:
         return str(error)
     return str(diff(before, plan))
+
+
+@lru_cache(maxsize=8)
+def base_plan(arch: Arch) -> Plan:
+    """The plan of an arch, kept while its file says the same."""
+    return compile(arch)
 
 
 @lru_cache(maxsize=8)
