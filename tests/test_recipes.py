@@ -107,6 +107,8 @@ def test_the_command_lists_and_shows(run: Any) -> None:
     assert [made["name"] for made in json.loads(run("recipes", "--json")[1])] == NAMES
     code, out, _ = run("recipes", "smoke", "--set", "recipe.batch=4")
     assert yaml.safe_load(out)["batch"] == 4
+    code, out, _ = run("recipes", "smoke", "--json")
+    assert (code, json.loads(out)["name"]) == (0, "smoke")
     assert json.loads(run("schema", "--recipe")[1]) == SCHEMA
 
 

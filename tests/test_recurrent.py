@@ -350,3 +350,14 @@ def test_a_scan_by_itself_is_the_block_without_its_terms() -> None:
     whole = archdsl.compile(arch_of(ConvGru(hidden=3, biases=0, give="last")))
     assert (parted.params, parted.macs) == (whole.params, whole.macs)
     assert archdsl.compile(arch_of(terms.but(channels=8), LstmScan())).shapes["rgb.stage1"].c == 2
+
+
+@pytest.mark.parametrize(
+    "odd", [{"terms": Shape(33, 5, 1, 1)}, {"terms": Shape(32, 5, 2, 1)}, {"state": Shape(15, 1, 1, 1)}]
+)
+def test_terms_and_a_state_that_do_not_match_are_refused(odd: dict[str, Shape]) -> None:
+    """Of 8 channels of a state and as many of a cell, and 4 times as many terms."""
+    xs = {"terms": Shape(32, 5, 1, 1), "state": Shape(16, 1, 1, 1), "keys": Shape(6, 1, 4, 4), "of": Shape(7, 1, 4, 4)}
+    assert ops.AttendScan().out(*xs.values()) == Shape(8 + 7, 5, 1, 1)
+    with pytest.raises(SpecError, match="do not match"):
+        ops.AttendScan().out(*(xs | odd).values())

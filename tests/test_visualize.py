@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentTypeError
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor
 import archdsl
 from archdsl.blocks import ClassToken, Conv, Norm, Patches, Positions, Transformer
 from archdsl.cli import main
+from archdsl.cli.arguments.visualize_options import variation_weights
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage, TokenClassifier
 from archdsl.language.recipes.clips import Values
 from archdsl.language.writers.yaml_writer import to_yaml
@@ -453,3 +455,10 @@ def test_families_of_the_zoo(name: str, tmp_path: Path, monkeypatch: pytest.Monk
         made, bounds = found.sections["maximization"].numbers.get(f"{clip_name}/temporal 0"), bounds_of(clip, Values())
         if made is not None and bounds:
             assert bounds[0] - 1e-2 <= made.min() < made.max() <= bounds[1] + 1e-2
+
+
+def test_weights_of_variation_as_they_are_written() -> None:
+    assert variation_weights("0, 1e6,0.5") == (0.0, 1e6, 0.5)
+    for text in ("-1", "1,1000001", "nan", "1,,2"):
+        with pytest.raises(ArgumentTypeError, match="is not a weight from 0 to 1e\\+06"):
+            variation_weights(text)

@@ -35,8 +35,8 @@ class DrawingBox:
     """Of the network's macs."""
     frames: tuple[float, ...]
     """Where the frames of its output lie in the clip, from 0 to 1."""
-    note: str = ""
-    entry: bool = False
+    note: str
+    entry: bool
     """Whether it stands for the frames that enter."""
 
 
