@@ -864,7 +864,7 @@ def test_recipes_of_image_detectors() -> None:
     assert [one.name for one in found] == ["fasterrcnn_coco", "retinanet_coco", "ssd_coco"]
     assert [one.rate_at(100_000 // one.batch, 100_000) for one in found] == [0.02, 0.01, 0.002]
     others = {
-        "yolo_v1": "yolo_voc",
+        "yolo_v1": "yolo_v1_voc",
         "yolo_v2_voc": "yolo_voc",
         "yolo_v3": "yolo_coco",
         "detr_r50": "detr_coco",

@@ -24,6 +24,14 @@ def test_figures(name: str) -> None:
     assert (plan.params, plan.macs) == FIGURES[name]
 
 
+def test_what_writes_of_neuraltalk2() -> None:
+    """Its LSTM with two biases, its table, its scores; the layer in front of them."""
+    plan = archdsl.compile(archdsl.load("neuraltalk2"))
+    writing = [plan.cost_of(part).params for part in ("words.lstm", "words.embed", "head")]
+    assert (writing, sum(writing)) == ([2_101_248, 4_898_816, 4_908_384], 11_908_448)
+    assert plan.cost_of("image.embed").params == 2_097_664
+
+
 def test_parts_of_a_captioner() -> None:
     """im2txt: trunk, image embedding, table of words, LSTM, scores; a word costs 8.24 M multiply-adds."""
     plan = archdsl.compile(archdsl.load("nic"))

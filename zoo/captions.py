@@ -1,11 +1,12 @@
 """Networks of words: Show and Tell (NIC, arXiv:1411.4555), Show, Attend and Tell (arXiv:1502.03044), S2VT, answers.
 
 After each word of a text they say how well every word would follow. Show and Tell reads the image once, as the word
-before the first, with an LSTM that then reads the words; it is im2txt's network. Show, Attend and Tell looks at the
-196 places of VGG-19's last map anew for every word, by the authors' settings for MS COCO. S2VT (arXiv:1505.00487) reads
-frames and then words with the same two LSTMs: the first sees frames and then nothing, the second what the first makes
-of them, beside it nothing and then the words, and a mark, 1 while words are read, which a clip brings. Show, Ask,
-Attend, and Answer (arXiv:1704.03162) reads a question and looks at an image for it, as Cyanogenoid/pytorch-vqa has it.
+before the first, with an LSTM that then reads the words; it is im2txt's network, or neuraltalk2's. Show, Attend and
+Tell looks at the 196 places of VGG-19's last map anew for every word, by the authors' settings for MS COCO. S2VT
+(arXiv:1505.00487) reads frames and then words with the same two LSTMs: the first sees frames and then nothing, the
+second what the first makes of them, beside it nothing and then the words, and a mark, 1 while words are read, which a
+clip brings. Show, Ask, Attend, and Answer (arXiv:1704.03162) reads a question and looks at an image for it, as
+Cyanogenoid/pytorch-vqa has it.
 """
 
 from typing import Literal
@@ -26,18 +27,23 @@ def plain(channels: int, bias: bool = True) -> Linear:
 
 def nic(
     name: str,
-    trunk: Literal["inception_v3", "resnet50"] = "inception_v3",
+    trunk: Literal["inception_v3", "resnet50", "vgg16"] = "inception_v3",
     length: Count = 20,
     vocabulary: Count = 12000,
     width: Count = 512,
+    biases: Literal[1, 2] = 1,
     size: Count = 299,
 ) -> Arch:
-    """The mean of the image's map stands before the words."""
-    image = inception.v3_stages() if trunk == "inception_v3" else resnet.stages(50)
-    image["embed"] = Stage(AvgPool(kernel=(1, 0, 0), pad="valid"), plain(width, bias=False))
+    """The mean of the image's map, or VGG's last but one layer, stands before the words."""
+    if trunk == "vgg16":
+        image = vgg.stages(16)
+        image["embed"] = Stage(plain(width))
+    else:
+        image = inception.v3_stages() if trunk == "inception_v3" else resnet.stages(50)
+        image["embed"] = Stage(AvgPool(kernel=(1, 0, 0), pad="valid"), plain(width, bias=False))
     words = {
         "embed": Stage(Embed(channels=width)),
-        "lstm": Stage(Lstm(hidden=width), DropFrames(front=1)),
+        "lstm": Stage(Lstm(hidden=width, biases=biases), DropFrames(front=1)),
     }
     pathways = {"image": Pathway(clip="clip", stages=image), "words": Pathway(clip="text", stages=words)}
     before = Edge(source="image", target="words", after="embed", merge="before")
@@ -137,6 +143,11 @@ def ask(
 
 models = (
     Model(name="nic", family=nic),
+    Model(
+        name="neuraltalk2",
+        family=nic,
+        parameters=dict(trunk="vgg16", length=16, vocabulary=9568, biases=2, size=224),
+    ),
     Model(name="show_attend_tell", family=attend),
     Model(name="s2vt", family=s2vt),
     Model(name="ask_attend_answer", family=ask),

@@ -29,10 +29,15 @@ LRN = LocalResponseNorm(size=5, alpha=1e-4, beta=0.75, k=2)
 
 def vgg(name: str, depth: Count = 16, norm: NormField = NONE, classes: Count = 1000) -> Arch:
     """Five stages of 3x3 kernels, each ended by a pool, then three fully connected layers."""
-    stages = convolutions(depth, norm)
-    stages["fc6"] = Stage(AdaptiveAvgPool(size=(0, 7, 7)), FlattenSpace(), Linear(channels=4096), Dropout(p=0.5))
-    stages["fc7"] = Stage(Linear(channels=4096))
-    return image(name, 224, stages, Classifier(classes=classes, dropout=0.5))
+    return image(name, 224, stages(depth, norm), Classifier(classes=classes, dropout=0.5))
+
+
+def stages(depth: int = 16, norm: Norm = NONE) -> dict[str, Stage]:
+    """conv1 ... fc7."""
+    made = convolutions(depth, norm)
+    made["fc6"] = Stage(AdaptiveAvgPool(size=(0, 7, 7)), FlattenSpace(), Linear(channels=4096), Dropout(p=0.5))
+    made["fc7"] = Stage(Linear(channels=4096))
+    return made
 
 
 def convolutions(depth: int = 16, norm: Norm = NONE, pool: MaxPool = POOL) -> dict[str, Stage]:

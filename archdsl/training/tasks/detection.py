@@ -88,7 +88,7 @@ class Detection(Task):
             case AnchorDetector():
                 return "retinanet_coco" if head.act == "sigmoid" else "ssd_coco"
             case GridDetector():
-                return "yolo_voc"
+                return "yolo_v1_voc"
             case SetDetector():
                 return "detr_coco"
             case RegionDetector():
