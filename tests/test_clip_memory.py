@@ -184,6 +184,12 @@ def test_a_state_of_other_clips_and_pieces_of_a_clip_are_refused() -> None:
         network.step(torch.randn(1, 3, 2, 16, 16))
 
 
+def test_a_drawing_says_what_is_remembered() -> None:
+    kept = Remembered(clips=2, gap=2)
+    lines = [PooledTransformer(heads=2, pool_first=True, memory=one).summary(8) for one in (kept, kept.but(read=False))]
+    assert ["memory of 2 clips" in one for one in lines] == [True, False]
+
+
 def test_what_cannot_be_remembered() -> None:
     with pytest.raises(SpecError, match="a memory of what linear layers give"):
         PooledTransformer(heads=2, memory=Remembered())

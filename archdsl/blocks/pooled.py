@@ -31,6 +31,10 @@ class Remembered(Written):
         op = ops.ClipMemory(clips=self.clips * self.read, gap=self.gap, kernel=self.kernel, stride=self.stride, eps=eps)
         return g.add(f"{name}_memory", op, x)
 
+    def words(self) -> tuple[str, ...]:
+        """It in a drawing; nothing where no clip is read."""
+        return (f"memory of {self.clips} clip{'s' * (self.clips > 1)}",) if self.clips and self.read else ()
+
     def attention(self, plain: ops.RelativeAttention) -> ops.RelativeAttention:
         """The attention with tables for what is remembered."""
         if not self.clips:
@@ -84,7 +88,8 @@ class PooledTransformer(TransformerParts):
     def summary(self, channels: int) -> tuple[str, ...]:
         strides = (("queries", self.stride), ("keys", self.stride_kv))
         pooled = [f"{name} 1/{'×'.join(map(str, stride))}" for name, stride in strides if stride != POINT]
-        return (f"pooled attention, {self.heads} heads", *pooled, f"{'gated ' * self.gated}mlp ×{self.mlp}")
+        kept = self.memory.words() if self.memory else ()
+        return (f"pooled attention, {self.heads} heads", *pooled, *kept, f"{'gated ' * self.gated}mlp ×{self.mlp}")
 
     def build(self, g: Builder, x: str) -> str:
         c = g.shape(x).c
