@@ -12,11 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 from archdsl.backend.emission import Emission, emit
 from archdsl.backend.features import FeatureReader
-from archdsl.backend.passes import Lower
+from archdsl.backend.passes import Lower, passes_taken
 from archdsl.compiler import Plan, plan_of
 from archdsl.errors.extras import import_with_extras
 from archdsl.graph import Graph
@@ -37,11 +38,20 @@ def build(
     """
     plan = plan_of(arch_or_plan)
     network = network_from_source(emit(plan, lower, train=train), plan.name)
+    if train and "channels_last" in passes_taken(lower, train=True):
+        kernels_channels_last(network)
     kind: Any = type(network)
     kind.features = FeatureReader(plan, build)
     if weights is not None:
         import_with_extras("archdsl.backend.weights").load_weights(network, weights)
     return network
+
+
+def kernels_channels_last(network: nn.Module) -> None:
+    """Lay kernels out as channels-last maps are: in training each step would copy them, and their gradients, twice."""
+    for kernel in network.parameters():
+        if kernel.ndim == 5:
+            kernel.data = kernel.data.contiguous(memory_format=torch.channels_last_3d)
 
 
 def build_graph(graph: Graph, name: str = "Network") -> nn.Module:

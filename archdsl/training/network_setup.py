@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from archdsl.backend.compilation import compile_alone, compiled_modules
+from archdsl.backend.network import kernels_channels_last
 from archdsl.compiler import Plan
 from archdsl.compiler.module_tree import constructed_modules
 from archdsl.errors import SpecError
@@ -37,7 +38,7 @@ def prepare_network(
     stages = constructed_modules(plan.graph, modules_to_recompute(plan, "stage"))
     modules = [network.get_submodule(address) for address in stages]
     if recipe.channels_last:
-        to_channels_last(network, modules, weights=not shard)
+        to_channels_last(network, modules)
     if recipe.compiled:
         for address in compiled_modules(stages, recomputed):
             compile_alone(network.get_submodule(address))
@@ -48,13 +49,11 @@ def prepare_network(
     return network
 
 
-def to_channels_last(network: nn.Module, stages: Iterable[nn.Module], *, weights: bool) -> None:
-    """Maps in torch.channels_last_3d where a stage begins, and convolution kernels likewise if their layout is free."""
+def to_channels_last(network: nn.Module, stages: Iterable[nn.Module]) -> None:
+    """Maps in torch.channels_last_3d where a stage begins, and convolution kernels likewise."""
     for module in stages:
         module.register_forward_pre_hook(maps_in_channels_last)
-    for kernel in network.parameters() if weights else ():
-        if kernel.ndim == 5:
-            kernel.data = kernel.data.contiguous(memory_format=torch.channels_last_3d)
+    kernels_channels_last(network)
 
 
 def maps_in_channels_last(module: nn.Module, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -73,6 +72,8 @@ def shard_weights(network: nn.Module, stages: Iterable[nn.Module]) -> None:
             want="parameters of shape (1,) or more axes",
             fix="without --shard, or nn.Parameter(torch.zeros(1)) in the op",
         )
+    for weights in network.parameters():
+        weights.data = weights.data.contiguous()  # torch 2.13 shards no others
     for module in stages:
         fully_shard(module)
     fully_shard(network, reshard_after_forward=True)  # so that weights are shards whenever they are read

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archdsl.backend.passes.base import Rewritten, layer_of, with_nodes
-from archdsl.backend.runtime.conv import ColumnConv, FrameConv, MapConv, clips_of, columns_of, frames_of
+from archdsl.backend.runtime.conv import (
+    ColumnConv,
+    Columns,
+    FrameConv,
+    MapConv,
+    clips_of,
+    columns_of,
+    few_images,
+    frames_of,
+    rows_of,
+    tap_grad,
+)
 from archdsl.graph import Graph, Node
 from archdsl.ops import Conv, Shape
 from archdsl.ops.layer import Layer
@@ -15,11 +26,12 @@ def views(graph: Graph, channels: int | None = None) -> Graph:
     """Run 1 x k x k convolutions over frames as images, k x 1 x 1 ones over columns: views, no copies.
 
     By name all of them; with a bound those that read or write up to so many channels. Exact on channels-last maps,
-    elsewhere with a copy. Pays on CPUs: 1.3 to 1.9 times for k x 1 x 1, 3 to 5 times for up to 64 channels (a Fast
-    pathway's convolutions, stems, res2), for which oneDNN's 3-D convolution is slow unless its weight is packed; for
-    wider 1 x k x k ones it is level with a channels-last 3-D convolution. In training up to 2.7 times for those of 64
-    channels, but 0.9 for wider ones: with 64 for 32 a step is 1.03 (r2plus1d_18, 8 frames) to 1.15 times (x3d_s)
-    quicker, and level for slow_8x8_r50, slowfast_8x8_r50 and r2plus1d_16x4_r50 on clips of their own size.
+    elsewhere with a copy; along time the gradient of a wide weight is summed frame by frame of the window. Pays on
+    CPUs: 1.3 to 1.9 times for k x 1 x 1, 3 to 5 times for up to 64 channels (a Fast pathway's convolutions, stems,
+    res2), for which oneDNN's 3-D convolution is slow unless its weight is packed; for wider 1 x k x k ones it is level
+    with a channels-last 3-D convolution. In training up to 2.7 times for those of 64 channels, for wider ones 1.2
+    times along time, 1.3 for 1 x 1 x 1 of stride 2, else level in two threads; in one thread 2 times for wide
+    1 x 1 x 1 and 3 times along time, for which torch 2.13 does not ask oneDNN then.
     """
     return with_nodes(
         graph, {n.address: as_view_layer(graph, n, channels) for n in graph.nodes.values() if is_unchanged_conv(n)}
@@ -50,5 +62,9 @@ def view_layer(op: Conv, x: Shape) -> type[MapConv]:
 
 def with_module(text: Layer, kind: type[MapConv]) -> Layer:
     """The same constructor, another class."""
-    needs = {FrameConv: (frames_of, clips_of, MapConv, FrameConv), ColumnConv: (columns_of, MapConv, ColumnConv)}
+    images = frames_of, rows_of, few_images
+    needs = {
+        FrameConv: (*images, clips_of, MapConv, FrameConv),
+        ColumnConv: (*images, columns_of, MapConv, tap_grad, Columns, ColumnConv),
+    }
     return replace(text, module=kind.__name__, needs=(*text.needs, *needs.get(kind, (MapConv,))))

@@ -7,6 +7,7 @@ images of (c, t, h * w): a window within one frame, or along time only, is a 2-D
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,17 @@ def frames_of(x: Tensor) -> Tensor:
 def columns_of(x: Tensor) -> Tensor:
     """(n, c, t, h, w) -> (n, c, t, h w): a view of a channels-last map."""
     return x.permute(0, 2, 3, 4, 1).flatten(2, 3).permute(0, 3, 1, 2)
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """(n, c, t, h, w) -> (n t h, c, 1, w): every row as an image, a view of a channels-last map."""
+    return x.permute(0, 2, 3, 4, 1).flatten(0, 2).unsqueeze(1).permute(0, 3, 1, 2)
+
+
+def few_images(x: Tensor) -> bool:
+    """Whether torch would keep a window of one pixel from oneDNN: it does (2.13) in one thread, below 16 images."""
+    few = not torch.compiler.is_compiling() and torch.get_num_threads() == 1 and x.device.type == "cpu"
+    return few and x.shape[0] * x.shape[2] < 16
 
 
 def clips_of(y: Tensor, t: int) -> Tensor:
@@ -127,6 +139,9 @@ class FrameConv(MapConv):
     """A window within one frame, over all frames as images."""
 
     def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if max(*self.kernel_size, *self.stride) == 1 and max(self.padding) == 0 and few_images(x):
+            y = F.conv2d(rows_of(x), weight.squeeze(2), bias, groups=self.groups)
+            return torch.unflatten(y.squeeze(2).permute(0, 2, 1), 0, (-1, *x.shape[2:4])).permute(0, 4, 1, 2, 3)
         _, *stride = self.stride
         _, *padding = self.padding
         _, *dilation = self.dilation
@@ -134,10 +149,59 @@ class FrameConv(MapConv):
         return clips_of(y, x.shape[2])
 
 
+class Columns(torch.autograd.Function):
+    """A convolution along time whose weight's gradient is made frame by frame of the window.
+
+    torch 2.13 on a CPU takes 1.3 to 3 times as long for it as for all the windows of one pixel that it is a sum of.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.along = stride, padding
+        y = F.conv2d(columns_of(x), weight.squeeze(4), bias, (stride, 1), (padding, 0))
+        return torch.unflatten(y.permute(0, 2, 3, 1), 2, x.shape[3:]).permute(0, 4, 1, 2, 3)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        x, weight = ctx.saved_tensors
+        g = grads[0].contiguous(memory_format=torch.channels_last_3d)
+        stride, padding = ctx.along
+        of_map, of_weight, of_bias, *_ = ctx.needs_input_grad
+        dx = dw = None
+        if of_map:
+            window = (stride, 1), (padding, 0), (1, 1), False, (0, 0), 1, (True, False, False)
+            images = columns_of(g), columns_of(x), weight.squeeze(4)
+            dx = torch.ops.aten.convolution_backward(*images, None, *window)[0]
+            dx = torch.unflatten(dx.permute(0, 2, 3, 1), 2, x.shape[3:]).permute(0, 4, 1, 2, 3)
+        if of_weight:
+            dw = torch.stack([tap_grad(g, x, weight, k, stride, padding) for k in range(weight.shape[2])], 2)
+        return dx, dw, g.sum((0, 2, 3, 4)) if of_bias else None, None, None
+
+
+def tap_grad(g: Tensor, x: Tensor, weight: Tensor, k: int, stride: int, padding: int) -> Tensor:
+    """The gradient of frame k of a window along time: that of a window of one pixel over the frames that k meets."""
+    first = max(0, -((k - padding) // stride))
+    count = min(g.shape[2], (x.shape[2] - 1 - k + padding) // stride + 1) - first
+    if count < 1:
+        return torch.zeros_like(weight[:, :, 0])
+    start = first * stride + k - padding
+    met, seen = g[:, :, first : first + count], x[:, :, start : start + (count - 1) * stride + 1 : stride]
+    images = (rows_of(met), rows_of(seen)) if few_images(met) else (frames_of(met), frames_of(seen))
+    window = (1, 1), (0, 0), (1, 1), False, (0, 0), 1, (False, True, False)
+    grad: Tensor = torch.ops.aten.convolution_backward(*images, weight[:, :, k], None, *window)[1]
+    return grad
+
+
 class ColumnConv(MapConv):
     """A window along time, over an image of time and place."""
 
     def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         (stride, *_), (padding, *_), (dilation, *_) = self.stride, self.padding, self.dilation
+        learns = self.training and weight.requires_grad and torch.is_grad_enabled() and x.dtype == weight.dtype
+        plain = x.device.type == "cpu" and self.groups == dilation == 1 and not torch.is_autocast_enabled("cpu")
+        if learns and plain and min(weight.shape[:2]) >= 64:  # narrower ones oneDNN does well
+            y: Tensor = Columns.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
+            return y
         y = F.conv2d(columns_of(x), weight.squeeze(4), bias, (stride, 1), (padding, 0), (dilation, 1), self.groups)
         return torch.unflatten(y.permute(0, 2, 3, 1), 2, x.shape[3:]).permute(0, 4, 1, 2, 3)
