@@ -87,9 +87,9 @@ def test_compiled_they_learn_the_same() -> None:
 def net() -> Arch:
     """Wide enough to have a gradient of its own along time; a window in space."""
     convs = [
-        Conv(channels=64, kernel=(1, 3, 3), padding="same"),
-        Conv(channels=64, kernel=(3, 1, 1), padding="same"),
-        Conv(channels=80, kernel=(3, 1, 1), stride=(2, 1, 1), padding="same"),
+        Conv(channels=64, kernel=(1, 3, 3)),
+        Conv(channels=64, kernel=(3, 1, 1)),
+        Conv(channels=80, kernel=(3, 1, 1), stride=(2, 1, 1)),
     ]
     pathways = {"rgb": Pathway(stages={"stem": Stage(*convs)})}
     return Arch(name="columns", clip=Clip(frames=4, size=8), pathways=pathways, head=Classifier(classes=3))

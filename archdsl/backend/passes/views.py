@@ -14,7 +14,7 @@ from archdsl.backend.runtime.conv import (
     columns_of,
     few_images,
     frames_of,
-    rows_of,
+    map_rows,
     tap_grad,
 )
 from archdsl.graph import Graph, Node
@@ -62,7 +62,7 @@ def view_layer(op: Conv, x: Shape) -> type[MapConv]:
 
 def with_module(text: Layer, kind: type[MapConv]) -> Layer:
     """The same constructor, another class."""
-    images = frames_of, rows_of, few_images
+    images = frames_of, map_rows, few_images
     needs = {
         FrameConv: (*images, clips_of, MapConv, FrameConv),
         ColumnConv: (*images, columns_of, MapConv, tap_grad, Columns, ColumnConv),

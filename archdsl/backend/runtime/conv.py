@@ -24,7 +24,7 @@ def columns_of(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 4, 1).flatten(2, 3).permute(0, 3, 1, 2)
 
 
-def rows_of(x: Tensor) -> Tensor:
+def map_rows(x: Tensor) -> Tensor:
     """(n, c, t, h, w) -> (n t h, c, 1, w): every row as an image, a view of a channels-last map."""
     return x.permute(0, 2, 3, 4, 1).flatten(0, 2).unsqueeze(1).permute(0, 3, 1, 2)
 
@@ -140,7 +140,7 @@ class FrameConv(MapConv):
 
     def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if max(*self.kernel_size, *self.stride) == 1 and max(self.padding) == 0 and few_images(x):
-            y = F.conv2d(rows_of(x), weight.squeeze(2), bias, groups=self.groups)
+            y = F.conv2d(map_rows(x), weight.squeeze(2), bias, groups=self.groups)
             return torch.unflatten(y.squeeze(2).permute(0, 2, 1), 0, (-1, *x.shape[2:4])).permute(0, 4, 1, 2, 3)
         _, *stride = self.stride
         _, *padding = self.padding
@@ -187,7 +187,7 @@ def tap_grad(g: Tensor, x: Tensor, weight: Tensor, k: int, stride: int, padding:
         return torch.zeros_like(weight[:, :, 0])
     start = first * stride + k - padding
     met, seen = g[:, :, first : first + count], x[:, :, start : start + (count - 1) * stride + 1 : stride]
-    images = (rows_of(met), rows_of(seen)) if few_images(met) else (frames_of(met), frames_of(seen))
+    images = (map_rows(met), map_rows(seen)) if few_images(met) else (frames_of(met), frames_of(seen))
     window = (1, 1), (0, 0), (1, 1), False, (0, 0), 1, (False, True, False)
     grad: Tensor = torch.ops.aten.convolution_backward(*images, weight[:, :, k], None, *window)[1]
     return grad
