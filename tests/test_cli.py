@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -454,6 +455,41 @@ def test_torch_is_asked_for_large_pages_unless_the_user_has_a_say(
     monkeypatch.setattr(os, "environ", {LARGE_PAGES: own} if own else {})
     run("list", "--json")
     assert os.environ == {LARGE_PAGES: own or "1"}
+
+
+FAULTS = """
+import resource
+from archdsl.cli import keep_freed_memory
+keep_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+b"1" * 2**26
+before = faults()
+b"1" * 2**26
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator is told to keep what is freed")
+def test_freed_memory_is_kept_unless_the_user_has_a_say() -> None:
+    """Page faults of 64 MiB that were had and freed before."""
+
+    def second(**own: str) -> int:
+        words = [sys.executable, "-c", FAULTS]
+        return int(subprocess.run(words, env=os.environ | own, capture_output=True, text=True, check=True).stdout)
+
+    kept, given_back = second(), second(MALLOC_TRIM_THRESHOLD_="131072")
+    assert kept < 10 < given_back
+
+
+@pytest.mark.parametrize(("words", "kept"), [(["evaluate", "no_such_arch"], True), (["list", "--json"], False)])
+def test_which_commands_keep_freed_memory(
+    words: list[str], kept: bool, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[bool] = []
+    monkeypatch.setattr("archdsl.cli.keep_freed_memory", lambda: called.append(True))
+    run(*words)
+    assert bool(called) is kept
 
 
 @pytest.mark.parametrize(

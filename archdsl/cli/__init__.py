@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from ctypes import CDLL
 from io import TextIOWrapper
 from signal import SIGINT, signal
 from threading import current_thread, main_thread
@@ -17,6 +18,11 @@ EXIT_BROKEN_PIPE = 141
 """128 and the signal's number, as shells have it."""
 LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 """What torch reads before its first map: with "1" maps of 2 MiB and more lie in large pages, so few are faulted in."""
+
+RUN_NETWORKS = ("train", "evaluate", "predict", "features")
+"""Commands whose time is a network's."""
+MOST_MAPPED, TRIM_ABOVE = -4, -1
+"""glibc's M_MMAP_MAX and M_TRIM_THRESHOLD."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +59,8 @@ def run_command(argv: Sequence[str] | None) -> int:
     os.environ.setdefault(LARGE_PAGES, "1")
     try:
         arguments = parser().parse_args(argv)
+        if arguments.command in RUN_NETWORKS:
+            keep_freed_memory()
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except SpecError as error:
@@ -66,3 +74,13 @@ def run_command(argv: Sequence[str] | None) -> int:
         say_os_error(error)
         return EXIT_WRONG_SPEC
     return code
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed, unless a person has set it: pages given back are faulted in again at each map."""
+    if sys.platform != "linux" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        return
+    set_allocator = getattr(CDLL(None), "mallopt", None)  # musl has none
+    if set_allocator:
+        set_allocator(MOST_MAPPED, 0)
+        set_allocator(TRIM_ABOVE, -1)
