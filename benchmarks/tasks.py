@@ -136,11 +136,12 @@ def detection() -> tuple[Row, ...]:
     """Frame by frame, and with a key frame in five."""
     adamw = [("optimizer", {"kind": "adamw", "rate": 0.005}), ("log_every", 25)]
     options = {"detection": {"border": 32, "hardest": 8}}
+    slower = [{"match": name, "rate": 0.2} for name in ("features.*", "head.*")]
     made, moved, still = (
         change_all(recipe("smoke", steps=steps), [*adamw, *settings]).but(task=options)
         for steps, *settings in (
             (200, ("batch", 24)),
-            (150, ("batch", 8), ("optimizer.rate", 0.003)),
+            (300, ("batch", 8), ("optimizer.groups", slower)),
             (1, ("batch", 8), ("optimizer.rate", 1e-9)),
         )
     )

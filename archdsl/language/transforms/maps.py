@@ -79,14 +79,14 @@ class Warp(Transform):
 
     (c', t, h, w) -> (c, t, h, w). A 3x3 convolution gives the flow, `by` times as long, in elements of the map; each
     element is read where the flow points, and multiplied by a second convolution's, 1x1, which starts as 1
-    everywhere (Deep Feature Flow, arXiv:1611.07715).
+    everywhere (Deep Feature Flow, arXiv:1611.07715). The flow starts near 0: what is held, hardly moved.
     """
 
     by: Ratio = Field(Fraction(1), description="the number the flow is multiplied by")
     scale: bool = Field(True, description="whether what is moved is multiplied, too")
 
     def build(self, g: Builder, x: str, target: str) -> str:
-        flow = g.add("flow", ops.Conv(out_channels=2, kernel=(1, 3, 3), bias=True), x)
+        flow = g.add("flow", ops.Conv(out_channels=2, kernel=(1, 3, 3), bias=True, init="normal"), x)
         flow = g.add("by", ops.Affine(scale=float(self.by)), flow) if self.by != 1 else flow
         y = g.add("warp", ops.Warp(), g.add("hold", ops.HoldKeys(), target, x), flow)
         if not self.scale:
