@@ -442,6 +442,15 @@ def test_the_gradient_reaches_the_flow_net() -> None:
     assert any(name.startswith("features.") for name in reached[1])
 
 
+def test_a_flow_that_has_learnt_nothing_holds_the_key_frame() -> None:
+    """What is said of a frame behind it is nearly what is said of the key frame, whatever stands in it."""
+    torch.manual_seed(0)
+    network = archdsl.build(moving()).eval()
+    key, held = network(torch.rand(2, 3, 2, 32, 32))["anchor_scores"].unbind(2)
+    far = (key - key.flip(3)).norm()
+    assert 0 < (held - key).norm() < 0.1 * far
+
+
 def test_memory_of_targets_is_enough_for_many_boxes() -> None:
     task = task_of(tiny())
     batch = batch_of(task, "motion:8", augment={"flip": 0, "crop": "middle"})
