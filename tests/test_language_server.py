@@ -161,7 +161,8 @@ def with_cursor(old: str, new: str) -> str:
 
 
 COMPLETIONS: tuple[tuple[str, set[str], set[str]], ...] = (
-    (with_cursor("name: mine", "name: mine\n|"), {"causal", "reference"}, {"pathways", "head", "clip"}),
+    (with_cursor("name: mine", "name: mine\npyramid: {|}"), {"levels", "channels"}, {"pathways"}),
+    (with_cursor("name: mine", "name: mine\n|"), {"causal", "pyramid", "reference"}, {"pathways", "head", "clip"}),
     (with_cursor("size: 32}", "size: 32, |}"), {"fps", "modality", "channels"}, {"frames", "size"}),
     (with_cursor("size: 32}", "size: 32, modality: |}"), {"rgb", "flow", "audio"}, {"frames"}),
     (with_cursor("size: 32}", "size: 32, modality: f|}"), {"flow"}, set()),

@@ -44,7 +44,20 @@ SQUEEZED: Data = one_stage(
 ATTENDED: Data = one_stage([TOKENS, {"transformer": {"heads": 2, "attend": [{"over": "t", "linear": True}, "hw"]}}])
 TUBE: Data = {"kernel": [4, 8, 8], "stride": [4, 8, 8], "offset": [0, 4, 4]}
 TUBES: Data = {**one_stage({"tubes": {"channels": 24, "tubes": [TUBE]}}), "head": {"class_token": {"classes": 5}}}
+REMEMBERING: Data = one_stage(
+    [TOKENS, {"pooled_transformer": {"heads": 2, "pool_first": True, "memory": {"clips": 2, "read": True}}}]
+)
+STEEP: Data = {"conv": {"channels": 24, "stride": [1, 2, 2]}}
+LEVELLED: Data = {
+    "name": "example",
+    "clip": CLIP,
+    "pathways": {"main": {"stages": {"res2": STEEP, "res3": STEEP}}},
+    "pyramid": {"levels": {"p2": "main.res2", "p3": "main.res3"}, "channels": 8},
+    "head": {"classifier": {"classes": 5, "reads": ["p2", "p3"]}},
+}
 SPECS: Mapping[str, Data] = {
+    **dict.fromkeys(("remembered", "read"), REMEMBERING),
+    **dict.fromkeys(("pyramid", "levels"), LEVELLED),
     **dict.fromkeys(("arch", "clip", "pathway", "stage"), one_stage()),
     **dict.fromkeys(("edge", "merged"), TWO_PATHWAYS),
     **dict.fromkeys(("drawing", "step", "op"), DRAWN_BLOCK),

@@ -11,6 +11,7 @@ from archdsl.blocks import BLOCKS
 from archdsl.blocks.step_fields import OPS_BY_KEY, adapter, blocks_by_key
 from archdsl.catalog import zoo
 from archdsl.language import HEADS, TRANSFORMS, Arch, Reference
+from archdsl.language.pyramid import Pyramid
 from archdsl.language.recipes.clips import CROPS
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import Op, key_of
@@ -39,6 +40,7 @@ def schema() -> Schema:
         "Head": keyed_schema({key_of(kind): model_schema(kind, defs) for kind in HEADS}),
         "Step": step_schema(),
         "Reference": reference,
+        "Pyramid": model_schema(Pyramid, defs),
     }
     defs["Norm"] = {"anyOf": [{"enum": defs["Norm"]["properties"]["kind"]["enum"]}, defs["Norm"]]}
     defs["Pathway"] = with_like(defs["Pathway"])
@@ -233,8 +235,9 @@ def allow_single_name(properties: Schema, name: str) -> None:
 
 
 def with_one_clip(arch: Schema) -> Schema:
-    """`clip` may stand for the one of `clips`, and `reference` beside the arch."""
+    """`clip` may stand for the one of `clips`, a `pyramid` for pathways and edges, and `reference` beside the arch."""
     properties = {**arch["properties"], "clip": {"$ref": "#/$defs/Clip"}, "reference": {"$ref": "#/$defs/Reference"}}
+    properties["pyramid"] = {"$ref": "#/$defs/Pyramid", "description": "levels of a backbone at one width, as pathways"}
     required = [name for name in arch["required"] if name != "clips"]
     return arch | {
         "properties": properties,

@@ -16,6 +16,7 @@ from archdsl.errors import SpecError, did_you_mean
 from archdsl.language import HEADS, TRANSFORMS, Arch, Head, Pathway, Reference, Transform
 from archdsl.language.edge import MERGES
 from archdsl.language.pathway import CHOICES
+from archdsl.language.pyramid import Pyramid
 from archdsl.language.recipes.clips import CROPS
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import key_of
@@ -80,10 +81,10 @@ def words_of_classes() -> Iterator[Word]:
 def spec_parts() -> list[type[Any]]:
     """The classes that a spec is made of, beside blocks, transforms and heads."""
     found: dict[type[Any], None] = {Arch: None}
-    wholes: list[type[Any]] = [Arch, Reference, *BLOCKS, *TRANSFORMS, *HEADS]
+    wholes: list[type[Any]] = [Arch, Pyramid, Reference, *BLOCKS, *TRANSFORMS, *HEADS]
     for kind in wholes:
         found |= parts_of_class(kind)
-    found[Reference] = None
+    found |= dict.fromkeys((Pyramid, Reference))
     chosen: set[type[Any]] = {*BLOCKS, *TRANSFORMS, *HEADS, *BASES}
     return [kind for kind in found if kind not in chosen]
 
