@@ -10,13 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from test_zoo import MODELS, reduced
+from torch import Tensor, nn
 
 import archdsl
 from archdsl.backend import freeze
-from archdsl.backend.export.parity import largest_difference
+from archdsl.backend.export.parity import largest_difference, rounding
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.language import Model
+from archdsl.training.exports.export import Exportable
 from archdsl.training.exports.export_report import Export
 from tests.trained import short, small
 
@@ -144,6 +146,33 @@ def test_options_that_a_form_has_no_use_for_are_refused(
     assert fault.fix
     assert fault.fix.startswith("-o ")
     assert not (tmp_path / output).exists()
+
+
+class Cancelling(nn.Module):
+    """A sum whose digits cancel: single precision keeps few of them, or none."""
+
+    def __init__(self, large: float) -> None:
+        super().__init__()
+        self.large = nn.Parameter(torch.tensor(large))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + self.large) - self.large
+
+
+def test_what_single_precision_rounds_away_is_no_fault_of_a_file(tiny: archdsl.Arch, tmp_path: Path) -> None:
+    clip = torch.rand(2, 3, generator=torch.Generator().manual_seed(0))
+    small, large = (rounding(Cancelling(size), clip, ["scores"]) for size in (1.0, 1e6))
+    assert small < 1e-6 < 1e-3 < large < 0.1
+    plan = archdsl.compile(tiny)
+    made = Exportable(plan, archdsl.build(plan), None, None, None, ())
+    (tmp_path / "net.onnx").touch()
+    given = dict(compared_with="onnxruntime beside torch", difference=0.02)
+    assert "  rounding the network itself is 1.0e-02 off" in str(
+        made.written(tmp_path / "net.onnx", rounding=0.01, **given)
+    )
+    for off in (0.0, 0.004):
+        with pytest.raises(SpecError, match="something else than the network"):
+            made.written(tmp_path / "net.onnx", rounding=off, **given)
 
 
 def test_outputs_of_other_shapes_are_no_parity() -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from math import isfinite
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from archdsl.errors import SpecError
 
@@ -36,3 +40,21 @@ def largest_difference(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
             scale = want.abs().max().clamp_min(SMALLEST_SCALE)
             largest = max(largest, float((got - want).abs().max() / scale))
     return largest
+
+
+def rounding(network: nn.Module, clips: Any, names: Sequence[str]) -> float:
+    """The largest difference of a network's outputs from its own in double precision; 0 for one in 8 bits."""
+    if isinstance(network, GraphModule):
+        return 0.0
+    exact = deepcopy(network).double()
+    with torch.no_grad():
+        found, wanted = network(clips), exact(in_double(clips))
+    made = largest_difference(named_outputs(found, names), named_outputs(wanted, names))
+    return made if isfinite(made) else 0.0
+
+
+def in_double(clips: Any) -> Any:
+    """Clips in double precision; ids of words as they are."""
+    if isinstance(clips, Mapping):
+        return {name: in_double(clip) for name, clip in clips.items()}
+    return clips.double() if clips.is_floating_point() else clips

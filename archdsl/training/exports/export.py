@@ -16,7 +16,7 @@ from torch.fx import GraphModule
 from archdsl.backend import build, freeze
 from archdsl.backend.example_clips import random_clips
 from archdsl.backend.export.folder import ExportedFolder, check_writable_as_data, folder_files
-from archdsl.backend.export.parity import largest_difference, named_outputs
+from archdsl.backend.export.parity import largest_difference, named_outputs, rounding
 from archdsl.backend.export.program import TracedNetwork, first_clips, pt2_file, run_pt2, traced_program
 from archdsl.backend.passes import Lower, passes_at_work, passes_taken
 from archdsl.backend.weights import exported, local_weights
@@ -32,7 +32,14 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.ops import Proposals
 from archdsl.recipes import recipe as recipe_of
 from archdsl.spec.files import check_writable, make_folder, naming_write_errors, write_out, write_whole
-from archdsl.training.exports.export_report import FORMS, MOST_DIFFERENCE, MOST_ROUNDED, PROGRAMS, Export
+from archdsl.training.exports.export_report import (
+    FORMS,
+    MOST_DIFFERENCE,
+    MOST_ROUNDED,
+    PROGRAMS,
+    TIMES_ROUNDING,
+    Export,
+)
 from archdsl.training.exports.int8 import int8_network
 from archdsl.training.state.checkpoints import read_facts
 from archdsl.training.state.initial_weights import (
@@ -70,7 +77,7 @@ class Exportable(NamedTuple):
     def written(self, place: Path, **facts: Any) -> Export:
         """What was written there. Raises SpecError where it gives something else than the network."""
         most = MOST_DIFFERENCE if not isinstance(self.network, GraphModule) else MOST_ROUNDED
-        if not facts["difference"] <= most:
+        if not facts["difference"] <= max(most, TIMES_ROUNDING * facts.get("rounding", 0.0)):
             raise SpecError(
                 "the file gives something else than the network",
                 written=str(place),
@@ -164,9 +171,11 @@ def export_program(found: Exportable, place: Path, lower: Lower, *, frozen: bool
             raise
         program, clips, outputs, beside = written_and_run(found, network, place, 1)  # ONNX lacks an op at any batch
         program = program._replace(why_fixed=error.faults[0].got or "")
+    apart = difference(found, outputs, clips)
     return found.written(
         place,
-        difference=difference(found, outputs, clips),
+        difference=apart,
+        rounding=rounding(found.network, clips, [*plan.outputs]) if apart > MOST_DIFFERENCE else 0.0,
         compared_with=beside,
         passes=tuple(passes_at_work(plan.graph, passes)),
         frozen=frozen,

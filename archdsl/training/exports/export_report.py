@@ -15,6 +15,9 @@ MOST_DIFFERENCE = 1e-3
 MOST_ROUNDED = 0.1
 """Of a program in 8 bits: engines round halves otherwise, and a step of a map is 1/255 of its range."""
 
+TIMES_ROUNDING = 4
+"""How many times what single precision itself rounds away a file may differ: it adds in another order."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
@@ -29,6 +32,8 @@ class Export:
     difference: float
     """The largest between what the file and the network give, as a share of the largest number of each output."""
     compared_with: str
+    rounding: float = 0.0
+    """Where that is large: what the network differs by from itself in double precision."""
     passes: tuple[str, ...] = ()
     frozen: bool = False
     batch: int | None = None
@@ -50,4 +55,6 @@ class Export:
             why = f" (not any: {self.why_fixed})" if self.why_fixed else ""
             lines += [f"  clips    {self.batch or 'any number'} at once{why}"]
         lines += [f"  parity   {self.compared_with}: they differ by {self.difference:.1e} of the largest score at most"]
+        said = f"{self.rounding:.1e} off in double precision: its scores have no more digits"
+        lines += [f"  rounding the network itself is {said}"] if self.rounding else []
         return "\n".join([*lines, *(f"  note     {note}" for note in self.notes)])
