@@ -8,9 +8,12 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
+from collections.abc import Collection
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from archdsl.catalog.dialects import dialects
+from archdsl.catalog import zoo
+from archdsl.catalog.dialects import dialects, namings
 from benchmarks.originals import ORIGINALS, Comparison, compare
 
 HEAD = """\
@@ -42,6 +45,44 @@ def sources() -> str:
     return "\n".join(rows) + "\n"
 
 
+IN_TESTS = {
+    "test_originals_image_tasks": (
+        *("torchvision_tasks/fcn", "torchvision_tasks/deeplabv3", "torchvision_tasks/deeplabv3_mobilenet"),
+        *("torchvision_tasks/lraspp", "torchvision_tasks/rcnn", "torchvision_tasks/rcnn_v2"),
+        *("torchvision_tasks/retinanet", "torchvision_tasks/ssd", "torchvision_tasks/ssdlite", "huggingface/detr_v5"),
+    ),
+    "test_originals_text": ("huggingface/clip", "huggingface/xclip"),
+    "test_originals_masked": (
+        *("huggingface/videomae_pretrain", "huggingface/vjepa2_pretrain", "huggingface/vjepa2_predictor"),
+        "authors/hiera_mae",
+    ),
+}
+"""Test -> families whose outputs it compares with the package's, with weights from a file."""
+FAMILIES = """
+## Families and models
+
+Of every family a file is made by its rules as the source nests it, shown by `weights show`, converted and built from;
+the tensors are equal again (`tests/test_files_of_weights.py`). Where a package builds the original, its outputs are
+compared as well: in the table below, or in the test that is named. Not read are TensorFlow's checkpoints (DeepMind's
+I3D, MoViNet), Caffe's `.caffemodel`, MXNet's `.params` (Deep Feature Flow) and Flax's msgpack; files that others made
+of them for torch are.
+
+| family | models of the zoo | outputs compared |
+|---|---|---|
+"""
+
+
+def families(compared: Collection[str]) -> str:
+    """A table of the families, with what compares outputs of each; `compared` in the table below."""
+    tests = {title: f"`tests/{test}.py`" for test, titles in IN_TESTS.items() for title in titles}
+    rows = [FAMILIES.rstrip("\n")]
+    for naming in namings():
+        models = [m.name for m in zoo() if any(fnmatchcase(m.name, pattern) for pattern in naming.models)]
+        said = "below" if naming.title in compared else tests.get(naming.title, "-")
+        rows.append(f"| `{naming.title}` | {', '.join(models)} | {said} |")
+    return "\n".join(rows) + "\n"
+
+
 def row(made: Comparison) -> str:
     """A row of the table of originals."""
     one = made.original
@@ -51,10 +92,11 @@ def row(made: Comparison) -> str:
 
 def main() -> None:
     """Compare all and write the page."""
-    text = HEAD + sources() + TABLE
+    found = []
     for original in ORIGINALS:
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-            text += row(compare(original, folder))
+            found.append(compare(original, folder))
+    text = HEAD + sources() + families({one.dialect for one in found}) + TABLE + "".join(map(row, found))
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
 
 

@@ -14,7 +14,9 @@ MOST_AXES = 4
 def add_weights_action(parser: ArgumentParser) -> None:
     """What is done with a file of weights."""
     parser.add_argument("action", metavar="ACTION", choices=("show", "convert"), help="show or convert")
-    parser.add_argument("file", metavar="FILE", help=".safetensors, or what torch.save or Caffe2 wrote")
+    parser.add_argument(
+        "file", metavar="FILE", help=".safetensors, what torch.save or Caffe2 wrote, or hf://OWNER/NAME/FILE"
+    )
     parser.add_argument("name", metavar="NAME", nargs="?", help="convert: the network whose addresses are written")
     parser.add_argument("-o", "--output", metavar="FILE", help="convert: the .safetensors file that is written")
     parser.add_argument(

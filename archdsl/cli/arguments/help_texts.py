@@ -14,9 +14,10 @@ the suffix of -o says what is written
   .onnx         a program for onnxruntime and devices, run there once (pip install 'archdsl[export]')
   .pt2          a program of torch.export, for torch.export.load(FILE).module() and AOTInductor
   .safetensors  the weights, under addresses, or with --to under another source's names (docs/weights.md)
-  no suffix     a folder as Hugging Face users expect: config.json, model.safetensors, preprocessor_config.json,
-                README.md (the card), network.py; with a run's recipe.yaml `predict` and `evaluate` take it as a run,
-                and archdsl.load(FOLDER), archdsl.build(..., weights=FOLDER) always
+  no suffix     a folder as Hugging Face users expect: config.json, model.safetensors, README.md (the card), network.py,
+                and where --recipe or the weights say what pixels they expect preprocessor_config.json; with a run's
+                recipe.yaml `predict` and `evaluate` take it as a run, and archdsl.load(FOLDER),
+                archdsl.build(..., weights=FOLDER) always
 Programs take any number of clips at once where torch can trace that, else one; the report says why. They choose frames
 themselves and take pixels that are normalised: mean, std, sizes and classes lie beside the program as JSON, `archdsl`
 in the metadata of ONNX, extra_files of torch.export.

@@ -87,7 +87,8 @@ def add_training(parser: ArgumentParser) -> None:
     group.add_argument(
         "--weights",
         metavar="FILE",
-        help="initial weights of a new run: .safetensors, a file of torch.save, a checkpoint, or a run (its last); "
+        help="initial weights of a new run: .safetensors, a file of torch.save, a checkpoint, hf://OWNER/NAME/FILE of "
+        "huggingface.co, or a run (its last); "
         "head tensors that do not fit stay as initialised and are listed; ignored where a run is resumed",
     )
     group.add_argument(
@@ -127,8 +128,8 @@ def add_weights(parser: ArgumentParser, title: str) -> None:
     group.add_argument(
         "--weights",
         metavar="FILE",
-        help=".safetensors, a file of torch.save, a checkpoint; by default the run's last, not its best, which was "
-        "selected on the test videos",
+        help=".safetensors, a file of torch.save, a checkpoint, hf://OWNER/NAME/FILE; by default the run's last, not "
+        "its best, which was selected on the test videos",
     )
     group.add_argument(
         "--workers", type=non_negative_int, default=0, metavar="N", help="data-loading workers per process"
