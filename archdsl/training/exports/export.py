@@ -29,7 +29,7 @@ from archdsl.errors.extras import import_with_extras
 from archdsl.language import Arch
 from archdsl.language.recipes.clips import Values
 from archdsl.language.recipes.recipe import Recipe
-from archdsl.ops import Proposals
+from archdsl.ops import BestBoxes, Proposals
 from archdsl.recipes import recipe as recipe_of
 from archdsl.spec.files import check_writable, make_folder, naming_write_errors, write_out, write_whole
 from archdsl.training.exports.export_report import (
@@ -202,8 +202,8 @@ def written_and_run(
 def write_and_run_onnx(program: TracedNetwork, found: Exportable, place: Path, clips: Any) -> Any:
     """What onnxruntime gives of the file that is written."""
     room, plan = import_with_extras("archdsl.backend.export.onnx_file"), found.plan
-    # the loop over proposals is unrolled, and onnxscript's optimiser takes an hour for it
-    small = not any(isinstance(node.op, Proposals) for node in plan.nodes)
+    # loops over boxes are unrolled, and onnxscript's optimiser takes minutes to an hour for them
+    small = not any(isinstance(node.op, Proposals | BestBoxes) for node in plan.nodes)
     room.OnnxFile(program, [*plan.inputs], [*plan.outputs], found.about, small=small).write(place)
     return room.run_onnx(place, clips)
 
