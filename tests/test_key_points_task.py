@@ -331,10 +331,9 @@ def test_two_processes_are_as_one(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "rate", "near"), [("places", 0.05, 0.5), ("maps", 0.5, 0.5)])
-def test_small_networks_learn_where_points_are(kind: str, rate: float, near: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "steps"), [("places", 300), ("maps", 600)])
+def test_small_networks_learn_where_points_are(kind: str, steps: int, tmp_path: Path) -> None:
     """A digit is 6 x 10 pixels: within 2 of each point."""
-    made = recipe("smoke", steps=300).but(log_every=100)
-    made = made.but(optimizer=made.optimizer.but(rate=rate))
+    made = recipe("smoke_captions", steps=steps).but(log_every=100, task="key_points")
     run = archdsl.train(tiny_pose(kind), made, "motion", out=tmp_path, device="cpu", quiet=True)
-    assert run.figures["pck"] > near
+    assert run.figures["pck"] > 0.5

@@ -18,7 +18,14 @@ from archdsl.recipes import recipe
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.reader.transport import pack, unpack
 from archdsl.training.data.synthetic.key_frame_scenes import KeyFrameScenes
-from archdsl.training.data.synthetic.scenes import Scenes, heatmaps_of, motion_of_first
+from archdsl.training.data.synthetic.scenes import (
+    Scenes,
+    feature_directions,
+    features_of,
+    heatmaps_of,
+    motion_of_first,
+    question_of,
+)
 from archdsl.training.data.synthetic.truth import MOTION_NAMES, MOTIONS, SOUND_RATE, Digit, Truth, draw_truth
 from archdsl.training.data.targets import stack_targets, targets_of_clips
 from archdsl.training.data.transforms.augment import augment_batch
@@ -123,7 +130,11 @@ CLIPS = {
     "boxes": Clip(frames=5, size=1, modality="boxes"),
     "features": Clip(frames=10, size=1, modality="features", channels=12),
     "markers": Clip(frames=10, size=1, modality="features", channels=1),
+    "map": Clip(frames=4, size=8, modality="features", channels=12),
+    "question": Clip(frames=7, size=1, modality="text", vocabulary=20),
 }
+STEADY = ("boxes", "markers", "question")
+"""Clips whose frames are no times of a scene."""
 
 
 @settings(max_examples=8, deadline=None)
@@ -183,12 +194,32 @@ def test_a_scene_is_shown_in_every_modality(name: str) -> None:
         assert sample.frames[name].shape == clip.shape
         assert int(sample.targets) == index
         assert torch.equal(sample.frames[name], videos.read(index, ClipRequest(9)).frames[name])
-    if name not in ("boxes", "markers"):
+    if name not in STEADY[:2]:
         assert len({sample.frames[name].float().sum().item() for sample in samples}) > 1
     still = Scenes(8, 0, {name: clip}, motion_of_first, MOTION_NAMES, alike=True, frozen=True)
     shown = still.read(1, ClipRequest(0)).frames[name]
-    if name not in ("boxes", "markers"):
+    if name not in STEADY:
         assert torch.equal(shown, shown[:, :1].expand_as(shown))
+
+
+def test_a_question_names_the_digit_and_is_cut() -> None:
+    """Ids of `how does the three move`; with few words an unknown one is the last of them."""
+    truth = scene(3, digits=(1, 1))
+    number = 5 + truth.digits[0].digit
+    for frames, vocabulary, ids in ((6, 20, [1, 2, 3, number, 4, 0]), (2, 20, [1, 2]), (4, 4, [1, 2, 3, 3])):
+        clip = Clip(frames=frames, size=1, modality="text", vocabulary=vocabulary)
+        assert question_of(truth, clip, torch.arange(1)).flatten().tolist() == ids
+
+
+def test_a_map_of_features_is_a_mean_of_what_shows_in_each_cell() -> None:
+    """A cell that a digit fills by a half lies half way between its direction and the ground's."""
+    truth = scene(5, digits=(1, 1))
+    clip = Clip(frames=8, size=8, modality="features", channels=6)
+    found = features_of(truth, clip, torch.arange(8))
+    ground, digit = feature_directions(6, 11)[[0, truth.digits[0].digit + 1]]
+    share = (truth.owners[0] > 0).float().view(8, truth.height // 8, 8, truth.width // 8).mean((1, 3))
+    wanted = share[..., None] * digit + (1 - share[..., None]) * ground
+    torch.testing.assert_close(found[:, 0].permute(1, 2, 0), wanted)
 
 
 def test_clips_of_one_scene_show_the_same() -> None:

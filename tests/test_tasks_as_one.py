@@ -31,7 +31,7 @@ def shared_run(out: Path, rank: int, name: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHES)
 def test_two_processes_are_as_one(name: str, tmp_path: Path) -> None:
-    first, second = told_by_two(shared_run, tmp_path / "two", name)
+    first, second = told_by_two(shared_run, tmp_path / "two", name, timeout=600)
     alone = shared_run(tmp_path / "one", 0, name)
     assert first["figures"] == second["figures"] == pytest.approx(alone["figures"], rel=1e-3, abs=1e-3)
     assert {int(step): loss for step, loss in first["losses"].items()} == pytest.approx(alone["losses"], rel=1e-4)

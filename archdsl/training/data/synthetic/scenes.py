@@ -17,7 +17,7 @@ from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.luma import luma
 from archdsl.training.data.modalities import lookahead, stacked_frames
 from archdsl.training.data.synthetic.motion import MOTION_FPS
-from archdsl.training.data.synthetic.truth import MOTIONS, Truth, draw_truth
+from archdsl.training.data.synthetic.truth import DIGIT_NAMES, MOTIONS, Truth, draw_truth
 from archdsl.training.data.targets import Targets
 from archdsl.training.data.transforms.normalisation import FRAMELESS
 
@@ -27,6 +27,8 @@ HEATMAP_SIGMA = 0.6
 """Of a joint's Gaussian, in pixels of the clip (arXiv:2104.13586)."""
 PIXEL_KINDS = 11
 """What shows at a pixel: the ground, or one of ten numerals."""
+QUESTION_WORDS = ("", "how", "does", "the", "move", *DIGIT_NAMES)
+"""Of what is asked of a scene; the first stands behind the end."""
 FEATURE_SEED = 5
 """Of the fixed directions that motions have among features."""
 
@@ -204,6 +206,17 @@ def skeleton_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
     return found[:channels]
 
 
+def question_of(truth: Truth, clip: Clip, times: Tensor) -> Tensor:
+    """`how does the three move`: ids of its words, 0 behind the end; an id beyond the vocabulary is its last.
+
+    (1, t, texts, 1)
+    """
+    words = ("how", "does", "the", DIGIT_NAMES[truth.digits[0].digit], "move")[: clip.frames]
+    ids = torch.zeros(clip.frames, dtype=torch.long)
+    ids[: len(words)] = torch.tensor([QUESTION_WORDS.index(word) for word in words])
+    return ids.clamp(max=clip.ids - 1)[None, :, None, None].expand(clip.shape)
+
+
 SHOWN_AS = {
     "rgb": rgb_of,
     "gray": gray_of,
@@ -214,6 +227,7 @@ SHOWN_AS = {
     "boxes": boxes_of,
     "features": features_of,
     "skeleton": skeleton_of,
+    "text": question_of,
 }
 """How a scene is shown in each modality."""
 
