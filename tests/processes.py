@@ -27,12 +27,23 @@ def told_by_two(script: Callable[..., Any], out: Path, *options: str, timeout: f
         *options,
     ]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    started = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    assert f'File "{ROOT}' not in done.stderr, done.stderr[-3000:]
+    try:
+        _, errors = started.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        started.terminate()  # killed, torchrun would leave its processes running
+        started.wait(60)
+        raise
+    assert f'File "{ROOT}' not in errors, errors[-3000:]
     said = [out / f"said.{rank}" for rank in (0, 1)]
-    return [json.loads(path.read_text()) if path.exists() else done.stderr for path in said]
+    return [json.loads(path.read_text()) if path.exists() else errors for path in said]
 
 
 def main(module: str, name: str, out: str, *options: str) -> None:
