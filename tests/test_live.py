@@ -22,7 +22,7 @@ from archdsl import SpecError
 from archdsl.cli.arguments.parser import parser
 from archdsl.cli.editor import live_command
 from archdsl.editor.live import shown as live
-from archdsl.editor.live.server import body_of
+from archdsl.editor.live.server import body_of, mark
 from archdsl.editor.live.shown import shown
 from archdsl.spec.budget import MOST_BYTES
 from tests.browser import CHROMIUM, NO_CHROMIUM, Browser
@@ -138,6 +138,9 @@ def test_whom_it_answers(server: Server, file: Path) -> None:
     assert server.ask("/read", {"text": "a" * 30_000_000}, **own)[0] == 400
     assert server.ask("/write", {"text": "lost", "seen": "another"}, **own)[0] == 409
     assert file.read_text(encoding="utf-8") == SPEC
+    status, answer = server.ask("/write", {"text": "kept", "seen": mark(SPEC)}, **own)
+    assert (status, json.loads(answer)) == (200, {"mark": mark("kept")})
+    assert file.read_text(encoding="utf-8") == "kept"
 
 
 @pytest.mark.parametrize(("name", "want"), [("net.py", "nothing but data"), ("folder.yaml", "a regular file")])

@@ -160,6 +160,21 @@ def test_tables_of_positions_by_hand() -> None:
     assert ops.Positions(over=("hw", "t"), tokens=False).cost(Shape(768, 8, 14, 14, 1)).params == (196 + 8) * 768
 
 
+@pytest.mark.parametrize("over", [("thw",), ("hw", "t"), ("h", "tw"), ("hw",)])
+def test_tables_are_added_where_their_axes_lie(over: Any) -> None:
+    """Of a map alone: each frame its own where a table has frames, else all the same."""
+    x = Shape(2, 3, 2, 4)
+    network = build_graph(graph_of(ops.Positions(over=over), (x,)))
+    y = network(torch.zeros(1, *x))[0]
+    want = torch.zeros(*x)
+    for axes in over:
+        (table,) = (one for name, one in network.named_parameters() if name.rpartition(".")[2] == axes)
+        sizes = [n if axis in axes else 1 for axis, n in zip("thw", x[1:])]
+        want = want + table.T.reshape(x.c, *sizes)
+    assert torch.allclose(y, want)
+    assert any("t" in axes for axes in over) == (not torch.equal(y[:, 0], y[:, 1]))
+
+
 def test_sines_and_cosines_by_hand() -> None:
     """Of 4 channels the rates are 1 and 1/100; over w, h each axis has one pair of rate 1 (He et al. 2022, MAE)."""
     sin, cos = math.sin, math.cos
