@@ -326,7 +326,6 @@ def test_one_of_two_maps_in_a_stream(tmp_path: Path) -> None:
         ('return x if self.mode == "as it is" else scaled(x)', "return x, x", "Scale gives no tensor in torch"),
         ("wrong", "expect", "a function 'expect', which emitted code has of its own"),
         ("wrong", "attended", "a function 'attended', which emitted code has of its own"),
-        ("wrong", "weighed", "a function 'weighed', which emitted code has of its own"),
         ("Scaled", "MapConv", "a function 'MapConv', which emitted code has of its own"),
     ],
 )

@@ -62,7 +62,7 @@ def names_free(op: Op, layer: Layer) -> None:
 def runtime_names() -> frozenset[str]:
     """Functions and classes whose text may be emitted, read as text: torch is not imported."""
     folder = Path(__file__).parents[1] / "backend" / "runtime"
-    texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
     return frozenset(name for text in texts for name in re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE))
 
 
