@@ -29,6 +29,8 @@ from archdsl.visualization.files import encode_gif
 from archdsl.visualization.frames import clip_frames, over, over_clip, stacked_again, unstacked
 from archdsl.visualization.maps import cam, gradcam
 from archdsl.visualization.maximization import FreeClip, maximized, of_unit_length
+from archdsl.visualization.methods import VISUAL_METHODS
+from archdsl.visualization.page import ShownSection, section_text
 from archdsl.visualization.request import Request, VisualTarget, layers_of
 from archdsl.visualization.sensitivity import input_gradients, occlusion
 from archdsl.visualization.subject import Subject, clips_of_data, subject_of
@@ -462,3 +464,9 @@ def test_weights_of_variation_as_they_are_written() -> None:
     for text in ("-1", "1,1000001", "nan", "1,,2"):
         with pytest.raises(ArgumentTypeError, match="is not a weight from 0 to 1e\\+06"):
             variation_weights(text)
+
+
+def test_a_method_that_shows_nothing_says_why() -> None:
+    text = section_text(ShownSection(VISUAL_METHODS[0], None, (), "a <head> of none"))
+    assert "Not shown: a &lt;head&gt; of none" in text
+    assert "<figure>" not in text
