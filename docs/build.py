@@ -41,7 +41,8 @@ def lay_out(sources: Path) -> None:
     """Every page as Markdown in one folder."""
     shutil.copytree(HERE / "site", sources)
     for path in HERE.glob("*.md"):  # pages that are read beside the code too
-        (sources / path.name).write_text(links_within(path.read_text(encoding="utf-8")), encoding="utf-8")
+        text = links_within(path.read_text(encoding="utf-8")).replace("](site/", "](")
+        (sources / path.name).write_text(text, encoding="utf-8")
     primer = sources / "primer"
     shutil.copytree(ROOT / "specs" / "primer", primer)
     (sources / "language.md").write_text(language_page(primer), encoding="utf-8")
