@@ -130,6 +130,8 @@ def test_a_memory_meets_what_every_network_does() -> None:
     keys, small = 8 * (2 * 2 * 2 + 1), 8 * (1 * 1 * 1 + 1)
     assert plan.held == 2 * (keys + small)
     assert (plan.one_frame, plan.whole_clips) == (None, None)
+    network, clip = archdsl.build(plan).eval(), torch.randn(2, 3, 4, 16, 16)
+    torch.testing.assert_close(torch.fx.symbolic_trace(network)(clip), network(clip))
 
 
 @pytest.mark.slow

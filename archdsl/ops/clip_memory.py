@@ -141,7 +141,7 @@ class MemoryAttention(RelativeAttention):
     def torch(self, *xs: Shape) -> Layer:
         plain, rows = super().torch(*xs), tuple(n for n, _ in self.memory_weights(*xs[:2]).values())
         args = (Argument("memory", self.memory(xs[1])), Argument("step", self.stride[0]), Argument("rows", rows))
-        needs = plain.needs + runtime("attention.clip_memory", "MemoryAttention")
+        needs = plain.needs + runtime("stream", "Held") + runtime("attention.clip_memory", "MemoryAttention")
         return Layer("{m}({0}, {1}, {2})", "MemoryAttention", args + plain.args, needs=needs)
 
     @classmethod

@@ -55,8 +55,8 @@ class ClipMemory(Held):
         return torch.cat([*earlier[len(earlier) % self.gap :: self.gap], x], dim=4 if self.beside else 2)
 
 
-class MemoryAttention(RelativeAttention):
-    """`RelativeAttention` that may read keys and values of clips before, with tables of its own for these."""
+class MemoryAttention(RelativeAttention, Held):
+    """`RelativeAttention` that in a stream reads keys and values of clips before, with tables of its own for these."""
 
     def __init__(self, memory: tuple[int, int, int], step: int, rows: tuple[int, int, int], **others: Any) -> None:
         super().__init__(**others)
@@ -67,7 +67,7 @@ class MemoryAttention(RelativeAttention):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         bias, each = self.bias(q), self.memory[0] * self.memory[1] * self.memory[2] + self.beside[1]
-        if clips := (k[0, 0].numel() - bias.shape[3]) // each:
+        if self.streaming and (clips := (k[0, 0].numel() - bias.shape[3]) // each):
             bias = torch.cat([self.memory_bias(q, clips), bias], dim=3)
         return attend(q, k, v, self.heads, self.scale, self.fused, self.share, bias)
 
