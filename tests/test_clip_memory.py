@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from archdsl.backend.runtime.attention.clip_memory import MemoryAttention
 from archdsl.blocks import ClassToken, Gru, Patches, PooledTransformer, Remembered
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Features, Pathway, Roi, Stage, TokenClassifier
+from archdsl.recipes import recipe
+from tests.processes import told_by_two
 
 COUNTS = {
     # facebookresearch/MeMViT configs/AVA, with and without MEMVIT.ENABLE
@@ -186,10 +189,18 @@ def test_a_state_of_other_clips_and_pieces_of_a_clip_are_refused() -> None:
         network.step(torch.randn(1, 3, 2, 16, 16))
 
 
-def test_a_drawing_says_what_is_remembered() -> None:
-    kept = Remembered(clips=2, gap=2)
-    lines = [PooledTransformer(heads=2, pool_first=True, memory=one).summary(8) for one in (kept, kept.but(read=False))]
-    assert ["memory of 2 clips" in one for one in lines] == [True, False]
+def trained(out: Path, rank: int) -> Any:
+    """The figures of two steps by processes that each wait for the gradients of all that learns."""
+    arch = FULL.but(head=FULL.head.but(classes=8))
+    made = recipe("smoke", steps=2, batch=4)
+    return archdsl.train(arch, made, "motion:4", out=out / "run", device="cpu", quiet=True).figures
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_a_clip_by_itself_trains(tmp_path: Path) -> None:
+    first, second = told_by_two(trained, tmp_path)
+    assert isinstance(first, dict), first
+    assert first == second
 
 
 def test_what_cannot_be_remembered() -> None:

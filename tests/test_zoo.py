@@ -12,6 +12,7 @@ from forms import REPRESENTATIVES
 import archdsl
 from archdsl import ops
 from archdsl.catalog import model, reference_of, zoo
+from archdsl.compiler.unread import trained_later
 from archdsl.language import Arch, Model
 from archdsl.report.cost import figure_of
 from archdsl.testing.agreement import fvcore_count, module_shapes, random_clips
@@ -96,17 +97,7 @@ def test_torch_agrees_on_shapes_and_parameters_and_gradients_flow(one: Model) ->
         assert output.requires_grad != chosen, name  # where what was chosen lies is no function to learn from
         if output.requires_grad:
             output.sum().backward(retain_graph=True)
-    assert {name for name, p in network.named_parameters() if p.grad is None} == trained_later(plan)
-
-
-def trained_later(plan: archdsl.Plan) -> set[str]:
-    """Weights that further clips of a video train: one by itself leaves them alone."""
-    return {
-        f"{node.address}.{name}"
-        for node in plan.nodes
-        if node.op.of_clips
-        for name in node.op.unlearnt(*(plan.graph.shapes[read] for read in node.reads))
-    }
+    assert {name for name, p in network.named_parameters() if p.grad is None} == trained_later(plan.graph)
 
 
 def reduced(one: Model) -> Arch:
@@ -135,7 +126,7 @@ def test_it_runs_forward_and_backward_and_fvcore_counts_the_same(one: Model) -> 
     outputs = outputs if isinstance(outputs, dict) else {"scores": outputs}
     sum(output.square().mean() for output in outputs.values()).backward()
     assert all(torch.isfinite(output).all() for output in outputs.values())
-    assert {name for name, p in network.named_parameters() if p.grad is None} == trained_later(plan)
+    assert {name for name, p in network.named_parameters() if p.grad is None} == trained_later(plan.graph)
     assert fvcore_count(network, random_clips(plan, device="cpu")) == plan.count("fvcore")
 
 

@@ -39,6 +39,13 @@ def unlearnt(graph: Graph) -> Iterator[Fault]:
         yield Fault(what=what, at=at, written=graph.nodes[at].written, got=got, want="at least one, to be trained")
 
 
+def trained_later(graph: Graph) -> set[str]:
+    """Names of the weights that further clips of a video train: one by itself leaves them alone."""
+    nodes = [node for node in graph.nodes.values() if node.op.of_clips and not node.tied]
+    names = [(node.address, node.op.unlearnt(*[graph.shapes[read] for read in node.reads])) for node in nodes]
+    return {f"{address}.{name}" for address, own in names for name in own}
+
+
 def shadowed(graph: Graph) -> Iterator[Fault]:
     """Parts named as methods of torch's modules: torch's own copies of a network find the methods instead."""
     written = {address: node.written for address, node in graph.nodes.items()}

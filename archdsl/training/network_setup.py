@@ -18,6 +18,7 @@ from archdsl.backend.compilation import compile_alone, compiled_modules
 from archdsl.backend.network import kernels_channels_last
 from archdsl.compiler import Plan
 from archdsl.compiler.module_tree import constructed_modules
+from archdsl.compiler.unread import trained_later
 from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import modules_to_recompute
@@ -33,6 +34,8 @@ def prepare_network(
     """The network on its device, with norms, frozen parameters, memory format, checkpointing, shards, compilation."""
     network.to(world.device)
     freeze_groups(network, recipe.optimizer.groups)
+    for name in trained_later(plan.graph):  # torch's DDP waits for the gradient of every other one
+        network.get_parameter(name).requires_grad_(False)
     set_norms(network, recipe.norms, recipe.batch // world.size // recipe.optimizer.accumulate)
     recomputed = constructed_modules(plan.graph, recomputed)
     stages = constructed_modules(plan.graph, modules_to_recompute(plan, "stage"))
