@@ -209,6 +209,12 @@ def test_processes_wait_for_no_gradients_but_those_of_a_clip_by_itself() -> None
     assert idle == trained_later(plan.graph) == {name for name, p in network.named_parameters() if p.grad is None}
 
 
+def test_a_drawing_says_what_is_remembered() -> None:
+    kept = Remembered(clips=2, gap=2)
+    lines = [PooledTransformer(heads=2, pool_first=True, memory=one).summary(8) for one in (kept, kept.but(read=False))]
+    assert ["memory of 2 clips" in one for one in lines] == [True, False]
+
+
 def test_what_cannot_be_remembered() -> None:
     with pytest.raises(SpecError, match="a memory of what linear layers give"):
         PooledTransformer(heads=2, memory=Remembered())
