@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentTypeError
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import archdsl
 from archdsl import catalog
 from archdsl.cli import main
+from archdsl.cli.arguments.options import mac_count
 from archdsl.errors import SpecError
 from archdsl.report.stepwise_expansion import StepwiseExpansion
 
@@ -76,3 +78,9 @@ def test_the_command_prints_the_walk_and_writes_its_end(tmp_path: Path, capsys: 
 def test_a_budget_that_is_no_number_is_said(macs: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["expand", "x2d", "--macs", macs]) == 2
     assert "is not a number of multiply-adds" in capsys.readouterr().err
+
+
+def test_a_budget_of_one_multiply_add_is_the_least() -> None:
+    assert mac_count("1") == 1
+    with pytest.raises(ArgumentTypeError, match="less than one multiply-add"):
+        mac_count("0.5")

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
+from pygls.workspace import TextDocument
 from test_broken import FILES, FOLDER, RECIPES
 
 from archdsl import SpecError, compile, load
+from archdsl.editor.server import position_of as own_position
 from archdsl.recipes import recipe
 
 YAML = [name for name in [*FILES, *RECIPES] if name.endswith(".yaml")]
@@ -323,3 +325,9 @@ def test_columns_are_counted_as_the_client_counts(serve: Any) -> None:
         assert "𝒳" in got
 
     serve(work)
+
+
+def test_the_empty_line_behind_the_last_one_has_a_position() -> None:
+    document = TextDocument("file:///net.yaml", source="name: net\n")
+    assert own_position(document, types.Position(1, 0)) == (1, 0)
+    assert own_position(document, types.Position(0, 4)) == (0, 4)
