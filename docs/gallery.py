@@ -8,7 +8,7 @@ from pathlib import Path
 
 import archdsl
 from archdsl.catalog import model, reference_of
-from archdsl.report.drawing.labels import amount
+from archdsl.report.number_format import amount
 from archdsl.report.plot import plot, plot_points
 
 HERE = Path(__file__).with_name("gallery")

@@ -178,6 +178,6 @@ def test_drawings_that_double_each_other_end_with_an_error(tmp_path: Path, monke
         f"  b{i}: {{steps: {{x: {{b{i + 1}: {{}}}}, y: {{b{i + 1}: {{}}, when: changed}}}}}}\n" for i in range(60)
     )
     last = "  b60: {fields: {on: false}, steps: {x: {relu: , when: $on}}}\n"
-    monkeypatch.setattr("archdsl.graph.MOST_OPS", 2000)
+    monkeypatch.setattr("archdsl.graph.builder.MOST_OPS", 2000)
     with pytest.raises(SpecError, match="too many ops"):
         compile(read(tmp_path, net("a: {b0: {}}", blocks + last)))

@@ -141,7 +141,7 @@ def test_networks_of_several_maps_are_refused() -> None:
     with pytest.raises(SpecError, match="several maps of features"):
         task.check_classes(())
     assert default_recipe(BARE, "motion").name == "smoke"
-    assert default_recipe(BARE, "videos").name == "uniformer_k400"
+    assert default_recipe(BARE, "videos").name == "encoder_k400"
 
 
 # predictors of features that are given

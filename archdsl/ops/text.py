@@ -102,7 +102,7 @@ class L2Norm(Op):
 
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """The map, its lengths before and after a bound, and what is divided by."""
-        return Keeps(reads=(0,), own=2 * y.positions, passing_back=2 * y.elements)
+        return Keeps(reads=(0,), own=2 * y.positions, passing_back=3 * y.elements)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,7 @@ class FeaturesTask(Classification):
 
     @classmethod
     def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
-        return "smoke" if built_in else "uniformer_k400"
+        return "smoke" if built_in else "encoder_k400"
 
     def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:
         """Any classes will do, of a network with one map."""
