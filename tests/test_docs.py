@@ -51,3 +51,10 @@ def test_fences_are_of_known_languages_and_links_lead_somewhere(page: Page) -> N
         places = [page.path.parent / link, ROOT / "docs" / link.removeprefix("../")]
         built = link.removeprefix("../").partition("/")[0] in made and site in page.path.parents
         assert built or any(place.exists() for place in places), link
+
+
+def test_every_page_of_the_site_is_reached_from_its_index() -> None:
+    """Sphinx warns of one that is not, and a warning is an error."""
+    listed = (ROOT / "docs" / "site" / "index.md").read_text(encoding="utf-8").splitlines()
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "site").glob("*.md")]
+    assert [page.stem for page in pages if page.stem not in (*listed, "index")] == []
