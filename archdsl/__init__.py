@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archdsl.backend import build, emit, freeze
-    from archdsl.backend.reading import read
+    from archdsl.backend.reader import read
     from archdsl.catalog import load
     from archdsl.compiler import Plan, compile
     from archdsl.errors import SpecError
@@ -23,7 +23,7 @@ DOOR = {
     "report": ("admits", "diff", "draw"),
     "report.table.stages": ("table",),
     "backend": ("build", "emit", "freeze"),
-    "backend.reading": ("read",),
+    "backend.reader": ("read",),
     "training": ("evaluate", "export", "predict", "train"),
     "visualization.visualize": ("visualize",),
 }

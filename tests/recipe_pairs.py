@@ -25,7 +25,7 @@ from archdsl import ops
 from archdsl.blocks import Basic, Block, Conv
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, Edge, Pathway, Stage
-from archdsl.training.distributed import process_group
+from archdsl.training.processes import process_group
 from tests.processes import told_by_two
 from tests.trained import DATA, losses, short
 

@@ -22,14 +22,14 @@ from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
 from archdsl.training import Run
 from archdsl.training.batches import split_batch, train_batches
-from archdsl.training.data.annotations.key_frame_boxes import KeyFrames, Person, box_targets
+from archdsl.training.data.annotations.boxes.key_frame_boxes import KeyFrames, Person, box_targets
 from archdsl.training.data.clips import Batch, ClipRequest
 from archdsl.training.data.targets import tensors_of
 from archdsl.training.data.transforms.geometry import cut_of_part
 from archdsl.training.evaluation.average_precision import FrameActions, action_precisions
 from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.state.skipped_videos import SkippedVideos
-from archdsl.training.tasks.action_detection import ActionDetection
+from archdsl.training.tasks.boxes.action_detection import ActionDetection
 from archdsl.training.tasks.choice import default_recipe, task_for
 from tests.processes import told_by_two
 from tests.trained import losses, short

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archdsl.training.tasks.anchor_losses import (
+from archdsl.training.tasks.boxes.anchor_losses import (
     coded,
     focal_loss,
     halves,
@@ -19,7 +19,7 @@ from archdsl.training.tasks.anchor_losses import (
     objectness_loss,
     region_classes_loss,
 )
-from archdsl.training.tasks.region_losses import random_keys
+from archdsl.training.tasks.boxes.region_losses import random_keys
 
 ONES, TENTHS = torch.ones(4), torch.tensor([0.1, 0.1, 0.2, 0.2])
 

@@ -11,7 +11,7 @@ from time import perf_counter
 import pytest
 
 from archdsl.errors import SpecError
-from archdsl.training.distributed import fail_together
+from archdsl.training.processes import fail_together
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = '''
@@ -22,7 +22,7 @@ import archdsl
 import archdsl.training.state.checkpoints as checkpoints
 from archdsl.training.data.clips import Unreadable
 from archdsl.training.data.synthetic.motion import MovingDigits
-from archdsl.training.distributed import process_group
+from archdsl.training.processes import process_group
 from tests.trained import DATA, short, small
 
 out, case, rank = Path(sys.argv[1]), sys.argv[2], int(os.environ["RANK"])

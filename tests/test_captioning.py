@@ -29,7 +29,7 @@ from archdsl.training.data.clips import Batch, ClipRequest
 from archdsl.training.evaluation.caption_metrics import bleu, cider, exact_match
 from archdsl.training.evaluation.caption_scores import CaptionScores, subtitle_time
 from archdsl.training.state.checkpoints import checkpoints_in
-from archdsl.training.tasks.captioning import Captioning
+from archdsl.training.tasks.captions import Captioning
 from archdsl.training.tasks.choice import default_recipe, task_for
 from tests.filmed import film, numbered_frames
 from tests.processes import told_by_two

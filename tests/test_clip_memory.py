@@ -18,8 +18,8 @@ from archdsl.compiler.unread import trained_later
 from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Features, Pathway, Roi, Stage, TokenClassifier
 from archdsl.recipes import recipe
-from archdsl.training.distributed import World
 from archdsl.training.network_setup import prepare_network
+from archdsl.training.processes import World
 
 COUNTS = {
     # facebookresearch/MeMViT configs/AVA, with and without MEMVIT.ENABLE

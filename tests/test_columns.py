@@ -10,7 +10,7 @@ from test_lowerings import learns_the_same
 from torch import Tensor, nn
 
 import archdsl
-from archdsl.backend.runtime.conv import ColumnConv, FrameConv, MapConv
+from archdsl.backend.runtime.convolution.conv import ColumnConv, FrameConv, MapConv
 from archdsl.blocks import Conv
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 

@@ -13,7 +13,7 @@ from test_lowerings import learns_the_same
 from torch import Tensor
 
 import archdsl
-from archdsl.backend.runtime.depthwise import Depthwise, DepthwiseConv
+from archdsl.backend.runtime.convolution.depthwise import Depthwise, DepthwiseConv
 from archdsl.blocks import Conv
 from archdsl.language import Arch, Classifier, Clip, Pathway, Stage
 

@@ -24,24 +24,23 @@ from archdsl.recipes import recipe
 from archdsl.rewrites import with_key_frames
 from archdsl.training import Run
 from archdsl.training.batches import split_batch, train_batches
-from archdsl.training.data.annotations.boxed_frames import BoxedFrames
-from archdsl.training.data.annotations.boxes_beside import file_with_boxes
-from archdsl.training.data.annotations.vid_folder import VID_CLASSES
+from archdsl.training.data.annotations.boxes.boxed_frames import BoxedFrames
+from archdsl.training.data.annotations.boxes.boxes_beside import file_with_boxes
+from archdsl.training.data.annotations.boxes.vid_folder import VID_CLASSES
 from archdsl.training.data.clips import Batch, ClipRequest, Unreadable
 from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.targets import tensors_of
 from archdsl.training.data.transforms.geometry import fitted_cut
 from archdsl.training.data.transforms.moves import move_boxes, move_labels
-from archdsl.training.evaluation.box_precision import FoundFrame, box_precisions
-from archdsl.training.evaluation.found_boxes import FoundBoxes, found_boxes, moved_boxes, suppress
+from archdsl.training.evaluation.boxes.box_precision import FoundFrame, box_precisions
+from archdsl.training.evaluation.boxes.found_boxes import FoundBoxes, found_boxes, moved_boxes, suppress
 from archdsl.training.evaluation.prediction import ViewOutput
 from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.state.skipped_videos import SkippedVideos
-from archdsl.training.tasks.action_detection import ActionDetection
-from archdsl.training.tasks.choice import default_recipe, task_for
-from archdsl.training.tasks.detection import Detection
-from archdsl.training.tasks.detectors import FrameTruth
-from archdsl.training.tasks.region_losses import (
+from archdsl.training.tasks.boxes.action_detection import ActionDetection
+from archdsl.training.tasks.boxes.detection import Detection
+from archdsl.training.tasks.boxes.detectors import FrameTruth
+from archdsl.training.tasks.boxes.region_losses import (
     anchor_targets,
     anchors_on,
     keyed_draw,
@@ -50,6 +49,7 @@ from archdsl.training.tasks.region_losses import (
     region_loss,
     shifts_between,
 )
+from archdsl.training.tasks.choice import default_recipe, task_for
 from tests import test_action_detection
 from tests.filmed import film, numbered_frames
 from tests.processes import told_by_two

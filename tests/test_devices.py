@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 
 from archdsl.errors import SpecError
-from archdsl.training.distributed import process_group
+from archdsl.training.processes import process_group
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from archdsl.backend.precision import autocast_to
 from archdsl.language.recipes.optimizer import Norms
 from archdsl.measuring.contestants import randomize_norms, tensors, without_dropout
 from archdsl.report.memory.report import Memory, Setup
-from archdsl.training.distributed import World
 from archdsl.training.network_setup import prepare_network
 from archdsl.training.norms import CudaSyncNorm, batch_norms, set_norms
+from archdsl.training.processes import World
 from archdsl.training.run import Run
 from archdsl.training.state.checkpoints import checkpoints_in
 from tests.recipe_pairs import FIELDS, outcome, sums

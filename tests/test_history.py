@@ -21,8 +21,8 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.language import change
 from archdsl.training.data.synthetic.motion import MovingDigits
-from archdsl.training.distributed import World
 from archdsl.training.log.tensorboard import EventFile
+from archdsl.training.processes import World
 from archdsl.training.run import Run
 from archdsl.training.state import checkpoints
 from archdsl.training.state import run_folder as folder

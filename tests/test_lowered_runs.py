@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import archdsl
-import archdsl.training.lowering as lowering
+import archdsl.training.passes as lowering
 from archdsl.backend.inference import Frozen
 from archdsl.blocks import Basic, Conv
 from archdsl.errors import SpecError

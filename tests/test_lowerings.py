@@ -18,7 +18,7 @@ from archdsl.backend import PASSES, freeze, lowerings_table
 from archdsl.backend.devices import device_of
 from archdsl.backend.network import build_graph
 from archdsl.backend.passes import lowered_graph
-from archdsl.backend.runtime.conv import MapConv
+from archdsl.backend.runtime.convolution.conv import MapConv
 from archdsl.catalog import zoo
 from archdsl.cli import main
 from archdsl.compiler import Plan

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 import archdsl
 from archdsl import ops
 from archdsl.backend import build_graph
-from archdsl.backend.runtime.attention.masking import MaskTokens, kept_units
+from archdsl.backend.runtime.attention.masks import MaskTokens, kept_units
 from archdsl.blocks import Keep, Patches, Positions, SinePositions, Transformer
-from archdsl.blocks.masked import Turned
+from archdsl.blocks.masks import Turned
 from archdsl.language import Arch, Clip, Features, Pathway, Stage
 from archdsl.ops import Shape
 from archdsl.testing import graph_of

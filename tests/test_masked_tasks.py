@@ -17,7 +17,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Classifier, Clip, MaskedFeatures, MaskedPixels, Pathway, Stage
 from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.recipes import recipe
-from archdsl.rewrites.masked import without_masks
+from archdsl.rewrites.masks import without_masks
 from archdsl.training.data.clips import Batch, ClipRequest
 from archdsl.training.data.masks import Masks
 from archdsl.training.data.reader.decoder import frame_pixels
@@ -27,7 +27,7 @@ from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.state.compatibility import summarize_videos
 from archdsl.training.state.snapshot import read_checkpoint_weights
 from archdsl.training.tasks.choice import default_recipe, task_for
-from archdsl.training.tasks.masked import MaskedTask
+from archdsl.training.tasks.masks import MaskedTask
 from tests.filmed import film, numbered_frames
 from tests.processes import told_by_two
 from tests.trained import short

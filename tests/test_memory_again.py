@@ -26,9 +26,9 @@ from archdsl.report.memory.recompute import Selection, cheapest_within, descende
 from archdsl.report.memory.report import Memory, Setup
 from archdsl.testing.arches import plain_arches as arches
 from archdsl.training.device_memory import StepMemory
-from archdsl.training.distributed import process_group
 from archdsl.training.network_setup import prepare_network
 from archdsl.training.norms import train_mode
+from archdsl.training.processes import process_group
 from archdsl.training.train import initial_state
 from benchmarks.memory import Tracked, measured
 from tests.trained import DATA, losses, short, small

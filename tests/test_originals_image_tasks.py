@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl.language import Arch
-from archdsl.training.tasks.shape_losses import mask_loss, point_loss
+from archdsl.training.tasks.boxes.shape_losses import mask_loss, point_loss
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -18,8 +18,8 @@ import archdsl
 from archdsl.errors import SpecError
 from archdsl.language.recipes.optimizer import Norms
 from archdsl.training.data.synthetic.motion import MovingDigits
-from archdsl.training.distributed import process_group
 from archdsl.training.norms import precise_statistics
+from archdsl.training.processes import process_group
 from archdsl.training.state.checkpoints import checkpoints_in
 from tests.processes import told_by_two
 from tests.trained import DATA, short, small

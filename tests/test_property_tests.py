@@ -22,7 +22,7 @@ from archdsl.testing import families, inputs, network, network_test, variants
 from archdsl.testing import properties as p
 from archdsl.testing.network import PropertyFailure, asked, chosen_properties, property_failure
 from archdsl.testing.reduction import is_small, simpler, small_form
-from archdsl.testing.shrinking import simplest
+from archdsl.testing.shrinker import simplest
 from archdsl.testing.variants import neighbour
 
 ROOT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import archdsl
-from archdsl.backend.reading import ModuleComparison
-from archdsl.backend.reading.carried import tables_beside
-from archdsl.backend.reading.steps import TracedStep
+from archdsl.backend.reader import ModuleComparison
+from archdsl.backend.reader.steps import TracedStep
+from archdsl.backend.reader.transfer import tables_beside
 from archdsl.cli import main
 from archdsl.errors import SpecError
 from archdsl.report import span_table

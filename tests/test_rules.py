@@ -17,8 +17,8 @@ from archdsl.compiler.expansion import frame_choice
 from archdsl.errors import SpecError
 from archdsl.language import Clip, Pathway
 from archdsl.recipes import recipe
+from archdsl.training.data.clip_frames import sample_frames
 from archdsl.training.data.clips import ClipRequest, Sample
-from archdsl.training.data.sampling import sample_frames
 from archdsl.training.data.snippets import snippets_of
 from archdsl.training.data.sources.discovery import videos_for
 from archdsl.training.data.transforms.augment import augment_batch

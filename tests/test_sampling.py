@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archdsl.language.recipes.clips import Sampling
+from archdsl.training.data.clip_frames import sample_frames
 from archdsl.training.data.clips import ClipRequest, indices_at, requests_at
-from archdsl.training.data.sampling import sample_frames
 
 FPS = st.none() | st.floats(1, 60)
 KINDS = st.builds(Sampling, kind=st.sampled_from(["dense", "centre"]), every=st.integers(1, 20), fps=FPS) | st.builds(

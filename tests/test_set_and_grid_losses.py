@@ -16,9 +16,9 @@ from archdsl.backend.runtime.regions.anchors import anchor_boxes, cell_boxes
 from archdsl.ops import Anchors
 from archdsl.recipes import recipe
 from archdsl.training.data.clips import Batch
+from archdsl.training.tasks.boxes.grid_losses import cells_loss, cells_of, grid_boxes, grid_loss, owners
+from archdsl.training.tasks.boxes.set_losses import general_overlaps, least_cost, set_amounts, set_loss, set_match
 from archdsl.training.tasks.choice import task_for
-from archdsl.training.tasks.grid_losses import cells_loss, cells_of, grid_boxes, grid_loss, owners
-from archdsl.training.tasks.set_losses import general_overlaps, least_cost, set_amounts, set_loss, set_match
 
 Rows = list[list[float]]
 

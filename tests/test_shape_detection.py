@@ -17,17 +17,16 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, Clip, Pathway, Pyramid, RegionDetector, Stage
 from archdsl.recipes import recipe
 from archdsl.training.batches import train_batches
-from archdsl.training.data.annotations.shaped_frames import Polygons, RunLengths, mask_outline
+from archdsl.training.data.annotations.boxes.shaped_frames import Polygons, RunLengths, mask_outline
 from archdsl.training.data.clips import ClipRequest, Unreadable
 from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.synthetic.truth import Truth
 from archdsl.training.data.targets import targets_of_clips
-from archdsl.training.evaluation.box_precision import FoundFrame
-from archdsl.training.evaluation.shape_scores import ShapeScores
+from archdsl.training.evaluation.boxes.box_precision import FoundFrame
+from archdsl.training.evaluation.boxes.shape_scores import ShapeScores
 from archdsl.training.state.checkpoints import checkpoints_in
 from archdsl.training.state.skipped_videos import SkippedVideos
-from archdsl.training.tasks.choice import default_recipe, task_for
-from archdsl.training.tasks.shape_losses import (
+from archdsl.training.tasks.boxes.shape_losses import (
     COCO_SPREADS,
     cut_mask,
     mask_loss,
@@ -38,6 +37,7 @@ from archdsl.training.tasks.shape_losses import (
     point_loss,
     whole_masks,
 )
+from archdsl.training.tasks.choice import default_recipe, task_for
 from tests.processes import told_by_two
 from tests.trained import losses, short
 

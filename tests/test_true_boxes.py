@@ -13,8 +13,8 @@ from archdsl.backend.runtime.regions.true_boxes import among_true_boxes
 from archdsl.blocks import FlattenSpace, Linear
 from archdsl.language import Arch, RegionDetector
 from archdsl.training.data.clips import Batch
-from archdsl.training.lowering import AsTested
-from archdsl.training.tasks.detection import Detection
+from archdsl.training.passes import AsTested
+from archdsl.training.tasks.boxes.detection import Detection
 from tests.test_detection_task import batch_of, celled, cutting, moving, queries, task_of, tiny
 
 

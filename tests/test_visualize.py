@@ -24,7 +24,7 @@ from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.ops import Axis, Grid
 from archdsl.training.data.clips import ClipRequest
 from archdsl.training.data.transforms.normalisation import bounds_of, denormalised, normalise
-from archdsl.visualization.embedding import feature_planes, principal_plane, tsne_plane
+from archdsl.visualization.feature_planes import feature_planes, principal_plane, tsne_plane
 from archdsl.visualization.files import encode_gif
 from archdsl.visualization.frames import clip_frames, over, over_clip, stacked_again, unstacked
 from archdsl.visualization.maps import cam, gradcam
@@ -264,7 +264,7 @@ def test_a_plane_has_the_directions_of_most_variance() -> None:
 
 
 def test_without_scikit_learn_its_absence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archdsl.visualization.embedding.find_spec", lambda name: None)
+    monkeypatch.setattr("archdsl.visualization.feature_planes.find_spec", lambda name: None)
     request = asked(subject_of(network(Conv(channels=4))))
     request.count = 6
     section = feature_planes(request)

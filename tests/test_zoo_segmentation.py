@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl import ops
-from archdsl.backend.runtime.unpool import max_unpool, start_bilinear
+from archdsl.backend.runtime.convolution.unpool import max_unpool, start_bilinear
 from archdsl.language import Edge
 from archdsl.ops import Shape
 from archdsl.rewrites import inflate

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from archdsl.blocks import AttentivePool, ClassToken, LayerNorm, Norm, Patches, Positions, Transformer
-from archdsl.blocks.masked import Turned
+from archdsl.blocks.masks import Turned
 from archdsl.language import Arch, Classifier, Clip, Features, Model, Pathway, Stage, repeat, row_of
 from archdsl.spec.scalars import Count
 

@@ -19,7 +19,7 @@ from archdsl.blocks.hierarchy import Res2Bottleneck
 from archdsl.blocks.inverted_residual import InvertedResidual
 from archdsl.blocks.local_transformer import LocalTransformer, PositionConv
 from archdsl.blocks.mamba import Mamba
-from archdsl.blocks.masked import Hide, Keep, MaskTokens, Turned
+from archdsl.blocks.masks import Hide, Keep, MaskTokens, Turned
 from archdsl.blocks.message_transformer import MessageTransformer
 from archdsl.blocks.mobileone import SummedConv
 from archdsl.blocks.motion import (
@@ -51,7 +51,7 @@ from archdsl.blocks.plain import (
     Resize,
     SpaceToChannels,
 )
-from archdsl.blocks.pooled import PooledTransformer, Remembered
+from archdsl.blocks.pooled_transformer import PooledTransformer, Remembered
 from archdsl.blocks.proposals import BoundaryMatch, Scale
 from archdsl.blocks.recurrent import ConvGru, ConvLstm, Gru, GruScan, Lstm, LstmScan
 from archdsl.blocks.residual import Basic, Bottleneck, Residual

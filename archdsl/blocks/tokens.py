@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from archdsl import ops
 from archdsl.blocks.base import Block, Norm, NormField, Pad, Width
-from archdsl.blocks.masked import add_positions
+from archdsl.blocks.masks import add_positions
 from archdsl.errors import SpecError
 from archdsl.graph import Builder
 from archdsl.ops.positions import TableAxes

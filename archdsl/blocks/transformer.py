@@ -12,7 +12,7 @@ from archdsl.blocks.adapter import Adapter
 from archdsl.blocks.attend import Attend, Attends
 from archdsl.blocks.base import Act, Block, Norm, NormField, add_act
 from archdsl.blocks.chain import Chain, add_chain
-from archdsl.blocks.masked import Turned
+from archdsl.blocks.masks import Turned
 from archdsl.errors import SpecError
 from archdsl.graph import UNKNOWN, Builder
 from archdsl.ops.multi_head import Over, fitting_heads

@@ -23,7 +23,7 @@ def read_command(given: Namespace) -> int:
     spec = Path(given.output or "").suffix in SPEC_SUFFIXES
     if given.output:
         check_writable(given.output)
-    room = import_with_extras("archdsl.backend.reading")
+    room = import_with_extras("archdsl.backend.reader")
     reading = room.reading_of_file(given.module, given.clip)
     if spec:
         return write_spec(reading, given)

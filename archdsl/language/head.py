@@ -21,7 +21,7 @@ from archdsl.language.heads.features import Features
 from archdsl.language.heads.grid import GridDetector
 from archdsl.language.heads.key_points import KeyPoints
 from archdsl.language.heads.localiser import Localiser
-from archdsl.language.heads.masked import MaskedFeatures, MaskedPixels
+from archdsl.language.heads.masks import MaskedFeatures, MaskedPixels
 from archdsl.language.heads.next_word import NextWord
 from archdsl.language.heads.queries import SetDetector
 from archdsl.language.heads.regions import RegionDetector

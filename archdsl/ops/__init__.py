@@ -36,7 +36,7 @@ from archdsl.ops.heads import HeadConv, HeadNorm
 from archdsl.ops.keys import HoldKeys, Interleave, KeyPairs, Warp
 from archdsl.ops.layer import Argument, Layer
 from archdsl.ops.linear import Linear
-from archdsl.ops.masking import Blank, Hide, KeepUnits, LastUnits, MaskTokens
+from archdsl.ops.masks import Blank, Hide, KeepUnits, LastUnits, MaskTokens
 from archdsl.ops.merge import Add, Average, Concat, LearntMix, MeanJoin, Mix, Mul, StretchedAdd
 from archdsl.ops.motion import FrameStep, SetFrame, SnippetSteps, TimeShift
 from archdsl.ops.norm import GroupNorm, LayerNorm, LocalResponseNorm, RmsNorm

@@ -17,7 +17,7 @@ from archdsl.language.writers.yaml_writer import to_yaml
 from archdsl.ops.seeded_draw import SeededDraw
 from archdsl.testing.properties import CHEAP, PROPERTIES, RARE
 from archdsl.testing.reduction import is_small, small_form
-from archdsl.testing.shrinking import simplest
+from archdsl.testing.shrinker import simplest
 from archdsl.testing.specimen import Specimen
 from archdsl.testing.variants import neighbour
 

@@ -2,11 +2,11 @@
 
 from archdsl.training.data.clips import Batch, ClipRequest, Sample, Unreadable, Videos
 from archdsl.training.data.synthetic.motion import MovingDigits
-from archdsl.training.distributed import process_group
 from archdsl.training.evaluation.evaluate import evaluate, write_results
 from archdsl.training.evaluation.predict import predict
 from archdsl.training.evaluation.scores import Scores, fuse_scores
 from archdsl.training.exports.export import export
+from archdsl.training.processes import process_group
 from archdsl.training.run import Run
 from archdsl.training.train import train
 

@@ -17,7 +17,7 @@ from archdsl.training.data.sources.videos import Files
 from archdsl.training.data.targets import Targets, targets_of_clips, targets_to, tensors_of
 from archdsl.training.data.transforms.augment import augment_batch, check_augment, make_view, view_cut
 from archdsl.training.data.transforms.reader_crops import ReaderCrop, first_pictures
-from archdsl.training.distributed import fail_together
+from archdsl.training.processes import fail_together
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.tasks.base import Task
 

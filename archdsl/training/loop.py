@@ -11,10 +11,10 @@ from torch.nn.utils import clip_grad_norm_
 
 from archdsl.training.batches import split_batch
 from archdsl.training.data.clips import Batch
-from archdsl.training.distributed import sum_over_processes
 from archdsl.training.network_setup import gradient_sync
 from archdsl.training.optimizer import set_rate
 from archdsl.training.precision import autocast_of
+from archdsl.training.processes import sum_over_processes
 from archdsl.training.run import Run
 from archdsl.training.state.snapshot import TrainState
 

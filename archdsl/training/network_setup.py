@@ -23,9 +23,9 @@ from archdsl.errors import SpecError
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.report.memory.recompute import modules_to_recompute
 from archdsl.report.number_format import plural
-from archdsl.training.distributed import World
 from archdsl.training.norms import set_norms, statistics_frozen
 from archdsl.training.optimizer import freeze_groups
+from archdsl.training.processes import World
 
 
 def prepare_network(

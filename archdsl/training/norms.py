@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from archdsl.errors import SpecError
 from archdsl.language.recipes.optimizer import Norms
-from archdsl.training.distributed import sum_over_processes
+from archdsl.training.processes import sum_over_processes
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:

@@ -22,14 +22,14 @@ from archdsl.report.memory.report import Memory
 from archdsl.training.batches import beside_the_step, split_batch, train_batches
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.device_memory import ViewsMemory
-from archdsl.training.distributed import World, any_process, gather_objects, sum_over_processes
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, judge_videos
 from archdsl.training.log.meters import DATA_BOUND, Meter
 from archdsl.training.log.progress import Progress
-from archdsl.training.lowering import AsTested, testing_copy
 from archdsl.training.network_setup import broadcast_buffers
 from archdsl.training.norms import precise_statistics, train_mode
+from archdsl.training.passes import AsTested, testing_copy
 from archdsl.training.precision import autocast_of
+from archdsl.training.processes import World, any_process, gather_objects, sum_over_processes
 from archdsl.training.state.checkpoints import checkpoints_in, prune, save_checkpoint
 from archdsl.training.state.records import (
     BestEvaluation,

@@ -9,7 +9,7 @@ from archdsl.backend.passes import passes_at_work
 from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.recipes.unread import unread_settings
 from archdsl.training.data.sources.videos import Files
-from archdsl.training.lowering import passes_text
+from archdsl.training.passes import passes_text
 from archdsl.training.precision import emulation_warning
 from archdsl.training.run import Run
 from archdsl.training.state.compatibility import recipe_changes

@@ -25,15 +25,15 @@ from archdsl.training.data.clips import Videos
 from archdsl.training.data.sources.discovery import absolute_data
 from archdsl.training.data.sources.videos import Files
 from archdsl.training.device_memory import StepMemory
-from archdsl.training.distributed import World, fail_together, process_group
 from archdsl.training.log.meters import Meter, peak_macs_per_second
 from archdsl.training.log.progress import Progress
 from archdsl.training.loop import seed_of, train_loop
-from archdsl.training.lowering import training_passes
 from archdsl.training.network_setup import data_parallel, prepare_network
 from archdsl.training.norms import train_mode
 from archdsl.training.optimizer import MovingAverage, make_optimizer
+from archdsl.training.passes import training_passes
 from archdsl.training.precision import fastest_kernels, recipe_on
+from archdsl.training.processes import World, fail_together, process_group
 from archdsl.training.run import Run
 from archdsl.training.run_record import opening_lines, run_record, warn_at_start
 from archdsl.training.state.checkpoints import checkpoints_in, digest, read_facts, remove_partial

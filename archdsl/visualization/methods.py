@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from archdsl.errors import SpecError, did_you_mean
-from archdsl.visualization.embedding import feature_planes
 from archdsl.visualization.favourites import favourite_clips
+from archdsl.visualization.feature_planes import feature_planes
 from archdsl.visualization.kernels import first_kernels
 from archdsl.visualization.maps import activation_maps, class_maps, gradient_maps
 from archdsl.visualization.maximization import maximal_clips

@@ -18,7 +18,7 @@ from archdsl.backend.migration.block_forms import (
 from archdsl.backend.migration.likeness import block_is_there
 from archdsl.backend.migration.regions import ParallelPart, PartSeries, SeriesPart, last_of, nodes_of_part
 from archdsl.backend.migration.units import ConvUnit, UnitReader
-from archdsl.backend.reading.read_plan import NET
+from archdsl.backend.reader.read_plan import NET
 from archdsl.blocks import (
     AvgPool,
     Block,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archdsl import ops
-from archdsl.backend.reading.read_ops import ReadOp
+from archdsl.backend.reader.read_ops import ReadOp
 from archdsl.graph import Graph, Node, readers_of
 from archdsl.ops import Op, Shape
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archdsl.backend.migration.drawing_up import drawn_up
-from archdsl.backend.reading import ModuleComparison, ModuleReading
-from archdsl.backend.reading.read_plan import identifier
+from archdsl.backend.migration.draft import drawn_up
+from archdsl.backend.reader import ModuleComparison, ModuleReading
+from archdsl.backend.reader.read_plan import identifier
 from archdsl.catalog import model, zoo
 from archdsl.compiler import compile
 from archdsl.errors import SpecError

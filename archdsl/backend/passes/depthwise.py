@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archdsl.backend.passes.base import Rewritten, layer_of, literal_op, with_nodes
-from archdsl.backend.runtime.conv import MapConv, frames_of
-from archdsl.backend.runtime.depthwise import Depthwise, DepthwiseConv, map_grad, phase_grad, weight_grad
+from archdsl.backend.runtime.convolution.conv import MapConv, frames_of
+from archdsl.backend.runtime.convolution.depthwise import Depthwise, DepthwiseConv, map_grad, phase_grad, weight_grad
 from archdsl.graph import Graph, Node
 from archdsl.ops import Conv
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archdsl.backend.passes.base import Rewritten, layer_of, weights_only, with_nodes
-from archdsl.backend.runtime.conv import clips_of, frames_of
+from archdsl.backend.runtime.convolution.conv import clips_of, frames_of
 from archdsl.backend.runtime.flows.motion import earlier, later, time_shift
 from archdsl.backend.runtime.keys import held_warp, pointed_to
 from archdsl.backend.runtime.move import frames_averaged, shifted, shuffled

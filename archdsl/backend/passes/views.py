@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archdsl.backend.passes.base import Rewritten, layer_of, with_nodes
-from archdsl.backend.runtime.conv import (
+from archdsl.backend.runtime.convolution.conv import (
     ColumnConv,
     Columns,
     FrameConv,

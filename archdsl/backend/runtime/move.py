@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archdsl.backend.runtime.conv import clips_of, frames_of
+from archdsl.backend.runtime.convolution.conv import clips_of, frames_of
 from archdsl.backend.runtime.flows.motion import time_shift
 
 

@@ -28,12 +28,12 @@ from archdsl.spec.files import json_text, make_folder, naming_write_errors, writ
 from archdsl.spec.numbers import views_of
 from archdsl.training.data.clips import Videos
 from archdsl.training.device_memory import ViewsMemory
-from archdsl.training.distributed import World, fail_together, gather_objects, process_group
 from archdsl.training.evaluation.results import Results
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, judge_videos
 from archdsl.training.log.progress import print_warning
-from archdsl.training.lowering import inference_passes, inference_text, prepared_for_inference
+from archdsl.training.passes import inference_passes, inference_text, prepared_for_inference
 from archdsl.training.precision import emulation_warning, fastest_kernels, recipe_on
+from archdsl.training.processes import World, fail_together, gather_objects, process_group
 from archdsl.training.state.compatibility import check_processes_agree, summarize_videos
 from archdsl.training.state.initial_weights import locked_weights, network_of_stored, open_weights, with_expected_values
 from archdsl.training.state.run_reader import (

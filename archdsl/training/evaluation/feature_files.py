@@ -30,7 +30,7 @@ from archdsl.training.device_memory import ViewsMemory
 from archdsl.training.evaluation.evaluate import resolve_network
 from archdsl.training.evaluation.predict import videos_in
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, evaluation_mode
-from archdsl.training.lowering import inference_passes, prepared_for_inference
+from archdsl.training.passes import inference_passes, prepared_for_inference
 from archdsl.training.precision import autocast_of, recipe_on
 from archdsl.training.state.initial_weights import network_with_weights
 from archdsl.training.state.skipped_videos import SkippedVideos

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from archdsl.training.data.annotations.key_points import Limbs
-from archdsl.training.evaluation.box_pictures import MarkedBox, marked_frame
+from archdsl.training.evaluation.boxes.box_pictures import MarkedBox, marked_frame
 from archdsl.training.evaluation.prediction import Prediction
 from archdsl.training.evaluation.results import Results
 from archdsl.training.evaluation.top_classes import minutes_seconds

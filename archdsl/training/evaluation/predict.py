@@ -19,13 +19,13 @@ from archdsl.training.data.sources.lines import VIDEO_SUFFIXES
 from archdsl.training.data.sources.pictures import pictures_in
 from archdsl.training.data.sources.videos import summarize_names
 from archdsl.training.device_memory import ViewsMemory
-from archdsl.training.distributed import process_group
 from archdsl.training.evaluation.evaluate import resolve_network
 from archdsl.training.evaluation.prediction import NoPrediction, Prediction, ViewOutput, view_outputs
 from archdsl.training.evaluation.views import VIEWS_PER_BATCH, evaluation_mode
 from archdsl.training.log.progress import print_warning
-from archdsl.training.lowering import inference_passes, inference_text, prepared_for_inference
+from archdsl.training.passes import inference_passes, inference_text, prepared_for_inference
 from archdsl.training.precision import autocast_of, emulation_warning, recipe_on
+from archdsl.training.processes import process_group
 from archdsl.training.state.initial_weights import network_with_weights
 from archdsl.training.state.run_reader import run_classes
 from archdsl.training.state.skipped_videos import SkippedVideos

@@ -15,9 +15,9 @@ from archdsl.language import Clip
 from archdsl.training.batches import blank_clips, shortened, view_batches
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.targets import map_targets, targets_of_clips
-from archdsl.training.distributed import any_process, fail_together, gather_objects, rank_and_size
 from archdsl.training.evaluation.results import Results
 from archdsl.training.precision import autocast_of
+from archdsl.training.processes import any_process, fail_together, gather_objects, rank_and_size
 from archdsl.training.state.skipped_videos import SkippedVideos
 from archdsl.training.tasks.base import Task
 

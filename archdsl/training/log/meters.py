@@ -9,7 +9,7 @@ from time import perf_counter
 
 import torch
 
-from archdsl.training.distributed import World
+from archdsl.training.processes import World
 
 DATA_BOUND = 0.3
 """Share of time spent waiting for data above which a run is called data-bound."""

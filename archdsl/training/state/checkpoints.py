@@ -28,7 +28,7 @@ from torch.distributed.tensor import DTensor
 
 from archdsl.errors import Fault, SpecError
 from archdsl.spec.files import checksum, flush_folder, is_regular, json_text, read_bytes, write_flushed
-from archdsl.training.distributed import World, fail_together, gather_objects
+from archdsl.training.processes import World, fail_together, gather_objects
 from archdsl.training.state.locks import exclusive_lock, shared_lock
 from archdsl.training.state.records import MAX_RECORD_BYTES, CheckpointFacts, parse_json, validated
 

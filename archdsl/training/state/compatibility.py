@@ -19,7 +19,7 @@ from archdsl.recipes import recipe_names
 from archdsl.report.differences import diff
 from archdsl.spec.base import read_model
 from archdsl.training.data.clips import Videos
-from archdsl.training.distributed import gather_objects
+from archdsl.training.processes import gather_objects
 from archdsl.training.state.checkpoints import digest
 from archdsl.training.state.records import CheckpointFacts, Identity, VideoSummary
 from archdsl.training.state.run_folder import arch_data

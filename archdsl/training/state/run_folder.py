@@ -26,8 +26,8 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.language.writers.yaml_writer import arch_to_data, recipe_yaml, to_yaml
 from archdsl.report.curves import curves_svg
 from archdsl.spec.files import append_line, json_text, write_whole
-from archdsl.training.distributed import World, fail_together
 from archdsl.training.log.tensorboard import EventFile
+from archdsl.training.processes import World, fail_together
 from archdsl.training.state.records import LogEntry, RunInfo, read_records
 
 LOG = "metrics.jsonl"

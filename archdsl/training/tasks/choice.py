@@ -9,11 +9,12 @@ from archdsl.language.recipes.recipe import Recipe
 from archdsl.recipes import recipe as recipe_named
 from archdsl.spec.base import read_model
 from archdsl.training.data.sources.built_in import is_built_in
-from archdsl.training.tasks.action_detection import ActionDetection
 from archdsl.training.tasks.base import Task
-from archdsl.training.tasks.captioning import Captioning
+from archdsl.training.tasks.boxes.action_detection import ActionDetection
+from archdsl.training.tasks.boxes.detection import Detection
+from archdsl.training.tasks.boxes.shape_detection import ShapeDetection
+from archdsl.training.tasks.captions import Captioning
 from archdsl.training.tasks.classification import Classification
-from archdsl.training.tasks.detection import Detection
 from archdsl.training.tasks.features import FeaturesTask
 from archdsl.training.tasks.flow import Flow
 from archdsl.training.tasks.key_points import KeyPointsTask
@@ -22,7 +23,6 @@ from archdsl.training.tasks.masked_features import MaskedFeaturesTask
 from archdsl.training.tasks.masked_pixels import MaskedPixelsTask
 from archdsl.training.tasks.own_labels import OwnLabels
 from archdsl.training.tasks.segmentation import Segmentation
-from archdsl.training.tasks.shape_detection import ShapeDetection
 from archdsl.training.tasks.similarity import SimilarityTask
 
 TASKS: tuple[type[Task], ...] = (

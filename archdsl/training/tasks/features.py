@@ -17,10 +17,10 @@ from archdsl.spec.scalars import Positive
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.targets import Targets
 from archdsl.training.data.transforms.augment import Clips
-from archdsl.training.distributed import own_rows, rows_of_all
 from archdsl.training.evaluation.neighbours import FeatureVectors, NeighbourScores
 from archdsl.training.evaluation.prediction import ViewOutput
 from archdsl.training.evaluation.scores import check_finite
+from archdsl.training.processes import own_rows, rows_of_all
 from archdsl.training.tasks.base import Outputs, Task, TaskOptions
 from archdsl.training.tasks.classification import Classification
 

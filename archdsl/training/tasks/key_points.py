@@ -13,7 +13,7 @@ from torch import Tensor
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import Arch
 from archdsl.spec.scalars import Positive
-from archdsl.training.data.annotations.coco_folder import coco_list
+from archdsl.training.data.annotations.boxes.coco_folder import coco_list
 from archdsl.training.data.annotations.key_points import coco_persons, point_targets
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.modalities import check_modalities
@@ -32,9 +32,9 @@ from archdsl.training.evaluation.point_scores import (
 )
 from archdsl.training.evaluation.prediction import ViewOutput
 from archdsl.training.evaluation.scores import check_finite
-from archdsl.training.tasks.action_detection import no_targets
 from archdsl.training.tasks.base import Outputs, Task, TaskOptions, check_one_view
-from archdsl.training.tasks.detection import frame_size, on_frame
+from archdsl.training.tasks.boxes.action_detection import no_targets
+from archdsl.training.tasks.boxes.detection import frame_size, on_frame
 
 QUARTER = 0.25
 """Of an element of a map, by which a place is moved to the larger one beside it (arXiv:1603.06937's code)."""

@@ -18,11 +18,11 @@ from archdsl.compiler import Plan, compile
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import Arch
 from archdsl.report.memory.report import Memory, Setup
-from archdsl.rewrites.masked import without_masks
+from archdsl.rewrites.masks import without_masks
 from archdsl.training.data.clips import Batch, Videos
 from archdsl.training.data.masks import MaskKind
 from archdsl.training.tasks.base import Outputs, Task
-from archdsl.training.tasks.masked import MaskedOptions, MaskedTask, only_output
+from archdsl.training.tasks.masks import MaskedOptions, MaskedTask, only_output
 
 
 class MaskedFeaturesOptions(MaskedOptions):

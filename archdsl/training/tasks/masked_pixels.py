@@ -12,7 +12,7 @@ from archdsl.errors import SpecError
 from archdsl.language import Arch, MaskedPixels
 from archdsl.training.data.clips import Batch
 from archdsl.training.tasks.base import Outputs
-from archdsl.training.tasks.masked import MaskedOptions, MaskedTask, only_output
+from archdsl.training.tasks.masks import MaskedOptions, MaskedTask, only_output
 
 
 class MaskedPixelsOptions(MaskedOptions):

@@ -26,13 +26,13 @@ from archdsl.training.data.modalities import check_modalities
 from archdsl.training.data.sources.built_in import moving_digits
 from archdsl.training.data.sources.discovery import videos_for
 from archdsl.training.data.sources.one_video import one_video
-from archdsl.training.distributed import own_rows, rows_of_all
 from archdsl.training.evaluation.prediction import Prediction, ViewOutput
 from archdsl.training.evaluation.retrieval import RetrievalScores, TextPair
 from archdsl.training.evaluation.scores import check_finite, top_scores
 from archdsl.training.evaluation.top_classes import TimeWindow, TopClasses
+from archdsl.training.processes import own_rows, rows_of_all
 from archdsl.training.tasks.base import Outputs, Task, TaskOptions
-from archdsl.training.tasks.captioning import Captioning
+from archdsl.training.tasks.captions import Captioning
 from archdsl.training.tasks.classification import Classification
 
 

@@ -14,8 +14,8 @@ from torch.nn.functional import pad
 
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import Clip
-from archdsl.training.data.annotations.boxed_frames import BoxCorners, cut_box
-from archdsl.training.data.annotations.coco_folder import (
+from archdsl.training.data.annotations.boxes.boxed_frames import BoxCorners, cut_box
+from archdsl.training.data.annotations.boxes.coco_folder import (
     Entry,
     check_apart_ids,
     coco_data,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from archdsl.errors import SpecError, excerpt
 from archdsl.language import Clip
+from archdsl.training.data.annotations.boxes.vid_folder import BACKGROUND
+from archdsl.training.data.annotations.boxes.voc_folder import VOC_CLASSES, stems_of, voc_years
 from archdsl.training.data.annotations.masked_frames import MaskedFrames, MaskedPicture, Snippet
-from archdsl.training.data.annotations.vid_folder import BACKGROUND
-from archdsl.training.data.annotations.voc_folder import VOC_CLASSES, stems_of, voc_years
 from archdsl.training.data.sources.classes import classes_in
 from archdsl.training.data.sources.pictures import PICTURE_SUFFIXES
 from archdsl.training.data.sources.splits import SPLITS

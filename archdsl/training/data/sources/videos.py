@@ -12,12 +12,12 @@ from torch import Tensor
 
 from archdsl.language import Clip
 from archdsl.language.recipes.clips import Sampling
+from archdsl.training.data.clip_frames import sample_frames
 from archdsl.training.data.clips import ClipRequest, Sample, Unreadable
 from archdsl.training.data.modalities import clip_of_frames, clips_of_pictures, lookahead, sampled_lengths
 from archdsl.training.data.reader.backends import Decoder, decode_clip
 from archdsl.training.data.reader.frame_index import FrameIndex
 from archdsl.training.data.reader.sound import spectrogram_of
-from archdsl.training.data.sampling import sample_frames
 from archdsl.training.data.snippets import Snippets
 from archdsl.training.data.sources.pictures import PICTURES_FPS, is_of_pictures, read_pictures
 from archdsl.training.data.sources.shard_member import ShardMember

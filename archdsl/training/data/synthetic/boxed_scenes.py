@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from archdsl.language import Clip
-from archdsl.training.data.annotations.boxed_frames import Metric, TrueBox, detection_targets
+from archdsl.training.data.annotations.boxes.boxed_frames import Metric, TrueBox, detection_targets
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.synthetic.scenes import Scenes
 from archdsl.training.data.synthetic.truth import Truth

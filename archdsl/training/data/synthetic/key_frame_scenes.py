@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.training.data.annotations.key_frame_boxes import Person, box_targets
+from archdsl.training.data.annotations.boxes.key_frame_boxes import Person, box_targets
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.synthetic.scenes import Scenes
 from archdsl.training.data.synthetic.truth import Truth

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from archdsl.training.data.annotations.shaped_frames import points_of_things
+from archdsl.training.data.annotations.boxes.shaped_frames import points_of_things
 from archdsl.training.data.clips import ClipRequest, Sample
 from archdsl.training.data.synthetic.boxed_scenes import BoxedScenes
 from archdsl.training.data.synthetic.point_scenes import ring_points

@@ -1,0 +1,1 @@
+"""Annotations of boxes: readers and writers of their formats."""

@@ -1,0 +1,1 @@
+"""Boxes that networks find: measures and pictures."""
