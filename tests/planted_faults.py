@@ -65,7 +65,7 @@ FAULTS = (
     ),
     Planted(
         "a lowering that drops a dilation",
-        "backend/runtime/conv.py",
+        "backend/runtime/convolution/conv.py",
         "y = F.conv2d(frames_of(x), weight.squeeze(2), bias, stride, padding, dilation, self.groups)",
         "y = F.conv2d(frames_of(x), weight.squeeze(2), bias, stride, padding, 1, self.groups)",
         "slow_4x16_r50_ava",
@@ -79,7 +79,7 @@ FAULTS = (
     ),
     Planted(
         "a fold of norms that forgets eps",
-        "backend/runtime/conv.py",
+        "backend/runtime/convolution/conv.py",
         "scale = torch.rsqrt(norm.running_var.double() + norm.eps)",
         "scale = torch.rsqrt(norm.running_var.double())",
         "resnet18",
