@@ -58,3 +58,17 @@ def test_every_field_of_an_op_says_what_it_is() -> None:
     fields = [(op, field.name) for op in OPS for field in dataclasses.fields(op)]
     assert len(fields) > 150
     assert [f"{op.__name__}.{name}" for op, name in fields if name not in field_texts_of(op)] == []
+
+
+def test_what_ops_run_stands_where_they_say() -> None:
+    """`runtime(file, *names)` names functions and modules of `backend/runtime/`."""
+    calls = [
+        [one.value for one in node.args if isinstance(one, ast.Constant)]
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "runtime"
+    ]
+    assert len(calls) > 50
+    for file, *names in calls:
+        text = (PACKAGE / "backend/runtime" / (file.replace(".", "/") + ".py")).read_text(encoding="utf-8")
+        assert {*names} <= {one.name for one in ast.parse(text).body if hasattr(one, "name")}, file

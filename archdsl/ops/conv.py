@@ -235,7 +235,7 @@ class TransposedConv(Op):
 def init_functions(init: Init) -> tuple[Function, ...]:
     """What draws weights that torch has no function for."""
     if init == "bilinear":
-        return runtime("unpool", "start_bilinear")
+        return runtime("convolution.unpool", "start_bilinear")
     return runtime("flows.motion", "start_as_shift") if init in ("shift", "swap") else ()
 
 

@@ -80,7 +80,7 @@ class KeepUnits(Op):
         x = xs[0]
         rest = changed_keywords(first=(self.first, 0), extra=(x.extra, 0))
         call = f"kept_units({{0}}, {{1}}, {tuple(x[1:4])}, {self.counts}{rest})"
-        return Layer(call, needs=runtime("attention.masking", "chosen_units", "places_of_units", "kept_units"))
+        return Layer(call, needs=runtime("attention.masks", "chosen_units", "places_of_units", "kept_units"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
@@ -167,7 +167,7 @@ class MaskTokens(Op):
             Argument("extra", x.extra, 0),
             Argument("std", self.std, 0.02),
         )
-        needs = runtime("attention.masking", "chosen_units", "MaskTokens")
+        needs = runtime("attention.masks", "chosen_units", "MaskTokens")
         return Layer("{m}({0}, {1})" if masks else "{m}({0})", "MaskTokens", args, needs=needs)
 
     @classmethod
@@ -242,7 +242,7 @@ class Hide(Op):
         return Keeps(own=one, passing=one)
 
     def torch(self, *xs: Shape) -> Layer:
-        needs = runtime("attention.masking", "hidden")
+        needs = runtime("attention.masks", "hidden")
         return Layer(f"hidden({{0}}, {{1}}, {parts_of_mask(*xs)}, {self.channel})", needs=needs)
 
     @classmethod

@@ -72,7 +72,7 @@ class MaxUnpool(Op):
 
     def torch(self, *xs: Shape) -> Layer:
         call = f"max_unpool({{0}}, {{1}}, {self.pool.window(xs[1])}, {self.stride})"
-        return Layer(call, needs=runtime("unpool", "max_unpool"))
+        return Layer(call, needs=runtime("convolution.unpool", "max_unpool"))
 
     @classmethod
     def example(cls, draw: Draw) -> Example:
