@@ -51,7 +51,7 @@ FAULTS = (
     ),
     Planted(
         "fvcore's count of a batch norm without its shift",
-        "ops/norm.py",
+        "ops/batch_norm.py",
         "fvcore_extra=x.elements * (1 + (self.affine and self.scale)),",
         "fvcore_extra=x.elements,",
         "tsm_r50",
@@ -86,7 +86,7 @@ FAULTS = (
     ),
     Planted(
         "a shift that passes no gradient",
-        "backend/runtime/motion.py",
+        "backend/runtime/flows/motion.py",
         "return torch.cat([later(ahead), earlier(behind), stay], dim=1)",
         "return torch.cat([later(ahead), earlier(behind), stay], dim=1).detach()",
         "tsm_r50",

@@ -222,6 +222,11 @@ def test_a_large_network_is_asked_what_runs_nothing() -> None:
     assert asked(archdsl.load("slowfast_tiny"), ("plan",))[1] == ["plan"]
 
 
+def test_planted_faults_change_lines_that_there_are() -> None:
+    package = Path(archdsl.__file__).parent
+    assert [fault.name for fault in FAULTS if (package / fault.file).read_text().count(fault.right) != 1] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 def test_a_planted_fault_is_found_and_shrunk(fault: Planted) -> None:
