@@ -23,7 +23,7 @@ from archdsl.report.number_format import shape_text
 from archdsl.testing import graph_of
 from archdsl.testing import ops as random_ops
 
-SAY_HOW = ("clip_memory", "tokens", "frame_rows", "positions", "rotary", "attention", "relative_attention", "masking")
+SAY_HOW = ("clip_memory", "tokens", "frame_rows", "positions", "rotary", "attention", "relative_attention", "masks")
 """Files of ops that treat tokens in a way of their own."""
 PASSING = [kind for kind in OPS if kind.passes_extra and kind.__module__.rpartition(".")[2] not in SAY_HOW]
 
