@@ -60,9 +60,12 @@ def names_free(op: Op, layer: Layer) -> None:
 
 @cache
 def runtime_names() -> frozenset[str]:
-    """Functions and classes whose text may be emitted, read as text: torch is not imported."""
+    """Functions and classes whose text any network may need, read as text: torch is not imported.
+
+    Those of other folders than `convolution` are compared where a network that needs them is built.
+    """
     folder = Path(__file__).parents[1] / "backend" / "runtime"
-    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in (*folder.glob("*.py"), *folder.glob("convolution/*.py"))]
     return frozenset(name for text in texts for name in re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE))
 
 
