@@ -206,15 +206,13 @@ class Coin(Op):
 
     shown = "never"
     kept = NOTHING
+    reads_size = True
     p: float = 0.5
     """Probability in training of 0."""
 
     def out(self, *xs: Shape) -> Shape:
         require(0 <= self.p < 1, "`p` out of range", got=self.p, want="0 <= p < 1")
         return Shape(1, 1, 1, 1)
-
-    def gradients(self, *xs: Shape) -> tuple[bool, ...]:
-        return (False,) * len(xs)
 
     def place(self, xs: tuple[Shape, ...], grids: tuple[Grid, ...]) -> Grid:
         """One place for all there is; it is no part of a clip."""
