@@ -90,7 +90,9 @@ def test_a_misspelt_zoo_name_finds_its_model_or_one_of_as_many_parts() -> None:
         for word in set(misspellings(name, rng)) - set(names):
             near, met = nearest_names(word, names, 2), met + 1
             shared = [(words_and_numbers(word) & words_and_numbers(one)).total() for one in near]
-            found = name in near or max(shared, default=0) >= (words_and_numbers(word) & words_and_numbers(name)).total()
+            found = (
+                name in near or max(shared, default=0) >= (words_and_numbers(word) & words_and_numbers(name)).total()
+            )
             assert found, (name, word, near)
     assert met > 400
 
