@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from archdsl.ops.autograd import NOTHING
+from archdsl.ops.autograd import RESHAPED
 from archdsl.ops.base import Beside, require
 from archdsl.ops.example import Draw, Example
 from archdsl.ops.layer import Argument, Layer, Weights, runtime
@@ -32,7 +32,7 @@ class ClipMemory(Beside):
     """
 
     passes_extra = True
-    kept = NOTHING
+    kept = RESHAPED
     stateful = True
     of_clips: ClassVar = True
     clips: int = 2

@@ -79,7 +79,7 @@ class SimulatedStep:
         """Whether a gradient flows through a value."""
         found: dict[str, bool] = {}
         for node in self.plan.nodes:
-            own = bool(node.reads) and bool(self.weights(node))
+            own = bool(node.reads) and bool(self.learnt(node))
             found[node.address] = self.training and (own or any(found[read] for read in self.reached(node)))
         return found
 
@@ -88,6 +88,11 @@ class SimulatedStep:
         flows = node.op.gradients(*(self.plan.graph.shapes[read] for read in node.reads))
         sizes = node.op.reads_size  # of what the last read is, torch knows nothing
         return [read for read, reaches in zip(node.reads, flows, strict=True) if reaches or not (sizes or any(flows))]
+
+    def learnt(self, node: Node) -> set[str]:
+        """Names of the weights of an op that a gradient of its result reaches."""
+        unlearnt = node.op.unlearnt(*(self.plan.graph.shapes[read] for read in node.reads))
+        return {*node_weights(self.plan.graph, node)} - {*unlearnt}
 
     def weights(self, node: Node) -> int:
         """Parameters that an op reads, shared or its own."""
