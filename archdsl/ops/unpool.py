@@ -65,7 +65,7 @@ class MaxUnpool(Op):
     def keeps(self, xs: tuple[Shape, ...], y: Shape, training: bool) -> Keeps:
         """Where each element goes; while it is found, the largest of each window too."""
         n = xs[0].elements
-        return Keeps(own_bytes=INDEX * n, passing=n)
+        return Keeps(own_bytes=INDEX * n, passing=n, passing_back=3 * y.elements)
 
     def label(self, x: Shape, y: Shape) -> str:
         return f"unpool {area(*self.kernel)}"
