@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from ctypes import CDLL
 from io import TextIOWrapper
 from signal import SIGINT, signal
 from threading import current_thread, main_thread
@@ -80,6 +79,8 @@ def keep_freed_memory() -> None:
     """Have glibc keep what is freed, unless a person has set it: pages given back are faulted in again at each map."""
     if sys.platform != "linux" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return
+    from ctypes import CDLL  # a millisecond that other commands need not wait
+
     set_allocator = getattr(CDLL(None), "mallopt", None)  # musl has none
     if set_allocator:
         set_allocator(MOST_MAPPED, 0)
