@@ -14,6 +14,7 @@ from archdsl.backend.runtime.convolution.conv import (
     columns_of,
     few_images,
     frames_of,
+    map_of_columns,
     map_rows,
     tap_grad,
 )
@@ -65,6 +66,6 @@ def with_module(text: Layer, kind: type[MapConv]) -> Layer:
     images = frames_of, map_rows, few_images
     needs = {
         FrameConv: (*images, clips_of, MapConv, FrameConv),
-        ColumnConv: (*images, columns_of, MapConv, tap_grad, Columns, ColumnConv),
+        ColumnConv: (*images, columns_of, map_of_columns, MapConv, tap_grad, Columns, ColumnConv),
     }
     return replace(text, module=kind.__name__, needs=(*text.needs, *needs.get(kind, (MapConv,))))

@@ -40,6 +40,11 @@ def clips_of(y: Tensor, t: int) -> Tensor:
     return torch.unflatten(y.permute(0, 2, 3, 1), 0, (-1, t)).permute(0, 4, 1, 2, 3)
 
 
+def map_of_columns(y: Tensor, size: torch.Size) -> Tensor:
+    """(n, c, t, h w) -> (n, c, t, h, w): what `columns_of` did, undone, given (h, w)."""
+    return torch.unflatten(y.permute(0, 2, 3, 1), 2, size).permute(0, 4, 1, 2, 3)
+
+
 class MapConv(nn.Conv3d):
     """A convolution, then a norm, a sum and a function of each element, where they follow.
 
@@ -160,7 +165,7 @@ class Columns(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         ctx.along = stride, padding
         y = F.conv2d(columns_of(x), weight.squeeze(4), bias, (stride, 1), (padding, 0))
-        return torch.unflatten(y.permute(0, 2, 3, 1), 2, x.shape[3:]).permute(0, 4, 1, 2, 3)
+        return map_of_columns(y, x.shape[3:])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
@@ -172,8 +177,7 @@ class Columns(torch.autograd.Function):
         if of_map:
             window = (stride, 1), (padding, 0), (1, 1), False, (0, 0), 1, (True, False, False)
             images = columns_of(g), columns_of(x), weight.squeeze(4)
-            dx = torch.ops.aten.convolution_backward(*images, None, *window)[0]
-            dx = torch.unflatten(dx.permute(0, 2, 3, 1), 2, x.shape[3:]).permute(0, 4, 1, 2, 3)
+            dx = map_of_columns(torch.ops.aten.convolution_backward(*images, None, *window)[0], x.shape[3:])
         if of_weight:
             dw = torch.stack([tap_grad(g, x, weight, k, stride, padding) for k in range(weight.shape[2])], 2)
         return dx, dw, g.sum((0, 2, 3, 4)) if of_bias else None, None, None
@@ -204,4 +208,4 @@ class ColumnConv(MapConv):
             y: Tensor = Columns.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
             return y
         y = F.conv2d(columns_of(x), weight.squeeze(4), bias, (stride, 1), (padding, 0), (dilation, 1), self.groups)
-        return torch.unflatten(y.permute(0, 2, 3, 1), 2, x.shape[3:]).permute(0, 4, 1, 2, 3)
+        return map_of_columns(y, x.shape[3:])
