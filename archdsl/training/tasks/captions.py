@@ -57,6 +57,20 @@ class CaptioningOptions(TaskOptions):
     beam: Count = Field(1, description="captions that are followed at once when one is written; 1: the best next word")
 
 
+def text_clip(plan: Plan, complaint: str, fits: bool, beside: str) -> str:
+    """The name of the one clip of words. Raises SpecError where there is not one, or `fits` is false."""
+    words = [name for name, clip in plan.arch.clips.items() if clip.modality == "text"]
+    if len(words) != 1 or not fits:
+        raise SpecError(
+            f"{plan.name} {complaint}",
+            at="head",
+            written=plan.arch.head.written,
+            got=f"{len(words)} clips of text, {', '.join(plan.outputs)}",
+            want=f"one clip of text, and {beside}",
+        )
+    return words[0]
+
+
 class Captioning(Task):
     """Targets are `words`, the next word at each position, (t,), -1 behind the end.
 
@@ -69,15 +83,12 @@ class Captioning(Task):
 
     def __init__(self, plan: Plan, recipe: Recipe, options: Any = None) -> None:
         super().__init__(plan, recipe, options)
-        self.words = [name for name, clip in plan.arch.clips.items() if clip.modality == "text"]
-        if len(self.words) != 1 or len(plan.outputs) != 1:
-            raise SpecError(
-                f"{plan.name} does not write",
-                at="head",
-                written=plan.arch.head.written,
-                got=f"{len(self.words)} clips of text, {', '.join(plan.outputs)}",
-                want="one clip of text, and the scores of the next word",
-            )
+        self.words = self.clip_of_words(plan)
+
+    @staticmethod
+    def clip_of_words(plan: Plan) -> str:
+        """The name of the one clip of words. Raises SpecError for a network that does not write."""
+        return text_clip(plan, "does not write", len(plan.outputs) == 1, "the scores of the next word")
 
     @classmethod
     def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
@@ -86,19 +97,19 @@ class Captioning(Task):
     @property
     def word_clip(self) -> Clip:
         """The clip of words."""
-        return self.plan.arch.clips[self.words[0]]
+        return self.plan.arch.clips[self.words]
 
     @property
     def pictures(self) -> Mapping[str, Clip]:
         """All other clips."""
-        return {name: clip for name, clip in self.plan.arch.clips.items() if name not in self.words}
+        return {name: clip for name, clip in self.plan.arch.clips.items() if name != self.words}
 
     # data
 
     def caption_scenes(self, data: str, split: str) -> CaptionScenes:
         """Built-in scenes of one digit; words that the network has beyond theirs are not there."""
         scenes = self.scenes(data, split, caption_known, CAPTION_WORDS, digits=(1, 1))
-        own = {"clips": self.pictures, "word_clip": {self.words[0]: self.word_clip}}
+        own = {"clips": self.pictures, "word_clip": {self.words: self.word_clip}}
         return CaptionScenes(**vars(scenes) | own)
 
     def built_in(self, data: str, split: str) -> Videos:
@@ -135,7 +146,7 @@ class Captioning(Task):
             snippets=snippets_of(self.plan.arch, self.recipe.sampling),
         )
         places = {word: i for i, word in enumerate(words)}
-        return CaptionedVideos(files, found, words, self.words[0], self.word_clip.frames, places=places)
+        return CaptionedVideos(files, found, words, self.words, self.word_clip.frames, places=places)
 
     def write_built_in(self, out: Path, counts: Mapping[str, int]) -> Iterator[Path]:
         """SPLIT.csv of videos and captions, and the videos."""
@@ -154,11 +165,11 @@ class Captioning(Task):
         if vocabulary < len(classes):
             raise SpecError(
                 f"{self.plan.name} has fewer words than {'its run' if of_run else 'the captions'}",
-                at=f"clips.{self.words[0]}.vocabulary",
+                at=f"clips.{self.words}.vocabulary",
                 written=self.plan.arch.written,
                 got=f"{vocabulary} words",
                 want=f"{len(classes)}, or more",
-                fix=None if learnt else f"--set clips.{self.words[0]}.vocabulary={len(classes)}",
+                fix=None if learnt else f"--set clips.{self.words}.vocabulary={len(classes)}",
             )
 
     def blank(self, videos: Videos) -> Targets:
@@ -187,7 +198,7 @@ class Captioning(Task):
     def outputs(self, network: nn.Module, clips: Any) -> Tensor:
         """Captions, word after word: of each clip the likeliest of `beam` that are followed at once.  (n, t)"""
         beam, t = self.options.beam, self.word_clip.frames
-        many = {name: x.repeat_interleave(beam, 0) for name, x in clips.items() if name not in self.words}
+        many = {name: x.repeat_interleave(beam, 0) for name, x in clips.items() if name != self.words}
         n = len(next(iter(many.values()))) // beam
         device = next(iter(many.values())).device
         given = torch.full((n * beam, t), END, device=device)
@@ -196,7 +207,7 @@ class Captioning(Task):
         chances[:, 0] = 0
         done = torch.zeros(n * beam, dtype=torch.bool, device=device)
         for i in range(t):
-            scores = self.scores_in(network(many | {self.words[0]: given[:, None, :, None, None]}))[:, :, i].float()
+            scores = self.scores_in(network(many | {self.words: given[:, None, :, None, None]}))[:, :, i].float()
             check_finite({f"clip {j}": one for j, one in enumerate(scores)})
             logs = scores.log_softmax(1)
             logs[done] = -torch.inf

@@ -32,22 +32,14 @@ from archdsl.training.evaluation.scores import check_finite, top_scores
 from archdsl.training.evaluation.top_classes import TimeWindow, TopClasses
 from archdsl.training.processes import own_rows, rows_of_all
 from archdsl.training.tasks.base import Outputs, Task, TaskOptions
-from archdsl.training.tasks.captions import Captioning
+from archdsl.training.tasks.captions import Captioning, text_clip
 from archdsl.training.tasks.classification import Classification
 
 
 def clip_of_words(plan: Plan) -> str:
     """The name of the one clip of words. Raises SpecError."""
-    words = [name for name, clip in plan.arch.clips.items() if clip.modality == "text"]
-    if len(words) != 1 or not {"scores", "clip", "texts"} <= plan.outputs.keys():
-        raise SpecError(
-            f"{plan.name} does not compare clips and texts",
-            at="head",
-            written=plan.arch.head.written,
-            got=f"{len(words)} clips of text, {', '.join(plan.outputs)}",
-            want="one clip of text, and the head `similarity`",
-        )
-    return words[0]
+    compares = {"scores", "clip", "texts"} <= plan.outputs.keys()
+    return text_clip(plan, "does not compare clips and texts", compares, "the head `similarity`")
 
 
 def check_vocabulary(plan: Plan, clip: str, words: int, *, learnt: bool) -> None:
@@ -82,19 +74,19 @@ class SimilarityTask(Captioning):
     options_kind: ClassVar[type[TaskOptions]] = SimilarityOptions
 
     def __init__(self, plan: Plan, recipe: Recipe, options: Any = None) -> None:
-        Task.__init__(self, plan, recipe, options)
-        self.words = [clip_of_words(plan)]
+        super().__init__(plan, recipe, options)
         self.known: tuple[str, ...] = ()
-        pictures = [name for name in plan.arch.clips if name not in self.words]
-        if {*pictures} & {*ancestors(plan.graph, plan.graph.outputs["texts"])}:
+        if self.pictures.keys() & {*ancestors(plan.graph, plan.graph.outputs["texts"])}:
             raise SpecError(
                 "a text that the clip beside it changes",
-                at=f"clips.{self.words[0]}.height",
+                at=f"clips.{self.words}.height",
                 written=plan.arch.written,
                 got="1 text beside each clip, and so none to compare it with",
                 want="the names of all classes beside each clip, one text each",
-                fix=f"--set clips.{self.words[0]}.height=8",
+                fix=f"--set clips.{self.words}.height=8",
             )
+
+    clip_of_words = staticmethod(clip_of_words)
 
     @classmethod
     def fitting(cls, plan: Plan) -> type[Task]:
@@ -109,7 +101,7 @@ class SimilarityTask(Captioning):
 
     def with_texts(self, videos: Videos) -> TextVideos:
         """Captioned videos whose captions stand as texts beside the clips."""
-        return TextVideos(videos, {self.words[0]: self.word_clip})
+        return TextVideos(videos, {self.words: self.word_clip})
 
     def built_in(self, data: str, split: str) -> Videos:
         return self.with_texts(super().built_in(data, split))
@@ -119,7 +111,7 @@ class SimilarityTask(Captioning):
 
     def check_classes(self, classes: tuple[str, ...], *, of_run: bool = False, learnt: bool = False) -> None:
         """Classes are the words of all captions."""
-        check_vocabulary(self.plan, self.words[0], len(classes), learnt=learnt)
+        check_vocabulary(self.plan, self.words, len(classes), learnt=learnt)
 
     # loss
 
@@ -147,13 +139,13 @@ class SimilarityTask(Captioning):
         """In a prediction the score of each text that is to be ranked: the network runs once for each.  (n, texts)"""
         if not self.known:
             return network(clips)
-        pictures = {name: x for name, x in clips.items() if name not in self.words}
+        pictures = {name: x for name, x in clips.items() if name != self.words}
         n = len(next(iter(pictures.values())))
         scores = []
         for text in self.options.texts:
             ids = ids_of_texts([text], self.known, self.word_clip)[None].expand(n, -1, -1, -1, -1)
             ids = ids.to(next(iter(pictures.values())).device)
-            scores.append(network(pictures | {self.words[0]: ids})["scores"].flatten(1))
+            scores.append(network(pictures | {self.words: ids})["scores"].flatten(1))
         return torch.cat(scores, 1)
 
     def said(self, outputs: Any) -> Any:
