@@ -11,6 +11,7 @@ from torch import Tensor
 from archdsl.errors import SpecError
 from archdsl.language import Arch, MaskedPixels
 from archdsl.training.data.clips import Batch
+from archdsl.training.data.transforms.normalisation import raw_pixels
 from archdsl.training.tasks.base import Outputs
 from archdsl.training.tasks.masks import MaskedOptions, MaskedTask, only_output
 
@@ -69,7 +70,7 @@ class MaskedPixelsTask(MaskedTask):
         assert not isinstance(batch.clips, Tensor)
         head, (_, t, h, w) = self.plan.arch.head, self.grid
         assert isinstance(head, MaskedPixels)
-        clip = torch.stack([self.pixels(one) / 255 for one in batch.clips[self.pictured]])
+        clip = torch.stack([raw_pixels(one.float(), self.recipe.values) / 255 for one in batch.clips[self.pictured]])
         x = clip.unflatten(4, (w, -1)).unflatten(3, (h, -1)).unflatten(2, (t, -1))[:, :, :, : head.patch[0]]
         return x.permute(0, 2, 4, 6, 3, 5, 7, 1).flatten(4, 6)
 

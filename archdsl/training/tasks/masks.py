@@ -23,6 +23,7 @@ from archdsl.training.data.picture_files import encode_png
 from archdsl.training.data.sources.built_in import moving_digits
 from archdsl.training.data.sources.one_video import one_video
 from archdsl.training.data.targets import Targets
+from archdsl.training.data.transforms.normalisation import raw_pixels
 from archdsl.training.evaluation.prediction import Prediction, ViewOutput
 from archdsl.training.evaluation.results import Results
 from archdsl.training.evaluation.scores import check_finite
@@ -169,18 +170,14 @@ class MaskedTask(Task):
 
     def picture(self, view: ViewOutput) -> Tensor:
         """The frames of a clip, what the network sees of them, what it puts there, one below the other.  (3, h, w)"""
-        pixels, mask = self.pixels(view.clips[self.pictured]), view.clips[self.masks.clip]
+        pixels = raw_pixels(view.clips[self.pictured].float(), self.recipe.values)
+        mask = view.clips[self.masks.clip]
         seen = at_size(mask[:1] > 0, pixels)
         masked = torch.where(seen, pixels, HIDDEN_GRAY)
         rebuilt = torch.where(seen, pixels, self.put_back(view.said.shown, mask, pixels))
         step = -(-pixels.shape[1] // FRAMES_SHOWN)
         rows = [torch.cat([*x[:, ::step].unbind(1)], dim=2) for x in (pixels, masked, rebuilt)]
         return torch.cat(rows, dim=1).clamp(0, 255).to(torch.uint8)
-
-    def pixels(self, clip: Tensor) -> Tensor:
-        """A normalised clip as pixels from 0 to 255.  (3, t, h, w)"""
-        mean, std = (torch.tensor(one).view(-1, 1, 1, 1) for one in (self.recipe.values.mean, self.recipe.values.std))
-        return (clip.float() * std + mean) * 255
 
     def put_back(self, shown: Tensor, mask: Tensor, pixels: Tensor) -> Tensor:
         """What is filled in, where it belongs, gray elsewhere, at the clip's size.  (3, t, h, w)"""
