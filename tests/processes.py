@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -44,6 +46,15 @@ def told_by_two(script: Callable[..., Any], out: Path, *options: str, timeout: f
     assert f'File "{ROOT}' not in errors, errors[-3000:]
     said = [out / f"said.{rank}" for rank in (0, 1)]
     return [json.loads(path.read_text()) if path.exists() else errors for path in said]
+
+
+def two_and_one(script: Callable[..., Any], out: Path, *options: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a run ends with in two processes, in both the same, and in one, whose losses are near enough."""
+    first, second = told_by_two(script, out, *options)
+    assert first == second
+    alone = script(out / "alone", 0, *options)
+    assert {int(step): loss for step, loss in first["losses"].items()} == pytest.approx(alone["losses"], rel=1e-4)
+    return first, alone
 
 
 def main(module: str, name: str, out: str, *options: str) -> None:

@@ -59,6 +59,11 @@ def losses(out: Path) -> dict[int, float]:
     return {entry["step"]: entry["loss"] for entry in entries(out) if "loss" in entry}
 
 
+def ending(out: Path, run: Any) -> dict[str, Any]:
+    """What a run in a folder ended with: its figures, and its losses by step."""
+    return {"figures": run.figures, "losses": losses(out)}
+
+
 def main(out: str, settings: str) -> None:
     """Train; write the indices that each step sees beside the run, as they are taken."""
     import archdsl.training.run as module
