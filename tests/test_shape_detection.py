@@ -38,8 +38,8 @@ from archdsl.training.tasks.boxes.shape_losses import (
     whole_masks,
 )
 from archdsl.training.tasks.choice import default_recipe, task_for
-from tests.processes import told_by_two
-from tests.trained import losses, short
+from tests.processes import two_and_one
+from tests.trained import ending, short
 
 BARE = Norm(kind="none")
 
@@ -318,11 +318,12 @@ def test_what_is_right_costs_little_and_is_found(kind: str) -> None:
     task, batch = shaped_batch(kind, frames=2)
     outputs = given_truth(task, batch, kind)
     key = "masks" if kind == "masks" else "keypoints"
-    right = sum(float(task.shape_loss(outputs, batch, row)) for row in range(len(batch.weights)))
-    wrong = sum(
-        float(task.shape_loss(outputs | {key: outputs[key].roll(1, 2)}, batch, row))
-        for row in range(len(batch.weights))
-    )
+
+    def loss_of(shapes: Tensor) -> float:
+        said, known = outputs | {key: shapes}, enumerate(task.truths(batch))
+        return sum(float(task.shape_loss(said, batch, row, truths)) for row, truths in known)
+
+    right, wrong = loss_of(outputs[key]), loss_of(outputs[key].roll(1, 2))
     assert right < 0.2 * wrong
     said = task.said(outputs)
     target = targets_of_clips(batch.targets, 0)
@@ -377,15 +378,10 @@ def test_a_run_is_resumed_tested_and_predicts(kind: str, tmp_path: Path) -> None
 
 
 def as_one(out: Path, rank: int, kind: str) -> dict[str, Any]:
-    run = trained(tiny_shapes(kind), out / "two")
-    return {"figures": run.figures, "losses": losses(out / "two")}
+    return ending(out / "run", trained(tiny_shapes(kind), out / "run"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["masks", "points"])
 def test_two_processes_are_as_one(kind: str, tmp_path: Path) -> None:
-    first, second = told_by_two(as_one, tmp_path, kind)
-    assert first == second
-    trained(tiny_shapes(kind), tmp_path / "one")
-    mine = {int(step): loss for step, loss in first["losses"].items()}
-    assert mine == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+    two_and_one(as_one, tmp_path, kind)

@@ -61,6 +61,17 @@ class Task(ABC):
         """The form of the task that a network is for. Raises SpecError."""
         return cls
 
+    @property
+    def frames(self) -> int:
+        """Of the first clip."""
+        return next(iter(self.plan.arch.clips.values())).frames
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the first clip."""
+        shape = next(iter(self.plan.arch.clips.values())).shape
+        return shape.h, shape.w
+
     # data
 
     def videos(self, data: str, split: str) -> Videos:

@@ -68,12 +68,6 @@ class Flow(Task):
     def default_recipe(cls, arch: Arch, *, built_in: bool) -> str:
         return "smoke_flow" if built_in else "flownet_chairs"
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the network's frames."""
-        shape = next(iter(self.plan.arch.clips.values())).shape
-        return shape.h, shape.w
-
     def built_in(self, data: str, split: str) -> Scenes:
         self.check_pair()
         return self.scenes(data, split, flow_back, ())

@@ -64,17 +64,6 @@ class KeyPointsTask(Task):
         return "smoke" if built_in else "hourglass_mpii"
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the clip."""
-        shape = next(iter(self.plan.arch.clips.values())).shape
-        return shape.h, shape.w
-
-    @property
-    def frames(self) -> int:
-        """Of the clip."""
-        return next(iter(self.plan.arch.clips.values())).frames
-
-    @property
     def points(self) -> int:
         """How many the network knows. Raises SpecError where outputs differ, or are not of every frame."""
         counts = set()

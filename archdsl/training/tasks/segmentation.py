@@ -122,17 +122,6 @@ class Segmentation(Task):
     def target_bytes(self) -> int:
         return self.size[0] * self.size[1] + 8
 
-    @property
-    def frames(self) -> int:
-        """Of the clip that is segmented, the first."""
-        return next(iter(self.plan.arch.clips.values())).frames
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the clip that is segmented."""
-        shape = next(iter(self.plan.arch.clips.values())).shape
-        return shape.h, shape.w
-
     # loss
 
     def amounts(self, batch: Batch) -> Tensor:

@@ -19,7 +19,7 @@ from archdsl.language import AnchorDetector, Arch, Detector, GridDetector, Regio
 from archdsl.language.heads.detector import Deviations
 from archdsl.spec.scalars import Count, Share, Whole
 from archdsl.training.data.annotations.boxes.boxed_frames import BoxedFrames, detection_targets
-from archdsl.training.data.annotations.boxes.coco_folder import coco_folder, coco_list
+from archdsl.training.data.annotations.boxes.coco_folder import coco_data, coco_folder, coco_list
 from archdsl.training.data.annotations.boxes.key_frame_boxes import CORNERS
 from archdsl.training.data.annotations.boxes.vid_folder import BACKGROUND, vid_folder
 from archdsl.training.data.annotations.boxes.vid_writer import write_vid
@@ -113,11 +113,6 @@ class Detection(Task):
             )
         return kind
 
-    @property
-    def frames(self) -> int:
-        """Of the clip."""
-        return next(iter(self.plan.arch.clips.values())).frames
-
     # data
 
     def videos(self, data: str, split: str) -> Videos:
@@ -136,7 +131,7 @@ class Detection(Task):
         clips, root = self.plan.arch.clips, Path(data)
         check_modalities(clips)
         if (found := coco_list(root, split)) is not None:
-            return coco_folder(root, found, clips, self.kind.classes)
+            return coco_folder(root, found, coco_data(found), clips, self.kind.classes)
         if (
             any((one / "ImageSets").is_dir() for one in (root, root / "ILSVRC2015", root / "ILSVRC"))
             and not (root / "ImageSets/Main").is_dir()
@@ -211,7 +206,8 @@ class Detection(Task):
     def loss(self, outputs: Outputs, batch: Batch, totals: Tensor) -> Tensor:
         """Of proposals and of what is in them, the mean over all labelled frames of the step."""
         assert isinstance(outputs, dict)
-        said = self.beside_given(outputs, self.inputs(batch.clips, batch))
+        given = self.kind.given_boxes
+        said = outputs if given is None else self.beside_given(outputs, self.inputs(batch.clips, batch))
         losses = [self.clip_loss(said, row, known) for row, known in enumerate(self.truths(batch))]
         return (torch.stack(losses) / totals.clamp(min=1)).sum(1)
 

@@ -27,6 +27,7 @@ from archdsl.training.evaluation.prediction import ViewOutput
 from archdsl.training.tasks.base import Outputs, TaskOptions
 from archdsl.training.tasks.boxes.anchor_losses import NOTHING, matched_boxes
 from archdsl.training.tasks.boxes.detection import Detection, DetectionOptions
+from archdsl.training.tasks.boxes.detectors import FrameTruth
 from archdsl.training.tasks.boxes.shape_losses import (
     mask_loss,
     mask_overlaps,
@@ -73,13 +74,13 @@ class ShapeDetection(Detection):
         if (found := coco_list(root, split, kind)) is None:
             want = f"motion, or a folder with COCO's annotations/{kind}_train2017.json"
             raise SpecError(f"no folder of pictures with {self.shape}", got=excerpt(data), want=want)
-        mirror: tuple[int, ...] = ()
+        lists, mirror = coco_data(found), tuple[int, ...]()
         if self.points:
-            names = names_of_points(found, coco_data(found))[0]
+            names = names_of_points(found, lists)[0]
             self.check_points(len(names))
             mirror = tuple(mirror_of(names))
         read = point_reader(self.points) if self.points else mask_outline
-        made = coco_folder(root, found, clips, self.kind.classes, read)
+        made = coco_folder(root, found, lists, clips, self.kind.classes, read)
         return ShapedFrames(**vars(made), mirror=mirror)
 
     def check_points(self, there: int) -> None:
@@ -127,16 +128,16 @@ class ShapeDetection(Detection):
 
     def loss(self, outputs: Outputs, batch: Batch, totals: Tensor) -> Tensor:
         assert isinstance(outputs, dict)
-        shapes = [self.shape_loss(outputs, batch, row) for row in range(len(batch.weights))]
+        shapes = [self.shape_loss(outputs, batch, row, known) for row, known in enumerate(self.truths(batch))]
         return super().loss(outputs, batch, totals) + torch.stack(shapes) / totals.clamp(min=1)[0]
 
-    def shape_loss(self, outputs: dict[str, Tensor], batch: Batch, row: int) -> Tensor:
+    def shape_loss(self, outputs: dict[str, Tensor], batch: Batch, row: int, known: Mapping[int, FrameTruth]) -> Tensor:
         """Of the labelled frames of a clip.  ()"""
         said = self.by_frame(outputs, row)
         (true,), (kept,) = batch.targets[f"true_{self.shape}"][row], batch.targets["kept"][row]
         (places,), (ignored,) = batch.targets["at"][row], batch.targets["ignored"][row]
         losses = [0.0 * said.sum()]
-        for at, truth in self.truths_of(batch, row).items():
+        for at, truth in known.items():
             boxes, there = given_boxes(outputs, row, at)
             found = matched_boxes(boxes, truth.boxes, HOLDS, HOLDS)
             found = torch.where(there, found, NOTHING)
@@ -146,10 +147,6 @@ class ShapeDetection(Detection):
             else:
                 losses.append(mask_loss(said[at], boxes, found, shapes, truth.labels))
         return torch.stack(losses).sum()
-
-    def truths_of(self, batch: Batch, row: int) -> Mapping[int, Any]:
-        """What is true of the labelled frames of a clip."""
-        return self.truths(batch)[row]
 
     def by_frame(self, outputs: Mapping[str, Tensor], row: int) -> Tensor:
         """What is said of each given box of a clip.  (t, given, channels, s, s)"""

@@ -19,6 +19,8 @@ from archdsl.training.data.sources.splits import SPLITS
 MOST_NUMBER = 10_000
 """The largest number of a category."""
 Entry = Mapping[str, Any]
+CocoLists = dict[str, list[Any]]
+"""`images`, `annotations` and `categories`."""
 
 
 def coco_list(root: Path, split: str, kind: str = "instances") -> Path | None:
@@ -33,16 +35,16 @@ def coco_list(root: Path, split: str, kind: str = "instances") -> Path | None:
 def coco_folder(
     root: Path,
     path: Path,
+    data: CocoLists,
     clips: Mapping[str, Clip],
     classes: int,
     shape: Callable[[Entry], Any] | None = None,
 ) -> BoxedFrames:
-    """The pictures of a list. Raises SpecError with every annotation that is broken.
+    """The pictures of a list, whose `data` are read. Raises SpecError with every annotation that is broken.
 
     Labels are the categories' own numbers where the network has so many classes, else their places, from 1 on. `shape`
     reads what else is known of a box.
     """
-    data = coco_data(path)
     names = parse_each(
         numbered(path, data, "categories"), lambda _, one: (whole_field(one, "id"), text_field(one, "name"))
     )
@@ -84,7 +86,7 @@ def coco_pictures(path: Path, data: Mapping[str, list[Any]]) -> dict[int, str]:
     return pictures
 
 
-def coco_data(path: Path) -> dict[str, list[Any]]:
+def coco_data(path: Path) -> CocoLists:
     """The three lists. Raises SpecError."""
     try:
         data = json.loads(list_text(path), object_pairs_hook=once)
